@@ -1,0 +1,1 @@
+//! The pure decision: access control, local zones, the answer cache.

@@ -1,0 +1,1 @@
+//! Facts and configuration become an attach plan (pure).

@@ -1,0 +1,1 @@
+//! unbound.conf: lexer, the one option table, Config.

@@ -1,0 +1,1 @@
+//! unbound-control's protocol and the counters it shows.

@@ -1,0 +1,1 @@
+//! DNS on byte slices and fixed buffers.

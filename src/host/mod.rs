@@ -1,0 +1,1 @@
+//! Facts of this machine: addresses, links, queues, limits.

@@ -1,0 +1,3 @@
+//! The `runbound` command.
+
+fn main() {}

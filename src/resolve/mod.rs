@@ -1,0 +1,1 @@
+//! The side thread that asks upstream servers.

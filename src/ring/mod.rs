@@ -1,0 +1,1 @@
+//! SPSC ring, doorbell, and the cursors of the XSK rings.

@@ -1,0 +1,1 @@
+//! The loops: worker, kernel sockets, streams, pending questions.

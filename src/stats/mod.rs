@@ -1,0 +1,1 @@
+//! Plain counters per thread, summed by the reader.

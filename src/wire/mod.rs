@@ -1,0 +1,1 @@
+//! Views on Ethernet, 802.1Q, IPv4, IPv6, UDP; checksums.

@@ -1,0 +1,1 @@
+//! The XDP program, UMEM, frames and XSK sockets.
