@@ -1,1 +1,5 @@
 //! The pure decision: access control, local zones, the answer cache.
+
+pub mod acl;
+pub mod cache;
+pub mod zones;
