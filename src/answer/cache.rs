@@ -19,6 +19,15 @@ pub struct KeyFixed {
     pub bits: u8,
 }
 
+impl KeyFixed {
+    /// Folds the key into the hash of its name, so that a name's types do not crowd one bucket.
+    #[inline]
+    fn fold(self, hash: u64) -> u64 {
+        let word = u64::from(self.qtype) << 24 | u64::from(self.qclass) << 8 | u64::from(self.bits);
+        hash ^ word.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 /// The query had DO set.
 pub const DNSSEC_OK: u8 = 1;
 /// The query had CD set.
@@ -138,7 +147,8 @@ impl AnswerCache {
 
     /// Touches the index line of a hash, so that a later lookup finds it cached.
     #[inline]
-    pub fn touch(&self, hash: u64) -> u32 {
+    pub fn touch(&self, hash: u64, key: KeyFixed) -> u32 {
+        let hash = key.fold(hash);
         self.buckets[self.bucket(hash)].0[0].tag
     }
 
@@ -171,7 +181,7 @@ impl AnswerCache {
     /// caller's clock).
     #[inline]
     pub fn get(&mut self, name: &[u8], hash: u64, key: KeyFixed, now: u32) -> Option<Hit<'_>> {
-        let (_, at) = self.find(name, hash, key)?;
+        let (_, at) = self.find(name, key.fold(hash), key)?;
         let entry = self.ring.get_mut(at..)?;
         let expires = get_u32(entry, EXPIRES)?;
         if expires <= now {
@@ -201,6 +211,7 @@ impl AnswerCache {
             return;
         }
         self.forget(name, hash, key);
+        let hash = key.fold(hash);
         let Some(at) = self.make_room(len, 4) else { return };
         let entry = &mut self.ring[at..at + len];
         entry[LEN..HASH].copy_from_slice(&(len as u32).to_be_bytes());
@@ -225,6 +236,7 @@ impl AnswerCache {
 
     /// Takes the entry of a key out.
     pub fn forget(&mut self, name: &[u8], hash: u64, key: KeyFixed) {
+        let hash = key.fold(hash);
         if let Some((way, at)) = self.find(name, hash, key) {
             let bucket = self.bucket(hash);
             self.buckets[bucket].0[way] = Slot::default();
