@@ -1,0 +1,301 @@
+//! Questions that were asked upstream, and the queries that wait for each.
+//!
+//! Two fixed slabs: questions (found by name hash through chains) and waiters (linked per question). Equal questions
+//! are asked once. Nothing is allocated after start.
+
+use crate::answer::cache::KeyFixed;
+use crate::answer::decide::Miss;
+use crate::dns::question::Question;
+use crate::dns::{edns, header, put_u16};
+use std::net::SocketAddr;
+
+/// Longest query kept: header, question, OPT without options.
+pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN;
+
+/// Waiters one question may have; beyond it a query is dropped, so that one slow name cannot take every place.
+const MAX_WAITERS_PER_QUESTION: u32 = 1024;
+
+const NONE: u32 = u32::MAX;
+
+/// A query that waits, as it came but without EDNS options, and the way its reply goes back.
+#[derive(Clone, Copy)]
+pub struct Waiter<R> {
+    /// The way back.
+    pub route: R,
+    /// The client, for access control and logs.
+    pub client: SocketAddr,
+    /// When it came, nanoseconds of the worker's clock.
+    pub since: u64,
+    len: u16,
+    query: [u8; MAX_QUERY],
+}
+
+impl<R> Waiter<R> {
+    /// Keeps the parts of a query that matter: header, question, and an OPT record without its options. `None` when
+    /// the query is none that could have been a miss.
+    pub fn new(route: R, client: SocketAddr, since: u64, message: &[u8]) -> Option<Waiter<R>> {
+        let end = Question::parse(message)?.end();
+        let mut query = [0; MAX_QUERY];
+        let mut len = end;
+        query[..end].copy_from_slice(message.get(..end)?);
+        if header::counts(message)[3] == 1 {
+            query[end..end + edns::LEN].copy_from_slice(message.get(end..end + edns::LEN)?);
+            len += edns::LEN;
+            put_u16(&mut query, len - 2, 0);
+        }
+        Some(Waiter { route, client, since, len: len as u16, query })
+    }
+
+    /// The query.
+    pub fn query(&self) -> &[u8] {
+        &self.query[..usize::from(self.len)]
+    }
+}
+
+struct QuestionSlot {
+    name: [u8; 255],
+    name_len: u8,
+    key: KeyFixed,
+    hash: u64,
+    generation: u32,
+    /// Next in the hash chain, or in the free list.
+    next: u32,
+    first_waiter: u32,
+    waiters: u32,
+}
+
+struct WaiterSlot<R> {
+    waiter: Option<Waiter<R>>,
+    next: u32,
+}
+
+/// What became of a query that joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// The first for its question: ask upstream with this ticket.
+    First(u64),
+    /// The question was asked already.
+    Waits,
+    /// No place left.
+    Full,
+}
+
+/// See the module's text.
+pub struct Pending<R> {
+    questions: Vec<QuestionSlot>,
+    waiters: Vec<WaiterSlot<R>>,
+    chains: Vec<u32>,
+    free_question: u32,
+    free_waiter: u32,
+    in_use: usize,
+}
+
+impl<R: Copy> Pending<R> {
+    /// Places for this many questions and this many waiting queries.
+    pub fn new(questions: usize, waiters: usize) -> Pending<R> {
+        let link = |at: usize, total: usize| if at + 1 < total { at as u32 + 1 } else { NONE };
+        Pending {
+            questions: (0..questions)
+                .map(|at| QuestionSlot {
+                    name: [0; 255],
+                    name_len: 0,
+                    key: KeyFixed { qtype: 0, qclass: 0, bits: 0 },
+                    hash: 0,
+                    generation: 0,
+                    next: link(at, questions),
+                    first_waiter: NONE,
+                    waiters: 0,
+                })
+                .collect(),
+            waiters: (0..waiters).map(|at| WaiterSlot { waiter: None, next: link(at, waiters) }).collect(),
+            chains: vec![NONE; questions.next_power_of_two()],
+            free_question: if questions > 0 { 0 } else { NONE },
+            free_waiter: if waiters > 0 { 0 } else { NONE },
+            in_use: 0,
+        }
+    }
+
+    /// Questions that are asked now.
+    pub fn len(&self) -> usize {
+        self.in_use
+    }
+
+    /// True when nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.in_use == 0
+    }
+
+    fn chain(&self, hash: u64) -> usize {
+        (hash >> 7) as usize & (self.chains.len() - 1)
+    }
+
+    /// Lets a query wait for a question.
+    pub fn join(&mut self, miss: Miss<'_>, waiter: Waiter<R>) -> Joined {
+        if self.free_waiter == NONE {
+            return Joined::Full;
+        }
+        let chain = self.chain(miss.hash);
+        let mut at = self.chains[chain];
+        while at != NONE {
+            let slot = &self.questions[at as usize];
+            if slot.hash == miss.hash && slot.key == miss.key && slot.name[..usize::from(slot.name_len)] == *miss.name {
+                if slot.waiters >= MAX_WAITERS_PER_QUESTION {
+                    return Joined::Full;
+                }
+                self.add_waiter(at, waiter);
+                return Joined::Waits;
+            }
+            at = slot.next;
+        }
+        if self.free_question == NONE || miss.name.len() > 255 {
+            return Joined::Full;
+        }
+        let at = self.free_question;
+        let slot = &mut self.questions[at as usize];
+        self.free_question = slot.next;
+        slot.name[..miss.name.len()].copy_from_slice(miss.name);
+        slot.name_len = miss.name.len() as u8;
+        slot.key = miss.key;
+        slot.hash = miss.hash;
+        slot.next = self.chains[chain];
+        slot.first_waiter = NONE;
+        slot.waiters = 0;
+        let ticket = u64::from(slot.generation) << 32 | u64::from(at);
+        self.chains[chain] = at;
+        self.in_use += 1;
+        self.add_waiter(at, waiter);
+        Joined::First(ticket)
+    }
+
+    fn add_waiter(&mut self, question: u32, waiter: Waiter<R>) {
+        let at = self.free_waiter;
+        let slot = &mut self.waiters[at as usize];
+        self.free_waiter = slot.next;
+        slot.waiter = Some(waiter);
+        let question = &mut self.questions[question as usize];
+        slot.next = question.first_waiter;
+        question.first_waiter = at;
+        question.waiters += 1;
+    }
+
+    /// The question behind a ticket: its name, hash and key. `None` when it is over.
+    pub fn question(&self, ticket: u64) -> Option<Miss<'_>> {
+        let slot = self.questions.get(ticket as u32 as usize)?;
+        (slot.generation == (ticket >> 32) as u32 && slot.waiters > 0).then(|| Miss {
+            name: &slot.name[..usize::from(slot.name_len)],
+            hash: slot.hash,
+            key: slot.key,
+        })
+    }
+
+    /// Takes one waiter of a question out; the question is over when its last is taken.
+    pub fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<R>> {
+        self.question(ticket)?;
+        let at = ticket as u32;
+        let question = &mut self.questions[at as usize];
+        let place = question.first_waiter;
+        let slot = self.waiters.get_mut(place as usize)?;
+        let waiter = slot.waiter.take();
+        question.first_waiter = slot.next;
+        question.waiters -= 1;
+        slot.next = self.free_waiter;
+        self.free_waiter = place;
+        if question.waiters == 0 {
+            self.end(at);
+        }
+        waiter
+    }
+
+    fn end(&mut self, at: u32) {
+        let (hash, next) = (self.questions[at as usize].hash, self.questions[at as usize].next);
+        let chain = self.chain(hash);
+        if self.chains[chain] == at {
+            self.chains[chain] = next;
+        } else {
+            let mut before = self.chains[chain];
+            while before != NONE && self.questions[before as usize].next != at {
+                before = self.questions[before as usize].next;
+            }
+            if before != NONE {
+                self.questions[before as usize].next = next;
+            }
+        }
+        let slot = &mut self.questions[at as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = self.free_question;
+        self.free_question = at;
+        self.in_use -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::scan::HashKey;
+
+    const KEY: KeyFixed = KeyFixed { qtype: 1, qclass: 1, bits: 0 };
+
+    fn message(label: u8) -> Vec<u8> {
+        let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, label, 0, 0, 1, 0, 1];
+        message.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 3, 9, 9, 9]);
+        message
+    }
+
+    fn join(pending: &mut Pending<u32>, label: u8, route: u32) -> Joined {
+        let message = message(label);
+        let waiter = Waiter::new(route, "127.0.0.1:1".parse().unwrap(), 0, &message).unwrap();
+        let name = [1, label, 0];
+        pending.join(Miss { name: &name, hash: HashKey::fixed(1).name(&name), key: KEY }, waiter)
+    }
+
+    #[test]
+    fn equal_questions_share_one_ticket() {
+        let mut pending = Pending::new(4, 8);
+        let Joined::First(ticket) = join(&mut pending, b'a', 1) else { panic!() };
+        assert_eq!(join(&mut pending, b'a', 2), Joined::Waits);
+        assert!(matches!(join(&mut pending, b'b', 3), Joined::First(_)));
+        assert_eq!(pending.question(ticket).unwrap().name, b"\x01a\0");
+        let mut routes = Vec::new();
+        while let Some(waiter) = pending.take_waiter(ticket) {
+            assert_eq!(waiter.query().len(), 19 + edns::LEN, "options are left out");
+            assert_eq!(&waiter.query()[28..], &[0, 0]);
+            routes.push(waiter.route);
+        }
+        routes.sort_unstable();
+        assert_eq!(routes, [1, 2]);
+        assert!(pending.question(ticket).is_none());
+        assert_eq!(pending.len(), 1);
+        let Joined::First(again) = join(&mut pending, b'a', 4) else { panic!() };
+        assert_ne!(again, ticket, "an old ticket finds nothing");
+    }
+
+    #[test]
+    fn full_is_said_and_places_come_back() {
+        let mut pending = Pending::new(2, 3);
+        let Joined::First(first) = join(&mut pending, b'a', 1) else { panic!() };
+        assert!(matches!(join(&mut pending, b'b', 2), Joined::First(_)));
+        assert_eq!(join(&mut pending, b'c', 3), Joined::Full);
+        assert_eq!(join(&mut pending, b'a', 4), Joined::Waits);
+        assert_eq!(join(&mut pending, b'a', 5), Joined::Full, "no waiter's place left");
+        while pending.take_waiter(first).is_some() {}
+        assert!(matches!(join(&mut pending, b'c', 6), Joined::First(_)));
+    }
+
+    #[test]
+    fn chains_survive_removal_in_any_order() {
+        let mut pending = Pending::new(64, 64);
+        let mut tickets = Vec::new();
+        for label in 0..64u8 {
+            let Joined::First(ticket) = join(&mut pending, label, 0) else { panic!() };
+            tickets.push((label, ticket));
+        }
+        for round in 0..8 {
+            for &(label, ticket) in tickets.iter().filter(|(label, _)| label % 8 == (round * 5) % 8) {
+                assert_eq!(pending.question(ticket).unwrap().name, [1, label, 0]);
+                pending.take_waiter(ticket).unwrap();
+            }
+        }
+        assert!(pending.is_empty());
+        assert!((0..64).all(|label| matches!(join(&mut pending, label, 0), Joined::First(_))));
+    }
+}
