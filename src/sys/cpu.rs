@@ -25,6 +25,7 @@ pub fn pin_this_thread(cpu: usize) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -36,6 +36,7 @@ fn raise(resource: Resource, wanted: Option<u64>) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -15,7 +15,7 @@ const COLOUR: usize = 128;
 
 /// Header of a control message: length, level and type (`struct cmsghdr`, cmsg(3)).
 const CMSG_HEADER: usize = 16;
-const MAX_CONTROL: usize = CMSG_HEADER + (V6_PKTINFO + 7 & !7);
+const MAX_CONTROL: usize = CMSG_HEADER + V6_PKTINFO.next_multiple_of(8);
 
 /// `struct iovec` with the address as a number, so that a batch may move to its thread.
 #[repr(C)]
@@ -290,6 +290,7 @@ fn system_call(number: libc::c_long, fd: BorrowedFd<'_>, headers: &mut [MMsgHdr]
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sys::socket::{UdpOptions, udp_listener};

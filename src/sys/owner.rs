@@ -46,6 +46,7 @@ fn process_of(inode: u64) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -111,6 +111,7 @@ fn checked(done: libc::c_int) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

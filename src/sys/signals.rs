@@ -80,6 +80,7 @@ fn watched() -> libc::sigset_t {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

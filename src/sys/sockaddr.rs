@@ -45,6 +45,7 @@ pub fn parse_v6_pktinfo(octets: &[u8]) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
