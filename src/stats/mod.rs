@@ -128,6 +128,30 @@ counters! {
     }
 }
 
+counters! {
+    /// TCP connections, written by the stream thread.
+    Streams {
+        /// Connections accepted.
+        accepted,
+        /// Connections open, a gauge.
+        open,
+        /// Times the table was full, so that new connections had to wait in the kernel.
+        table_full,
+        /// Connections closed because nothing came, or nothing was read, for too long.
+        timed_out,
+        /// Connections closed for a message too short to be DNS.
+        malformed,
+        /// Connections closed because the worker answered nothing, on purpose.
+        dropped,
+        /// Connections closed because replies waiting for slow readers took all the room (`stream-wait-size`).
+        wait_overflow,
+        /// Replies that came after their connection was closed.
+        late_replies,
+        /// Times reading stopped because the worker had no room for more queries.
+        worker_busy,
+    }
+}
+
 /// Types above this are counted together as "other".
 pub const TYPES: usize = 258;
 

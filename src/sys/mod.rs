@@ -1,1 +1,15 @@
-//! System calls that no safe crate wraps.
+//! System calls that no safe crate wraps, and the settings of process and socket built on them.
+//!
+//! Everything here is called at start or by one thread for its own sockets; nothing keeps global state.
+
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod cpu;
+pub mod limits;
+pub mod mmsg;
+pub mod owner;
+pub mod privileges;
+pub mod signals;
+pub mod sockaddr;
+pub mod socket;

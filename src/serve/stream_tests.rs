@@ -1,0 +1,409 @@
+//! The stream server over loopback. The test is the worker, and the clock.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::ring::spsc;
+use crate::sys::socket::tcp_listener;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Only a failing test waits as long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Harness {
+    address: SocketAddr,
+    clock: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    bell: Doorbell,
+    worker_bell: Doorbell,
+    queries: Consumer<StreamMessage>,
+    replies: Producer<StreamMessage>,
+    last_client: Option<SocketAddr>,
+    stats: Arc<Streams>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Harness {
+    fn new(options: StreamOptions) -> Self {
+        Self::with_rings(options, 64, 256)
+    }
+
+    fn with_rings(options: StreamOptions, queries: usize, replies: usize) -> Self {
+        let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64).unwrap();
+        let address = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
+        let (to_worker, queries) = spsc::channel_zeroed(queries);
+        let (replies, from_worker) = spsc::channel_zeroed(replies);
+        let (bell, worker_bell) = (Doorbell::new().unwrap(), Doorbell::new().unwrap());
+        let server =
+            StreamServer::new(options, vec![listener], to_worker, from_worker, bell.clone(), worker_bell.clone());
+        let (clock, stop) = (Arc::new(AtomicU64::new(1_000_000)), Arc::new(AtomicBool::new(false)));
+        let stats = server.stats();
+        let thread = std::thread::spawn({
+            let (clock, stop) = (Arc::clone(&clock), Arc::clone(&stop));
+            move || server.run_by_clock(&stop, || clock.load(Ordering::SeqCst))
+        });
+        Harness {
+            address,
+            clock,
+            stop,
+            bell,
+            worker_bell,
+            queries,
+            replies,
+            last_client: None,
+            stats,
+            thread: Some(thread),
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_write_timeout(Some(PATIENCE)).unwrap();
+        client
+    }
+
+    /// The next query if one is there: its token and message.
+    fn try_take(&mut self) -> Option<(u64, Vec<u8>)> {
+        let query = self.queries.front().map(|query| {
+            self.last_client = Some(query.client());
+            (query.token, query.message().to_vec())
+        });
+        self.queries.release();
+        query
+    }
+
+    /// The next query, waited for.
+    fn take(&mut self) -> (u64, Vec<u8>) {
+        loop {
+            self.worker_bell.arm();
+            let query = self.try_take();
+            if query.is_none() {
+                let mut bell = [PollFd::from_borrowed_fd(self.worker_bell.fd(), PollFlags::IN)];
+                let timeout = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+                assert_eq!(poll(&mut bell, Some(&timeout)), Ok(1), "no query came");
+            }
+            self.worker_bell.disarm();
+            if let Some(query) = query {
+                return query;
+            }
+        }
+    }
+
+    fn reply(&mut self, token: u64, message: &[u8]) {
+        let place = self.replies.reserve().expect("the reply ring has room for every query taken");
+        place.token = token;
+        place.set_message(message);
+        self.replies.publish();
+        self.bell.ring();
+    }
+
+    /// One query there and back.
+    fn round_trip(&mut self, client: &mut TcpStream, id: u8) {
+        client.write_all(&framed(&query(id))).unwrap();
+        let (token, message) = self.take();
+        assert_eq!(message, query(id));
+        self.reply(token, &message);
+        assert_eq!(receive(client), query(id));
+    }
+
+    fn advance(&self, milliseconds: u64) {
+        self.clock.fetch_add(milliseconds, Ordering::SeqCst);
+        self.bell.ring();
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.bell.ring();
+        let ended = self.thread.take().unwrap().join();
+        if !std::thread::panicking() {
+            ended.unwrap().unwrap();
+        }
+    }
+}
+
+fn query(id: u8) -> Vec<u8> {
+    vec![id; 12 + id as usize]
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u16).to_be_bytes(), message].concat()
+}
+
+fn receive(client: &mut TcpStream) -> Vec<u8> {
+    let mut len = [0; 2];
+    client.read_exact(&mut len).unwrap();
+    let mut message = vec![0; u16::from_be_bytes(len) as usize];
+    client.read_exact(&mut message).unwrap();
+    message
+}
+
+/// The server closed the connection, and sent nothing more before.
+fn assert_closed(client: &mut TcpStream) {
+    match client.read(&mut [0; 16]) {
+        Ok(0) => {}
+        Err(cause) if cause.kind() == ErrorKind::ConnectionReset => {}
+        other => panic!("not closed: {other:?}"),
+    }
+}
+
+#[test]
+fn pipelined_queries_of_one_segment_are_answered_in_any_order() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    client.write_all(&[1, 2, 3].map(|id| framed(&query(id))).concat()).unwrap();
+    let taken = [harness.take(), harness.take(), harness.take()];
+    assert_eq!(taken.each_ref().map(|(_, message)| message[0]), [1, 2, 3]);
+    for i in [2, 0, 1] {
+        harness.reply(taken[i].0, &taken[i].1);
+        assert_eq!(receive(&mut client), taken[i].1);
+    }
+}
+
+#[test]
+fn queries_arrive_with_the_clients_address() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    client.write_all(&framed(&query(1))).unwrap();
+    let token = harness.take().0;
+    harness.reply(token, &query(1));
+    assert_eq!(receive(&mut client), query(1));
+    assert_eq!(harness.last_client, Some(client.local_addr().unwrap()));
+}
+
+#[test]
+fn octets_may_come_one_by_one() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    client.set_nodelay(true).unwrap();
+    for octet in [framed(&query(1)), framed(&query(2))].concat() {
+        client.write_all(&[octet]).unwrap();
+    }
+    for id in [1, 2] {
+        assert_eq!(harness.take().1, query(id));
+    }
+}
+
+#[test]
+fn a_client_that_only_closed_its_side_gets_its_answers() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    client.write_all(&[framed(&query(1)), framed(&query(2)), vec![0, 40, 1]].concat()).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let taken = [harness.take(), harness.take()];
+    for (token, message) in taken {
+        harness.reply(token, &message);
+        assert_eq!(receive(&mut client), message);
+    }
+    assert_closed(&mut client);
+}
+
+#[test]
+fn idle_connections_are_closed_when_their_time_is_over_and_not_before() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    harness.round_trip(&mut client, 1);
+    for _ in 0..3 {
+        harness.advance(29_999);
+        harness.round_trip(&mut client, 2);
+    }
+    harness.advance(30_000);
+    assert_closed(&mut client);
+    assert_eq!(harness.stats.timed_out.get(), 1);
+}
+
+#[test]
+fn a_message_that_trickles_in_does_not_hold_its_place() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let (mut slow, mut other) = (harness.connect(), harness.connect());
+    slow.write_all(&[0]).unwrap();
+    harness.round_trip(&mut other, 1);
+    harness.advance(29_000);
+    slow.write_all(&[40]).unwrap();
+    harness.round_trip(&mut other, 1);
+    harness.advance(1_000);
+    assert_closed(&mut slow);
+    harness.round_trip(&mut other, 1);
+}
+
+#[test]
+fn waiting_for_the_worker_is_not_idle() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    client.write_all(&framed(&query(1))).unwrap();
+    let (token, message) = harness.take();
+    harness.advance(1_000_000);
+    // A new connection served shows that the server has looked at its clock.
+    let mut other = harness.connect();
+    harness.round_trip(&mut other, 2);
+    harness.reply(token, &message);
+    assert_eq!(receive(&mut client), message);
+    harness.round_trip(&mut client, 3);
+}
+
+#[test]
+fn a_slow_reader_is_not_read_from_and_loses_nothing() {
+    const QUERIES: usize = 600;
+    let mut harness = Harness::new(StreamOptions { wait_size: 64 << 20, ..StreamOptions::default() });
+    let mut probe = harness.connect();
+    harness.round_trip(&mut probe, 1);
+    let mut client = harness.connect();
+    client.write_all(&framed(&query(2)).repeat(QUERIES)).unwrap();
+    let answer = |harness: &mut Harness, (token, message): (u64, Vec<u8>)| {
+        harness.reply(token, &vec![message[0]; 60_000]);
+        1
+    };
+    let first = harness.take();
+    let mut answered = answer(&mut harness, first);
+    // Until a whole round of the server brings the probe's query and none of the slow reader's.
+    loop {
+        let before = answered;
+        probe.write_all(&framed(&query(1))).unwrap();
+        loop {
+            let (token, message) = harness.take();
+            if message == query(1) {
+                harness.reply(token, &message);
+                break;
+            }
+            answered += answer(&mut harness, (token, message));
+        }
+        assert_eq!(receive(&mut probe), query(1));
+        if answered == before {
+            break;
+        }
+    }
+    assert!(answered < QUERIES, "all queries were taken from a client that reads nothing");
+    let reader = std::thread::spawn(move || {
+        for _ in 0..QUERIES {
+            assert_eq!(receive(&mut client), vec![2; 60_000]);
+        }
+    });
+    while answered < QUERIES {
+        let query = harness.take();
+        answered += answer(&mut harness, query);
+    }
+    reader.join().unwrap();
+    assert_eq!(harness.stats.wait_overflow.get(), 0);
+}
+
+#[test]
+fn replies_beyond_the_room_for_slow_readers_close_the_connection() {
+    let mut harness = Harness::new(StreamOptions { wait_size: 50_000, ..StreamOptions::default() });
+    let mut client = harness.connect();
+    client.write_all(&framed(&query(2)).repeat(2000)).unwrap();
+    let started = std::time::Instant::now();
+    while harness.stats.wait_overflow.get() == 0 {
+        assert!(started.elapsed() < PATIENCE);
+        match harness.try_take() {
+            Some((token, _)) => harness.reply(token, &[2; 60_000]),
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    // What was sent before may still be read, then it ends.
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest);
+    assert!(rest.len() < 2000 * 60_000);
+    assert_closed(&mut client);
+}
+
+#[test]
+fn connections_beyond_the_limit_wait_for_a_place() {
+    let mut harness = Harness::new(StreamOptions { max_connections: 2, ..StreamOptions::default() });
+    let (mut first, mut second) = (harness.connect(), harness.connect());
+    harness.round_trip(&mut first, 1);
+    harness.round_trip(&mut second, 2);
+    let mut third = harness.connect();
+    third.write_all(&framed(&query(3))).unwrap();
+    harness.round_trip(&mut first, 4);
+    harness.round_trip(&mut second, 5);
+    assert_eq!((harness.stats.accepted.get(), harness.stats.table_full.get()), (2, 1));
+    drop(first);
+    let (token, message) = harness.take();
+    assert_eq!(message, query(3));
+    harness.reply(token, &message);
+    assert_eq!(receive(&mut third), message);
+    assert_eq!(harness.stats.accepted.get(), 3);
+}
+
+#[test]
+fn garbage_lengths_close_the_connection() {
+    let harness = Harness::new(StreamOptions::default());
+    for len in [0u8, 1, 11] {
+        let mut client = harness.connect();
+        client.write_all(&[[0, len].as_slice(), &[7; 20]].concat()).unwrap();
+        assert_closed(&mut client);
+    }
+    let mut client = harness.connect();
+    client.write_all(&[255; 1000]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_closed(&mut client);
+    assert_eq!(harness.stats.malformed.get(), 3);
+}
+
+#[test]
+fn a_reply_for_a_dead_connection_reaches_nobody() {
+    let mut harness = Harness::new(StreamOptions { max_connections: 1, ..StreamOptions::default() });
+    let mut dead = harness.connect();
+    dead.write_all(&framed(&query(1))).unwrap();
+    let (late, message) = harness.take();
+    rustix::net::sockopt::set_socket_linger(&dead, Some(Duration::ZERO)).unwrap();
+    drop(dead);
+    // The next one gets the same place.
+    let mut client = harness.connect();
+    client.write_all(&framed(&query(2))).unwrap();
+    let (token, second) = harness.take();
+    harness.reply(late, &message);
+    harness.reply(u64::MAX, &message);
+    harness.reply(token, &second);
+    assert_eq!(receive(&mut client), second);
+    assert_eq!(harness.stats.late_replies.get(), 2);
+}
+
+#[test]
+fn no_answer_on_purpose_closes_the_connection() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    client.write_all(&framed(&query(1))).unwrap();
+    let token = harness.take().0;
+    harness.reply(token, &[]);
+    assert_closed(&mut client);
+    assert_eq!(harness.stats.dropped.get(), 1);
+}
+
+#[test]
+fn a_busy_worker_gets_every_query_in_the_end() {
+    let mut harness = Harness::with_rings(StreamOptions::default(), 2, 4);
+    let mut clients = [harness.connect(), harness.connect(), harness.connect()];
+    for client in &mut clients {
+        let queries: Vec<u8> = (1..=50).flat_map(|id| framed(&query(id))).collect();
+        client.write_all(&queries).unwrap();
+    }
+    // With four answers owed the server asks nothing more, whatever room the query ring has.
+    let owed = [harness.take(), harness.take(), harness.take(), harness.take()];
+    assert!(harness.try_take().is_none());
+    for (token, message) in owed {
+        harness.reply(token, &message);
+    }
+    for _ in 4..150 {
+        let (token, message) = harness.take();
+        harness.reply(token, &message);
+    }
+    for client in &mut clients {
+        for id in 1..=50 {
+            assert_eq!(receive(client), query(id));
+        }
+    }
+    assert!(harness.stats.worker_busy.get() > 0);
+}
+
+#[test]
+fn idle_time_shrinks_as_the_table_fills() {
+    let timeouts = [1, 5, 6, 7, 8, 9, 10].map(|open| idle_timeout(30_000, open, 10));
+    assert_eq!(timeouts, [30_000, 30_000, 300, 200, 200, 200, 200]);
+    assert_eq!(idle_timeout(300_000, 8, 10), 600);
+}
