@@ -244,20 +244,28 @@ impl AnswerCache {
         }
     }
 
+    /// Takes out every answer without records of its own: other codes than NOERROR, and empty answer sections.
+    pub fn forget_negative(&mut self) -> u64 {
+        self.forget_entries(|entry| entry[RCODE] != 0 || get_u16(entry, COUNTS) == Some(0))
+    }
+
     /// Takes out every entry that `doomed` names, given name and type; gives their number. Walks the whole cache.
     pub fn forget_where(&mut self, mut doomed: impl FnMut(&[u8], u16) -> bool) -> u64 {
+        self.forget_entries(|entry| {
+            let name = &entry[HEADER..HEADER + usize::from(entry[NAME_LEN])];
+            doomed(name, get_u16(entry, QTYPE).unwrap_or(0))
+        })
+    }
+
+    fn forget_entries(&mut self, mut doomed: impl FnMut(&[u8]) -> bool) -> u64 {
         let mut forgotten = 0;
         let mut at = self.tail;
         let mut left = self.used;
         while left > 0 {
             let (len, dead) = self.len_at(at);
-            if !dead {
-                let entry = &self.ring[at..at + len];
-                let entry_name = &entry[HEADER..HEADER + usize::from(entry[NAME_LEN])];
-                if doomed(entry_name, get_u16(entry, QTYPE).unwrap_or(0)) {
-                    self.unlink(at);
-                    forgotten += 1;
-                }
+            if !dead && doomed(&self.ring[at..at + len]) {
+                self.unlink(at);
+                forgotten += 1;
             }
             left = left.saturating_sub(len);
             at = (at + len) % self.ring.len();

@@ -1,5 +1,5 @@
 //! The loops: worker, kernel sockets, streams, pending questions.
 
-pub mod stream;
-mod stream_connection;
+pub mod pending;
 pub mod stream_message;
+pub mod worker;

@@ -156,6 +156,11 @@ impl UdpBatch {
         }
     }
 
+    /// Octets of one buffer.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// Receives what is there, at most [`BATCH`] datagrams, without waiting. 0: nothing there. Replies of the batch
     /// before that were not sent are forgotten.
     pub fn receive(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {

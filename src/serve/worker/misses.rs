@@ -1,0 +1,153 @@
+//! Misses: handed to the resolver, remembered, and delivered.
+
+use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
+use super::{Now, WorkerOptions, fill_request};
+use crate::answer::cache::Answer;
+use crate::answer::decide::{Answerer, Decision, Given, Via};
+use crate::dns::rcode;
+use crate::resolve::{Request, Response};
+use crate::ring::doorbell::Doorbell;
+use crate::ring::spsc::{Consumer, Producer};
+use crate::stats::WorkerStats;
+use crate::sys::mmsg::UdpPeer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The way a late reply goes back.
+#[derive(Clone, Copy)]
+pub(super) enum Route {
+    /// Through a kernel UDP socket.
+    Udp { port: u16, peer: UdpPeer },
+    /// Through the stream thread.
+    Stream { token: u64 },
+}
+
+pub(super) struct Misses {
+    pending: Pending<Route>,
+    requests: Producer<Request>,
+    responses: Consumer<Response>,
+    resolver_bell: Doorbell,
+    unrung: bool,
+    stats: Arc<WorkerStats>,
+    /// Where late replies are written.
+    buffer: Box<[u8]>,
+}
+
+const SERVFAIL: Answer<'static> = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
+
+impl Misses {
+    pub(super) fn new(
+        options: WorkerOptions,
+        requests: Producer<Request>,
+        responses: Consumer<Response>,
+        resolver_bell: Doorbell,
+        stats: Arc<WorkerStats>,
+    ) -> Misses {
+        Misses {
+            pending: Pending::new(options.questions, options.waiters),
+            requests,
+            responses,
+            resolver_bell,
+            unrung: false,
+            stats,
+            buffer: vec![0; 1 << 16].into_boxed_slice(),
+        }
+    }
+
+    /// Asks upstream for what `answerer` just missed. [`Decision::Miss`]: the query waits. Otherwise there was no room
+    /// and the reply is SERVFAIL. Call [`Self::ring`] after a batch.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn hand_off(
+        &mut self,
+        answerer: &mut Answerer,
+        message: &mut [u8],
+        len: usize,
+        client: SocketAddr,
+        via: Via,
+        route: Route,
+        now: Now,
+    ) -> Decision {
+        let outcomes = &self.stats.outcomes;
+        let Some(waiter) = Waiter::new(route, client, now.nanoseconds, &message[..len]) else {
+            return Decision::Drop;
+        };
+        let miss = answerer.miss();
+        match self.pending.join(miss, waiter) {
+            Joined::Waits => {
+                outcomes.coalesced.add(1);
+                return Decision::Miss;
+            }
+            Joined::First(ticket) => {
+                if let Some(request) = self.requests.reserve() {
+                    fill_request(request, ticket, miss);
+                    self.requests.publish();
+                    self.unrung = true;
+                    let asked = self.pending.len() as u64;
+                    outcomes.pending.set(asked);
+                    outcomes.pending_max.set(outcomes.pending_max.get().max(asked));
+                    return Decision::Miss;
+                }
+                let _ = self.pending.take_waiter(ticket);
+            }
+            Joined::Full => {}
+        }
+        outcomes.overload.add(1);
+        answerer.decide(message, len, client, via, now.seconds, Some(Given { answer: SERVFAIL }))
+    }
+
+    /// Wakes the resolver if anything was asked since the last call.
+    pub(super) fn ring(&mut self) {
+        if std::mem::take(&mut self.unrung) {
+            self.resolver_bell.ring();
+        }
+    }
+
+    pub(super) fn responses_empty(&mut self) -> bool {
+        self.responses.is_empty()
+    }
+
+    /// Puts the next finished question's answer into the cache; gives its ticket.
+    pub(super) fn keep_next(&mut self, answerer: &mut Answerer, now: Now) -> Option<u64> {
+        let response = self.responses.front()?;
+        if let Some(miss) = self.pending.question(response.ticket) {
+            let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+            answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
+        }
+        Some(response.ticket)
+    }
+
+    pub(super) fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<Route>> {
+        self.pending.take_waiter(ticket)
+    }
+
+    /// Writes the reply to a query that waited for the response at hand; `None`: no reply, by policy.
+    pub(super) fn answer_waiter(
+        &mut self,
+        answerer: &mut Answerer,
+        waiter: &Waiter<Route>,
+        via: Via,
+        now: Now,
+    ) -> Option<&[u8]> {
+        let len = self.answer_into(answerer, waiter, via, now)?;
+        Some(&self.buffer[..len])
+    }
+
+    fn answer_into(&mut self, answerer: &mut Answerer, waiter: &Waiter<Route>, via: Via, now: Now) -> Option<usize> {
+        let response = self.responses.front()?;
+        let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+        let query = waiter.query();
+        debug_assert!(query.len() <= MAX_QUERY);
+        self.buffer[..query.len()].copy_from_slice(query);
+        let given = Some(Given { answer });
+        match answerer.decide(&mut self.buffer, query.len(), waiter.client, via, now.seconds, given) {
+            Decision::Reply(len) => Some(len),
+            Decision::Drop | Decision::Miss => None,
+        }
+    }
+
+    /// The response at hand is delivered.
+    pub(super) fn end_response(&mut self) {
+        self.responses.release();
+        self.stats.outcomes.pending.set(self.pending.len() as u64);
+    }
+}

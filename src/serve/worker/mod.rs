@@ -1,0 +1,341 @@
+//! The worker: the thread that answers.
+//!
+//! One turn serves every source once: the XSKs, the kernel UDP sockets, the streams, finished questions, commands.
+//! Between turns it spins or sleeps (see [`idle`]). Nothing on a turn allocates, locks or logs.
+
+pub mod idle;
+mod misses;
+mod udp_port;
+
+use super::stream_message::StreamMessage;
+use crate::answer::cache::CHECKING_DISABLED;
+use crate::answer::decide::{Answerer, Decision, Via};
+use crate::answer::policy::Policy;
+use crate::dns::name;
+use crate::resolve::{Request, Response};
+use crate::ring::doorbell::Doorbell;
+use crate::ring::spsc::{Consumer, Producer};
+use crate::stats::WorkerStats;
+use crate::sys::clock;
+use arrayvec::ArrayVec;
+use idle::{Idle, IdleOptions};
+use misses::{Misses, Route};
+use rustix::event::{PollFd, PollFlags};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use udp_port::UdpPort;
+
+/// Most descriptors the worker sleeps on: XSKs, UDP sockets, its bell.
+const MAX_POLLED: usize = 256;
+/// Turns with traffic on other sources after which the UDP sockets are looked at without being polled.
+const UDP_EVERY: u32 = 8;
+
+/// What main asks of the worker.
+pub enum Command {
+    /// Answer by this policy from now on.
+    Policy(Arc<Policy>),
+    /// Take a name out of the cache: one type, or all of them; or everything at and below it.
+    Forget {
+        /// The name, lower case.
+        name: crate::dns::Name,
+        /// One type only.
+        qtype: Option<u16>,
+        /// Everything below it too.
+        below: bool,
+    },
+    /// Take out what says that something does not exist, or failed.
+    ForgetNegative,
+}
+
+/// What the worker says back, one for each [`Command`], in order.
+pub enum Done {
+    /// The policy that is no longer used, to be dropped off the packet path.
+    Policy(Arc<Policy>),
+    /// Number of cache entries taken out.
+    Forgotten(u64),
+}
+
+/// The worker's ends of all rings.
+pub struct Links {
+    /// Rung for this worker.
+    pub bell: Doorbell,
+    /// Questions to the resolver, and its bell.
+    pub requests: Producer<Request>,
+    /// Answers from the resolver.
+    pub responses: Consumer<Response>,
+    /// The resolver's bell.
+    pub resolver_bell: Doorbell,
+    /// Queries from streams.
+    pub stream_queries: Consumer<StreamMessage>,
+    /// Replies to streams.
+    pub stream_replies: Producer<StreamMessage>,
+    /// The stream thread's bell.
+    pub stream_bell: Doorbell,
+    /// Commands from main.
+    pub commands: Consumer<Option<Command>>,
+    /// What came of them.
+    pub done: Producer<Option<Done>>,
+    /// Main's bell.
+    pub main_bell: Doorbell,
+}
+
+/// Sizes and choices.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerOptions {
+    /// Questions asked upstream at once.
+    pub questions: usize,
+    /// Queries that may wait for them.
+    pub waiters: usize,
+    /// Octets of one datagram's buffer: the longest query and the longest UDP reply.
+    pub datagram: usize,
+    /// How to idle.
+    pub idle: IdleOptions,
+}
+
+/// See the module's text.
+pub struct Worker {
+    answerer: Answerer,
+    stats: Arc<WorkerStats>,
+    misses: Misses,
+    udp: Vec<UdpPort>,
+    udp_batch: crate::sys::mmsg::UdpBatch,
+    stream_queries: Consumer<StreamMessage>,
+    stream_replies: Producer<StreamMessage>,
+    stream_bell: Doorbell,
+    commands: Consumer<Option<Command>>,
+    done: Producer<Option<Done>>,
+    main_bell: Doorbell,
+    bell: Doorbell,
+    idle: Idle,
+    turns: u32,
+}
+
+/// The worker's clock at one turn.
+#[derive(Clone, Copy)]
+struct Now {
+    nanoseconds: u64,
+    seconds: u32,
+}
+
+impl Now {
+    fn read() -> Now {
+        let nanoseconds = clock::monotonic_coarse_ns();
+        Now { nanoseconds, seconds: (nanoseconds / 1_000_000_000) as u32 }
+    }
+}
+
+impl Worker {
+    /// A worker that answers on these kernel UDP sockets and whatever the links bring.
+    pub fn new(
+        options: WorkerOptions,
+        answerer: Answerer,
+        stats: Arc<WorkerStats>,
+        udp: Vec<OwnedFd>,
+        links: Links,
+    ) -> Worker {
+        let misses = Misses::new(options, links.requests, links.responses, links.resolver_bell, Arc::clone(&stats));
+        Worker {
+            answerer,
+            stats,
+            misses,
+            udp: udp.into_iter().map(UdpPort::new).collect(),
+            udp_batch: crate::sys::mmsg::UdpBatch::new(options.datagram),
+            stream_queries: links.stream_queries,
+            stream_replies: links.stream_replies,
+            stream_bell: links.stream_bell,
+            commands: links.commands,
+            done: links.done,
+            main_bell: links.main_bell,
+            bell: links.bell,
+            idle: Idle::new(options.idle),
+            turns: 0,
+        }
+    }
+
+    /// Serves until `stop` is set (and the bell rung).
+    pub fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            let now = Now::read();
+            let worked = self.turn(now);
+            if self.idle.may_sleep(worked, now.nanoseconds) {
+                self.sleep();
+            }
+        }
+    }
+
+    /// Serves every source once; true when there was anything.
+    fn turn(&mut self, now: Now) -> bool {
+        let mut worked = self.serve_udp(now);
+        worked |= self.serve_streams(now);
+        worked |= self.deliver(now);
+        worked |= self.obey(now);
+        self.turns = self.turns.wrapping_add(1);
+        worked
+    }
+
+    fn serve_udp(&mut self, now: Now) -> bool {
+        let look = self.turns.is_multiple_of(UDP_EVERY);
+        let mut worked = false;
+        for (number, port) in self.udp.iter_mut().enumerate() {
+            if look || port.ready {
+                let batch = &mut self.udp_batch;
+                worked |= port.serve(number as u16, batch, &mut self.answerer, &mut self.misses, &self.stats, now);
+            }
+        }
+        worked
+    }
+
+    /// Answers queries from streams: each is decided in its own slot and copied to a reply's. Without room for a reply
+    /// they stay where they are.
+    fn serve_streams(&mut self, now: Now) -> bool {
+        let mut worked = false;
+        while let Some(query) = self.stream_queries.front() {
+            let Some(reply) = self.stream_replies.reserve() else { break };
+            worked = true;
+            let (token, client) = (query.token, query.client());
+            self.stats.places.tcp_queries.add(1);
+            let (buffer, len) = query.buffer();
+            let decision = match self.answerer.decide(buffer, len, client, Via::Stream, now.seconds, None) {
+                Decision::Miss => {
+                    let route = Route::Stream { token };
+                    self.misses.hand_off(&mut self.answerer, buffer, len, client, Via::Stream, route, now)
+                }
+                decided => decided,
+            };
+            let answer = match decision {
+                Decision::Reply(len) => Some(&buffer[..len]),
+                Decision::Drop => Some(&buffer[..0]),
+                Decision::Miss => None,
+            };
+            if let Some(answer) = answer {
+                reply.token = token;
+                reply.set_client(client);
+                reply.set_message(answer);
+                self.stream_replies.publish();
+                self.stats.places.tcp_replies.add(u64::from(!answer.is_empty()));
+            }
+            self.stream_queries.release();
+        }
+        if worked {
+            self.stream_bell.ring();
+        }
+        worked
+    }
+
+    /// Takes finished questions into the cache and to every query that waits.
+    fn deliver(&mut self, now: Now) -> bool {
+        let mut worked = false;
+        for _ in 0..64 {
+            let Some(ticket) = self.misses.keep_next(&mut self.answerer, now) else { break };
+            worked = true;
+            while let Some(waiter) = self.misses.take_waiter(ticket) {
+                self.reply_late(waiter, now);
+            }
+            self.misses.end_response();
+        }
+        if worked {
+            self.stream_bell.ring();
+        }
+        worked
+    }
+
+    fn reply_late(&mut self, waiter: super::pending::Waiter<Route>, now: Now) {
+        let waited = now.nanoseconds.saturating_sub(waiter.since) / 1000;
+        self.stats.outcomes.recursive_replies.add(1);
+        self.stats.outcomes.recursion_time_us.add(waited);
+        let via = match waiter.route {
+            Route::Stream { .. } => Via::Stream,
+            Route::Udp { .. } => Via::Datagram(self.udp_batch.size()),
+        };
+        let Some(reply) = self.misses.answer_waiter(&mut self.answerer, &waiter, via, now) else { return };
+        let sent = match waiter.route {
+            Route::Stream { token } => match self.stream_replies.reserve() {
+                Some(slot) => {
+                    slot.token = token;
+                    slot.set_client(waiter.client);
+                    slot.set_message(reply);
+                    self.stream_replies.publish();
+                    self.stats.places.tcp_replies.add(1);
+                    true
+                }
+                None => false,
+            },
+            Route::Udp { port, peer } => match self.udp.get(usize::from(port)) {
+                Some(port) => {
+                    self.stats.places.udp_replies.add(1);
+                    port.send_one(&peer, reply)
+                }
+                None => false,
+            },
+        };
+        self.stats.places.reply_no_room.add(u64::from(!sent));
+    }
+
+    fn obey(&mut self, _now: Now) -> bool {
+        let mut worked = false;
+        while let Some(slot) = self.commands.front() {
+            let Some(answer) = self.done.reserve() else { break };
+            let done = slot.take().map(|command| match command {
+                Command::Policy(policy) => Done::Policy(self.answerer.set_policy(policy)),
+                Command::Forget { name: wanted, qtype, below } => {
+                    Done::Forgotten(self.answerer.cache().forget_where(|name, kept_type| {
+                        let at =
+                            if below { name::is_at_or_below(name, wanted.as_wire()) } else { name == wanted.as_wire() };
+                        at && qtype.is_none_or(|qtype| qtype == kept_type)
+                    }))
+                }
+                Command::ForgetNegative => Done::Forgotten(self.answerer.cache().forget_negative()),
+            });
+            *answer = done;
+            self.done.publish();
+            self.commands.release();
+            worked = true;
+        }
+        if worked {
+            self.main_bell.ring();
+        }
+        let cache = self.answerer.cache();
+        self.stats.outcomes.cache_entries.set(cache.entries());
+        self.stats.outcomes.cache_octets.set(cache.octets());
+        self.stats.outcomes.cache_evicted.set(cache.evicted());
+        worked
+    }
+
+    /// Sleeps until anything stirs, a second at most.
+    fn sleep(&mut self) {
+        self.bell.arm();
+        let waiting = !self.misses.responses_empty() || !self.stream_queries.is_empty() || !self.commands.is_empty();
+        let mut polled: ArrayVec<PollFd<'_>, MAX_POLLED> = ArrayVec::new();
+        let bell = self.bell.fd();
+        polled.push(PollFd::from_borrowed_fd(bell, PollFlags::IN));
+        for port in &self.udp {
+            let _ = polled.try_push(PollFd::from_borrowed_fd(port.fd(), PollFlags::IN));
+        }
+        let timeout = rustix::time::Timespec { tv_sec: i64::from(!waiting), tv_nsec: 0 };
+        // An interrupted or refused poll is a turn without news.
+        let _ = rustix::event::poll(&mut polled, Some(&timeout));
+        let mut ready: ArrayVec<bool, MAX_POLLED> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
+        drop(polled);
+        for (port, ready) in self.udp.iter_mut().zip(ready.drain(1..)) {
+            port.ready = ready;
+        }
+        self.bell.disarm();
+    }
+}
+
+/// The query of a miss as the resolver wants it.
+fn fill_request(request: &mut Request, ticket: u64, miss: crate::answer::decide::Miss<'_>) {
+    request.ticket = ticket;
+    request.qtype = miss.key.qtype;
+    request.qclass = miss.key.qclass;
+    request.dnssec_ok = miss.key.bits & crate::answer::cache::DNSSEC_OK != 0;
+    request.checking_disabled = miss.key.bits & CHECKING_DISABLED != 0;
+    request.set_name(miss.name);
+}
+
+/// A client's address; the unspecified one when the kernel gave none.
+fn client_or_nobody(peer: Option<SocketAddr>) -> SocketAddr {
+    peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
