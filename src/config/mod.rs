@@ -1,1 +1,102 @@
-//! unbound.conf: lexer, the one option table, Config.
+//! unbound.conf: lexer, the one option table, [`Config`].
+//!
+//! [`load`] reads a file and all it includes. The lexer follows Unbound's; each value is checked against the one table
+//! in [`options`], whose rows carry it into [`Config`]. Zones and records lie in two arenas ([`LocalZones`],
+//! [`LocalData`]): a line of a block list costs its name and 12 bytes. What uses the configuration compiles it into a
+//! form of its own; nothing here is looked at for a packet.
+
+mod check;
+pub mod cli;
+pub mod default_zones;
+mod diagnostic;
+mod include;
+mod lexer;
+mod local_data;
+mod local_zones;
+mod model;
+pub mod names;
+pub mod options;
+mod parser;
+mod rdata;
+mod rdata_special;
+mod record;
+mod report;
+mod values;
+
+pub use check::validate;
+pub use diagnostic::{Diagnostic, Files, Location, Severity};
+pub use local_data::{LocalData, LocalRecord};
+pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
+pub use model::{
+    AccessAction, AccessRule, Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle,
+    Xdp, XdpMode, XdpUse, default_access_control,
+};
+pub use record::{DEFAULT_TTL, Record};
+pub use report::{directives, findings, findings_json};
+pub use values::{Host, Kind, Netblock};
+
+use std::path::Path;
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What of it does not work yet, in file order.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads the configuration at `path` and all it includes.
+///
+/// # Errors
+/// All that is wrong, each with file and line, cause and fix; at most a hundred.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    load_within(path, None)
+}
+
+/// [`load`] for a process that is inside of `chroot` already, as on a reload: the paths in the file still start with it.
+///
+/// # Errors
+/// As of [`load`].
+pub fn load_within(path: &Path, chroot: Option<&Path>) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut parser = parser::Parser::new(chroot);
+    parser.read_file(path);
+    finish(parser)
+}
+
+/// The checks that want the whole configuration.
+fn finish(parser: parser::Parser) -> Result<Loaded, Vec<Diagnostic>> {
+    let parser::Parser {
+        mut config,
+        mut errors,
+        mut warnings,
+        ..
+    } = parser;
+    config.local_zones.shrink();
+    config.local_data.shrink();
+    // Without a file, or with a file of another kind, there is nothing more to say.
+    let nothing_read = config
+        .files
+        .path(Location::default())
+        .as_os_str()
+        .is_empty();
+    if !nothing_read && errors.len() < parser::MAX_ERRORS {
+        for finding in check::semantics(&config)
+            .into_iter()
+            .chain(validate(&config))
+        {
+            match finding.severity {
+                Severity::Error => errors.push(finding),
+                Severity::Warning => warnings.push(finding),
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok(Loaded { config, warnings })
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests;

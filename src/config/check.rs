@@ -1,0 +1,142 @@
+//! What only the whole configuration shows: clauses that lack something, data that its zone forbids.
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::local_zones::{LocalZones, ZoneIndex};
+use super::model::{Config, ForwardZone};
+use super::names::{self, NameBuf};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// CNAME's number (RFC 1035, 3.2.2).
+const CNAME: u16 = 5;
+/// Most findings of one kind worth telling.
+const MAX_FINDINGS: usize = 100;
+
+/// Whether questions that no local data answers go anywhere. There is no recursion from the root yet, so a
+/// `forward-zone` for `.` must be there; drop this check when there is.
+pub fn validate(config: &Config) -> Vec<Diagnostic> {
+    if config.forward_zones.iter().any(|zone| zone.name == [0]) {
+        return Vec::new();
+    }
+    let message = "there is no forward-zone for the root, and full recursion is not there yet; \
+                   add: forward-zone: name: \".\" forward-addr: ADDRESS";
+    let file = config.files.path(Default::default()).to_path_buf();
+    vec![Diagnostic {
+        severity: Severity::Error,
+        file,
+        line: 0,
+        message: message.into(),
+    }]
+}
+
+/// Errors and warnings about clauses and local data.
+pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    forward_zones(config, &mut findings);
+    remote_control(config, &mut findings);
+    redirect_zones(config, &mut findings);
+    findings
+}
+
+fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
+    for zone in &config.forward_zones {
+        let mut error =
+            |message: String| findings.push(Diagnostic::error(&config.files, zone.at, message));
+        if zone.name.is_empty() {
+            error("the forward-zone has no name; add a line like name: \".\"".into());
+        } else if zone.servers.is_empty() {
+            error(format!(
+                "the forward-zone {} has no forward-addr; add one like forward-addr: 192.0.2.53",
+                names::to_text(&zone.name)
+            ));
+        }
+        local_servers(config, zone, findings);
+    }
+}
+
+/// Unbound never asks such a server either, but does not say so.
+fn local_servers(config: &Config, zone: &ForwardZone, findings: &mut Vec<Diagnostic>) {
+    for server in zone
+        .servers
+        .iter()
+        .filter(|server| config.do_not_query_localhost && server.address.is_loopback())
+    {
+        let message = format!(
+            "forward-addr: {} is never asked; add do-not-query-localhost: no to server:",
+            server.address
+        );
+        findings.push(Diagnostic::new(
+            Severity::Warning,
+            &config.files,
+            server.at,
+            message,
+        ));
+    }
+}
+
+fn remote_control(config: &Config, findings: &mut Vec<Diagnostic>) {
+    if config.remote_control.enable && config.remote_control.sockets.is_empty() {
+        let file = config.files.path(Default::default()).to_path_buf();
+        let message = "control-enable: yes opens nothing, control over IP is not supported yet; \
+                       add control-interface: /run/runbound.ctl to remote-control:";
+        findings.push(Diagnostic {
+            severity: Severity::Warning,
+            file,
+            line: 0,
+            message: message.into(),
+        });
+    }
+}
+
+/// Data of a redirect zone stands at its apex, and a CNAME there stands alone (Unbound's `local_zone_enter_rr`).
+fn redirect_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
+    if config.local_data.is_empty() || !has_redirects(&config.local_zones) {
+        return;
+    }
+    let index = ZoneIndex::new(&config.local_zones);
+    let mut owner = NameBuf::new();
+    let mut first_types: HashMap<(&[u8], u16), u16> = HashMap::new();
+    for record in config.local_data.iter() {
+        owner.clear();
+        // An owner is at most 255 octets, so it fits.
+        let _ = owner.try_extend_from_slice(record.owner);
+        owner.make_ascii_lowercase();
+        let Some(zone) = index.closest(&owner).filter(|zone| zone.kind.redirects()) else {
+            continue;
+        };
+        let message = if zone.name != &owner[..] {
+            format!(
+                "local-data: {} is below the {} zone {}; only data at its top can be",
+                name(&owner),
+                zone.kind.word(),
+                name(zone.name)
+            )
+        } else {
+            match first_types.entry((zone.name, record.class)) {
+                Entry::Occupied(first) if *first.get() == CNAME || record.rtype == CNAME => {
+                    format!(
+                        "local-data: the {} zone {} has a CNAME beside other data; a CNAME stands alone",
+                        zone.kind.word(),
+                        name(zone.name)
+                    )
+                }
+                entry => {
+                    entry.or_insert(record.rtype);
+                    continue;
+                }
+            }
+        };
+        findings.push(Diagnostic::error(&config.files, record.at, message));
+        if findings.len() > MAX_FINDINGS {
+            return;
+        }
+    }
+}
+
+fn has_redirects(zones: &LocalZones) -> bool {
+    zones.iter().any(|zone| zone.kind.redirects())
+}
+
+fn name(wire: &[u8]) -> String {
+    names::to_text(wire)
+}

@@ -1,0 +1,213 @@
+//! The local zones that are there without a word in the file (RFC 6303, 6761, 7686, 8375; Unbound 1.22's list).
+
+use super::local_data::LocalData;
+use super::local_zones::LocalZoneType;
+use super::model::Config;
+use super::names::{self, NameBuf};
+use super::record::Record;
+use std::collections::HashSet;
+
+/// A zone to add to what the configuration says.
+#[derive(Clone, Debug)]
+pub struct DefaultZone {
+    /// The name in lower case wire form.
+    pub name: NameBuf,
+    /// `static`, or `redirect` for localhost.
+    pub kind: LocalZoneType,
+    /// SOA, NS and what else it holds, last-entered first as everywhere; their location is line 0.
+    pub records: LocalData,
+}
+
+/// Zones that are there always.
+const ALWAYS: &[&str] = &[
+    "localhost",
+    "127.in-addr.arpa",
+    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+    "home.arpa",
+    "onion",
+    "test",
+    "invalid",
+];
+
+/// Reverse zones of private and special addresses, all but 100.64.0.0/10's; `unblock-lan-zones: yes` leaves them out.
+const LAN: &[&str] = &[
+    "10.in-addr.arpa",
+    "16.172.in-addr.arpa",
+    "17.172.in-addr.arpa",
+    "18.172.in-addr.arpa",
+    "19.172.in-addr.arpa",
+    "20.172.in-addr.arpa",
+    "21.172.in-addr.arpa",
+    "22.172.in-addr.arpa",
+    "23.172.in-addr.arpa",
+    "24.172.in-addr.arpa",
+    "25.172.in-addr.arpa",
+    "26.172.in-addr.arpa",
+    "27.172.in-addr.arpa",
+    "28.172.in-addr.arpa",
+    "29.172.in-addr.arpa",
+    "30.172.in-addr.arpa",
+    "31.172.in-addr.arpa",
+    "168.192.in-addr.arpa",
+    "0.in-addr.arpa",
+    "254.169.in-addr.arpa",
+    "2.0.192.in-addr.arpa",
+    "100.51.198.in-addr.arpa",
+    "113.0.203.in-addr.arpa",
+    "255.255.255.255.in-addr.arpa",
+    "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+    "d.f.ip6.arpa",
+    "8.e.f.ip6.arpa",
+    "9.e.f.ip6.arpa",
+    "a.e.f.ip6.arpa",
+    "b.e.f.ip6.arpa",
+    "8.b.d.0.1.0.0.2.ip6.arpa",
+];
+
+/// 100.64.0.0/10, shared address space (RFC 7793): 64.100.in-addr.arpa to 127.100.in-addr.arpa.
+fn shared_space() -> impl Iterator<Item = String> {
+    (64..128).map(|octet| format!("{octet}.100.in-addr.arpa"))
+}
+
+/// The built-in zones that `config` neither names in a `local-zone:` line nor leaves out.
+///
+/// A line of any type but `ipset` replaces the zone and all of its records; `nodefault` does nothing beside.
+pub fn missing_from(config: &Config) -> Vec<DefaultZone> {
+    let mut wanted: Vec<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
+    if !config.unblock_lan_zones {
+        wanted.extend(
+            LAN.iter()
+                .map(|name| (*name).to_owned())
+                .chain(shared_space()),
+        );
+    }
+    let names: Vec<NameBuf> = wanted.iter().map(|name| wire(name)).collect();
+    let mut taken: HashSet<&[u8]> = HashSet::new();
+    let known: HashSet<&[u8]> = names.iter().map(|name| &name[..]).collect();
+    for zone in config
+        .local_zones
+        .iter()
+        .filter(|zone| zone.kind != LocalZoneType::Ipset && may_be_default(zone.name))
+    {
+        if let Some(name) = known.get(zone.name) {
+            taken.insert(name);
+        }
+    }
+    let pairs = wanted
+        .iter()
+        .zip(&names)
+        .filter(|(_, name)| !taken.contains(&name[..]));
+    pairs
+        .map(|(text, name)| build(text, name.clone()))
+        .collect()
+}
+
+/// A look at the end of the name spares a million of them the hash table.
+fn may_be_default(name: &[u8]) -> bool {
+    [
+        &b"\x04arpa\0"[..],
+        b"\x09localhost\0",
+        b"\x05onion\0",
+        b"\x04test\0",
+        b"\x07invalid\0",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
+}
+
+fn build(text: &str, name: NameBuf) -> DefaultZone {
+    let mut lines = vec![
+        format!("{text}. 10800 IN SOA localhost. nobody.invalid. 1 3600 1200 604800 10800"),
+        format!("{text}. 10800 IN NS localhost."),
+    ];
+    let mut kind = LocalZoneType::Static;
+    match text {
+        "localhost" => {
+            kind = LocalZoneType::Redirect;
+            lines.push("localhost. 10800 IN A 127.0.0.1".into());
+            lines.push("localhost. 10800 IN AAAA ::1".into());
+        }
+        "127.in-addr.arpa" => lines.push("1.0.0.127.in-addr.arpa. 10800 IN PTR localhost.".into()),
+        _ if text.starts_with("1.0.0.") => lines.push(format!("{text}. 10800 IN PTR localhost.")),
+        _ => (),
+    }
+    let mut records = LocalData::default();
+    let mut record = Record::default();
+    for line in lines {
+        // The lines are this file's own, and a test reads them all.
+        if record.read(line.as_bytes()).is_ok() {
+            records.push(&record, super::Location::default());
+        }
+    }
+    DefaultZone {
+        name,
+        kind,
+        records,
+    }
+}
+
+fn wire(text: &str) -> NameBuf {
+    let mut name = NameBuf::new();
+    // As above: all of the list's names are good.
+    let _ = names::parse_lower(text.as_bytes(), &mut name);
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Location;
+
+    fn names(config: &Config) -> Vec<String> {
+        missing_from(config)
+            .iter()
+            .map(|zone| names::to_text(&zone.name))
+            .collect()
+    }
+
+    #[test]
+    fn the_list_is_unbounds() {
+        let config = Config::default();
+        let zones = missing_from(&config);
+        assert_eq!(zones.len(), 7 + 31 + 64);
+        for zone in &zones {
+            let text = names::to_text(&zone.name);
+            let expected = match text.as_str() {
+                "localhost." => 4,
+                "127.in-addr.arpa." => 3,
+                _ if text.starts_with("1.0.0.") => 3,
+                _ => 2,
+            };
+            assert_eq!(zone.records.len(), expected, "{text}");
+            assert_eq!(zone.kind == LocalZoneType::Redirect, text == "localhost.");
+            assert!(may_be_default(&zone.name), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_any_type_replaces_the_zone() {
+        let mut config = Config::default();
+        for (text, kind) in [
+            ("onion", LocalZoneType::NoDefault),
+            ("10.in-addr.arpa", LocalZoneType::Transparent),
+            ("test", LocalZoneType::Ipset),
+        ] {
+            config
+                .local_zones
+                .push(&wire(text), kind, Location::default());
+        }
+        let left = names(&config);
+        assert_eq!(left.len(), 100);
+        assert!(!left.contains(&"onion.".into()) && !left.contains(&"10.in-addr.arpa.".into()));
+        assert!(left.contains(&"test.".into()));
+    }
+
+    #[test]
+    fn lan_zones_can_be_left_out() {
+        let config = Config {
+            unblock_lan_zones: true,
+            ..Config::default()
+        };
+        assert_eq!(names(&config).len(), 7);
+    }
+}

@@ -1,0 +1,99 @@
+//! Where a directive stands, and what is to be said about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A place in the configuration: a file of [`Files`] and a line, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Location {
+    /// Index into [`Files`].
+    pub file: u16,
+    /// Line in that file, from 1; 0 for what no file says (a default).
+    pub line: u32,
+}
+
+/// The files that were read, in the order they were opened.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Most files one configuration may read, includes counted each time.
+    pub const MAX: usize = u16::MAX as usize;
+
+    /// Adds a file; `None` when there are [`Files::MAX`] already.
+    pub fn add(&mut self, path: PathBuf) -> Option<u16> {
+        let index = u16::try_from(self.paths.len()).ok()?;
+        if self.paths.len() >= Self::MAX {
+            return None;
+        }
+        self.paths.push(path);
+        Some(index)
+    }
+
+    /// The path of the file at `at`, empty for a built-in default.
+    pub fn path(&self, at: Location) -> &Path {
+        self.paths
+            .get(usize::from(at.file))
+            .map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// `file:line`, for messages.
+    pub fn describe(&self, at: Location) -> String {
+        format!("{}:{}", self.path(at).display(), at.line)
+    }
+}
+
+/// Whether a diagnostic stops the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration works, but not in all it says.
+    Warning,
+    /// The configuration cannot be used.
+    Error,
+}
+
+/// One finding about the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether it stops the start.
+    pub severity: Severity,
+    /// The file it is about.
+    pub file: PathBuf,
+    /// The line it is about, from 1; 0 for the file as a whole.
+    pub line: u32,
+    /// The cause and the fix, one line of text.
+    pub message: String,
+}
+
+impl Diagnostic {
+    /// A finding of `severity` at `at`.
+    pub fn new(
+        severity: Severity,
+        files: &Files,
+        at: Location,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            file: files.path(at).to_path_buf(),
+            line: at.line,
+            message: message.into(),
+        }
+    }
+
+    /// An error at `at`.
+    pub fn error(files: &Files, at: Location, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, files, at, message)
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file.display(), self.message),
+            line => write!(f, "{}:{line}: {}", self.file.display(), self.message),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Patterns of `include:` lines, to the files they name.
+
+use glob::{MatchOptions, glob_with};
+use std::path::{Path, PathBuf};
+
+/// Most paths the braces of one pattern may open out to.
+const MAX_BRACES: usize = 1000;
+
+/// The files that `pattern` names, sorted; none when a pattern with wildcards matches nothing, as in Unbound.
+///
+/// # Errors
+/// What is wrong with the pattern, or what could not be read, for a message that names the line.
+pub(super) fn expand(
+    pattern: &str,
+    base: &Path,
+    chroot: Option<&Path>,
+) -> Result<Vec<PathBuf>, String> {
+    if pattern.is_empty() {
+        return Err("the file name is empty".into());
+    }
+    if !pattern.contains(['*', '?', '[', '{', '~']) {
+        return Ok(vec![resolve(pattern, base, chroot)]);
+    }
+    let mut patterns = Vec::new();
+    open_braces(pattern, &mut patterns)?;
+    let mut files = Vec::new();
+    for pattern in patterns {
+        let path = resolve(&home(pattern), base, chroot);
+        let path = path.to_str().ok_or("the path is not UTF-8 text")?;
+        // A run of stars is one star to glob(3); the crate would take two for any depth of folders.
+        let mut path = path.to_owned();
+        while path.contains("**") {
+            path = path.replace("**", "*");
+        }
+        let options = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let found = glob_with(&path, options).map_err(|error| format!("bad pattern: {error}"))?;
+        for file in found {
+            files.push(file.map_err(|error| error.to_string())?);
+        }
+    }
+    Ok(files)
+}
+
+/// A path against the folder that `directory:` named, without the chroot that this process may be in already.
+fn resolve(path: &str, base: &Path, chroot: Option<&Path>) -> PathBuf {
+    let path = chroot
+        .and_then(|chroot| Path::new(path).strip_prefix(chroot).ok())
+        .map_or(PathBuf::from(path), |path| Path::new("/").join(path));
+    base.join(path)
+}
+
+/// `~/` as the caller's home.
+fn home(pattern: String) -> String {
+    match (pattern.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
+        _ => pattern,
+    }
+}
+
+/// `a{b,c}` becomes `ab` and `ac`; the first group first.
+fn open_braces(pattern: &str, out: &mut Vec<String>) -> Result<(), String> {
+    let mut todo = vec![pattern.to_owned()];
+    while let Some(pattern) = todo.pop() {
+        if todo.len() + out.len() >= MAX_BRACES {
+            return Err(format!("the braces make more than {MAX_BRACES} patterns"));
+        }
+        let Some((start, parts, end)) = first_group(&pattern) else {
+            out.push(pattern);
+            continue;
+        };
+        let (front, back) = (&pattern[..start], &pattern[end..]);
+        todo.extend(
+            parts
+                .iter()
+                .rev()
+                .map(|part| format!("{front}{part}{back}")),
+        );
+    }
+    Ok(())
+}
+
+/// The first `{…}` with a comma: where it starts, its parts, and what follows it.
+fn first_group(pattern: &str) -> Option<(usize, Vec<&str>, usize)> {
+    let start = pattern.find('{')?;
+    let mut parts = Vec::new();
+    let (mut depth, mut part) = (0usize, start + 1);
+    for (at, byte) in pattern.bytes().enumerate().skip(start) {
+        match byte {
+            b'{' => depth += 1,
+            b',' if depth == 1 => {
+                parts.push(&pattern[part..at]);
+                part = at + 1;
+            }
+            b'}' if depth == 1 => {
+                parts.push(&pattern[part..at]);
+                return Some((start, parts, at + 1));
+            }
+            b'}' => depth -= 1,
+            _ => (),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn braces(pattern: &str) -> Vec<String> {
+        let mut out = Vec::new();
+        open_braces(pattern, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn braces_open_left_to_right() {
+        assert_eq!(
+            braces("/a/{b,c}.{x,y}"),
+            ["/a/b.x", "/a/b.y", "/a/c.x", "/a/c.y"]
+        );
+        assert_eq!(braces("{a,b{c,d}}"), ["a", "bc", "bd"]);
+        assert_eq!(braces("a{b"), ["a{b"]);
+        assert!(open_braces(&"{a,b}".repeat(40), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_directory_and_lose_the_chroot() {
+        let base = Path::new("/etc/runbound");
+        assert_eq!(
+            resolve("a.conf", base, None),
+            Path::new("/etc/runbound/a.conf")
+        );
+        assert_eq!(resolve("/b.conf", base, None), Path::new("/b.conf"));
+        assert_eq!(
+            resolve("/jail/c.conf", base, Some(Path::new("/jail"))),
+            Path::new("/c.conf")
+        );
+        assert_eq!(
+            resolve("/jailed/c.conf", base, Some(Path::new("/jail"))),
+            Path::new("/jailed/c.conf")
+        );
+    }
+}

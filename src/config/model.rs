@@ -1,0 +1,386 @@
+//! [`Config`]: what the configuration says, in types.
+
+use super::diagnostic::{Files, Location};
+use super::local_data::LocalData;
+use super::local_zones::LocalZones;
+use super::values::{Host, Netblock};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// All that `unbound.conf` says and this server honours. Defaults are those of Unbound 1.22 as Debian builds it (with
+/// libevent, without chroot), but no user, no pid file and `/etc/runbound`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The files that were read; [`Location`]s point into them.
+    pub files: Files,
+
+    /// `interface:` lines in order. Empty: 127.0.0.1 and ::1.
+    pub interfaces: Vec<Interface>,
+    /// `port:`, for interfaces that name none.
+    pub port: u16,
+    /// `do-ip4:`, to clients and to forwarders.
+    pub do_ip4: bool,
+    /// `do-ip6:`, to clients and to forwarders.
+    pub do_ip6: bool,
+    /// `do-udp:`
+    pub do_udp: bool,
+    /// `do-tcp:`
+    pub do_tcp: bool,
+    /// `so-rcvbuf:` in bytes, 0 for what the kernel gives.
+    pub so_rcvbuf: u64,
+    /// `so-sndbuf:` in bytes, 0 for what the kernel gives.
+    pub so_sndbuf: u64,
+    /// `incoming-num-tcp:`, TCP connections at a time; 0 for none.
+    pub incoming_num_tcp: u32,
+    /// `tcp-idle-timeout:` in milliseconds, 1 to 120,000.
+    pub tcp_idle_timeout: u32,
+    /// `xdp:` and its kin.
+    pub xdp: Xdp,
+
+    /// `access-control:` lines in order. The longest prefix wins; of equal ones the last line, as in Unbound. They stand
+    /// over [`default_access_control`].
+    pub access_control: Vec<AccessRule>,
+
+    /// `local-zone:` lines.
+    pub local_zones: LocalZones,
+    /// `local-data:` and `local-data-ptr:` records.
+    pub local_data: LocalData,
+    /// `unblock-lan-zones:`, leave out the built-in private reverse zones.
+    pub unblock_lan_zones: bool,
+    /// `insecure-lan-zones:`, do not validate below those zones.
+    pub insecure_lan_zones: bool,
+
+    /// `edns-buffer-size:`, what OPT advertises.
+    pub edns_buffer_size: u16,
+    /// `max-udp-size:`, longest UDP answer; 0 for no limit of its own.
+    pub max_udp_size: u16,
+    /// `minimal-responses:`
+    pub minimal_responses: bool,
+    /// `rrset-roundrobin:`
+    pub rrset_roundrobin: bool,
+    /// `deny-any:`
+    pub deny_any: bool,
+    /// `harden-short-bufsize:`, take an EDNS size under 512 for 512.
+    pub harden_short_bufsize: bool,
+    /// `harden-large-queries:`, ignore questions over 512 bytes or so.
+    pub harden_large_queries: bool,
+    /// `identity:` for id.server. CH TXT; `None` for the host name.
+    pub identity: Option<String>,
+    /// `version:` for version.server. CH TXT; `None` for this version.
+    pub version: Option<String>,
+    /// `hide-identity:`, refuse id.server. and hostname.bind.
+    pub hide_identity: bool,
+    /// `hide-version:`, refuse version.server. and version.bind.
+    pub hide_version: bool,
+    /// `hide-trustanchor:`, refuse trustanchor.unbound.
+    pub hide_trustanchor: bool,
+
+    /// `msg-cache-size:` in bytes.
+    pub msg_cache_size: u64,
+    /// `cache-min-ttl:` in seconds.
+    pub cache_min_ttl: u32,
+    /// `cache-max-ttl:` in seconds.
+    pub cache_max_ttl: u32,
+    /// `cache-min-negative-ttl:` in seconds.
+    pub cache_min_negative_ttl: u32,
+    /// `cache-max-negative-ttl:` in seconds.
+    pub cache_max_negative_ttl: u32,
+
+    /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
+    pub forward_zones: Vec<ForwardZone>,
+    /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
+    pub do_not_query_localhost: bool,
+    /// `outgoing-interface:` addresses to ask from. Empty: what the kernel picks.
+    pub outgoing_interfaces: Vec<IpAddr>,
+    /// `outgoing-range:`, sockets to upstream at a time.
+    pub outgoing_range: u32,
+    /// `num-queries-per-thread:`, questions in flight at a time.
+    pub num_queries_per_thread: u32,
+
+    /// `verbosity:`
+    pub verbosity: u8,
+    /// `logfile:`; empty for standard error.
+    pub logfile: PathBuf,
+    /// `use-syslog:`; a later `logfile:` turns it off, as in Unbound.
+    pub use_syslog: bool,
+    /// `log-identity:`, the program's name in the log; empty for `runbound`.
+    pub log_identity: String,
+    /// `log-queries:`
+    pub log_queries: bool,
+    /// `log-local-actions:`, log what local zones answer.
+    pub log_local_actions: bool,
+    /// `log-time-ascii:`, dates rather than seconds.
+    pub log_time_ascii: bool,
+
+    /// `statistics-interval:` in seconds, 0 for never.
+    pub statistics_interval: u32,
+    /// `statistics-cumulative:`, do not reset counters that were read.
+    pub statistics_cumulative: bool,
+    /// `extended-statistics:`
+    pub extended_statistics: bool,
+    /// `statistics-inhibit-zero:`, leave out extended counters that are 0.
+    pub statistics_inhibit_zero: bool,
+
+    /// `username:`; empty to stay who started it.
+    pub username: String,
+    /// `chroot:`; empty for none.
+    pub chroot: PathBuf,
+    /// `directory:`; empty to stay where it was started.
+    pub directory: PathBuf,
+    /// `pidfile:`; empty for none.
+    pub pidfile: PathBuf,
+    /// The `remote-control:` clause.
+    pub remote_control: RemoteControl,
+}
+
+/// One `interface:` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Address or interface name.
+    pub host: Host,
+    /// The port behind `@`.
+    pub port: Option<u16>,
+    /// The line.
+    pub at: Location,
+}
+
+/// What a client may do (unbound.conf(5), `access-control`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccessAction {
+    /// No answer.
+    Deny,
+    /// REFUSED.
+    Refuse,
+    /// Answers with RD; without it REFUSED, local data excepted.
+    Allow,
+    /// As `allow`, and RD is set for the client.
+    AllowSetRd,
+    /// Answers with and without RD.
+    AllowSnoop,
+    /// As `allow` with a DNS cookie that is right, else BADCOOKIE over UDP.
+    AllowCookie,
+    /// Local data, else no answer.
+    DenyNonLocal,
+    /// Local data, else REFUSED.
+    RefuseNonLocal,
+}
+
+impl AccessAction {
+    /// The words of `unbound.conf`, in the order of [`AccessAction::ALL`].
+    pub const WORDS: &[&str] = &[
+        "deny",
+        "refuse",
+        "allow",
+        "allow_setrd",
+        "allow_snoop",
+        "allow_cookie",
+        "deny_non_local",
+        "refuse_non_local",
+    ];
+
+    /// All actions.
+    pub const ALL: [Self; 8] = [
+        Self::Deny,
+        Self::Refuse,
+        Self::Allow,
+        Self::AllowSetRd,
+        Self::AllowSnoop,
+        Self::AllowCookie,
+        Self::DenyNonLocal,
+        Self::RefuseNonLocal,
+    ];
+}
+
+/// One `access-control:` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessRule {
+    /// The clients.
+    pub netblock: Netblock,
+    /// What they may do.
+    pub action: AccessAction,
+    /// The line.
+    pub at: Location,
+}
+
+/// What holds for clients that no `access-control:` line names: localhost may, all others are refused.
+pub fn default_access_control() -> [(Netblock, AccessAction); 5] {
+    let block = |address: [u16; 8], prefix| Netblock {
+        address: IpAddr::from(address),
+        prefix,
+    };
+    let v4 = |first: u8, prefix| Netblock {
+        address: IpAddr::from([first, 0, 0, 0]),
+        prefix,
+    };
+    [
+        (v4(0, 0), AccessAction::Refuse),
+        (v4(127, 8), AccessAction::Allow),
+        (block([0; 8], 0), AccessAction::Refuse),
+        (block([0, 0, 0, 0, 0, 0, 0, 1], 128), AccessAction::Allow),
+        (
+            block([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], 128),
+            AccessAction::Allow,
+        ),
+    ]
+}
+
+/// One `forward-zone:` clause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForwardZone {
+    /// The name in lower case wire form; empty when the clause has none, which is an error before anybody sees it.
+    pub name: Vec<u8>,
+    /// `forward-addr:` lines in order.
+    pub servers: Vec<ForwardServer>,
+    /// `forward-host:` lines: names of servers, not asked yet.
+    pub hosts: Vec<String>,
+    /// `forward-first:`, resolve without the servers when they fail. Without recursion that is SERVFAIL.
+    pub first: bool,
+    /// `forward-no-cache:`
+    pub no_cache: bool,
+    /// The line of the clause.
+    pub at: Location,
+}
+
+/// One `forward-addr:` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardServer {
+    /// The server's address.
+    pub address: IpAddr,
+    /// Its port: 53, or 853 when there is a name and no port.
+    pub port: u16,
+    /// The name in its certificate, behind `#`; empty for none.
+    pub tls_name: String,
+    /// The line.
+    pub at: Location,
+}
+
+/// The `remote-control:` clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteControl {
+    /// `control-enable:`
+    pub enable: bool,
+    /// `control-interface:` paths of unix sockets (they start with `/`).
+    pub sockets: Vec<(PathBuf, Location)>,
+    /// `control-use-cert:`; means nothing on a unix socket.
+    pub use_cert: bool,
+}
+
+/// `xdp:`, whether to attach XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum XdpUse {
+    /// Where it works; else kernel sockets and one warning.
+    Yes,
+    /// Kernel sockets only.
+    No,
+    /// Or do not start.
+    Require,
+}
+
+/// `xdp-mode:`, how the program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum XdpMode {
+    /// Native where the driver has it, else generic.
+    Auto,
+    /// In the driver.
+    Native,
+    /// In the network stack.
+    Generic,
+}
+
+/// A choice left to the program, or made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Toggle {
+    /// What fits the machine.
+    Auto,
+    /// On.
+    Yes,
+    /// Off.
+    No,
+}
+
+/// The directives of this server's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Xdp {
+    /// `xdp:`
+    pub enable: XdpUse,
+    /// `xdp-interface:`; `None` for the ones that carry the addresses.
+    pub interface: Option<String>,
+    /// `xdp-mode:`
+    pub mode: XdpMode,
+    /// `xdp-zerocopy:`
+    pub zerocopy: Toggle,
+    /// `xdp-busy-poll:`
+    pub busy_poll: Toggle,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            files: Files::default(),
+            interfaces: Vec::new(),
+            port: 53,
+            do_ip4: true,
+            do_ip6: true,
+            do_udp: true,
+            do_tcp: true,
+            so_rcvbuf: 0,
+            so_sndbuf: 0,
+            incoming_num_tcp: 10,
+            tcp_idle_timeout: 30_000,
+            xdp: Xdp {
+                enable: XdpUse::Yes,
+                interface: None,
+                mode: XdpMode::Auto,
+                zerocopy: Toggle::Auto,
+                busy_poll: Toggle::Auto,
+            },
+            access_control: Vec::new(),
+            local_zones: LocalZones::default(),
+            local_data: LocalData::default(),
+            unblock_lan_zones: false,
+            insecure_lan_zones: false,
+            edns_buffer_size: 1232,
+            max_udp_size: 1232,
+            minimal_responses: true,
+            rrset_roundrobin: true,
+            deny_any: false,
+            harden_short_bufsize: true,
+            harden_large_queries: false,
+            identity: None,
+            version: None,
+            hide_identity: false,
+            hide_version: false,
+            hide_trustanchor: false,
+            msg_cache_size: 4 << 20,
+            cache_min_ttl: 0,
+            cache_max_ttl: 86_400,
+            cache_min_negative_ttl: 0,
+            cache_max_negative_ttl: 3600,
+            forward_zones: Vec::new(),
+            do_not_query_localhost: true,
+            outgoing_interfaces: Vec::new(),
+            outgoing_range: 4096,
+            num_queries_per_thread: 1024,
+            verbosity: 1,
+            logfile: PathBuf::new(),
+            use_syslog: true,
+            log_identity: String::new(),
+            log_queries: false,
+            log_local_actions: false,
+            log_time_ascii: false,
+            statistics_interval: 0,
+            statistics_cumulative: false,
+            extended_statistics: false,
+            statistics_inhibit_zero: true,
+            username: String::new(),
+            chroot: PathBuf::new(),
+            directory: PathBuf::from("/etc/runbound"),
+            pidfile: PathBuf::new(),
+            remote_control: RemoteControl {
+                enable: false,
+                sockets: Vec::new(),
+                use_cert: true,
+            },
+        }
+    }
+}

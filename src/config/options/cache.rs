@@ -1,0 +1,155 @@
+//! `server:` directives about caches.
+
+use super::*;
+
+const SLABS: &str = "the cache has one owner and no locks to spread";
+const EXPIRED: &str = "an expired answer is asked anew";
+const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    honoured("msg-cache-size", BYTES, "4m", set!(number msg_cache_size)),
+    honoured("cache-min-ttl", COUNT, "0", set!(number cache_min_ttl)),
+    honoured("cache-max-ttl", COUNT, "86400", set!(number cache_max_ttl)),
+    honoured(
+        "cache-min-negative-ttl",
+        COUNT,
+        "0",
+        set!(number cache_min_negative_ttl),
+    ),
+    honoured(
+        "cache-max-negative-ttl",
+        COUNT,
+        "3600",
+        set!(number cache_max_negative_ttl),
+    ),
+    inert("msg-cache-slabs", COUNT, "4", SLABS),
+    inert(
+        "rrset-cache-size",
+        BYTES,
+        "4m",
+        "whole answers are cached, in msg-cache-size",
+    ),
+    inert("rrset-cache-slabs", COUNT, "4", SLABS),
+    inert(
+        "msg-buffer-size",
+        COUNT,
+        "65552",
+        "messages of every size are taken",
+    ),
+    inert(
+        "prefetch",
+        YES_NO,
+        "no",
+        "an answer that ran out is asked anew when it is wanted, a little slower",
+    ),
+    inert("prefetch-key", YES_NO, "no", "no DNSKEY is fetched"),
+    not_yet("serve-expired", YES_NO, "no", EXPIRED, &["no"]),
+    inert("serve-expired-ttl", COUNT, "0", EXPIRED),
+    inert("serve-expired-ttl-reset", YES_NO, "no", EXPIRED),
+    inert("serve-expired-reply-ttl", COUNT, "30", EXPIRED),
+    inert("serve-expired-client-timeout", COUNT, "0", EXPIRED),
+    not_yet(
+        "serve-original-ttl",
+        YES_NO,
+        "no",
+        "TTLs of cached answers count down",
+        &["no"],
+    ),
+    inert(
+        "infra-host-ttl",
+        COUNT,
+        "900",
+        "no table of servers is kept beyond the forwarders in use",
+    ),
+    inert("infra-lame-ttl", TEXT, "none", "Unbound ignores it too"),
+    inert("infra-cache-slabs", COUNT, "4", SLABS),
+    inert(
+        "infra-cache-numhosts",
+        COUNT,
+        "10000",
+        "no table of servers is kept beyond the forwarders in use",
+    ),
+    inert(
+        "infra-cache-lame-size",
+        TEXT,
+        "none",
+        "Unbound ignores it too",
+    ),
+    inert(
+        "infra-cache-min-rtt",
+        COUNT,
+        "50",
+        "time-outs of forwarders adapt by themselves",
+    ),
+    inert(
+        "infra-cache-max-rtt",
+        COUNT,
+        "120000",
+        "time-outs of forwarders adapt by themselves",
+    ),
+    inert(
+        "infra-keep-probing",
+        YES_NO,
+        "no",
+        "a forwarder that failed is asked again by itself",
+    ),
+    inert("key-cache-size", BYTES, "4m", "there is no validation"),
+    inert("key-cache-slabs", COUNT, "4", SLABS),
+    inert(
+        "neg-cache-size",
+        BYTES,
+        "1m",
+        "there is no validation and so no use of NSEC records",
+    ),
+    inert(
+        "aggressive-nsec",
+        YES_NO,
+        "yes",
+        "there is no validation; every name is asked",
+    ),
+    not_yet(
+        "ratelimit",
+        COUNT,
+        "0",
+        "questions to upstream are not limited by zone",
+        &["0"],
+    ),
+    inert(
+        "ratelimit-factor",
+        COUNT,
+        "10",
+        "means nothing without ratelimit",
+    ),
+    inert(
+        "ratelimit-backoff",
+        YES_NO,
+        "no",
+        "means nothing without ratelimit",
+    ),
+    inert(
+        "ratelimit-size",
+        BYTES,
+        "4m",
+        "means nothing without ratelimit",
+    ),
+    inert("ratelimit-slabs", COUNT, "4", SLABS),
+    not_yet(
+        "ratelimit-for-domain",
+        &[Kind::Name, NUMBER],
+        "none",
+        "questions to upstream are not limited by zone",
+        &[],
+    ),
+    not_yet(
+        "ratelimit-below-domain",
+        &[Kind::Name, NUMBER],
+        "none",
+        "questions to upstream are not limited by zone",
+        &[],
+    ),
+    inert("iter-scrub-ns", COUNT, "20", RECURSION),
+    inert("iter-scrub-cname", COUNT, "11", RECURSION),
+    inert("iter-scrub-rrsig", COUNT, "8", RECURSION).since("1.25"),
+    inert("iter-scrub-promiscuous", YES_NO, "yes", RECURSION).since("1.24.1"),
+    inert("max-global-quota", COUNT, "128", RECURSION),
+];

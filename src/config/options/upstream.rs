@@ -1,0 +1,69 @@
+//! `server:` directives about asking other servers.
+
+use super::*;
+
+const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
+const NAT64: &str = "IPv4 forwarders are asked over IPv4 alone";
+const PORTS: &str = "the kernel picks a random port of its own range for every question";
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    honoured("do-not-query-localhost", YES_NO, "yes", set!(flag do_not_query_localhost)),
+    honoured("outgoing-interface", NETBLOCK, "the kernel's choice", add_outgoing),
+    honoured("outgoing-range", &[Kind::Number(1, i32::MAX as i64)], "4096", set!(number outgoing_range)),
+    honoured("num-queries-per-thread", &[Kind::Number(1, i32::MAX as i64)], "1024", set!(number num_queries_per_thread)),
+    not_yet("do-not-query-address", NETBLOCK, "none", "a forwarder with such an address is asked all the same; remove its line", &[]),
+    not_yet("outgoing-port-permit", &[Kind::Ports], "1024-65535", PORTS, &[]),
+    not_yet("outgoing-port-avoid", &[Kind::Ports], "none", PORTS, &[]),
+    inert("outgoing-num-tcp", COUNT, "10", "TCP to upstream shares the bound of outgoing-range"),
+    inert("outgoing-tcp-mss", COUNT, "0", "the kernel's maximum segment size works for every path it knows"),
+    inert("max-reuse-tcp-queries", COUNT, "200", "a TCP question to upstream has a connection of its own"),
+    inert("tcp-reuse-timeout", COUNT, "60000", "a TCP question to upstream has a connection of its own"),
+    not_yet("tcp-upstream", YES_NO, "no", "forwarders are asked over UDP, and over TCP when an answer was cut", &["no"]),
+    not_yet("udp-upstream-without-downstream", YES_NO, "no", "do-udp: no holds for upstream as well", &["no"]),
+    row(
+        "tls-upstream",
+        YES_NO,
+        "no",
+        Status::Refused { why: "DNS over TLS to upstream is not there yet, and sending in clear is not what was asked for; write no", harmless: &["no"] },
+    )
+    .alias(&["ssl-upstream"]),
+    inert("pad-queries", YES_NO, "yes", "is about TLS to upstream, which is refused"),
+    inert("pad-queries-block-size", COUNT, "128", "is about TLS to upstream, which is refused"),
+    inert("prefer-ip4", YES_NO, "no", "forwarders are taken by how fast they answer"),
+    inert("prefer-ip6", YES_NO, "no", "forwarders are taken by how fast they answer"),
+    not_yet("do-nat64", YES_NO, "no", NAT64, &["no"]),
+    inert("nat64-prefix", NETBLOCK, "64:ff9b::/96", "means nothing without do-nat64"),
+    inert("delay-close", COUNT, "0", "a late answer to a closed port harms nobody but a counter"),
+    inert("udp-connect", YES_NO, "yes", "upstream sockets are always connected"),
+    inert("jostle-timeout", COUNT, "200", "a full table of questions gives SERVFAIL at once"),
+    inert("unknown-server-time-limit", COUNT, "376", "time-outs of forwarders adapt by themselves"),
+    inert("outbound-msg-retry", COUNT, "5", "the next forwarder is asked on a time-out"),
+    inert("max-sent-count", COUNT, "32", RECURSION),
+    inert("max-query-restarts", COUNT, "11", RECURSION),
+    inert("target-fetch-policy", TEXT, "3 2 1 0 0", RECURSION),
+    inert("qname-minimisation", YES_NO, "yes", "forwarders get whole names, as from Unbound"),
+    inert("qname-minimisation-strict", YES_NO, "no", "forwarders get whole names, as from Unbound"),
+    not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
+    inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
+    inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed"),
+    not_yet("unwanted-reply-threshold", COUNT, "0", "wrong answers are dropped and counted, the cache is never flushed for them", &["0"]),
+    inert("fast-server-num", COUNT, "3", "forwarders are taken by how fast they answer"),
+    inert("fast-server-permil", COUNT, "0", "forwarders are taken by how fast they answer").alias(&["low-rtt-permil", "low-rtt-pct"]),
+    inert("low-rtt", TEXT, "none", "Unbound ignores it too"),
+    not_yet("edns-client-string", &[Kind::Netblock, Kind::Text], "none", "no such option is sent upstream", &[]),
+    inert("edns-client-string-opcode", COUNT, "65001", "means nothing without edns-client-string"),
+    not_yet("disable-edns-do", YES_NO, "no", "the client's DO bit goes upstream", &["no"]),
+    inert("max-transfer-size", BYTES, "none", "no zone is transferred").since("1.26"),
+    inert("max-transfer-time", COUNT, "none", "no zone is transferred").since("1.26"),
+    not_yet("dns-error-reporting", YES_NO, "no", "no errors are reported to agents", &["no"]).since("1.23"),
+];
+
+fn add_outgoing(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    match args.netblock(0) {
+        Some(Netblock { address, prefix }) if prefix == if address.is_ipv4() { 32 } else { 128 } => {
+            config.outgoing_interfaces.push(address);
+        }
+        _ => args.warning = Some("outgoing-interface: random addresses of a netblock are not supported yet; the line is left out".into()),
+    }
+    Ok(())
+}

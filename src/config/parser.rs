@@ -1,0 +1,427 @@
+//! From files to [`Config`]: clauses, directives and includes, each value checked against the one table.
+
+use super::diagnostic::{Diagnostic, Location, Severity};
+use super::include;
+use super::lexer::{LexError, Lexer};
+use super::model::{Config, ForwardZone};
+use super::names::NameBuf;
+use super::options::{self, Args, Clause, OptionSpec, Status};
+use super::record::Record;
+use super::values::{self, Value};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Most errors worth telling; a file of another kind has one on every line.
+pub(super) const MAX_ERRORS: usize = 100;
+/// Most warnings worth telling.
+const MAX_WARNINGS: usize = 1000;
+/// Deepest includes.
+const MAX_DEPTH: usize = 64;
+
+/// A file being read.
+struct Source {
+    lexer: Lexer,
+    file: u16,
+    path: PathBuf,
+    /// Whether the text behind it must start a clause.
+    toplevel: bool,
+}
+
+/// A file that an `include:` names and whose turn has not come: a pattern may name more files than can be open.
+struct Pending {
+    path: PathBuf,
+    toplevel: bool,
+    /// The line that names it.
+    from: Location,
+    /// How many files are open when its turn comes.
+    depth: usize,
+}
+
+/// Reads files into a configuration.
+#[derive(Default)]
+pub(super) struct Parser {
+    /// What was read so far.
+    pub config: Config,
+    /// What is wrong.
+    pub errors: Vec<Diagnostic>,
+    /// What does not work in all it says.
+    pub warnings: Vec<Diagnostic>,
+    sources: Vec<Source>,
+    pending: Vec<Pending>,
+    clause: Option<Clause>,
+    /// The last directive's row: the next line is often of the same.
+    last: Option<&'static OptionSpec>,
+    base: PathBuf,
+    chroot: Option<PathBuf>,
+    /// The words of the current directive and where each ends.
+    words: Vec<u8>,
+    name: NameBuf,
+    record: Record,
+}
+
+impl Parser {
+    /// A parser inside of `chroot`, where the files' paths still start with it.
+    pub fn new(chroot: Option<&Path>) -> Self {
+        Self {
+            chroot: chroot.map(Path::to_path_buf),
+            ..Self::default()
+        }
+    }
+
+    /// Reads the file at `path` and all it includes.
+    pub fn read_file(&mut self, path: &Path) {
+        let here = Location::default();
+        match self.open(path) {
+            Ok(input) => self.start(path.to_path_buf(), input, false, here),
+            Err(error) => {
+                let message = format!("cannot open the configuration: {error}");
+                self.errors.push(Diagnostic {
+                    severity: Severity::Error,
+                    file: path.into(),
+                    line: 0,
+                    message,
+                });
+            }
+        }
+        self.run();
+    }
+
+    /// Reads `input`, named `path` in messages.
+    #[cfg(test)]
+    pub fn read_bytes(&mut self, path: &str, input: &[u8]) {
+        self.start(
+            path.into(),
+            Box::new(std::io::Cursor::new(input.to_vec())),
+            false,
+            Location::default(),
+        );
+        self.run();
+    }
+
+    fn open(&self, path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(std::io::Error::other("it is a folder"));
+        }
+        Ok(Box::new(BufReader::with_capacity(64 * 1024, file)))
+    }
+
+    fn start(&mut self, path: PathBuf, input: Box<dyn BufRead>, toplevel: bool, from: Location) {
+        match self.config.files.add(path.clone()) {
+            Some(file) => self.sources.push(Source {
+                lexer: Lexer::new(input),
+                file,
+                path,
+                toplevel,
+            }),
+            None => self.error(
+                from,
+                "too many include files; is there a loop of patterns?".into(),
+            ),
+        }
+    }
+
+    fn run(&mut self) {
+        loop {
+            while self
+                .pending
+                .last()
+                .is_some_and(|next| next.depth == self.sources.len())
+            {
+                let opened = self.sources.len();
+                self.start_pending();
+                if self.sources.len() > opened {
+                    break;
+                }
+            }
+            let Some(source) = self.sources.last_mut() else {
+                return;
+            };
+            if self.errors.len() >= MAX_ERRORS {
+                let at = self.here();
+                self.errors.push(Diagnostic::error(
+                    &self.config.files,
+                    at,
+                    format!("stopped after {MAX_ERRORS} errors"),
+                ));
+                self.pending.clear();
+                return self.sources.clear();
+            }
+            match source.lexer.keyword() {
+                Ok(Some(word)) => self.statement(word),
+                Ok(None) => self.end_source(),
+                Err(error) => self.lex_error(&error),
+            }
+        }
+    }
+
+    fn end_source(&mut self) {
+        if self.sources.pop().is_some_and(|source| source.toplevel) {
+            self.clause = None;
+        }
+    }
+
+    /// Handles the directive, clause or include whose keyword is `word` of the current line.
+    fn statement(&mut self, word: Range<usize>) {
+        let Some(source) = self.sources.last() else {
+            return;
+        };
+        let at = Location {
+            file: source.file,
+            line: source.lexer.line(),
+        };
+        let word = source.lexer.text(word);
+        if let Some(spec) = self
+            .last
+            .filter(|spec| Some(spec.clause) == self.clause && spec.name.as_bytes() == word)
+        {
+            return self.directive(spec, at);
+        }
+        let word = String::from_utf8_lossy(word).into_owned();
+        if let Some(clause) = Clause::from_word(&word) {
+            return self.open_clause(clause, at);
+        }
+        match (
+            self.clause.and_then(|clause| options::find(clause, &word)),
+            word.as_str(),
+        ) {
+            (Some(spec), _) => {
+                self.last = Some(spec);
+                self.directive(spec, at);
+            }
+            (None, "include") => self.include(false, at),
+            (None, "include-toplevel") => self.include(true, at),
+            (None, _) => {
+                self.error(at, options::explain_unknown(self.clause, &word));
+                self.skip_line();
+            }
+        }
+    }
+
+    fn open_clause(&mut self, clause: Clause, at: Location) {
+        self.clause = Some(clause);
+        if clause == Clause::ForwardZone {
+            self.config.forward_zones.push(ForwardZone {
+                at,
+                ..ForwardZone::default()
+            });
+        }
+        if let Some(instead) = clause.not_yet() {
+            self.warning(
+                at,
+                format!("{}: is not supported yet; {instead}", clause.word()),
+            );
+        }
+    }
+
+    /// Reads the values of `spec`, checks them and lets the row do what it does.
+    fn directive(&mut self, spec: &'static OptionSpec, at: Location) {
+        let mut words = std::mem::take(&mut self.words);
+        let mut ends = [0usize; 3];
+        words.clear();
+        for end in ends.iter_mut().take(spec.args.len()) {
+            if !self.read_value(spec.name, at, &mut words) {
+                self.words = words;
+                return;
+            }
+            *end = words.len();
+        }
+        if let Err(message) = self.apply(spec, &words, &ends, at) {
+            self.error(at, format!("{}: {message}", spec.name));
+        }
+        self.words = words;
+    }
+
+    fn apply(
+        &mut self,
+        spec: &'static OptionSpec,
+        words: &[u8],
+        ends: &[usize; 3],
+        at: Location,
+    ) -> Result<(), String> {
+        let mut values = [Value::None, Value::None, Value::None];
+        let mut start = 0;
+        for ((kind, value), end) in spec.args.iter().zip(&mut values).zip(ends) {
+            *value = values::check(*kind, &words[start..*end], &mut self.name)?;
+            start = *end;
+        }
+        let first = &words[..ends[0]];
+        let asks_nothing =
+            |harmless: &[&str]| harmless.iter().any(|value| value.as_bytes() == first);
+        match spec.status {
+            Status::Honoured(set) => {
+                let mut args = Args {
+                    values,
+                    at,
+                    name: &self.name,
+                    record: &mut self.record,
+                    warning: None,
+                };
+                set(&mut self.config, &mut args)?;
+                if let Some(message) = args.warning {
+                    self.warning(at, message);
+                }
+                if spec.name == "directory" {
+                    self.enter_directory();
+                }
+            }
+            Status::NotYet { instead, harmless } if !asks_nothing(harmless) => {
+                self.warning(
+                    at,
+                    format!("{}: is not supported yet; {instead}", spec.name),
+                );
+            }
+            Status::Refused { why, harmless } if !asks_nothing(harmless) => return Err(why.into()),
+            Status::AcceptedWithoutEffect(_) | Status::NotYet { .. } | Status::Refused { .. } => (),
+        }
+        Ok(())
+    }
+
+    /// Unbound changes to the folder at once, so that later includes are relative to it.
+    fn enter_directory(&mut self) {
+        let directory = &self.config.directory;
+        let inside = self
+            .chroot
+            .as_ref()
+            .and_then(|chroot| directory.strip_prefix(chroot).ok());
+        self.base = inside.map_or_else(
+            || self.base.join(directory),
+            |inside| Path::new("/").join(inside),
+        );
+    }
+
+    /// Appends the next value to `words`.
+    fn read_value(&mut self, name: &str, at: Location, words: &mut Vec<u8>) -> bool {
+        let Some(source) = self.sources.last_mut() else {
+            return false;
+        };
+        match source.lexer.value() {
+            Ok(Some(word)) => {
+                words.extend_from_slice(source.lexer.text(word));
+                return true;
+            }
+            Ok(None) => self.error(
+                at,
+                format!(
+                    "{name}: the value is missing at the end of the file; add it behind the colon"
+                ),
+            ),
+            Err(error) => self.lex_error(&error),
+        }
+        false
+    }
+
+    fn include(&mut self, toplevel: bool, at: Location) {
+        let mut pattern = Vec::new();
+        if !self.read_value("include", at, &mut pattern) {
+            return;
+        }
+        let pattern = String::from_utf8_lossy(&pattern).into_owned();
+        let files = match include::expand(&pattern, &self.base, self.chroot.as_deref()) {
+            Ok(files) => files,
+            Err(error) => return self.error(at, format!("include: {pattern:?}: {error}")),
+        };
+        if toplevel {
+            self.clause = None;
+        }
+        let depth = self.sources.len();
+        if depth >= MAX_DEPTH {
+            return self.error(
+                at,
+                format!("include: more than {MAX_DEPTH} files deep; is there a loop of links?"),
+            );
+        }
+        // The last one pushed is the first one read.
+        self.pending
+            .extend(files.into_iter().rev().map(|path| Pending {
+                path,
+                toplevel,
+                from: at,
+                depth,
+            }));
+    }
+
+    fn start_pending(&mut self) {
+        let Some(Pending {
+            path,
+            toplevel,
+            from,
+            ..
+        }) = self.pending.pop()
+        else {
+            return;
+        };
+        if self.sources.iter().any(|source| source.path == path) {
+            return self.error(
+                from,
+                format!(
+                    "include: {} is being read already, this is a loop; remove the line",
+                    path.display()
+                ),
+            );
+        }
+        if toplevel {
+            self.clause = None;
+        }
+        match self.open(&path) {
+            Ok(input) => self.start(path, input, toplevel, from),
+            Err(error) => self.error(
+                from,
+                format!("include: cannot open {}: {error}", path.display()),
+            ),
+        }
+    }
+
+    fn lex_error(&mut self, error: &LexError) {
+        let at = self.here();
+        self.error(at, error.to_string());
+        match error {
+            // There may be no end to such a file.
+            LexError::Io(_) | LexError::LineTooLong => self.end_source(),
+            _ => self.skip_line(),
+        }
+    }
+
+    fn skip_line(&mut self) {
+        if let Some(source) = self.sources.last_mut() {
+            source.lexer.skip_line();
+        }
+    }
+
+    fn here(&self) -> Location {
+        self.sources
+            .last()
+            .map_or(Location::default(), |source| Location {
+                file: source.file,
+                line: source.lexer.line(),
+            })
+    }
+
+    fn error(&mut self, at: Location, message: String) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors
+                .push(Diagnostic::error(&self.config.files, at, message));
+        }
+    }
+
+    fn warning(&mut self, at: Location, message: String) {
+        match self.warnings.len() {
+            MAX_WARNINGS.. => (),
+            count => {
+                let message = if count + 1 < MAX_WARNINGS {
+                    message
+                } else {
+                    format!("{message}; more warnings are left out")
+                };
+                self.warnings.push(Diagnostic::new(
+                    Severity::Warning,
+                    &self.config.files,
+                    at,
+                    message,
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Text about configurations: what `--check-config` prints, and docs/configuration.md.
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::options::{self, Clause, OptionSpec, Status};
+use super::{Loaded, values::Kind};
+use std::fmt::Write;
+use std::path::Path;
+
+/// What `--check-config` prints: a line for each finding, and as `unbound-checkconf` does the word that all is well.
+pub fn findings(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> String {
+    let mut text = String::new();
+    let list = list(result);
+    for finding in list {
+        let word = if finding.severity == Severity::Error {
+            "error"
+        } else {
+            "warning"
+        };
+        text.push_str(&format!("{finding} [{word}]\n"));
+    }
+    let errors = list
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .count();
+    match errors {
+        0 => text.push_str(&format!("runbound: no errors in {}\n", path.display())),
+        1 => text.push_str(&format!("runbound: 1 error in {}\n", path.display())),
+        _ => text.push_str(&format!(
+            "runbound: {errors} errors in {}\n",
+            path.display()
+        )),
+    }
+    text
+}
+
+/// What `--check-config=json` prints: one object with `file`, `ok` and `findings`, each of these with `severity`, `file`,
+/// `line` (0 for the whole file) and `message`.
+pub fn findings_json(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> String {
+    let items: Vec<String> = list(result)
+        .iter()
+        .map(|finding| {
+            let severity = if finding.severity == Severity::Error {
+                "error"
+            } else {
+                "warning"
+            };
+            let file = json_string(&finding.file.to_string_lossy());
+            format!(
+                "{{\"severity\":\"{severity}\",\"file\":{file},\"line\":{},\"message\":{}}}",
+                finding.line,
+                json_string(&finding.message)
+            )
+        })
+        .collect();
+    let file = json_string(&path.to_string_lossy());
+    format!(
+        "{{\"file\":{file},\"ok\":{},\"findings\":[{}]}}\n",
+        result.is_ok(),
+        items.join(",")
+    )
+}
+
+fn list(result: &Result<Loaded, Vec<Diagnostic>>) -> &[Diagnostic] {
+    match result {
+        Ok(loaded) => &loaded.warnings,
+        Err(errors) => errors,
+    }
+}
+
+/// A string of JSON (RFC 8259, 7).
+fn json_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\0'..='\x1f' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// docs/configuration.md, made from the table.
+pub fn directives() -> String {
+    let mut text = String::from(HEAD);
+    for clause in Clause::ALL {
+        let _ = write!(text, "\n## {}:\n\n", clause.word());
+        if let Some(instead) = clause.not_yet() {
+            let _ = write!(
+                text,
+                "Not supported yet; the clause gives a warning: {instead}.\n\n"
+            );
+        }
+        text.push_str("| directive | value | default | status | |\n|---|---|---|---|---|\n");
+        for spec in options::all().filter(|spec| spec.clause == clause) {
+            text.push_str(&table_row(spec));
+        }
+    }
+    text
+}
+
+fn table_row(spec: &OptionSpec) -> String {
+    let mut name = format!("`{}`", spec.name);
+    for alias in spec.aliases {
+        let _ = write!(name, ", `{alias}`");
+    }
+    let kinds: Vec<String> = spec.args.iter().map(Kind::to_string).collect();
+    let mut note = match spec.status {
+        Status::Honoured(_) => String::new(),
+        Status::AcceptedWithoutEffect(why) | Status::Refused { why, .. } => why.to_owned(),
+        Status::NotYet { instead, .. } => instead.to_owned(),
+    };
+    match spec.since {
+        Some("runbound") => note.push_str("this server's own"),
+        Some(version) => {
+            let _ = write!(note, " (Unbound {version})");
+        }
+        None => (),
+    }
+    let note = note.trim().replace('|', "\\|");
+    format!(
+        "| {name} | {} | {} | {} | {note} |\n",
+        kinds.join(" · "),
+        spec.default,
+        spec.status.word()
+    )
+}
+
+const HEAD: &str = "\
+# Configuration
+
+The file is `unbound.conf` as Unbound 1.22 reads it; the default is `/etc/runbound/unbound.conf`. This page is made from
+the table in `src/config/options/`: `RUNBOUND_WRITE_DOCS=1 cargo test --lib configuration_md` writes it, and a test fails when
+it is out of date.
+
+- **honoured**: does what Unbound does.
+- **no effect**: accepted; the note says why that harms nobody.
+- **not yet: warning**: would change answers or safety and does not yet. A line that asks for more than happens anyway
+  gives a warning with file, line and directive; the note says what happens instead.
+- **not yet: error**: going on without it would be unsafe.
+
+Any other word is an error that names the nearest directive. Values are checked for all of them: `yes` and `no` are lower
+case, sizes take `k`, `m` and `g`, and a number with letters behind it is none. `include:` and `include-toplevel:` take
+patterns with `*`, `?`, `[]`, `{}` and `~/`; a relative path is relative to the working directory, or to `directory:` once that
+line was read. A file may be included 64 deep, and not by itself.
+
+A `forward-zone` for `.` must be there until full recursion is.
+";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_md_is_what_the_table_says() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+        if std::env::var_os("RUNBOUND_WRITE_DOCS").is_some() {
+            std::fs::write(&path, directives()).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == directives(),
+            "docs/configuration.md is out of date: RUNBOUND_WRITE_DOCS=1 cargo test --lib configuration_md"
+        );
+    }
+
+    #[test]
+    fn findings_end_with_the_verdict() {
+        let path = Path::new("/etc/a \"b\".conf");
+        let error = Diagnostic {
+            severity: Severity::Error,
+            file: path.into(),
+            line: 7,
+            message: "bad\ttab".into(),
+        };
+        let result = Err(vec![error]);
+        assert_eq!(
+            findings(path, &result),
+            "/etc/a \"b\".conf:7: bad\ttab [error]\nrunbound: 1 error in /etc/a \"b\".conf\n"
+        );
+        let json = findings_json(path, &result);
+        assert!(
+            json.contains("\"ok\":false")
+                && json.contains("\"line\":7,\"message\":\"bad\\u0009tab\""),
+            "{json}"
+        );
+        assert!(
+            json.contains("\"file\":\"/etc/a \\\"b\\\".conf\""),
+            "{json}"
+        );
+        let warning = Diagnostic {
+            severity: Severity::Warning,
+            file: path.into(),
+            line: 0,
+            message: "w".into(),
+        };
+        let result = Ok(Loaded {
+            config: super::super::Config::default(),
+            warnings: vec![warning],
+        });
+        assert_eq!(
+            findings(path, &result),
+            "/etc/a \"b\".conf: w [warning]\nrunbound: no errors in /etc/a \"b\".conf\n"
+        );
+    }
+}

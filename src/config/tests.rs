@@ -1,0 +1,582 @@
+//! Whole configurations: what real files look like, and what breaks them.
+
+#![allow(clippy::unwrap_used)]
+
+use super::options::Clause;
+use super::*;
+use proptest::prelude::*;
+use std::path::PathBuf;
+
+/// Directives of Unbound 1.22 by clause, from its lexer and grammar.
+const UNBOUND_1_22: &str = include_str!("options/unbound-1.22.txt");
+
+const ROOT: &str = "forward-zone:\n name: \".\"\n forward-addr: 192.0.2.53\n";
+
+fn read(text: impl AsRef<[u8]>) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut parser = parser::Parser::new(None);
+    parser.read_bytes("test.conf", text.as_ref());
+    finish(parser)
+}
+
+/// `text` behind `server:`, with a forward-zone for the root.
+fn server(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+    read(format!("server:\n{text}\n{ROOT}"))
+}
+
+fn config(text: &str) -> Config {
+    server(text).unwrap().config
+}
+
+fn errors(text: &str) -> Vec<String> {
+    server(text)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// A folder of its own under the system's temporary one, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("runbound-config-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn every_directive_of_unbound_1_22_is_in_the_table() {
+    let mut count = 0;
+    for line in UNBOUND_1_22.lines() {
+        let (clause, names) = line.split_once(':').unwrap();
+        let clause = Clause::from_word(clause).unwrap();
+        for name in names.split_ascii_whitespace() {
+            assert!(options::find(clause, name).is_some(), "{clause:?} {name}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 374);
+    for spec in options::all().filter(|spec| spec.since.is_none()) {
+        let start = format!("{}:", spec.clause.word());
+        let known = UNBOUND_1_22
+            .lines()
+            .any(|line| line.starts_with(&start) && line.split(' ').any(|word| word == spec.name));
+        assert!(known, "{} is not of 1.22, say since when", spec.name);
+    }
+}
+
+#[test]
+fn values_reach_their_fields() {
+    let config = config(
+        "interface: 192.0.2.1@5353\ninterface: eth0\nip-address: ::1\nport: 5300\ndo-ip6: no\nso-rcvbuf: 4m\nusername: \"\"\n\
+         access-control: 10.0.0.1/8 allow_snoop\nverbosity: 3 cache-max-ttl: 60 logfile: 'a b.log'\nidentity: \"me\"\n\
+         xdp: require xdp-interface: eth1 xdp-mode: generic xdp-zerocopy: no xdp-busy-poll: yes\nedns-buffer-size: 99999",
+    );
+    assert_eq!(config.interfaces.len(), 3);
+    assert_eq!(
+        (config.interfaces[0].port, config.interfaces[0].at.line),
+        (Some(5353), 2)
+    );
+    assert_eq!(config.interfaces[1].host, Host::Name("eth0".into()));
+    assert_eq!(
+        (
+            config.port,
+            config.do_ip6,
+            config.so_rcvbuf,
+            config.cache_max_ttl
+        ),
+        (5300, false, 4 << 20, 60)
+    );
+    assert_eq!(config.access_control[0].netblock.to_string(), "10.0.0.0/8");
+    assert_eq!(config.access_control[0].action, AccessAction::AllowSnoop);
+    assert_eq!(
+        (config.verbosity, config.logfile, config.use_syslog),
+        (3, PathBuf::from("a b.log"), false)
+    );
+    assert_eq!(
+        (config.identity.as_deref(), config.edns_buffer_size),
+        (Some("me"), 65535)
+    );
+    let xdp = Xdp {
+        enable: XdpUse::Require,
+        interface: Some("eth1".into()),
+        mode: XdpMode::Generic,
+        zerocopy: Toggle::No,
+        busy_poll: Toggle::Yes,
+    };
+    assert_eq!(config.xdp, xdp);
+}
+
+/// Each honoured directive changes the configuration when it has a value that is not the default.
+#[test]
+fn no_honoured_directive_is_lost() {
+    for spec in options::all().filter(|spec| matches!(spec.status, options::Status::Honoured(_))) {
+        let values: Vec<&str> = match spec.args {
+            [Kind::YesNo] => vec!["yes", "no"],
+            [Kind::Number(..)] => vec!["77"],
+            [Kind::Bytes] => vec!["77k"],
+            [Kind::Netblock] => vec!["192.0.2.7"],
+            [Kind::Netblock, _] => vec!["192.0.2.0/24 deny"],
+            [Kind::Interface] => vec!["192.0.2.7"],
+            [Kind::Server] => vec!["192.0.2.7@5300"],
+            [Kind::Name] => vec!["example.com"],
+            [Kind::Name, _] => vec!["example.com static"],
+            [Kind::Record] => vec!["'example.com A 192.0.2.7'"],
+            [Kind::Reverse] => vec!["'192.0.2.7 example.com'"],
+            [Kind::Choice(words)] => words.to_vec(),
+            _ => vec!["/77", "77"],
+        };
+        let result = |line: &str| {
+            let mut parser = parser::Parser::new(None);
+            parser.read_bytes("a", format!("{}:\n{line}\n", spec.clause.word()).as_bytes());
+            assert!(
+                line.is_empty() || parser.errors.is_empty() || values.len() > 1,
+                "{:?}",
+                parser.errors
+            );
+            format!("{:?}", parser.config)
+        };
+        let changed = values
+            .iter()
+            .any(|value| result(&format!("{}: {value}", spec.name)) != result(""));
+        assert!(changed, "{}", spec.name);
+    }
+}
+
+#[test]
+fn errors_name_file_line_cause_and_fix() {
+    for (line, expected) in [
+        (
+            "port: 53x",
+            "test.conf:2: port: expected number from 0 to 65535, not \"53x\"",
+        ),
+        (
+            "do-ip4: maybe",
+            "test.conf:2: do-ip4: expected yes or no, not \"maybe\"",
+        ),
+        (
+            "interfaces: 1.2.3.4",
+            "test.conf:2: unknown directive interfaces: (did you mean interface: ?)",
+        ),
+        (
+            "forward-addr: 1.2.3.4",
+            "test.conf:2: forward-addr: stands in server:; it belongs in forward-zone:",
+        ),
+        (
+            "access-control: 10.0.0.0/8 permit",
+            "test.conf:2: access-control: expected one of deny, refuse, allow",
+        ),
+        (
+            "local-zone: a..b static",
+            "test.conf:2: local-zone: the name has an empty label",
+        ),
+        (
+            "local-zone: a truncate",
+            "test.conf:2: local-zone: the type truncate is for unbound-control",
+        ),
+        (
+            "local-data: \"a AA 1.2.3.4\"",
+            "test.conf:2: local-data: \"AA\" is no record type",
+        ),
+        (
+            "port 53",
+            "test.conf:2: expected a directive like \"port: 53\" but found \"port\"",
+        ),
+        ("identity: \"x", "test.conf:2: the value starts with \""),
+        (
+            "tls-upstream: yes",
+            "test.conf:2: tls-upstream: DNS over TLS to upstream is not there yet",
+        ),
+        ("identity: \"a\" b", "test.conf:2: expected a directive"),
+    ] {
+        let found = errors(line);
+        assert!(found[0].starts_with(expected), "{line}: {found:?}");
+    }
+}
+
+#[test]
+fn all_errors_are_told_up_to_a_bound() {
+    assert_eq!(errors("port: x\ndo-ip4: x\nfoo: 1\n").len(), 3);
+    assert_eq!(errors(&"foo: 1\n".repeat(5000)).len(), 101);
+}
+
+#[test]
+fn what_is_not_there_yet_warns_when_it_matters() {
+    let warnings = |text: &str| -> Vec<String> {
+        server(text)
+            .unwrap()
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    assert_eq!(
+        warnings(
+            "serve-expired: no\nmodule-config: \"validator iterator\"\nratelimit: 0\nprefetch: yes\nnum-threads: 4"
+        ),
+        [""; 0]
+    );
+    let found = warnings("serve-expired: yes\nprivate-address: 10.0.0.0/8\nlocal-zone: a ipset");
+    assert_eq!(
+        found[0],
+        "test.conf:2: serve-expired: is not supported yet; an expired answer is asked anew"
+    );
+    assert!(found[1].starts_with("test.conf:3: private-address: is not supported yet"));
+    assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
+    assert_eq!(found.len(), 3);
+    let stub = read(format!(
+        "stub-zone:\n name: a\n stub-addr: 192.0.2.1\n{ROOT}"
+    ))
+    .unwrap()
+    .warnings;
+    assert!(
+        stub.len() == 1
+            && stub[0]
+                .to_string()
+                .starts_with("test.conf:1: stub-zone: is not supported yet")
+    );
+}
+
+#[test]
+fn forward_zones_keep_their_servers() {
+    let text = "forward-zone: name: Example.COM forward-addr: 192.0.2.1 forward-addr: 2001:db8::1@853#dns.example forward-first: yes\n";
+    let config = read(format!("{text}{ROOT}")).unwrap().config;
+    assert_eq!(config.forward_zones.len(), 2);
+    let zone = &config.forward_zones[0];
+    assert_eq!(
+        (&zone.name[..], zone.first, zone.at.line),
+        (&b"\x07example\x03com\0"[..], true, 1)
+    );
+    assert_eq!(
+        (zone.servers[1].port, zone.servers[1].tls_name.as_str()),
+        (853, "dns.example")
+    );
+
+    let broken = |text: &str| read(format!("{text}\n{ROOT}")).unwrap_err()[0].to_string();
+    assert!(
+        broken("forward-zone:\n forward-addr: 192.0.2.1")
+            .contains("test.conf:1: the forward-zone has no name")
+    );
+    assert!(broken("forward-zone:\n name: a").contains("forward-zone a. has no forward-addr"));
+    assert!(broken("forward-zone:\n name: a\n name: b").contains("has a name already"));
+    assert!(
+        broken("forward-zone:\n name: a\n forward-addr: 192.0.2.1\n forward-tls-upstream: yes")
+            .contains("test.conf:4: forward-tls-upstream")
+    );
+    assert!(
+        read("server:\n").unwrap_err()[0]
+            .to_string()
+            .contains("no forward-zone for the root")
+    );
+}
+
+#[test]
+fn redirect_zones_hold_data_at_their_top_alone() {
+    assert!(
+        server("local-zone: a redirect\nlocal-data: 'A A 192.0.2.1'\nlocal-data: 'a AAAA ::1'")
+            .is_ok()
+    );
+    assert!(
+        server("local-zone: a redirect\nlocal-zone: b.a static\nlocal-data: 'c.b.a A 192.0.2.1'")
+            .is_ok()
+    );
+    assert!(
+        errors("local-zone: a redirect\nlocal-data: 'b.a A 192.0.2.1'")[0]
+            .starts_with("test.conf:3: local-data: b.a. is below")
+    );
+    let cname =
+        errors("local-zone: a redirect\nlocal-data: 'a CNAME b'\nlocal-data: 'a A 192.0.2.1'");
+    assert!(cname[0].contains("a CNAME stands alone"), "{cname:?}");
+    assert!(server("local-data: 'a CNAME b'\nlocal-data: 'a A 192.0.2.1'").is_ok());
+}
+
+#[test]
+fn includes_continue_the_clause_and_include_toplevel_does_not() {
+    let folder = Folder::new("include");
+    folder.write("1.conf", "port: 5301\nlocal-zone: one static\n");
+    folder.write("2.conf", "local-zone: two static\n");
+    folder.write(".hidden.conf", "nonsense\n");
+    folder.write("top.conf", ROOT);
+    let here = folder.0.display();
+    let main = format!(
+        "server:\n include: \"{here}/[0-9]*.{{conf,none}}\"\n include: {here}/nothing*\n local-zone: three deny\ninclude-toplevel: '{here}/top.conf'\n"
+    );
+    let config = load(&folder.write("main.conf", &main)).unwrap().config;
+    assert_eq!(config.port, 5301);
+    let zones: Vec<_> = config
+        .local_zones
+        .iter()
+        .map(|zone| {
+            (
+                names::to_text(zone.name),
+                config.files.path(zone.at).file_name().unwrap().to_owned(),
+                zone.at.line,
+            )
+        })
+        .collect();
+    assert_eq!(
+        zones,
+        [
+            ("one.".into(), "1.conf".into(), 2),
+            ("two.".into(), "2.conf".into(), 1),
+            ("three.".into(), "main.conf".into(), 4)
+        ]
+    );
+
+    let after = load(&folder.write(
+        "after.conf",
+        &format!("server:\ninclude-toplevel: {here}/top.conf\nport: 1\n"),
+    ))
+    .unwrap_err();
+    assert!(
+        after[0]
+            .to_string()
+            .contains("after.conf:3: port: stands outside of a clause"),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn relative_includes_follow_directory() {
+    let folder = Folder::new("relative");
+    folder.write("part.conf", "port: 5302\n");
+    let main = format!(
+        "server:\n directory: \"{}\"\n include: part.conf\n{ROOT}",
+        folder.0.display()
+    );
+    assert_eq!(
+        load(&folder.write("main.conf", &main)).unwrap().config.port,
+        5302
+    );
+}
+
+#[test]
+fn include_loops_end() {
+    let folder = Folder::new("loop");
+    let path = folder.0.join("a.conf");
+    folder.write(
+        "a.conf",
+        &format!("include: {0}/b.conf\n", folder.0.display()),
+    );
+    folder.write(
+        "b.conf",
+        &format!("include: {0}/*.conf\n", folder.0.display()),
+    );
+    let found = load(&path).unwrap_err();
+    assert!(
+        found
+            .iter()
+            .any(|finding| finding.to_string().contains("this is a loop")),
+        "{found:?}"
+    );
+    // The same file by ever new names.
+    folder.write(
+        "c.conf",
+        &format!(
+            "include: {0}/./././c.conf\ninclude: {0}//c.conf\n",
+            folder.0.display()
+        ),
+    );
+    assert!(load(&folder.0.join("c.conf")).is_err());
+    let missing = load(&folder.0.join("none.conf")).unwrap_err();
+    assert_eq!((missing.len(), missing[0].line), (1, 0));
+    assert!(missing[0].message.contains("cannot open"));
+}
+
+/// Lines that only Unbound's own example file would bring, and files in the style of the distributions around.
+#[test]
+fn files_of_the_field_load() {
+    for (name, text, warnings) in [
+        ("debian", include_str!("testdata/debian.conf"), 1),
+        ("opnsense", include_str!("testdata/opnsense.conf"), 5),
+        ("pfsense", include_str!("testdata/pfsense.conf"), 5),
+        ("pi-hole", include_str!("testdata/pi-hole.conf"), 6),
+    ] {
+        let loaded =
+            read(format!("{text}\n{ROOT}")).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        let list: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(list.len(), warnings, "{name}: {list:#?}");
+    }
+}
+
+/// Unbound's example file, where Debian's package put it: as it is, and with each `# directive: value` line switched on.
+#[test]
+fn unbounds_example_file_has_known_directives_only() {
+    let path = std::env::var("UNBOUND_EXAMPLE")
+        .unwrap_or("/usr/share/doc/unbound/examples/unbound.conf".into());
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return eprintln!("Debian's unbound is not installed, nothing to compare with");
+    };
+    assert!(read(format!("{text}\n{ROOT}")).is_ok());
+    let known = |word: &str| {
+        Clause::from_word(word).is_some()
+            || Clause::ALL
+                .iter()
+                .any(|clause| options::find(*clause, word).is_some())
+    };
+    let switched_on: String = text
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(rest)
+                if rest.split_once(':').is_some_and(|(word, _)| {
+                    known(word.trim()) && !rest.contains('<') && !rest.contains("portno for")
+                }) =>
+            {
+                format!("{rest}\n")
+            }
+            Some(_) => "\n".to_owned(),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let mut parser = parser::Parser::new(None);
+    parser.read_bytes("example.conf", switched_on.as_bytes());
+    let unexpected: Vec<String> = parser
+        .errors
+        .iter()
+        .map(|error| {
+            format!(
+                "{error} | {}",
+                switched_on
+                    .lines()
+                    .nth(error.line as usize - 1)
+                    .unwrap_or_default()
+            )
+        })
+        .filter(|error| !error.contains("not there yet") && !error.contains("cannot open"))
+        .collect();
+    assert_eq!(unexpected, [""; 0]);
+    assert!(parser.warnings.len() > 40);
+}
+
+#[test]
+fn a_block_list_costs_names_and_twelve_bytes_a_line() {
+    let lines: String = (0..10_000)
+        .map(|number| format!("local-zone: \"host-{number}.example.com.\" always_nxdomain\n"))
+        .collect();
+    let config = config(&lines);
+    assert_eq!(config.local_zones.len(), 10_000);
+    let names: usize = config.local_zones.iter().map(|zone| zone.name.len()).sum();
+    assert!(config.local_zones.heap_bytes() <= names + 12 * 10_000);
+    let last = config.local_zones.iter().next_back().unwrap();
+    assert_eq!(
+        (last.name, last.at.line),
+        (&b"\x09host-9999\x07example\x03com\0"[..], 10_001)
+    );
+}
+
+/// Times a million lines: `cargo test --release -- --ignored --nocapture million`.
+#[test]
+#[ignore = "a measurement, not a test"]
+fn measure_a_million_zones() {
+    let folder = Folder::new("million");
+    let lines: String = (0..1_000_000)
+        .map(|number| {
+            format!(
+                "local-zone: \"ads{number}.tracker-{}.example.com\" always_nxdomain\n",
+                number % 977
+            )
+        })
+        .collect();
+    let data: String = (0..1_000_000)
+        .map(|number| {
+            format!(
+                "local-data: \"ads{number}.tracker-{}.example.com A 0.0.0.0\"\n",
+                number % 977
+            )
+        })
+        .collect();
+    let redirects = lines.replace("always_nxdomain", "redirect");
+    for (name, text) in [
+        ("always_nxdomain", &lines),
+        ("data", &data),
+        ("redirect and data", &format!("{redirects}{data}")),
+    ] {
+        let path = folder.write("million.conf", &format!("server:\n{text}{ROOT}"));
+        let start = std::time::Instant::now();
+        let config = load(&path).unwrap().config;
+        let time = start.elapsed();
+        let bytes = config.local_zones.heap_bytes() + config.local_data.heap_bytes();
+        println!(
+            "{name}: {time:?}, {} MB of file, {} MB in arenas",
+            text.len() >> 20,
+            bytes >> 20
+        );
+        let start = std::time::Instant::now();
+        assert_eq!(default_zones::missing_from(&config).len(), 102);
+        println!("{name}: default zones {:?}", start.elapsed());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = read(&bytes);
+    }
+
+    #[test]
+    fn any_words_are_read_without_panic(words in proptest::collection::vec(word(), 0..30)) {
+        let _ = read(words.join(" "));
+    }
+
+    #[test]
+    fn any_record_is_read_without_panic(
+        rtype in prop_oneof![(0u16..300).prop_map(|number| format!("TYPE{number}")), Just("SVCB".to_owned()), Just("APL".to_owned()), Just("LOC".to_owned())],
+        rdata in "[ -~\u{80}-\u{ff}]{0,60}",
+    ) {
+        let mut record = Record::default();
+        if record.read(format!("a {rtype} {rdata}").as_bytes()).is_ok() {
+            prop_assert!(record.rdata.len() <= 0xffff);
+        }
+    }
+}
+
+/// Directives, clauses and values, mixed.
+fn word() -> impl Strategy<Value = String> {
+    let names: Vec<String> = options::all()
+        .map(|spec| format!("{}:", spec.name))
+        .collect();
+    let clauses: Vec<String> = Clause::ALL
+        .iter()
+        .map(|clause| format!("{}:", clause.word()))
+        .collect();
+    let values = [
+        "yes",
+        "no",
+        "1",
+        "-1",
+        "4m",
+        "\"",
+        "'",
+        "#",
+        "\n",
+        "192.0.2.1@53#x",
+        "::1/64",
+        "a.b",
+        "static",
+        "\"a A 192.0.2.1\"",
+        "\\",
+    ];
+    prop_oneof![
+        proptest::sample::select(names),
+        proptest::sample::select(clauses),
+        proptest::sample::select(values.map(str::to_owned).to_vec()),
+        "[ -~]{0,12}",
+    ]
+}

@@ -1,0 +1,411 @@
+//! Types of values: what a directive's words may be.
+
+use super::names::{self, NameBuf};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What one value of a directive may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// `yes` or `no`.
+    YesNo,
+    /// A whole number in a range, ends included.
+    Number(i64, i64),
+    /// A number of bytes with k, m or g (times 1024), at most 2^63 - 1.
+    Bytes,
+    /// An IP address or an interface name, with `@port` if it is another.
+    Interface,
+    /// An IP address.
+    Address,
+    /// `address[@port][#name]`; a name without a port means 853, as in Unbound.
+    Server,
+    /// `address[/prefix]`.
+    Netblock,
+    /// A domain name.
+    Name,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A port or a range `low-high`.
+    Ports,
+    /// A path in the file system, or nothing.
+    Path,
+    /// A resource record in master file form.
+    Record,
+    /// An address, perhaps a TTL, and a name.
+    Reverse,
+    /// Any text.
+    Text,
+}
+
+/// A directive with one number from 0 up.
+pub const NUMBER: Kind = Kind::Number(0, i32::MAX as i64);
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::YesNo => f.write_str("yes or no"),
+            Kind::Number(0, i64::MAX | 0x7fff_ffff) => f.write_str("number"),
+            Kind::Number(low, high) => write!(f, "number from {low} to {high}"),
+            Kind::Bytes => f.write_str("number of bytes, with k, m or g"),
+            Kind::Interface => f.write_str("address or interface name, @port"),
+            Kind::Address => f.write_str("IP address"),
+            Kind::Server => f.write_str("address, @port, #name"),
+            Kind::Netblock => f.write_str("netblock (address/prefix)"),
+            Kind::Name => f.write_str("domain name"),
+            Kind::Choice(words) => f.write_str(&words.join(", ")),
+            Kind::Ports => f.write_str("port or low-high"),
+            Kind::Path => f.write_str("path"),
+            Kind::Record => f.write_str("resource record"),
+            Kind::Reverse => f.write_str("address and name"),
+            Kind::Text => f.write_str("text"),
+        }
+    }
+}
+
+/// Where to listen: an address, or the name of an interface whose addresses are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// An address; the string is the zone of a link-local one (`fe80::1%eth0`), else empty.
+    Address(IpAddr, String),
+    /// An interface name.
+    Name(String),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Address(address, zone) if zone.is_empty() => write!(f, "{address}"),
+            Host::Address(address, zone) => write!(f, "{address}%{zone}"),
+            Host::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A range of addresses; the bits behind the prefix are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Netblock {
+    /// First address.
+    pub address: IpAddr,
+    /// Bits that count: up to 32 or 128.
+    pub prefix: u8,
+}
+
+impl Netblock {
+    /// `address/prefix`; `None` when the prefix is longer than the address. Bits behind the prefix are cleared.
+    pub fn new(address: IpAddr, prefix: u8) -> Option<Self> {
+        let address = match address {
+            IpAddr::V4(address) if prefix <= 32 => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
+            }
+            IpAddr::V6(address) if prefix <= 128 => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+            }
+            _ => return None,
+        };
+        Some(Self { address, prefix })
+    }
+
+    /// Whether `address` is in the range; families never mix.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        Self::new(address, self.prefix).is_some_and(|block| block.address == self.address)
+    }
+}
+
+impl fmt::Display for Netblock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// A checked value.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Value<'a> {
+    #[default]
+    None,
+    Flag(bool),
+    Number(i64),
+    Host(Host, Option<u16>),
+    Server(IpAddr, u16, &'a str),
+    Netblock(Netblock),
+    /// The name is in the scratch buffer.
+    Name,
+    Choice(usize),
+    Bytes(&'a [u8]),
+    Text(&'a str),
+}
+
+/// Checks `word` against `kind`. A name goes to `name`, so that a million of them allocate nothing.
+pub(super) fn check<'a>(
+    kind: Kind,
+    word: &'a [u8],
+    name: &mut NameBuf,
+) -> Result<Value<'a>, String> {
+    if kind == Kind::Name {
+        return names::parse_lower(word, name)
+            .map(|()| Value::Name)
+            .map_err(|error| error.to_string());
+    }
+    if kind == Kind::Record {
+        return Ok(Value::Bytes(word));
+    }
+    let text = std::str::from_utf8(word).map_err(|_| "the value is not UTF-8 text".to_string())?;
+    match kind {
+        Kind::YesNo if text == "yes" => Ok(Value::Flag(true)),
+        Kind::YesNo if text == "no" => Ok(Value::Flag(false)),
+        Kind::Number(low, high) => match text.parse() {
+            Ok(number) if (low..=high).contains(&number) => Ok(Value::Number(number)),
+            _ => Err(expected(kind, text)),
+        },
+        Kind::Bytes => bytes(text)
+            .map(Value::Number)
+            .ok_or_else(|| expected(kind, text)),
+        Kind::Interface => interface(text)
+            .map(|(host, port)| Value::Host(host, port))
+            .ok_or_else(|| expected(kind, text)),
+        Kind::Address => match host(text) {
+            Host::Name(_) => Err(expected(kind, text)),
+            address => Ok(Value::Host(address, None)),
+        },
+        Kind::Server => server(text).ok_or_else(|| expected(kind, text)),
+        Kind::Netblock => netblock(text)
+            .map(Value::Netblock)
+            .ok_or_else(|| expected(kind, text)),
+        Kind::Choice(words) => match words.iter().position(|known| *known == text) {
+            Some(index) => Ok(Value::Choice(index)),
+            None => Err(format!("expected one of {kind}, not {text:?}")),
+        },
+        Kind::Ports if ports(text) => Ok(Value::Text(text)),
+        Kind::YesNo | Kind::Ports => Err(expected(kind, text)),
+        Kind::Path | Kind::Reverse | Kind::Text | Kind::Name | Kind::Record => {
+            Ok(Value::Text(text))
+        }
+    }
+}
+
+fn expected(kind: Kind, text: &str) -> String {
+    format!("expected {kind}, not {text:?}")
+}
+
+/// A size as Unbound reads it: digits, then k, m or g, then an optional b; blanks before the letters.
+pub(super) fn bytes(text: &str) -> Option<i64> {
+    let text = text.trim_end_matches(' ');
+    let text = text.strip_suffix(['b', 'B']).unwrap_or(text);
+    let units = [
+        (['g', 'G'], 1 << 30),
+        (['m', 'M'], 1 << 20),
+        (['k', 'K'], 1 << 10),
+    ];
+    let found = units
+        .into_iter()
+        .find_map(|(letters, unit)| Some((text.strip_suffix(letters)?, unit)));
+    let (digits, unit) = found.unwrap_or((text, 1i64));
+    let digits = digits.trim_end_matches(' ');
+    let number: i64 = digits
+        .parse()
+        .ok()
+        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    number.checked_mul(unit)
+}
+
+fn host(text: &str) -> Host {
+    let (address, zone) = text.split_once('%').unwrap_or((text, ""));
+    match address.parse() {
+        Ok(address) => Host::Address(address, zone.into()),
+        Err(_) => Host::Name(text.into()),
+    }
+}
+
+fn interface(text: &str) -> Option<(Host, Option<u16>)> {
+    let (text, port) = match text.split_once('@') {
+        Some((text, port)) => (text, Some(port.parse().ok()?)),
+        None => (text, None),
+    };
+    let host = host(text);
+    // What looks like an address but is none must not pass for an interface name.
+    let is_name = |name: &String| {
+        (1..16).contains(&name.len())
+            && !name.contains([':', '/', ' '])
+            && !name.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    };
+    match &host {
+        // IFNAMSIZ is 16 with its final zero; an alias such as eth0:1 has a colon and letters.
+        Host::Name(name) if !is_name(name) && !is_alias(name) => None,
+        _ => Some((host, port)),
+    }
+}
+
+fn is_alias(name: &str) -> bool {
+    name.split_once(':').is_some_and(|(interface, number)| {
+        name.len() < 16
+            && interface.contains(|c: char| c.is_ascii_alphabetic() && !c.is_ascii_hexdigit())
+            && number.parse::<u16>().is_ok()
+    })
+}
+
+fn server(text: &str) -> Option<Value<'_>> {
+    let (text, name) = text
+        .split_once('#')
+        .map_or((text, None), |(text, name)| (text, Some(name)));
+    let (address, port) = match text.split_once('@') {
+        Some((address, port)) => (address, port.parse().ok()?),
+        None if name.is_some() => (text, 853),
+        None => (text, 53),
+    };
+    let address = address
+        .split_once('%')
+        .map_or(address, |(address, _)| address);
+    Some(Value::Server(
+        address.parse().ok()?,
+        port,
+        name.unwrap_or_default(),
+    ))
+}
+
+fn netblock(text: &str) -> Option<Netblock> {
+    let (address, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let address: IpAddr = address.parse().ok()?;
+    let prefix = match prefix {
+        Some(prefix) => prefix.parse().ok()?,
+        None if address.is_ipv4() => 32,
+        None => 128,
+    };
+    Netblock::new(address, prefix)
+}
+
+fn ports(text: &str) -> bool {
+    let range = text.split_once('-').unwrap_or((text, text));
+    matches!((range.0.parse::<u16>(), range.1.parse::<u16>()), (Ok(low), Ok(high)) if low <= high)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn value(kind: Kind, text: &str) -> Option<String> {
+        let mut name = NameBuf::new();
+        check(kind, text.as_bytes(), &mut name)
+            .ok()
+            .map(|value| format!("{value:?}"))
+    }
+
+    #[test]
+    fn sizes_take_unbounds_suffixes() {
+        assert_eq!(bytes("4m"), Some(4 << 20));
+        assert_eq!(bytes("1 GB"), Some(1 << 30));
+        assert_eq!(bytes("16KB "), Some(16384));
+        assert_eq!(bytes("100"), Some(100));
+        for bad in ["", "m", "4x", "-1", "+4", "4mm", "9999999999g", "4.5m"] {
+            assert_eq!(bytes(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn yes_no_and_numbers_are_strict() {
+        assert!(value(Kind::YesNo, "yes").is_some());
+        assert!(value(Kind::YesNo, "Yes").is_none());
+        assert!(value(Kind::Number(1, 5), "5").is_some());
+        for bad in ["0", "6", "5x", ""] {
+            assert!(value(Kind::Number(1, 5), bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn interfaces_are_addresses_or_names() {
+        assert_eq!(
+            interface("192.0.2.1@853"),
+            Some((
+                Host::Address("192.0.2.1".parse().unwrap(), String::new()),
+                Some(853)
+            ))
+        );
+        assert_eq!(
+            interface("fe80::1%eth0"),
+            Some((
+                Host::Address("fe80::1".parse().unwrap(), "eth0".into()),
+                None
+            ))
+        );
+        assert_eq!(
+            interface("vmbr0.20@5353"),
+            Some((Host::Name("vmbr0.20".into()), Some(5353)))
+        );
+        assert_eq!(
+            interface("eth0:1"),
+            Some((Host::Name("eth0:1".into()), None))
+        );
+        for bad in [
+            "192.0.2",
+            "192.0.2.300",
+            "2001:db8:::1",
+            "",
+            "eth0@",
+            "eth0@70000",
+            "10.0.0.0/8",
+            "a name",
+            "averyveryverylongname",
+        ] {
+            assert_eq!(interface(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn servers_have_ports_and_names() {
+        let parts = |text| match server(text) {
+            Some(Value::Server(address, port, name)) => Some((address.to_string(), port, name)),
+            _ => None,
+        };
+        assert_eq!(parts("192.0.2.1"), Some(("192.0.2.1".into(), 53, "")));
+        assert_eq!(
+            parts("192.0.2.1@5300"),
+            Some(("192.0.2.1".into(), 5300, ""))
+        );
+        assert_eq!(
+            parts("2001:db8::1@853#dns.example"),
+            Some(("2001:db8::1".into(), 853, "dns.example"))
+        );
+        assert_eq!(
+            parts("192.0.2.1#dns.example"),
+            Some(("192.0.2.1".into(), 853, "dns.example"))
+        );
+        assert_eq!(parts("dns.example"), None);
+        assert_eq!(parts("192.0.2.1@x"), None);
+    }
+
+    #[test]
+    fn netblocks_lose_their_host_bits() {
+        assert_eq!(
+            netblock("192.0.2.77/24").unwrap().to_string(),
+            "192.0.2.0/24"
+        );
+        assert_eq!(netblock("0.0.0.0/0").unwrap().to_string(), "0.0.0.0/0");
+        assert_eq!(netblock("::1").unwrap().to_string(), "::1/128");
+        assert_eq!(
+            netblock("2001:db8:ffff::/33").unwrap().to_string(),
+            "2001:db8:8000::/33"
+        );
+        assert!(
+            netblock("2001:db8::/32")
+                .unwrap()
+                .contains("2001:db8:1::".parse().unwrap())
+        );
+        assert!(
+            !netblock("0.0.0.0/0")
+                .unwrap()
+                .contains("::1".parse().unwrap())
+        );
+        for bad in [
+            "192.0.2.0/33",
+            "::/129",
+            "192.0.2.0/",
+            "x/8",
+            "192.0.2.0/-1",
+        ] {
+            assert!(netblock(bad).is_none(), "{bad}");
+        }
+    }
+}
