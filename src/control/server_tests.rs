@@ -2,6 +2,7 @@
 
 use super::super::fake::Fake;
 use super::*;
+use proptest::prelude::*;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -64,9 +65,17 @@ impl Lab {
 
 /// What has arrived at a client, and whether the server has ended its side.
 fn received(client: &mut UnixStream) -> (String, bool) {
-    let mut octets = Vec::new();
-    let ended = client.read_to_end(&mut octets).is_ok();
+    let (octets, ended) = received_octets(client);
     (String::from_utf8(octets).unwrap(), ended)
+}
+
+fn received_octets(client: &mut UnixStream) -> (Vec<u8>, bool) {
+    let mut octets = Vec::new();
+    let ended = match client.read_to_end(&mut octets) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    };
+    (octets, ended)
 }
 
 #[test]
@@ -192,6 +201,48 @@ fn a_reply_larger_than_the_socket_holds_comes_in_parts() {
     }
     assert_eq!(text.lines().count(), 200_000);
     assert!(rounds > 1);
+}
+
+#[test]
+fn a_client_that_does_not_take_its_reply_times_out() {
+    let mut lab = Lab::new();
+    for number in 0..200_000 {
+        lab.backend.zones.insert(format!("{number:06}.example."), "static".to_owned());
+    }
+    let mut client = lab.connect();
+    client.write_all(b"UBCT1 list_local_zones\n").unwrap();
+    lab.handle();
+    lab.later(29);
+    assert_eq!(lab.server.connections.len(), 1);
+    lab.later(1);
+    assert!(lab.server.connections.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// In whatever pieces any octets come: once the client has ended its side, one more look at it closes it.
+    #[test]
+    fn no_octets_keep_a_connection_open(
+        head in prop_oneof![Just(&b"UBCT1 "[..]), Just(&b"UBCT1 local_datas\n"[..]), Just(&b""[..])],
+        pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3000), 0..6),
+    ) {
+        let mut lab = Lab::new();
+        let mut client = lab.connect();
+        client.write_all(head).unwrap();
+        for piece in &pieces {
+            lab.handle();
+            if client.write_all(piece).is_err() {
+                break;
+            }
+        }
+        let _ = client.shutdown(std::net::Shutdown::Write);
+        lab.handle();
+        lab.handle();
+        prop_assert!(lab.server.connections.is_empty());
+        let (reply, ended) = received_octets(&mut client);
+        prop_assert!(ended && (reply.is_empty() || reply.ends_with(b"\n")));
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Watchdog {
     }
 }
 
-/// Where the UMEM frames of an interface are. All are gauges.
+/// Where the UMEM frames of an interface are, all places read at one moment by their owner. All are gauges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frames {
     /// Frames in the UMEM.
