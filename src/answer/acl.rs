@@ -2,26 +2,7 @@
 
 use std::net::IpAddr;
 
-/// What a client may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// No answer at all.
-    Deny,
-    /// REFUSED.
-    Refuse,
-    /// Recursive queries and local data.
-    Allow,
-    /// As allow, RD treated as set.
-    AllowSetRd,
-    /// As allow, and queries without RD see the cache.
-    AllowSnoop,
-    /// As allow, over UDP only with a valid DNS cookie.
-    AllowCookie,
-    /// Local data only; the rest gets no answer.
-    DenyNonLocal,
-    /// Local data only; the rest is refused.
-    RefuseNonLocal,
-}
+pub use crate::config::AccessAction as Access;
 
 /// Compiled access-control: disjoint ranges in ascending order, found by bisection. IPv4 stands among the
 /// v4-mapped addresses of one 128-bit space, apart from native IPv6.

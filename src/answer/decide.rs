@@ -6,7 +6,7 @@ use super::acl::Access;
 use super::cache::{self, Answer, AnswerCache, KeyFixed};
 use super::policy::Policy;
 use super::reply::{Asked, bare};
-use super::zones::{RrsetRef, Verdict, ZoneRef};
+use super::zones::{self, RrsetRef, Verdict, ZoneRef};
 use crate::dns::body::{self, BodyWriter, Fixed};
 use crate::dns::edns::{self, Edns};
 use crate::dns::header::{self, flag, opcode};
@@ -15,7 +15,7 @@ use crate::dns::question::Question;
 use crate::dns::record::Record;
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{class, rcode, rtype};
-use crate::stats::{TYPES, WorkerStats};
+use crate::stats::WorkerStats;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -214,7 +214,7 @@ impl Answerer {
             self.event(Event::Query, message, question, client);
         }
         if let Some(code) = meta_type_error(question.qtype) {
-            self.count_type(question.qtype);
+            self.stats.count_question(flags, question.qtype, question.qclass);
             return self.error(message, code, Some(question), now);
         }
         let mut asked = Asked::new(flags, question, self.policy.edns_buffer_size);
@@ -360,7 +360,7 @@ impl Answerer {
         let question = query.question;
         let policy = &*self.policy;
         let (zone_name, kind) = policy.zones.describe(zone);
-        if (kind.informs() || policy.log_local_actions) && !query.replay {
+        if (zones::informs(kind) || policy.log_local_actions) && !query.replay {
             let name = &message[header::LEN..header::LEN + question.name_len];
             let event = Event::Zone(zone_name, kind);
             self.events.event(event, query.client, name, question.qtype, question.qclass);
@@ -501,19 +501,12 @@ impl Answerer {
         self.stats.outcomes.unwanted.add(1);
     }
 
-    fn count_type(&self, qtype: u16) {
-        self.stats.qtype[usize::from(qtype).min(TYPES - 1)].add(1);
-    }
-
     #[inline]
     fn count_query(&self, query: &Query) {
         let outcomes = &self.stats.outcomes;
-        self.count_type(query.question.qtype);
+        self.stats.count_question(query.asked.flags, query.question.qtype, query.question.qclass);
         outcomes.query_tcp.add(u64::from(!query.udp));
         outcomes.query_ipv6.add(u64::from(query.client.is_ipv6()));
-        outcomes.query_rd.add(u64::from(query.asked.flags & flag::RD != 0));
-        outcomes.query_cd.add(u64::from(query.asked.flags & flag::CD != 0));
-        outcomes.query_ad.add(u64::from(query.asked.flags & flag::AD != 0));
         if let Some(edns) = query.asked.edns {
             outcomes.query_edns.add(1);
             outcomes.query_do.add(u64::from(edns.bits & edns::DO != 0));

@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod cache;
+pub mod compile;
 pub mod decide;
 pub mod policy;
 mod reply;

@@ -8,71 +8,21 @@
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{class, name, rtype};
 
-/// What a zone does with a query (unbound.conf(5), `local-zone`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ZoneType {
-    /// Data answers; anything else is dropped.
-    Deny,
-    /// Data answers; anything else is refused.
-    Refuse,
-    /// Data answers; anything else does not exist.
-    Static,
-    /// Data answers, other types at its names do not exist; other names are resolved.
-    Transparent,
-    /// Data answers; anything else is resolved.
-    TypeTransparent,
-    /// The apex's data answers for every name in the zone.
-    Redirect,
-    /// As transparent, and the client is logged.
-    Inform,
-    /// As deny, and the client is logged.
-    InformDeny,
-    /// As redirect, and the client is logged.
-    InformRedirect,
-    /// Resolved, whatever data there is.
-    AlwaysTransparent,
-    /// Refused, whatever data there is.
-    AlwaysRefuse,
-    /// Does not exist, whatever data there is.
-    AlwaysNxdomain,
-    /// Exists without data, whatever data there is.
-    AlwaysNodata,
-    /// Dropped, whatever data there is.
-    AlwaysDeny,
-    /// 0.0.0.0 and ::0 for A and AAAA, no data for the rest.
-    AlwaysNull,
-    /// A has no data, the rest is resolved; data is ignored.
-    BlockA,
-    /// AAAA has no data, the rest is resolved; data is ignored.
-    BlockAaaa,
-    /// As block_a, but data answers.
-    BlockAWithData,
-    /// As block_aaaa, but data answers.
-    BlockAaaaWithData,
-    /// Over UDP an empty, truncated reply; over TCP resolved.
-    Truncate,
-    /// In a view: fall back to the global zones. Without views: resolved.
-    Noview,
+pub use crate::config::LocalZoneType as ZoneType;
+
+fn ignores_data(kind: ZoneType) -> bool {
+    use ZoneType::*;
+    matches!(kind, AlwaysRefuse | AlwaysTransparent | BlockA | BlockAaaa | AlwaysNxdomain | AlwaysNodata | AlwaysDeny)
 }
 
-impl ZoneType {
-    fn ignores_data(self) -> bool {
-        use ZoneType::*;
-        matches!(
-            self,
-            AlwaysRefuse | AlwaysTransparent | BlockA | BlockAaaa | AlwaysNxdomain | AlwaysNodata | AlwaysDeny
-        )
-    }
+/// Redirect and inform_redirect: the apex's data answers for every name below.
+fn is_redirect(kind: ZoneType) -> bool {
+    matches!(kind, ZoneType::Redirect | ZoneType::InformRedirect)
+}
 
-    /// Redirect and inform_redirect: the apex's data answers for every name below.
-    pub fn is_redirect(self) -> bool {
-        matches!(self, ZoneType::Redirect | ZoneType::InformRedirect)
-    }
-
-    /// The types whose queries are logged.
-    pub fn informs(self) -> bool {
-        matches!(self, ZoneType::Inform | ZoneType::InformDeny | ZoneType::InformRedirect)
-    }
+/// The types whose queries are logged.
+pub fn informs(kind: ZoneType) -> bool {
+    matches!(kind, ZoneType::Inform | ZoneType::InformDeny | ZoneType::InformRedirect)
 }
 
 const NONE: u32 = u32::MAX;
@@ -258,8 +208,8 @@ impl Zones {
         let kind = apex.kind;
         let mut in_data = false;
         let mut has_records = false;
-        if !kind.ignores_data() {
-            let node = if kind.is_redirect() { Some(zone.0) } else { exact };
+        if !ignores_data(kind) {
+            let node = if is_redirect(kind) { Some(zone.0) } else { exact };
             if let Some(node) = node.map(|node| &self.nodes[node as usize])
                 && node.zone == zone.0
                 && node.flags & IN_DATA != 0
@@ -267,7 +217,7 @@ impl Zones {
                 in_data = true;
                 has_records = node.rrset_count > 0;
                 if let Some(rrset) = self.rrset_of(node, qtype) {
-                    let alias = kind.is_redirect() && rrset.rtype == rtype::CNAME && qtype != rtype::CNAME;
+                    let alias = is_redirect(kind) && rrset.rtype == rtype::CNAME && qtype != rtype::CNAME;
                     return if alias { Verdict::Alias(rrset) } else { Verdict::Records(rrset) };
                 }
             }
@@ -525,7 +475,7 @@ impl ZonesBuilder {
             return Ok(());
         };
         let kind = self.zones.nodes[zone as usize].kind;
-        if kind.is_redirect() && record.owner.len() != zone_len {
+        if is_redirect(kind) && record.owner.len() != zone_len {
             return Err(ZoneError::BelowRedirect);
         }
         let mut owner_node = None;
@@ -539,7 +489,7 @@ impl ZonesBuilder {
             }
         }
         let records = self.data.entry(owner_node.unwrap_or(zone)).or_default();
-        if kind.is_redirect() {
+        if is_redirect(kind) {
             let cname = record.rtype == rtype::CNAME;
             if records.iter().any(|other| (cname || other.rtype == rtype::CNAME) && *other != record) {
                 return Err(ZoneError::CnameNotAlone);
@@ -561,7 +511,7 @@ impl ZonesBuilder {
     ///
     /// # Errors
     /// [`ZoneError::Full`].
-    pub fn implicit_zones(&mut self, records: &[LocalRecord]) -> Result<(), ZoneError> {
+    pub fn implicit_zones<'a>(&mut self, records: impl IntoIterator<Item = &'a LocalRecord>) -> Result<(), ZoneError> {
         let mut shared: std::collections::BTreeMap<u16, Vec<u8>> = Default::default();
         for record in records {
             if self.enclosing(&record.owner, record.rtype, record.class).is_some() {

@@ -21,12 +21,7 @@ pub fn validate(config: &Config) -> Vec<Diagnostic> {
     let message = "there is no forward-zone for the root, and full recursion is not there yet; \
                    add: forward-zone: name: \".\" forward-addr: ADDRESS";
     let file = config.files.path(Default::default()).to_path_buf();
-    vec![Diagnostic {
-        severity: Severity::Error,
-        file,
-        line: 0,
-        message: message.into(),
-    }]
+    vec![Diagnostic { severity: Severity::Error, file, line: 0, message: message.into() }]
 }
 
 /// Errors and warnings about clauses and local data.
@@ -40,8 +35,7 @@ pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
 
 fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
     for zone in &config.forward_zones {
-        let mut error =
-            |message: String| findings.push(Diagnostic::error(&config.files, zone.at, message));
+        let mut error = |message: String| findings.push(Diagnostic::error(&config.files, zone.at, message));
         if zone.name.is_empty() {
             error("the forward-zone has no name; add a line like name: \".\"".into());
         } else if zone.servers.is_empty() {
@@ -56,21 +50,10 @@ fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
 
 /// Unbound never asks such a server either, but does not say so.
 fn local_servers(config: &Config, zone: &ForwardZone, findings: &mut Vec<Diagnostic>) {
-    for server in zone
-        .servers
-        .iter()
-        .filter(|server| config.do_not_query_localhost && server.address.is_loopback())
-    {
-        let message = format!(
-            "forward-addr: {} is never asked; add do-not-query-localhost: no to server:",
-            server.address
-        );
-        findings.push(Diagnostic::new(
-            Severity::Warning,
-            &config.files,
-            server.at,
-            message,
-        ));
+    for server in zone.servers.iter().filter(|server| config.do_not_query_localhost && server.address.is_loopback()) {
+        let message =
+            format!("forward-addr: {} is never asked; add do-not-query-localhost: no to server:", server.address);
+        findings.push(Diagnostic::new(Severity::Warning, &config.files, server.at, message));
     }
 }
 
@@ -79,12 +62,7 @@ fn remote_control(config: &Config, findings: &mut Vec<Diagnostic>) {
         let file = config.files.path(Default::default()).to_path_buf();
         let message = "control-enable: yes opens nothing, control over IP is not supported yet; \
                        add control-interface: /run/runbound.ctl to remote-control:";
-        findings.push(Diagnostic {
-            severity: Severity::Warning,
-            file,
-            line: 0,
-            message: message.into(),
-        });
+        findings.push(Diagnostic { severity: Severity::Warning, file, line: 0, message: message.into() });
     }
 }
 

@@ -93,12 +93,7 @@ impl Cli {
         I: IntoIterator,
         I::Item: Into<OsString>,
     {
-        let mut cli = Self {
-            file: DEFAULT_FILE.into(),
-            action: Action::Run,
-            verbose: 0,
-            no_xdp: false,
-        };
+        let mut cli = Self { file: DEFAULT_FILE.into(), action: Action::Run, verbose: 0, no_xdp: false };
         let mut file: Option<PathBuf> = None;
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(argument) = parser.next()? {
@@ -107,22 +102,14 @@ impl Cli {
                 Value(value) => set_file(&mut file, value)?,
                 Short('d') => (),
                 Short('v') | Long("verbose") => cli.verbose = cli.verbose.saturating_add(1),
-                Long("check-config") => {
-                    cli.action = Action::CheckConfig(format(parser.optional_value())?)
-                }
+                Long("check-config") => cli.action = Action::CheckConfig(format(parser.optional_value())?),
                 Long("no-xdp") => cli.no_xdp = true,
                 Long("print-directives") => cli.action = Action::PrintDirectives,
                 Long("version") => {
-                    return Ok(Self {
-                        action: Action::Version,
-                        ..cli
-                    });
+                    return Ok(Self { action: Action::Version, ..cli });
                 }
                 Short('h') | Long("help") => {
-                    return Ok(Self {
-                        action: Action::Help,
-                        ..cli
-                    });
+                    return Ok(Self { action: Action::Help, ..cli });
                 }
                 other => return Err(other.unexpected().into()),
             }
@@ -134,9 +121,7 @@ impl Cli {
 
 fn set_file(file: &mut Option<PathBuf>, value: OsString) -> Result<(), UsageError> {
     if value.is_empty() {
-        return Err(UsageError(
-            "the name of the configuration file is empty".into(),
-        ));
+        return Err(UsageError("the name of the configuration file is empty".into()));
     }
     match file.replace(value.into()) {
         None => Ok(()),
@@ -169,10 +154,7 @@ mod tests {
 
     #[test]
     fn the_file_has_a_default_and_two_ways_to_be_named() {
-        assert_eq!(
-            parse("").unwrap().file,
-            PathBuf::from("/etc/runbound/unbound.conf")
-        );
+        assert_eq!(parse("").unwrap().file, PathBuf::from("/etc/runbound/unbound.conf"));
         assert_eq!(parse("-c a.conf").unwrap().file, PathBuf::from("a.conf"));
         assert_eq!(parse("-ca.conf").unwrap().file, PathBuf::from("a.conf"));
         assert_eq!(parse("a.conf -d").unwrap().file, PathBuf::from("a.conf"));
@@ -183,23 +165,12 @@ mod tests {
     #[test]
     fn options_are_read() {
         let cli = parse("-dvv -v --no-xdp").unwrap();
-        assert_eq!(
-            (cli.verbose, cli.no_xdp, cli.action),
-            (3, true, Action::Run)
-        );
+        assert_eq!((cli.verbose, cli.no_xdp, cli.action), (3, true, Action::Run));
         assert_eq!(
             parse("--check-config x").unwrap(),
-            Cli {
-                file: "x".into(),
-                action: Action::CheckConfig(Format::Text),
-                verbose: 0,
-                no_xdp: false
-            }
+            Cli { file: "x".into(), action: Action::CheckConfig(Format::Text), verbose: 0, no_xdp: false }
         );
-        assert_eq!(
-            parse("--check-config=json").unwrap().action,
-            Action::CheckConfig(Format::Json)
-        );
+        assert_eq!(parse("--check-config=json").unwrap().action, Action::CheckConfig(Format::Json));
         assert_eq!(parse("--version").unwrap().action, Action::Version);
         assert_eq!(parse("-h").unwrap().action, Action::Help);
     }

@@ -75,44 +75,26 @@ fn shared_space() -> impl Iterator<Item = String> {
 pub fn missing_from(config: &Config) -> Vec<DefaultZone> {
     let mut wanted: Vec<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
     if !config.unblock_lan_zones {
-        wanted.extend(
-            LAN.iter()
-                .map(|name| (*name).to_owned())
-                .chain(shared_space()),
-        );
+        wanted.extend(LAN.iter().map(|name| (*name).to_owned()).chain(shared_space()));
     }
     let names: Vec<NameBuf> = wanted.iter().map(|name| wire(name)).collect();
     let mut taken: HashSet<&[u8]> = HashSet::new();
     let known: HashSet<&[u8]> = names.iter().map(|name| &name[..]).collect();
-    for zone in config
-        .local_zones
-        .iter()
-        .filter(|zone| zone.kind != LocalZoneType::Ipset && may_be_default(zone.name))
+    for zone in config.local_zones.iter().filter(|zone| zone.kind != LocalZoneType::Ipset && may_be_default(zone.name))
     {
         if let Some(name) = known.get(zone.name) {
             taken.insert(name);
         }
     }
-    let pairs = wanted
-        .iter()
-        .zip(&names)
-        .filter(|(_, name)| !taken.contains(&name[..]));
-    pairs
-        .map(|(text, name)| build(text, name.clone()))
-        .collect()
+    let pairs = wanted.iter().zip(&names).filter(|(_, name)| !taken.contains(&name[..]));
+    pairs.map(|(text, name)| build(text, name.clone())).collect()
 }
 
 /// A look at the end of the name spares a million of them the hash table.
 fn may_be_default(name: &[u8]) -> bool {
-    [
-        &b"\x04arpa\0"[..],
-        b"\x09localhost\0",
-        b"\x05onion\0",
-        b"\x04test\0",
-        b"\x07invalid\0",
-    ]
-    .iter()
-    .any(|end| name.ends_with(end))
+    [&b"\x04arpa\0"[..], b"\x09localhost\0", b"\x05onion\0", b"\x04test\0", b"\x07invalid\0"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 fn build(text: &str, name: NameBuf) -> DefaultZone {
@@ -139,11 +121,7 @@ fn build(text: &str, name: NameBuf) -> DefaultZone {
             records.push(&record, super::Location::default());
         }
     }
-    DefaultZone {
-        name,
-        kind,
-        records,
-    }
+    DefaultZone { name, kind, records }
 }
 
 fn wire(text: &str) -> NameBuf {
@@ -159,10 +137,7 @@ mod tests {
     use crate::config::Location;
 
     fn names(config: &Config) -> Vec<String> {
-        missing_from(config)
-            .iter()
-            .map(|zone| names::to_text(&zone.name))
-            .collect()
+        missing_from(config).iter().map(|zone| names::to_text(&zone.name)).collect()
     }
 
     #[test]
@@ -192,9 +167,7 @@ mod tests {
             ("10.in-addr.arpa", LocalZoneType::Transparent),
             ("test", LocalZoneType::Ipset),
         ] {
-            config
-                .local_zones
-                .push(&wire(text), kind, Location::default());
+            config.local_zones.push(&wire(text), kind, Location::default());
         }
         let left = names(&config);
         assert_eq!(left.len(), 100);
@@ -204,10 +177,7 @@ mod tests {
 
     #[test]
     fn lan_zones_can_be_left_out() {
-        let config = Config {
-            unblock_lan_zones: true,
-            ..Config::default()
-        };
+        let config = Config { unblock_lan_zones: true, ..Config::default() };
         assert_eq!(names(&config).len(), 7);
     }
 }

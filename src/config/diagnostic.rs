@@ -34,9 +34,7 @@ impl Files {
 
     /// The path of the file at `at`, empty for a built-in default.
     pub fn path(&self, at: Location) -> &Path {
-        self.paths
-            .get(usize::from(at.file))
-            .map_or(Path::new(""), PathBuf::as_path)
+        self.paths.get(usize::from(at.file)).map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// `file:line`, for messages.
@@ -69,18 +67,8 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A finding of `severity` at `at`.
-    pub fn new(
-        severity: Severity,
-        files: &Files,
-        at: Location,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            severity,
-            file: files.path(at).to_path_buf(),
-            line: at.line,
-            message: message.into(),
-        }
+    pub fn new(severity: Severity, files: &Files, at: Location, message: impl Into<String>) -> Self {
+        Self { severity, file: files.path(at).to_path_buf(), line: at.line, message: message.into() }
     }
 
     /// An error at `at`.

@@ -10,11 +10,7 @@ const MAX_BRACES: usize = 1000;
 ///
 /// # Errors
 /// What is wrong with the pattern, or what could not be read, for a message that names the line.
-pub(super) fn expand(
-    pattern: &str,
-    base: &Path,
-    chroot: Option<&Path>,
-) -> Result<Vec<PathBuf>, String> {
+pub(super) fn expand(pattern: &str, base: &Path, chroot: Option<&Path>) -> Result<Vec<PathBuf>, String> {
     if pattern.is_empty() {
         return Err("the file name is empty".into());
     }
@@ -32,11 +28,8 @@ pub(super) fn expand(
         while path.contains("**") {
             path = path.replace("**", "*");
         }
-        let options = MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
+        let options =
+            MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
         let found = glob_with(&path, options).map_err(|error| format!("bad pattern: {error}"))?;
         for file in found {
             files.push(file.map_err(|error| error.to_string())?);
@@ -73,12 +66,7 @@ fn open_braces(pattern: &str, out: &mut Vec<String>) -> Result<(), String> {
             continue;
         };
         let (front, back) = (&pattern[..start], &pattern[end..]);
-        todo.extend(
-            parts
-                .iter()
-                .rev()
-                .map(|part| format!("{front}{part}{back}")),
-        );
+        todo.extend(parts.iter().rev().map(|part| format!("{front}{part}{back}")));
     }
     Ok(())
 }
@@ -119,10 +107,7 @@ mod tests {
 
     #[test]
     fn braces_open_left_to_right() {
-        assert_eq!(
-            braces("/a/{b,c}.{x,y}"),
-            ["/a/b.x", "/a/b.y", "/a/c.x", "/a/c.y"]
-        );
+        assert_eq!(braces("/a/{b,c}.{x,y}"), ["/a/b.x", "/a/b.y", "/a/c.x", "/a/c.y"]);
         assert_eq!(braces("{a,b{c,d}}"), ["a", "bc", "bd"]);
         assert_eq!(braces("a{b"), ["a{b"]);
         assert!(open_braces(&"{a,b}".repeat(40), &mut Vec::new()).is_err());
@@ -131,18 +116,9 @@ mod tests {
     #[test]
     fn paths_are_relative_to_the_directory_and_lose_the_chroot() {
         let base = Path::new("/etc/runbound");
-        assert_eq!(
-            resolve("a.conf", base, None),
-            Path::new("/etc/runbound/a.conf")
-        );
+        assert_eq!(resolve("a.conf", base, None), Path::new("/etc/runbound/a.conf"));
         assert_eq!(resolve("/b.conf", base, None), Path::new("/b.conf"));
-        assert_eq!(
-            resolve("/jail/c.conf", base, Some(Path::new("/jail"))),
-            Path::new("/c.conf")
-        );
-        assert_eq!(
-            resolve("/jailed/c.conf", base, Some(Path::new("/jail"))),
-            Path::new("/jailed/c.conf")
-        );
+        assert_eq!(resolve("/jail/c.conf", base, Some(Path::new("/jail"))), Path::new("/c.conf"));
+        assert_eq!(resolve("/jailed/c.conf", base, Some(Path::new("/jail"))), Path::new("/jailed/c.conf"));
     }
 }

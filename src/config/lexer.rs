@@ -32,18 +32,15 @@ impl std::fmt::Display for LexError {
             LexError::LineTooLong => {
                 write!(f, "the line is longer than {MAX_LINE} bytes; break it up")
             }
-            LexError::OpenQuote(quote) => write!(
-                f,
-                "the value starts with {quote} but has no {quote} at its end; add it on the same line"
-            ),
-            LexError::Stray(stray) => write!(
-                f,
-                "stray {stray:?} where a directive should start; remove it or quote the whole value"
-            ),
-            LexError::NoColon(word) => write!(
-                f,
-                "expected a directive like \"port: 53\" but found {word:?} without a colon"
-            ),
+            LexError::OpenQuote(quote) => {
+                write!(f, "the value starts with {quote} but has no {quote} at its end; add it on the same line")
+            }
+            LexError::Stray(stray) => {
+                write!(f, "stray {stray:?} where a directive should start; remove it or quote the whole value")
+            }
+            LexError::NoColon(word) => {
+                write!(f, "expected a directive like \"port: 53\" but found {word:?} without a colon")
+            }
         }
     }
 }
@@ -59,12 +56,7 @@ pub(super) struct Lexer {
 impl Lexer {
     /// A lexer at the start of `input`.
     pub fn new(input: Box<dyn BufRead>) -> Self {
-        Self {
-            input,
-            buffer: Vec::new(),
-            position: 0,
-            line: 0,
-        }
+        Self { input, buffer: Vec::new(), position: 0, line: 0 }
     }
 
     /// The current line, from 1.
@@ -83,15 +75,12 @@ impl Lexer {
             return Ok(None);
         }
         let start = self.position;
-        let end =
-            self.scan(|byte| matches!(byte, b':' | b'\'' | b'"' | b' ' | b'\t' | b'\r' | b'\n'));
+        let end = self.scan(|byte| matches!(byte, b':' | b'\'' | b'"' | b' ' | b'\t' | b'\r' | b'\n'));
         if end == start {
             return Err(LexError::Stray(char::from(self.buffer[start])));
         }
         if self.buffer.get(end) != Some(&b':') {
-            return Err(LexError::NoColon(
-                String::from_utf8_lossy(&self.buffer[start..end]).into_owned(),
-            ));
+            return Err(LexError::NoColon(String::from_utf8_lossy(&self.buffer[start..end]).into_owned()));
         }
         self.position = end + 1;
         Ok(Some(start..end))
@@ -163,10 +152,7 @@ impl Lexer {
         self.buffer.clear();
         self.position = 0;
         let limit = MAX_LINE as u64 + 1;
-        let read = (&mut self.input)
-            .take(limit)
-            .read_until(b'\n', &mut self.buffer)
-            .map_err(LexError::Io)?;
+        let read = (&mut self.input).take(limit).read_until(b'\n', &mut self.buffer).map_err(LexError::Io)?;
         self.line = self.line.saturating_add(u32::from(read > 0));
         if read > MAX_LINE {
             return Err(LexError::LineTooLong);
@@ -196,8 +182,7 @@ mod tests {
 
     #[test]
     fn a_hash_inside_a_value_is_part_of_it() {
-        let mut lexer =
-            lexer("forward-addr: 192.0.2.1@853#dns.example # a comment\n#c\nport:#c\n 53#x\n");
+        let mut lexer = lexer("forward-addr: 192.0.2.1@853#dns.example # a comment\n#c\nport:#c\n 53#x\n");
         assert_eq!(keyword(&mut lexer), "forward-addr");
         assert_eq!(value(&mut lexer), "192.0.2.1@853#dns.example");
         assert_eq!(keyword(&mut lexer), "port");
@@ -213,19 +198,8 @@ mod tests {
         for _ in 0..4 {
             words.push((keyword(&mut lexer), value(&mut lexer)));
         }
-        let words: Vec<_> = words
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(
-            words,
-            [
-                ("a", "x 'y' # z"),
-                ("b", "t \"u\""),
-                ("c", ""),
-                ("d", "e\\ f")
-            ]
-        );
+        let words: Vec<_> = words.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(words, [("a", "x 'y' # z"), ("b", "t \"u\""), ("c", ""), ("d", "e\\ f")]);
     }
 
     #[test]
@@ -238,10 +212,7 @@ mod tests {
         lexer.skip_line();
         assert!(matches!(lexer.keyword(), Err(LexError::Stray('"'))));
         lexer.skip_line();
-        assert_eq!(
-            (keyword(&mut lexer), value(&mut lexer)),
-            ("port".into(), "1".into())
-        );
+        assert_eq!((keyword(&mut lexer), value(&mut lexer)), ("port".into(), "1".into()));
     }
 
     #[test]

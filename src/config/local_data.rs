@@ -49,8 +49,7 @@ impl LocalData {
         let offset = u32::try_from(self.octets.len());
         let rdata_length = u16::try_from(record.rdata.len());
         let owner_length = u8::try_from(record.owner.len());
-        let (Ok(offset), Ok(rdata_length), Ok(owner_length)) = (offset, rdata_length, owner_length)
-        else {
+        let (Ok(offset), Ok(rdata_length), Ok(owner_length)) = (offset, rdata_length, owner_length) else {
             return false;
         };
         self.octets.extend_from_slice(&record.owner);
@@ -89,10 +88,7 @@ impl LocalData {
                 class: entry.class,
                 ttl: entry.ttl,
                 rdata: &self.octets[rdata..rdata + usize::from(entry.rdata_length)],
-                at: Location {
-                    file: entry.file,
-                    line: entry.line,
-                },
+                at: Location { file: entry.file, line: entry.line },
             }
         })
     }
@@ -118,25 +114,15 @@ mod tests {
     fn records_come_back_as_they_went_in() {
         let mut data = LocalData::default();
         let mut record = Record::default();
-        for (line, text) in (1..).zip([
-            "A.example 60 A 192.0.2.1",
-            "b.example TXT \"x y\" z",
-            ". NS .",
-        ]) {
+        for (line, text) in (1..).zip(["A.example 60 A 192.0.2.1", "b.example TXT \"x y\" z", ". NS ."]) {
             record.read(text.as_bytes()).unwrap();
             assert!(data.push(&record, Location { file: 3, line }));
         }
         let all: Vec<_> = data.iter().collect();
         assert_eq!(all.len(), 3);
-        assert_eq!(
-            (all[0].owner, all[0].ttl, all[0].rdata),
-            (&b"\x01A\x07example\0"[..], 60, &[192, 0, 2, 1][..])
-        );
+        assert_eq!((all[0].owner, all[0].ttl, all[0].rdata), (&b"\x01A\x07example\0"[..], 60, &[192, 0, 2, 1][..]));
         assert_eq!((all[1].rtype, all[1].rdata), (16, &b"\x03x y\x01z"[..]));
-        assert_eq!(
-            (all[2].owner, all[2].rdata, all[2].at),
-            (&b"\0"[..], &b"\0"[..], Location { file: 3, line: 3 })
-        );
+        assert_eq!((all[2].owner, all[2].rdata, all[2].at), (&b"\0"[..], &b"\0"[..], Location { file: 3, line: 3 }));
         assert!(size_of::<Entry>() <= 24);
     }
 }

@@ -26,6 +26,12 @@ pub enum LocalZoneType {
     AlwaysTransparent,
     /// A is NODATA, the rest is resolved.
     BlockA,
+    /// AAAA is NODATA, the rest is resolved; local data is left aside.
+    BlockAaaa,
+    /// As `block_a`, but local data answers.
+    BlockAWithData,
+    /// As `block_aaaa`, but local data answers.
+    BlockAaaaWithData,
     /// REFUSED always.
     AlwaysRefuse,
     /// NXDOMAIN always.
@@ -62,6 +68,9 @@ impl LocalZoneType {
         "typetransparent",
         "always_transparent",
         "block_a",
+        "block_aaaa",
+        "block_a_wdata",
+        "block_aaaa_wdata",
         "always_refuse",
         "always_nxdomain",
         "always_nodata",
@@ -75,7 +84,7 @@ impl LocalZoneType {
         "truncate",
     ];
 
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 23] = [
         Self::Deny,
         Self::Refuse,
         Self::Static,
@@ -85,6 +94,9 @@ impl LocalZoneType {
         Self::TypeTransparent,
         Self::AlwaysTransparent,
         Self::BlockA,
+        Self::BlockAaaa,
+        Self::BlockAWithData,
+        Self::BlockAaaaWithData,
         Self::AlwaysRefuse,
         Self::AlwaysNxdomain,
         Self::AlwaysNodata,
@@ -100,10 +112,7 @@ impl LocalZoneType {
 
     /// The type that `word` names.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .position(|known| *known == word)
-            .map(|index| Self::ALL[index])
+        Self::WORDS.iter().position(|known| *known == word).map(|index| Self::ALL[index])
     }
 
     /// The type at `index` of [`LocalZoneType::WORDS`].
@@ -155,18 +164,11 @@ pub struct LocalZones {
 impl LocalZones {
     /// Adds a zone; `name` is lower case wire form. `false` when 4 GiB of names are full.
     pub fn push(&mut self, name: &[u8], kind: LocalZoneType, at: Location) -> bool {
-        let (Ok(offset), Ok(length)) = (u32::try_from(self.names.len()), u8::try_from(name.len()))
-        else {
+        let (Ok(offset), Ok(length)) = (u32::try_from(self.names.len()), u8::try_from(name.len())) else {
             return false;
         };
         self.names.extend_from_slice(name);
-        self.records.push(Record {
-            offset,
-            line: at.line,
-            file: at.file,
-            length,
-            kind,
-        });
+        self.records.push(Record { offset, line: at.line, file: at.file, length, kind });
         true
     }
 
@@ -190,6 +192,11 @@ impl LocalZones {
         self.records.iter().map(|record| self.zone(record))
     }
 
+    /// Octets of all names.
+    pub fn name_octets(&self) -> usize {
+        self.names.len()
+    }
+
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.names.capacity() + self.records.capacity() * size_of::<Record>()
@@ -206,10 +213,7 @@ impl LocalZones {
         LocalZone {
             name: &self.names[start..start + usize::from(record.length)],
             kind: record.kind,
-            at: Location {
-                file: record.file,
-                line: record.line,
-            },
+            at: Location { file: record.file, line: record.line },
         }
     }
 }
@@ -225,11 +229,7 @@ impl<'a> ZoneIndex<'a> {
     /// An index of `zones`; a later line replaces an earlier one of the same name, `nodefault` and `ipset` are no zones.
     pub fn new(zones: &'a LocalZones) -> Self {
         let size = (zones.len() * 2).next_power_of_two().max(2);
-        let mut index = Self {
-            zones,
-            slots: vec![u32::MAX; size],
-            hasher: RandomState::new(),
-        };
+        let mut index = Self { zones, slots: vec![u32::MAX; size], hasher: RandomState::new() };
         for (number, zone) in zones.iter().enumerate() {
             if !matches!(zone.kind, LocalZoneType::NoDefault | LocalZoneType::Ipset) {
                 let slot = index.slot(zone.name);
@@ -247,8 +247,7 @@ impl<'a> ZoneIndex<'a> {
 
     /// The zone with the longest name that `name` is in.
     pub fn closest(&self, name: &[u8]) -> Option<LocalZone<'a>> {
-        std::iter::successors(Some(name), |name| names::parent(name))
-            .find_map(|name| self.find(name))
+        std::iter::successors(Some(name), |name| names::parent(name)).find_map(|name| self.find(name))
     }
 
     /// The slot that holds `name`, or the empty one where it would go.
@@ -295,14 +294,7 @@ mod tests {
         for number in names.clone() {
             let name = wire(&format!("host-{number}.example.com"));
             text_bytes += name.len();
-            zones.push(
-                &name,
-                LocalZoneType::AlwaysNxdomain,
-                Location {
-                    file: 0,
-                    line: number + 1,
-                },
-            );
+            zones.push(&name, LocalZoneType::AlwaysNxdomain, Location { file: 0, line: number + 1 });
         }
         zones.shrink();
         assert!(zones.heap_bytes() <= text_bytes + 12 * names.len());
@@ -331,11 +323,7 @@ mod tests {
         ];
         let zones = zones(&list);
         let index = ZoneIndex::new(&zones);
-        let kind = |name: &str| {
-            index
-                .closest(&wire(name))
-                .map(|zone| (zone.kind, zone.at.line))
-        };
+        let kind = |name: &str| index.closest(&wire(name)).map(|zone| (zone.kind, zone.at.line));
         assert_eq!(kind("a.b.example.com"), Some((LocalZoneType::Deny, 2)));
         assert_eq!(kind("c.example.com"), Some((LocalZoneType::Redirect, 3)));
         assert_eq!(kind("com"), None);

@@ -28,8 +28,8 @@ pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use local_data::{LocalData, LocalRecord};
 pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
 pub use model::{
-    AccessAction, AccessRule, Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle,
-    Xdp, XdpMode, XdpUse, default_access_control,
+    AccessAction, AccessRule, Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode,
+    XdpUse, default_access_control,
 };
 pub use record::{DEFAULT_TTL, Record};
 pub use report::{directives, findings, findings_json};
@@ -66,36 +66,20 @@ pub fn load_within(path: &Path, chroot: Option<&Path>) -> Result<Loaded, Vec<Dia
 
 /// The checks that want the whole configuration.
 fn finish(parser: parser::Parser) -> Result<Loaded, Vec<Diagnostic>> {
-    let parser::Parser {
-        mut config,
-        mut errors,
-        mut warnings,
-        ..
-    } = parser;
+    let parser::Parser { mut config, mut errors, mut warnings, .. } = parser;
     config.local_zones.shrink();
     config.local_data.shrink();
     // Without a file, or with a file of another kind, there is nothing more to say.
-    let nothing_read = config
-        .files
-        .path(Location::default())
-        .as_os_str()
-        .is_empty();
+    let nothing_read = config.files.path(Location::default()).as_os_str().is_empty();
     if !nothing_read && errors.len() < parser::MAX_ERRORS {
-        for finding in check::semantics(&config)
-            .into_iter()
-            .chain(validate(&config))
-        {
+        for finding in check::semantics(&config).into_iter().chain(validate(&config)) {
             match finding.severity {
                 Severity::Error => errors.push(finding),
                 Severity::Warning => warnings.push(finding),
             }
         }
     }
-    if errors.is_empty() {
-        Ok(Loaded { config, warnings })
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(Loaded { config, warnings }) } else { Err(errors) }
 }
 
 #[cfg(test)]

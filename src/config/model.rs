@@ -204,23 +204,14 @@ pub struct AccessRule {
 
 /// What holds for clients that no `access-control:` line names: localhost may, all others are refused.
 pub fn default_access_control() -> [(Netblock, AccessAction); 5] {
-    let block = |address: [u16; 8], prefix| Netblock {
-        address: IpAddr::from(address),
-        prefix,
-    };
-    let v4 = |first: u8, prefix| Netblock {
-        address: IpAddr::from([first, 0, 0, 0]),
-        prefix,
-    };
+    let block = |address: [u16; 8], prefix| Netblock { address: IpAddr::from(address), prefix };
+    let v4 = |first: u8, prefix| Netblock { address: IpAddr::from([first, 0, 0, 0]), prefix };
     [
         (v4(0, 0), AccessAction::Refuse),
         (v4(127, 8), AccessAction::Allow),
         (block([0; 8], 0), AccessAction::Refuse),
         (block([0, 0, 0, 0, 0, 0, 0, 1], 128), AccessAction::Allow),
-        (
-            block([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], 128),
-            AccessAction::Allow,
-        ),
+        (block([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], 128), AccessAction::Allow),
     ]
 }
 
@@ -376,11 +367,7 @@ impl Default for Config {
             chroot: PathBuf::new(),
             directory: PathBuf::from("/etc/runbound"),
             pidfile: PathBuf::new(),
-            remote_control: RemoteControl {
-                enable: false,
-                sockets: Vec::new(),
-                use_cert: true,
-            },
+            remote_control: RemoteControl { enable: false, sockets: Vec::new(), use_cert: true },
         }
     }
 }

@@ -33,7 +33,9 @@ impl fmt::Display for NameError {
             NameError::EmptyLabel => "the name has an empty label (two dots in a row, or one in front)",
             NameError::LabelTooLong => "a label of the name is longer than 63 octets",
             NameError::NameTooLong => "the name is longer than 255 octets",
-            NameError::BadEscape => "the name has a bad escape; \\DDD is three digits up to 255, or \\ and one character",
+            NameError::BadEscape => {
+                "the name has a bad escape; \\DDD is three digits up to 255, or \\ and one character"
+            }
         })
     }
 }
@@ -59,8 +61,7 @@ pub fn parse(text: &[u8], out: &mut NameBuf) -> Result<(), NameError> {
                 push(out, 0)?;
             }
             b'\\' => {
-                let (octet, used) =
-                    unescape(text.get(at..).unwrap_or_default()).ok_or(NameError::BadEscape)?;
+                let (octet, used) = unescape(text.get(at..).unwrap_or_default()).ok_or(NameError::BadEscape)?;
                 at += used;
                 push(out, octet)?;
             }
@@ -88,12 +89,8 @@ pub(super) fn unescape(text: &[u8]) -> Option<(u8, usize)> {
     if !first.is_ascii_digit() {
         return Some((first, 1));
     }
-    let digits = text
-        .get(..3)
-        .filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
-    let value = digits
-        .iter()
-        .fold(0u32, |value, digit| value * 10 + u32::from(digit - b'0'));
+    let digits = text.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    let value = digits.iter().fold(0u32, |value, digit| value * 10 + u32::from(digit - b'0'));
     Some((u8::try_from(value).ok()?, 3))
 }
 
@@ -177,16 +174,8 @@ mod tests {
         assert_eq!(wire(&"a".repeat(63)).unwrap().len(), 65);
         assert_eq!(wire(&"a".repeat(64)), Err(NameError::LabelTooLong));
         let label = format!("{}.", "a".repeat(63));
-        assert_eq!(
-            wire(&format!("{}{}", label.repeat(3), "a".repeat(61)))
-                .unwrap()
-                .len(),
-            255
-        );
-        assert_eq!(
-            wire(&format!("{}{}", label.repeat(3), "a".repeat(62))),
-            Err(NameError::NameTooLong)
-        );
+        assert_eq!(wire(&format!("{}{}", label.repeat(3), "a".repeat(61))).unwrap().len(), 255);
+        assert_eq!(wire(&format!("{}{}", label.repeat(3), "a".repeat(62))), Err(NameError::NameTooLong));
         assert_eq!(wire(&"a".repeat(300)), Err(NameError::NameTooLong));
     }
 

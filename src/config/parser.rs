@@ -64,10 +64,7 @@ pub(super) struct Parser {
 impl Parser {
     /// A parser inside of `chroot`, where the files' paths still start with it.
     pub fn new(chroot: Option<&Path>) -> Self {
-        Self {
-            chroot: chroot.map(Path::to_path_buf),
-            ..Self::default()
-        }
+        Self { chroot: chroot.map(Path::to_path_buf), ..Self::default() }
     }
 
     /// Reads the file at `path` and all it includes.
@@ -77,12 +74,7 @@ impl Parser {
             Ok(input) => self.start(path.to_path_buf(), input, false, here),
             Err(error) => {
                 let message = format!("cannot open the configuration: {error}");
-                self.errors.push(Diagnostic {
-                    severity: Severity::Error,
-                    file: path.into(),
-                    line: 0,
-                    message,
-                });
+                self.errors.push(Diagnostic { severity: Severity::Error, file: path.into(), line: 0, message });
             }
         }
         self.run();
@@ -91,12 +83,7 @@ impl Parser {
     /// Reads `input`, named `path` in messages.
     #[cfg(test)]
     pub fn read_bytes(&mut self, path: &str, input: &[u8]) {
-        self.start(
-            path.into(),
-            Box::new(std::io::Cursor::new(input.to_vec())),
-            false,
-            Location::default(),
-        );
+        self.start(path.into(), Box::new(std::io::Cursor::new(input.to_vec())), false, Location::default());
         self.run();
     }
 
@@ -110,26 +97,14 @@ impl Parser {
 
     fn start(&mut self, path: PathBuf, input: Box<dyn BufRead>, toplevel: bool, from: Location) {
         match self.config.files.add(path.clone()) {
-            Some(file) => self.sources.push(Source {
-                lexer: Lexer::new(input),
-                file,
-                path,
-                toplevel,
-            }),
-            None => self.error(
-                from,
-                "too many include files; is there a loop of patterns?".into(),
-            ),
+            Some(file) => self.sources.push(Source { lexer: Lexer::new(input), file, path, toplevel }),
+            None => self.error(from, "too many include files; is there a loop of patterns?".into()),
         }
     }
 
     fn run(&mut self) {
         loop {
-            while self
-                .pending
-                .last()
-                .is_some_and(|next| next.depth == self.sources.len())
-            {
+            while self.pending.last().is_some_and(|next| next.depth == self.sources.len()) {
                 let opened = self.sources.len();
                 self.start_pending();
                 if self.sources.len() > opened {
@@ -168,25 +143,16 @@ impl Parser {
         let Some(source) = self.sources.last() else {
             return;
         };
-        let at = Location {
-            file: source.file,
-            line: source.lexer.line(),
-        };
+        let at = Location { file: source.file, line: source.lexer.line() };
         let word = source.lexer.text(word);
-        if let Some(spec) = self
-            .last
-            .filter(|spec| Some(spec.clause) == self.clause && spec.name.as_bytes() == word)
-        {
+        if let Some(spec) = self.last.filter(|spec| Some(spec.clause) == self.clause && spec.name.as_bytes() == word) {
             return self.directive(spec, at);
         }
         let word = String::from_utf8_lossy(word).into_owned();
         if let Some(clause) = Clause::from_word(&word) {
             return self.open_clause(clause, at);
         }
-        match (
-            self.clause.and_then(|clause| options::find(clause, &word)),
-            word.as_str(),
-        ) {
+        match (self.clause.and_then(|clause| options::find(clause, &word)), word.as_str()) {
             (Some(spec), _) => {
                 self.last = Some(spec);
                 self.directive(spec, at);
@@ -203,16 +169,10 @@ impl Parser {
     fn open_clause(&mut self, clause: Clause, at: Location) {
         self.clause = Some(clause);
         if clause == Clause::ForwardZone {
-            self.config.forward_zones.push(ForwardZone {
-                at,
-                ..ForwardZone::default()
-            });
+            self.config.forward_zones.push(ForwardZone { at, ..ForwardZone::default() });
         }
         if let Some(instead) = clause.not_yet() {
-            self.warning(
-                at,
-                format!("{}: is not supported yet; {instead}", clause.word()),
-            );
+            self.warning(at, format!("{}: is not supported yet; {instead}", clause.word()));
         }
     }
 
@@ -248,17 +208,10 @@ impl Parser {
             start = *end;
         }
         let first = &words[..ends[0]];
-        let asks_nothing =
-            |harmless: &[&str]| harmless.iter().any(|value| value.as_bytes() == first);
+        let asks_nothing = |harmless: &[&str]| harmless.iter().any(|value| value.as_bytes() == first);
         match spec.status {
             Status::Honoured(set) => {
-                let mut args = Args {
-                    values,
-                    at,
-                    name: &self.name,
-                    record: &mut self.record,
-                    warning: None,
-                };
+                let mut args = Args { values, at, name: &self.name, record: &mut self.record, warning: None };
                 set(&mut self.config, &mut args)?;
                 if let Some(message) = args.warning {
                     self.warning(at, message);
@@ -268,10 +221,7 @@ impl Parser {
                 }
             }
             Status::NotYet { instead, harmless } if !asks_nothing(harmless) => {
-                self.warning(
-                    at,
-                    format!("{}: is not supported yet; {instead}", spec.name),
-                );
+                self.warning(at, format!("{}: is not supported yet; {instead}", spec.name));
             }
             Status::Refused { why, harmless } if !asks_nothing(harmless) => return Err(why.into()),
             Status::AcceptedWithoutEffect(_) | Status::NotYet { .. } | Status::Refused { .. } => (),
@@ -282,14 +232,8 @@ impl Parser {
     /// Unbound changes to the folder at once, so that later includes are relative to it.
     fn enter_directory(&mut self) {
         let directory = &self.config.directory;
-        let inside = self
-            .chroot
-            .as_ref()
-            .and_then(|chroot| directory.strip_prefix(chroot).ok());
-        self.base = inside.map_or_else(
-            || self.base.join(directory),
-            |inside| Path::new("/").join(inside),
-        );
+        let inside = self.chroot.as_ref().and_then(|chroot| directory.strip_prefix(chroot).ok());
+        self.base = inside.map_or_else(|| self.base.join(directory), |inside| Path::new("/").join(inside));
     }
 
     /// Appends the next value to `words`.
@@ -302,12 +246,9 @@ impl Parser {
                 words.extend_from_slice(source.lexer.text(word));
                 return true;
             }
-            Ok(None) => self.error(
-                at,
-                format!(
-                    "{name}: the value is missing at the end of the file; add it behind the colon"
-                ),
-            ),
+            Ok(None) => {
+                self.error(at, format!("{name}: the value is missing at the end of the file; add it behind the colon"))
+            }
             Err(error) => self.lex_error(&error),
         }
         false
@@ -328,38 +269,20 @@ impl Parser {
         }
         let depth = self.sources.len();
         if depth >= MAX_DEPTH {
-            return self.error(
-                at,
-                format!("include: more than {MAX_DEPTH} files deep; is there a loop of links?"),
-            );
+            return self.error(at, format!("include: more than {MAX_DEPTH} files deep; is there a loop of links?"));
         }
         // The last one pushed is the first one read.
-        self.pending
-            .extend(files.into_iter().rev().map(|path| Pending {
-                path,
-                toplevel,
-                from: at,
-                depth,
-            }));
+        self.pending.extend(files.into_iter().rev().map(|path| Pending { path, toplevel, from: at, depth }));
     }
 
     fn start_pending(&mut self) {
-        let Some(Pending {
-            path,
-            toplevel,
-            from,
-            ..
-        }) = self.pending.pop()
-        else {
+        let Some(Pending { path, toplevel, from, .. }) = self.pending.pop() else {
             return;
         };
         if self.sources.iter().any(|source| source.path == path) {
             return self.error(
                 from,
-                format!(
-                    "include: {} is being read already, this is a loop; remove the line",
-                    path.display()
-                ),
+                format!("include: {} is being read already, this is a loop; remove the line", path.display()),
             );
         }
         if toplevel {
@@ -367,10 +290,7 @@ impl Parser {
         }
         match self.open(&path) {
             Ok(input) => self.start(path, input, toplevel, from),
-            Err(error) => self.error(
-                from,
-                format!("include: cannot open {}: {error}", path.display()),
-            ),
+            Err(error) => self.error(from, format!("include: cannot open {}: {error}", path.display())),
         }
     }
 
@@ -393,16 +313,12 @@ impl Parser {
     fn here(&self) -> Location {
         self.sources
             .last()
-            .map_or(Location::default(), |source| Location {
-                file: source.file,
-                line: source.lexer.line(),
-            })
+            .map_or(Location::default(), |source| Location { file: source.file, line: source.lexer.line() })
     }
 
     fn error(&mut self, at: Location, message: String) {
         if self.errors.len() < MAX_ERRORS {
-            self.errors
-                .push(Diagnostic::error(&self.config.files, at, message));
+            self.errors.push(Diagnostic::error(&self.config.files, at, message));
         }
     }
 
@@ -410,17 +326,9 @@ impl Parser {
         match self.warnings.len() {
             MAX_WARNINGS.. => (),
             count => {
-                let message = if count + 1 < MAX_WARNINGS {
-                    message
-                } else {
-                    format!("{message}; more warnings are left out")
-                };
-                self.warnings.push(Diagnostic::new(
-                    Severity::Warning,
-                    &self.config.files,
-                    at,
-                    message,
-                ));
+                let message =
+                    if count + 1 < MAX_WARNINGS { message } else { format!("{message}; more warnings are left out") };
+                self.warnings.push(Diagnostic::new(Severity::Warning, &self.config.files, at, message));
             }
         }
     }

@@ -78,15 +78,11 @@ pub(super) fn read(rtype: u16, mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Res
     }
     if let Some(fields) = fields(rtype) {
         for &field in fields {
-            read_field(field, &mut tokens, out)
-                .map_err(|error| format!("{}: {error}", Rtype::from_int(rtype)))?;
+            read_field(field, &mut tokens, out).map_err(|error| format!("{}: {error}", Rtype::from_int(rtype)))?;
         }
         return match tokens.next().transpose()? {
             None => Ok(()),
-            Some(token) => Err(format!(
-                "{:?} is too much behind the record",
-                String::from_utf8_lossy(token.text)
-            )),
+            Some(token) => Err(format!("{:?} is too much behind the record", String::from_utf8_lossy(token.text))),
         };
     }
     match rtype {
@@ -116,25 +112,16 @@ fn read_field(field: Field, tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Resul
         Field::U32 => out.extend(number::<u32>(token, "number up to 4294967295")?.to_be_bytes()),
         Field::Period => {
             let text = token.utf8()?;
-            out.extend(
-                period(text)
-                    .ok_or_else(|| format!("{text:?} is no time"))?
-                    .to_be_bytes(),
-            );
+            out.extend(period(text).ok_or_else(|| format!("{text:?} is no time"))?.to_be_bytes());
         }
         Field::CertType => out.extend(cert_type(token)?.to_be_bytes()),
         Field::Octets => unescape_into(token.text, out)?,
         Field::Eui(length) => read_eui(token, length, out)?,
         Field::Locator64 => {
-            let groups: Result<Vec<u16>, _> = token
-                .utf8()?
-                .split(':')
-                .map(|group| u16::from_str_radix(group, 16))
-                .collect();
-            let groups = groups
-                .ok()
-                .filter(|groups| groups.len() == 4)
-                .ok_or("expected four groups like 2001:db8:1:2")?;
+            let groups: Result<Vec<u16>, _> =
+                token.utf8()?.split(':').map(|group| u16::from_str_radix(group, 16)).collect();
+            let groups =
+                groups.ok().filter(|groups| groups.len() == 4).ok_or("expected four groups like 2001:db8:1:2")?;
             out.extend(groups.into_iter().flat_map(u16::to_be_bytes));
         }
         Field::String | Field::OptionalString => read_string(token, out)?,
@@ -150,11 +137,7 @@ fn read_rest(field: Field, tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result
         for token in tokens {
             read_string(token?, out)?;
         }
-        return if out.len() > before {
-            Ok(())
-        } else {
-            Err("expected a string; write \"\" for an empty one".into())
-        };
+        return if out.len() > before { Ok(()) } else { Err("expected a string; write \"\" for an empty one".into()) };
     }
     let mut text = Vec::new();
     for token in tokens {
@@ -163,10 +146,9 @@ fn read_rest(field: Field, tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result
     match field {
         Field::Hex => decode_hex(&text, out),
         _ => {
-            let text =
-                std::str::from_utf8(&text).map_err(|_| "the base64 data is no text".to_string())?;
-            let octets: Vec<u8> = domain::utils::base64::decode(text)
-                .map_err(|error| format!("base64 data: {error}"))?;
+            let text = std::str::from_utf8(&text).map_err(|_| "the base64 data is no text".to_string())?;
+            let octets: Vec<u8> =
+                domain::utils::base64::decode(text).map_err(|error| format!("base64 data: {error}"))?;
             out.extend(octets);
             Ok(())
         }
@@ -193,9 +175,8 @@ fn read_string(token: Token<'_>, out: &mut Vec<u8>) -> Result<(), String> {
     out.push(0);
     unescape_into(token.text, out)?;
     let length = out.len() - start - 1;
-    out[start] = u8::try_from(length).map_err(|_| {
-        format!("a string of {length} octets; at most 255 fit, split it in several")
-    })?;
+    out[start] = u8::try_from(length)
+        .map_err(|_| format!("a string of {length} octets; at most 255 fit, split it in several"))?;
     Ok(())
 }
 
@@ -207,8 +188,7 @@ fn unescape_into(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
             out.push(byte);
             continue;
         }
-        let (octet, used) =
-            names::unescape(rest).ok_or("a bad escape; \\DDD is three digits up to 255")?;
+        let (octet, used) = names::unescape(rest).ok_or("a bad escape; \\DDD is three digits up to 255")?;
         out.push(octet);
         rest = &rest[used..];
     }
@@ -217,38 +197,20 @@ fn unescape_into(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
 
 /// Pairs of hexadecimal digits.
 pub(super) fn decode_hex(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    let bad = || {
-        format!(
-            "{:?} is no hexadecimal data (an even number of digits)",
-            String::from_utf8_lossy(text)
-        )
-    };
+    let bad = || format!("{:?} is no hexadecimal data (an even number of digits)", String::from_utf8_lossy(text));
     for pair in text.chunks(2) {
-        let value = std::str::from_utf8(pair)
-            .ok()
-            .filter(|pair| pair.len() == 2 && !pair.starts_with('+'));
-        out.push(
-            value
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                .ok_or_else(bad)?,
-        );
+        let value = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2 && !pair.starts_with('+'));
+        out.push(value.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(bad)?);
     }
     Ok(())
 }
 
 fn read_eui(token: Token<'_>, length: usize, out: &mut Vec<u8>) -> Result<(), String> {
     let start = out.len();
-    let plain: Vec<u8> = token
-        .text
-        .iter()
-        .copied()
-        .filter(|&byte| byte != b'-')
-        .collect();
+    let plain: Vec<u8> = token.text.iter().copied().filter(|&byte| byte != b'-').collect();
     decode_hex(&plain, out)?;
     if out.len() - start != length || token.text.len() != length * 3 - 1 {
-        return Err(format!(
-            "expected {length} pairs of hexadecimal digits between dashes"
-        ));
+        return Err(format!("expected {length} pairs of hexadecimal digits between dashes"));
     }
     Ok(())
 }
@@ -256,13 +218,8 @@ fn read_eui(token: Token<'_>, length: usize, out: &mut Vec<u8>) -> Result<(), St
 /// CERT types (RFC 4398, 2.1).
 fn cert_type(token: Token<'_>) -> Result<u16, String> {
     let text = token.utf8()?;
-    let known = [
-        "PKIX", "SPKI", "PGP", "IPKIX", "ISPKI", "IPGP", "ACPKIX", "IACPKIX",
-    ];
-    match (1..)
-        .zip(known)
-        .find(|(_, word)| word.eq_ignore_ascii_case(text))
-    {
+    let known = ["PKIX", "SPKI", "PGP", "IPKIX", "ISPKI", "IPGP", "ACPKIX", "IACPKIX"];
+    match (1..).zip(known).find(|(_, word)| word.eq_ignore_ascii_case(text)) {
         Some((value, _)) => Ok(value),
         None if text.eq_ignore_ascii_case("URI") => Ok(253),
         None if text.eq_ignore_ascii_case("OID") => Ok(254),
@@ -272,18 +229,12 @@ fn cert_type(token: Token<'_>) -> Result<u16, String> {
 
 /// `\# length hexadecimal` (RFC 3597, 5).
 fn read_unknown(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), String> {
-    let length = tokens
-        .next()
-        .transpose()?
-        .ok_or("a length is missing behind \\#")?;
+    let length = tokens.next().transpose()?.ok_or("a length is missing behind \\#")?;
     let length: u16 = number(length, "length of RDATA")?;
     let start = out.len();
     read_rest(Field::Hex, &mut tokens, out)?;
     if out.len() - start != usize::from(length) {
-        return Err(format!(
-            "\\# says {length} octets but {} follow",
-            out.len() - start
-        ));
+        return Err(format!("\\# says {length} octets but {} follow", out.len() - start));
     }
     Ok(())
 }
@@ -296,14 +247,11 @@ fn read_by_domain(rtype: u16, text: &[u8], out: &mut Vec<u8>) -> Result<(), Stri
     line.push(b'\n');
     let mut zonefile = Zonefile::from(line.as_slice());
     zonefile.set_origin(Name::root());
-    let fail = |cause: String| {
-        format!("{rtype}: {cause}; the form \"\\# length hexadecimal\" works for every type")
-    };
+    let fail = |cause: String| format!("{rtype}: {cause}; the form \"\\# length hexadecimal\" works for every type");
     match zonefile.next_entry() {
-        Ok(Some(Entry::Record(record))) if record.rtype() == rtype => record
-            .data()
-            .compose_rdata(out)
-            .map_err(|_| fail("too long".into())),
+        Ok(Some(Entry::Record(record))) if record.rtype() == rtype => {
+            record.data().compose_rdata(out).map_err(|_| fail("too long".into()))
+        }
         Ok(_) => Err(fail("no record found".into())),
         Err(error) => Err(fail(error.to_string())),
     }

@@ -9,16 +9,9 @@ use std::str::FromStr;
 /// NSAP: `0x` and hexadecimal digits, dots among them ignored (RFC 1706, 5).
 pub(super) fn read_nsap(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), String> {
     let token = next(&mut tokens, "NSAP")?;
-    let digits = token
-        .text
-        .strip_prefix(b"0x")
-        .or(token.text.strip_prefix(b"0X"));
-    let digits: Vec<u8> = digits
-        .ok_or("NSAP: expected 0x in front")?
-        .iter()
-        .copied()
-        .filter(|&byte| byte != b'.')
-        .collect();
+    let digits = token.text.strip_prefix(b"0x").or(token.text.strip_prefix(b"0X"));
+    let digits: Vec<u8> =
+        digits.ok_or("NSAP: expected 0x in front")?.iter().copied().filter(|&byte| byte != b'.').collect();
     decode_hex(&digits, out)?;
     end(tokens, "NSAP")
 }
@@ -32,11 +25,7 @@ pub(super) fn read_csync(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<()
     let mut types = Vec::new();
     for token in tokens {
         let word = token?.utf8()?;
-        types.push(
-            Rtype::from_str(word)
-                .map_err(|_| format!("CSYNC: {word:?} is no record type"))?
-                .to_int(),
-        );
+        types.push(Rtype::from_str(word).map_err(|_| format!("CSYNC: {word:?} is no record type"))?.to_int());
     }
     types.sort_unstable();
     for window in types.chunk_by(|a, b| a >> 8 == b >> 8) {
@@ -59,9 +48,7 @@ pub(super) fn read_apl(tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Stri
     for token in tokens {
         let text = token?.utf8()?;
         let bad = || format!("APL: {text:?} is not like 1:192.0.2.0/24");
-        let (negated, item) = text
-            .strip_prefix('!')
-            .map_or((0, text), |item| (0x80, item));
+        let (negated, item) = text.strip_prefix('!').map_or((0, text), |item| (0x80, item));
         let (family, item) = item.split_once(':').ok_or_else(bad)?;
         let (address, prefix) = item.split_once('/').ok_or_else(bad)?;
         let (family, limit, octets) = match (family, address.parse().map_err(|_| bad())?) {
@@ -69,16 +56,9 @@ pub(super) fn read_apl(tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Stri
             ("2", IpAddr::V6(address)) => (2, 128, address.octets().to_vec()),
             _ => return Err(bad()),
         };
-        let prefix = prefix
-            .parse()
-            .ok()
-            .filter(|prefix: &u8| *prefix <= limit)
-            .ok_or_else(bad)?;
+        let prefix = prefix.parse().ok().filter(|prefix: &u8| *prefix <= limit).ok_or_else(bad)?;
         // Trailing zero octets are left out (RFC 3123, 4).
-        let length = octets
-            .iter()
-            .rposition(|&octet| octet != 0)
-            .map_or(0, |last| last + 1);
+        let length = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
         out.extend(family.to_be_bytes());
         out.extend([prefix, negated | u8::try_from(length).unwrap_or(0)]);
         out.extend_from_slice(&octets[..length]);
@@ -92,9 +72,7 @@ pub(super) fn read_loc(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), 
     let longitude = read_angle(&mut tokens, 180, ("E", "W"))?;
     let altitude = centimetres(next(&mut tokens, "LOC")?)?;
     // Altitude counts from 100,000 m below the reference spheroid.
-    let altitude = altitude
-        .checked_add(10_000_000)
-        .and_then(|value| u32::try_from(value).ok());
+    let altitude = altitude.checked_add(10_000_000).and_then(|value| u32::try_from(value).ok());
     let altitude = altitude.ok_or("LOC: the altitude is out of range")?;
     // Defaults of RFC 1876, 3: 1 m, 10,000 m, 10 m.
     let mut precision = [0x12, 0x16, 0x13];
@@ -113,34 +91,18 @@ pub(super) fn read_loc(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), 
 }
 
 /// Thousandths of an arc second, 2^31 at the equator or the prime meridian.
-fn read_angle(
-    tokens: &mut Tokens<'_>,
-    limit: u32,
-    (plus, minus): (&str, &str),
-) -> Result<u32, String> {
+fn read_angle(tokens: &mut Tokens<'_>, limit: u32, (plus, minus): (&str, &str)) -> Result<u32, String> {
     let mut thousandths = 0u32;
     for unit in [3_600_000, 60_000, 1_000, 0] {
         let word = next(tokens, "LOC")?.utf8()?;
-        if unit != 3_600_000
-            && (word.eq_ignore_ascii_case(plus) || word.eq_ignore_ascii_case(minus))
-        {
+        if unit != 3_600_000 && (word.eq_ignore_ascii_case(plus) || word.eq_ignore_ascii_case(minus)) {
             let north = word.eq_ignore_ascii_case(plus);
-            return Ok(if north {
-                (1 << 31) + thousandths
-            } else {
-                (1 << 31) - thousandths
-            });
+            return Ok(if north { (1 << 31) + thousandths } else { (1 << 31) - thousandths });
         }
-        let most = if unit == 3_600_000 {
-            limit * 1000
-        } else {
-            59_999
-        };
+        let most = if unit == 3_600_000 { limit * 1000 } else { 59_999 };
+        let value = decimal(word, 3).filter(|value| *value <= i64::from(most) && *value >= 0 && unit != 0);
         let value =
-            decimal(word, 3).filter(|value| *value <= i64::from(most) && *value >= 0 && unit != 0);
-        let value = value.ok_or_else(|| {
-            format!("LOC: expected {plus} or {minus}, or a number in range, not {word:?}")
-        })?;
+            value.ok_or_else(|| format!("LOC: expected {plus} or {minus}, or a number in range, not {word:?}"))?;
         // `value` is in thousandths of the unit; degrees and minutes are whole numbers.
         let value = u32::try_from(value).unwrap_or(0);
         if unit != 1_000 && value % 1000 != 0 {
@@ -163,17 +125,10 @@ fn centimetres(token: Token<'_>) -> Result<i64, String> {
 
 /// A decimal number times 10^`places`, at most `places` digits behind the point.
 fn decimal(text: &str, places: usize) -> Option<i64> {
-    let (sign, digits) = text
-        .strip_prefix('-')
-        .map_or((1, text), |digits| (-1, digits));
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty()
-        || whole.len() > 10
-        || part.len() > places
-        || !all_digits(whole)
-        || !all_digits(part)
-    {
+    if whole.is_empty() || whole.len() > 10 || part.len() > places || !all_digits(whole) || !all_digits(part) {
         return None;
     }
     let part = format!("{part:0<places$}");
@@ -195,10 +150,7 @@ fn size_octet(centimetres: i64) -> Result<u8, String> {
 }
 
 fn next<'a>(tokens: &mut Tokens<'a>, rtype: &str) -> Result<Token<'a>, String> {
-    tokens
-        .next()
-        .transpose()?
-        .ok_or_else(|| format!("{rtype}: the record ends too early"))
+    tokens.next().transpose()?.ok_or_else(|| format!("{rtype}: the record ends too early"))
 }
 
 fn parse<T: FromStr>(token: Token<'_>, what: &str) -> Result<T, String> {

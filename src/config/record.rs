@@ -30,10 +30,7 @@ impl Record {
     /// What is wrong, for a message that names the line. `self` holds nothing of use then.
     pub fn read(&mut self, text: &[u8]) -> Result<(), String> {
         let mut tokens = Tokens::new(text);
-        let owner = tokens
-            .next()
-            .transpose()?
-            .ok_or("the record is empty; write \"name A 192.0.2.1\"")?;
+        let owner = tokens.next().transpose()?.ok_or("the record is empty; write \"name A 192.0.2.1\"")?;
         let owner = if owner.text == b"@" { b"." } else { owner.text };
         names::parse(owner, &mut self.owner).map_err(|error| format!("owner name: {error}"))?;
         self.class = 1;
@@ -43,24 +40,20 @@ impl Record {
         rdata::read(self.rtype, tokens, &mut self.rdata)?;
         match self.rdata.len() {
             0..=0xffff => Ok(()),
-            length => Err(format!(
-                "the record has {length} octets of RDATA; at most 65535 fit"
-            )),
+            length => Err(format!("the record has {length} octets of RDATA; at most 65535 fit")),
         }
     }
 
     fn read_ttl_class_type(&mut self, tokens: &mut Tokens<'_>) -> Result<u16, String> {
         let (mut ttl, mut class) = (None, None);
         loop {
-            let token = tokens
-                .next()
-                .transpose()?
-                .ok_or("the record has no type; write \"name A 192.0.2.1\"")?;
+            let token = tokens.next().transpose()?.ok_or("the record has no type; write \"name A 192.0.2.1\"")?;
             let word = token.utf8()?;
             if ttl.is_none() && word.starts_with(|first: char| first.is_ascii_digit()) {
-                ttl = Some(period(word).ok_or_else(|| {
-                    format!("{word:?} is no TTL: seconds, or a number with s, m, h, d or w")
-                })?);
+                ttl = Some(
+                    period(word)
+                        .ok_or_else(|| format!("{word:?} is no TTL: seconds, or a number with s, m, h, d or w"))?,
+                );
                 self.ttl = ttl.unwrap_or(DEFAULT_TTL);
             } else if class.is_none()
                 && let Ok(found) = Class::from_str(word)
@@ -68,8 +61,7 @@ impl Record {
                 class = Some(found);
                 self.class = found.to_int();
             } else {
-                let rtype =
-                    Rtype::from_str(word).map_err(|_| format!("{word:?} is no record type"))?;
+                let rtype = Rtype::from_str(word).map_err(|_| format!("{word:?} is no record type"))?;
                 return check_type(rtype, word);
             }
         }
@@ -79,9 +71,7 @@ impl Record {
 /// Types that are asked for or sent in messages but never stored (RFC 6895, 3.1; OPT is 41).
 fn check_type(rtype: Rtype, word: &str) -> Result<u16, String> {
     match rtype.to_int() {
-        0 | 41 | 128..=255 => Err(format!(
-            "type {word} is for messages alone and cannot be local data"
-        )),
+        0 | 41 | 128..=255 => Err(format!("type {word} is for messages alone and cannot be local data")),
         number => Ok(number),
     }
 }
@@ -105,11 +95,7 @@ pub(super) fn period(text: &str) -> Option<u32> {
         };
         total = total.checked_add(number.take()?.checked_mul(unit)?)?;
     }
-    if text.is_empty() {
-        None
-    } else {
-        total.checked_add(number.unwrap_or(0))
-    }
+    if text.is_empty() { None } else { total.checked_add(number.unwrap_or(0)) }
 }
 
 /// A word of a record.
@@ -124,8 +110,7 @@ pub(super) struct Token<'a> {
 impl<'a> Token<'a> {
     /// The token as text.
     pub fn utf8(&self) -> Result<&'a str, String> {
-        std::str::from_utf8(self.text)
-            .map_err(|_| format!("{:?} is no text", String::from_utf8_lossy(self.text)))
+        std::str::from_utf8(self.text).map_err(|_| format!("{:?} is no text", String::from_utf8_lossy(self.text)))
     }
 }
 
@@ -170,24 +155,16 @@ impl<'a> Iterator for Tokens<'a> {
             let end = Self::scan(self.rest, |byte| blank(byte) || byte == b'"');
             let (text, rest) = self.rest.split_at(end);
             self.rest = rest;
-            return Some(Ok(Token {
-                text,
-                quoted: false,
-            }));
+            return Some(Ok(Token { text, quoted: false }));
         }
         let inner = &self.rest[1..];
         let end = Self::scan(inner, |byte| byte == b'"');
         if end == inner.len() {
             self.rest = &[];
-            return Some(Err(
-                "a quoted string of the record has no end; add a \"".into()
-            ));
+            return Some(Err("a quoted string of the record has no end; add a \"".into()));
         }
         self.rest = &inner[end + 1..];
-        Some(Ok(Token {
-            text: &inner[..end],
-            quoted: true,
-        }))
+        Some(Ok(Token { text: &inner[..end], quoted: true }))
     }
 }
 
@@ -200,14 +177,8 @@ pub fn reverse(text: &str) -> Result<String, String> {
     let [address, between @ .., name] = words.as_slice() else {
         return Err("expected an address and a name, like \"192.0.2.1 host.example.com\"".into());
     };
-    let address = address
-        .parse()
-        .map_err(|_| format!("{address:?} is no IP address"))?;
-    Ok(format!(
-        "{} {} PTR {name}",
-        reverse_name(address),
-        between.join(" ")
-    ))
+    let address = address.parse().map_err(|_| format!("{address:?} is no IP address"))?;
+    Ok(format!("{} {} PTR {name}", reverse_name(address), between.join(" ")))
 }
 
 /// The name under in-addr.arpa or ip6.arpa (RFC 1035, 3.5; RFC 3596, 2.5).
@@ -218,11 +189,7 @@ fn reverse_name(address: std::net::IpAddr) -> String {
             format!("{d}.{c}.{b}.{a}.in-addr.arpa.")
         }
         std::net::IpAddr::V6(address) => {
-            let nibbles = address
-                .octets()
-                .into_iter()
-                .rev()
-                .map(|octet| format!("{:x}.{:x}.", octet & 15, octet >> 4));
+            let nibbles = address.octets().into_iter().rev().map(|octet| format!("{:x}.{:x}.", octet & 15, octet >> 4));
             nibbles.chain(["ip6.arpa.".into()]).collect()
         }
     }
@@ -244,17 +211,9 @@ mod tests {
         assert_eq!(&plain.owner[..], b"\x07Example\x03com\0");
         assert_eq!((plain.rtype, plain.class, plain.ttl), (1, 1, 3600));
         assert_eq!(plain.rdata, [192, 0, 2, 1]);
-        for text in [
-            "a. 60 IN A 192.0.2.1",
-            "a IN 60 A 192.0.2.1",
-            " a.  1m\tin a 192.0.2.1 ",
-        ] {
+        for text in ["a. 60 IN A 192.0.2.1", "a IN 60 A 192.0.2.1", " a.  1m\tin a 192.0.2.1 "] {
             let record = record(text).unwrap();
-            assert_eq!(
-                (record.ttl, record.class, record.rtype),
-                (60, 1, 1),
-                "{text}"
-            );
+            assert_eq!((record.ttl, record.class, record.rtype), (60, 1, 1), "{text}");
         }
         assert_eq!(record("version.bind CH TXT x").unwrap().class, 3);
     }
@@ -286,15 +245,10 @@ mod tests {
 
     #[test]
     fn addresses_are_reversed() {
-        assert_eq!(
-            reverse("192.0.2.3 60 host.example").unwrap(),
-            "3.2.0.192.in-addr.arpa. 60 PTR host.example"
-        );
+        assert_eq!(reverse("192.0.2.3 60 host.example").unwrap(), "3.2.0.192.in-addr.arpa. 60 PTR host.example");
         let text = reverse("2001:db8::1 h.").unwrap();
         assert!(
-            text.starts_with(
-                "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa."
-            ),
+            text.starts_with("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa."),
             "{text}"
         );
         assert_eq!(record(&text).unwrap().rdata, b"\x01h\0");

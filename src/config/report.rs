@@ -11,24 +11,14 @@ pub fn findings(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> String
     let mut text = String::new();
     let list = list(result);
     for finding in list {
-        let word = if finding.severity == Severity::Error {
-            "error"
-        } else {
-            "warning"
-        };
+        let word = if finding.severity == Severity::Error { "error" } else { "warning" };
         text.push_str(&format!("{finding} [{word}]\n"));
     }
-    let errors = list
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .count();
+    let errors = list.iter().filter(|finding| finding.severity == Severity::Error).count();
     match errors {
         0 => text.push_str(&format!("runbound: no errors in {}\n", path.display())),
         1 => text.push_str(&format!("runbound: 1 error in {}\n", path.display())),
-        _ => text.push_str(&format!(
-            "runbound: {errors} errors in {}\n",
-            path.display()
-        )),
+        _ => text.push_str(&format!("runbound: {errors} errors in {}\n", path.display())),
     }
     text
 }
@@ -39,11 +29,7 @@ pub fn findings_json(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> S
     let items: Vec<String> = list(result)
         .iter()
         .map(|finding| {
-            let severity = if finding.severity == Severity::Error {
-                "error"
-            } else {
-                "warning"
-            };
+            let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
             let file = json_string(&finding.file.to_string_lossy());
             format!(
                 "{{\"severity\":\"{severity}\",\"file\":{file},\"line\":{},\"message\":{}}}",
@@ -53,11 +39,7 @@ pub fn findings_json(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> S
         })
         .collect();
     let file = json_string(&path.to_string_lossy());
-    format!(
-        "{{\"file\":{file},\"ok\":{},\"findings\":[{}]}}\n",
-        result.is_ok(),
-        items.join(",")
-    )
+    format!("{{\"file\":{file},\"ok\":{},\"findings\":[{}]}}\n", result.is_ok(), items.join(","))
 }
 
 fn list(result: &Result<Loaded, Vec<Diagnostic>>) -> &[Diagnostic] {
@@ -87,10 +69,7 @@ pub fn directives() -> String {
     for clause in Clause::ALL {
         let _ = write!(text, "\n## {}:\n\n", clause.word());
         if let Some(instead) = clause.not_yet() {
-            let _ = write!(
-                text,
-                "Not supported yet; the clause gives a warning: {instead}.\n\n"
-            );
+            let _ = write!(text, "Not supported yet; the clause gives a warning: {instead}.\n\n");
         }
         text.push_str("| directive | value | default | status | |\n|---|---|---|---|---|\n");
         for spec in options::all().filter(|spec| spec.clause == clause) {
@@ -119,12 +98,7 @@ fn table_row(spec: &OptionSpec) -> String {
         None => (),
     }
     let note = note.trim().replace('|', "\\|");
-    format!(
-        "| {name} | {} | {} | {} | {note} |\n",
-        kinds.join(" · "),
-        spec.default,
-        spec.status.word()
-    )
+    format!("| {name} | {} | {} | {} | {note} |\n", kinds.join(" · "), spec.default, spec.status.word())
 }
 
 const HEAD: &str = "\
@@ -169,37 +143,17 @@ mod tests {
     #[test]
     fn findings_end_with_the_verdict() {
         let path = Path::new("/etc/a \"b\".conf");
-        let error = Diagnostic {
-            severity: Severity::Error,
-            file: path.into(),
-            line: 7,
-            message: "bad\ttab".into(),
-        };
+        let error = Diagnostic { severity: Severity::Error, file: path.into(), line: 7, message: "bad\ttab".into() };
         let result = Err(vec![error]);
         assert_eq!(
             findings(path, &result),
             "/etc/a \"b\".conf:7: bad\ttab [error]\nrunbound: 1 error in /etc/a \"b\".conf\n"
         );
         let json = findings_json(path, &result);
-        assert!(
-            json.contains("\"ok\":false")
-                && json.contains("\"line\":7,\"message\":\"bad\\u0009tab\""),
-            "{json}"
-        );
-        assert!(
-            json.contains("\"file\":\"/etc/a \\\"b\\\".conf\""),
-            "{json}"
-        );
-        let warning = Diagnostic {
-            severity: Severity::Warning,
-            file: path.into(),
-            line: 0,
-            message: "w".into(),
-        };
-        let result = Ok(Loaded {
-            config: super::super::Config::default(),
-            warnings: vec![warning],
-        });
+        assert!(json.contains("\"ok\":false") && json.contains("\"line\":7,\"message\":\"bad\\u0009tab\""), "{json}");
+        assert!(json.contains("\"file\":\"/etc/a \\\"b\\\".conf\""), "{json}");
+        let warning = Diagnostic { severity: Severity::Warning, file: path.into(), line: 0, message: "w".into() };
+        let result = Ok(Loaded { config: super::super::Config::default(), warnings: vec![warning] });
         assert_eq!(
             findings(path, &result),
             "/etc/a \"b\".conf: w [warning]\nrunbound: no errors in /etc/a \"b\".conf\n"

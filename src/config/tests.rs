@@ -28,11 +28,7 @@ fn config(text: &str) -> Config {
 }
 
 fn errors(text: &str) -> Vec<String> {
-    server(text)
-        .unwrap_err()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    server(text).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 /// A folder of its own under the system's temporary one, removed at the end.
@@ -40,8 +36,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("runbound-config-{name}-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("runbound-config-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -73,9 +68,8 @@ fn every_directive_of_unbound_1_22_is_in_the_table() {
     assert_eq!(count, 374);
     for spec in options::all().filter(|spec| spec.since.is_none()) {
         let start = format!("{}:", spec.clause.word());
-        let known = UNBOUND_1_22
-            .lines()
-            .any(|line| line.starts_with(&start) && line.split(' ').any(|word| word == spec.name));
+        let known =
+            UNBOUND_1_22.lines().any(|line| line.starts_with(&start) && line.split(' ').any(|word| word == spec.name));
         assert!(known, "{} is not of 1.22, say since when", spec.name);
     }
 }
@@ -88,30 +82,13 @@ fn values_reach_their_fields() {
          xdp: require xdp-interface: eth1 xdp-mode: generic xdp-zerocopy: no xdp-busy-poll: yes\nedns-buffer-size: 99999",
     );
     assert_eq!(config.interfaces.len(), 3);
-    assert_eq!(
-        (config.interfaces[0].port, config.interfaces[0].at.line),
-        (Some(5353), 2)
-    );
+    assert_eq!((config.interfaces[0].port, config.interfaces[0].at.line), (Some(5353), 2));
     assert_eq!(config.interfaces[1].host, Host::Name("eth0".into()));
-    assert_eq!(
-        (
-            config.port,
-            config.do_ip6,
-            config.so_rcvbuf,
-            config.cache_max_ttl
-        ),
-        (5300, false, 4 << 20, 60)
-    );
+    assert_eq!((config.port, config.do_ip6, config.so_rcvbuf, config.cache_max_ttl), (5300, false, 4 << 20, 60));
     assert_eq!(config.access_control[0].netblock.to_string(), "10.0.0.0/8");
     assert_eq!(config.access_control[0].action, AccessAction::AllowSnoop);
-    assert_eq!(
-        (config.verbosity, config.logfile, config.use_syslog),
-        (3, PathBuf::from("a b.log"), false)
-    );
-    assert_eq!(
-        (config.identity.as_deref(), config.edns_buffer_size),
-        (Some("me"), 65535)
-    );
+    assert_eq!((config.verbosity, config.logfile, config.use_syslog), (3, PathBuf::from("a b.log"), false));
+    assert_eq!((config.identity.as_deref(), config.edns_buffer_size), (Some("me"), 65535));
     let xdp = Xdp {
         enable: XdpUse::Require,
         interface: Some("eth1".into()),
@@ -144,16 +121,10 @@ fn no_honoured_directive_is_lost() {
         let result = |line: &str| {
             let mut parser = parser::Parser::new(None);
             parser.read_bytes("a", format!("{}:\n{line}\n", spec.clause.word()).as_bytes());
-            assert!(
-                line.is_empty() || parser.errors.is_empty() || values.len() > 1,
-                "{:?}",
-                parser.errors
-            );
+            assert!(line.is_empty() || parser.errors.is_empty() || values.len() > 1, "{:?}", parser.errors);
             format!("{:?}", parser.config)
         };
-        let changed = values
-            .iter()
-            .any(|value| result(&format!("{}: {value}", spec.name)) != result(""));
+        let changed = values.iter().any(|value| result(&format!("{}: {value}", spec.name)) != result(""));
         assert!(changed, "{}", spec.name);
     }
 }
@@ -161,47 +132,17 @@ fn no_honoured_directive_is_lost() {
 #[test]
 fn errors_name_file_line_cause_and_fix() {
     for (line, expected) in [
-        (
-            "port: 53x",
-            "test.conf:2: port: expected number from 0 to 65535, not \"53x\"",
-        ),
-        (
-            "do-ip4: maybe",
-            "test.conf:2: do-ip4: expected yes or no, not \"maybe\"",
-        ),
-        (
-            "interfaces: 1.2.3.4",
-            "test.conf:2: unknown directive interfaces: (did you mean interface: ?)",
-        ),
-        (
-            "forward-addr: 1.2.3.4",
-            "test.conf:2: forward-addr: stands in server:; it belongs in forward-zone:",
-        ),
-        (
-            "access-control: 10.0.0.0/8 permit",
-            "test.conf:2: access-control: expected one of deny, refuse, allow",
-        ),
-        (
-            "local-zone: a..b static",
-            "test.conf:2: local-zone: the name has an empty label",
-        ),
-        (
-            "local-zone: a truncate",
-            "test.conf:2: local-zone: the type truncate is for unbound-control",
-        ),
-        (
-            "local-data: \"a AA 1.2.3.4\"",
-            "test.conf:2: local-data: \"AA\" is no record type",
-        ),
-        (
-            "port 53",
-            "test.conf:2: expected a directive like \"port: 53\" but found \"port\"",
-        ),
+        ("port: 53x", "test.conf:2: port: expected number from 0 to 65535, not \"53x\""),
+        ("do-ip4: maybe", "test.conf:2: do-ip4: expected yes or no, not \"maybe\""),
+        ("interfaces: 1.2.3.4", "test.conf:2: unknown directive interfaces: (did you mean interface: ?)"),
+        ("forward-addr: 1.2.3.4", "test.conf:2: forward-addr: stands in server:; it belongs in forward-zone:"),
+        ("access-control: 10.0.0.0/8 permit", "test.conf:2: access-control: expected one of deny, refuse, allow"),
+        ("local-zone: a..b static", "test.conf:2: local-zone: the name has an empty label"),
+        ("local-zone: a truncate", "test.conf:2: local-zone: the type truncate is for unbound-control"),
+        ("local-data: \"a AA 1.2.3.4\"", "test.conf:2: local-data: \"AA\" is no record type"),
+        ("port 53", "test.conf:2: expected a directive like \"port: 53\" but found \"port\""),
         ("identity: \"x", "test.conf:2: the value starts with \""),
-        (
-            "tls-upstream: yes",
-            "test.conf:2: tls-upstream: DNS over TLS to upstream is not there yet",
-        ),
+        ("tls-upstream: yes", "test.conf:2: tls-upstream: DNS over TLS to upstream is not there yet"),
         ("identity: \"a\" b", "test.conf:2: expected a directive"),
     ] {
         let found = errors(line);
@@ -217,14 +158,8 @@ fn all_errors_are_told_up_to_a_bound() {
 
 #[test]
 fn what_is_not_there_yet_warns_when_it_matters() {
-    let warnings = |text: &str| -> Vec<String> {
-        server(text)
-            .unwrap()
-            .warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    };
+    let warnings =
+        |text: &str| -> Vec<String> { server(text).unwrap().warnings.iter().map(ToString::to_string).collect() };
     assert_eq!(
         warnings(
             "serve-expired: no\nmodule-config: \"validator iterator\"\nratelimit: 0\nprefetch: yes\nnum-threads: 4"
@@ -232,24 +167,12 @@ fn what_is_not_there_yet_warns_when_it_matters() {
         [""; 0]
     );
     let found = warnings("serve-expired: yes\nprivate-address: 10.0.0.0/8\nlocal-zone: a ipset");
-    assert_eq!(
-        found[0],
-        "test.conf:2: serve-expired: is not supported yet; an expired answer is asked anew"
-    );
+    assert_eq!(found[0], "test.conf:2: serve-expired: is not supported yet; an expired answer is asked anew");
     assert!(found[1].starts_with("test.conf:3: private-address: is not supported yet"));
     assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
     assert_eq!(found.len(), 3);
-    let stub = read(format!(
-        "stub-zone:\n name: a\n stub-addr: 192.0.2.1\n{ROOT}"
-    ))
-    .unwrap()
-    .warnings;
-    assert!(
-        stub.len() == 1
-            && stub[0]
-                .to_string()
-                .starts_with("test.conf:1: stub-zone: is not supported yet")
-    );
+    let stub = read(format!("stub-zone:\n name: a\n stub-addr: 192.0.2.1\n{ROOT}")).unwrap().warnings;
+    assert!(stub.len() == 1 && stub[0].to_string().starts_with("test.conf:1: stub-zone: is not supported yet"));
 }
 
 #[test]
@@ -258,49 +181,29 @@ fn forward_zones_keep_their_servers() {
     let config = read(format!("{text}{ROOT}")).unwrap().config;
     assert_eq!(config.forward_zones.len(), 2);
     let zone = &config.forward_zones[0];
-    assert_eq!(
-        (&zone.name[..], zone.first, zone.at.line),
-        (&b"\x07example\x03com\0"[..], true, 1)
-    );
-    assert_eq!(
-        (zone.servers[1].port, zone.servers[1].tls_name.as_str()),
-        (853, "dns.example")
-    );
+    assert_eq!((&zone.name[..], zone.first, zone.at.line), (&b"\x07example\x03com\0"[..], true, 1));
+    assert_eq!((zone.servers[1].port, zone.servers[1].tls_name.as_str()), (853, "dns.example"));
 
     let broken = |text: &str| read(format!("{text}\n{ROOT}")).unwrap_err()[0].to_string();
-    assert!(
-        broken("forward-zone:\n forward-addr: 192.0.2.1")
-            .contains("test.conf:1: the forward-zone has no name")
-    );
+    assert!(broken("forward-zone:\n forward-addr: 192.0.2.1").contains("test.conf:1: the forward-zone has no name"));
     assert!(broken("forward-zone:\n name: a").contains("forward-zone a. has no forward-addr"));
     assert!(broken("forward-zone:\n name: a\n name: b").contains("has a name already"));
     assert!(
         broken("forward-zone:\n name: a\n forward-addr: 192.0.2.1\n forward-tls-upstream: yes")
             .contains("test.conf:4: forward-tls-upstream")
     );
-    assert!(
-        read("server:\n").unwrap_err()[0]
-            .to_string()
-            .contains("no forward-zone for the root")
-    );
+    assert!(read("server:\n").unwrap_err()[0].to_string().contains("no forward-zone for the root"));
 }
 
 #[test]
 fn redirect_zones_hold_data_at_their_top_alone() {
-    assert!(
-        server("local-zone: a redirect\nlocal-data: 'A A 192.0.2.1'\nlocal-data: 'a AAAA ::1'")
-            .is_ok()
-    );
-    assert!(
-        server("local-zone: a redirect\nlocal-zone: b.a static\nlocal-data: 'c.b.a A 192.0.2.1'")
-            .is_ok()
-    );
+    assert!(server("local-zone: a redirect\nlocal-data: 'A A 192.0.2.1'\nlocal-data: 'a AAAA ::1'").is_ok());
+    assert!(server("local-zone: a redirect\nlocal-zone: b.a static\nlocal-data: 'c.b.a A 192.0.2.1'").is_ok());
     assert!(
         errors("local-zone: a redirect\nlocal-data: 'b.a A 192.0.2.1'")[0]
             .starts_with("test.conf:3: local-data: b.a. is below")
     );
-    let cname =
-        errors("local-zone: a redirect\nlocal-data: 'a CNAME b'\nlocal-data: 'a A 192.0.2.1'");
+    let cname = errors("local-zone: a redirect\nlocal-data: 'a CNAME b'\nlocal-data: 'a A 192.0.2.1'");
     assert!(cname[0].contains("a CNAME stands alone"), "{cname:?}");
     assert!(server("local-data: 'a CNAME b'\nlocal-data: 'a A 192.0.2.1'").is_ok());
 }
@@ -322,11 +225,7 @@ fn includes_continue_the_clause_and_include_toplevel_does_not() {
         .local_zones
         .iter()
         .map(|zone| {
-            (
-                names::to_text(zone.name),
-                config.files.path(zone.at).file_name().unwrap().to_owned(),
-                zone.at.line,
-            )
+            (names::to_text(zone.name), config.files.path(zone.at).file_name().unwrap().to_owned(), zone.at.line)
         })
         .collect();
     assert_eq!(
@@ -338,60 +237,29 @@ fn includes_continue_the_clause_and_include_toplevel_does_not() {
         ]
     );
 
-    let after = load(&folder.write(
-        "after.conf",
-        &format!("server:\ninclude-toplevel: {here}/top.conf\nport: 1\n"),
-    ))
-    .unwrap_err();
-    assert!(
-        after[0]
-            .to_string()
-            .contains("after.conf:3: port: stands outside of a clause"),
-        "{after:?}"
-    );
+    let after = load(&folder.write("after.conf", &format!("server:\ninclude-toplevel: {here}/top.conf\nport: 1\n")))
+        .unwrap_err();
+    assert!(after[0].to_string().contains("after.conf:3: port: stands outside of a clause"), "{after:?}");
 }
 
 #[test]
 fn relative_includes_follow_directory() {
     let folder = Folder::new("relative");
     folder.write("part.conf", "port: 5302\n");
-    let main = format!(
-        "server:\n directory: \"{}\"\n include: part.conf\n{ROOT}",
-        folder.0.display()
-    );
-    assert_eq!(
-        load(&folder.write("main.conf", &main)).unwrap().config.port,
-        5302
-    );
+    let main = format!("server:\n directory: \"{}\"\n include: part.conf\n{ROOT}", folder.0.display());
+    assert_eq!(load(&folder.write("main.conf", &main)).unwrap().config.port, 5302);
 }
 
 #[test]
 fn include_loops_end() {
     let folder = Folder::new("loop");
     let path = folder.0.join("a.conf");
-    folder.write(
-        "a.conf",
-        &format!("include: {0}/b.conf\n", folder.0.display()),
-    );
-    folder.write(
-        "b.conf",
-        &format!("include: {0}/*.conf\n", folder.0.display()),
-    );
+    folder.write("a.conf", &format!("include: {0}/b.conf\n", folder.0.display()));
+    folder.write("b.conf", &format!("include: {0}/*.conf\n", folder.0.display()));
     let found = load(&path).unwrap_err();
-    assert!(
-        found
-            .iter()
-            .any(|finding| finding.to_string().contains("this is a loop")),
-        "{found:?}"
-    );
+    assert!(found.iter().any(|finding| finding.to_string().contains("this is a loop")), "{found:?}");
     // The same file by ever new names.
-    folder.write(
-        "c.conf",
-        &format!(
-            "include: {0}/./././c.conf\ninclude: {0}//c.conf\n",
-            folder.0.display()
-        ),
-    );
+    folder.write("c.conf", &format!("include: {0}/./././c.conf\ninclude: {0}//c.conf\n", folder.0.display()));
     assert!(load(&folder.0.join("c.conf")).is_err());
     let missing = load(&folder.0.join("none.conf")).unwrap_err();
     assert_eq!((missing.len(), missing[0].line), (1, 0));
@@ -407,8 +275,7 @@ fn files_of_the_field_load() {
         ("pfsense", include_str!("testdata/pfsense.conf"), 5),
         ("pi-hole", include_str!("testdata/pi-hole.conf"), 6),
     ] {
-        let loaded =
-            read(format!("{text}\n{ROOT}")).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        let loaded = read(format!("{text}\n{ROOT}")).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
         let list: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(list.len(), warnings, "{name}: {list:#?}");
     }
@@ -417,17 +284,13 @@ fn files_of_the_field_load() {
 /// Unbound's example file, where Debian's package put it: as it is, and with each `# directive: value` line switched on.
 #[test]
 fn unbounds_example_file_has_known_directives_only() {
-    let path = std::env::var("UNBOUND_EXAMPLE")
-        .unwrap_or("/usr/share/doc/unbound/examples/unbound.conf".into());
+    let path = std::env::var("UNBOUND_EXAMPLE").unwrap_or("/usr/share/doc/unbound/examples/unbound.conf".into());
     let Ok(text) = std::fs::read_to_string(path) else {
         return eprintln!("Debian's unbound is not installed, nothing to compare with");
     };
     assert!(read(format!("{text}\n{ROOT}")).is_ok());
     let known = |word: &str| {
-        Clause::from_word(word).is_some()
-            || Clause::ALL
-                .iter()
-                .any(|clause| options::find(*clause, word).is_some())
+        Clause::from_word(word).is_some() || Clause::ALL.iter().any(|clause| options::find(*clause, word).is_some())
     };
     let switched_on: String = text
         .lines()
@@ -448,15 +311,7 @@ fn unbounds_example_file_has_known_directives_only() {
     let unexpected: Vec<String> = parser
         .errors
         .iter()
-        .map(|error| {
-            format!(
-                "{error} | {}",
-                switched_on
-                    .lines()
-                    .nth(error.line as usize - 1)
-                    .unwrap_or_default()
-            )
-        })
+        .map(|error| format!("{error} | {}", switched_on.lines().nth(error.line as usize - 1).unwrap_or_default()))
         .filter(|error| !error.contains("not there yet") && !error.contains("cannot open"))
         .collect();
     assert_eq!(unexpected, [""; 0]);
@@ -465,18 +320,14 @@ fn unbounds_example_file_has_known_directives_only() {
 
 #[test]
 fn a_block_list_costs_names_and_twelve_bytes_a_line() {
-    let lines: String = (0..10_000)
-        .map(|number| format!("local-zone: \"host-{number}.example.com.\" always_nxdomain\n"))
-        .collect();
+    let lines: String =
+        (0..10_000).map(|number| format!("local-zone: \"host-{number}.example.com.\" always_nxdomain\n")).collect();
     let config = config(&lines);
     assert_eq!(config.local_zones.len(), 10_000);
     let names: usize = config.local_zones.iter().map(|zone| zone.name.len()).sum();
     assert!(config.local_zones.heap_bytes() <= names + 12 * 10_000);
     let last = config.local_zones.iter().next_back().unwrap();
-    assert_eq!(
-        (last.name, last.at.line),
-        (&b"\x09host-9999\x07example\x03com\0"[..], 10_001)
-    );
+    assert_eq!((last.name, last.at.line), (&b"\x09host-9999\x07example\x03com\0"[..], 10_001));
 }
 
 /// Times a million lines: `cargo test --release -- --ignored --nocapture million`.
@@ -485,37 +336,21 @@ fn a_block_list_costs_names_and_twelve_bytes_a_line() {
 fn measure_a_million_zones() {
     let folder = Folder::new("million");
     let lines: String = (0..1_000_000)
-        .map(|number| {
-            format!(
-                "local-zone: \"ads{number}.tracker-{}.example.com\" always_nxdomain\n",
-                number % 977
-            )
-        })
+        .map(|number| format!("local-zone: \"ads{number}.tracker-{}.example.com\" always_nxdomain\n", number % 977))
         .collect();
     let data: String = (0..1_000_000)
-        .map(|number| {
-            format!(
-                "local-data: \"ads{number}.tracker-{}.example.com A 0.0.0.0\"\n",
-                number % 977
-            )
-        })
+        .map(|number| format!("local-data: \"ads{number}.tracker-{}.example.com A 0.0.0.0\"\n", number % 977))
         .collect();
     let redirects = lines.replace("always_nxdomain", "redirect");
-    for (name, text) in [
-        ("always_nxdomain", &lines),
-        ("data", &data),
-        ("redirect and data", &format!("{redirects}{data}")),
-    ] {
+    for (name, text) in
+        [("always_nxdomain", &lines), ("data", &data), ("redirect and data", &format!("{redirects}{data}"))]
+    {
         let path = folder.write("million.conf", &format!("server:\n{text}{ROOT}"));
         let start = std::time::Instant::now();
         let config = load(&path).unwrap().config;
         let time = start.elapsed();
         let bytes = config.local_zones.heap_bytes() + config.local_data.heap_bytes();
-        println!(
-            "{name}: {time:?}, {} MB of file, {} MB in arenas",
-            text.len() >> 20,
-            bytes >> 20
-        );
+        println!("{name}: {time:?}, {} MB of file, {} MB in arenas", text.len() >> 20, bytes >> 20);
         let start = std::time::Instant::now();
         assert_eq!(default_zones::missing_from(&config).len(), 102);
         println!("{name}: default zones {:?}", start.elapsed());
@@ -549,13 +384,8 @@ proptest! {
 
 /// Directives, clauses and values, mixed.
 fn word() -> impl Strategy<Value = String> {
-    let names: Vec<String> = options::all()
-        .map(|spec| format!("{}:", spec.name))
-        .collect();
-    let clauses: Vec<String> = Clause::ALL
-        .iter()
-        .map(|clause| format!("{}:", clause.word()))
-        .collect();
+    let names: Vec<String> = options::all().map(|spec| format!("{}:", spec.name)).collect();
+    let clauses: Vec<String> = Clause::ALL.iter().map(|clause| format!("{}:", clause.word())).collect();
     let values = [
         "yes",
         "no",

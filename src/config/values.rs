@@ -137,15 +137,9 @@ pub(super) enum Value<'a> {
 }
 
 /// Checks `word` against `kind`. A name goes to `name`, so that a million of them allocate nothing.
-pub(super) fn check<'a>(
-    kind: Kind,
-    word: &'a [u8],
-    name: &mut NameBuf,
-) -> Result<Value<'a>, String> {
+pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Result<Value<'a>, String> {
     if kind == Kind::Name {
-        return names::parse_lower(word, name)
-            .map(|()| Value::Name)
-            .map_err(|error| error.to_string());
+        return names::parse_lower(word, name).map(|()| Value::Name).map_err(|error| error.to_string());
     }
     if kind == Kind::Record {
         return Ok(Value::Bytes(word));
@@ -158,29 +152,23 @@ pub(super) fn check<'a>(
             Ok(number) if (low..=high).contains(&number) => Ok(Value::Number(number)),
             _ => Err(expected(kind, text)),
         },
-        Kind::Bytes => bytes(text)
-            .map(Value::Number)
-            .ok_or_else(|| expected(kind, text)),
-        Kind::Interface => interface(text)
-            .map(|(host, port)| Value::Host(host, port))
-            .ok_or_else(|| expected(kind, text)),
+        Kind::Bytes => bytes(text).map(Value::Number).ok_or_else(|| expected(kind, text)),
+        Kind::Interface => {
+            interface(text).map(|(host, port)| Value::Host(host, port)).ok_or_else(|| expected(kind, text))
+        }
         Kind::Address => match host(text) {
             Host::Name(_) => Err(expected(kind, text)),
             address => Ok(Value::Host(address, None)),
         },
         Kind::Server => server(text).ok_or_else(|| expected(kind, text)),
-        Kind::Netblock => netblock(text)
-            .map(Value::Netblock)
-            .ok_or_else(|| expected(kind, text)),
+        Kind::Netblock => netblock(text).map(Value::Netblock).ok_or_else(|| expected(kind, text)),
         Kind::Choice(words) => match words.iter().position(|known| *known == text) {
             Some(index) => Ok(Value::Choice(index)),
             None => Err(format!("expected one of {kind}, not {text:?}")),
         },
         Kind::Ports if ports(text) => Ok(Value::Text(text)),
         Kind::YesNo | Kind::Ports => Err(expected(kind, text)),
-        Kind::Path | Kind::Reverse | Kind::Text | Kind::Name | Kind::Record => {
-            Ok(Value::Text(text))
-        }
+        Kind::Path | Kind::Reverse | Kind::Text | Kind::Name | Kind::Record => Ok(Value::Text(text)),
     }
 }
 
@@ -192,20 +180,11 @@ fn expected(kind: Kind, text: &str) -> String {
 pub(super) fn bytes(text: &str) -> Option<i64> {
     let text = text.trim_end_matches(' ');
     let text = text.strip_suffix(['b', 'B']).unwrap_or(text);
-    let units = [
-        (['g', 'G'], 1 << 30),
-        (['m', 'M'], 1 << 20),
-        (['k', 'K'], 1 << 10),
-    ];
-    let found = units
-        .into_iter()
-        .find_map(|(letters, unit)| Some((text.strip_suffix(letters)?, unit)));
+    let units = [(['g', 'G'], 1 << 30), (['m', 'M'], 1 << 20), (['k', 'K'], 1 << 10)];
+    let found = units.into_iter().find_map(|(letters, unit)| Some((text.strip_suffix(letters)?, unit)));
     let (digits, unit) = found.unwrap_or((text, 1i64));
     let digits = digits.trim_end_matches(' ');
-    let number: i64 = digits
-        .parse()
-        .ok()
-        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let number: i64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     number.checked_mul(unit)
 }
 
@@ -245,28 +224,18 @@ fn is_alias(name: &str) -> bool {
 }
 
 fn server(text: &str) -> Option<Value<'_>> {
-    let (text, name) = text
-        .split_once('#')
-        .map_or((text, None), |(text, name)| (text, Some(name)));
+    let (text, name) = text.split_once('#').map_or((text, None), |(text, name)| (text, Some(name)));
     let (address, port) = match text.split_once('@') {
         Some((address, port)) => (address, port.parse().ok()?),
         None if name.is_some() => (text, 853),
         None => (text, 53),
     };
-    let address = address
-        .split_once('%')
-        .map_or(address, |(address, _)| address);
-    Some(Value::Server(
-        address.parse().ok()?,
-        port,
-        name.unwrap_or_default(),
-    ))
+    let address = address.split_once('%').map_or(address, |(address, _)| address);
+    Some(Value::Server(address.parse().ok()?, port, name.unwrap_or_default()))
 }
 
 fn netblock(text: &str) -> Option<Netblock> {
-    let (address, prefix) = text
-        .split_once('/')
-        .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
     let address: IpAddr = address.parse().ok()?;
     let prefix = match prefix {
         Some(prefix) => prefix.parse().ok()?,
@@ -288,9 +257,7 @@ mod tests {
 
     fn value(kind: Kind, text: &str) -> Option<String> {
         let mut name = NameBuf::new();
-        check(kind, text.as_bytes(), &mut name)
-            .ok()
-            .map(|value| format!("{value:?}"))
+        check(kind, text.as_bytes(), &mut name).ok().map(|value| format!("{value:?}"))
     }
 
     #[test]
@@ -318,26 +285,11 @@ mod tests {
     fn interfaces_are_addresses_or_names() {
         assert_eq!(
             interface("192.0.2.1@853"),
-            Some((
-                Host::Address("192.0.2.1".parse().unwrap(), String::new()),
-                Some(853)
-            ))
+            Some((Host::Address("192.0.2.1".parse().unwrap(), String::new()), Some(853)))
         );
-        assert_eq!(
-            interface("fe80::1%eth0"),
-            Some((
-                Host::Address("fe80::1".parse().unwrap(), "eth0".into()),
-                None
-            ))
-        );
-        assert_eq!(
-            interface("vmbr0.20@5353"),
-            Some((Host::Name("vmbr0.20".into()), Some(5353)))
-        );
-        assert_eq!(
-            interface("eth0:1"),
-            Some((Host::Name("eth0:1".into()), None))
-        );
+        assert_eq!(interface("fe80::1%eth0"), Some((Host::Address("fe80::1".parse().unwrap(), "eth0".into()), None)));
+        assert_eq!(interface("vmbr0.20@5353"), Some((Host::Name("vmbr0.20".into()), Some(5353))));
+        assert_eq!(interface("eth0:1"), Some((Host::Name("eth0:1".into()), None)));
         for bad in [
             "192.0.2",
             "192.0.2.300",
@@ -360,51 +312,22 @@ mod tests {
             _ => None,
         };
         assert_eq!(parts("192.0.2.1"), Some(("192.0.2.1".into(), 53, "")));
-        assert_eq!(
-            parts("192.0.2.1@5300"),
-            Some(("192.0.2.1".into(), 5300, ""))
-        );
-        assert_eq!(
-            parts("2001:db8::1@853#dns.example"),
-            Some(("2001:db8::1".into(), 853, "dns.example"))
-        );
-        assert_eq!(
-            parts("192.0.2.1#dns.example"),
-            Some(("192.0.2.1".into(), 853, "dns.example"))
-        );
+        assert_eq!(parts("192.0.2.1@5300"), Some(("192.0.2.1".into(), 5300, "")));
+        assert_eq!(parts("2001:db8::1@853#dns.example"), Some(("2001:db8::1".into(), 853, "dns.example")));
+        assert_eq!(parts("192.0.2.1#dns.example"), Some(("192.0.2.1".into(), 853, "dns.example")));
         assert_eq!(parts("dns.example"), None);
         assert_eq!(parts("192.0.2.1@x"), None);
     }
 
     #[test]
     fn netblocks_lose_their_host_bits() {
-        assert_eq!(
-            netblock("192.0.2.77/24").unwrap().to_string(),
-            "192.0.2.0/24"
-        );
+        assert_eq!(netblock("192.0.2.77/24").unwrap().to_string(), "192.0.2.0/24");
         assert_eq!(netblock("0.0.0.0/0").unwrap().to_string(), "0.0.0.0/0");
         assert_eq!(netblock("::1").unwrap().to_string(), "::1/128");
-        assert_eq!(
-            netblock("2001:db8:ffff::/33").unwrap().to_string(),
-            "2001:db8:8000::/33"
-        );
-        assert!(
-            netblock("2001:db8::/32")
-                .unwrap()
-                .contains("2001:db8:1::".parse().unwrap())
-        );
-        assert!(
-            !netblock("0.0.0.0/0")
-                .unwrap()
-                .contains("::1".parse().unwrap())
-        );
-        for bad in [
-            "192.0.2.0/33",
-            "::/129",
-            "192.0.2.0/",
-            "x/8",
-            "192.0.2.0/-1",
-        ] {
+        assert_eq!(netblock("2001:db8:ffff::/33").unwrap().to_string(), "2001:db8:8000::/33");
+        assert!(netblock("2001:db8::/32").unwrap().contains("2001:db8:1::".parse().unwrap()));
+        assert!(!netblock("0.0.0.0/0").unwrap().contains("::1".parse().unwrap()));
+        for bad in ["192.0.2.0/33", "::/129", "192.0.2.0/", "x/8", "192.0.2.0/-1"] {
             assert!(netblock(bad).is_none(), "{bad}");
         }
     }

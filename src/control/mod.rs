@@ -1,1 +1,49 @@
-//! unbound-control's protocol and the counters it shows.
+//! Unbound's remote control protocol (UBCT1) on a unix socket, and the counters it shows.
+//!
+//! A client sends one line, `UBCT1 command arguments`, for some commands lines of data behind it, and reads the reply until
+//! the server closes. Main polls [`ControlServer`] beside its other descriptors; there is no thread here, and nothing waits.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `server` | the socket: bind, accept, poll, remove |
+//! | `connection` | one client: read, reply, drain, deadlines |
+//! | `request` | octets to a command, or to a command with its lines |
+//! | `backend` | what the rest of the program does for a command |
+//! | `command` | the commands: arguments checked, backend called, Unbound's replies |
+//! | `local` | the commands that edit local data, one by one and in batches |
+//! | `report` | `status`, and the lines of `stats` |
+//! | `reply` | the text of a reply, limited in size |
+
+mod backend;
+mod command;
+mod connection;
+#[cfg(test)]
+mod fake;
+mod local;
+mod reply;
+mod report;
+mod request;
+mod server;
+
+pub use backend::{Backend, EditError, ForwardZone, LocalEditor, Status};
+pub use server::{BindError, ControlServer};
+
+use request::{RequestReader, Step};
+
+/// Octets held for [`answer`].
+const ANSWER_ROOM: usize = 1 << 20;
+
+/// The reply to all that a client sends, without a socket: what fuzzing calls. `None` when a client that sends this is
+/// closed without a word.
+pub fn answer(octets: &[u8], backend: &mut dyn Backend) -> Option<Vec<u8>> {
+    let mut reader = RequestReader::default();
+    let step = match reader.feed(octets, ANSWER_ROOM) {
+        Step::More => reader.end(),
+        step => step,
+    };
+    match step {
+        Step::Run(request) => Some(command::execute(request, backend, &mut None, ANSWER_ROOM)),
+        Step::Refuse(reason) => Some(format!("error {reason}\n").into_bytes()),
+        Step::Hangup | Step::More => None,
+    }
+}

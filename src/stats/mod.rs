@@ -3,6 +3,16 @@
 //! Each counter has one writing thread, so adding is a load and a store without a locked instruction; readers see a
 //! value that is whole and at most a moment old.
 
+mod histogram;
+mod snapshot;
+mod xdp_figures;
+
+pub use histogram::{BUCKETS, Histogram, bucket_bounds, bucket_of, median};
+pub use snapshot::{Snapshot, ThreadFigures};
+pub use xdp_figures::{Frames, Watchdog, XdpFigures, XdpMode};
+
+use crate::dns::class;
+use crate::dns::header::{flag, opcode_of};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A counter with one writer.
@@ -93,10 +103,26 @@ counters! {
         query_cd,
         /// num.query.flags.AD
         query_ad,
+        /// num.query.flags.AA
+        query_aa,
+        /// num.query.flags.TC
+        query_tc,
+        /// num.query.flags.RA
+        query_ra,
+        /// num.query.flags.Z
+        query_z,
+        /// num.query.class.IN
+        class_in,
+        /// num.query.class.CH
+        class_ch,
+        /// num.query.class of the rest
+        class_other,
         /// requestlist.current.all, a gauge
         pending,
-        /// requestlist.max
+        /// requestlist.max, since the start
         pending_max,
+        /// Sum over the cache misses of the questions pending as each came in: over cache_misses it is requestlist.avg.
+        pending_sum,
         /// msg.cache.count, a gauge
         cache_entries,
         /// mem.cache.message, a gauge in octets
@@ -168,6 +194,10 @@ pub struct WorkerStats {
     pub rcode: [Counter; 16],
     /// num.answer.rcode.nodata
     pub nodata: Counter,
+    /// num.query.opcode by opcode.
+    pub opcode: [Counter; 16],
+    /// Recursion times, one for each of recursive_replies.
+    pub recursion: Histogram,
 }
 
 impl Default for WorkerStats {
@@ -178,6 +208,58 @@ impl Default for WorkerStats {
             qtype: std::array::from_fn(|_| Counter::default()),
             rcode: std::array::from_fn(|_| Counter::default()),
             nodata: Counter::default(),
+            opcode: std::array::from_fn(|_| Counter::default()),
+            recursion: Histogram::default(),
         }
+    }
+}
+
+impl WorkerStats {
+    /// Counts a query by what its header and question say: type, class, opcode and flags. `flags` is the second 16-bit
+    /// word of the header.
+    #[inline]
+    pub fn count_question(&self, flags: u16, qtype: u16, qclass: u16) {
+        self.qtype[usize::from(qtype).min(TYPES - 1)].add(1);
+        let outcomes = &self.outcomes;
+        match qclass {
+            class::IN => outcomes.class_in.add(1),
+            class::CH => outcomes.class_ch.add(1),
+            _ => outcomes.class_other.add(1),
+        }
+        self.opcode[usize::from(opcode_of(flags) & 15)].add(1);
+        for (bit, counter) in [
+            (flag::RD, &outcomes.query_rd),
+            (flag::AD, &outcomes.query_ad),
+            (flag::CD, &outcomes.query_cd),
+            (flag::AA, &outcomes.query_aa),
+            (flag::TC, &outcomes.query_tc),
+            (flag::RA, &outcomes.query_ra),
+            (FLAG_Z, &outcomes.query_z),
+        ] {
+            if flags & bit != 0 {
+                counter.add(1);
+            }
+        }
+    }
+}
+
+/// The reserved bit of the header (RFC 1035 section 4.1.1).
+const FLAG_Z: u16 = 0x0040;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_counted_by_type_class_opcode_and_flags() {
+        let stats = WorkerStats::default();
+        stats.count_question(flag::RD | flag::CD | FLAG_Z, 28, class::IN);
+        stats.count_question(4 << 11 | flag::AA, 65535, 99);
+        let outcomes = &stats.outcomes;
+        assert_eq!((stats.qtype[28].get(), stats.qtype[TYPES - 1].get()), (1, 1));
+        assert_eq!((outcomes.class_in.get(), outcomes.class_ch.get(), outcomes.class_other.get()), (1, 0, 1));
+        assert_eq!((stats.opcode[0].get(), stats.opcode[4].get()), (1, 1));
+        assert_eq!((outcomes.query_rd.get(), outcomes.query_cd.get(), outcomes.query_z.get()), (1, 1, 1));
+        assert_eq!((outcomes.query_aa.get(), outcomes.query_ad.get()), (1, 0));
     }
 }

@@ -9,275 +9,74 @@ const RESPONSE_IP: &str = "addresses in answers are not looked at";
 const DNS64: &str = "no AAAA records are made from A records";
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
-    honoured(
-        "local-zone",
-        &[Kind::Name, Kind::Choice(LocalZoneType::WORDS)],
-        "the built-in zones",
-        add_zone,
-    ),
+    honoured("local-zone", &[Kind::Name, Kind::Choice(LocalZoneType::WORDS)], "the built-in zones", add_zone),
     honoured("local-data", &[Kind::Record], "none", |config, args| {
         args.record.read(args.bytes(0))?;
         push_record(config, args)
     }),
-    honoured(
-        "local-data-ptr",
-        &[Kind::Reverse],
-        "none",
-        |config, args| {
-            let text = record::reverse(args.text(0))?;
-            args.record.read(text.as_bytes())?;
-            push_record(config, args)
-        },
-    ),
-    honoured(
-        "unblock-lan-zones",
-        YES_NO,
-        "no",
-        set!(flag unblock_lan_zones),
-    ),
-    honoured(
-        "insecure-lan-zones",
-        YES_NO,
-        "no",
-        set!(flag insecure_lan_zones),
-    ),
-    honoured(
-        "minimal-responses",
-        YES_NO,
-        "yes",
-        set!(flag minimal_responses),
-    ),
-    honoured(
-        "rrset-roundrobin",
-        YES_NO,
-        "yes",
-        set!(flag rrset_roundrobin),
-    ),
+    honoured("local-data-ptr", &[Kind::Reverse], "none", |config, args| {
+        let text = record::reverse(args.text(0))?;
+        args.record.read(text.as_bytes())?;
+        push_record(config, args)
+    }),
+    honoured("unblock-lan-zones", YES_NO, "no", set!(flag unblock_lan_zones)),
+    honoured("insecure-lan-zones", YES_NO, "no", set!(flag insecure_lan_zones)),
+    honoured("minimal-responses", YES_NO, "yes", set!(flag minimal_responses)),
+    honoured("rrset-roundrobin", YES_NO, "yes", set!(flag rrset_roundrobin)),
     honoured("deny-any", YES_NO, "no", set!(flag deny_any)),
-    honoured(
-        "edns-buffer-size",
-        &[Kind::Number(12, i32::MAX as i64)],
-        "1232",
-        |config, args| {
-            config.edns_buffer_size = args.number::<u32>(0).try_into().unwrap_or(u16::MAX);
-            Ok(())
-        },
-    ),
+    honoured("edns-buffer-size", &[Kind::Number(12, i32::MAX as i64)], "1232", |config, args| {
+        config.edns_buffer_size = args.number::<u32>(0).try_into().unwrap_or(u16::MAX);
+        Ok(())
+    }),
     honoured("max-udp-size", COUNT, "1232", |config, args| {
         config.max_udp_size = args.number::<u32>(0).try_into().unwrap_or(u16::MAX);
         Ok(())
     }),
-    honoured(
-        "harden-short-bufsize",
-        YES_NO,
-        "yes",
-        set!(flag harden_short_bufsize),
-    ),
-    honoured(
-        "harden-large-queries",
-        YES_NO,
-        "no",
-        set!(flag harden_large_queries),
-    ),
+    honoured("harden-short-bufsize", YES_NO, "yes", set!(flag harden_short_bufsize)),
+    honoured("harden-large-queries", YES_NO, "no", set!(flag harden_large_queries)),
     honoured("identity", TEXT, "the host name", set!(some identity)),
     honoured("version", TEXT, "the program's version", set!(some version)),
     honoured("hide-identity", YES_NO, "no", set!(flag hide_identity)),
     honoured("hide-version", YES_NO, "no", set!(flag hide_version)),
-    honoured(
-        "hide-trustanchor",
-        YES_NO,
-        "no",
-        set!(flag hide_trustanchor),
-    ),
-    not_yet(
-        "local-zone-tag",
-        &[Kind::Name, Kind::Text],
-        "none",
-        TAGS,
-        &[],
-    ),
+    honoured("hide-trustanchor", YES_NO, "no", set!(flag hide_trustanchor)),
+    not_yet("local-zone-tag", &[Kind::Name, Kind::Text], "none", TAGS, &[]),
     not_yet(
         "local-zone-override",
-        &[
-            Kind::Name,
-            Kind::Netblock,
-            Kind::Choice(LocalZoneType::WORDS),
-        ],
+        &[Kind::Name, Kind::Netblock, Kind::Choice(LocalZoneType::WORDS)],
         "none",
         "the zone's own type holds",
         &[],
     ),
     not_yet("define-tag", TEXT, "none", "tags are not used", &[""]),
-    not_yet(
-        "response-ip",
-        &[Kind::Netblock, Kind::Text],
-        "none",
-        RESPONSE_IP,
-        &[],
-    ),
-    not_yet(
-        "response-ip-data",
-        &[Kind::Netblock, Kind::Text],
-        "none",
-        RESPONSE_IP,
-        &[],
-    ),
-    not_yet(
-        "response-ip-tag",
-        &[Kind::Netblock, Kind::Text],
-        "none",
-        RESPONSE_IP,
-        &[],
-    ),
-    not_yet(
-        "private-address",
-        NETBLOCK,
-        "none",
-        "private addresses in forwarded answers are let through",
-        &[],
-    ),
-    inert(
-        "private-domain",
-        NAME,
-        "none",
-        "is an exception from private-address, which lets all through",
-    ),
+    not_yet("response-ip", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
+    not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
+    not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
+    not_yet("private-address", NETBLOCK, "none", "private addresses in forwarded answers are let through", &[]),
+    inert("private-domain", NAME, "none", "is an exception from private-address, which lets all through"),
     not_yet("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64, &[]),
     not_yet("dns64-synthall", YES_NO, "no", DNS64, &["no"]),
-    inert(
-        "dns64-ignore-aaaa",
-        NAME,
-        "none",
-        "means nothing without DNS64",
-    ),
-    not_yet(
-        "nsid",
-        TEXT,
-        "none",
-        "the NSID option is not answered",
-        &[""],
-    ),
-    not_yet(
-        "ede",
-        YES_NO,
-        "no",
-        "no extended error codes are sent",
-        &["no"],
-    ),
-    inert(
-        "ede-serve-expired",
-        YES_NO,
-        "no",
-        "expired answers are not served",
-    ),
-    not_yet(
-        "pad-responses",
-        YES_NO,
-        "yes",
-        "is about TLS and HTTPS, which are not listened on",
-        &["yes", "no"],
-    ),
-    inert(
-        "pad-responses-block-size",
-        COUNT,
-        "468",
-        "is about TLS and HTTPS, which are not listened on",
-    ),
-    not_yet(
-        "send-client-subnet",
-        &[Kind::Netblock],
-        "none",
-        "the client subnet is not sent upstream",
-        &[],
-    ),
-    not_yet(
-        "client-subnet-zone",
-        NAME,
-        "none",
-        "the client subnet is not sent upstream",
-        &[],
-    ),
-    not_yet(
-        "client-subnet-always-forward",
-        YES_NO,
-        "no",
-        "a client's subnet option is not sent upstream",
-        &["no"],
-    ),
+    inert("dns64-ignore-aaaa", NAME, "none", "means nothing without DNS64"),
+    not_yet("nsid", TEXT, "none", "the NSID option is not answered", &[""]),
+    not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
+    inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
+    not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),
+    inert("pad-responses-block-size", COUNT, "468", "is about TLS and HTTPS, which are not listened on"),
+    not_yet("send-client-subnet", &[Kind::Netblock], "none", "the client subnet is not sent upstream", &[]),
+    not_yet("client-subnet-zone", NAME, "none", "the client subnet is not sent upstream", &[]),
+    not_yet("client-subnet-always-forward", YES_NO, "no", "a client's subnet option is not sent upstream", &["no"]),
     inert("client-subnet-opcode", TEXT, "8", "Unbound ignores it too"),
-    inert(
-        "max-client-subnet-ipv4",
-        COUNT,
-        "24",
-        "no client subnet is sent",
-    ),
-    inert(
-        "max-client-subnet-ipv6",
-        COUNT,
-        "56",
-        "no client subnet is sent",
-    ),
-    inert(
-        "min-client-subnet-ipv4",
-        COUNT,
-        "0",
-        "no client subnet is used",
-    ),
-    inert(
-        "min-client-subnet-ipv6",
-        COUNT,
-        "0",
-        "no client subnet is used",
-    ),
-    inert(
-        "max-ecs-tree-size-ipv4",
-        COUNT,
-        "100",
-        "no client subnet is used",
-    ),
-    inert(
-        "max-ecs-tree-size-ipv6",
-        COUNT,
-        "100",
-        "no client subnet is used",
-    ),
-    inert(
-        "ipsecmod-enabled",
-        YES_NO,
-        "yes",
-        "acts only with ipsecmod in module-config, of which there is a warning",
-    ),
-    inert(
-        "ipsecmod-ignore-bogus",
-        YES_NO,
-        "no",
-        "means nothing without ipsecmod",
-    ),
-    inert(
-        "ipsecmod-hook",
-        PATH,
-        "none",
-        "means nothing without ipsecmod",
-    ),
-    inert(
-        "ipsecmod-max-ttl",
-        COUNT,
-        "3600",
-        "means nothing without ipsecmod",
-    ),
-    inert(
-        "ipsecmod-whitelist",
-        NAME,
-        "none",
-        "means nothing without ipsecmod",
-    )
-    .alias(&["ipsecmod-allow"]),
-    inert(
-        "ipsecmod-strict",
-        YES_NO,
-        "no",
-        "means nothing without ipsecmod",
-    ),
+    inert("max-client-subnet-ipv4", COUNT, "24", "no client subnet is sent"),
+    inert("max-client-subnet-ipv6", COUNT, "56", "no client subnet is sent"),
+    inert("min-client-subnet-ipv4", COUNT, "0", "no client subnet is used"),
+    inert("min-client-subnet-ipv6", COUNT, "0", "no client subnet is used"),
+    inert("max-ecs-tree-size-ipv4", COUNT, "100", "no client subnet is used"),
+    inert("max-ecs-tree-size-ipv6", COUNT, "100", "no client subnet is used"),
+    inert("ipsecmod-enabled", YES_NO, "yes", "acts only with ipsecmod in module-config, of which there is a warning"),
+    inert("ipsecmod-ignore-bogus", YES_NO, "no", "means nothing without ipsecmod"),
+    inert("ipsecmod-hook", PATH, "none", "means nothing without ipsecmod"),
+    inert("ipsecmod-max-ttl", COUNT, "3600", "means nothing without ipsecmod"),
+    inert("ipsecmod-whitelist", NAME, "none", "means nothing without ipsecmod").alias(&["ipsecmod-allow"]),
+    inert("ipsecmod-strict", YES_NO, "no", "means nothing without ipsecmod"),
 ];
 
 fn add_zone(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
@@ -289,7 +88,10 @@ fn add_zone(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
             return Err("the type truncate is for unbound-control alone, as in Unbound".into());
         }
         LocalZoneType::Ipset => {
-            args.warning = Some("local-zone: the type ipset is not supported yet; the zone's names are resolved, no set is filled".into());
+            args.warning = Some(
+                "local-zone: the type ipset is not supported yet; the zone's names are resolved, no set is filled"
+                    .into(),
+            );
         }
         _ => (),
     }

@@ -40,18 +40,8 @@ const fn join<const N: usize>(lists: &[&[OptionSpec]]) -> [OptionSpec; N] {
     rows
 }
 
-const LISTS: &[&[OptionSpec]] = &[
-    CONTROL,
-    FORWARD,
-    STUB,
-    AUTH,
-    RPZ,
-    VIEW,
-    DNSTAP_ROWS,
-    DNSCRYPT_ROWS,
-    CACHEDB_ROWS,
-    MODULES,
-];
+const LISTS: &[&[OptionSpec]] =
+    &[CONTROL, FORWARD, STUB, AUTH, RPZ, VIEW, DNSTAP_ROWS, DNSCRYPT_ROWS, CACHEDB_ROWS, MODULES];
 const COUNT_ALL: usize = {
     let (mut list, mut count) = (0, 0);
     while list < LISTS.len() {
@@ -64,30 +54,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &join::<COUNT_ALL>(LISTS);
 
 const CONTROL: &[OptionSpec] = &all_inside(
     [
-        honoured(
-            "control-enable",
-            YES_NO,
-            "no",
-            set!(flag remote_control.enable),
-        ),
-        honoured(
-            "control-interface",
-            PATH,
-            "none; a path of a unix socket",
-            add_control,
-        ),
-        honoured(
-            "control-use-cert",
-            YES_NO,
-            "yes",
-            set!(flag remote_control.use_cert),
-        ),
-        inert(
-            "control-port",
-            PORT,
-            "8953",
-            "is for control over IP, of which control-interface warns",
-        ),
+        honoured("control-enable", YES_NO, "no", set!(flag remote_control.enable)),
+        honoured("control-interface", PATH, "none; a path of a unix socket", add_control),
+        honoured("control-use-cert", YES_NO, "yes", set!(flag remote_control.use_cert)),
+        inert("control-port", PORT, "8953", "is for control over IP, of which control-interface warns"),
         inert("server-key-file", PATH, "none", UNIX),
         inert("server-cert-file", PATH, "none", UNIX),
         inert("control-key-file", PATH, "none", UNIX),
@@ -98,22 +68,15 @@ const CONTROL: &[OptionSpec] = &all_inside(
 
 const FORWARD: &[OptionSpec] = &all_inside(
     [
-        honoured(
-            "name",
-            NAME,
-            "none, must be there",
-            |config, args| match config.forward_zones.last_mut() {
-                Some(zone) if !zone.name.is_empty() => Err(
-                    "the forward-zone has a name already; start another forward-zone: clause"
-                        .into(),
-                ),
-                zone => {
-                    zone.into_iter()
-                        .for_each(|zone| zone.name = args.name.to_vec());
-                    Ok(())
-                }
-            },
-        ),
+        honoured("name", NAME, "none, must be there", |config, args| match config.forward_zones.last_mut() {
+            Some(zone) if !zone.name.is_empty() => {
+                Err("the forward-zone has a name already; start another forward-zone: clause".into())
+            }
+            zone => {
+                zone.into_iter().for_each(|zone| zone.name = args.name.to_vec());
+                Ok(())
+            }
+        }),
         honoured("forward-addr", &[Kind::Server], "none", |config, args| {
             let server = args.server(0).map(|(address, port, name)| ForwardServer {
                 address,
@@ -123,19 +86,9 @@ const FORWARD: &[OptionSpec] = &all_inside(
             });
             in_zone(config, |zone| zone.servers.extend(server))
         }),
-        not_yet(
-            "forward-host",
-            TEXT,
-            "none",
-            "the server is not asked; give its address in a forward-addr line",
-            &[],
-        ),
-        honoured("forward-first", YES_NO, "no", |config, args| {
-            in_zone(config, |zone| zone.first = args.flag(0))
-        }),
-        honoured("forward-no-cache", YES_NO, "no", |config, args| {
-            in_zone(config, |zone| zone.no_cache = args.flag(0))
-        }),
+        not_yet("forward-host", TEXT, "none", "the server is not asked; give its address in a forward-addr line", &[]),
+        honoured("forward-first", YES_NO, "no", |config, args| in_zone(config, |zone| zone.first = args.flag(0))),
+        honoured("forward-no-cache", YES_NO, "no", |config, args| in_zone(config, |zone| zone.no_cache = args.flag(0))),
         row("forward-tls-upstream", YES_NO, "no", TLS).alias(&["forward-ssl-upstream"]),
         not_yet(
             "forward-tcp-upstream",
@@ -189,9 +142,7 @@ const RPZ: &[OptionSpec] = &all_inside(
         inert("tags", TEXT, "none", SEE_CLAUSE),
         inert(
             "rpz-action-override",
-            &[Kind::Choice(&[
-                "nxdomain", "nodata", "passthru", "drop", "cname", "disabled",
-            ])],
+            &[Kind::Choice(&["nxdomain", "nodata", "passthru", "drop", "cname", "disabled"])],
             "none",
             SEE_CLAUSE,
         ),
@@ -210,31 +161,15 @@ const VIEW: &[OptionSpec] = &all_inside(
         inert("local-data", &[Kind::Record], "none", SEE_CLAUSE),
         inert("local-data-ptr", &[Kind::Reverse], "none", SEE_CLAUSE),
         inert("view-first", YES_NO, "no", SEE_CLAUSE),
-        inert(
-            "response-ip",
-            &[Kind::Netblock, Kind::Text],
-            "none",
-            SEE_CLAUSE,
-        ),
-        inert(
-            "response-ip-data",
-            &[Kind::Netblock, Kind::Text],
-            "none",
-            SEE_CLAUSE,
-        ),
+        inert("response-ip", &[Kind::Netblock, Kind::Text], "none", SEE_CLAUSE),
+        inert("response-ip-data", &[Kind::Netblock, Kind::Text], "none", SEE_CLAUSE),
     ],
     Clause::View,
 );
 
 const DNSTAP_ROWS: &[OptionSpec] = &all_inside(
     [
-        not_yet(
-            "dnstap-enable",
-            YES_NO,
-            "no",
-            "no messages are copied out",
-            &["no"],
-        ),
+        not_yet("dnstap-enable", YES_NO, "no", "no messages are copied out", &["no"]),
         inert("dnstap-bidirectional", YES_NO, "yes", DNSTAP),
         inert("dnstap-socket-path", PATH, "none", DNSTAP),
         inert("dnstap-ip", TEXT, "none", DNSTAP),
@@ -248,21 +183,11 @@ const DNSTAP_ROWS: &[OptionSpec] = &all_inside(
         inert("dnstap-identity", TEXT, "the host name", DNSTAP),
         inert("dnstap-version", TEXT, "the program's version", DNSTAP),
         inert("dnstap-log-resolver-query-messages", YES_NO, "no", DNSTAP),
-        inert(
-            "dnstap-log-resolver-response-messages",
-            YES_NO,
-            "no",
-            DNSTAP,
-        ),
+        inert("dnstap-log-resolver-response-messages", YES_NO, "no", DNSTAP),
         inert("dnstap-log-client-query-messages", YES_NO, "no", DNSTAP),
         inert("dnstap-log-client-response-messages", YES_NO, "no", DNSTAP),
         inert("dnstap-log-forwarder-query-messages", YES_NO, "no", DNSTAP),
-        inert(
-            "dnstap-log-forwarder-response-messages",
-            YES_NO,
-            "no",
-            DNSTAP,
-        ),
+        inert("dnstap-log-forwarder-response-messages", YES_NO, "no", DNSTAP),
         inert("dnstap-sample-rate", COUNT, "0", DNSTAP),
     ],
     Clause::Dnstap,
@@ -270,13 +195,7 @@ const DNSTAP_ROWS: &[OptionSpec] = &all_inside(
 
 const DNSCRYPT_ROWS: &[OptionSpec] = &all_inside(
     [
-        not_yet(
-            "dnscrypt-enable",
-            YES_NO,
-            "no",
-            "no DNSCrypt is spoken",
-            &["no"],
-        ),
+        not_yet("dnscrypt-enable", YES_NO, "no", "no DNSCrypt is spoken", &["no"]),
         inert("dnscrypt-port", PORT, "0", DNSCRYPT),
         inert("dnscrypt-provider", TEXT, "none", DNSCRYPT),
         inert("dnscrypt-provider-cert", PATH, "none", DNSCRYPT),
@@ -318,34 +237,14 @@ const CACHEDB_ROWS: &[OptionSpec] = &all_inside(
 );
 
 const MODULES: &[OptionSpec] = &[
-    inert(
-        "name-v4",
-        TEXT,
-        "none",
-        "acts only for a local-zone of type ipset, of which there is a warning",
-    )
-    .inside(Clause::Ipset),
-    inert(
-        "name-v6",
-        TEXT,
-        "none",
-        "acts only for a local-zone of type ipset, of which there is a warning",
-    )
-    .inside(Clause::Ipset),
-    inert(
-        "python-script",
-        PATH,
-        "none",
-        "acts only with python in module-config, of which there is a warning",
-    )
-    .inside(Clause::Python),
-    inert(
-        "dynlib-file",
-        PATH,
-        "none",
-        "acts only with dynlib in module-config, of which there is a warning",
-    )
-    .inside(Clause::Dynlib),
+    inert("name-v4", TEXT, "none", "acts only for a local-zone of type ipset, of which there is a warning")
+        .inside(Clause::Ipset),
+    inert("name-v6", TEXT, "none", "acts only for a local-zone of type ipset, of which there is a warning")
+        .inside(Clause::Ipset),
+    inert("python-script", PATH, "none", "acts only with python in module-config, of which there is a warning")
+        .inside(Clause::Python),
+    inert("dynlib-file", PATH, "none", "acts only with dynlib in module-config, of which there is a warning")
+        .inside(Clause::Dynlib),
 ];
 
 fn in_zone(config: &mut Config, change: impl FnOnce(&mut ForwardZone)) -> Result<(), String> {

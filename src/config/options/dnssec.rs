@@ -2,10 +2,8 @@
 
 use super::*;
 
-const UNVALIDATED: &str =
-    "answers are not validated; the forwarder's AD bit is not believed either";
-const NO_VALIDATION: &str =
-    "means nothing without validation, of which the trust anchor's warning speaks";
+const UNVALIDATED: &str = "answers are not validated; the forwarder's AD bit is not believed either";
+const NO_VALIDATION: &str = "means nothing without validation, of which the trust anchor's warning speaks";
 const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
 const ANCHOR_FILE: &str = "the trust anchor does not move without validation";
 
@@ -15,29 +13,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         TEXT,
         "validator iterator",
         "local data, cache and forwarders alone make the answers",
-        &[
-            "iterator",
-            "validator iterator",
-            "subnetcache validator iterator",
-            "subnetcache iterator",
-        ],
+        &["iterator", "validator iterator", "subnetcache validator iterator", "subnetcache iterator"],
     ),
     not_yet("auto-trust-anchor-file", PATH, "none", UNVALIDATED, &[""]),
     not_yet("trust-anchor-file", PATH, "none", UNVALIDATED, &[""]),
     not_yet("trust-anchor", &[Kind::Record], "none", UNVALIDATED, &[]),
     not_yet("trusted-keys-file", PATH, "none", UNVALIDATED, &[""]),
-    inert(
-        "dlv-anchor",
-        TEXT,
-        "none",
-        "DLV is history, Unbound ignores it too",
-    ),
-    inert(
-        "dlv-anchor-file",
-        PATH,
-        "none",
-        "DLV is history, Unbound ignores it too",
-    ),
+    inert("dlv-anchor", TEXT, "none", "DLV is history, Unbound ignores it too"),
+    inert("dlv-anchor-file", PATH, "none", "DLV is history, Unbound ignores it too"),
     inert("trust-anchor-signaling", YES_NO, "yes", NO_VALIDATION),
     inert("root-key-sentinel", YES_NO, "yes", NO_VALIDATION),
     inert("domain-insecure", NAME, "none", NO_VALIDATION),
@@ -49,48 +32,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     inert("val-clean-additional", YES_NO, "yes", NO_VALIDATION),
     inert("val-log-level", COUNT, "0", NO_VALIDATION),
     inert("val-permissive-mode", YES_NO, "no", NO_VALIDATION),
-    inert(
-        "val-nsec3-keysize-iterations",
-        TEXT,
-        "1024 150 2048 150 4096 150",
-        NO_VALIDATION,
-    ),
-    not_yet(
-        "ignore-cd-flag",
-        YES_NO,
-        "no",
-        "the client's CD bit goes to the forwarder",
-        &["no"],
-    ),
+    inert("val-nsec3-keysize-iterations", TEXT, "1024 150 2048 150 4096 150", NO_VALIDATION),
+    not_yet("ignore-cd-flag", YES_NO, "no", "the client's CD bit goes to the forwarder", &["no"]),
     inert("fake-dsa", YES_NO, "no", "is for tests of Unbound"),
     inert("fake-sha1", YES_NO, "no", "is for tests of Unbound"),
     inert("add-holddown", COUNT, "2592000", ANCHOR_FILE),
     inert("del-holddown", COUNT, "2592000", ANCHOR_FILE),
     inert("keep-missing", COUNT, "31622400", ANCHOR_FILE),
     inert("permit-small-holddown", YES_NO, "no", ANCHOR_FILE),
-    inert(
-        "zonemd-permissive-mode",
-        YES_NO,
-        "no",
-        "no zone is loaded, of which auth-zone's warning speaks",
-    ),
+    inert("zonemd-permissive-mode", YES_NO, "no", "no zone is loaded, of which auth-zone's warning speaks"),
     inert("disable-dnssec-lame-check", YES_NO, "no", RECURSION),
     inert("harden-glue", YES_NO, "yes", RECURSION),
     inert("harden-unverified-glue", YES_NO, "no", RECURSION),
     inert("harden-dnssec-stripped", YES_NO, "yes", NO_VALIDATION),
-    inert(
-        "harden-below-nxdomain",
-        YES_NO,
-        "yes",
-        "needs validated answers; names below NXDOMAIN are asked",
-    ),
+    inert("harden-below-nxdomain", YES_NO, "yes", "needs validated answers; names below NXDOMAIN are asked"),
     inert("harden-referral-path", YES_NO, "no", RECURSION),
     inert("harden-algo-downgrade", YES_NO, "no", NO_VALIDATION),
-    not_yet(
-        "harden-unknown-additional",
-        YES_NO,
-        "no",
-        "records in the additional section are passed on",
-        &["no"],
-    ),
+    not_yet("harden-unknown-additional", YES_NO, "no", "records in the additional section are passed on", &["no"]),
 ];

@@ -9,13 +9,7 @@ const TOGGLE: &[Kind] = &[Kind::Choice(&["auto", "yes", "no"])];
 const TOGGLES: [Toggle; 3] = [Toggle::Auto, Toggle::Yes, Toggle::No];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
-    honoured(
-        "interface",
-        &[Kind::Interface],
-        "127.0.0.1 and ::1",
-        add_interface,
-    )
-    .alias(&["ip-address"]),
+    honoured("interface", &[Kind::Interface], "127.0.0.1 and ::1", add_interface).alias(&["ip-address"]),
     honoured("port", PORT, "53", |config, args| match args.number(0) {
         0 => Err("the port is 0; use 53 or leave the line out".into()),
         port => {
@@ -35,12 +29,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     honoured("so-rcvbuf", BYTES, "0", set!(number so_rcvbuf)),
     honoured("so-sndbuf", BYTES, "0", set!(number so_sndbuf)),
-    honoured(
-        "incoming-num-tcp",
-        COUNT,
-        "10",
-        set!(number incoming_num_tcp),
-    ),
+    honoured("incoming-num-tcp", COUNT, "10", set!(number incoming_num_tcp)),
     honoured("tcp-idle-timeout", COUNT, "30000", |config, args| {
         config.tcp_idle_timeout = args.number::<u32>(0).clamp(1, 120_000);
         Ok(())
@@ -53,13 +42,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .since("runbound"),
     honoured("xdp-interface", TEXT, "auto", |config, args| {
-        config.xdp.interface = Some(args.text(0))
-            .filter(|name| *name != "auto")
-            .map(str::to_owned);
+        config.xdp.interface = Some(args.text(0)).filter(|name| *name != "auto").map(str::to_owned);
         match &config.xdp.interface {
-            Some(name) if name.is_empty() || name.len() > 15 => Err(format!(
-                "{name:?} is no interface name; write auto or one of \"ip link\""
-            )),
+            Some(name) if name.is_empty() || name.len() > 15 => {
+                Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""))
+            }
             _ => Ok(()),
         }
     })
@@ -71,20 +58,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set!(choice xdp.mode, [XdpMode::Auto, XdpMode::Native, XdpMode::Generic]),
     )
     .since("runbound"),
-    honoured(
-        "xdp-zerocopy",
-        TOGGLE,
-        "auto",
-        set!(choice xdp.zerocopy, TOGGLES),
-    )
-    .since("runbound"),
-    honoured(
-        "xdp-busy-poll",
-        TOGGLE,
-        "auto",
-        set!(choice xdp.busy_poll, TOGGLES),
-    )
-    .since("runbound"),
+    honoured("xdp-zerocopy", TOGGLE, "auto", set!(choice xdp.zerocopy, TOGGLES)).since("runbound"),
+    honoured("xdp-busy-poll", TOGGLE, "auto", set!(choice xdp.busy_poll, TOGGLES)).since("runbound"),
     not_yet(
         "interface-automatic",
         YES_NO,
@@ -92,13 +67,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "only the addresses of interface: lines are listened on; write 0.0.0.0 and ::0",
         &["no"],
     ),
-    not_yet(
-        "interface-automatic-ports",
-        TEXT,
-        "none",
-        "only the ports of interface: lines are listened on",
-        &[""],
-    ),
+    not_yet("interface-automatic-ports", TEXT, "none", "only the ports of interface: lines are listened on", &[""]),
     not_yet(
         "interface-action",
         &[Kind::Interface, Kind::Choice(AccessAction::WORDS)],
@@ -106,194 +75,34 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "access-control: alone decides",
         &[],
     ),
-    not_yet(
-        "interface-tag",
-        &[Kind::Interface, Kind::Text],
-        "none",
-        TAGS,
-        &[],
-    ),
-    not_yet(
-        "interface-tag-action",
-        &[Kind::Interface, Kind::Text, Kind::Text],
-        "none",
-        TAGS,
-        &[],
-    ),
-    not_yet(
-        "interface-tag-data",
-        &[Kind::Interface, Kind::Text, Kind::Text],
-        "none",
-        TAGS,
-        &[],
-    ),
-    not_yet(
-        "interface-view",
-        &[Kind::Interface, Kind::Text],
-        "none",
-        VIEWS,
-        &[],
-    ),
-    not_yet(
-        "access-control-tag",
-        &[Kind::Netblock, Kind::Text],
-        "none",
-        TAGS,
-        &[],
-    ),
-    not_yet(
-        "access-control-tag-action",
-        &[Kind::Netblock, Kind::Text, Kind::Text],
-        "none",
-        TAGS,
-        &[],
-    ),
-    not_yet(
-        "access-control-tag-data",
-        &[Kind::Netblock, Kind::Text, Kind::Text],
-        "none",
-        TAGS,
-        &[],
-    ),
-    not_yet(
-        "access-control-view",
-        &[Kind::Netblock, Kind::Text],
-        "none",
-        VIEWS,
-        &[],
-    ),
-    inert(
-        "so-reuseport",
-        YES_NO,
-        "yes",
-        "one worker reads every socket, there is nothing to spread",
-    ),
-    not_yet(
-        "ip-transparent",
-        YES_NO,
-        "no",
-        "an address must be there when it is bound",
-        &["no"],
-    ),
-    not_yet(
-        "ip-freebind",
-        YES_NO,
-        "no",
-        "an address must be there when it is bound",
-        &["no"],
-    ),
-    not_yet(
-        "ip-dscp",
-        &[Kind::Number(0, 63)],
-        "0",
-        "answers carry DSCP 0",
-        &["0"],
-    ),
-    not_yet(
-        "proxy-protocol-port",
-        PORT,
-        "none",
-        "the PROXYv2 header is not read; such queries are malformed",
-        &[],
-    ),
-    not_yet(
-        "tcp-mss",
-        COUNT,
-        "0",
-        "the kernel's maximum segment size holds",
-        &["0"],
-    ),
-    not_yet(
-        "tcp-connection-limit",
-        &[Kind::Netblock, NUMBER],
-        "none",
-        "only incoming-num-tcp limits connections",
-        &[],
-    ),
-    not_yet(
-        "edns-tcp-keepalive",
-        YES_NO,
-        "no",
-        "the keepalive option is not sent; tcp-idle-timeout holds",
-        &["no"],
-    ),
-    inert(
-        "edns-tcp-keepalive-timeout",
-        COUNT,
-        "120000",
-        "means nothing without edns-tcp-keepalive",
-    ),
-    inert(
-        "tcp-auth-query-timeout",
-        COUNT,
-        "3000",
-        "is about questions to auth-zone masters, which are not asked",
-    ),
-    inert(
-        "stream-wait-size",
-        BYTES,
-        "4m",
-        "waiting TCP answers have a fixed bound of their own",
-    ),
-    not_yet(
-        "sock-queue-timeout",
-        COUNT,
-        "0",
-        "queries are answered however long they waited in a socket",
-        &["0"],
-    ),
-    not_yet(
-        "ip-ratelimit",
-        COUNT,
-        "0",
-        "clients are not limited",
-        &["0"],
-    ),
-    not_yet(
-        "ip-ratelimit-cookie",
-        COUNT,
-        "0",
-        "clients are not limited",
-        &["0"],
-    ),
-    inert(
-        "ip-ratelimit-factor",
-        COUNT,
-        "10",
-        "means nothing without ip-ratelimit",
-    ),
-    inert(
-        "ip-ratelimit-backoff",
-        YES_NO,
-        "no",
-        "means nothing without ip-ratelimit",
-    ),
-    inert(
-        "ip-ratelimit-size",
-        BYTES,
-        "4m",
-        "means nothing without ip-ratelimit",
-    ),
-    inert(
-        "ip-ratelimit-slabs",
-        COUNT,
-        "4",
-        "means nothing without ip-ratelimit",
-    ),
-    not_yet(
-        "discard-timeout",
-        COUNT,
-        "1900",
-        "an answer is sent however long it took",
-        &["0", "1900"],
-    ),
-    not_yet(
-        "wait-limit",
-        COUNT,
-        "1000",
-        "only num-queries-per-thread limits questions in flight",
-        &["0", "1000"],
-    ),
+    not_yet("interface-tag", &[Kind::Interface, Kind::Text], "none", TAGS, &[]),
+    not_yet("interface-tag-action", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
+    not_yet("interface-tag-data", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
+    not_yet("interface-view", &[Kind::Interface, Kind::Text], "none", VIEWS, &[]),
+    not_yet("access-control-tag", &[Kind::Netblock, Kind::Text], "none", TAGS, &[]),
+    not_yet("access-control-tag-action", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
+    not_yet("access-control-tag-data", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
+    not_yet("access-control-view", &[Kind::Netblock, Kind::Text], "none", VIEWS, &[]),
+    inert("so-reuseport", YES_NO, "yes", "one worker reads every socket, there is nothing to spread"),
+    not_yet("ip-transparent", YES_NO, "no", "an address must be there when it is bound", &["no"]),
+    not_yet("ip-freebind", YES_NO, "no", "an address must be there when it is bound", &["no"]),
+    not_yet("ip-dscp", &[Kind::Number(0, 63)], "0", "answers carry DSCP 0", &["0"]),
+    not_yet("proxy-protocol-port", PORT, "none", "the PROXYv2 header is not read; such queries are malformed", &[]),
+    not_yet("tcp-mss", COUNT, "0", "the kernel's maximum segment size holds", &["0"]),
+    not_yet("tcp-connection-limit", &[Kind::Netblock, NUMBER], "none", "only incoming-num-tcp limits connections", &[]),
+    not_yet("edns-tcp-keepalive", YES_NO, "no", "the keepalive option is not sent; tcp-idle-timeout holds", &["no"]),
+    inert("edns-tcp-keepalive-timeout", COUNT, "120000", "means nothing without edns-tcp-keepalive"),
+    inert("tcp-auth-query-timeout", COUNT, "3000", "is about questions to auth-zone masters, which are not asked"),
+    inert("stream-wait-size", BYTES, "4m", "waiting TCP answers have a fixed bound of their own"),
+    not_yet("sock-queue-timeout", COUNT, "0", "queries are answered however long they waited in a socket", &["0"]),
+    not_yet("ip-ratelimit", COUNT, "0", "clients are not limited", &["0"]),
+    not_yet("ip-ratelimit-cookie", COUNT, "0", "clients are not limited", &["0"]),
+    inert("ip-ratelimit-factor", COUNT, "10", "means nothing without ip-ratelimit"),
+    inert("ip-ratelimit-backoff", YES_NO, "no", "means nothing without ip-ratelimit"),
+    inert("ip-ratelimit-size", BYTES, "4m", "means nothing without ip-ratelimit"),
+    inert("ip-ratelimit-slabs", COUNT, "4", "means nothing without ip-ratelimit"),
+    not_yet("discard-timeout", COUNT, "1900", "an answer is sent however long it took", &["0", "1900"]),
+    not_yet("wait-limit", COUNT, "1000", "only num-queries-per-thread limits questions in flight", &["0", "1000"]),
     not_yet(
         "wait-limit-cookie",
         COUNT,
@@ -315,49 +124,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "only num-queries-per-thread limits",
         &[],
     ),
-    not_yet(
-        "answer-cookie",
-        YES_NO,
-        "no",
-        "DNS cookies are ignored",
-        &["no"],
-    ),
-    not_yet(
-        "cookie-secret",
-        TEXT,
-        "random",
-        "DNS cookies are ignored",
-        &[],
-    ),
-    not_yet(
-        "cookie-secret-file",
-        PATH,
-        "none",
-        "DNS cookies are ignored",
-        &[""],
-    ),
+    not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored", &["no"]),
+    not_yet("cookie-secret", TEXT, "random", "DNS cookies are ignored", &[]),
+    not_yet("cookie-secret-file", PATH, "none", "DNS cookies are ignored", &[""]),
 ];
 
 fn add_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if let Some((host, port)) = args.host(0) {
-        config.interfaces.push(Interface {
-            host,
-            port,
-            at: args.at,
-        });
+        config.interfaces.push(Interface { host, port, at: args.at });
     }
     Ok(())
 }
 
 fn add_access(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    if let (Some(netblock), Some(&action)) =
-        (args.netblock(0), AccessAction::ALL.get(args.choice(1)))
-    {
-        config.access_control.push(AccessRule {
-            netblock,
-            action,
-            at: args.at,
-        });
+    if let (Some(netblock), Some(&action)) = (args.netblock(0), AccessAction::ALL.get(args.choice(1))) {
+        config.access_control.push(AccessRule { netblock, action, at: args.at });
     }
     Ok(())
 }

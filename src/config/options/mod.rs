@@ -93,12 +93,10 @@ impl Clause {
     /// For a clause that does something by being there: what happens instead.
     pub fn not_yet(self) -> Option<&'static str> {
         match self {
-            Clause::StubZone => Some(
-                "its names go to the forward-zone that covers them; a forward-zone with its own addresses may do",
-            ),
-            Clause::AuthZone => {
-                Some("the zone is not loaded; its names go to the forward-zone that covers them")
+            Clause::StubZone => {
+                Some("its names go to the forward-zone that covers them; a forward-zone with its own addresses may do")
             }
+            Clause::AuthZone => Some("the zone is not loaded; its names go to the forward-zone that covers them"),
             Clause::Rpz => Some("the policy is not applied; local-zone lines may do"),
             Clause::View => Some("its clients get the global answers"),
             _ => None,
@@ -194,38 +192,15 @@ impl OptionSpec {
     }
 }
 
-const fn row(
-    name: &'static str,
-    args: &'static [Kind],
-    default: &'static str,
-    status: Status,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        aliases: &[],
-        clause: Clause::Server,
-        args,
-        default,
-        status,
-        since: None,
-    }
+const fn row(name: &'static str, args: &'static [Kind], default: &'static str, status: Status) -> OptionSpec {
+    OptionSpec { name, aliases: &[], clause: Clause::Server, args, default, status, since: None }
 }
 
-const fn honoured(
-    name: &'static str,
-    args: &'static [Kind],
-    default: &'static str,
-    set: Setter,
-) -> OptionSpec {
+const fn honoured(name: &'static str, args: &'static [Kind], default: &'static str, set: Setter) -> OptionSpec {
     row(name, args, default, Status::Honoured(set))
 }
 
-const fn inert(
-    name: &'static str,
-    args: &'static [Kind],
-    default: &'static str,
-    why: &'static str,
-) -> OptionSpec {
+const fn inert(name: &'static str, args: &'static [Kind], default: &'static str, why: &'static str) -> OptionSpec {
     row(name, args, default, Status::AcceptedWithoutEffect(why))
 }
 
@@ -352,39 +327,24 @@ pub(super) fn find(clause: Clause, word: &str) -> Option<&'static OptionSpec> {
     static INDEX: OnceLock<HashMap<(Clause, &'static str), &'static OptionSpec>> = OnceLock::new();
     let index = INDEX.get_or_init(|| {
         let names = |spec: &'static OptionSpec| {
-            std::iter::once(&spec.name)
-                .chain(spec.aliases)
-                .map(|name| (spec.clause, *name))
+            std::iter::once(&spec.name).chain(spec.aliases).map(|name| (spec.clause, *name))
         };
-        all()
-            .flat_map(|spec| names(spec).map(move |key| (key, spec)))
-            .collect()
+        all().flat_map(|spec| names(spec).map(move |key| (key, spec))).collect()
     });
     index.get(&(clause, word)).copied()
 }
 
 /// What to say about a word that is no directive of `clause`.
 pub(super) fn explain_unknown(clause: Option<Clause>, word: &str) -> String {
-    let mut homes = Clause::ALL
-        .into_iter()
-        .filter(|clause| find(*clause, word).is_some())
-        .map(Clause::word);
+    let mut homes = Clause::ALL.into_iter().filter(|clause| find(*clause, word).is_some()).map(Clause::word);
     if let Some(home) = homes.next() {
-        let homes = homes.fold(format!("{home}:"), |homes, home| {
-            format!("{homes} or {home}:")
-        });
-        let place = clause.map_or("outside of a clause".into(), |clause| {
-            format!("in {}:", clause.word())
-        });
+        let homes = homes.fold(format!("{home}:"), |homes, home| format!("{homes} or {home}:"));
+        let place = clause.map_or("outside of a clause".into(), |clause| format!("in {}:", clause.word()));
         return format!("{word}: stands {place}; it belongs in {homes}, put such a line above it");
     }
     let candidates = all().filter(|spec| clause.is_none_or(|clause| clause == spec.clause));
-    let names =
-        candidates.flat_map(|spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied()));
-    let nearest = names
-        .chain(Clause::ALL.map(Clause::word))
-        .map(|name| (distance(name, word), name))
-        .min();
+    let names = candidates.flat_map(|spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied()));
+    let nearest = names.chain(Clause::ALL.map(Clause::word)).map(|name| (distance(name, word), name)).min();
     match nearest {
         Some((distance, name)) if distance <= 2 + word.len() / 4 => {
             format!("unknown directive {word}: (did you mean {name}: ?)")
@@ -420,11 +380,7 @@ mod tests {
         let mut seen = HashSet::new();
         for spec in all() {
             for name in std::iter::once(&spec.name).chain(spec.aliases) {
-                assert!(
-                    seen.insert((spec.clause, *name)),
-                    "{name} twice in {:?}",
-                    spec.clause
-                );
+                assert!(seen.insert((spec.clause, *name)), "{name} twice in {:?}", spec.clause);
             }
             assert!((1..=3).contains(&spec.args.len()), "{}", spec.name);
         }
@@ -433,25 +389,12 @@ mod tests {
 
     #[test]
     fn unknown_words_get_the_nearest_name_or_their_clause() {
-        assert!(
-            explain_unknown(Some(Clause::Server), "interfaces")
-                .contains("did you mean interface: ?")
-        );
-        assert!(
-            explain_unknown(Some(Clause::Server), "local-dara")
-                .contains("did you mean local-data: ?")
-        );
-        assert!(
-            explain_unknown(Some(Clause::Server), "forward-addr")
-                .contains("belongs in forward-zone:")
-        );
-        assert!(
-            explain_unknown(None, "port").contains("outside of a clause; it belongs in server:")
-        );
+        assert!(explain_unknown(Some(Clause::Server), "interfaces").contains("did you mean interface: ?"));
+        assert!(explain_unknown(Some(Clause::Server), "local-dara").contains("did you mean local-data: ?"));
+        assert!(explain_unknown(Some(Clause::Server), "forward-addr").contains("belongs in forward-zone:"));
+        assert!(explain_unknown(None, "port").contains("outside of a clause; it belongs in server:"));
         assert!(explain_unknown(None, "serve").contains("did you mean server: ?"));
-        assert!(
-            !explain_unknown(Some(Clause::Server), "qqqqqqqqqqqqqqqqqq").contains("did you mean")
-        );
+        assert!(!explain_unknown(Some(Clause::Server), "qqqqqqqqqqqqqqqqqq").contains("did you mean"));
     }
 
     #[test]

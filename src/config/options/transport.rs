@@ -2,8 +2,7 @@
 
 use super::*;
 
-const LISTEN: &str =
-    "no TLS, HTTPS or QUIC is spoken; a port of theirs in interface: lines speaks plain DNS";
+const LISTEN: &str = "no TLS, HTTPS or QUIC is spoken; a port of theirs in interface: lines speaks plain DNS";
 const NO_TLS: &str = "means nothing without DNS over TLS";
 const NO_HTTPS: &str = "means nothing without DNS over HTTPS";
 
@@ -30,28 +29,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     inert("http-response-buffer-size", BYTES, "4m", NO_HTTPS),
     inert("http-nodelay", YES_NO, "yes", NO_HTTPS),
     not_yet("http-notls-downstream", YES_NO, "no", LISTEN, &["no"]),
-    inert(
-        "http-user-agent",
-        TEXT,
-        "the program's version",
-        "no zone is fetched over HTTP",
-    ),
-    inert(
-        "hide-http-user-agent",
-        YES_NO,
-        "no",
-        "no zone is fetched over HTTP",
-    ),
-    inert(
-        "quic-port",
-        PORT,
-        "853",
-        "means nothing without DNS over QUIC",
-    ),
-    inert(
-        "quic-size",
-        BYTES,
-        "8m",
-        "means nothing without DNS over QUIC",
-    ),
+    inert("http-user-agent", TEXT, "the program's version", "no zone is fetched over HTTP"),
+    inert("hide-http-user-agent", YES_NO, "no", "no zone is fetched over HTTP"),
+    inert("quic-port", PORT, "853", "means nothing without DNS over QUIC"),
+    inert("quic-size", BYTES, "8m", "means nothing without DNS over QUIC"),
 ];

@@ -10,21 +10,41 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("do-not-query-localhost", YES_NO, "yes", set!(flag do_not_query_localhost)),
     honoured("outgoing-interface", NETBLOCK, "the kernel's choice", add_outgoing),
     honoured("outgoing-range", &[Kind::Number(1, i32::MAX as i64)], "4096", set!(number outgoing_range)),
-    honoured("num-queries-per-thread", &[Kind::Number(1, i32::MAX as i64)], "1024", set!(number num_queries_per_thread)),
-    not_yet("do-not-query-address", NETBLOCK, "none", "a forwarder with such an address is asked all the same; remove its line", &[]),
+    honoured(
+        "num-queries-per-thread",
+        &[Kind::Number(1, i32::MAX as i64)],
+        "1024",
+        set!(number num_queries_per_thread),
+    ),
+    not_yet(
+        "do-not-query-address",
+        NETBLOCK,
+        "none",
+        "a forwarder with such an address is asked all the same; remove its line",
+        &[],
+    ),
     not_yet("outgoing-port-permit", &[Kind::Ports], "1024-65535", PORTS, &[]),
     not_yet("outgoing-port-avoid", &[Kind::Ports], "none", PORTS, &[]),
     inert("outgoing-num-tcp", COUNT, "10", "TCP to upstream shares the bound of outgoing-range"),
     inert("outgoing-tcp-mss", COUNT, "0", "the kernel's maximum segment size works for every path it knows"),
     inert("max-reuse-tcp-queries", COUNT, "200", "a TCP question to upstream has a connection of its own"),
     inert("tcp-reuse-timeout", COUNT, "60000", "a TCP question to upstream has a connection of its own"),
-    not_yet("tcp-upstream", YES_NO, "no", "forwarders are asked over UDP, and over TCP when an answer was cut", &["no"]),
+    not_yet(
+        "tcp-upstream",
+        YES_NO,
+        "no",
+        "forwarders are asked over UDP, and over TCP when an answer was cut",
+        &["no"],
+    ),
     not_yet("udp-upstream-without-downstream", YES_NO, "no", "do-udp: no holds for upstream as well", &["no"]),
     row(
         "tls-upstream",
         YES_NO,
         "no",
-        Status::Refused { why: "DNS over TLS to upstream is not there yet, and sending in clear is not what was asked for; write no", harmless: &["no"] },
+        Status::Refused {
+            why: "DNS over TLS to upstream is not there yet, and sending in clear is not what was asked for; write no",
+            harmless: &["no"],
+        },
     )
     .alias(&["ssl-upstream"]),
     inert("pad-queries", YES_NO, "yes", "is about TLS to upstream, which is refused"),
@@ -46,9 +66,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
     inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
     inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed"),
-    not_yet("unwanted-reply-threshold", COUNT, "0", "wrong answers are dropped and counted, the cache is never flushed for them", &["0"]),
+    not_yet(
+        "unwanted-reply-threshold",
+        COUNT,
+        "0",
+        "wrong answers are dropped and counted, the cache is never flushed for them",
+        &["0"],
+    ),
     inert("fast-server-num", COUNT, "3", "forwarders are taken by how fast they answer"),
-    inert("fast-server-permil", COUNT, "0", "forwarders are taken by how fast they answer").alias(&["low-rtt-permil", "low-rtt-pct"]),
+    inert("fast-server-permil", COUNT, "0", "forwarders are taken by how fast they answer")
+        .alias(&["low-rtt-permil", "low-rtt-pct"]),
     inert("low-rtt", TEXT, "none", "Unbound ignores it too"),
     not_yet("edns-client-string", &[Kind::Netblock, Kind::Text], "none", "no such option is sent upstream", &[]),
     inert("edns-client-string-opcode", COUNT, "65001", "means nothing without edns-client-string"),
@@ -63,7 +90,11 @@ fn add_outgoing(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> 
         Some(Netblock { address, prefix }) if prefix == if address.is_ipv4() { 32 } else { 128 } => {
             config.outgoing_interfaces.push(address);
         }
-        _ => args.warning = Some("outgoing-interface: random addresses of a netblock are not supported yet; the line is left out".into()),
+        _ => {
+            args.warning = Some(
+                "outgoing-interface: random addresses of a netblock are not supported yet; the line is left out".into(),
+            )
+        }
     }
     Ok(())
 }

@@ -84,6 +84,7 @@ impl Misses {
                     self.unrung = true;
                     let asked = self.pending.len() as u64;
                     outcomes.pending.set(asked);
+                    outcomes.pending_sum.add(asked);
                     outcomes.pending_max.set(outcomes.pending_max.get().max(asked));
                     return Decision::Miss;
                 }

@@ -245,6 +245,7 @@ impl Worker {
         let waited = now.nanoseconds.saturating_sub(waiter.since) / 1000;
         self.stats.outcomes.recursive_replies.add(1);
         self.stats.outcomes.recursion_time_us.add(waited);
+        self.stats.recursion.add(waited);
         let via = match waiter.route {
             Route::Stream { .. } => Via::Stream,
             Route::Udp { .. } => Via::Datagram(self.udp_batch.size()),

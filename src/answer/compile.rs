@@ -1,0 +1,81 @@
+//! A configuration becomes a [`Policy`].
+
+use super::acl::Acl;
+use super::policy::Policy;
+use super::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
+use crate::config::{self, Config, Diagnostic, Severity, default_zones};
+use crate::dns::scan::HashKey;
+
+/// Compiles what answers depend on. `hostname` answers id.server. when `identity:` does not say.
+///
+/// # Errors
+/// Local data that its zone forbids, by file and line; whatever is wrong is in the list.
+pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Policy, Vec<Diagnostic>> {
+    let shown = |hidden: bool, text: &Option<String>, otherwise: &str| {
+        (!hidden).then(|| text.as_deref().filter(|text| !text.is_empty()).unwrap_or(otherwise).as_bytes().into())
+    };
+    let version = concat!("runbound ", env!("CARGO_PKG_VERSION"));
+    Ok(Policy {
+        hash_key,
+        acl: acl(config),
+        zones: zones(config, hash_key)?,
+        identity: shown(config.hide_identity, &config.identity, hostname),
+        version: shown(config.hide_version, &config.version, version),
+        edns_buffer_size: config.edns_buffer_size,
+        max_udp_size: if config.max_udp_size == 0 { u16::MAX } else { config.max_udp_size },
+        harden_short_bufsize: config.harden_short_bufsize,
+        harden_large_queries: config.harden_large_queries,
+        deny_any: config.deny_any,
+        rrset_roundrobin: config.rrset_roundrobin,
+        log_queries: config.log_queries,
+        log_local_actions: config.log_local_actions,
+    })
+}
+
+/// access-control over Unbound's default of localhost only.
+fn acl(config: &Config) -> Acl {
+    let mut rules: Vec<_> = config::default_access_control()
+        .into_iter()
+        .map(|(block, action)| (block.address, block.prefix, action))
+        .collect();
+    rules.extend(config.access_control.iter().map(|rule| (rule.netblock.address, rule.netblock.prefix, rule.action)));
+    Acl::new(&rules)
+}
+
+fn zones(config: &Config, hash_key: HashKey) -> Result<Zones, Vec<Diagnostic>> {
+    let mut builder = ZonesBuilder::new(hash_key);
+    let mut errors = Vec::new();
+    let mut check = |result: Result<(), ZoneError>, at: config::Location| {
+        if let Err(error) = result {
+            errors.push(Diagnostic::new(Severity::Error, &config.files, at, error.to_string()));
+        }
+    };
+    builder.reserve(config.local_zones.len(), config.local_zones.name_octets());
+    for zone in config.local_zones.iter() {
+        if !matches!(zone.kind, ZoneType::NoDefault | ZoneType::Ipset) {
+            check(builder.zone(zone.name, zone.kind), zone.at);
+        }
+    }
+    let defaults = default_zones::missing_from(config);
+    for zone in &defaults {
+        check(builder.zone(&zone.name, zone.kind), config::Location::default());
+    }
+    let built_in = defaults.iter().flat_map(|zone| zone.records.iter());
+    let records: Vec<(LocalRecord, config::Location)> =
+        built_in.chain(config.local_data.iter()).map(|record| (own(record), record.at)).collect();
+    check(builder.implicit_zones(records.iter().map(|(record, _)| record)), config::Location::default());
+    for (record, at) in records {
+        check(builder.record(record), at);
+    }
+    if errors.is_empty() { Ok(builder.finish()) } else { Err(errors) }
+}
+
+fn own(record: config::LocalRecord<'_>) -> LocalRecord {
+    LocalRecord {
+        owner: record.owner.to_vec(),
+        rtype: record.rtype,
+        class: record.class,
+        ttl: record.ttl,
+        rdata: record.rdata.to_vec(),
+    }
+}

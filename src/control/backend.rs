@@ -1,0 +1,104 @@
+//! What the commands ask of the rest of the program.
+
+use crate::dns::Name;
+use crate::stats::Snapshot;
+use std::net::SocketAddr;
+
+/// The program behind the control socket.
+///
+/// Each call comes from [`super::ControlServer::handle`] on the caller's thread. An `Err` is the text after `error ` in the
+/// reply: one line, the cause and what to do about it.
+pub trait Backend {
+    /// What `status` prints, and how `stats` is to be printed.
+    fn status(&mut self) -> Status;
+
+    /// All counters since the start. A reset is kept on this side: counters are never set back.
+    fn snapshot(&mut self) -> Snapshot;
+
+    /// Ends the program in order, once the reply is written: `handle` writes it before it returns.
+    fn stop(&mut self);
+
+    /// Reads the configuration anew. On `Err` the running one stays.
+    fn reload(&mut self, keep_cache: bool) -> Result<(), String>;
+
+    /// Sets the verbosity, as the directive does.
+    fn set_verbosity(&mut self, level: i32);
+
+    /// Opens the log file anew, for log rotation.
+    fn log_reopen(&mut self) -> Result<(), String>;
+
+    /// Calls `edit` once with an editor on the local zones, then puts what came out in force: one compilation for any
+    /// number of edits, none when no edit succeeded. On `Err` nothing of it is in force.
+    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), String>;
+
+    /// Emits `name. type` for every local zone.
+    fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str));
+
+    /// Emits every record of local data in presentation form, fields split by tabs.
+    fn list_local_data(&mut self, emit: &mut dyn FnMut(&str));
+
+    /// The forward zones in force.
+    fn forwards(&mut self) -> Vec<ForwardZone>;
+
+    /// Emits the values of a directive in force, one a line; `false` when `get_option` cannot show it.
+    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> bool;
+
+    /// Drops a name from the cache: one type, or with `None` all types.
+    fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String>;
+
+    /// Drops a name and all below it from the cache; how many messages that were.
+    fn flush_zone(&mut self, zone: &Name) -> Result<u64, String>;
+
+    /// Drops NXDOMAIN, NODATA and SERVFAIL from the cache; how many messages that were.
+    fn flush_negative(&mut self) -> Result<u64, String>;
+}
+
+/// Edits local zones and data. What it does shows once [`Backend::edit_local`] returns.
+pub trait LocalEditor {
+    /// Adds a zone, or gives the zone of this name another type; `kind` is a word of `local-zone:`.
+    fn add_zone(&mut self, name: &Name, kind: &str) -> Result<(), EditError>;
+
+    /// Removes a zone with its data. One that does not exist is no error.
+    fn remove_zone(&mut self, name: &Name) -> Result<(), EditError>;
+
+    /// Adds a record in presentation form, as `local-data:` takes it; a transparent zone is made when none holds it.
+    fn add_data(&mut self, record: &str) -> Result<(), EditError>;
+
+    /// Removes all records of a name. None is no error.
+    fn remove_data(&mut self, name: &Name) -> Result<(), EditError>;
+}
+
+/// Why an edit is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EditError {
+    /// The word names no type of local zone.
+    ZoneType,
+    /// The record is malformed: what is wrong with it.
+    Record(String),
+    /// Anything else, one line.
+    Other(String),
+}
+
+/// What `status` shows.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// `verbosity:` in force.
+    pub verbosity: i32,
+    /// Names of the stages a query passes, as `module-config:` has them.
+    pub modules: Vec<&'static str>,
+    /// `extended-statistics:`
+    pub extended_statistics: bool,
+    /// `statistics-inhibit-zero:`
+    pub inhibit_zero: bool,
+}
+
+/// One `forward-zone:`.
+#[derive(Clone, Debug)]
+pub struct ForwardZone {
+    /// Its name.
+    pub name: Name,
+    /// The servers, each with the name its certificate is to bear, if any.
+    pub servers: Vec<(SocketAddr, Option<String>)>,
+}

@@ -1,0 +1,231 @@
+//! The commands: arguments checked, the backend called, Unbound's replies written.
+
+use super::backend::Backend;
+use super::reply::Reply;
+use super::request::Request;
+use super::{local, report};
+use crate::dns::Name;
+use crate::stats::Snapshot;
+use domain::base::iana::Rtype;
+
+/// Commands that take no argument.
+const WITHOUT_ARGUMENT: &[&str] = &[
+    "stop",
+    "reload",
+    "reload_keep_cache",
+    "stats",
+    "stats_noreset",
+    "status",
+    "flush_stats",
+    "list_forwards",
+    "list_stubs",
+    "list_insecure",
+    "list_auth_zones",
+    "list_local_zones",
+    "list_local_data",
+    "local_zones",
+    "local_zones_remove",
+    "local_datas",
+    "local_datas_remove",
+    "log_reopen",
+];
+
+/// Commands of Unbound that are not carried out, and what to do instead.
+const UNSUPPORTED: &[(&[&str], &str)] = &[
+    (&["dump_cache", "load_cache", "cache_lookup"], "the cache is filled by questions alone"),
+    (&["dump_requestlist", "flush_requestlist", "dump_infra", "flush_infra", "lookup"], "see the counters of stats"),
+    (&["forward", "forward_add", "forward_remove", "stub_add", "stub_remove"], "edit the configuration and reload"),
+    (&["insecure_add", "insecure_remove"], "answers are not validated"),
+    (&["auth_zone_reload", "auth_zone_transfer", "rpz_enable", "rpz_disable"], "use local zones"),
+    (
+        &[
+            "view_list_local_zones",
+            "view_list_local_data",
+            "view_local_zone",
+            "view_local_zone_remove",
+            "view_local_data",
+            "view_local_data_remove",
+            "view_local_datas",
+            "view_local_datas_remove",
+        ],
+        "there are no views",
+    ),
+    (&["ratelimit_list", "ip_ratelimit_list"], "see the counters of stats"),
+    (&["set_option"], "edit the configuration and reload"),
+    (
+        &["print_cookie_secrets", "add_cookie_secret", "drop_cookie_secret", "activate_cookie_secret"],
+        "there are no DNS cookies",
+    ),
+];
+
+/// Carries out a request and returns the octets of its reply, at most `room` of them. `base` is what `stats` counts from.
+pub(super) fn execute(
+    request: Request,
+    backend: &mut dyn Backend,
+    base: &mut Option<Snapshot>,
+    room: usize,
+) -> Vec<u8> {
+    let mut reply = Reply::new(room);
+    match request {
+        Request::Batch(batch, lines) => local::edit_all(batch, &lines, backend, &mut reply),
+        Request::Line(line) => {
+            log::debug!("control: {line:?}");
+            command(line.trim(), backend, base, &mut reply);
+        }
+    }
+    reply.finish()
+}
+
+/// Splits at the first white space; what follows it is without white space in front.
+fn split_word(text: &str) -> (&str, &str) {
+    match text.find([' ', '\t']) {
+        Some(at) => (&text[..at], text[at..].trim_start()),
+        None => (text, ""),
+    }
+}
+
+fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, reply: &mut Reply) {
+    let (word, arguments) = split_word(line);
+    if WITHOUT_ARGUMENT.contains(&word) && !arguments.is_empty() {
+        return reply.line(format_args!("error command {word} takes no arguments, have '{arguments}'"));
+    }
+    match word {
+        "stop" => {
+            backend.stop();
+            reply.result(Ok(()));
+        }
+        "reload" => reply.result(backend.reload(false)),
+        "reload_keep_cache" => reply.result(backend.reload(true)),
+        "fast_reload" => reply.result(fast_reload(arguments).and_then(|()| backend.reload(true))),
+        "log_reopen" => reply.result(backend.log_reopen()),
+        "verbosity" => reply.result(verbosity(arguments).map(|level| backend.set_verbosity(level))),
+        "status" => report::status(&backend.status(), &backend.snapshot(), reply),
+        "stats" | "stats_noreset" => stats(word == "stats", backend, base, reply),
+        "flush_stats" => {
+            *base = Some(backend.snapshot());
+            reply.result(Ok(()));
+        }
+        "flush" | "flush_type" | "flush_zone" | "flush_bogus" | "flush_negative" => {
+            flush(word, without_cachedb(arguments), backend, reply);
+        }
+        "list_forwards" => list_forwards(backend, reply),
+        "forward" if arguments.is_empty() => root_forward(backend, reply),
+        // There are none, and Unbound prints nothing then.
+        "list_stubs" | "list_insecure" | "list_auth_zones" => {}
+        "get_option" => get_option(arguments, backend, reply),
+        _ if local::command(word, arguments, backend, reply) => {}
+        _ => match UNSUPPORTED.iter().find(|(words, _)| words.contains(&word)) {
+            Some((_, instead)) => reply.line(format_args!("error {word} is not supported yet: {instead}")),
+            None => reply.line(format_args!("error unknown command '{line}'")),
+        },
+    }
+}
+
+/// The options of `fast_reload` (`+v`, `+p`, `+d`) change how Unbound's threads go about it; here they make no difference.
+fn fast_reload(options: &str) -> Result<(), String> {
+    match options
+        .split_whitespace()
+        .find(|word| word.strip_prefix('+').is_none_or(|letters| letters.chars().any(|letter| !"vpd".contains(letter))))
+    {
+        Some(unknown) => Err(format!("unknown option '{unknown}'")),
+        None => Ok(()),
+    }
+}
+
+/// As C's `atoi`: digits in front count, what follows is left aside.
+fn verbosity(text: &str) -> Result<i32, String> {
+    let digits_at = usize::from(text.starts_with(['-', '+']));
+    let digits = text.bytes().skip(digits_at).take_while(u8::is_ascii_digit).count();
+    match text[..digits_at + digits].parse() {
+        Ok(level) if level != 0 || text == "0" => Ok(level),
+        _ => Err(format!("in verbosity number syntax: {text}")),
+    }
+}
+
+fn stats(reset: bool, backend: &mut dyn Backend, base: &mut Option<Snapshot>, reply: &mut Reply) {
+    let status = backend.status();
+    let now = backend.snapshot();
+    let shown = match base {
+        Some(base) => now.clone().since(base),
+        None => now.clone(),
+    };
+    report::stats(&shown, status.extended_statistics, status.inhibit_zero, reply);
+    if reset {
+        *base = Some(now);
+    }
+}
+
+/// `+c` asks to flush an external cache as well: there is none.
+fn without_cachedb(arguments: &str) -> &str {
+    match split_word(arguments) {
+        ("+c", rest) => rest,
+        _ => arguments,
+    }
+}
+
+fn flush(word: &str, arguments: &str, backend: &mut dyn Backend, reply: &mut Reply) {
+    let removed = match word {
+        "flush_type" => return reply.result(flush_type(arguments, backend)),
+        "flush" => return reply.result(name_of(arguments).and_then(|name| backend.flush(&name, None))),
+        "flush_zone" => name_of(arguments).and_then(|name| backend.flush_zone(&name)),
+        "flush_negative" => backend.flush_negative(),
+        // Nothing is held to be bogus without validation.
+        _ => Ok(0),
+    };
+    match removed {
+        Ok(count) => reply.line(format_args!("ok removed 0 rrsets, {count} messages and 0 key entries")),
+        Err(reason) => reply.result(Err(reason)),
+    }
+}
+
+fn flush_type(arguments: &str, backend: &mut dyn Backend) -> Result<(), String> {
+    let (name, rtype) = two_arguments(arguments)?;
+    let name = name_of(name)?;
+    let rtype: Rtype = rtype.parse().map_err(|_| format!("parsing RRset type: '{rtype}'"))?;
+    backend.flush(&name, Some(rtype.to_int()))
+}
+
+fn list_forwards(backend: &mut dyn Backend, reply: &mut Reply) {
+    for zone in backend.forwards() {
+        reply.line(format_args!("{} IN forward {}", zone.name, report::servers(&zone)));
+    }
+}
+
+fn root_forward(backend: &mut dyn Backend, reply: &mut Reply) {
+    match backend.forwards().iter().find(|zone| zone.name == Name::ROOT) {
+        Some(zone) => reply.line(format_args!("{}", report::servers(zone))),
+        None => reply.line(format_args!("off (using root hints)")),
+    }
+}
+
+fn get_option(name: &str, backend: &mut dyn Backend, reply: &mut Reply) {
+    let name = name.strip_suffix(':').unwrap_or(name);
+    if !backend.option(name, &mut |value| reply.line(format_args!("{value}"))) {
+        reply.result(Err("unknown option".to_owned()));
+    }
+}
+
+/// A domain name from the command line.
+pub(super) fn name_of(text: &str) -> Result<Name, String> {
+    if text.is_empty() {
+        return Err(": this option requires a domain name".to_owned());
+    }
+    Name::from_text(text).ok_or_else(|| {
+        format!(
+            "cannot parse name {text}: a label is empty or over 63 octets, an escape is wrong, or it is over 255 octets"
+        )
+    })
+}
+
+/// The first word and what follows it, both of which must be there.
+pub(super) fn two_arguments(text: &str) -> Result<(&str, &str), String> {
+    if text.contains([' ', '\t']) {
+        Ok(split_word(text))
+    } else {
+        Err(format!("could not find next argument after {text}"))
+    }
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

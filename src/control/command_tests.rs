@@ -1,0 +1,201 @@
+#![allow(clippy::unwrap_used)]
+
+use super::super::answer;
+use super::super::fake::Fake;
+use super::super::request::Batch;
+use super::*;
+use proptest::prelude::*;
+
+const ROOM: usize = 1 << 20;
+
+fn run(backend: &mut Fake, line: &str) -> String {
+    let mut base = None;
+    text(execute(Request::Line(line.to_owned()), backend, &mut base, ROOM))
+}
+
+fn run_batch(backend: &mut Fake, batch: Batch, lines: &str) -> String {
+    text(execute(Request::Batch(batch, lines.as_bytes().to_vec()), backend, &mut None, ROOM))
+}
+
+fn text(reply: Vec<u8>) -> String {
+    String::from_utf8(reply).unwrap()
+}
+
+/// Replies that Unbound 1.26 gives to the same line (its `daemon/remote.c`), the counts aside.
+#[test]
+fn replies_are_unbounds() {
+    let none = "ok removed 0 rrsets, 0 messages and 0 key entries\n";
+    for (line, reply) in [
+        (" reload", "ok\n"),
+        ("reloadx", "error unknown command 'reloadx'\n"),
+        (" foo bar", "error unknown command 'foo bar'\n"),
+        ("", "error unknown command ''\n"),
+        ("status now", "error command status takes no arguments, have 'now'\n"),
+        ("local_zones a. static", "error command local_zones takes no arguments, have 'a. static'\n"),
+        ("verbosity 2", "ok\n"),
+        ("verbosity 1 2", "ok\n"),
+        ("verbosity", "error in verbosity number syntax: \n"),
+        ("verbosity x", "error in verbosity number syntax: x\n"),
+        ("verbosity 99999999999", "error in verbosity number syntax: 99999999999\n"),
+        ("local_zone foo static", "ok\n"),
+        ("local_zone foo", "error could not find next argument after foo\n"),
+        ("local_zone foo bar", "error not a zone type. bar\n"),
+        ("local_zone_remove foo", "ok\n"),
+        ("local_zone_remove nowhere", "ok\n"),
+        ("local_zone_remove", "error: this option requires a domain name\n"),
+        ("local_data\tx.example. A 192.0.2.1", "ok\n"),
+        ("local_data_remove x.example.", "ok\n"),
+        ("flush www.example.com", "ok\n"),
+        ("flush", "error: this option requires a domain name\n"),
+        ("flush_type foo", "error could not find next argument after foo\n"),
+        ("flush_type foo bar", "error parsing RRset type: 'bar'\n"),
+        ("flush_type +c foo TYPE77", "ok\n"),
+        ("flush_bogus", none),
+        ("flush_zone example.com", "ok removed 0 rrsets, 3 messages and 0 key entries\n"),
+        ("flush_negative", "ok removed 0 rrsets, 5 messages and 0 key entries\n"),
+        ("list_forwards", ". IN forward 127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53\n"),
+        ("forward", "127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53\n"),
+        ("get_option port", "53\n"),
+        ("get_option foo", "error unknown option\n"),
+        ("list_stubs", ""),
+        ("log_reopen", "ok\n"),
+        ("stop", "ok\n"),
+    ] {
+        assert_eq!(run(&mut Fake::default(), line), reply, "{line}");
+    }
+}
+
+#[test]
+fn commands_reach_the_backend_with_their_arguments() {
+    let mut backend = Fake::default();
+    for line in ["flush Example.com", "flush_type a. AAAA", "flush_type a. TYPE65535", "flush_zone +c .", "verbosity 3"]
+    {
+        run(&mut backend, line);
+    }
+    let calls = ["flush Example.com. None", "flush a. Some(28)", "flush a. Some(65535)", "flush_zone ."];
+    assert_eq!(backend.calls, calls);
+    assert_eq!(backend.verbosity, 3);
+    for line in ["reload", "reload_keep_cache", "fast_reload +vp"] {
+        assert_eq!(run(&mut backend, line), "ok\n");
+    }
+    assert_eq!(backend.calls[4..], ["reload false", "reload true", "reload true"]);
+    assert_eq!(run(&mut backend, "fast_reload +x"), "error unknown option '+x'\n");
+    assert!(!backend.stopped);
+    run(&mut backend, "stop");
+    assert!(backend.stopped);
+}
+
+#[test]
+fn a_failed_reload_says_why_in_one_line() {
+    let mut backend = Fake { broken: Some("unbound.conf:3: unknown directive\nsecond line".into()), ..Fake::default() };
+    assert_eq!(run(&mut backend, "reload"), "error unbound.conf:3: unknown directive second line\n");
+    assert!(run(&mut backend, "local_zone a. static").starts_with("error unbound.conf:3"));
+    let batch = run_batch(&mut backend, Batch::Zones, "a. static\n");
+    assert_eq!(batch, "error unbound.conf:3: unknown directive second line\nadded 0 zones\n");
+}
+
+#[test]
+fn what_unbound_has_and_this_has_not_is_said_to_be_so() {
+    for (words, _) in UNSUPPORTED {
+        for word in *words {
+            let reply = run(&mut Fake::default(), &format!("{word} an argument"));
+            assert!(reply.starts_with(&format!("error {word} is not supported yet: ")), "{reply}");
+        }
+    }
+}
+
+#[test]
+fn local_data_errors_name_the_record() {
+    let mut backend = Fake::default();
+    assert_eq!(run(&mut backend, "local_data foo"), "error parsing local-data 'foo': the record has no type\n");
+    let reply = run_batch(&mut backend, Batch::Datas, "a. A 192.0.2.1\nb.\n");
+    assert_eq!(reply, "error parsing local-data at line 2 'b.': the record has no type\nadded 1 datas\n");
+    assert!(run(&mut backend, "local_data_remove x..y").starts_with("error cannot parse name x..y: "));
+}
+
+#[test]
+fn one_record_is_not_taken_for_a_name() {
+    let mut backend = Fake::default();
+    run(&mut backend, "local_data a. A 192.0.2.1");
+    assert!(run(&mut backend, "local_data_remove a. A 192.0.2.1").starts_with("error cannot remove the one record"));
+    assert_eq!(backend.data.len(), 1);
+}
+
+#[test]
+fn a_batch_is_one_compilation_and_leaves_out_what_fails() {
+    let mut backend = Fake::default();
+    let reply = run_batch(&mut backend, Batch::Zones, "a. static\nb. bad\nc\nd. deny\n");
+    assert_eq!(
+        reply,
+        "error not a zone type. bad\nerror for input line: b. bad\n\
+         error could not find next argument after c\nerror for input line: c\nadded 2 zones\n"
+    );
+    assert_eq!(backend.compilations, 1);
+    assert_eq!(backend.zones.keys().collect::<Vec<_>>(), ["a.", "d."]);
+    assert_eq!(run(&mut backend, "list_local_zones"), "a. static\nd. deny\n");
+    assert_eq!(run_batch(&mut backend, Batch::ZonesRemove, "a.\nd."), "removed 2 zones\n");
+    assert_eq!(run_batch(&mut backend, Batch::Datas, ""), "added 0 datas\n");
+    assert_eq!(run_batch(&mut backend, Batch::Datas, "x. A 192.0.2.1\n"), "added 1 datas\n");
+    assert_eq!(run(&mut backend, "list_local_data"), "x.\tA\t192.0.2.1\n\n");
+    assert_eq!(run_batch(&mut backend, Batch::DatasRemove, "x.\n"), "removed 1 datas\n");
+    assert!(backend.zones.is_empty() && backend.data.is_empty());
+}
+
+#[test]
+fn stats_counts_from_the_last_stats_and_stats_noreset_leaves_that() {
+    let mut backend = Fake::default();
+    let mut base = None;
+    let mut queries = |backend: &mut Fake, line: &str| {
+        let reply = text(execute(Request::Line(line.into()), backend, &mut base, ROOM));
+        reply.lines().find_map(|line| line.strip_prefix("total.num.queries=")).map(str::to_owned)
+    };
+    backend.worker.outcomes.queries.add(5);
+    assert_eq!(queries(&mut backend, "stats_noreset").as_deref(), Some("5"));
+    assert_eq!(queries(&mut backend, "stats").as_deref(), Some("5"));
+    backend.worker.outcomes.queries.add(2);
+    assert_eq!(queries(&mut backend, "stats_noreset").as_deref(), Some("2"));
+    assert_eq!(queries(&mut backend, "stats").as_deref(), Some("2"));
+    assert_eq!(queries(&mut backend, "stats").as_deref(), Some("0"));
+    backend.worker.outcomes.queries.add(1);
+    queries(&mut backend, "flush_stats");
+    assert_eq!(queries(&mut backend, "stats_noreset").as_deref(), Some("0"));
+    assert_eq!(backend.worker.outcomes.queries.get(), 8);
+}
+
+#[test]
+fn a_reply_beyond_its_room_is_an_error() {
+    let mut backend = Fake::default();
+    let reply = text(execute(Request::Line("stats".into()), &mut backend, &mut None, 100));
+    assert_eq!(reply, "error the reply is longer than the 100 octets kept for it\n");
+}
+
+fn words() -> impl Strategy<Value = Vec<u8>> {
+    let known: Vec<&'static str> = WITHOUT_ARGUMENT
+        .iter()
+        .chain(UNSUPPORTED.iter().flat_map(|(words, _)| words.iter()))
+        .chain(&["verbosity", "local_zone", "local_zone_remove", "local_data", "local_data_remove", "get_option"])
+        .chain(&["flush", "flush_type", "flush_zone", "flush_bogus", "flush_negative", "fast_reload", "forward", "+c"])
+        .copied()
+        .collect();
+    prop_oneof![
+        proptest::sample::select(known).prop_map(|word| word.as_bytes().to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..12),
+        Just(b"a.example. A 192.0.2.1\n".to_vec()),
+        Just(b"\\300.\\".to_vec()),
+        Just(b"\n".to_vec()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_octets_get_a_reply_or_a_hangup(
+        magic in prop_oneof![9 => Just(&b"UBCT1 "[..]), 1 => Just(&b""[..])],
+        words in proptest::collection::vec(words(), 0..8),
+    ) {
+        let octets = [magic, &words.join(&b' ')].concat();
+        if let Some(reply) = answer(&octets, &mut Fake::default()) {
+            let reply = text(reply);
+            prop_assert!(reply.is_empty() || reply.ends_with('\n'));
+        }
+    }
+}

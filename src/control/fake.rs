@@ -1,0 +1,154 @@
+//! A backend for tests: it remembers what it was asked.
+
+use super::backend::{Backend, EditError, ForwardZone, LocalEditor, Status};
+use crate::dns::Name;
+use crate::stats::{Frames, Snapshot, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Remembers calls, zones and data.
+#[derive(Default)]
+pub(super) struct Fake {
+    pub(super) calls: Vec<String>,
+    pub(super) zones: BTreeMap<String, String>,
+    pub(super) data: BTreeMap<String, Vec<String>>,
+    pub(super) worker: WorkerStats,
+    pub(super) upstream: Upstream,
+    pub(super) stopped: bool,
+    /// How often edits came into force.
+    pub(super) compilations: usize,
+    /// What `reload` and `edit_local` fail with.
+    pub(super) broken: Option<String>,
+    pub(super) verbosity: i32,
+}
+
+impl Fake {
+    fn call(&mut self, call: impl Into<String>) -> Result<(), String> {
+        self.calls.push(call.into());
+        Ok(())
+    }
+}
+
+struct Editor<'a>(&'a mut Fake);
+
+impl LocalEditor for Editor<'_> {
+    fn add_zone(&mut self, name: &Name, kind: &str) -> Result<(), EditError> {
+        if !["static", "deny", "transparent", "always_nxdomain"].contains(&kind) {
+            return Err(EditError::ZoneType);
+        }
+        self.0.zones.insert(name.to_string(), kind.to_owned());
+        Ok(())
+    }
+
+    fn remove_zone(&mut self, name: &Name) -> Result<(), EditError> {
+        self.0.zones.remove(&name.to_string());
+        Ok(())
+    }
+
+    fn add_data(&mut self, record: &str) -> Result<(), EditError> {
+        match record.split_once(" A ") {
+            Some((name, _)) => {
+                self.0.data.entry(name.to_owned()).or_default().push(record.replace(' ', "\t"));
+                Ok(())
+            }
+            None => Err(EditError::Record("the record has no type".to_owned())),
+        }
+    }
+
+    fn remove_data(&mut self, name: &Name) -> Result<(), EditError> {
+        self.0.data.remove(&name.to_string());
+        Ok(())
+    }
+}
+
+impl Backend for Fake {
+    fn status(&mut self) -> Status {
+        Status {
+            version: "0.1.0".to_owned(),
+            verbosity: self.verbosity,
+            modules: vec!["iterator"],
+            extended_statistics: true,
+            inhibit_zero: true,
+        }
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let eth0 = XdpFigures {
+            interface: "eth0".to_owned(),
+            mode: XdpMode::Native,
+            zerocopy: false,
+            queues: 2,
+            rx: 40,
+            tx: 39,
+            verdicts: vec![("redirected", 40), ("not_udp", 7)],
+            frames: Frames { total: 4096, free: 2000, fill: 2048, rx: 40, tx: 8, completion: 0 },
+            watchdog: Watchdog::Watching,
+            fallback: Some("the driver has no zero copy".to_owned()),
+        };
+        Snapshot::collect([&self.worker], &self.upstream, vec![eth0], Duration::from_millis(12_345))
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    fn reload(&mut self, keep_cache: bool) -> Result<(), String> {
+        match &self.broken {
+            Some(reason) => Err(reason.clone()),
+            None => self.call(format!("reload {keep_cache}")),
+        }
+    }
+
+    fn set_verbosity(&mut self, level: i32) {
+        self.verbosity = level;
+    }
+
+    fn log_reopen(&mut self) -> Result<(), String> {
+        self.call("log_reopen")
+    }
+
+    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), String> {
+        if let Some(reason) = &self.broken {
+            return Err(reason.clone());
+        }
+        self.compilations += 1;
+        edit(&mut Editor(self));
+        Ok(())
+    }
+
+    fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str)) {
+        self.zones.iter().for_each(|(name, kind)| emit(&format!("{name} {kind}")));
+    }
+
+    fn list_local_data(&mut self, emit: &mut dyn FnMut(&str)) {
+        self.data.values().flatten().for_each(|record| emit(record));
+    }
+
+    fn forwards(&mut self) -> Vec<ForwardZone> {
+        let servers = vec![
+            (([127, 0, 0, 1], 5392).into(), None),
+            (([192, 0, 2, 55], 853).into(), Some("dns.example".to_owned())),
+            (([192, 0, 2, 53], 53).into(), None),
+        ];
+        vec![ForwardZone { name: Name::ROOT, servers }]
+    }
+
+    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> bool {
+        if name == "port" {
+            emit("53");
+        }
+        name == "port"
+    }
+
+    fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {
+        self.call(format!("flush {name} {rtype:?}"))
+    }
+
+    fn flush_zone(&mut self, zone: &Name) -> Result<u64, String> {
+        self.call(format!("flush_zone {zone}")).map(|()| 3)
+    }
+
+    fn flush_negative(&mut self) -> Result<u64, String> {
+        Ok(5)
+    }
+}

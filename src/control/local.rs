@@ -1,0 +1,116 @@
+//! The commands that edit or list local zones and data, one by one and in batches.
+
+use super::backend::{Backend, EditError, LocalEditor};
+use super::command::{name_of, two_arguments};
+use super::reply::Reply;
+use super::request::{Batch, text_of};
+
+/// Carries out the commands of this file; `false` when `word` is none of them.
+pub(super) fn command(word: &str, arguments: &str, backend: &mut dyn Backend, reply: &mut Reply) -> bool {
+    let edit: Edit = match word {
+        "local_zone" => add_zone,
+        "local_zone_remove" => remove_zone,
+        "local_data" => |editor, text| add_data(editor, text, None),
+        "local_data_remove" => remove_data,
+        "list_local_zones" => {
+            backend.list_local_zones(&mut |line| reply.line(format_args!("{line}")));
+            return true;
+        }
+        "list_local_data" => {
+            // An empty line behind each record, as Unbound has it.
+            backend.list_local_data(&mut |line| reply.line(format_args!("{line}\n")));
+            return true;
+        }
+        _ => return false,
+    };
+    let mut edited = Ok(());
+    let in_force = backend.edit_local(&mut |editor| edited = edit(editor, arguments));
+    reply.result(edited.and(in_force));
+    true
+}
+
+type Edit = fn(&mut dyn LocalEditor, &str) -> Result<(), String>;
+
+/// Carries out one command on every line of a batch. Lines that fail are told and left out, as Unbound does; the rest comes
+/// into force together.
+pub(super) fn edit_all(batch: Batch, lines: &[u8], backend: &mut dyn Backend, reply: &mut Reply) {
+    let mut done = 0u64;
+    let in_force = backend.edit_local(&mut |editor| {
+        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+        for (line, number) in lines.split(|&octet| octet == b'\n').zip(1..) {
+            if lines.is_empty() {
+                break;
+            }
+            match edit_line(batch, line, number, editor, reply) {
+                Ok(()) => done += 1,
+                Err(reason) => reply.error(&reason),
+            }
+        }
+    });
+    if let Err(reason) = in_force {
+        done = 0;
+        reply.error(&reason);
+    }
+    match batch {
+        Batch::Zones => reply.line(format_args!("added {done} zones")),
+        Batch::ZonesRemove => reply.line(format_args!("removed {done} zones")),
+        Batch::Datas => reply.line(format_args!("added {done} datas")),
+        Batch::DatasRemove => reply.line(format_args!("removed {done} datas")),
+    }
+}
+
+/// Carries out one line; the `Err` is what the reply says last of it.
+fn edit_line(
+    batch: Batch,
+    line: &[u8],
+    number: u64,
+    editor: &mut dyn LocalEditor,
+    reply: &mut Reply,
+) -> Result<(), String> {
+    let text = text_of(line).ok_or_else(|| format!("input line {number} is not UTF-8 text"))?.trim();
+    let edited = match batch {
+        Batch::Zones => add_zone(editor, text),
+        Batch::ZonesRemove => remove_zone(editor, text),
+        Batch::Datas => return add_data(editor, text, Some(number)),
+        Batch::DatasRemove => remove_data(editor, text),
+    };
+    edited.map_err(|reason| {
+        reply.error(&reason);
+        format!("for input line: {text}")
+    })
+}
+
+fn add_zone(editor: &mut dyn LocalEditor, text: &str) -> Result<(), String> {
+    let (name, kind) = two_arguments(text)?;
+    editor.add_zone(&name_of(name)?, kind).map_err(|error| match error {
+        EditError::ZoneType => format!("not a zone type. {kind}"),
+        EditError::Record(reason) | EditError::Other(reason) => reason,
+    })
+}
+
+fn remove_zone(editor: &mut dyn LocalEditor, text: &str) -> Result<(), String> {
+    editor.remove_zone(&name_of(text)?).map_err(reason_of)
+}
+
+fn add_data(editor: &mut dyn LocalEditor, text: &str, number: Option<u64>) -> Result<(), String> {
+    editor.add_data(text).map_err(|error| match (error, number) {
+        (EditError::Record(reason), None) => format!("parsing local-data '{text}': {reason}"),
+        (EditError::Record(reason), Some(number)) => format!("parsing local-data at line {number} '{text}': {reason}"),
+        (other, _) => reason_of(other),
+    })
+}
+
+/// Removes all of a name's data. A record in place of the name would remove too much, and is refused.
+fn remove_data(editor: &mut dyn LocalEditor, text: &str) -> Result<(), String> {
+    if text.contains([' ', '\t']) {
+        return Err(format!("cannot remove the one record '{text}': give its name alone to remove all records of it"));
+    }
+    editor.remove_data(&name_of(text)?).map_err(reason_of)
+}
+
+fn reason_of(error: EditError) -> String {
+    match error {
+        EditError::ZoneType => "not a zone type.".to_owned(),
+        EditError::Record(reason) | EditError::Other(reason) => reason,
+    }
+}

@@ -1,0 +1,358 @@
+//! `status`, and the lines of `stats` in Unbound's order and names, with our own behind them.
+
+use super::backend::{ForwardZone, Status};
+use super::reply::Reply;
+use crate::stats::{BUCKETS, Snapshot, ThreadFigures, XdpFigures, XdpMode, bucket_bounds, median};
+use domain::base::iana::Rtype;
+use std::fmt::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Unbound's names for RCODEs (its `sldns_rcodes`); the rest are RCODE11 and so on.
+const RCODES: [&str; 11] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMPL", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
+    "NOTZONE",
+];
+/// RCODEs that are shown even when none was given.
+const RCODES_ALWAYS: usize = 6;
+/// Unbound's names for opcodes (its `sldns_opcodes`); an empty one has none.
+const OPCODES: [&str; 6] = ["QUERY", "IQUERY", "STATUS", "", "NOTIFY", "UPDATE"];
+/// Unbound counts types below this one by one.
+const UNBOUND_TYPES: usize = 256;
+
+/// The servers of a forward zone: address, `@port` when it is not 53, `#name` for TLS.
+pub(super) fn servers(zone: &ForwardZone) -> String {
+    let mut text = String::new();
+    for (address, tls_name) in &zone.servers {
+        let space = if text.is_empty() { "" } else { " " };
+        // Writing to a String does not fail.
+        let _ = write!(text, "{space}{}", address.ip());
+        if address.port() != 53 {
+            let _ = write!(text, "@{}", address.port());
+        }
+        if let Some(tls_name) = tls_name {
+            let _ = write!(text, "#{tls_name}");
+        }
+    }
+    text
+}
+
+/// `status`: Unbound's lines, and between them which way queries come in.
+pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
+    reply.line(format_args!("version: {}", status.version));
+    reply.line(format_args!("verbosity: {}", status.verbosity));
+    reply.line(format_args!("threads: {}", figures.threads.len()));
+    let modules: String = status.modules.iter().flat_map(|name| [" ", *name]).collect();
+    reply.line(format_args!("modules: {} [{modules} ]", status.modules.len()));
+    reply.line(format_args!("uptime: {} seconds", figures.up.as_secs()));
+    reply.line(format_args!("options: control(namedpipe)"));
+    figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
+    let total = figures.total();
+    reply.line(format_args!("queries: xdp {} udp {} tcp {}", total.xdp_queries, total.udp_queries, total.tcp_queries));
+    reply.line(format_args!("runbound (pid {}) is running...", std::process::id()));
+}
+
+fn interface_status(figures: &XdpFigures, reply: &mut Reply) {
+    let name = &figures.interface;
+    let fallback = figures.fallback.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+    if figures.mode == XdpMode::Off {
+        return reply.line(format_args!("xdp: {name} off{fallback}"));
+    }
+    reply.line(format_args!(
+        "xdp: {name} {} {} queues {} watchdog {}{fallback}",
+        figures.mode.word(),
+        bind_word(figures),
+        figures.queues,
+        figures.watchdog.word()
+    ));
+}
+
+fn bind_word(figures: &XdpFigures) -> &'static str {
+    if figures.zerocopy { "zerocopy" } else { "copy" }
+}
+
+/// `stats`: `extended` and `inhibit_zero` as the directives have them.
+pub(super) fn stats(figures: &Snapshot, extended: bool, inhibit_zero: bool, reply: &mut Reply) {
+    for (number, thread) in figures.threads.iter().enumerate() {
+        // Stream connections are not a worker's: they are shown with the first thread, so that the total is their sum.
+        let connections = if number == 0 { figures.stream_connections } else { 0 };
+        thread_lines(&format!("thread{number}"), thread, connections, reply);
+    }
+    let total = figures.total();
+    thread_lines("total", &total, figures.stream_connections, reply);
+    let now = figures.now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    for (name, time) in [("now", now), ("up", figures.up), ("elapsed", figures.elapsed)] {
+        reply.line(format_args!("time.{name}={}", seconds(time)));
+    }
+    if extended {
+        memory_lines(&total, reply);
+        histogram_lines(&total.recursion, reply);
+        question_lines(&total, inhibit_zero, reply);
+        transport_lines(&total, figures, reply);
+        answer_lines(&total, inhibit_zero, reply);
+        cache_lines(&total, figures, reply);
+    }
+    path_lines(&total, figures, reply);
+    figures.xdp.iter().for_each(|interface| interface_lines(interface, reply));
+    outcome_lines(&total, figures, reply);
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}.{:06}", time.as_secs(), time.subsec_micros())
+}
+
+fn numbers(prefix: &str, lines: &[(&str, u64)], reply: &mut Reply) {
+    for (name, number) in lines {
+        reply.line(format_args!("{prefix}{name}={number}"));
+    }
+}
+
+fn thread_lines(thread: &str, figures: &ThreadFigures, connections: u64, reply: &mut Reply) {
+    let prefix = format!("{thread}.");
+    numbers(
+        &prefix,
+        &[
+            ("num.queries", figures.queries),
+            ("num.queries_ip_ratelimited", figures.rate_limited),
+            ("num.queries_cookie_valid", 0),
+            ("num.queries_cookie_client", 0),
+            ("num.queries_cookie_invalid", 0),
+            ("num.queries_discard_timeout", 0),
+            ("num.queries_replyaddr_limit", 0),
+            ("num.queries_wait_limit", 0),
+            ("num.cachehits", figures.cache_hits),
+            ("num.cachemiss", figures.cache_misses),
+            ("num.prefetch", 0),
+            ("num.queries_timed_out", 0),
+            ("query.queue_time_us.max", 0),
+            ("num.expired", 0),
+            ("num.recursivereplies", figures.recursive_replies),
+            ("num.dns_error_reports", 0),
+        ],
+        reply,
+    );
+    let average = ratio(figures.pending_sum, figures.cache_misses);
+    reply.line(format_args!("{prefix}requestlist.avg={}", general(average)));
+    numbers(
+        &prefix,
+        &[
+            ("requestlist.max", figures.pending_max),
+            ("requestlist.overwritten", 0),
+            ("requestlist.exceeded", figures.overload),
+            ("requestlist.current.all", figures.pending),
+            ("requestlist.current.user", figures.pending),
+            ("requestlist.current.replies", figures.pending),
+        ],
+        reply,
+    );
+    let wait = figures.recursion_time_us.checked_div(figures.recursive_replies).unwrap_or(0);
+    reply.line(format_args!("{prefix}recursion.time.avg={}", seconds(Duration::from_micros(wait))));
+    reply.line(format_args!("{prefix}recursion.time.median={}", general(median(&figures.recursion))));
+    reply.line(format_args!("{prefix}tcpusage={connections}"));
+}
+
+fn ratio(sum: u64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { sum as f64 / count as f64 }
+}
+
+fn memory_lines(total: &ThreadFigures, reply: &mut Reply) {
+    numbers(
+        "mem.",
+        &[
+            ("cache.rrset", 0),
+            ("cache.message", total.cache_octets),
+            ("mod.iterator", 0),
+            ("mod.validator", 0),
+            ("mod.respip", 0),
+            ("streamwait", 0),
+            ("http.query_buffer", 0),
+            ("http.response_buffer", 0),
+        ],
+        reply,
+    );
+}
+
+fn histogram_lines(counts: &[u64; BUCKETS], reply: &mut Reply) {
+    let bound = |micros: u64| format!("{:06}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    for (bucket, count) in counts.iter().enumerate() {
+        let (lower, upper) = bucket_bounds(bucket);
+        reply.line(format_args!("histogram.{}.to.{}={count}", bound(lower), bound(upper)));
+    }
+}
+
+fn question_lines(total: &ThreadFigures, inhibit_zero: bool, reply: &mut Reply) {
+    let mut shown = |name: std::fmt::Arguments<'_>, count: u64| {
+        if count != 0 || !inhibit_zero {
+            reply.line(format_args!("num.query.{name}={count}"));
+        }
+    };
+    for (rtype, &count) in (0u16..).zip(&total.qtype[..UNBOUND_TYPES]) {
+        shown(format_args!("type.{}", Rtype::from_int(rtype)), count);
+    }
+    shown(format_args!("type.other"), total.qtype[UNBOUND_TYPES..].iter().sum());
+    shown(format_args!("class.IN"), total.class_in);
+    shown(format_args!("class.CH"), total.class_ch);
+    shown(format_args!("class.other"), total.class_other);
+    for (opcode, &count) in total.opcode.iter().enumerate() {
+        match OPCODES.get(opcode) {
+            Some(name) if !name.is_empty() => shown(format_args!("opcode.{name}"), count),
+            _ => shown(format_args!("opcode.OPCODE{opcode}"), count),
+        }
+    }
+}
+
+fn transport_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
+    numbers(
+        "num.query.",
+        &[
+            ("tcp", total.query_tcp),
+            ("tcpout", figures.upstream_tcp),
+            ("udpout", figures.upstream_udp),
+            ("tls", 0),
+            ("tls.resume", 0),
+            ("ipv6", total.query_ipv6),
+            ("https", 0),
+            // Messages with QR set are dropped before they count as queries.
+            ("flags.QR", 0),
+            ("flags.AA", total.query_aa),
+            ("flags.TC", total.query_tc),
+            ("flags.RD", total.query_rd),
+            ("flags.RA", total.query_ra),
+            ("flags.Z", total.query_z),
+            ("flags.AD", total.query_ad),
+            ("flags.CD", total.query_cd),
+            ("edns.present", total.query_edns),
+            ("edns.DO", total.query_do),
+        ],
+        reply,
+    );
+}
+
+fn answer_lines(total: &ThreadFigures, inhibit_zero: bool, reply: &mut Reply) {
+    for (rcode, &count) in total.rcode.iter().enumerate() {
+        if inhibit_zero && rcode >= RCODES_ALWAYS && count == 0 {
+            continue;
+        }
+        match RCODES.get(rcode) {
+            Some(name) => reply.line(format_args!("num.answer.rcode.{name}={count}")),
+            None => reply.line(format_args!("num.answer.rcode.RCODE{rcode}={count}")),
+        }
+    }
+    if !inhibit_zero || total.nodata != 0 {
+        reply.line(format_args!("num.answer.rcode.nodata={}", total.nodata));
+    }
+}
+
+fn cache_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
+    numbers(
+        "",
+        &[
+            ("num.query.ratelimited", 0),
+            ("num.answer.secure", 0),
+            ("num.answer.bogus", 0),
+            ("num.rrset.bogus", 0),
+            ("num.valops", 0),
+            ("num.query.aggressive.NOERROR", 0),
+            ("num.query.aggressive.NXDOMAIN", 0),
+            ("unwanted.queries", total.unwanted),
+            ("unwanted.replies", figures.upstream_unwanted),
+            ("msg.cache.count", total.cache_entries),
+            ("rrset.cache.count", 0),
+            ("infra.cache.count", 0),
+            ("key.cache.count", 0),
+            ("msg.cache.max_collisions", 0),
+            ("rrset.cache.max_collisions", 0),
+            ("num.query.authzone.up", 0),
+            ("num.query.authzone.down", 0),
+        ],
+        reply,
+    );
+}
+
+/// Ours: by which way queries came and replies left.
+fn path_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
+    let attached = figures.xdp.iter().filter(|interface| interface.mode != XdpMode::Off).count() as u64;
+    numbers(
+        "xdp.",
+        &[
+            ("interfaces", attached),
+            ("queries", total.xdp_queries),
+            ("replies", total.xdp_replies),
+            ("strays", total.xdp_strays),
+            ("kernel.udp.queries", total.udp_queries),
+            ("kernel.udp.replies", total.udp_replies),
+            ("kernel.tcp.queries", total.tcp_queries),
+            ("kernel.tcp.replies", total.tcp_replies),
+            ("reply_no_room", total.reply_no_room),
+        ],
+        reply,
+    );
+}
+
+/// Ours: what became of queries where Unbound has no counter for it.
+fn outcome_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
+    numbers(
+        "runbound.",
+        &[
+            ("dropped", total.dropped),
+            ("coalesced", total.coalesced),
+            ("cache.evicted", total.cache_evicted),
+            ("upstream.replies", figures.upstream_replies),
+            ("upstream.timeouts", figures.upstream_timeouts),
+            ("upstream.failures", figures.upstream_failures),
+            ("upstream.in_flight", figures.upstream_in_flight),
+        ],
+        reply,
+    );
+}
+
+fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
+    let prefix = format!("xdp.interface.{}.", figures.interface);
+    reply.line(format_args!("{prefix}mode={}", figures.mode.word()));
+    if figures.mode != XdpMode::Off {
+        reply.line(format_args!("{prefix}bind={}", bind_word(figures)));
+    }
+    numbers(&prefix, &[("queues", figures.queues), ("rx", figures.rx), ("tx", figures.tx)], reply);
+    for (reason, count) in &figures.verdicts {
+        let kind = if *reason == "redirected" { "" } else { "passed." };
+        reply.line(format_args!("{prefix}{kind}{reason}={count}"));
+    }
+    let frames = &figures.frames;
+    numbers(
+        &format!("{prefix}frames."),
+        &[
+            ("total", frames.total),
+            ("free", frames.free),
+            ("fill", frames.fill),
+            ("rx", frames.rx),
+            ("tx", frames.tx),
+            ("completion", frames.completion),
+            ("lost", frames.lost()),
+        ],
+        reply,
+    );
+    reply.line(format_args!("{prefix}watchdog={}", figures.watchdog.word()));
+    if let Some(why) = &figures.fallback {
+        reply.line(format_args!("{prefix}fallback={why}"));
+    }
+}
+
+/// A number as C's `%g` prints it: six digits, no zeros at the end, an exponent when it is far from one.
+fn general(number: f64) -> String {
+    let scientific = format!("{number:.5e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    if (-4..6).contains(&exponent) {
+        let decimals = usize::try_from(5 - exponent).unwrap_or(0);
+        return trimmed(&format!("{number:.decimals$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trimmed(digits), exponent.abs())
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -1,0 +1,313 @@
+//! The counters as plain numbers at one moment, and what was counted between two moments.
+//!
+//! A reset is the reader's: it keeps a snapshot and shows what came on top. The threads' counters are never written by
+//! another thread.
+
+use super::{BUCKETS, TYPES, Upstream, WorkerStats, XdpFigures};
+use std::time::{Duration, SystemTime};
+
+macro_rules! thread_figures {
+    (
+        counters { $($(#[$counter_doc:meta])* $counter:ident: $from:ident.$counter_at:ident,)* }
+        gauges { $($(#[$gauge_doc:meta])* $gauge:ident: $from_gauge:ident.$gauge_at:ident,)* }
+    ) => {
+        /// What one worker counted. The fields are those of [`super::Outcomes`] and [`super::Places`].
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct ThreadFigures {
+            $($(#[$counter_doc])* pub $counter: u64,)*
+            $($(#[$gauge_doc])* pub $gauge: u64,)*
+            /// num.query.type by QTYPE; the last place holds the others.
+            pub qtype: [u64; TYPES],
+            /// num.answer.rcode by RCODE.
+            pub rcode: [u64; 16],
+            /// num.query.opcode by opcode.
+            pub opcode: [u64; 16],
+            /// num.answer.rcode.nodata
+            pub nodata: u64,
+            /// Recursion times by bucket.
+            pub recursion: [u64; BUCKETS],
+        }
+
+        impl Default for ThreadFigures {
+            fn default() -> Self {
+                ThreadFigures {
+                    $($counter: 0,)*
+                    $($gauge: 0,)*
+                    qtype: [0; TYPES],
+                    rcode: [0; 16],
+                    opcode: [0; 16],
+                    nodata: 0,
+                    recursion: [0; BUCKETS],
+                }
+            }
+        }
+
+        impl From<&WorkerStats> for ThreadFigures {
+            fn from(stats: &WorkerStats) -> Self {
+                ThreadFigures {
+                    $($counter: stats.$from.$counter_at.get(),)*
+                    $($gauge: stats.$from_gauge.$gauge_at.get(),)*
+                    qtype: std::array::from_fn(|at| stats.qtype[at].get()),
+                    rcode: std::array::from_fn(|at| stats.rcode[at].get()),
+                    opcode: std::array::from_fn(|at| stats.opcode[at].get()),
+                    nodata: stats.nodata.get(),
+                    recursion: stats.recursion.get(),
+                }
+            }
+        }
+
+        impl ThreadFigures {
+            /// Joins the counters of `other` in by `counter`, the gauges by `gauge`.
+            fn combine(&mut self, other: &Self, counter: fn(u64, u64) -> u64, gauge: fn(u64, u64) -> u64) {
+                $(self.$counter = counter(self.$counter, other.$counter);)*
+                $(self.$gauge = gauge(self.$gauge, other.$gauge);)*
+                self.nodata = counter(self.nodata, other.nodata);
+                let all = |mine: &mut [u64], theirs: &[u64]| {
+                    mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine = counter(*mine, *theirs));
+                };
+                all(&mut self.qtype, &other.qtype);
+                all(&mut self.rcode, &other.rcode);
+                all(&mut self.opcode, &other.opcode);
+                all(&mut self.recursion, &other.recursion);
+            }
+        }
+    };
+}
+
+thread_figures! {
+    counters {
+        /// Queries from XSK sockets.
+        xdp_queries: places.xdp_queries,
+        /// Replies through XSK sockets.
+        xdp_replies: places.xdp_replies,
+        /// Frames that reached an XSK without being ours.
+        xdp_strays: places.xdp_strays,
+        /// Queries from kernel UDP sockets.
+        udp_queries: places.udp_queries,
+        /// Replies through kernel UDP sockets.
+        udp_replies: places.udp_replies,
+        /// Queries from streams.
+        tcp_queries: places.tcp_queries,
+        /// Replies to streams.
+        tcp_replies: places.tcp_replies,
+        /// Replies lost because a socket or ring had no room.
+        reply_no_room: places.reply_no_room,
+        /// num.queries
+        queries: outcomes.queries,
+        /// num.cachehits
+        cache_hits: outcomes.cache_hits,
+        /// num.cachemiss
+        cache_misses: outcomes.cache_misses,
+        /// num.recursivereplies
+        recursive_replies: outcomes.recursive_replies,
+        /// num.queries_ip_ratelimited
+        rate_limited: outcomes.rate_limited,
+        /// unwanted.queries
+        unwanted: outcomes.unwanted,
+        /// Dropped on purpose.
+        dropped: outcomes.dropped,
+        /// Questions that joined one already asked.
+        coalesced: outcomes.coalesced,
+        /// SERVFAIL because no pending place or ring slot was free.
+        overload: outcomes.overload,
+        /// num.query.tcp
+        query_tcp: outcomes.query_tcp,
+        /// num.query.ipv6
+        query_ipv6: outcomes.query_ipv6,
+        /// num.query.edns.present
+        query_edns: outcomes.query_edns,
+        /// num.query.edns.DO
+        query_do: outcomes.query_do,
+        /// num.query.flags.RD
+        query_rd: outcomes.query_rd,
+        /// num.query.flags.CD
+        query_cd: outcomes.query_cd,
+        /// num.query.flags.AD
+        query_ad: outcomes.query_ad,
+        /// num.query.flags.AA
+        query_aa: outcomes.query_aa,
+        /// num.query.flags.TC
+        query_tc: outcomes.query_tc,
+        /// num.query.flags.RA
+        query_ra: outcomes.query_ra,
+        /// num.query.flags.Z
+        query_z: outcomes.query_z,
+        /// num.query.class.IN
+        class_in: outcomes.class_in,
+        /// num.query.class.CH
+        class_ch: outcomes.class_ch,
+        /// num.query.class of the rest
+        class_other: outcomes.class_other,
+        /// Sum of the questions pending as each cache miss came in.
+        pending_sum: outcomes.pending_sum,
+        /// Entries pushed out of the cache to make room.
+        cache_evicted: outcomes.cache_evicted,
+        /// Sum of recursion times in microseconds.
+        recursion_time_us: outcomes.recursion_time_us,
+    }
+    gauges {
+        /// requestlist.current.all
+        pending: outcomes.pending,
+        /// requestlist.max, since the start
+        pending_max: outcomes.pending_max,
+        /// msg.cache.count
+        cache_entries: outcomes.cache_entries,
+        /// mem.cache.message
+        cache_octets: outcomes.cache_octets,
+    }
+}
+
+/// All figures at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Wall clock.
+    pub now: SystemTime,
+    /// Time since the start of the program.
+    pub up: Duration,
+    /// What the counters below count over: since the start, or since the base of [`Snapshot::since`].
+    pub elapsed: Duration,
+    /// One per worker.
+    pub threads: Vec<ThreadFigures>,
+    /// Queries sent upstream over UDP.
+    pub upstream_udp: u64,
+    /// Queries sent upstream over TCP.
+    pub upstream_tcp: u64,
+    /// Replies that matched a question.
+    pub upstream_replies: u64,
+    /// unwanted.replies
+    pub upstream_unwanted: u64,
+    /// Tries that timed out.
+    pub upstream_timeouts: u64,
+    /// Questions given up.
+    pub upstream_failures: u64,
+    /// Questions in flight, a gauge.
+    pub upstream_in_flight: u64,
+    /// tcpusage: stream connections now open, a gauge.
+    pub stream_connections: u64,
+    /// One per interface.
+    pub xdp: Vec<XdpFigures>,
+}
+
+impl Snapshot {
+    /// Reads the counters of all workers and of the resolver; `up` is the time since the start of the program.
+    pub fn collect<'a>(
+        workers: impl IntoIterator<Item = &'a WorkerStats>,
+        upstream: &Upstream,
+        xdp: Vec<XdpFigures>,
+        up: Duration,
+    ) -> Snapshot {
+        Snapshot {
+            now: SystemTime::now(),
+            up,
+            elapsed: up,
+            threads: workers.into_iter().map(ThreadFigures::from).collect(),
+            upstream_udp: upstream.udp_sent.get(),
+            upstream_tcp: upstream.tcp_sent.get(),
+            upstream_replies: upstream.replies.get(),
+            upstream_unwanted: upstream.unwanted.get(),
+            upstream_timeouts: upstream.timeouts.get(),
+            upstream_failures: upstream.failures.get(),
+            upstream_in_flight: upstream.in_flight.get(),
+            stream_connections: 0,
+            xdp,
+        }
+    }
+
+    /// What was counted since `base` was taken. Gauges stay as they are; a thread or interface that `base` did not know
+    /// keeps all it counted.
+    pub fn since(mut self, base: &Snapshot) -> Snapshot {
+        self.elapsed = self.up.saturating_sub(base.up);
+        for (thread, before) in self.threads.iter_mut().zip(&base.threads) {
+            thread.combine(before, u64::saturating_sub, |now, _| now);
+        }
+        for (counter, before) in [
+            (&mut self.upstream_udp, base.upstream_udp),
+            (&mut self.upstream_tcp, base.upstream_tcp),
+            (&mut self.upstream_replies, base.upstream_replies),
+            (&mut self.upstream_unwanted, base.upstream_unwanted),
+            (&mut self.upstream_timeouts, base.upstream_timeouts),
+            (&mut self.upstream_failures, base.upstream_failures),
+        ] {
+            *counter = counter.saturating_sub(before);
+        }
+        let known = |figures: &XdpFigures| base.xdp.iter().find(|before| before.interface == figures.interface);
+        self.xdp = std::mem::take(&mut self.xdp)
+            .into_iter()
+            .map(|figures| match known(&figures) {
+                Some(before) => figures.since(before),
+                None => figures,
+            })
+            .collect();
+        self
+    }
+
+    /// The sum over all workers.
+    pub fn total(&self) -> ThreadFigures {
+        let mut total = ThreadFigures::default();
+        for thread in &self.threads {
+            let pending_max = total.pending_max.max(thread.pending_max);
+            total.combine(thread, u64::wrapping_add, u64::wrapping_add);
+            total.pending_max = pending_max;
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Frames, XdpMode};
+    use super::*;
+
+    fn figures(interface: &str, rx: u64) -> XdpFigures {
+        XdpFigures {
+            interface: interface.into(),
+            mode: XdpMode::Native,
+            rx,
+            tx: rx,
+            verdicts: vec![("redirected", rx), ("not_udp", 3)],
+            ..XdpFigures::default()
+        }
+    }
+
+    #[test]
+    fn a_base_is_taken_off_counters_and_not_off_gauges() {
+        let (worker, upstream) = (WorkerStats::default(), Upstream::default());
+        worker.outcomes.queries.add(10);
+        worker.outcomes.cache_entries.set(4);
+        worker.qtype[28].add(2);
+        upstream.udp_sent.add(1);
+        let base = Snapshot::collect([&worker], &upstream, vec![figures("eth0", 5)], Duration::from_secs(10));
+        worker.outcomes.queries.add(7);
+        worker.qtype[28].add(1);
+        worker.recursion.add(1000);
+        upstream.udp_sent.add(2);
+        let xdp = vec![figures("eth0", 8), figures("eth1", 2)];
+        let now = Snapshot::collect([&worker], &upstream, xdp, Duration::from_secs(15)).since(&base);
+        let total = now.total();
+        assert_eq!((total.queries, total.qtype[28], total.cache_entries), (7, 1, 4));
+        assert_eq!(total.recursion.iter().sum::<u64>(), 1);
+        assert_eq!((now.upstream_udp, now.elapsed, now.up), (2, Duration::from_secs(5), Duration::from_secs(15)));
+        assert_eq!((now.xdp[0].rx, now.xdp[1].rx), (3, 2));
+        assert_eq!(now.xdp[0].verdicts, [("redirected", 3), ("not_udp", 0)]);
+        assert_eq!(worker.outcomes.queries.get(), 17, "the worker's counter is untouched");
+    }
+
+    #[test]
+    fn an_interface_attached_anew_does_not_go_below_zero() {
+        assert_eq!(figures("eth0", 1).since(&figures("eth0", 9)), figures("eth0", 1));
+    }
+
+    #[test]
+    fn threads_are_summed_and_their_longest_list_is_the_longest() {
+        let thread = |queries, pending_max| ThreadFigures { queries, pending_max, ..ThreadFigures::default() };
+        let mut snapshot = Snapshot::collect([], &Upstream::default(), Vec::new(), Duration::ZERO);
+        snapshot.threads = vec![thread(3, 9), thread(4, 2)];
+        assert_eq!((snapshot.total().queries, snapshot.total().pending_max), (7, 9));
+    }
+
+    #[test]
+    fn frames_in_no_place_are_lost() {
+        let frames = Frames { total: 10, free: 1, fill: 2, rx: 3, tx: 1, completion: 1 };
+        assert_eq!(frames.lost(), 2);
+    }
+}

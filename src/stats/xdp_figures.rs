@@ -1,0 +1,115 @@
+//! What one interface's AF_XDP path reports: plain numbers, read at once by the owner of the sockets.
+
+/// How the XDP program is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XdpMode {
+    /// Not attached: kernel sockets carry everything.
+    #[default]
+    Off,
+    /// In the driver.
+    Native,
+    /// In the kernel's generic path, after the driver.
+    Generic,
+}
+
+impl XdpMode {
+    /// The word that `stats` and `status` print.
+    pub fn word(self) -> &'static str {
+        match self {
+            XdpMode::Off => "off",
+            XdpMode::Native => "native",
+            XdpMode::Generic => "generic",
+        }
+    }
+}
+
+/// What the fast-path watchdog holds of the interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watchdog {
+    /// Nothing to watch: no socket is in the map.
+    #[default]
+    Off,
+    /// Redirected frames arrive.
+    Watching,
+    /// The program redirected and the socket did not receive: the socket is out of the map.
+    Tripped,
+}
+
+impl Watchdog {
+    /// The word that `stats` and `status` print.
+    pub fn word(self) -> &'static str {
+        match self {
+            Watchdog::Off => "off",
+            Watchdog::Watching => "watching",
+            Watchdog::Tripped => "tripped",
+        }
+    }
+}
+
+/// Where the UMEM frames of an interface are, all places read at one moment by their owner. All are gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    /// Frames in the UMEM.
+    pub total: u64,
+    /// With the worker, unused.
+    pub free: u64,
+    /// On the fill rings or with the driver.
+    pub fill: u64,
+    /// On the RX rings or in the worker's batch.
+    pub rx: u64,
+    /// On the TX rings or with the driver.
+    pub tx: u64,
+    /// On the completion rings.
+    pub completion: u64,
+}
+
+impl Frames {
+    /// Frames in no place: 0 unless there is a bug.
+    pub fn lost(&self) -> u64 {
+        self.total.saturating_sub(self.free + self.fill + self.rx + self.tx + self.completion)
+    }
+}
+
+/// The AF_XDP figures of one interface. Counters count since the attach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct XdpFigures {
+    /// Interface name.
+    pub interface: String,
+    /// How the program is attached.
+    pub mode: XdpMode,
+    /// Whether the sockets are bound with zero copy.
+    pub zerocopy: bool,
+    /// Sockets, one per receive queue.
+    pub queues: u64,
+    /// Frames received on the sockets.
+    pub rx: u64,
+    /// Frames handed to the TX rings.
+    pub tx: u64,
+    /// The program's counters: reason (one word, as `not_udp`) and frames. `redirected` is one of them; every other is a
+    /// reason the frame was passed to the kernel.
+    pub verdicts: Vec<(&'static str, u64)>,
+    /// Frames by place.
+    pub frames: Frames,
+    /// The fast-path watchdog.
+    pub watchdog: Watchdog,
+    /// Why less than the configuration asked for is in use, one line; `None` when nothing was given up.
+    pub fallback: Option<String>,
+}
+
+impl XdpFigures {
+    /// The figures less what `base` counted; gauges and words stay. A base with higher counters comes from before a new
+    /// attach and is not subtracted.
+    pub(super) fn since(mut self, base: &XdpFigures) -> XdpFigures {
+        let reattached = self.rx < base.rx || self.tx < base.tx;
+        if reattached {
+            return self;
+        }
+        self.rx -= base.rx;
+        self.tx -= base.tx;
+        for (reason, count) in &mut self.verdicts {
+            let before = base.verdicts.iter().find(|(known, _)| known == reason).map_or(0, |(_, before)| *before);
+            *count = count.saturating_sub(before);
+        }
+        self
+    }
+}
