@@ -87,6 +87,8 @@ counters! {
         dropped,
         /// Questions that joined one already asked.
         coalesced,
+        /// Events for the log lost because its ring was full.
+        events_lost,
         /// SERVFAIL because no pending place or ring slot was free.
         overload,
         /// num.query.tcp

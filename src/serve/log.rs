@@ -1,0 +1,182 @@
+//! The log: standard error, a file or syslog, in the line format of Unbound's, so that what reads Unbound's log reads ours.
+
+use crate::config::Config;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where lines go.
+enum Target {
+    Stderr,
+    File { path: PathBuf, file: File },
+    Syslog(UnixDatagram),
+}
+
+/// The one logger of the process. Only main and the side threads log, never the worker on a packet's account.
+pub struct Logger {
+    target: Mutex<Target>,
+    identity: Mutex<String>,
+    ascii_time: AtomicBool,
+}
+
+static LOGGER: Logger = Logger {
+    target: Mutex::new(Target::Stderr),
+    identity: Mutex::new(String::new()),
+    ascii_time: AtomicBool::new(false),
+};
+
+/// Installs the logger, to standard error until [`configure`] says otherwise.
+pub fn install() {
+    if log::set_logger(&LOGGER).is_ok() {
+        set_verbosity(1);
+    }
+}
+
+/// `verbosity:`: 0 errors, 1 information (the default), 2 and 3 details, 4 and above everything.
+pub fn set_verbosity(verbosity: u8) {
+    log::set_max_level(match verbosity {
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        2 | 3 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    });
+}
+
+/// Sends lines where the configuration wants them: `use-syslog` over `logfile` over standard error.
+///
+/// # Errors
+/// When the file or syslog cannot be opened, by path and cause; lines then go where they went before.
+pub fn configure(config: &Config, foreground: bool) -> Result<(), String> {
+    LOGGER.ascii_time.store(config.log_time_ascii, Ordering::Relaxed);
+    let identity = if config.log_identity.is_empty() { "runbound" } else { &config.log_identity };
+    *lock(&LOGGER.identity) = identity.to_owned();
+    let target = if !config.logfile.as_os_str().is_empty() {
+        open(&config.logfile)?
+    } else if config.use_syslog && !foreground {
+        Target::Syslog(syslog()?)
+    } else {
+        Target::Stderr
+    };
+    *lock(&LOGGER.target) = target;
+    Ok(())
+}
+
+/// Opens the log file anew, for log rotation.
+///
+/// # Errors
+/// When it cannot be opened; lines go on into the old one.
+pub fn reopen() -> Result<(), String> {
+    let mut target = lock(&LOGGER.target);
+    if let Target::File { path, .. } = &*target {
+        *target = open(path)?;
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<Target, String> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|cause| format!("logfile {}: {cause}; correct logfile: or the directory's rights", path.display()))?;
+    Ok(Target::File { path: path.to_owned(), file })
+}
+
+fn syslog() -> Result<UnixDatagram, String> {
+    let failed = |cause: std::io::Error| format!("/dev/log: {cause}; set use-syslog: no, or start a syslog daemon");
+    let socket = UnixDatagram::unbound().map_err(failed)?;
+    socket.connect("/dev/log").map_err(failed)?;
+    Ok(socket)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let word = match record.level() {
+            Level::Error => "error",
+            Level::Warn => "warning",
+            Level::Info => "info",
+            Level::Debug | Level::Trace => "debug",
+        };
+        let identity = lock(&self.identity).clone();
+        let identity = if identity.is_empty() { "runbound" } else { &identity };
+        let pid = std::process::id();
+        let mut target = lock(&self.target);
+        // A line that cannot be written has nowhere else to go.
+        let _ = match &mut *target {
+            Target::Syslog(socket) => {
+                // RFC 3164: facility daemon (3), severity.
+                let severity = match record.level() {
+                    Level::Error => 3,
+                    Level::Warn => 4,
+                    Level::Info => 6,
+                    Level::Debug | Level::Trace => 7,
+                };
+                let line = format!("<{}>{identity}[{pid}]: [{pid}:0] {word}: {}", 3 * 8 + severity, record.args());
+                socket.send(line.as_bytes()).map(|_| ())
+            }
+            Target::Stderr => writeln!(std::io::stderr(), "{}", self.line(identity, pid, word, record)),
+            Target::File { file, .. } => writeln!(file, "{}", self.line(identity, pid, word, record)),
+        };
+    }
+
+    fn flush(&self) {}
+}
+
+impl Logger {
+    fn line(&self, identity: &str, pid: u32, word: &str, record: &Record<'_>) -> String {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let time = if self.ascii_time.load(Ordering::Relaxed) { ascii_time(seconds) } else { seconds.to_string() };
+        format!("[{time}] {identity}[{pid}:0] {word}: {}", record.args())
+    }
+}
+
+/// `Nov 23 06:00:00`, UTC: a static binary in a chroot has no time zone files to look at.
+fn ascii_time(seconds: u64) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days to a civil date: years start in March so that leap days come last (Howard Hinnant's algorithm).
+    let shifted = days + 719_468;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = (shifted_month + 2) % 12;
+    let name = MONTHS.get(month as usize).unwrap_or(&"???");
+    format!("{name} {day:02} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ascii_time;
+
+    #[test]
+    fn dates_follow_the_calendar() {
+        for (seconds, text) in [
+            (0, "Jan 01 00:00:00"),
+            (951_782_399, "Feb 28 23:59:59"),
+            (951_782_400, "Feb 29 00:00:00"),
+            (951_868_800, "Mar 01 00:00:00"),
+            (1_795_413_600, "Nov 23 06:00:00"),
+            (1_798_761_599, "Dec 31 23:59:59"),
+        ] {
+            assert_eq!(ascii_time(seconds), text);
+        }
+    }
+}
