@@ -283,6 +283,53 @@ mod tests {
         }
     }
 
+    /// What a stream holds: messages, and whether it ends in a length that is none.
+    fn reference(mut stream: &[u8]) -> (Vec<&[u8]>, bool) {
+        let mut messages = Vec::new();
+        while let [high, low, rest @ ..] = stream {
+            let len = u16::from_be_bytes([*high, *low]) as usize;
+            if len < HEADER_LEN {
+                return (messages, true);
+            }
+            let Some((message, rest)) = rest.split_at_checked(len) else { break };
+            messages.push(message);
+            stream = rest;
+        }
+        (messages, false)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_octets_in_any_pieces_are_framed_as_they_are(
+            parts in proptest::collection::vec((0u16..40, proptest::collection::vec(0u8.., 0..40)), 0..20),
+            pieces in proptest::collection::vec(1usize..50, 1..20),
+        ) {
+            let stream: Vec<u8> =
+                parts.iter().flat_map(|(len, octets)| [&len.to_be_bytes(), &octets[..]].concat()).collect();
+            let mut incoming = Incoming::default();
+            let (mut messages, mut malformed) = (Vec::new(), false);
+            let (mut rest, mut pieces) = (&stream[..], pieces.iter().cycle());
+            while !rest.is_empty() && !malformed {
+                let (piece, later) = rest.split_at(rest.len().min(*pieces.next().unwrap()));
+                feed(&mut incoming, piece);
+                rest = later;
+                loop {
+                    match incoming.front() {
+                        Ok(Some(message)) => messages.push(message.to_vec()),
+                        Ok(None) => break,
+                        Err(_) => {
+                            malformed = true;
+                            break;
+                        }
+                    }
+                    incoming.consume();
+                }
+            }
+            let (expected, expected_malformed) = reference(&stream);
+            assert_eq!((messages, malformed), (expected.iter().map(|m| m.to_vec()).collect(), expected_malformed));
+        }
+    }
+
     #[test]
     fn replies_leave_in_order_whatever_is_taken_at_once() {
         let mut outgoing = Outgoing::default();
