@@ -283,6 +283,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_half_closed_connection_is_not_read_again_and_ends_with_its_answers() {
+        use std::io::Write;
+        let (server, mut client) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut connection = Connection::new(server.into(), "127.0.0.1:1".parse().unwrap(), 0, 1000);
+        client.write_all(&framed(HEADER_LEN, 1)).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        connection.read(5).unwrap();
+        assert_eq!(connection.query(), Ok(Some(&[1; HEADER_LEN][..])));
+        assert!(!connection.wants_read(), "a query waits to be handed on");
+        connection.asked();
+        assert!(connection.wants_read());
+        connection.read(6).unwrap();
+        assert!(!connection.wants_read(), "the stream has ended");
+        assert_eq!((connection.is_finished(), connection.deadline()), (false, None));
+        connection.reply(&[2; HEADER_LEN], 7).unwrap();
+        assert!(connection.is_finished());
+    }
+
     /// What a stream holds: messages, and whether it ends in a length that is none.
     fn reference(mut stream: &[u8]) -> (Vec<&[u8]>, bool) {
         let mut messages = Vec::new();
