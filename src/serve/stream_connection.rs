@@ -284,6 +284,72 @@ mod tests {
     }
 
     #[test]
+    fn a_half_closed_connection_is_not_read_again_and_ends_with_its_answers() {
+        use std::io::Write;
+        let (server, mut client) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut connection = Connection::new(server.into(), "127.0.0.1:1".parse().unwrap(), 0, 1000);
+        client.write_all(&framed(HEADER_LEN, 1)).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        connection.read(5).unwrap();
+        assert_eq!(connection.query(), Ok(Some(&[1; HEADER_LEN][..])));
+        assert!(!connection.wants_read(), "a query waits to be handed on");
+        connection.asked();
+        assert!(connection.wants_read());
+        connection.read(6).unwrap();
+        assert!(!connection.wants_read(), "the stream has ended");
+        assert_eq!((connection.is_finished(), connection.deadline()), (false, None));
+        connection.reply(&[2; HEADER_LEN], 7).unwrap();
+        assert!(connection.is_finished());
+    }
+
+    /// What a stream holds: messages, and whether it ends in a length that is none.
+    fn reference(mut stream: &[u8]) -> (Vec<&[u8]>, bool) {
+        let mut messages = Vec::new();
+        while let [high, low, rest @ ..] = stream {
+            let len = u16::from_be_bytes([*high, *low]) as usize;
+            if len < HEADER_LEN {
+                return (messages, true);
+            }
+            let Some((message, rest)) = rest.split_at_checked(len) else { break };
+            messages.push(message);
+            stream = rest;
+        }
+        (messages, false)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_octets_in_any_pieces_are_framed_as_they_are(
+            parts in proptest::collection::vec((0u16..40, proptest::collection::vec(0u8.., 0..40)), 0..20),
+            pieces in proptest::collection::vec(1usize..50, 1..20),
+        ) {
+            let stream: Vec<u8> =
+                parts.iter().flat_map(|(len, octets)| [&len.to_be_bytes(), &octets[..]].concat()).collect();
+            let mut incoming = Incoming::default();
+            let (mut messages, mut malformed) = (Vec::new(), false);
+            let (mut rest, mut pieces) = (&stream[..], pieces.iter().cycle());
+            while !rest.is_empty() && !malformed {
+                let (piece, later) = rest.split_at(rest.len().min(*pieces.next().unwrap()));
+                feed(&mut incoming, piece);
+                rest = later;
+                loop {
+                    match incoming.front() {
+                        Ok(Some(message)) => messages.push(message.to_vec()),
+                        Ok(None) => break,
+                        Err(_) => {
+                            malformed = true;
+                            break;
+                        }
+                    }
+                    incoming.consume();
+                }
+            }
+            let (expected, expected_malformed) = reference(&stream);
+            assert_eq!((messages, malformed), (expected.iter().map(|m| m.to_vec()).collect(), expected_malformed));
+        }
+    }
+
+    #[test]
     fn replies_leave_in_order_whatever_is_taken_at_once() {
         let mut outgoing = Outgoing::default();
         let (mut out, mut expected) = (Vec::new(), Vec::new());

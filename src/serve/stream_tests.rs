@@ -402,6 +402,36 @@ fn a_busy_worker_gets_every_query_in_the_end() {
 }
 
 #[test]
+fn one_connection_does_not_keep_the_others_from_a_busy_worker() {
+    let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64).unwrap();
+    let address: SocketAddr = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
+    let (to_worker, mut queries) = spsc::channel_zeroed(2);
+    let (_replies, from_worker) = spsc::channel_zeroed(256);
+    let (bell, worker_bell) = (Doorbell::new().unwrap(), Doorbell::new().unwrap());
+    let mut server =
+        StreamServer::new(StreamOptions::default(), vec![listener], to_worker, from_worker, bell, worker_bell);
+    let mut clients = [2, 3, 4].map(|id| (id, TcpStream::connect(address).unwrap()));
+    for (id, client) in &mut clients {
+        client.write_all(&framed(&query(*id)).repeat(50)).unwrap();
+    }
+    let whole = |slot: &Slot| slot.connection.as_ref().is_some_and(|connection| !connection.wants_read());
+    while server.slots.iter().filter(|slot| whole(slot)).count() < clients.len() {
+        server.wait(0).unwrap();
+        server.serve_ready(0);
+    }
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        server.ask();
+        while let Some(query) = queries.front() {
+            taken.push(query.message()[0]);
+            queries.release();
+        }
+    }
+    taken.sort();
+    assert_eq!(taken, [2, 2, 3, 3, 4, 4]);
+}
+
+#[test]
 fn idle_time_shrinks_as_the_table_fills() {
     let timeouts = [1, 5, 6, 7, 8, 9, 10].map(|open| idle_timeout(30_000, open, 10));
     assert_eq!(timeouts, [30_000, 30_000, 300, 200, 200, 200, 200]);

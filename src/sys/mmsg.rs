@@ -379,6 +379,9 @@ mod tests {
             assert_eq!(batch.receive(fd.as_fd()).unwrap(), 1);
             assert_eq!(batch.datagram(0).unwrap().local, Some(ask.parse().unwrap()));
             let late = batch.peer(0).unwrap();
+            // The interface is the routing table's choice, not the one the query came in by.
+            let interface = if ask.contains(':') { 16..20 } else { 0..4 };
+            assert_eq!(late.control[CMSG_HEADER..][interface], [0; 4]);
             batch.set_reply(0, 3);
             assert_eq!(batch.send(fd.as_fd()), Sent { sent: 1, lost: 0 });
             send_one(fd.as_fd(), &late, b"later").unwrap();

@@ -83,7 +83,7 @@ pub fn enter_chroot(directory: &Path) -> Result<(), PrivilegeError> {
     rustix::process::chdir("/").map_err(failed)
 }
 
-/// Becomes `user` for good, keeping those of the `keep` capabilities that the process has, and forbids gaining any by
+/// Becomes `user` for good (a process that is that user already stays it), keeping those of the `keep` capabilities that the process has, and forbids gaining any by
 /// exec. Groups and user change in all threads, capabilities in this one and those it starts.
 pub fn become_user(user: &User, keep: CapabilitySet) -> Result<(), PrivilegeError> {
     let failed = |step: &str| {
@@ -91,12 +91,14 @@ pub fn become_user(user: &User, keep: CapabilitySet) -> Result<(), PrivilegeErro
         move |cause: io::Error| PrivilegeError { step, cause }
     };
     thread::set_keep_capabilities(!keep.is_empty()).map_err(io::Error::from).map_err(failed("PR_SET_KEEPCAPS"))?;
-    let groups: Vec<libc::gid_t> = user.groups.clone();
-    // SAFETY: setgroups reads as many group IDs as it is told; the others take numbers.
-    unsafe {
-        checked(libc::setgroups(groups.len(), groups.as_ptr())).map_err(failed("setgroups"))?;
-        checked(libc::setresgid(user.gid, user.gid, user.gid)).map_err(failed("setresgid"))?;
-        checked(libc::setresuid(user.uid, user.uid, user.uid)).map_err(failed("setresuid"))?;
+    if !is_already(user) {
+        let groups: &[libc::gid_t] = &user.groups;
+        // SAFETY: setgroups reads as many group IDs as it is told; the others take numbers.
+        unsafe {
+            checked(libc::setgroups(groups.len(), groups.as_ptr())).map_err(failed("setgroups"))?;
+            checked(libc::setresgid(user.gid, user.gid, user.gid)).map_err(failed("setresgid"))?;
+            checked(libc::setresuid(user.uid, user.uid, user.uid)).map_err(failed("setresuid"))?;
+        }
     }
     if user.uid != 0 {
         let kept = thread::capabilities(None).map_err(io::Error::from).map_err(failed("capget"))?.permitted & keep;
@@ -104,6 +106,13 @@ pub fn become_user(user: &User, keep: CapabilitySet) -> Result<(), PrivilegeErro
         thread::set_capabilities(None, sets).map_err(io::Error::from).map_err(failed("capset"))?;
     }
     thread::set_no_new_privs(true).map_err(io::Error::from).map_err(failed("PR_SET_NO_NEW_PRIVS"))
+}
+
+/// Started as that user, by a service manager for one: nothing to change, and no privilege to change it with.
+fn is_already(user: &User) -> bool {
+    let uids = [rustix::process::getuid(), rustix::process::geteuid()];
+    let gids = [rustix::process::getgid(), rustix::process::getegid()];
+    user.uid != 0 && uids.iter().all(|uid| uid.as_raw() == user.uid) && gids.iter().all(|gid| gid.as_raw() == user.gid)
 }
 
 fn checked(done: libc::c_int) -> io::Result<()> {
@@ -148,7 +157,9 @@ mod tests {
         // SAFETY: the child calls nothing that waits for a lock of another thread, and leaves with _exit.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let code = match become_user(&user, CapabilitySet::NET_ADMIN) {
+            let again = become_user(&user, CapabilitySet::NET_ADMIN)
+                .and_then(|()| become_user(&user, CapabilitySet::NET_ADMIN));
+            let code = match again {
                 Err(_) => 1,
                 Ok(()) if !rustix::process::geteuid().as_raw().eq(&65534) => 2,
                 Ok(()) => match thread::capabilities(None) {
