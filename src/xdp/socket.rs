@@ -1,0 +1,258 @@
+//! An AF_XDP socket bound to one receive queue, made by libxdp; its rings as cursors.
+
+use std::ffi::CString;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use libxdp_sys as xdp;
+use log::info;
+use rustix::net::sockopt::set_socket_send_buffer_size;
+
+use super::error::{XdpError, capture_library_log};
+use super::umem::Area;
+use super::{Mode, Options, ZeroCopy};
+use crate::ring::xsk::{Consumer, Descriptor, Parts, Producer};
+
+/// How long a bind that meets EBUSY is tried again: the kernel releases the queue of a former process in a work queue.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// `ENOTSUPP` of include/linux/errno.h: some drivers leak it.
+const ENOTSUPP: i32 = 524;
+
+/// Send buffer to ask for, in bytes: in copy mode each frame on its way is charged to it.
+const SEND_BUFFER: usize = 8 << 20;
+
+/// `XDP_MAX_TX_SKB_BUDGET` of include/uapi/linux/if_xdp.h, Linux 6.18: frames that one sendto sends in copy mode.
+const XDP_MAX_TX_SKB_BUDGET: i32 = 9;
+
+/// The ring structures that libxdp fills and keeps pointers to until the socket is deleted.
+#[derive(Debug)]
+struct Rings {
+    fill: xdp::xsk_ring_prod,
+    completion: xdp::xsk_ring_cons,
+    rx: xdp::xsk_ring_cons,
+    tx: xdp::xsk_ring_prod,
+}
+
+/// Socket, UMEM registration and packet memory, released in this order.
+#[derive(Debug)]
+pub(super) struct Socket {
+    socket: NonNull<xdp::xsk_socket>,
+    umem: NonNull<xdp::xsk_umem>,
+    rings: Box<Rings>,
+    zero_copy: bool,
+    pub(super) area: Area,
+}
+
+// SAFETY: libxdp ties nothing to a thread, and only this value refers to the structures.
+unsafe impl Send for Socket {}
+
+/// The cursors of one socket. They must not outlive it: `Queue` holds both.
+pub(super) struct Cursors {
+    pub(super) fill: Producer<u64>,
+    pub(super) completion: Consumer<u64>,
+    pub(super) rx: Consumer<Descriptor>,
+    pub(super) tx: Producer<Descriptor>,
+}
+
+impl Socket {
+    /// Socket on `queue` of the interface, and its cursors.
+    pub(super) fn new(options: &Options, queue: u32) -> Result<(Self, Cursors), XdpError> {
+        capture_library_log();
+        let name = &options.interface;
+        let explain =
+            |step: &str, cause: &io::Error| XdpError::step(name, &format!("{step} on receive queue {queue}"), cause);
+        let chunk = if options.mtu <= 1500 { 2048 } else { 4096 };
+        let frames = options.frames.next_power_of_two().clamp(64, 1 << 19);
+        let bind = |flags| {
+            let area = Area::new(frames, chunk).map_err(|e| explain("allocate packet memory", &e))?;
+            Self::bind_patiently(area, name, queue, flags).map_err(|e| explain("make the AF_XDP socket", &e))
+        };
+        let socket = match (options.zero_copy, options.mode) {
+            (ZeroCopy::Yes, _) => bind(xdp::XDP_ZEROCOPY),
+            (ZeroCopy::No, _) | (ZeroCopy::Auto, Mode::Generic) => bind(xdp::XDP_COPY),
+            (ZeroCopy::Auto, Mode::Native) => bind(xdp::XDP_ZEROCOPY).or_else(|zero_copy| {
+                let socket = bind(xdp::XDP_COPY)?;
+                info!("{name}: receive queue {queue}: the driver has no AF_XDP zero-copy, using copy mode");
+                log::debug!("{zero_copy}");
+                Ok(socket)
+            }),
+        }?;
+        socket.tune();
+        let cursors = socket.cursors();
+        Ok((socket, cursors))
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: a live socket; libxdp keeps its descriptor open until it is deleted.
+        unsafe { BorrowedFd::borrow_raw(xdp::xsk_socket__fd(self.socket.as_ptr())) }
+    }
+
+    pub(super) const fn is_zero_copy(&self) -> bool {
+        self.zero_copy
+    }
+
+    /// A 64-bit counter structure of `SOL_XDP`.
+    pub(super) fn statistics(&self) -> io::Result<xdp::xdp_statistics> {
+        // SAFETY: all-zero is a valid value of this C structure.
+        let mut statistics: xdp::xdp_statistics = unsafe { zeroed() };
+        let mut size = size_of::<xdp::xdp_statistics>() as libc::socklen_t;
+        let option = xdp::XDP_STATISTICS.cast_signed();
+        // SAFETY: a structure of the size passed along; an older kernel fills less of it.
+        let result = unsafe {
+            libc::getsockopt(self.fd().as_raw_fd(), libc::SOL_XDP, option, (&raw mut statistics).cast(), &raw mut size)
+        };
+        if result == 0 { Ok(statistics) } else { Err(io::Error::last_os_error()) }
+    }
+
+    fn bind_patiently(area: Area, interface: &str, queue: u32, flags: u32) -> io::Result<Self> {
+        let started = Instant::now();
+        let mut area = area;
+        loop {
+            match Self::bind(area, interface, queue, flags) {
+                Ok(socket) => return Ok(socket),
+                Err((cause, unused)) => {
+                    if cause.raw_os_error() != Some(libc::EBUSY) || started.elapsed() > BUSY_LIMIT {
+                        return Err(cause);
+                    }
+                    area = unused;
+                    thread::sleep(BUSY_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// One attempt: registers the UMEM, makes the rings, binds. Gives the memory back when it fails.
+    fn bind(area: Area, interface: &str, queue: u32, flags: u32) -> Result<Self, (io::Error, Area)> {
+        let Ok(name) = CString::new(interface) else {
+            return Err((io::ErrorKind::InvalidInput.into(), area));
+        };
+        let umem_config = xdp::xsk_umem_config {
+            fill_size: area.frames() / 2,
+            comp_size: area.frames(),
+            frame_size: area.chunk(),
+            frame_headroom: 0,
+            flags: 0,
+        };
+        let socket_config = xdp::xsk_socket_config {
+            rx_size: area.frames() / 2,
+            tx_size: area.frames() / 2,
+            __bindgen_anon_1: xdp::xsk_socket_config__bindgen_ty_1 {
+                libbpf_flags: xdp::XSK_LIBBPF_FLAGS__INHIBIT_PROG_LOAD,
+            },
+            xdp_flags: 0,
+            bind_flags: (flags | xdp::XDP_USE_NEED_WAKEUP) as u16,
+        };
+        // SAFETY: all-zero is a valid value of these C structures.
+        let mut rings: Box<Rings> = Box::new(unsafe { zeroed() });
+        let (mut umem, mut socket) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the area stays mapped and the boxed ring structures stay in place until `drop` deletes the UMEM.
+        let result = unsafe {
+            xdp::xsk_umem__create(
+                &raw mut umem,
+                area.start().as_ptr().cast(),
+                area.size() as u64,
+                &raw mut rings.fill,
+                &raw mut rings.completion,
+                &raw const umem_config,
+            )
+        };
+        let Some(umem) = NonNull::new(umem).filter(|_| result == 0) else {
+            return Err((io::Error::from_raw_os_error(result.abs()), area));
+        };
+        // SAFETY: as above, with a registered UMEM and a terminated name.
+        let result = unsafe {
+            xdp::xsk_socket__create(
+                &raw mut socket,
+                name.as_ptr(),
+                queue,
+                umem.as_ptr(),
+                &raw mut rings.rx,
+                &raw mut rings.tx,
+                &raw const socket_config,
+            )
+        };
+        let Some(socket) = NonNull::new(socket).filter(|_| result == 0) else {
+            // SAFETY: no socket uses it.
+            unsafe { xdp::xsk_umem__delete(umem.as_ptr()) };
+            let cause = if result.abs() == ENOTSUPP { libc::EOPNOTSUPP } else { result.abs() };
+            return Err((io::Error::from_raw_os_error(cause), area));
+        };
+        Ok(Self { socket, umem, rings, zero_copy: flags & xdp::XDP_ZEROCOPY != 0, area })
+    }
+
+    /// What makes sending cheaper; none of it is needed, so none of it can fail.
+    fn tune(&self) {
+        let fd = self.fd();
+        let _ = set_socket_send_buffer_size(fd, SEND_BUFFER);
+        let budget = (self.area.frames() / 2).min(512);
+        // SAFETY: an option of one u32; older kernels refuse it.
+        unsafe {
+            libc::setsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_XDP,
+                XDP_MAX_TX_SKB_BUDGET,
+                (&raw const budget).cast(),
+                size_of::<u32>() as libc::socklen_t,
+            )
+        };
+    }
+
+    fn cursors(&self) -> Cursors {
+        let rings = &self.rings;
+        // SAFETY: libxdp mapped the rings and set these pointers and sizes; they stay valid until the socket is
+        // deleted, and `new` makes the only cursors.
+        unsafe {
+            Cursors {
+                fill: Producer::new(producer_parts(&rings.fill)),
+                completion: Consumer::new(consumer_parts(&rings.completion)),
+                rx: Consumer::new(consumer_parts(&rings.rx)),
+                tx: Producer::new(producer_parts(&rings.tx)),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// libxdp must have set up the ring: none of its pointers is null then.
+unsafe fn producer_parts<D>(ring: &xdp::xsk_ring_prod) -> Parts<D> {
+    // SAFETY: not null by contract; an index word is an aligned u32, as is an `AtomicU32`.
+    unsafe {
+        Parts {
+            producer: NonNull::new_unchecked(ring.producer.cast()),
+            consumer: NonNull::new_unchecked(ring.consumer.cast()),
+            flags: NonNull::new_unchecked(ring.flags.cast()),
+            entries: NonNull::new_unchecked(ring.ring.cast()),
+            size: ring.size,
+        }
+    }
+}
+
+/// # Safety
+/// As for [`producer_parts`].
+unsafe fn consumer_parts<D>(ring: &xdp::xsk_ring_cons) -> Parts<D> {
+    // SAFETY: as for `producer_parts`.
+    unsafe {
+        Parts {
+            producer: NonNull::new_unchecked(ring.producer.cast()),
+            consumer: NonNull::new_unchecked(ring.consumer.cast()),
+            flags: NonNull::new_unchecked(ring.flags.cast()),
+            entries: NonNull::new_unchecked(ring.ring.cast()),
+            size: ring.size,
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // SAFETY: made in `bind`, not used after; the socket before the UMEM that it uses.
+        unsafe {
+            xdp::xsk_socket__delete(self.socket.as_ptr());
+            xdp::xsk_umem__delete(self.umem.as_ptr());
+        }
+    }
+}

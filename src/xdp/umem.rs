@@ -1,0 +1,123 @@
+//! UMEM: the packet memory that a socket shares with the kernel, and the right to use a piece of it.
+
+use std::io;
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// The right to read, write and send one frame of one queue's UMEM.
+///
+/// It is neither `Copy` nor `Clone`: it goes back with `Queue::transmit` or `Queue::free`, once. Dropping it instead
+/// would lose the frame until the queue ends; [`Queue::count`](super::Queue::count) shows that as `held`.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a frame goes back with transmit or free"]
+pub struct Frame {
+    /// Offset of the packet's first byte in the UMEM.
+    pub(super) addr: u32,
+    /// Length of the packet as received, in bytes; never reaches past the end of its chunk.
+    pub(super) len: u16,
+    /// The queue it belongs to.
+    pub(super) queue: u16,
+}
+
+impl Frame {
+    /// Length of the packet as received in bytes; zero for a frame from `Queue::alloc`.
+    #[inline(always)]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether nothing was received in it.
+    #[inline(always)]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Anonymous memory, in RAM from the start, cut into chunks of a power of two bytes.
+#[derive(Debug)]
+pub(super) struct Area {
+    start: NonNull<u8>,
+    size: usize,
+    chunk_shift: u32,
+}
+
+// SAFETY: plain memory that this value owns.
+unsafe impl Send for Area {}
+
+impl Area {
+    /// `frames` chunks of `chunk` bytes, both powers of two, together below 4 GiB.
+    pub(super) fn new(frames: u32, chunk: u32) -> io::Result<Self> {
+        let size = frames as usize * chunk as usize;
+        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::POPULATE);
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), size, access, flags) }?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, size, chunk_shift: chunk.trailing_zeros() })
+    }
+
+    pub(super) const fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) const fn frames(&self) -> u32 {
+        (self.size >> self.chunk_shift) as u32
+    }
+
+    pub(super) const fn chunk(&self) -> u32 {
+        1 << self.chunk_shift
+    }
+
+    /// First byte of the chunk that holds `addr`.
+    #[inline(always)]
+    pub(super) const fn chunk_base(&self, addr: u32) -> u32 {
+        addr & !(self.chunk() - 1)
+    }
+
+    /// Bytes from `addr` to the end of its chunk.
+    #[inline(always)]
+    pub(super) const fn room(&self, addr: u32) -> u32 {
+        self.chunk() - (addr & (self.chunk() - 1))
+    }
+
+    /// The packet in `frame`, from its first byte to the end of its chunk.
+    #[inline(always)]
+    pub(super) fn data(&mut self, frame: &Frame) -> &mut [u8] {
+        let room = self.room(frame.addr) as usize;
+        let addr = frame.addr as usize;
+        if addr + room > self.size {
+            return &mut [];
+        }
+        // SAFETY: inside the mapping, checked above; the token exists once, so neither the kernel nor other code uses
+        // the chunk until it is given back; `&mut self` keeps the slice the only one.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(addr).as_ptr(), room) }
+    }
+}
+
+impl Drop for Area {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`; the socket that used it is gone (see `Socket`).
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.size) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_ends_with_its_chunk() {
+        let mut area = Area::new(4, 2048).expect("memory");
+        assert_eq!((area.frames(), area.chunk(), area.size()), (4, 2048, 8192));
+        let frame = Frame { addr: 2048 + 256, len: 60, queue: 0 };
+        assert_eq!(area.data(&frame).len(), 2048 - 256);
+        assert_eq!(area.chunk_base(frame.addr), 2048);
+        area.data(&frame)[1791] = 7;
+        let outside = Frame { addr: 8192, len: 60, queue: 0 };
+        assert!(area.data(&outside).is_empty());
+    }
+}
