@@ -5,6 +5,7 @@ use super::policy::Policy;
 use super::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
 use crate::config::{self, Config, Diagnostic, Severity, default_zones};
 use crate::dns::scan::HashKey;
+use std::sync::Arc;
 
 /// Compiles what answers depend on. `hostname` answers id.server. when `identity:` does not say.
 ///
@@ -18,7 +19,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
     Ok(Policy {
         hash_key,
         acl: acl(config),
-        zones: zones(config, hash_key)?,
+        zones: Arc::new(zones(config, hash_key)?),
         identity: shown(config.hide_identity, &config.identity, hostname),
         version: shown(config.hide_version, &config.version, version),
         edns_buffer_size: config.edns_buffer_size,

@@ -3,15 +3,17 @@
 use super::acl::Acl;
 use super::zones::Zones;
 use crate::dns::scan::HashKey;
+use std::sync::Arc;
 
 /// Everything the decision needs from the configuration.
+#[derive(Clone)]
 pub struct Policy {
     /// Key of all name hashes; the same for every policy of one process, since the cache outlives a policy.
     pub hash_key: HashKey,
     /// access-control.
     pub acl: Acl,
     /// local-zone, local-data and the built-in zones.
-    pub zones: Zones,
+    pub zones: Arc<Zones>,
     /// The answer to id.server. and hostname.bind., at most 255 octets; `None`: hidden.
     pub identity: Option<Box<[u8]>>,
     /// The answer to version.server. and version.bind., at most 255 octets; `None`: hidden.

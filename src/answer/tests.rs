@@ -54,7 +54,7 @@ fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
             ("10.0.0.0".parse().unwrap(), 8, Access::Deny),
             ("10.1.0.0".parse().unwrap(), 16, Access::RefuseNonLocal),
         ]),
-        zones: zones.finish(),
+        zones: Arc::new(zones.finish()),
         identity: Some(b"host"[..].into()),
         version: None,
         edns_buffer_size: 1232,

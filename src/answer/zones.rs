@@ -5,6 +5,8 @@
 //! node found tells the enclosing zone. Names, nodes and records lie in three flat arrays, so a million blocked names
 //! cost about sixty octets each and no pointer chasing.
 
+use crate::dns::body::Fixed;
+use crate::dns::record::Record;
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{class, name, rtype};
 
@@ -272,27 +274,40 @@ impl Zones {
         Some(self.rrset(first + place))
     }
 
-    /// Calls `each` with every zone's name (wire form) and type.
-    pub fn for_each_zone(&self, mut each: impl FnMut(&[u8], ZoneType)) {
+    /// Octets of all names.
+    pub fn name_octets(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Calls `each` with every zone's name (wire form), type and class.
+    pub fn for_each_zone(&self, mut each: impl FnMut(&[u8], ZoneType, u16)) {
         for node in self.nodes.iter().filter(|node| node.flags & APEX != 0) {
-            each(self.name_of(node), node.kind);
+            each(self.name_of(node), node.kind, node.class());
         }
     }
 
-    /// Calls `each` with every record: owner (wire form), type, class, TTL, data.
-    pub fn for_each_record(&self, mut each: impl FnMut(&[u8], &crate::dns::body::Fixed, &[u8])) {
+    /// Calls `each` with every record: its zone, its owner (wire form), type, class and TTL, data.
+    pub fn for_each_record(&self, mut each: impl FnMut(&[u8], &[u8], &Fixed, &[u8])) {
         for node in &self.nodes {
+            let zone = self.name_of(&self.nodes[node.zone as usize]);
             let first = node.first_rrset as usize;
             for place in first..first + usize::from(node.rrset_count) {
                 let octets = self.rrset(place).octets;
                 let mut at = 0;
-                while let Some(record) = crate::dns::record::Record::at(octets, at) {
-                    let fixed = crate::dns::body::Fixed { rtype: record.rtype, class: record.class, ttl: record.ttl };
-                    each(self.name_of(node), &fixed, &octets[record.rdata.clone()]);
+                while let Some(record) = Record::at(octets, at) {
+                    let fixed = Fixed { rtype: record.rtype, class: record.class, ttl: record.ttl };
+                    each(zone, self.name_of(node), &fixed, &octets[record.rdata.clone()]);
                     at = record.end();
                 }
             }
         }
+    }
+}
+
+impl Node {
+    /// Classes above 16 share the last place; nobody uses them for local data.
+    fn class(&self) -> u16 {
+        u16::from(self.flags >> 4) + class::IN
     }
 }
 
@@ -393,8 +408,7 @@ impl ZonesBuilder {
     }
 
     fn class_of(&self, node: u32) -> u16 {
-        let node = &self.zones.nodes[node as usize];
-        u16::from(node.flags >> 4) + class::IN
+        self.zones.nodes[node as usize].class()
     }
 
     fn insert_slot(&mut self, hash: u64, node: u32) {
@@ -443,7 +457,11 @@ impl ZonesBuilder {
         self.zone_in_class(name, kind, class::IN)
     }
 
-    fn zone_in_class(&mut self, name: &[u8], kind: ZoneType, qclass: u16) -> Result<(), ZoneError> {
+    /// As [`Self::zone`], in another class.
+    ///
+    /// # Errors
+    /// [`ZoneError::Full`].
+    pub fn zone_in_class(&mut self, name: &[u8], kind: ZoneType, qclass: u16) -> Result<(), ZoneError> {
         let (node, _) = self.node(name, qclass)?;
         let node = &mut self.zones.nodes[node as usize];
         node.flags |= APEX;

@@ -265,3 +265,33 @@ mod tests {
         assert_eq!((outcomes.query_aa.get(), outcomes.query_ad.get()), (1, 0));
     }
 }
+
+counters! {
+    /// One AF_XDP queue, written by the worker; the frames' places are gauges, refreshed once a second.
+    QueueStats {
+        /// Frames received.
+        rx,
+        /// Frames queued for sending.
+        tx,
+        /// UMEM frames in all.
+        frames_total,
+        /// Frames in nobody's hands.
+        frames_free,
+        /// Frames on the fill ring.
+        frames_fill,
+        /// Frames received and not yet dealt with, on the RX ring or held.
+        frames_rx,
+        /// Frames on the TX ring.
+        frames_tx,
+        /// Frames on the completion ring.
+        frames_completion,
+        /// XDP_STATISTICS: dropped for other reasons.
+        rx_dropped,
+        /// XDP_STATISTICS: dropped because the RX ring was full.
+        rx_ring_full,
+        /// XDP_STATISTICS: times the fill ring was empty.
+        fill_ring_empty,
+        /// XDP_STATISTICS: descriptors the kernel refused.
+        invalid_descs,
+    }
+}
