@@ -1,1 +1,5 @@
 //! System calls that no safe crate wraps.
+
+#![allow(unsafe_code)]
+
+pub mod upstream;
