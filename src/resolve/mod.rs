@@ -2,6 +2,36 @@
 //!
 //! The worker puts a [`Request`] on one ring, the side thread answers with a [`Response`] on another. Both are
 //! fixed-size slots written in place; a slot's untouched tail costs no memory.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `resolver` | the thread's loop |
+//! | `engine` | what happens to a question |
+//! | `table` | which servers are asked for which names |
+//! | `server`, `sockets`, `tcp` | a server's speed and health, UDP sockets, TCP connections |
+//! | `question`, `timer`, `random` | states in flight, their deadlines, numbers nobody can guess |
+//! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
+
+mod chain;
+mod engine;
+mod normalize;
+mod question;
+mod random;
+mod reply;
+mod resolver;
+mod server;
+mod sockets;
+mod table;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod ttl;
+
+pub use resolver::{Links, Options, Resolver};
+pub use sockets::SocketOptions;
+pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};
+pub use ttl::TtlLimits;
 
 use crate::dns::Name;
 use crate::dns::body::Counts;

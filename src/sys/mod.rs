@@ -13,3 +13,4 @@ pub mod privileges;
 pub mod signals;
 pub mod sockaddr;
 pub mod socket;
+pub mod upstream;

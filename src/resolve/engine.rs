@@ -1,0 +1,605 @@
+//! What happens to a question: choosing a server, sending, waiting, judging the reply.
+//!
+//! ```text
+//! request ─▶ Choose ─▶ Udp ──reply──▶ answer, or Choose again for an alias's target
+//!              ▲        │ ├─ TC ────▶ TcpQueue ─▶ Tcp ──reply──▶ the same
+//!              └─ time-out, refused port, error reply ◀───────────┘
+//! ```
+//!
+//! Server selection is Unbound's: of the servers not yet tried in this round, a random one among those whose expected
+//! time lies within 400 ms of the fastest. A server that answered with an error (SERVFAIL, REFUSED, nonsense) is not
+//! asked again for the same question; one that timed out is, up to five times. When none is left, or the client's
+//! patience is over, the answer is SERVFAIL.
+
+use super::chain::{Chain, Composer, QUERY, Target, write_query};
+use super::normalize::{Asked, Normalizer, Verdict};
+use super::question::{Keys, Phase, Question, Questions};
+use super::random::Random;
+use super::reply::Reply;
+use super::server::{BAND, Server};
+use super::sockets::Sockets;
+use super::table::ForwardTable;
+use super::tcp::{Connections, Progress};
+use super::timer::Wheel;
+use super::ttl::WITHOUT_RECORDS;
+use super::{Options, Request, Response};
+use crate::dns::{Name, edns, get_u16, header, rcode};
+use crate::ring::spsc::Producer;
+use crate::stats::Upstream;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rounds through all servers (Unbound's outbound-msg-retry).
+const ROUNDS: u8 = 5;
+/// Queries for one target name altogether (Unbound's max-sent-count).
+const SENDS: u8 = 32;
+/// Alias targets asked for (Unbound's max-query-restarts).
+const RESTARTS: u8 = 11;
+/// Pause when every server refused at once: one that is being restarted is back soon.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Longest wait for a TCP connection and its reply (Unbound's tcp-auth-query-timeout).
+const TCP_WAIT: Duration = Duration::from_secs(3);
+/// Marks the epoll tags of TCP connections.
+pub(super) const TCP_TAG: u64 = 1 << 32;
+
+/// Every question and what it needs.
+pub(super) struct Engine {
+    options: Options,
+    table: Arc<ForwardTable>,
+    /// By zone of the table: its servers, as places in `servers`.
+    zone_servers: Vec<Vec<u32>>,
+    servers: Vec<Server>,
+    pub(super) questions: Questions,
+    keys: Keys,
+    pub(super) timers: Wheel,
+    pub(super) sockets: Sockets,
+    tcp: Connections,
+    tcp_queue: VecDeque<u32>,
+    /// Questions that need another server.
+    retry: VecDeque<u32>,
+    /// Failed questions whose response waits for room in the ring.
+    failed: VecDeque<u32>,
+    random: Random,
+    pub(super) poller: OwnedFd,
+    responses: Producer<Response>,
+    pub(super) stats: Arc<Upstream>,
+    reply: Reply,
+    normalizer: Normalizer,
+    scratch: Box<[u8]>,
+    rdata: Box<[u8]>,
+    query: Box<[u8; QUERY]>,
+    spare_chains: Vec<Box<Chain>>,
+    /// Responses were published since this was last taken.
+    pub(super) published: bool,
+}
+
+fn bit(place: u8) -> u64 {
+    1u64.checked_shl(u32::from(place)).unwrap_or(0)
+}
+
+impl Engine {
+    pub(super) fn new(
+        options: Options,
+        poller: OwnedFd,
+        random: Random,
+        responses: Producer<Response>,
+        stats: Arc<Upstream>,
+    ) -> Engine {
+        let states = options.questions.clamp(1, 1 << 20);
+        Engine {
+            table: Arc::default(),
+            zone_servers: Vec::new(),
+            servers: Vec::new(),
+            questions: Questions::new(states),
+            keys: Keys::new(states),
+            timers: Wheel::new(states),
+            sockets: Sockets::new(options.sockets.clone()),
+            tcp: Connections::new(options.tcp_connections),
+            tcp_queue: VecDeque::with_capacity(states),
+            retry: VecDeque::with_capacity(states),
+            failed: VecDeque::with_capacity(states),
+            random,
+            poller,
+            responses,
+            stats,
+            reply: Reply::new(),
+            normalizer: Normalizer::default(),
+            scratch: vec![0; 65535].into_boxed_slice(),
+            rdata: vec![0; 65535].into_boxed_slice(),
+            query: Box::new([0; QUERY]),
+            spare_chains: Vec::new(),
+            published: false,
+            options,
+        }
+    }
+
+    /// Puts `table` in place of the present one. What is known of a server stays; questions in flight go on with the
+    /// servers that the new table has for them.
+    pub(super) fn set_table(&mut self, table: Arc<ForwardTable>, now: Duration) {
+        self.zone_servers.clear();
+        for zone in table.zones() {
+            let places = zone.servers.iter().map(|&address| self.server_place(address)).collect();
+            self.zone_servers.push(places);
+        }
+        for place in 0..self.servers.len() as u32 {
+            if !self.zone_servers.iter().flatten().any(|&used| used == place) {
+                self.sockets.retire_all(place);
+            }
+        }
+        self.table = table;
+        for id in 0..self.questions.capacity() as u32 {
+            let question = self.questions.get_mut(id);
+            if matches!(question.phase, Phase::Free | Phase::Failed) {
+                continue;
+            }
+            (question.tried, question.failed) = (0, 0);
+            match self.table.find(question.target.as_wire()) {
+                Some(zone) => {
+                    question.zone = zone;
+                    let servers = &self.zone_servers[zone as usize];
+                    let place = servers.iter().position(|&server| server == question.server);
+                    question.place = place.map_or(u8::MAX, |place| place as u8);
+                    question.tried = bit(question.place);
+                }
+                None => {
+                    self.recall(id);
+                    self.fail(id);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    fn server_place(&mut self, address: std::net::SocketAddr) -> u32 {
+        let known = self.servers.iter().position(|server| server.address == address);
+        known.unwrap_or_else(|| {
+            self.servers.push(Server::new(address));
+            self.servers.len() - 1
+        }) as u32
+    }
+
+    /// True when a response can be published.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.responses.reserve().is_some()
+    }
+
+    /// Takes a request into a free state.
+    pub(super) fn start(&mut self, request: &Request, now: Duration) {
+        let Some(id) = self.questions.take() else { return };
+        let question = self.questions.get_mut(id);
+        question.ticket = request.ticket;
+        question.name = Name::from_wire(request.name()).unwrap_or(Name::ROOT).to_lower();
+        question.target = question.name;
+        (question.qtype, question.qclass) = (request.qtype, request.qclass);
+        question.dnssec_ok = request.dnssec_ok;
+        question.checking_disabled = request.checking_disabled;
+        question.started = now;
+        match self.table.find(question.name.as_wire()) {
+            Some(zone) => {
+                question.zone = zone;
+                self.choose(id, now);
+            }
+            None => self.fail(id),
+        }
+    }
+
+    /// Sends a question in phase `Choose` to the next server, or ends it.
+    fn choose(&mut self, id: u32, now: Duration) {
+        loop {
+            let question = self.questions.get(id);
+            if now >= question.started + self.options.patience || question.sends >= SENDS {
+                return self.fail(id);
+            }
+            if let Some(place) = self.select(id, now) {
+                if self.send(id, place, now) {
+                    return;
+                }
+                let question = self.questions.get_mut(id);
+                question.tried |= bit(place);
+                question.refused = true;
+                continue;
+            }
+            let question = self.questions.get_mut(id);
+            question.rounds += 1;
+            if question.tried & !question.failed == 0 || question.rounds >= ROUNDS {
+                return self.fail(id);
+            }
+            question.tried = 0;
+            if std::mem::take(&mut question.refused) {
+                question.phase = Phase::Pause;
+                return self.timers.arm(id, now + PAUSE);
+            }
+        }
+    }
+
+    /// The place within its zone of the server to ask next.
+    fn select(&mut self, id: u32, now: Duration) -> Option<u8> {
+        let question = self.questions.get(id);
+        let servers = self.zone_servers.get(question.zone as usize)?;
+        let passed = question.tried | question.failed;
+        let open = servers.iter().enumerate().filter_map(|(place, &server)| {
+            let server = &self.servers[server as usize];
+            let fits = passed & bit(place as u8) == 0 && server.is_open(now);
+            fits.then_some((place as u8, server.wait()))
+        });
+        let fastest = open.clone().map(|(_, wait)| wait).min()?;
+        let mut band = open.filter(|&(_, wait)| wait <= fastest + BAND);
+        let many = band.clone().count() as u32;
+        let nth = if many > 1 { self.random.below(many).ok()? } else { 0 };
+        band.nth(nth as usize).map(|(place, _)| place)
+    }
+
+    /// Sends over UDP; false when that is impossible.
+    fn send(&mut self, id: u32, place: u8, now: Duration) -> bool {
+        let question = self.questions.get(id);
+        let server = self.zone_servers[question.zone as usize][usize::from(place)];
+        let address = self.servers[server as usize].address;
+        let picked = self.sockets.pick(server, address, now, &mut self.random, self.poller.as_fd());
+        let Ok(socket) = picked else { return false };
+        let sent = self.draw_id(socket, id).and_then(|message_id| {
+            let len = self.write_query(id, server, message_id, now);
+            match self.push(socket, len) {
+                Ok(()) => Some(message_id),
+                Err(_) => {
+                    self.keys.remove(socket, message_id);
+                    None
+                }
+            }
+        });
+        let Some(message_id) = sent else {
+            self.sockets.done(socket);
+            return false;
+        };
+        self.questions.link(id, socket);
+        self.stats.udp_sent.add(1);
+        let server_state = &mut self.servers[server as usize];
+        server_state.asked(now);
+        let question = self.questions.get_mut(id);
+        (question.server, question.place) = (server, place);
+        question.tried |= bit(place);
+        question.sends += 1;
+        question.sent = now;
+        question.wait = server_state.wait();
+        question.phase = Phase::Udp { socket, id: message_id };
+        let due = now + Duration::from_millis(u64::from(question.wait));
+        self.timers.arm(id, due.min(question.started + self.options.patience));
+        true
+    }
+
+    fn draw_id(&mut self, socket: u16, question: u32) -> Option<u16> {
+        for _ in 0..64 {
+            let id = self.random.u16().ok()?;
+            if self.keys.insert(socket, id, question) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn write_query(&mut self, id: u32, server: u32, message_id: u16, now: Duration) -> usize {
+        let question = self.questions.get_mut(id);
+        question.sent_edns = !question.without_edns && self.servers[server as usize].knows_edns(now);
+        let bits = if question.dnssec_ok { edns::DO } else { 0 };
+        let edns = question.sent_edns.then_some((self.options.edns_size, bits));
+        let asked = (question.qtype, question.qclass);
+        write_query(&mut self.query, message_id, question.checking_disabled, &question.target, asked, edns)
+    }
+
+    /// Puts the written query on the wire. A full buffer is not told: the query counts as lost, the time-out repeats it.
+    fn push(&mut self, socket: u16, len: usize) -> Result<(), Errno> {
+        let mut told = false;
+        loop {
+            let fd = self.sockets.fd(socket).ok_or(Errno::BADF)?;
+            match send(fd, &self.query[..len], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(_) | Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => return Ok(()),
+                Err(Errno::INTR) => {}
+                // What the socket reports belongs to the queries before this one.
+                Err(Errno::CONNREFUSED) if !told => {
+                    told = true;
+                    self.socket_failed(socket);
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// The host of a socket's server said that nobody listens: every question sent through it needs another server.
+    pub(super) fn socket_failed(&mut self, socket: u16) {
+        while let Some(id) = self.questions.first(socket) {
+            self.recall(id);
+            self.questions.get_mut(id).refused = true;
+            self.retry.push_back(id);
+        }
+    }
+
+    /// Undoes the sending of a question: afterwards it is in phase `Choose` and no reply finds it.
+    fn recall(&mut self, id: u32) {
+        self.timers.cancel(id);
+        let question = self.questions.get_mut(id);
+        match std::mem::replace(&mut question.phase, Phase::Choose) {
+            Phase::Udp { socket, id: message_id } => {
+                self.questions.unlink(id, socket);
+                self.keys.remove(socket, message_id);
+                self.sockets.done(socket);
+            }
+            Phase::Tcp { connection, .. } => self.tcp.close(connection),
+            Phase::TcpQueue => self.tcp_queue.retain(|&queued| queued != id),
+            _ => {}
+        }
+    }
+
+    /// The timer of a question went off.
+    pub(super) fn expire(&mut self, id: u32, now: Duration) {
+        let question = self.questions.get(id);
+        let (server, wait, phase) = (question.server, question.wait, question.phase);
+        self.recall(id);
+        match phase {
+            Phase::Udp { .. } => {
+                self.stats.timeouts.add(1);
+                self.servers[server as usize].lost(wait);
+            }
+            Phase::Tcp { .. } | Phase::TcpQueue => {
+                self.stats.timeouts.add(1);
+                self.rule_out(id);
+            }
+            _ => {}
+        }
+        self.choose(id, now);
+    }
+
+    fn rule_out(&mut self, id: u32) {
+        let question = self.questions.get_mut(id);
+        question.failed |= bit(question.place);
+    }
+
+    /// A datagram came through `socket`.
+    pub(super) fn datagram(&mut self, socket: u16, message: &[u8], now: Duration) {
+        let found = if message.len() < header::LEN { None } else { self.keys.get(socket, header::id(message)) };
+        let Some(id) = found.filter(|&id| is_reply_to(message, self.questions.get(id))) else {
+            return self.stats.unwanted.add(1);
+        };
+        let question = self.questions.get(id);
+        self.servers[question.server as usize].heard(now.saturating_sub(question.sent));
+        self.recall(id);
+        self.stats.replies.add(1);
+        if header::flags(message) & header::flag::TC != 0 {
+            return self.queue_tcp(id, now);
+        }
+        self.judge(id, message, now);
+    }
+
+    fn queue_tcp(&mut self, id: u32, now: Duration) {
+        let question = self.questions.get_mut(id);
+        question.phase = Phase::TcpQueue;
+        self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
+        self.tcp_queue.push_back(id);
+        self.open_tcp(now);
+    }
+
+    fn open_tcp(&mut self, now: Duration) {
+        while !self.tcp.is_full() {
+            let Some(id) = self.tcp_queue.pop_front() else { return };
+            let server = self.questions.get(id).server;
+            let address = self.servers[server as usize].address;
+            let opened = self.random.u16().map_err(|_| Errno::IO).and_then(|message_id| {
+                let len = self.write_query(id, server, message_id, now);
+                let query = &self.query[..len];
+                let tag = |slot| TCP_TAG | u64::from(slot);
+                Ok((self.tcp.open(address, id, query, self.poller.as_fd(), tag)?, message_id))
+            });
+            match opened {
+                Ok((connection, message_id)) => {
+                    self.stats.tcp_sent.add(1);
+                    self.questions.get_mut(id).phase = Phase::Tcp { connection, id: message_id };
+                }
+                Err(_) => {
+                    self.timers.cancel(id);
+                    self.questions.get_mut(id).phase = Phase::Choose;
+                    self.rule_out(id);
+                    self.retry.push_back(id);
+                }
+            }
+        }
+    }
+
+    /// Something happened at a TCP connection.
+    pub(super) fn tcp_event(&mut self, slot: u16, now: Duration) {
+        let Some(id) = self.tcp.question(slot) else { return };
+        match self.tcp.drive(slot, self.poller.as_fd(), TCP_TAG | u64::from(slot)) {
+            Progress::Waiting => {}
+            Progress::Broken => {
+                self.recall(id);
+                self.rule_out(id);
+                self.retry.push_back(id);
+            }
+            Progress::Reply => {
+                let (buffer, len) = self.tcp.take_reply(slot);
+                let message = buffer.get(2..len).unwrap_or(&[]);
+                let question = self.questions.get(id);
+                let asked = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
+                let fits = asked && message.len() >= header::LEN && is_reply_to(message, question);
+                self.recall(id);
+                if fits && header::flags(message) & header::flag::TC == 0 {
+                    self.stats.replies.add(1);
+                    self.judge(id, message, now);
+                } else {
+                    self.stats.unwanted.add(u64::from(!fits));
+                    self.rule_out(id);
+                    self.retry.push_back(id);
+                }
+                self.tcp.put_back(slot, buffer);
+            }
+        }
+    }
+
+    /// Decides what a whole reply means for its question, which is in phase `Choose`.
+    fn judge(&mut self, id: u32, message: &[u8], now: Duration) {
+        let parsed = self.reply.parse(message);
+        let code = self.reply.rcode;
+        let question = self.questions.get_mut(id);
+        if matches!(code, rcode::FORMERR | rcode::NOTIMP) && question.sent_edns && !self.reply.has_edns {
+            question.without_edns = true;
+            let place = question.place;
+            if usize::from(place) < self.zone_servers[question.zone as usize].len() && self.send(id, place, now) {
+                return;
+            }
+        }
+        let question = self.questions.get_mut(id);
+        if parsed.is_none() || !matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
+            self.rule_out(id);
+            return self.choose(id, now);
+        }
+        if question.without_edns {
+            self.servers[question.server as usize].refuses_edns(now);
+        }
+        match self.normalize(id, message) {
+            Verdict::Answer if self.is_empty_at_first(id) => self.choose(id, now),
+            Verdict::Answer if self.respond(id, message) => {}
+            Verdict::Chase => self.chase(id, message, now),
+            _ => {
+                self.rule_out(id);
+                self.choose(id, now);
+            }
+        }
+    }
+
+    fn normalize(&mut self, id: u32, message: &[u8]) -> Verdict {
+        let question = self.questions.get(id);
+        let zone = question.zone;
+        let table = &self.table;
+        let Some(forward) = table.zone(zone) else { return Verdict::Useless };
+        let asked = Asked {
+            name: &question.target,
+            qtype: question.qtype,
+            qclass: question.qclass,
+            zone: &forward.name,
+            same_zone: &|name| table.find(name) == Some(zone),
+        };
+        self.normalizer.run(message, &mut self.reply, &asked, &self.options.ttl)
+    }
+
+    /// A reply without any record says nothing that may be cached for long: another server is asked once.
+    fn is_empty_at_first(&mut self, id: u32) -> bool {
+        let empty = self.reply.rcode == rcode::NOERROR && !self.reply.sets.iter().any(|set| set.kept);
+        empty && !std::mem::replace(&mut self.questions.get_mut(id).saw_empty, true)
+    }
+
+    /// Publishes the answer; false when it cannot be written.
+    fn respond(&mut self, id: u32, message: &[u8]) -> bool {
+        let question = self.questions.get(id);
+        let chain = question.chain.as_deref();
+        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
+        let Ok(written) = composer.answer(chain, &mut self.scratch) else { return false };
+        let Some(response) = self.responses.reserve() else { return false };
+        if !response.set_body(&self.scratch[written.place], written.counts) {
+            return false;
+        }
+        response.ticket = question.ticket;
+        response.rcode = self.reply.rcode;
+        response.ttl = written.ttl;
+        self.responses.publish();
+        self.finish(id);
+        true
+    }
+
+    /// Keeps the alias chain so far and asks for its end.
+    fn chase(&mut self, id: u32, message: &[u8], now: Duration) {
+        let question = self.questions.get_mut(id);
+        question.restarts += 1;
+        let mut chain = question.chain.take().or_else(|| self.spare_chains.pop()).unwrap_or_default();
+        let question = self.questions.get(id);
+        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
+        let extended = composer.extend(&mut chain, &mut self.scratch);
+        let zone = self.table.find(self.normalizer.target.as_wire());
+        let question = self.questions.get_mut(id);
+        question.chain = Some(chain);
+        match zone {
+            Some(zone) if extended.is_ok() && question.restarts <= RESTARTS => {
+                question.zone = zone;
+                question.target = self.normalizer.target;
+                question.start_over();
+                self.choose(id, now);
+            }
+            _ => self.fail(id),
+        }
+    }
+
+    /// Ends a question without an answer; it is in phase `Choose`.
+    fn fail(&mut self, id: u32) {
+        self.stats.failures.add(1);
+        self.questions.get_mut(id).phase = Phase::Failed;
+        self.failed.push_back(id);
+    }
+
+    fn finish(&mut self, id: u32) {
+        if let Some(mut chain) = self.questions.get_mut(id).chain.take() {
+            chain.clear();
+            self.spare_chains.push(chain);
+        }
+        self.published = true;
+        self.questions.give_back(id);
+    }
+
+    /// Does what the events of a step have left to do.
+    pub(super) fn settle(&mut self, now: Duration) {
+        loop {
+            self.open_tcp(now);
+            let Some(id) = self.retry.pop_front() else { break };
+            if self.questions.get(id).phase == Phase::Choose {
+                self.choose(id, now);
+            }
+        }
+        while let Some(&id) = self.failed.front() {
+            let Some(response) = self.responses.reserve() else { return };
+            response.ticket = self.questions.get(id).ticket;
+            response.rcode = rcode::SERVFAIL;
+            response.ttl = WITHOUT_RECORDS;
+            response.set_body(&[], [0; 3]);
+            self.responses.publish();
+            self.failed.pop_front();
+            self.finish(id);
+        }
+    }
+}
+
+fn composer<'a>(
+    question: &'a Question,
+    message: &'a [u8],
+    reply: &'a Reply,
+    answer: &'a Normalizer,
+    options: &Options,
+    rdata: &'a mut [u8],
+) -> Composer<'a> {
+    let target = Target {
+        name: &question.name,
+        asked: &question.target,
+        qtype: question.qtype,
+        dnssec_ok: question.dnssec_ok,
+        minimal: options.minimal_responses,
+    };
+    Composer { message, reply, answer, target, rdata }
+}
+
+/// True when `message` is a reply to a query and repeats the question, octet for octet. Only an error may leave the
+/// question out. The ID and the sender have been compared already.
+fn is_reply_to(message: &[u8], question: &Question) -> bool {
+    let flags = header::flags(message);
+    if flags & header::flag::QR == 0 || header::opcode_of(flags) != header::opcode::QUERY {
+        return false;
+    }
+    match header::counts(message)[0] {
+        0 => !matches!(flags & 0xf, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN),
+        1 => {
+            let name = question.target.as_wire();
+            let end = header::LEN + name.len();
+            message.get(header::LEN..end) == Some(name)
+                && get_u16(message, end) == Some(question.qtype)
+                && get_u16(message, end + 2) == Some(question.qclass)
+        }
+        _ => false,
+    }
+}

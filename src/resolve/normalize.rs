@@ -1,0 +1,383 @@
+//! What of a reply is told on: the behaviour of Unbound's iter_scrub.c and iter_resptype.c towards a forwarder.
+//!
+//! The alias chain is followed through the answer section in the order of the records, from the name asked for; what
+//! does not lie on it is dropped, and so is what lies outside the forward zone. Unbound asks for every alias's target
+//! again. Here a target that the same forward zone serves is taken from the same reply, since the same servers would be
+//! asked; a target of another zone, or one that the reply says nothing of, is asked for.
+
+use super::reply::{NONE, Reply, Set, name_hash, same_name};
+use super::ttl::TtlLimits;
+use crate::dns::name::{MAX_LEN, Name, is_at_or_below};
+use crate::dns::record::read_name;
+use crate::dns::{rcode, rtype};
+
+/// Aliases followed in one reply (Unbound's iter-scrub-cname); the next is asked for.
+const MOST_ALIASES: usize = 11;
+
+/// What was asked, and of whom.
+pub struct Asked<'a> {
+    /// The name.
+    pub name: &'a Name,
+    /// QTYPE.
+    pub qtype: u16,
+    /// QCLASS.
+    pub qclass: u16,
+    /// The forward zone's name, lower case.
+    pub zone: &'a [u8],
+    /// True when the servers of this zone serve a name (wire form, lower case).
+    pub same_zone: &'a dyn Fn(&[u8]) -> bool,
+}
+
+/// What a reply amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answers.
+    Answer,
+    /// It says only that another name is to be asked for: [`Normalizer::target`].
+    Chase,
+    /// Nothing can be made of it: on to the next server.
+    Useless,
+}
+
+/// One piece of the answer section.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// A set of the reply.
+    Set(u32),
+    /// A CNAME made from the DNAME before it (RFC 6672 section 3.1).
+    Alias {
+        /// Owner.
+        owner: Name,
+        /// Where it points.
+        target: Name,
+        /// The DNAME's TTL in seconds.
+        ttl: u32,
+    },
+}
+
+/// Buffers for one reply at a time; holds the answer section as it is to be written.
+pub struct Normalizer {
+    /// The answer section.
+    pub answer: Vec<Piece>,
+    /// The end of the alias chain, lower case.
+    pub target: Name,
+}
+
+impl Default for Normalizer {
+    fn default() -> Self {
+        Normalizer { answer: Vec::with_capacity(32), target: Name::ROOT }
+    }
+}
+
+/// Where the walk along the alias chain stands.
+struct Walk {
+    name: Name,
+    aliases: usize,
+    has_answer: bool,
+    /// The chain leaves the reply: nothing behind is believed.
+    left: bool,
+}
+
+impl Normalizer {
+    /// Decides about `reply`, taken apart from `message`, whose code is NOERROR, NXDOMAIN or YXDOMAIN: marks the sets
+    /// to be told on, fills the answer section, and puts every kept set's TTL within the limits.
+    pub fn run(&mut self, message: &[u8], reply: &mut Reply, asked: &Asked, limits: &TtlLimits) -> Verdict {
+        self.answer.clear();
+        let Some(walk) = self.follow(message, reply, asked, limits) else { return Verdict::Useless };
+        if reply.rcode == rcode::YXDOMAIN && !self.has_type(reply, rtype::DNAME) {
+            return Verdict::Useless;
+        }
+        let verdict = verdict(message, reply, asked, &walk);
+        self.target = walk.name.to_lower();
+        if verdict == Verdict::Answer && !walk.has_answer && asked.qtype == rtype::DS {
+            self.take_ds(message, reply, asked);
+        }
+        scrub_authority(message, reply, asked, verdict != Verdict::Answer, self.answer.is_empty());
+        if verdict == Verdict::Answer {
+            if is_upward_referral(message, reply, asked, self.answer.is_empty()) {
+                return Verdict::Useless;
+            }
+            scrub_additional(message, reply, asked);
+        }
+        for place in 0..reply.sets.len() {
+            limits.settle(message, reply, place);
+        }
+        verdict
+    }
+
+    /// True when the answer section has a set of this type.
+    pub fn has_type(&self, reply: &Reply, rtype: u16) -> bool {
+        self.answer.iter().any(|piece| match piece {
+            Piece::Set(place) => reply.sets[*place as usize].rtype == rtype,
+            Piece::Alias { .. } => rtype == rtype::CNAME,
+        })
+    }
+
+    fn keep(&mut self, reply: &mut Reply, place: usize) {
+        reply.sets[place].kept = true;
+        self.answer.push(Piece::Set(place as u32));
+    }
+
+    /// Walks the answer section. `None` when the reply is of no use.
+    fn follow(&mut self, message: &[u8], reply: &mut Reply, asked: &Asked, limits: &TtlLimits) -> Option<Walk> {
+        let mut walk = Walk { name: *asked.name, aliases: 0, has_answer: false, left: false };
+        let end = reply.sets.iter().position(|set| set.section != 0).unwrap_or(reply.sets.len());
+        for place in 0..end {
+            let set = &reply.sets[place];
+            if set.attached || set.kept || set.class != asked.qclass {
+                continue;
+            }
+            if walk.aliases > MOST_ALIASES {
+                walk.left = true;
+            }
+            if walk.left {
+                break;
+            }
+            if set.rtype == rtype::DNAME && is_strictly_below(message, &walk.name, set, asked.zone) {
+                if set.count != 1 {
+                    return None;
+                }
+                if !walk.has_answer {
+                    self.apply_dname(message, reply, place, asked, limits, &mut walk)?;
+                }
+                continue;
+            }
+            if !owns(message, set, &walk.name) || !in_zone(message, set, asked.zone) {
+                continue;
+            }
+            if set.rtype == rtype::CNAME {
+                if !walk.has_answer {
+                    self.apply_cname(message, reply, place, asked, &mut walk)?;
+                }
+            } else if asked.qtype == rtype::ANY || asked.qtype == set.rtype {
+                self.keep(reply, place);
+                walk.has_answer = true;
+            }
+        }
+        Some(walk)
+    }
+
+    fn apply_dname(
+        &mut self,
+        message: &[u8],
+        reply: &mut Reply,
+        place: usize,
+        asked: &Asked,
+        limits: &TtlLimits,
+        walk: &mut Walk,
+    ) -> Option<()> {
+        walk.aliases += 1;
+        self.keep(reply, place);
+        let Some(target) = substitute(message, reply, &reply.sets[place], &walk.name) else {
+            return (reply.rcode == rcode::YXDOMAIN).then_some(());
+        };
+        let next = reply.sets[place + 1..].iter().find(|set| !set.attached);
+        if let Some(cname) = next.filter(|set| set.section == 0 && set.rtype == rtype::CNAME)
+            && owns(message, cname, &walk.name)
+            && cname_target(message, reply, cname).is_some_and(|name| name == target)
+        {
+            // The reply's own CNAME, in the capitals of its server, comes next.
+            return Some(());
+        }
+        let ttl = limits.clamp(reply.sets[place].ttl);
+        self.answer.push(Piece::Alias { owner: walk.name, target, ttl });
+        walk.go_to(target, asked);
+        Some(())
+    }
+
+    fn apply_cname(
+        &mut self,
+        message: &[u8],
+        reply: &mut Reply,
+        place: usize,
+        asked: &Asked,
+        walk: &mut Walk,
+    ) -> Option<()> {
+        walk.aliases += 1;
+        // Several CNAMEs at one name are an error of the zone; the first is used.
+        reply.sets[place].count = 1;
+        let target = cname_target(message, reply, &reply.sets[place])?;
+        let next = (place + 1..reply.sets.len()).find(|&next| !reply.sets[next].attached);
+        if let Some(next) = next {
+            let dname = &reply.sets[next];
+            if dname.section == 0
+                && dname.rtype == rtype::DNAME
+                && dname.count == 1
+                && is_strictly_below(message, &walk.name, dname, asked.zone)
+                && substitute(message, reply, dname, &walk.name).is_some_and(|name| name == target)
+            {
+                self.keep(reply, next);
+            }
+        }
+        self.keep(reply, place);
+        if asked.qtype == rtype::CNAME || asked.qtype == rtype::ANY {
+            walk.has_answer = true;
+            return Some(());
+        }
+        walk.go_to(target, asked);
+        Some(())
+    }
+
+    /// A DS set in the authority section is what a question for it was after: the parent's referral.
+    fn take_ds(&mut self, message: &[u8], reply: &mut Reply, asked: &Asked) {
+        let found = reply.sets.iter().position(|set| {
+            (set.section, set.rtype, set.class) == (1, rtype::DS, asked.qclass) && owns(message, set, asked.name)
+        });
+        let Some(place) = found else { return };
+        for set in &mut reply.sets {
+            // Of what else is there nothing is told on.
+            set.attached |= set.section != 0;
+        }
+        reply.sets[place].section = 0;
+        self.keep(reply, place);
+    }
+}
+
+impl Walk {
+    fn go_to(&mut self, target: Name, asked: &Asked) {
+        self.name = target;
+        self.left = !(asked.same_zone)(target.to_lower().as_wire());
+    }
+}
+
+fn verdict(message: &[u8], reply: &Reply, asked: &Asked, walk: &Walk) -> Verdict {
+    if walk.has_answer || walk.aliases == 0 || reply.rcode == rcode::YXDOMAIN {
+        return Verdict::Answer;
+    }
+    if walk.name == *asked.name {
+        return Verdict::Chase;
+    }
+    // The chain's end may be told to be without data or not to exist, by who serves it.
+    let denied = reply.rcode == rcode::NXDOMAIN
+        || reply.sets.iter().any(|set| {
+            (set.section, set.rtype) == (1, rtype::SOA)
+                && read_name(message, set.owner).is_some_and(|(owner, _)| walk.name.is_at_or_below(owner.as_wire()))
+        });
+    match denied && !walk.left {
+        true => Verdict::Answer,
+        false => Verdict::Chase,
+    }
+}
+
+/// Marks what stays of the authority section. `proofs`: only what proves a wildcard on the way of a chain.
+fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: bool, no_answer: bool) {
+    let has_soa = reply.sets.iter().any(|set| (set.section, set.rtype) == (1, rtype::SOA));
+    let denies = reply.rcode == rcode::NXDOMAIN || (reply.rcode == rcode::NOERROR && has_soa && no_answer);
+    let mut has_ns = false;
+    for place in 0..reply.sets.len() {
+        let set = &reply.sets[place];
+        if set.section != 1 || set.attached {
+            continue;
+        }
+        let keep = match set.rtype {
+            rtype::NSEC | rtype::NSEC3 => is_proof_in_zone(message, reply, set, asked.zone),
+            _ if proofs => false,
+            rtype::DNAME | rtype::CNAME | rtype::A | rtype::AAAA | rtype::DS => false,
+            rtype::NS => {
+                let own = read_name(message, set.owner)
+                    .is_some_and(|(owner, _)| asked.name.is_at_or_below(owner.as_wire()));
+                own && !denies && set.class == asked.qclass && !std::mem::replace(&mut has_ns, true)
+            }
+            _ => true,
+        };
+        let keep = keep && in_zone(message, set, asked.zone);
+        reply.sets[place].kept = keep;
+    }
+}
+
+/// A denial's set belongs to the zone, and so does the next name it speaks of.
+fn is_proof_in_zone(message: &[u8], reply: &Reply, set: &Set, zone: &[u8]) -> bool {
+    set.rtype != rtype::NSEC
+        || zone.len() == 1
+        || reply.records(set).all(|record| {
+            read_name(message, record.rdata.start).is_some_and(|(next, _)| next.is_at_or_below(zone))
+        })
+}
+
+/// A server that points to above its own zone instead of answering does not serve it.
+fn is_upward_referral(message: &[u8], reply: &Reply, asked: &Asked, no_answer: bool) -> bool {
+    let soa = reply.sets.iter().any(|set| (set.section, set.rtype) == (1, rtype::SOA));
+    let upward = |set: &Set| {
+        (set.section, set.rtype) == (1, rtype::NS)
+            && read_name(message, set.owner).is_some_and(|(owner, _)| {
+                owner.as_wire().len() < asked.zone.len() && is_at_or_below(asked.zone, owner.as_wire())
+            })
+    };
+    no_answer && !soa && reply.rcode == rcode::NOERROR && reply.sets.iter().any(upward)
+}
+
+/// Marks what stays of the additional section: the addresses of names that kept sets speak of, and other types but
+/// those that a resolver would follow.
+fn scrub_additional(message: &[u8], reply: &mut Reply, asked: &Asked) {
+    for place in 0..reply.sets.len() {
+        let set = &reply.sets[place];
+        if set.section == 2 && !set.attached {
+            let keep = match set.rtype {
+                rtype::A | rtype::AAAA | rtype::DNAME | rtype::CNAME | rtype::NS => false,
+                _ => in_zone(message, set, asked.zone),
+            };
+            reply.sets[place].kept = keep;
+        }
+    }
+    for place in 0..reply.sets.len() {
+        let set = reply.sets[place].clone();
+        let skip = match set.rtype {
+            rtype::NS | rtype::MB | rtype::MD | rtype::MF => 0,
+            rtype::MX | rtype::KX => 2,
+            rtype::SRV => 6,
+            _ => continue,
+        };
+        let speaks = set.kept
+            && match set.section {
+                0 => owns(message, &set, asked.name),
+                section => section == 1 && set.rtype == rtype::NS,
+            };
+        let mut next = if speaks { set.first } else { NONE };
+        while let Some(entry) = reply.entries.get(next as usize) {
+            next = entry.next;
+            let target = entry.record.rdata.start + skip;
+            let Some(hash) = name_hash(message, target) else { continue };
+            for addresses in reply.sets.iter_mut().filter(|set| set.section == 2 && set.hash == hash) {
+                addresses.kept |= matches!(addresses.rtype, rtype::A | rtype::AAAA)
+                    && addresses.class == asked.qclass
+                    && same_name(message, addresses.owner, message, target)
+                    && in_zone(message, addresses, asked.zone);
+            }
+        }
+    }
+}
+
+fn owns(message: &[u8], set: &Set, name: &Name) -> bool {
+    same_name(message, set.owner, name.as_wire(), 0)
+}
+
+fn in_zone(message: &[u8], set: &Set, zone: &[u8]) -> bool {
+    zone.len() == 1 || read_name(message, set.owner).is_some_and(|(owner, _)| owner.is_at_or_below(zone))
+}
+
+/// True when `name` lies below the owner of `set`, which lies in `zone`.
+fn is_strictly_below(message: &[u8], name: &Name, set: &Set, zone: &[u8]) -> bool {
+    let Some((owner, _)) = read_name(message, set.owner) else { return false };
+    name.as_wire().len() > owner.as_wire().len()
+        && name.is_at_or_below(owner.as_wire())
+        && owner.is_at_or_below(zone)
+}
+
+/// The target of a CNAME or DNAME set, its first record's.
+fn cname_target(message: &[u8], reply: &Reply, set: &Set) -> Option<Name> {
+    let data = reply.first_data(set);
+    let (name, after) = read_name(message, data.start)?;
+    (after == data.end).then_some(name)
+}
+
+/// `name` with the DNAME's owner replaced by its target (RFC 6672 section 2.2); `None` when that gets too long.
+fn substitute(message: &[u8], reply: &Reply, dname: &Set, name: &Name) -> Option<Name> {
+    let (owner, _) = read_name(message, dname.owner)?;
+    let target = cname_target(message, reply, dname)?;
+    let prefix = name.as_wire().get(..name.as_wire().len().checked_sub(owner.as_wire().len())?)?;
+    let mut wire = [0u8; MAX_LEN];
+    let len = prefix.len() + target.as_wire().len();
+    wire.get_mut(..prefix.len())?.copy_from_slice(prefix);
+    wire.get_mut(prefix.len()..len)?.copy_from_slice(target.as_wire());
+    Name::from_wire(&wire[..len])
+}

@@ -1,0 +1,343 @@
+//! The questions in flight: a slab of fixed states, lists through it, and the table that finds a reply's question.
+
+use super::chain::Chain;
+use crate::dns::Name;
+use std::time::Duration;
+
+/// No question.
+pub const NONE: u32 = u32::MAX;
+
+/// Where a question stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The state is unused.
+    Free,
+    /// A server is to be chosen.
+    Choose,
+    /// Every server refused just now; the timer starts the next round.
+    Pause,
+    /// Sent over UDP.
+    Udp {
+        /// Socket slot.
+        socket: u16,
+        /// Message ID.
+        id: u16,
+    },
+    /// Waits for a TCP connection to become free.
+    TcpQueue,
+    /// On a TCP connection.
+    Tcp {
+        /// Connection slot.
+        connection: u16,
+        /// Message ID.
+        id: u16,
+    },
+    /// Failed; its SERVFAIL waits for a place in the response ring.
+    Failed,
+}
+
+/// One question.
+pub struct Question {
+    /// The worker's handle.
+    pub ticket: u64,
+    /// The name the worker asked for.
+    pub name: Name,
+    /// The name asked for upstream: the same, or the end of an alias chain.
+    pub target: Name,
+    /// QTYPE.
+    pub qtype: u16,
+    /// QCLASS.
+    pub qclass: u16,
+    /// Ask with DO.
+    pub dnssec_ok: bool,
+    /// Ask with CD.
+    pub checking_disabled: bool,
+    /// Place in the forward table.
+    pub zone: u32,
+    /// The server asked last, and its place in the zone.
+    pub server: u32,
+    /// See `server`.
+    pub place: u8,
+    /// Servers of the zone asked in this round.
+    pub tried: u64,
+    /// Servers of the zone that answered, and of no use.
+    pub failed: u64,
+    /// Rounds through the servers so far.
+    pub rounds: u8,
+    /// Queries sent for this target so far.
+    pub sends: u8,
+    /// Alias chain restarts so far.
+    pub restarts: u8,
+    /// The present try goes without EDNS because the server refused it.
+    pub without_edns: bool,
+    /// The last query carried an OPT record.
+    pub sent_edns: bool,
+    /// A reply without any record has been seen.
+    pub saw_empty: bool,
+    /// The last try failed at once: the next round needs a pause first.
+    pub refused: bool,
+    /// When it was taken from the worker.
+    pub started: Duration,
+    /// When the last query was sent.
+    pub sent: Duration,
+    /// Milliseconds the last query is waited for.
+    pub wait: u32,
+    /// Records of the chain so far.
+    pub chain: Option<Box<Chain>>,
+    /// Where it stands.
+    pub phase: Phase,
+    prev: u32,
+    next: u32,
+}
+
+impl Question {
+    const EMPTY: Question = Question {
+        ticket: 0,
+        name: Name::ROOT,
+        target: Name::ROOT,
+        qtype: 0,
+        qclass: 0,
+        dnssec_ok: false,
+        checking_disabled: false,
+        zone: 0,
+        server: 0,
+        place: 0,
+        tried: 0,
+        failed: 0,
+        rounds: 0,
+        sends: 0,
+        restarts: 0,
+        without_edns: false,
+        sent_edns: false,
+        saw_empty: false,
+        refused: false,
+        started: Duration::ZERO,
+        sent: Duration::ZERO,
+        wait: 0,
+        chain: None,
+        phase: Phase::Free,
+        prev: NONE,
+        next: NONE,
+    };
+
+    /// Forgets what was tried: for a new target or a new table.
+    pub fn start_over(&mut self) {
+        (self.tried, self.failed, self.rounds, self.sends) = (0, 0, 0, 0);
+        (self.without_edns, self.saw_empty, self.refused) = (false, false, false);
+    }
+}
+
+/// The slab, its free list, and one list per socket of the questions sent through it.
+pub struct Questions {
+    states: Box<[Question]>,
+    free: Vec<u32>,
+    heads: Vec<u32>,
+}
+
+impl Questions {
+    /// Room for `count` questions.
+    pub fn new(count: usize) -> Questions {
+        let states = (0..count).map(|_| Question::EMPTY).collect();
+        Questions { states, free: (0..count as u32).rev().collect(), heads: Vec::new() }
+    }
+
+    /// Number of states.
+    pub fn capacity(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Questions in use.
+    pub fn in_use(&self) -> usize {
+        self.states.len() - self.free.len()
+    }
+
+    /// True when no state is free.
+    pub fn is_full(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// Takes a free state, in phase `Choose`.
+    pub fn take(&mut self) -> Option<u32> {
+        let id = self.free.pop()?;
+        let question = &mut self.states[id as usize];
+        question.start_over();
+        question.restarts = 0;
+        question.phase = Phase::Choose;
+        Some(id)
+    }
+
+    /// Gives a state back. It must be in no socket's list.
+    pub fn give_back(&mut self, id: u32) {
+        self.states[id as usize].phase = Phase::Free;
+        self.free.push(id);
+    }
+
+    /// The question of `id`.
+    #[inline]
+    pub fn get(&self, id: u32) -> &Question {
+        &self.states[id as usize]
+    }
+
+    /// The question of `id`.
+    #[inline]
+    pub fn get_mut(&mut self, id: u32) -> &mut Question {
+        &mut self.states[id as usize]
+    }
+
+    /// Puts `id` on the list of `socket`.
+    pub fn link(&mut self, id: u32, socket: u16) {
+        let socket = usize::from(socket);
+        if self.heads.len() <= socket {
+            self.heads.resize(socket + 1, NONE);
+        }
+        let next = self.heads[socket];
+        if next != NONE {
+            self.states[next as usize].prev = id;
+        }
+        let question = &mut self.states[id as usize];
+        (question.prev, question.next) = (NONE, next);
+        self.heads[socket] = id;
+    }
+
+    /// Takes `id` off the list of `socket`.
+    pub fn unlink(&mut self, id: u32, socket: u16) {
+        let Question { prev, next, .. } = self.states[id as usize];
+        match prev {
+            NONE => self.heads[usize::from(socket)] = next,
+            prev => self.states[prev as usize].next = next,
+        }
+        if next != NONE {
+            self.states[next as usize].prev = prev;
+        }
+    }
+
+    /// A question sent through `socket`, if any.
+    pub fn first(&self, socket: u16) -> Option<u32> {
+        self.heads.get(usize::from(socket)).copied().filter(|&id| id != NONE)
+    }
+}
+
+/// Finds the question of a reply by the socket it came through and its ID: open addressing with linear probing. IDs are
+/// random and secret, so nobody can make keys collide.
+pub struct Keys {
+    cells: Box<[Cell]>,
+    shift: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Cell {
+    key: u32,
+    question: u32,
+}
+
+fn key(socket: u16, id: u16) -> u32 {
+    u32::from(socket) << 16 | u32::from(id)
+}
+
+impl Keys {
+    /// Room for `count` keys, less than half full then.
+    pub fn new(count: usize) -> Keys {
+        let size = (count.max(8) * 4).next_power_of_two();
+        let cells = vec![Cell { key: 0, question: NONE }; size].into_boxed_slice();
+        Keys { cells, shift: 32 - size.trailing_zeros() }
+    }
+
+    fn home(&self, key: u32) -> usize {
+        (key.wrapping_mul(0x9e37_79b1) >> self.shift) as usize
+    }
+
+    fn find(&self, key: u32) -> Result<usize, usize> {
+        let mut at = self.home(key);
+        loop {
+            let cell = self.cells[at];
+            if cell.question == NONE {
+                return Err(at);
+            }
+            if cell.key == key {
+                return Ok(at);
+            }
+            at = (at + 1) & (self.cells.len() - 1);
+        }
+    }
+
+    /// The question of a key.
+    #[inline]
+    pub fn get(&self, socket: u16, id: u16) -> Option<u32> {
+        self.find(key(socket, id)).ok().map(|at| self.cells[at].question)
+    }
+
+    /// Enters a question; false when the key is taken.
+    pub fn insert(&mut self, socket: u16, id: u16, question: u32) -> bool {
+        let key = key(socket, id);
+        match self.find(key) {
+            Ok(_) => false,
+            Err(at) => {
+                self.cells[at] = Cell { key, question };
+                true
+            }
+        }
+    }
+
+    /// Removes a key; the cells behind it move up so that none is cut off from its home.
+    pub fn remove(&mut self, socket: u16, id: u16) {
+        let Ok(mut hole) = self.find(key(socket, id)) else { return };
+        let mask = self.cells.len() - 1;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let cell = self.cells[at];
+            if cell.question == NONE {
+                break;
+            }
+            let home = self.home(cell.key);
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.cells[hole] = cell;
+                hole = at;
+            }
+        }
+        self.cells[hole].question = NONE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn a_sockets_list_holds_its_questions() {
+        let mut questions = Questions::new(4);
+        let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
+        assert!(ids.len() == 4 && questions.is_full());
+        ids.iter().for_each(|&id| questions.link(id, 3));
+        questions.unlink(ids[1], 3);
+        questions.unlink(ids[3], 3);
+        questions.unlink(ids[0], 3);
+        assert_eq!((questions.first(3), questions.first(9)), (Some(ids[2]), None));
+        questions.unlink(ids[2], 3);
+        assert_eq!(questions.first(3), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn keys_behave_as_a_map(steps in proptest::collection::vec((0u16..4, 0u16..12, proptest::bool::ANY), 0..200)) {
+            let mut keys = Keys::new(8);
+            let mut model = HashMap::new();
+            for (number, (socket, id, insert)) in steps.into_iter().enumerate() {
+                if insert && model.len() < 8 {
+                    let fresh = !model.contains_key(&(socket, id));
+                    assert_eq!(keys.insert(socket, id, number as u32), fresh);
+                    model.entry((socket, id)).or_insert(number as u32);
+                } else {
+                    keys.remove(socket, id);
+                    model.remove(&(socket, id));
+                }
+                for socket in 0..4 {
+                    for id in 0..12 {
+                        assert_eq!(keys.get(socket, id), model.get(&(socket, id)).copied());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A reply taken apart: its records gathered into RRsets, nothing copied.
+
+use crate::dns::name::MAX_LEN;
+use crate::dns::record::Record;
+use crate::dns::{get_u16, header, question::Question, rtype};
+use std::ops::Range;
+
+/// More RRsets than this make a reply malformed. What is asked for comes in a handful.
+const MOST_SETS: usize = 1024;
+/// No record, no set.
+pub const NONE: u32 = u32::MAX;
+
+/// One record: where its data lies and what follows in its RRset.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The record, by places within the message.
+    pub record: Record,
+    /// Next record of the set.
+    pub next: u32,
+}
+
+/// One RRset of one section. The RRSIGs over each type are a set of their own.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// 0 answer, 1 authority, 2 additional.
+    pub section: usize,
+    /// Type.
+    pub rtype: u16,
+    /// Class.
+    pub class: u16,
+    /// Type covered, of RRSIGs; 0 otherwise.
+    pub covered: u16,
+    /// Where the first owner name stands.
+    pub owner: usize,
+    /// Of the owner's name.
+    pub hash: u32,
+    /// First record.
+    pub first: u32,
+    last: u32,
+    /// Number of records.
+    pub count: u32,
+    /// Smallest TTL of its records in seconds, as received; afterwards what is told on.
+    pub ttl: u32,
+    /// The RRSIGs over this set.
+    pub signatures: u32,
+    /// RRSIGs whose set is there: they go where it goes.
+    pub attached: bool,
+    /// To be told on.
+    pub kept: bool,
+}
+
+/// Buffers for one reply at a time, kept from one to the next.
+#[derive(Default)]
+pub struct Reply {
+    /// All records but OPT.
+    pub entries: Vec<Entry>,
+    /// All RRsets, in the order of their first records.
+    pub sets: Vec<Set>,
+    /// The reply has an OPT record.
+    pub has_edns: bool,
+    /// RCODE with EDNS's upper bits.
+    pub rcode: u16,
+}
+
+impl Reply {
+    /// Room for usual replies.
+    pub fn new() -> Reply {
+        Reply { entries: Vec::with_capacity(512), sets: Vec::with_capacity(128), ..Reply::default() }
+    }
+
+    /// Takes `message` apart. `None` when it is malformed (RFC 1035 section 4.1); octets behind it are passed over.
+    pub fn parse(&mut self, message: &[u8]) -> Option<()> {
+        self.entries.clear();
+        self.sets.clear();
+        self.has_edns = false;
+        self.rcode = header::flags(message) & 0xf;
+        if message.len() < header::LEN {
+            return None;
+        }
+        let [questions, sections @ ..] = header::counts(message);
+        let mut at = match questions {
+            0 => header::LEN,
+            1 => Question::parse(message)?.end(),
+            _ => return None,
+        };
+        for (section, count) in sections.into_iter().enumerate() {
+            for _ in 0..count {
+                let record = Record::at(message, at)?;
+                at = record.end();
+                if record.rtype == rtype::OPT {
+                    if section != 2 || std::mem::replace(&mut self.has_edns, true) {
+                        return None;
+                    }
+                    self.rcode |= (record.ttl >> 24 << 4) as u16;
+                } else {
+                    self.add(message, section, record)?;
+                }
+            }
+        }
+        self.attach(message);
+        Some(())
+    }
+
+    fn add(&mut self, message: &[u8], section: usize, record: Record) -> Option<()> {
+        match (record.rtype, record.rdata.len()) {
+            // Addresses of another length are no addresses; the rest of the reply stands.
+            (rtype::A, len) if len != 4 => return Some(()),
+            (rtype::AAAA, len) if len != 16 => return Some(()),
+            _ => {}
+        }
+        let covered = match record.rtype {
+            rtype::RRSIG => get_u16(&message[record.rdata.clone()], 0)?,
+            _ => 0,
+        };
+        let hash = name_hash(message, record.owner)?;
+        let (class, ttl, owner) = (record.class, record.ttl, record.owner);
+        let entry = self.entries.len() as u32;
+        let same = self.sets.iter().rposition(|set| {
+            (set.section, set.rtype, set.covered, set.class, set.hash)
+                == (section, record.rtype, covered, class, hash)
+                && same_name(message, set.owner, message, owner)
+        });
+        match same {
+            Some(place) => {
+                let set = &mut self.sets[place];
+                self.entries[set.last as usize].next = entry;
+                set.last = entry;
+                set.count += 1;
+                set.ttl = set.ttl.min(ttl);
+            }
+            None if self.sets.len() == MOST_SETS => return None,
+            None => self.sets.push(Set {
+                section,
+                rtype: record.rtype,
+                class,
+                covered,
+                owner,
+                hash,
+                first: entry,
+                last: entry,
+                count: 1,
+                ttl,
+                signatures: NONE,
+                attached: false,
+                kept: false,
+            }),
+        }
+        self.entries.push(Entry { record, next: NONE });
+        Some(())
+    }
+
+    /// Joins RRSIGs with the sets they cover.
+    fn attach(&mut self, message: &[u8]) {
+        for place in 0..self.sets.len() {
+            let signatures = self.sets[place].clone();
+            if signatures.rtype != rtype::RRSIG {
+                continue;
+            }
+            let covered = self.sets.iter_mut().find(|set| {
+                (set.section, set.rtype, set.class, set.hash)
+                    == (signatures.section, signatures.covered, signatures.class, signatures.hash)
+                    && set.rtype != rtype::RRSIG
+                    && same_name(message, set.owner, message, signatures.owner)
+            });
+            if let Some(set) = covered {
+                set.signatures = place as u32;
+                // One TTL for both: the signature's own would let one outlive the other in a cache.
+                set.ttl = set.ttl.min(signatures.ttl);
+                self.sets[place].attached = true;
+            }
+        }
+    }
+
+    /// The records of a set.
+    pub fn records(&self, set: &Set) -> impl Iterator<Item = &Record> {
+        let mut place = set.first;
+        std::iter::from_fn(move || {
+            let entry = self.entries.get(place as usize)?;
+            place = entry.next;
+            Some(&entry.record)
+        })
+        .take(set.count as usize)
+    }
+
+    /// Data of a set's first record.
+    pub fn first_data(&self, set: &Set) -> Range<usize> {
+        self.entries.get(set.first as usize).map_or(0..0, |entry| entry.record.rdata.clone())
+    }
+}
+
+/// The labels of the name at a place of a message, root not included, pointers followed as
+/// [`crate::dns::record::read_name`] does.
+struct Labels<'a> {
+    message: &'a [u8],
+    place: usize,
+    limit: usize,
+    room: usize,
+    malformed: bool,
+}
+
+impl<'a> Labels<'a> {
+    fn new(message: &'a [u8], place: usize) -> Labels<'a> {
+        Labels { message, place, limit: place, room: MAX_LEN - 1, malformed: false }
+    }
+
+    fn step(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let len = usize::from(*self.message.get(self.place)?);
+            match len {
+                0 => return Some(&[]),
+                1..=63 if len < self.room => {
+                    self.room -= len + 1;
+                    let label = self.message.get(self.place + 1..self.place + 1 + len)?;
+                    self.place += len + 1;
+                    return Some(label);
+                }
+                0xc0.. => {
+                    let target = usize::from(get_u16(self.message, self.place)? & 0x3fff);
+                    if target >= self.limit {
+                        return None;
+                    }
+                    (self.place, self.limit) = (target, target);
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let label = self.step();
+        self.malformed |= label.is_none();
+        label.filter(|label| !label.is_empty())
+    }
+}
+
+/// Hash of a name in a message, letter case ignored; `None` when it is malformed.
+pub fn name_hash(message: &[u8], place: usize) -> Option<u32> {
+    let mut labels = Labels::new(message, place);
+    let mut hash = 0x811c_9dc5u32;
+    for label in &mut labels {
+        hash = (hash ^ label.len() as u32).wrapping_mul(0x0100_0193);
+        for octet in label {
+            hash = (hash ^ u32::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+        }
+    }
+    (!labels.malformed).then_some(hash)
+}
+
+/// True when two names are equal, letter case ignored.
+pub fn same_name(message: &[u8], place: usize, other: &[u8], other_place: usize) -> bool {
+    if place == other_place && std::ptr::eq(message, other) {
+        return true;
+    }
+    let (mut one, mut two) = (Labels::new(message, place), Labels::new(other, other_place));
+    loop {
+        match (one.next(), two.next()) {
+            (None, None) => return !one.malformed && !two.malformed,
+            (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::record::read_name;
+
+    #[test]
+    fn records_are_gathered_wherever_they_stand() {
+        let mut message = b"\0\0\x81\x80\0\x01\0\x03\0\0\0\x01\x01a\0\0\x01\0\x01".to_vec();
+        message.extend_from_slice(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x01\x02\x03\x04");
+        message.extend_from_slice(b"\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x02\x01x");
+        message.extend_from_slice(b"\x01A\0\0\x01\0\x01\0\0\0\x1e\0\x04\x01\x02\x03\x05");
+        message.extend_from_slice(b"\0\0\x29\x04\xd0\x01\0\0\0\0\0");
+        let mut reply = Reply::new();
+        reply.parse(&message).unwrap();
+        assert!(reply.has_edns);
+        assert_eq!((reply.sets.len(), reply.rcode), (2, 16));
+        assert_eq!((reply.sets[0].count, reply.sets[0].ttl), (2, 30));
+        assert_eq!(reply.records(&reply.sets[0]).count(), 2);
+        for len in 0..message.len() {
+            assert!(reply.parse(&message[..len]).is_none(), "cut at {len}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn names_agree_with_the_reader(octets in proptest::collection::vec(0u8..8, 1..40), a in 0usize..40, b in 0usize..40) {
+            let octets: Vec<u8> = octets.iter().map(|&o| if o == 7 { 0xc0 } else { o }).collect();
+            let (one, two) = (read_name(&octets, a), read_name(&octets, b));
+            assert_eq!(name_hash(&octets, a).is_some(), one.is_some());
+            if let (Some((one, _)), Some((two, _))) = (one, two) {
+                assert_eq!(same_name(&octets, a, &octets, b), one == two);
+            }
+        }
+
+        #[test]
+        fn any_octets_are_safe(octets: Vec<u8>) {
+            let _ = Reply::new().parse(&octets);
+        }
+    }
+}

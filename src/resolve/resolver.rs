@@ -1,0 +1,233 @@
+//! The side thread's loop: requests in, datagrams and timers, responses out.
+
+use super::engine::{Engine, TCP_TAG};
+use super::random::Random;
+use super::sockets::SocketOptions;
+use super::table::ForwardTable;
+use super::ttl::TtlLimits;
+use super::{Request, Response};
+use crate::ring::doorbell::Doorbell;
+use crate::ring::spsc::{Consumer, Producer};
+use crate::stats::Upstream;
+use crate::sys::upstream::Inbox;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// Requests taken per step, so that replies do not wait long behind them.
+const REQUESTS_PER_STEP: usize = 64;
+/// Events fetched at a time.
+const EVENTS: usize = 64;
+/// Longest sleep; a stop flag set without ringing the bell is seen by then.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Sleep while the worker leaves no room for responses.
+const NO_ROOM_SLEEP: Duration = Duration::from_micros(200);
+const BELL_TAG: u64 = u64::MAX;
+
+/// Settings of the resolver.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Questions in flight at most (`num-queries-per-thread:`, or `outgoing-range:` where smaller).
+    pub questions: usize,
+    /// TCP connections to servers at most (`outgoing-num-tcp:`).
+    pub tcp_connections: usize,
+    /// Payload size told to servers (`edns-buffer-size:`).
+    pub edns_size: u16,
+    /// `minimal-responses:`
+    pub minimal_responses: bool,
+    /// `cache-min-ttl:`, `cache-max-ttl:`, `cache-max-negative-ttl:`
+    pub ttl: TtlLimits,
+    /// Time after which a question is given up, whatever is still to be tried.
+    pub patience: Duration,
+    /// Ports and buffers of the UDP sockets.
+    pub sockets: SocketOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            questions: 4096,
+            tcp_connections: 10,
+            edns_size: 1232,
+            minimal_responses: true,
+            ttl: TtlLimits::default(),
+            patience: Duration::from_secs(12),
+            sockets: SocketOptions::default(),
+        }
+    }
+}
+
+/// The resolver's ends of what joins it with the other threads.
+pub struct Links {
+    /// Questions from the worker.
+    pub requests: Consumer<Request>,
+    /// Answers to the worker.
+    pub responses: Producer<Response>,
+    /// Rung by the worker for requests, by main for tables and for the end.
+    pub bell: Doorbell,
+    /// The worker's.
+    pub worker_bell: Doorbell,
+    /// New tables from main.
+    pub tables: Receiver<Arc<ForwardTable>>,
+    /// Counters.
+    pub stats: Arc<Upstream>,
+}
+
+/// The forwarder. One thread owns it.
+pub struct Resolver {
+    engine: Engine,
+    requests: Consumer<Request>,
+    bell: Doorbell,
+    worker_bell: Doorbell,
+    tables: Receiver<Arc<ForwardTable>>,
+    /// Tags of the sockets that have something.
+    events: Vec<u64>,
+    inbox: Inbox,
+    /// First datagram of the inbox not yet looked at, and the socket they came through.
+    next: usize,
+    socket: u16,
+}
+
+impl Resolver {
+    /// Makes the resolver ready; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the epoll instance cannot be made or the kernel gives no random numbers.
+    pub fn new(options: Options, table: Arc<ForwardTable>, links: Links) -> io::Result<Resolver> {
+        let poller = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&poller, links.bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
+        let random = Random::new().map_err(io::Error::other)?;
+        let inbox = Inbox::new(usize::from(options.edns_size).max(4096));
+        let mut engine = Engine::new(options, poller, random, links.responses, links.stats);
+        engine.set_table(table, Duration::ZERO);
+        Ok(Resolver {
+            engine,
+            requests: links.requests,
+            bell: links.bell,
+            worker_bell: links.worker_bell,
+            tables: links.tables,
+            events: Vec::with_capacity(EVENTS),
+            inbox,
+            next: 0,
+            socket: 0,
+        })
+    }
+
+    /// Works until `stop` is set and the bell rung.
+    pub fn run(mut self, stop: &AtomicBool) {
+        let start = Instant::now();
+        while !stop.load(Ordering::Acquire) {
+            let now = start.elapsed();
+            self.step(now);
+            if !self.engine.has_room() {
+                std::thread::sleep(NO_ROOM_SLEEP);
+            } else if !self.poll(Duration::ZERO) && !self.has_requests() {
+                self.sleep(now);
+            }
+        }
+    }
+
+    fn has_requests(&mut self) -> bool {
+        !self.engine.questions.is_full() && !self.requests.is_empty()
+    }
+
+    fn sleep(&mut self, now: Duration) {
+        let due = self.engine.timers.next().map_or(LONGEST_SLEEP, |due| due.saturating_sub(now));
+        self.bell.arm();
+        let timeout = if self.has_requests() { Duration::ZERO } else { due.min(LONGEST_SLEEP) };
+        self.poll(timeout);
+        self.bell.disarm();
+    }
+
+    /// Waits up to `timeout` for something to happen at the sockets or the bell; true when something did.
+    pub fn poll(&mut self, timeout: Duration) -> bool {
+        if self.events.is_empty() && self.next == self.inbox.count() {
+            let nanos = i64::from(timeout.subsec_nanos());
+            let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: nanos };
+            let mut room = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+            // Fails only when a signal comes.
+            if let Ok((events, _)) = epoll::wait(&self.engine.poller, &mut room, Some(&timeout)) {
+                self.events.extend(events.iter().map(|event| event.data.u64()));
+            }
+        }
+        !self.events.is_empty()
+    }
+
+    /// Does everything that can be done at `now` without waiting. `now` counts from any moment, and never backwards.
+    pub fn step(&mut self, now: Duration) {
+        while let Some(id) = self.engine.timers.expired(now) {
+            self.engine.expire(id, now);
+        }
+        if let Ok(table) = self.tables.try_recv() {
+            self.engine.set_table(table, now);
+        }
+        self.drain(now);
+        for _ in 0..REQUESTS_PER_STEP {
+            if self.engine.questions.is_full() || !self.engine.has_room() {
+                break;
+            }
+            let Some(request) = self.requests.front() else { break };
+            self.engine.start(request, now);
+            self.requests.release();
+        }
+        self.engine.settle(now);
+        self.engine.stats.in_flight.set(self.engine.questions.in_use() as u64);
+        if std::mem::take(&mut self.engine.published) {
+            self.worker_bell.ring();
+        }
+    }
+
+    /// Goes through the datagrams in hand, then the sockets that have more. Without room for a response both stay as
+    /// they are.
+    fn drain(&mut self, now: Duration) {
+        loop {
+            while self.next < self.inbox.count() {
+                if !self.engine.has_room() {
+                    return;
+                }
+                self.engine.datagram(self.socket, self.inbox.datagram(self.next), now);
+                self.next += 1;
+            }
+            if !self.engine.has_room() {
+                return;
+            }
+            let Some(tag) = self.events.pop() else { return };
+            match tag {
+                BELL_TAG => {}
+                _ if tag & TCP_TAG != 0 => self.engine.tcp_event(tag as u16, now),
+                _ => self.receive(tag as u16),
+            }
+        }
+    }
+
+    fn receive(&mut self, socket: u16) {
+        let Some(fd) = self.engine.sockets.fd(socket) else { return };
+        (self.next, self.socket) = (0, socket);
+        if let Err(error) = self.inbox.receive(fd)
+            && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        {
+            self.engine.socket_failed(socket);
+        }
+    }
+
+    /// Questions in flight.
+    pub fn in_flight(&self) -> usize {
+        self.engine.questions.in_use()
+    }
+
+    /// When [`Self::step`] has something to do if nothing comes in before.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.engine.timers.next()
+    }
+
+    /// The epoll instance, for a caller that waits for several things.
+    pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.engine.poller.as_fd()
+    }
+}

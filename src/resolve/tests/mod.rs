@@ -1,0 +1,5 @@
+//! The resolver against scripted servers.
+
+mod content;
+mod rig;
+mod servers;

@@ -1,0 +1,326 @@
+//! Servers that answer wrongly, late, or not at all; many questions at once; full rings.
+
+use super::super::*;
+use super::rig::{Message, Query, Rig, Script, table};
+use crate::dns::{header, put_u16, rcode, rtype};
+use std::collections::HashMap;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn silent() -> Script {
+    Box::new(|_| Vec::new())
+}
+
+fn answers(last: u8) -> Script {
+    Box::new(move |query| query.answer(last))
+}
+
+fn fails(rcode: u16) -> Script {
+    Box::new(move |query| query.fail(rcode))
+}
+
+#[test]
+fn an_answer_comes_back_under_its_ticket() {
+    let mut rig = Rig::new(vec![answers(1)]);
+    for ticket in 0..3 {
+        let got = rig.ask("www.example.com", rtype::A);
+        assert_eq!((got.ticket, got.rcode, got.ttl), (ticket, 0, 300));
+        assert_eq!(got.records, ["0 www.example.com. 300 A 1"]);
+    }
+    assert_eq!((rig.stats.udp_sent.get(), rig.stats.replies.get(), rig.stats.failures.get()), (3, 3, 0));
+    assert_eq!((rig.resolver.in_flight(), rig.resolver.deadline()), (0, None));
+}
+
+#[test]
+fn the_query_says_what_was_asked() {
+    let script: Script = Box::new(|query: &Query| {
+        let edns = query.edns.unwrap();
+        assert_eq!(header::flags(&query.octets), header::flag::RD);
+        assert_eq!(edns.0, 1232);
+        query.answer((edns.1 >> 15) as u8)
+    });
+    let mut rig = Rig::new(vec![script]);
+    assert_eq!(rig.ask("a", rtype::A).records, ["0 a. 300 A 0"]);
+    rig.request("a", rtype::A, true);
+    assert_eq!(rig.collect(1, false)[0].records, ["0 a. 300 A 1"]);
+}
+
+/// Everything a forger or a broken server may send in place of the reply; the true one follows.
+#[test]
+fn what_is_no_reply_to_the_question_is_passed_over() {
+    type Change = fn(&mut Vec<u8>);
+    let changes: [Change; 8] = [
+        |m| m[1] ^= 1,
+        |m| m[2] &= 0x7f,
+        |m| m[2] |= 0x28,
+        |m| m[13] ^= 1,
+        |m| m[13] ^= 0x20,
+        |m| put_u16(m, 12 + 9, rtype::AAAA),
+        |m| put_u16(m, 4, 0),
+        |m| m.truncate(11),
+    ];
+    let count = changes.len() as u64;
+    let mut rig = Rig::new(vec![Box::new(move |query| {
+        let mut replies = Vec::new();
+        for change in changes {
+            let mut forged = query.answer(66).remove(0);
+            change(&mut forged);
+            replies.push(forged);
+        }
+        replies.extend(query.answer(1));
+        replies
+    })]);
+    assert_eq!(rig.ask("abc.def", rtype::A).records, ["0 abc.def. 300 A 1"]);
+    assert_eq!(rig.stats.unwanted.get(), count);
+}
+
+#[test]
+fn a_reply_from_elsewhere_does_not_arrive() {
+    let mut elsewhere = None;
+    let mut rig = Rig::new(vec![Box::new(move |query: &Query| {
+        let other = elsewhere.get_or_insert_with(|| UdpSocket::bind("127.0.0.1:0").unwrap());
+        // The sender is the only thing wrong with it. Any port of ours that were open to it would take it.
+        let _ = other.send_to(&query.answer(66)[0], "127.0.0.1:9");
+        for line in std::fs::read_to_string("/proc/net/udp").unwrap().lines().skip(1) {
+            let port = line.split_whitespace().nth(1).and_then(|local| local.split(':').nth(1));
+            let port = u16::from_str_radix(port.unwrap(), 16).unwrap();
+            let _ = other.send_to(&query.answer(66)[0], ("127.0.0.1", port));
+        }
+        query.answer(1)
+    })]);
+    assert_eq!(rig.ask("a", rtype::A).records, ["0 a. 300 A 1"]);
+    assert_eq!(rig.stats.unwanted.get(), 0);
+}
+
+#[test]
+fn a_silent_server_is_passed_over_and_then_avoided() {
+    let mut rig = Rig::new(vec![silent(), answers(1)]);
+    let mut asked = 0;
+    for number in 0..200 {
+        assert_eq!(rig.ask_patiently(&format!("n{number}")).rcode, rcode::NOERROR);
+        asked = if number == 100 { rig.seen(0) } else { asked };
+    }
+    assert!(rig.seen(0) > 0, "an unknown server is tried");
+    assert_eq!(rig.seen(0), asked, "a slow one no more");
+    assert_eq!(rig.stats.timeouts.get(), asked as u64);
+}
+
+#[test]
+fn silence_everywhere_ends_in_servfail_within_the_patience() {
+    let mut rig = Rig::new(vec![silent(), silent()]);
+    let got = rig.ask_patiently("a");
+    assert_eq!((got.rcode, got.ttl, got.records.len()), (rcode::SERVFAIL, 5, 0));
+    assert!((5..=13).contains(&rig.now.as_secs()), "{:?}", rig.now);
+    assert!(rig.seen(0) >= 3 && rig.seen(1) >= 3);
+    assert_eq!((rig.stats.failures.get(), rig.resolver.in_flight()), (1, 0));
+}
+
+#[test]
+fn a_dead_server_costs_little_and_is_found_again() {
+    let alive = std::rc::Rc::new(std::cell::Cell::new(false));
+    let switch = alive.clone();
+    let mut rig = Rig::new(vec![Box::new(move |query| if switch.get() { query.answer(1) } else { Vec::new() })]);
+    assert_eq!(rig.ask_patiently("a").rcode, rcode::SERVFAIL);
+    let before = (rig.now, rig.seen(0));
+    rig.request("probe", rtype::A, false);
+    (0..50).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
+    let got = rig.collect(50, false);
+    assert!(got.iter().all(|got| got.rcode == rcode::SERVFAIL));
+    assert_eq!((rig.now, rig.seen(0)), (before.0, before.1 + 1), "one probe, no waiting");
+    alive.set(true);
+    rig.now += Duration::from_secs(2);
+    assert_eq!(rig.ask("b", rtype::A).rcode, rcode::NOERROR);
+    assert_eq!(rig.ask("c", rtype::A).rcode, rcode::NOERROR);
+}
+
+#[test]
+fn errors_send_the_question_to_the_next_server() {
+    for code in [rcode::SERVFAIL, rcode::REFUSED, rcode::NOTIMP, rcode::FORMERR, 9] {
+        let mut rig = Rig::new(vec![fails(code), answers(1)]);
+        for number in 0..20 {
+            let got = rig.ask(&format!("n{number}"), rtype::A);
+            assert_eq!((got.rcode, got.records.len()), (0, 1), "{code}");
+        }
+        assert!(rig.seen(0) > 0 && rig.stats.timeouts.get() == 0);
+    }
+}
+
+#[test]
+fn errors_everywhere_are_servfail() {
+    let mut rig = Rig::new(vec![fails(rcode::REFUSED), fails(rcode::SERVFAIL)]);
+    assert_eq!(rig.ask("a", rtype::A).rcode, rcode::SERVFAIL);
+    assert_eq!((rig.seen(0), rig.seen(1)), (1, 1));
+}
+
+#[test]
+fn a_closed_port_is_passed_over_at_once() {
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut rig = Rig::new(vec![answers(1)]);
+    let addresses = [closed, rig.address(0)];
+    rig.tables.send(Arc::new(table(&[(".", &[0, 1])], &addresses))).unwrap();
+    for number in 0..30 {
+        assert_eq!(rig.ask(&format!("n{number}"), rtype::A).rcode, rcode::NOERROR);
+    }
+    assert_eq!(rig.stats.timeouts.get(), 0);
+    assert!(rig.stats.udp_sent.get() > 30, "the closed one was tried");
+    rig.tables.send(Arc::new(table(&[(".", &[0])], &addresses))).unwrap();
+    assert_eq!(rig.ask_patiently("a").rcode, rcode::SERVFAIL);
+    assert!(rig.now < Duration::from_secs(5));
+}
+
+#[test]
+fn a_cut_reply_is_fetched_over_tcp() {
+    let mut rig = Rig::new(vec![Box::new(|query| {
+        let mut reply = query.reply();
+        let count = if query.tcp { 250u8 } else { 1 };
+        for number in 0..count {
+            reply = reply.a(&query.name, 60, number);
+        }
+        vec![if query.tcp { reply.0 } else { reply.flags(header::flag::TC).0 }]
+    })]);
+    for _ in 0..2 {
+        assert_eq!(rig.ask("big.example", rtype::A).records.len(), 250);
+    }
+    (0..40).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
+    assert!(rig.collect(40, false).iter().all(|got| got.records.len() == 250), "more than connections");
+    assert_eq!((rig.stats.tcp_sent.get(), rig.resolver.in_flight()), (42, 0));
+}
+
+#[test]
+fn tcp_that_fails_sends_the_question_to_the_next_server() {
+    for lie in 0..3 {
+        let script: Script = Box::new(move |query| match (query.tcp, lie) {
+            (false, _) => vec![query.reply().flags(header::flag::TC).0],
+            (true, 0) => Vec::new(),
+            (true, 1) => vec![query.reply().flags(header::flag::TC).0],
+            (true, _) => vec![vec![0; 3]],
+        });
+        let mut rig = Rig::new(vec![script, answers(1)]);
+        for number in 0..10 {
+            assert_eq!(rig.ask_patiently(&format!("n{number}")).records.len(), 1, "lie {lie}");
+        }
+        assert!(rig.stats.tcp_sent.get() > 0);
+    }
+}
+
+#[test]
+fn a_server_without_edns_is_asked_without() {
+    let mut rig = Rig::new(vec![Box::new(|query| match query.edns {
+        Some(_) => query.fail(rcode::FORMERR),
+        None => query.answer(1),
+    })]);
+    assert_eq!(rig.ask("a", rtype::A).rcode, rcode::NOERROR);
+    assert_eq!(rig.seen(0), 2);
+    assert_eq!(rig.ask("b", rtype::A).rcode, rcode::NOERROR);
+    assert_eq!(rig.seen(0), 3, "remembered");
+    rig.now += Duration::from_secs(901);
+    assert_eq!(rig.ask("c", rtype::A).rcode, rcode::NOERROR);
+    assert_eq!(rig.seen(0), 5, "but not for ever");
+}
+
+#[test]
+fn many_questions_are_answered_in_any_order() {
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    let script: Script = Box::new(move |query| {
+        let number: u16 = query.name[1..].trim_end_matches('.').parse().unwrap();
+        held.push(query.answer(number as u8).remove(0));
+        let full = held.len() == 100;
+        if full { held.drain(..).rev().collect() } else { Vec::new() }
+    });
+    let mut rig = Rig::new(vec![script]);
+    (0..3000).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
+    let got: HashMap<u64, String> = rig.collect(3000, false).into_iter().map(|got| (got.ticket, got.records[0].clone())).collect();
+    for number in 0..3000u64 {
+        assert_eq!(got[&number], format!("0 n{number}. 300 A {}", number as u8));
+    }
+    assert_eq!((rig.resolver.in_flight(), rig.stats.unwanted.get()), (0, 0));
+}
+
+#[test]
+fn full_rings_and_states_lose_nothing() {
+    let options = Options { questions: 16, ..Options::default() };
+    let script: Script = Box::new(|query| match query.name.len() % 2 {
+        0 => query.answer(1),
+        _ => query.fail(rcode::SERVFAIL),
+    });
+    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 2);
+    (0..300).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
+    for _ in 0..200 {
+        rig.turn();
+        assert!(rig.resolver.in_flight() <= 16);
+    }
+    assert_eq!(rig.responses.len(), 2, "nobody takes responses");
+    let mut tickets: Vec<u64> = rig.collect(300, false).iter().map(|got| got.ticket).collect();
+    tickets.sort_unstable();
+    assert_eq!(tickets, (0..300).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_new_table_takes_over_what_is_in_flight() {
+    let mut rig = Rig::new(vec![silent(), answers(2)]);
+    let addresses = [rig.address(0), rig.address(1)];
+    rig.tables.send(Arc::new(table(&[("x", &[0])], &addresses))).unwrap();
+    rig.request("a.x", rtype::A, false);
+    rig.turn();
+    rig.turn();
+    assert_eq!(rig.seen(0), 1);
+    rig.tables.send(Arc::new(table(&[("x", &[1])], &addresses))).unwrap();
+    assert_eq!(rig.collect(1, true)[0].records, ["0 a.x. 300 A 2"]);
+    assert_eq!(rig.ask("elsewhere", rtype::A).rcode, rcode::SERVFAIL, "no zone for it");
+    rig.request("b.x", rtype::A, false);
+    rig.tables.send(Arc::default()).unwrap();
+    rig.resolver.step(rig.now);
+    assert_eq!(rig.collect(1, false)[0].rcode, rcode::SERVFAIL);
+}
+
+#[test]
+fn an_empty_reply_is_believed_the_second_time() {
+    let mut rig = Rig::new(vec![Box::new(|query| vec![query.reply().0])]);
+    let got = rig.ask("a", rtype::A);
+    assert_eq!((got.rcode, got.ttl, got.records.len(), rig.seen(0)), (rcode::NOERROR, 5, 0, 2));
+}
+
+#[test]
+fn malformed_records_send_the_question_to_the_next_server() {
+    let broken: Script = Box::new(|query| {
+        let mut reply = query.reply().a(&query.name, 60, 1);
+        reply.0.pop();
+        vec![reply.0]
+    });
+    let inside: Script = Box::new(|query| vec![query.reply().record(0, &query.name, rtype::MX, 60, &[0, 1, 0xc0, 0xff]).0]);
+    for script in [broken, inside] {
+        let mut rig = Rig::new(vec![script, Box::new(|query| vec![mx(query).0])]);
+        for number in 0..10 {
+            assert_eq!(rig.ask(&format!("n{number}"), rtype::MX).rcode, rcode::NOERROR);
+        }
+        assert!(rig.seen(0) > 0);
+    }
+}
+
+fn mx(query: &Query) -> Message {
+    query.reply().record(0, &query.name, rtype::MX, 60, &[0, 1, 0])
+}
+
+#[test]
+fn the_thread_answers_and_stops() {
+    let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut rig = Rig::new(vec![silent()]);
+    rig.tables.send(Arc::new(table(&[(".", &[0])], &[upstream.local_addr().unwrap()]))).unwrap();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (resolver, flag) = (rig.resolver, stop.clone());
+    let thread = std::thread::spawn(move || resolver.run(&flag));
+    let request = rig.requests.reserve().unwrap();
+    request.set_name(b"\x01a\0");
+    (request.qtype, request.qclass, request.ticket) = (1, 1, 7);
+    rig.requests.publish();
+    let mut buffer = [0; 512];
+    let (len, from) = upstream.recv_from(&mut buffer).unwrap();
+    upstream.send_to(&Message::reply(&buffer[..len], 3).soa(".", 60, 60).0, from).unwrap();
+    while rig.responses.is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(rig.responses.front().map(|response| (response.ticket, response.rcode)), Some((7, 3)));
+    stop.store(true, std::sync::atomic::Ordering::Release);
+    thread.join().unwrap();
+}
