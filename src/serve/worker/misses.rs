@@ -10,6 +10,7 @@ use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::WorkerStats;
 use crate::sys::mmsg::UdpPeer;
+use crate::wire::ReturnPath;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(super) enum Route {
     Udp { port: u16, peer: UdpPeer },
     /// Through the stream thread.
     Stream { token: u64 },
+    /// Through an XSK.
+    Xsk { port: u16, path: ReturnPath },
 }
 
 pub(super) struct Misses {

@@ -6,6 +6,7 @@
 pub mod idle;
 mod misses;
 mod udp_port;
+mod xsk_port;
 
 use super::stream_message::StreamMessage;
 use crate::answer::cache::CHECKING_DISABLED;
@@ -15,7 +16,7 @@ use crate::dns::name;
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
-use crate::stats::WorkerStats;
+use crate::stats::{QueueStats, WorkerStats};
 use crate::sys::clock;
 use arrayvec::ArrayVec;
 use idle::{Idle, IdleOptions};
@@ -26,9 +27,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use udp_port::UdpPort;
+use xsk_port::XskPort;
 
 /// Most descriptors the worker sleeps on: XSKs, UDP sockets, its bell.
 const MAX_POLLED: usize = 256;
+/// Nanoseconds between housekeepings: gauges and the kernel's socket statistics.
+const HOUSEKEEPING: u64 = 500_000_000;
 /// Turns with traffic on other sources after which the UDP sockets are looked at without being polled.
 const UDP_EVERY: u32 = 8;
 
@@ -99,6 +103,7 @@ pub struct Worker {
     answerer: Answerer,
     stats: Arc<WorkerStats>,
     misses: Misses,
+    xsks: Vec<XskPort>,
     udp: Vec<UdpPort>,
     udp_batch: crate::sys::mmsg::UdpBatch,
     stream_queries: Consumer<StreamMessage>,
@@ -110,6 +115,8 @@ pub struct Worker {
     bell: Doorbell,
     idle: Idle,
     turns: u32,
+    housekeeping: u64,
+    panics: bool,
 }
 
 /// The worker's clock at one turn.
@@ -127,11 +134,12 @@ impl Now {
 }
 
 impl Worker {
-    /// A worker that answers on these kernel UDP sockets and whatever the links bring.
+    /// A worker that answers on these AF_XDP queues and kernel UDP sockets, and whatever the links bring.
     pub fn new(
         options: WorkerOptions,
         answerer: Answerer,
         stats: Arc<WorkerStats>,
+        queues: Vec<(crate::xdp::Queue, Arc<QueueStats>)>,
         udp: Vec<OwnedFd>,
         links: Links,
     ) -> Worker {
@@ -140,6 +148,7 @@ impl Worker {
             answerer,
             stats,
             misses,
+            xsks: queues.into_iter().map(|(queue, stats)| XskPort::new(queue, stats)).collect(),
             udp: udp.into_iter().map(UdpPort::new).collect(),
             udp_batch: crate::sys::mmsg::UdpBatch::new(options.datagram),
             stream_queries: links.stream_queries,
@@ -151,11 +160,21 @@ impl Worker {
             bell: links.bell,
             idle: Idle::new(options.idle),
             turns: 0,
+            housekeeping: 0,
+            panics: std::env::var_os("RUNBOUND_TEST_PANIC").is_some(),
         }
     }
 
     /// Serves until `stop` is set (and the bell rung).
     pub fn run(mut self, stop: &AtomicBool) {
+        for port in &mut self.xsks {
+            if let Err(cause) = port.open() {
+                let (interface, queue) = port.name();
+                log::warn!(
+                    "{interface}: queue {queue}: the XDP program cannot redirect to its socket: {cause}; kernel sockets serve it"
+                );
+            }
+        }
         while !stop.load(Ordering::Relaxed) {
             let now = Now::read();
             let worked = self.turn(now);
@@ -163,14 +182,30 @@ impl Worker {
                 self.sleep();
             }
         }
+        // What the sockets hold already is still answered; what comes from now on is the kernel's.
+        for port in &mut self.xsks {
+            port.close();
+        }
+        let now = Now::read();
+        for (number, port) in self.xsks.iter_mut().enumerate() {
+            while port.serve(number as u16, &mut self.answerer, &mut self.misses, &self.stats, now) {}
+        }
     }
 
     /// Serves every source once; true when there was anything.
     fn turn(&mut self, now: Now) -> bool {
-        let mut worked = self.serve_udp(now);
+        let mut worked = false;
+        for (number, port) in self.xsks.iter_mut().enumerate() {
+            worked |= port.serve(number as u16, &mut self.answerer, &mut self.misses, &self.stats, now);
+        }
+        worked |= self.serve_udp(now);
         worked |= self.serve_streams(now);
         worked |= self.deliver(now);
-        worked |= self.obey(now);
+        worked |= self.obey();
+        if now.nanoseconds.wrapping_sub(self.housekeeping) >= HOUSEKEEPING {
+            self.housekeeping = now.nanoseconds;
+            self.keep_house();
+        }
         self.turns = self.turns.wrapping_add(1);
         worked
     }
@@ -237,6 +272,9 @@ impl Worker {
         }
         if worked {
             self.stream_bell.ring();
+            for port in &mut self.xsks {
+                port.submit();
+            }
         }
         worked
     }
@@ -249,6 +287,9 @@ impl Worker {
         let via = match waiter.route {
             Route::Stream { .. } => Via::Stream,
             Route::Udp { .. } => Via::Datagram(self.udp_batch.size()),
+            Route::Xsk { port, path } => {
+                Via::Datagram(self.xsks.get(usize::from(port)).map_or(0, |port| port.room(&path)))
+            }
         };
         let Some(reply) = self.misses.answer_waiter(&mut self.answerer, &waiter, via, now) else { return };
         let sent = match waiter.route {
@@ -270,11 +311,19 @@ impl Worker {
                 }
                 None => false,
             },
+            Route::Xsk { port, path } => match self.xsks.get_mut(usize::from(port)) {
+                Some(port) => {
+                    let sent = port.send_late(&path, reply);
+                    self.stats.places.xdp_replies.add(u64::from(sent));
+                    sent
+                }
+                None => false,
+            },
         };
         self.stats.places.reply_no_room.add(u64::from(!sent));
     }
 
-    fn obey(&mut self, _now: Now) -> bool {
+    fn obey(&mut self) -> bool {
         let mut worked = false;
         while let Some(slot) = self.commands.front() {
             let Some(answer) = self.done.reserve() else { break };
@@ -297,21 +346,35 @@ impl Worker {
         if worked {
             self.main_bell.ring();
         }
+        worked
+    }
+
+    /// Refreshes the gauges that others read.
+    fn keep_house(&mut self) {
+        assert!(!self.panics, "RUNBOUND_TEST_PANIC is set");
         let cache = self.answerer.cache();
         self.stats.outcomes.cache_entries.set(cache.entries());
         self.stats.outcomes.cache_octets.set(cache.octets());
         self.stats.outcomes.cache_evicted.set(cache.evicted());
-        worked
+        for port in &mut self.xsks {
+            port.publish();
+        }
     }
 
     /// Sleeps until anything stirs, a second at most.
     fn sleep(&mut self) {
         self.bell.arm();
-        let waiting = !self.misses.responses_empty() || !self.stream_queries.is_empty() || !self.commands.is_empty();
+        let waiting = !self.misses.responses_empty()
+            || !self.stream_queries.is_empty()
+            || !self.commands.is_empty()
+            || self.xsks.iter_mut().any(XskPort::has_work);
         let mut polled: ArrayVec<PollFd<'_>, MAX_POLLED> = ArrayVec::new();
         let bell = self.bell.fd();
         polled.push(PollFd::from_borrowed_fd(bell, PollFlags::IN));
         for port in &self.udp {
+            let _ = polled.try_push(PollFd::from_borrowed_fd(port.fd(), PollFlags::IN));
+        }
+        for port in &self.xsks {
             let _ = polled.try_push(PollFd::from_borrowed_fd(port.fd(), PollFlags::IN));
         }
         let timeout = rustix::time::Timespec { tv_sec: i64::from(!waiting), tv_nsec: 0 };

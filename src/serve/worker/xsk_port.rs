@@ -1,0 +1,208 @@
+//! An AF_XDP queue: where a frame becomes an answer, in place.
+
+use super::Now;
+use super::misses::{Misses, Route};
+use crate::answer::decide::{Answerer, Decision, Via};
+use crate::stats::{QueueStats, WorkerStats};
+use crate::wire::{ReturnPath, parse_udp_frame, reply_in_place, write_headers};
+use crate::xdp::{Frame, Queue, RxBatch};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+pub(super) struct XskPort {
+    queue: Queue,
+    batch: RxBatch,
+    stats: Arc<QueueStats>,
+}
+
+/// What became of a received frame.
+enum Outcome {
+    /// Send this many octets of it.
+    Send(usize),
+    /// A query that gets no answer now: dropped on purpose, or waiting for upstream.
+    Free,
+    /// Not a query of ours.
+    Stray,
+}
+
+impl XskPort {
+    pub(super) fn new(queue: Queue, stats: Arc<QueueStats>) -> XskPort {
+        XskPort { queue, batch: RxBatch::new(), stats }
+    }
+
+    /// Lets the program redirect here: the worker runs.
+    pub(super) fn open(&mut self) -> std::io::Result<()> {
+        self.queue.insert_into_map()
+    }
+
+    /// Sends new queries to the kernel's sockets from now on.
+    pub(super) fn close(&mut self) {
+        self.queue.remove_from_map();
+    }
+
+    pub(super) fn name(&self) -> (&str, u32) {
+        (self.queue.interface(), self.queue.queue())
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.queue.fd()
+    }
+
+    pub(super) fn has_work(&mut self) -> bool {
+        self.queue.has_work()
+    }
+
+    /// Reclaims, receives a batch, answers it, submits; true when there was a batch.
+    #[inline]
+    pub(super) fn serve(
+        &mut self,
+        number: u16,
+        answerer: &mut Answerer,
+        misses: &mut Misses,
+        stats: &WorkerStats,
+        now: Now,
+    ) -> bool {
+        self.queue.reclaim();
+        let received = self.queue.receive(&mut self.batch);
+        if received == 0 {
+            self.queue.kick_if_outstanding();
+            self.queue.wake_rx();
+            return false;
+        }
+        let (mut sent, mut strays) = (0, 0);
+        for frame in self.batch.drain(..) {
+            match answer_frame(&mut self.queue, &frame, number, answerer, misses, now) {
+                Outcome::Send(len) => sent += u64::from(self.queue.transmit(frame, len)),
+                Outcome::Free => self.queue.free(frame),
+                Outcome::Stray => {
+                    strays += 1;
+                    self.queue.free(frame);
+                }
+            }
+        }
+        self.queue.submit();
+        misses.ring();
+        self.stats.rx.add(received as u64);
+        self.stats.tx.add(sent);
+        stats.places.xdp_queries.add(received as u64 - strays);
+        stats.places.xdp_replies.add(sent);
+        stats.places.xdp_strays.add(strays);
+        true
+    }
+
+    /// Sends a late reply in a frame of its own; false when there is no frame. Call [`Self::submit`] after the last.
+    pub(super) fn send_late(&mut self, path: &ReturnPath, reply: &[u8]) -> bool {
+        let Some(frame) = self.queue.alloc() else { return false };
+        let header_len = path.header_len();
+        let data = self.queue.data(&frame);
+        let Some(place) = data.get_mut(header_len..header_len + reply.len()) else {
+            self.queue.free(frame);
+            return false;
+        };
+        place.copy_from_slice(reply);
+        let len = write_headers(data, path, reply.len());
+        let sent = self.queue.transmit(frame, len);
+        self.stats.tx.add(u64::from(sent));
+        sent
+    }
+
+    pub(super) fn submit(&mut self) {
+        self.queue.submit();
+    }
+
+    /// Longest DNS message that one frame to `path` carries.
+    pub(super) fn room(&self, path: &ReturnPath) -> usize {
+        self.queue.max_frame_len().saturating_sub(path.header_len())
+    }
+
+    /// Refreshes the gauges: where the frames are, and what the kernel counts.
+    pub(super) fn publish(&mut self) {
+        let count = self.queue.count();
+        let stats = &self.stats;
+        stats.frames_total.set(u64::from(count.total));
+        stats.frames_free.set(u64::from(count.free));
+        stats.frames_fill.set(u64::from(count.fill));
+        stats.frames_rx.set(u64::from(count.rx + count.held));
+        stats.frames_tx.set(u64::from(count.tx));
+        stats.frames_completion.set(u64::from(count.completion));
+        if let Ok(kernel) = self.queue.statistics() {
+            stats.rx_dropped.set(kernel.rx_dropped);
+            stats.rx_ring_full.set(kernel.rx_ring_full);
+            stats.fill_ring_empty.set(kernel.rx_fill_ring_empty_descs);
+            stats.invalid_descs.set(kernel.rx_invalid_descs + kernel.tx_invalid_descs);
+        }
+    }
+}
+
+/// View, admit, decide, reply in place.
+#[inline]
+fn answer_frame(
+    queue: &mut Queue,
+    frame: &Frame,
+    number: u16,
+    answerer: &mut Answerer,
+    misses: &mut Misses,
+    now: Now,
+) -> Outcome {
+    let max_frame = queue.max_frame_len();
+    let data = queue.data(frame);
+    let Some(received) = data.get(..frame.len()) else { return Outcome::Stray };
+    let Ok(view) = parse_udp_frame(received) else { return Outcome::Stray };
+    let client = view.client();
+    if !may_be_answered(client) {
+        return Outcome::Stray;
+    }
+    let payload = view.payload();
+    let limit = max_frame.min(data.len()).saturating_sub(payload.start);
+    let message = &mut data[payload.start..];
+    let (len, via) = (payload.len(), Via::Datagram(limit));
+    let decision = match answerer.decide(message, len, client, via, now.seconds, None) {
+        Decision::Miss => {
+            let route = Route::Xsk { port: number, path: *view.return_path() };
+            misses.hand_off(answerer, message, len, client, via, route, now)
+        }
+        decided => decided,
+    };
+    match decision {
+        Decision::Reply(len) => Outcome::Send(reply_in_place(data, &view, len)),
+        Decision::Drop | Decision::Miss => Outcome::Free,
+    }
+}
+
+/// The kernel's stack would have dropped these sources as martian before any socket saw them (RFC 1122 section 3.2.1.3,
+/// RFC 4291 section 2.7), and nobody can be answered at port 0.
+#[inline]
+fn may_be_answered(client: SocketAddr) -> bool {
+    let martian = match client.ip() {
+        IpAddr::V4(v4) => {
+            let first = v4.octets()[0];
+            first == 0 || first == 127 || first >= 224
+        }
+        IpAddr::V6(v6) => v6.octets()[0] == 0xff || u128::from(v6) <= 1,
+    };
+    !martian && client.port() != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_answered;
+
+    #[test]
+    fn martian_sources_get_no_answer() {
+        for (client, wanted) in [
+            ("192.0.2.1:4242", true),
+            ("[2001:db8::1]:53", true),
+            ("192.0.2.1:0", false),
+            ("0.0.0.0:53", false),
+            ("127.0.0.1:53", false),
+            ("224.0.0.251:5353", false),
+            ("255.255.255.255:53", false),
+            ("[::]:53", false),
+            ("[::1]:53", false),
+            ("[ff02::1]:53", false),
+        ] {
+            assert_eq!(may_be_answered(client.parse().unwrap()), wanted, "{client}");
+        }
+    }
+}
