@@ -322,19 +322,17 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "DNS cookies are ignored",
         &["no"],
     ),
-    not_yet(
+    inert(
         "cookie-secret",
         TEXT,
         "random",
-        "DNS cookies are ignored",
-        &[],
+        "means nothing without answer-cookie",
     ),
-    not_yet(
+    inert(
         "cookie-secret-file",
         PATH,
         "none",
-        "DNS cookies are ignored",
-        &[""],
+        "means nothing without answer-cookie",
     ),
 ];
 
