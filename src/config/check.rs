@@ -4,11 +4,11 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::local_zones::{LocalZones, ZoneIndex};
 use super::model::{Config, ForwardZone};
 use super::names::{self, NameBuf};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 /// CNAME's number (RFC 1035, 3.2.2).
 const CNAME: u16 = 5;
+/// IN's number; `local-zone:` lines are of this class (RFC 1035, 3.2.4).
+const IN: u16 = 1;
 /// Most findings of one kind worth telling.
 const MAX_FINDINGS: usize = 100;
 
@@ -66,43 +66,45 @@ fn remote_control(config: &Config, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Data of a redirect zone stands at its apex, and a CNAME there stands alone (Unbound's `local_zone_enter_rr`).
+/// Data of a redirect zone stands at its top, and a CNAME there stands alone (Unbound's `local_zone_enter_rr`).
 fn redirect_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
     if config.local_data.is_empty() || !has_redirects(&config.local_zones) {
         return;
     }
     let index = ZoneIndex::new(&config.local_zones);
     let mut owner = NameBuf::new();
-    let mut first_types: HashMap<(&[u8], u16), u16> = HashMap::new();
-    for record in config.local_data.iter() {
+    // The type that a zone got first, 0 for none yet: no type has that number.
+    let mut first_types = vec![0u16; config.local_zones.len()];
+    for record in config.local_data.iter().filter(|record| record.class == IN) {
         owner.clear();
         // An owner is at most 255 octets, so it fits.
         let _ = owner.try_extend_from_slice(record.owner);
         owner.make_ascii_lowercase();
-        let Some(zone) = index.closest(&owner).filter(|zone| zone.kind.redirects()) else {
+        let Some(number) = index.closest(&owner) else {
             continue;
         };
+        let Some(zone) = config.local_zones.get(number).filter(|zone| zone.kind.redirects()) else {
+            continue;
+        };
+        let top = names::to_text;
         let message = if zone.name != &owner[..] {
             format!(
                 "local-data: {} is below the {} zone {}; only data at its top can be",
-                name(&owner),
+                top(&owner),
                 zone.kind.word(),
-                name(zone.name)
+                top(zone.name)
+            )
+        } else if first_types[number] == 0 {
+            first_types[number] = record.rtype;
+            continue;
+        } else if first_types[number] == CNAME || record.rtype == CNAME {
+            format!(
+                "local-data: the {} zone {} has a CNAME beside other data; a CNAME stands alone",
+                zone.kind.word(),
+                top(zone.name)
             )
         } else {
-            match first_types.entry((zone.name, record.class)) {
-                Entry::Occupied(first) if *first.get() == CNAME || record.rtype == CNAME => {
-                    format!(
-                        "local-data: the {} zone {} has a CNAME beside other data; a CNAME stands alone",
-                        zone.kind.word(),
-                        name(zone.name)
-                    )
-                }
-                entry => {
-                    entry.or_insert(record.rtype);
-                    continue;
-                }
-            }
+            continue;
         };
         findings.push(Diagnostic::error(&config.files, record.at, message));
         if findings.len() > MAX_FINDINGS {
@@ -113,8 +115,4 @@ fn redirect_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
 
 fn has_redirects(zones: &LocalZones) -> bool {
     zones.iter().any(|zone| zone.kind.redirects())
-}
-
-fn name(wire: &[u8]) -> String {
-    names::to_text(wire)
 }

@@ -14,7 +14,7 @@ pub struct DefaultZone {
     pub name: NameBuf,
     /// `static`, or `redirect` for localhost.
     pub kind: LocalZoneType,
-    /// SOA, NS and what else it holds, last-entered first as everywhere; their location is line 0.
+    /// SOA, NS and what else it holds, in the order Unbound enters them; their location is line 0.
     pub records: LocalData,
 }
 
@@ -112,6 +112,9 @@ fn build(text: &str, name: NameBuf) -> DefaultZone {
         "127.in-addr.arpa" => lines.push("1.0.0.127.in-addr.arpa. 10800 IN PTR localhost.".into()),
         _ if text.starts_with("1.0.0.") => lines.push(format!("{text}. 10800 IN PTR localhost.")),
         _ => (),
+    }
+    if lines.len() > 2 {
+        lines.swap(0, 1);
     }
     let mut records = LocalData::default();
     let mut record = Record::default();

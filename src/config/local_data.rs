@@ -34,7 +34,8 @@ pub struct LocalRecord<'a> {
 
 /// All records in file order.
 ///
-/// Unbound enters them last line first, so that is the order of records within its answers before they rotate. Records
+/// Unbound answers with the records of a set in this order before they rotate, each with its own TTL; of records that
+/// are equal but for the TTL it keeps the last line's. It answers with the owner in the question's letter case. Records
 /// that no local zone covers go into one transparent zone that whoever compiles the policy must add: per class, the
 /// longest name that all those owners share (Unbound's `lz_setup_implicit`).
 #[derive(Clone, Debug, Default)]

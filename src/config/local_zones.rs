@@ -240,13 +240,14 @@ impl<'a> ZoneIndex<'a> {
         index
     }
 
-    /// The zone of exactly this name (lower case wire form).
-    pub fn find(&self, name: &[u8]) -> Option<LocalZone<'a>> {
-        self.zones.get(self.slots[self.slot(name)] as usize)
+    /// The number of the zone of exactly this name (lower case wire form), for [`LocalZones::get`].
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let number = self.slots[self.slot(name)] as usize;
+        (number < self.zones.len()).then_some(number)
     }
 
-    /// The zone with the longest name that `name` is in.
-    pub fn closest(&self, name: &[u8]) -> Option<LocalZone<'a>> {
+    /// The number of the zone with the longest name that `name` is in.
+    pub fn closest(&self, name: &[u8]) -> Option<usize> {
         std::iter::successors(Some(name), |name| names::parent(name)).find_map(|name| self.find(name))
     }
 
@@ -323,7 +324,9 @@ mod tests {
         ];
         let zones = zones(&list);
         let index = ZoneIndex::new(&zones);
-        let kind = |name: &str| index.closest(&wire(name)).map(|zone| (zone.kind, zone.at.line));
+        let kind = |name: &str| {
+            index.closest(&wire(name)).and_then(|number| zones.get(number)).map(|zone| (zone.kind, zone.at.line))
+        };
         assert_eq!(kind("a.b.example.com"), Some((LocalZoneType::Deny, 2)));
         assert_eq!(kind("c.example.com"), Some((LocalZoneType::Redirect, 3)));
         assert_eq!(kind("com"), None);

@@ -42,7 +42,7 @@ use std::path::Path;
 pub struct Loaded {
     /// What it says.
     pub config: Config,
-    /// What of it does not work yet, in file order.
+    /// What of it does not work in all it says: line by line, then what only the whole shows.
     pub warnings: Vec<Diagnostic>,
 }
 

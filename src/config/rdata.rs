@@ -89,7 +89,12 @@ pub(super) fn read(rtype: u16, mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Res
         22 => rdata_special::read_nsap(tokens, out),
         29 => rdata_special::read_loc(tokens, out),
         42 => rdata_special::read_apl(tokens, out),
+        55 => rdata_special::read_hip(tokens, out),
         62 => rdata_special::read_csync(tokens, out),
+        // SIG, KEY, TA and DLV have the form of RRSIG, DNSKEY and DS (RFC 3755, 3; RFC 4431, 2).
+        24 => read_by_domain(46, tokens.rest(), out),
+        25 => read_by_domain(48, tokens.rest(), out),
+        32768 | 32769 => read_by_domain(43, tokens.rest(), out),
         _ => read_by_domain(rtype, tokens.rest(), out),
     }
 }
@@ -145,14 +150,16 @@ fn read_rest(field: Field, tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result
     }
     match field {
         Field::Hex => decode_hex(&text, out),
-        _ => {
-            let text = std::str::from_utf8(&text).map_err(|_| "the base64 data is no text".to_string())?;
-            let octets: Vec<u8> =
-                domain::utils::base64::decode(text).map_err(|error| format!("base64 data: {error}"))?;
-            out.extend(octets);
-            Ok(())
-        }
+        _ => decode_base64(&text, out),
     }
+}
+
+/// Base64 with its padding (RFC 4648, 4).
+pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    let text = std::str::from_utf8(text).map_err(|_| "the base64 data is no text".to_string())?;
+    let octets: Vec<u8> = domain::utils::base64::decode(text).map_err(|error| format!("base64 data: {error}"))?;
+    out.extend(octets);
+    Ok(())
 }
 
 fn number<T: std::str::FromStr>(token: Token<'_>, what: &str) -> Result<T, String> {
@@ -257,10 +264,9 @@ fn read_by_domain(rtype: u16, text: &[u8], out: &mut Vec<u8>) -> Result<(), Stri
     }
 }
 
-/// A record inside a value knows no `;` comments and may hold bytes over 127; a zone file wants both escaped.
+/// A value may hold bytes that are no printable ASCII; a zone file wants them escaped.
 fn quote_for_zonefile(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
-    let mut quoted = false;
     while let Some((&byte, behind)) = rest.split_first() {
         rest = behind;
         match byte {
@@ -272,8 +278,6 @@ fn quote_for_zonefile(text: &[u8], out: &mut Vec<u8>) {
                 }
                 continue;
             }
-            b'"' => quoted = !quoted,
-            b';' if !quoted => out.push(b'\\'),
             0x00..=0x1f | 0x7f.. if byte != b'\t' => {
                 out.extend_from_slice(format!("\\{byte:03}").as_bytes());
                 continue;
@@ -281,5 +285,63 @@ fn quote_for_zonefile(text: &[u8], out: &mut Vec<u8>) {
             _ => (),
         }
         out.push(byte);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::record::Record;
+
+    fn rdata(text: &str) -> Result<String, String> {
+        let mut record = Record::default();
+        record.read(text.as_bytes())?;
+        Ok(record.rdata.iter().map(|octet| format!("{octet:02X}")).collect())
+    }
+
+    /// `record => RDATA`, as Unbound 1.17 answers with these lines as its local data.
+    #[test]
+    fn all_types_are_read_as_unbound_reads_them() {
+        let mut differences = Vec::new();
+        for line in include_str!("testdata/records.txt").lines() {
+            let (text, expected) = line.rsplit_once(" => ").unwrap();
+            let found = rdata(text);
+            if found.as_deref() != Ok(expected) {
+                differences.push(format!("{text}\n  {found:?}\n  {expected}"));
+            }
+        }
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+    }
+
+    #[test]
+    fn broken_rdata_is_refused() {
+        for text in [
+            "a A 192.0.2.256",
+            "a A 192.0.2.1 extra",
+            "a AAAA 192.0.2.1",
+            "a MX mail.example",
+            "a MX 65536 mail.example",
+            "a TXT",
+            "a SRV 0 5 sip.example",
+            "a EUI48 00-00-5e-00-53",
+            "a EUI48 +0-00-5e-00-53-2a",
+            "a TYPE65280 \\# 4 0a00",
+            "a TYPE65280 0a00",
+            "a SSHFP 2 1 123",
+            "a LOC 91 N 0 E 0",
+            "a LOC 52 22.5 N 4 E 0",
+            "a APL 1:192.0.2.0/33",
+            "a APL 2:192.0.2.0/24",
+            "a DS 60485 5",
+            "a SVCB 1",
+            "a RRSIG A 5",
+            "a CSYNC 66 3 FOO",
+        ] {
+            assert!(rdata(text).is_err(), "{text}");
+        }
+        assert!(rdata(&format!("a TXT {}", "x".repeat(256))).is_err());
+        assert!(rdata(&format!("a TYPE65280 \\# 65535 {}", "00".repeat(65535))).is_ok());
+        let long = format!("a TXT {}", "\"\" ".repeat(65536));
+        assert!(rdata(&long).unwrap_err().contains("65535"));
     }
 }

@@ -1,6 +1,6 @@
-//! RDATA of the types whose text is more than a row of fields: LOC, APL, NSAP, CSYNC.
+//! RDATA of the types whose text is more than a row of fields: LOC, APL, NSAP, CSYNC, HIP.
 
-use super::rdata::decode_hex;
+use super::rdata::{decode_base64, decode_hex, read_name};
 use super::record::{Token, Tokens};
 use domain::base::iana::Rtype;
 use std::net::IpAddr;
@@ -66,11 +66,29 @@ pub(super) fn read_apl(tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Stri
     Ok(())
 }
 
-/// LOC: `d [m [s]] N|S d [m [s]] E|W altitude[m] [size[m] [horizontal[m] [vertical[m]]]]` (RFC 1876, 3).
+/// HIP: algorithm, tag in hexadecimal, public key in base64, rendezvous servers (RFC 8005, 5 and 6).
+pub(super) fn read_hip(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), String> {
+    let algorithm: u8 = parse(next(&mut tokens, "HIP")?, "algorithm")?;
+    let (mut tag, mut key) = (Vec::new(), Vec::new());
+    decode_hex(next(&mut tokens, "HIP")?.text, &mut tag)?;
+    decode_base64(next(&mut tokens, "HIP")?.text, &mut key)?;
+    let tag_length = u8::try_from(tag.len()).map_err(|_| "HIP: the tag is over 255 octets")?;
+    let key_length = u16::try_from(key.len()).map_err(|_| "HIP: the key is over 65535 octets")?;
+    out.extend([tag_length, algorithm]);
+    out.extend(key_length.to_be_bytes());
+    out.extend(tag);
+    out.extend(key);
+    for server in tokens {
+        read_name(server?.text, out)?;
+    }
+    Ok(())
+}
+
+/// LOC: `d [m [s]] N|S d [m [s]] E|W [altitude[m]] [size[m] [horizontal[m] [vertical[m]]]]` (RFC 1876, 3).
 pub(super) fn read_loc(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), String> {
     let latitude = read_angle(&mut tokens, 90, ("N", "S"))?;
     let longitude = read_angle(&mut tokens, 180, ("E", "W"))?;
-    let altitude = centimetres(next(&mut tokens, "LOC")?)?;
+    let altitude = tokens.next().transpose()?.map_or(Ok(0), centimetres)?;
     // Altitude counts from 100,000 m below the reference spheroid.
     let altitude = altitude.checked_add(10_000_000).and_then(|value| u32::try_from(value).ok());
     let altitude = altitude.ok_or("LOC: the altitude is out of range")?;

@@ -114,7 +114,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Words of a record: split at blanks, double quotes hold blanks, parentheses around lines mean nothing here.
+/// Words of a record: split at blanks, double quotes hold blanks, parentheses mean nothing, `;` ends the record.
 #[derive(Clone)]
 pub(super) struct Tokens<'a> {
     rest: &'a [u8],
@@ -151,8 +151,12 @@ impl<'a> Iterator for Tokens<'a> {
         let blank = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'(' | b')');
         let start = self.rest.iter().position(|&byte| !blank(byte))?;
         self.rest = &self.rest[start..];
+        if self.rest[0] == b';' {
+            self.rest = &[];
+            return None;
+        }
         if self.rest[0] != b'"' {
-            let end = Self::scan(self.rest, |byte| blank(byte) || byte == b'"');
+            let end = Self::scan(self.rest, |byte| blank(byte) || matches!(byte, b'"' | b';'));
             let (text, rest) = self.rest.split_at(end);
             self.rest = rest;
             return Some(Ok(Token { text, quoted: false }));

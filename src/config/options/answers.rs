@@ -6,7 +6,7 @@ use crate::config::record;
 
 const TAGS: &str = "tags are not used; the zone holds for every client";
 const RESPONSE_IP: &str = "addresses in answers are not looked at";
-const DNS64: &str = "no AAAA records are made from A records";
+const DNS64: &str = "acts only with dns64 in module-config, of which there is a warning";
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("local-zone", &[Kind::Name, Kind::Choice(LocalZoneType::WORDS)], "the built-in zones", add_zone),
@@ -53,9 +53,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
     not_yet("private-address", NETBLOCK, "none", "private addresses in forwarded answers are let through", &[]),
     inert("private-domain", NAME, "none", "is an exception from private-address, which lets all through"),
-    not_yet("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64, &[]),
-    not_yet("dns64-synthall", YES_NO, "no", DNS64, &["no"]),
-    inert("dns64-ignore-aaaa", NAME, "none", "means nothing without DNS64"),
+    inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
+    inert("dns64-synthall", YES_NO, "no", DNS64),
+    inert("dns64-ignore-aaaa", NAME, "none", DNS64),
     not_yet("nsid", TEXT, "none", "the NSID option is not answered", &[""]),
     not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
     inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),

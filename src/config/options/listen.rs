@@ -125,8 +125,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         &[],
     ),
     not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored", &["no"]),
-    not_yet("cookie-secret", TEXT, "random", "DNS cookies are ignored", &[]),
-    not_yet("cookie-secret-file", PATH, "none", "DNS cookies are ignored", &[""]),
+    inert("cookie-secret", TEXT, "random", "means nothing without answer-cookie"),
+    inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
 ];
 
 fn add_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {

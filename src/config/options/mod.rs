@@ -5,12 +5,15 @@
 
 mod answers;
 mod cache;
+mod clause;
 mod clauses;
 mod dnssec;
 mod listen;
 mod process;
 mod transport;
 mod upstream;
+
+pub use clause::Clause;
 
 use super::diagnostic::Location;
 use super::model::Config;
@@ -21,93 +24,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::OnceLock;
-
-/// A clause of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Clause {
-    /// `server:`
-    Server,
-    /// `remote-control:`
-    RemoteControl,
-    /// `forward-zone:`
-    ForwardZone,
-    /// `stub-zone:`
-    StubZone,
-    /// `auth-zone:`
-    AuthZone,
-    /// `rpz:`
-    Rpz,
-    /// `view:`
-    View,
-    /// `dnstap:`
-    Dnstap,
-    /// `dnscrypt:`
-    Dnscrypt,
-    /// `cachedb:`
-    Cachedb,
-    /// `ipset:`
-    Ipset,
-    /// `python:`
-    Python,
-    /// `dynlib:`
-    Dynlib,
-}
-
-impl Clause {
-    /// All clauses.
-    pub const ALL: [Clause; 13] = [
-        Clause::Server,
-        Clause::RemoteControl,
-        Clause::ForwardZone,
-        Clause::StubZone,
-        Clause::AuthZone,
-        Clause::Rpz,
-        Clause::View,
-        Clause::Dnstap,
-        Clause::Dnscrypt,
-        Clause::Cachedb,
-        Clause::Ipset,
-        Clause::Python,
-        Clause::Dynlib,
-    ];
-
-    /// The word before the colon.
-    pub fn word(self) -> &'static str {
-        match self {
-            Clause::Server => "server",
-            Clause::RemoteControl => "remote-control",
-            Clause::ForwardZone => "forward-zone",
-            Clause::StubZone => "stub-zone",
-            Clause::AuthZone => "auth-zone",
-            Clause::Rpz => "rpz",
-            Clause::View => "view",
-            Clause::Dnstap => "dnstap",
-            Clause::Dnscrypt => "dnscrypt",
-            Clause::Cachedb => "cachedb",
-            Clause::Ipset => "ipset",
-            Clause::Python => "python",
-            Clause::Dynlib => "dynlib",
-        }
-    }
-
-    /// For a clause that does something by being there: what happens instead.
-    pub fn not_yet(self) -> Option<&'static str> {
-        match self {
-            Clause::StubZone => {
-                Some("its names go to the forward-zone that covers them; a forward-zone with its own addresses may do")
-            }
-            Clause::AuthZone => Some("the zone is not loaded; its names go to the forward-zone that covers them"),
-            Clause::Rpz => Some("the policy is not applied; local-zone lines may do"),
-            Clause::View => Some("its clients get the global answers"),
-            _ => None,
-        }
-    }
-
-    /// The clause that `word` opens.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|clause| clause.word() == word)
-    }
-}
 
 /// Carries checked values into the configuration.
 pub type Setter = fn(&mut Config, &mut Args<'_>) -> Result<(), String>;

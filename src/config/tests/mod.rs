@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod any_input;
+mod files;
+mod includes;
+
 use super::options::Clause;
 use super::*;
-use proptest::prelude::*;
 use std::path::PathBuf;
 
 /// Directives of Unbound 1.22 by clause, from its lexer and grammar.
-const UNBOUND_1_22: &str = include_str!("options/unbound-1.22.txt");
+const UNBOUND_1_22: &str = include_str!("../options/unbound-1.22.txt");
 
 const ROOT: &str = "forward-zone:\n name: \".\"\n forward-addr: 192.0.2.53\n";
 
@@ -209,116 +212,6 @@ fn redirect_zones_hold_data_at_their_top_alone() {
 }
 
 #[test]
-fn includes_continue_the_clause_and_include_toplevel_does_not() {
-    let folder = Folder::new("include");
-    folder.write("1.conf", "port: 5301\nlocal-zone: one static\n");
-    folder.write("2.conf", "local-zone: two static\n");
-    folder.write(".hidden.conf", "nonsense\n");
-    folder.write("top.conf", ROOT);
-    let here = folder.0.display();
-    let main = format!(
-        "server:\n include: \"{here}/[0-9]*.{{conf,none}}\"\n include: {here}/nothing*\n local-zone: three deny\ninclude-toplevel: '{here}/top.conf'\n"
-    );
-    let config = load(&folder.write("main.conf", &main)).unwrap().config;
-    assert_eq!(config.port, 5301);
-    let zones: Vec<_> = config
-        .local_zones
-        .iter()
-        .map(|zone| {
-            (names::to_text(zone.name), config.files.path(zone.at).file_name().unwrap().to_owned(), zone.at.line)
-        })
-        .collect();
-    assert_eq!(
-        zones,
-        [
-            ("one.".into(), "1.conf".into(), 2),
-            ("two.".into(), "2.conf".into(), 1),
-            ("three.".into(), "main.conf".into(), 4)
-        ]
-    );
-
-    let after = load(&folder.write("after.conf", &format!("server:\ninclude-toplevel: {here}/top.conf\nport: 1\n")))
-        .unwrap_err();
-    assert!(after[0].to_string().contains("after.conf:3: port: stands outside of a clause"), "{after:?}");
-}
-
-#[test]
-fn relative_includes_follow_directory() {
-    let folder = Folder::new("relative");
-    folder.write("part.conf", "port: 5302\n");
-    let main = format!("server:\n directory: \"{}\"\n include: part.conf\n{ROOT}", folder.0.display());
-    assert_eq!(load(&folder.write("main.conf", &main)).unwrap().config.port, 5302);
-}
-
-#[test]
-fn include_loops_end() {
-    let folder = Folder::new("loop");
-    let path = folder.0.join("a.conf");
-    folder.write("a.conf", &format!("include: {0}/b.conf\n", folder.0.display()));
-    folder.write("b.conf", &format!("include: {0}/*.conf\n", folder.0.display()));
-    let found = load(&path).unwrap_err();
-    assert!(found.iter().any(|finding| finding.to_string().contains("this is a loop")), "{found:?}");
-    // The same file by ever new names.
-    folder.write("c.conf", &format!("include: {0}/./././c.conf\ninclude: {0}//c.conf\n", folder.0.display()));
-    assert!(load(&folder.0.join("c.conf")).is_err());
-    let missing = load(&folder.0.join("none.conf")).unwrap_err();
-    assert_eq!((missing.len(), missing[0].line), (1, 0));
-    assert!(missing[0].message.contains("cannot open"));
-}
-
-/// Lines that only Unbound's own example file would bring, and files in the style of the distributions around.
-#[test]
-fn files_of_the_field_load() {
-    for (name, text, warnings) in [
-        ("debian", include_str!("testdata/debian.conf"), 1),
-        ("opnsense", include_str!("testdata/opnsense.conf"), 5),
-        ("pfsense", include_str!("testdata/pfsense.conf"), 5),
-        ("pi-hole", include_str!("testdata/pi-hole.conf"), 6),
-    ] {
-        let loaded = read(format!("{text}\n{ROOT}")).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
-        let list: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        assert_eq!(list.len(), warnings, "{name}: {list:#?}");
-    }
-}
-
-/// Unbound's example file, where Debian's package put it: as it is, and with each `# directive: value` line switched on.
-#[test]
-fn unbounds_example_file_has_known_directives_only() {
-    let path = std::env::var("UNBOUND_EXAMPLE").unwrap_or("/usr/share/doc/unbound/examples/unbound.conf".into());
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return eprintln!("Debian's unbound is not installed, nothing to compare with");
-    };
-    assert!(read(format!("{text}\n{ROOT}")).is_ok());
-    let known = |word: &str| {
-        Clause::from_word(word).is_some() || Clause::ALL.iter().any(|clause| options::find(*clause, word).is_some())
-    };
-    let switched_on: String = text
-        .lines()
-        .map(|line| match line.trim_start().strip_prefix('#') {
-            Some(rest)
-                if rest.split_once(':').is_some_and(|(word, _)| {
-                    known(word.trim()) && !rest.contains('<') && !rest.contains("portno for")
-                }) =>
-            {
-                format!("{rest}\n")
-            }
-            Some(_) => "\n".to_owned(),
-            None => format!("{line}\n"),
-        })
-        .collect();
-    let mut parser = parser::Parser::new(None);
-    parser.read_bytes("example.conf", switched_on.as_bytes());
-    let unexpected: Vec<String> = parser
-        .errors
-        .iter()
-        .map(|error| format!("{error} | {}", switched_on.lines().nth(error.line as usize - 1).unwrap_or_default()))
-        .filter(|error| !error.contains("not there yet") && !error.contains("cannot open"))
-        .collect();
-    assert_eq!(unexpected, [""; 0]);
-    assert!(parser.warnings.len() > 40);
-}
-
-#[test]
 fn a_block_list_costs_names_and_twelve_bytes_a_line() {
     let lines: String =
         (0..10_000).map(|number| format!("local-zone: \"host-{number}.example.com.\" always_nxdomain\n")).collect();
@@ -355,58 +248,4 @@ fn measure_a_million_zones() {
         assert_eq!(default_zones::missing_from(&config).len(), 102);
         println!("{name}: default zones {:?}", start.elapsed());
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = read(&bytes);
-    }
-
-    #[test]
-    fn any_words_are_read_without_panic(words in proptest::collection::vec(word(), 0..30)) {
-        let _ = read(words.join(" "));
-    }
-
-    #[test]
-    fn any_record_is_read_without_panic(
-        rtype in prop_oneof![(0u16..300).prop_map(|number| format!("TYPE{number}")), Just("SVCB".to_owned()), Just("APL".to_owned()), Just("LOC".to_owned())],
-        rdata in "[ -~\u{80}-\u{ff}]{0,60}",
-    ) {
-        let mut record = Record::default();
-        if record.read(format!("a {rtype} {rdata}").as_bytes()).is_ok() {
-            prop_assert!(record.rdata.len() <= 0xffff);
-        }
-    }
-}
-
-/// Directives, clauses and values, mixed.
-fn word() -> impl Strategy<Value = String> {
-    let names: Vec<String> = options::all().map(|spec| format!("{}:", spec.name)).collect();
-    let clauses: Vec<String> = Clause::ALL.iter().map(|clause| format!("{}:", clause.word())).collect();
-    let values = [
-        "yes",
-        "no",
-        "1",
-        "-1",
-        "4m",
-        "\"",
-        "'",
-        "#",
-        "\n",
-        "192.0.2.1@53#x",
-        "::1/64",
-        "a.b",
-        "static",
-        "\"a A 192.0.2.1\"",
-        "\\",
-    ];
-    prop_oneof![
-        proptest::sample::select(names),
-        proptest::sample::select(clauses),
-        proptest::sample::select(values.map(str::to_owned).to_vec()),
-        "[ -~]{0,12}",
-    ]
 }

@@ -1,0 +1,57 @@
+//! Files as they are in the field.
+
+use super::super::options::Clause;
+use super::super::{options, parser};
+use super::{ROOT, read};
+
+/// Files in the style of the distributions around.
+#[test]
+fn files_of_the_field_load() {
+    for (name, text, warnings) in [
+        ("debian", include_str!("../testdata/debian.conf"), 1),
+        ("opnsense", include_str!("../testdata/opnsense.conf"), 5),
+        ("pfsense", include_str!("../testdata/pfsense.conf"), 5),
+        ("pi-hole", include_str!("../testdata/pi-hole.conf"), 6),
+    ] {
+        let loaded = read(format!("{text}\n{ROOT}")).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        let list: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(list.len(), warnings, "{name}: {list:#?}");
+    }
+}
+
+/// Unbound's example file, where Debian's package put it: as it is, and with each `# directive: value` line switched on.
+#[test]
+fn unbounds_example_file_has_known_directives_only() {
+    let path = std::env::var("UNBOUND_EXAMPLE").unwrap_or("/usr/share/doc/unbound/examples/unbound.conf".into());
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return eprintln!("Debian's unbound is not installed, nothing to compare with");
+    };
+    assert!(read(format!("{text}\n{ROOT}")).is_ok());
+    let known = |word: &str| {
+        Clause::from_word(word).is_some() || Clause::ALL.iter().any(|clause| options::find(*clause, word).is_some())
+    };
+    let switched_on: String = text
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(rest)
+                if rest.split_once(':').is_some_and(|(word, _)| {
+                    known(word.trim()) && !rest.contains('<') && !rest.contains("portno for")
+                }) =>
+            {
+                format!("{rest}\n")
+            }
+            Some(_) => "\n".to_owned(),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let mut parser = parser::Parser::new(None);
+    parser.read_bytes("example.conf", switched_on.as_bytes());
+    let unexpected: Vec<String> = parser
+        .errors
+        .iter()
+        .map(|error| format!("{error} | {}", switched_on.lines().nth(error.line as usize - 1).unwrap_or_default()))
+        .filter(|error| !error.contains("not there yet") && !error.contains("cannot open"))
+        .collect();
+    assert_eq!(unexpected, [""; 0]);
+    assert!(parser.warnings.len() > 40);
+}
