@@ -1,0 +1,242 @@
+//! What leaves: headers in front of a payload that lies in its place already.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{
+    ETHERNET_LEN, IPV4_LEN, IPV6_LEN, PROTOCOL_UDP, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN, UDP_LEN, UdpFrame, VLAN_TAG_LEN,
+    checksum,
+};
+
+/// Time to live of what we send: the default of RFC 1700.
+const HOPS: u8 = 64;
+
+/// How to address an answer: from us, to the client. Plain bytes of fixed size, to be kept with a pending question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ReturnPath {
+    pub(super) destination_mac: [u8; 6],
+    pub(super) source_mac: [u8; 6],
+    /// 802.1Q tag control information, if `tagged`.
+    tci: u16,
+    pub(super) source_port: u16,
+    pub(super) destination_port: u16,
+    is_v6: u8,
+    tagged: u8,
+    /// An IPv4 address takes the first four bytes.
+    source: [u8; 16],
+    destination: [u8; 16],
+}
+
+impl ReturnPath {
+    /// Our address and port.
+    #[inline]
+    pub fn source(&self) -> SocketAddr {
+        SocketAddr::new(self.ip(&self.source), self.source_port)
+    }
+
+    /// The client's address and port.
+    #[inline]
+    pub fn destination(&self) -> SocketAddr {
+        SocketAddr::new(self.ip(&self.destination), self.destination_port)
+    }
+
+    /// The 802.1Q tag control information, if the question was tagged: the answer is tagged likewise.
+    pub const fn vlan(&self) -> Option<u16> {
+        if self.tagged == 1 { Some(self.tci) } else { None }
+    }
+
+    /// Bytes in front of the payload.
+    #[inline(always)]
+    pub const fn header_len(&self) -> usize {
+        let link = if self.tagged == 1 { ETHERNET_LEN + VLAN_TAG_LEN } else { ETHERNET_LEN };
+        link + if self.is_v6 == 1 { IPV6_LEN } else { IPV4_LEN } + UDP_LEN
+    }
+
+    pub(super) const fn set_vlan(&mut self, tci: u16) {
+        (self.tci, self.tagged) = (tci, 1);
+    }
+
+    #[inline(always)]
+    pub(super) fn set_v4(&mut self, source: [u8; 4], destination: [u8; 4]) {
+        self.source[..4].copy_from_slice(&source);
+        self.destination[..4].copy_from_slice(&destination);
+    }
+
+    #[inline(always)]
+    pub(super) const fn set_v6(&mut self, source: [u8; 16], destination: [u8; 16]) {
+        (self.source, self.destination, self.is_v6) = (source, destination, 1);
+    }
+
+    #[inline]
+    fn ip(&self, bytes: &[u8; 16]) -> IpAddr {
+        if self.is_v6 == 1 {
+            IpAddr::V6(std::net::Ipv6Addr::from(*bytes))
+        } else {
+            IpAddr::V4(std::net::Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
+        }
+    }
+}
+
+/// Turns `frame` round for an answer of `payload_len` bytes that stands where the question stood
+/// ([`UdpFrame::payload`]`.start`). Returns the length of the whole frame; zero when the answer does not fit `frame` or
+/// a UDP datagram.
+#[inline]
+pub fn reply_in_place(frame: &mut [u8], view: &UdpFrame, payload_len: usize) -> usize {
+    write_headers(frame, view.return_path(), payload_len)
+}
+
+/// Writes all headers in front of a payload of `payload_len` bytes that stands at [`ReturnPath::header_len`]. Checksums
+/// are computed from scratch. Returns the length of the whole frame; zero when it does not fit `frame` or a UDP
+/// datagram, and then nothing was written.
+#[inline]
+pub fn write_headers(frame: &mut [u8], path: &ReturnPath, payload_len: usize) -> usize {
+    let header_len = path.header_len();
+    let ip_len = if path.is_v6 == 1 { IPV6_LEN } else { IPV4_LEN };
+    let (Ok(udp_len), Some(frame_len)) =
+        (u16::try_from(payload_len.saturating_add(UDP_LEN)), header_len.checked_add(payload_len))
+    else {
+        return 0;
+    };
+    let Ok(total_len) = u16::try_from(ip_len + usize::from(udp_len)) else { return 0 };
+    let Some(frame) = frame.get_mut(..frame_len) else { return 0 };
+    let Some(rest) = write_link(frame, path) else { return 0 };
+    let (sum, rest) = if path.is_v6 == 1 {
+        let Some((ip, rest)) = rest.split_first_chunk_mut() else { return 0 };
+        write_ipv6(ip, path, udp_len);
+        (checksum::pseudo_header(&path.source, &path.destination, udp_len), rest)
+    } else {
+        let Some((ip, rest)) = rest.split_first_chunk_mut() else { return 0 };
+        write_ipv4(ip, path, total_len);
+        (checksum::pseudo_header(&path.source[..4], &path.destination[..4], udp_len), rest)
+    };
+    let Some((udp, payload)) = rest.split_first_chunk_mut() else { return 0 };
+    write_udp(udp, path, udp_len, sum + checksum::sum(payload));
+    frame_len
+}
+
+/// Ethernet header and tag; what is behind them.
+#[inline(always)]
+fn write_link<'a>(frame: &'a mut [u8], path: &ReturnPath) -> Option<&'a mut [u8]> {
+    let (ethernet, mut rest) = frame.split_first_chunk_mut::<ETHERNET_LEN>()?;
+    let ethertype = if path.is_v6 == 1 { TYPE_IPV6 } else { TYPE_IPV4 }.to_be_bytes();
+    ethernet[..6].copy_from_slice(&path.destination_mac);
+    ethernet[6..12].copy_from_slice(&path.source_mac);
+    if path.tagged == 1 {
+        let (tag, behind) = rest.split_first_chunk_mut::<VLAN_TAG_LEN>()?;
+        ethernet[12..].copy_from_slice(&TYPE_VLAN.to_be_bytes());
+        tag[..2].copy_from_slice(&path.tci.to_be_bytes());
+        tag[2..].copy_from_slice(&ethertype);
+        rest = behind;
+    } else {
+        ethernet[12..].copy_from_slice(&ethertype);
+    }
+    Some(rest)
+}
+
+/// No options, no fragmentation allowed, hence no need for an identification (RFC 6864 section 4.1).
+#[inline(always)]
+fn write_ipv4(ip: &mut [u8; IPV4_LEN], path: &ReturnPath, total_len: u16) {
+    let [high, low] = total_len.to_be_bytes();
+    ip[..12].copy_from_slice(&[0x45, 0, high, low, 0, 0, 0x40, 0, HOPS, PROTOCOL_UDP, 0, 0]);
+    ip[12..16].copy_from_slice(&path.source[..4]);
+    ip[16..].copy_from_slice(&path.destination[..4]);
+    let sum = checksum::finish(checksum::sum(ip));
+    ip[10..12].copy_from_slice(&sum);
+}
+
+/// Traffic class and flow label zero.
+#[inline(always)]
+fn write_ipv6(ip: &mut [u8; IPV6_LEN], path: &ReturnPath, payload_len: u16) {
+    let [high, low] = payload_len.to_be_bytes();
+    ip[..8].copy_from_slice(&[0x60, 0, 0, 0, high, low, PROTOCOL_UDP, HOPS]);
+    ip[8..24].copy_from_slice(&path.source);
+    ip[24..].copy_from_slice(&path.destination);
+}
+
+/// `sum` is that of the pseudo header and the payload.
+#[inline(always)]
+fn write_udp(udp: &mut [u8; UDP_LEN], path: &ReturnPath, udp_len: u16, sum: u64) {
+    udp[..2].copy_from_slice(&path.source_port.to_be_bytes());
+    udp[2..4].copy_from_slice(&path.destination_port.to_be_bytes());
+    udp[4..6].copy_from_slice(&udp_len.to_be_bytes());
+    udp[6..].copy_from_slice(&[0, 0]);
+    let sum = checksum::finish_udp(sum + checksum::sum(udp));
+    udp[6..].copy_from_slice(&sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::parse_udp_frame;
+
+    /// A query's headers as a kernel sends them, by hand: MACs, IPv4 192.0.2.9 to 192.0.2.1, ports 1234 to 53.
+    const QUERY: [u8; 54] = [
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0, // Ethernet
+        0x45, 0x10, 0, 40, 0x12, 0x34, 0, 0, 33, 17, 0xde, 0xad, 192, 0, 2, 9, 192, 0, 2, 1, // IPv4
+        0x04, 0xd2, 0, 53, 0, 20, 0xbe, 0xef, // UDP
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+    ];
+
+    #[test]
+    fn ipv4_reply_byte_by_byte() {
+        let mut frame = [0u8; 80];
+        frame[..54].copy_from_slice(&QUERY);
+        let view = parse_udp_frame(&frame[..54]).expect("a good frame");
+        frame[54] = 13;
+        assert_eq!(reply_in_place(&mut frame, &view, 13), 55);
+        let expected = [
+            2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0, // Ethernet
+            0x45, 0, 0, 41, 0, 0, 0x40, 0, 64, 17, 0xb6, 0xb9, 192, 0, 2, 1, 192, 0, 2, 9, // IPv4
+            0, 53, 0x04, 0xd2, 0, 21, 0x45, 0x88, // UDP
+            1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+        ];
+        assert_eq!(frame[..55], expected);
+    }
+
+    #[test]
+    fn checksums_verify_for_all_shapes_and_sizes() {
+        for (v6, tci) in [(false, None), (false, Some(10)), (true, None), (true, Some(10))] {
+            let mut path = ReturnPath { source_port: 53, destination_port: 1234, ..Default::default() };
+            if v6 {
+                path.set_v6([7; 16], [9; 16])
+            } else {
+                path.set_v4([192, 0, 2, 1], [192, 0, 2, 9])
+            };
+            if let Some(tci) = tci {
+                path.set_vlan(tci);
+            }
+            for payload_len in [0, 1, 2, 3, 12, 511, 1232] {
+                let mut frame: Vec<u8> = (0..2000u32).map(|at| (at * 7 + 1) as u8).collect();
+                let len = write_headers(&mut frame, &path, payload_len);
+                assert_eq!(len, path.header_len() + payload_len);
+                let view = parse_udp_frame(&frame[..len]).expect("our own frame");
+                assert_eq!(view.payload().len(), payload_len);
+                assert_eq!((view.client(), view.local()), (path.source(), path.destination()));
+                let udp = &frame[path.header_len() - UDP_LEN..len];
+                let addresses = if v6 { 16 } else { 4 };
+                let pseudo = checksum::pseudo_header(
+                    &path.source[..addresses],
+                    &path.destination[..addresses],
+                    udp.len() as u16,
+                );
+                assert_eq!(checksum::finish(pseudo + checksum::sum(udp)), [0, 0]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_written() {
+        let path = ReturnPath::default();
+        let mut frame = [0xaau8; 60];
+        for payload_len in [19, 100, 65_507, 65_508, 70_000, usize::MAX - 8] {
+            assert_eq!(write_headers(&mut frame, &path, payload_len), 0, "{payload_len}");
+        }
+        assert_eq!(frame, [0xaa; 60]);
+        assert_eq!(write_headers(&mut frame, &path, 18), 60);
+        let mut large = vec![0u8; 70_000];
+        assert_eq!(write_headers(&mut large, &path, 65_507), 65_549);
+        assert_eq!(write_headers(&mut large, &path, 65_508), 0);
+    }
+}
