@@ -101,7 +101,8 @@ pub struct Config {
     pub verbosity: u8,
     /// `logfile:`; empty for standard error.
     pub logfile: PathBuf,
-    /// `use-syslog:`; a later `logfile:` turns it off, as in Unbound.
+    /// `use-syslog:`; a later `logfile:` turns it off, as in Unbound. Unlike there the default is no: this program stays in
+    /// the foreground, where the service manager takes what it writes to standard error.
     pub use_syslog: bool,
     /// `log-identity:`, the program's name in the log; empty for `runbound`.
     pub log_identity: String,
@@ -354,7 +355,7 @@ impl Default for Config {
             num_queries_per_thread: 1024,
             verbosity: 1,
             logfile: PathBuf::new(),
-            use_syslog: true,
+            use_syslog: false,
             log_identity: String::new(),
             log_queries: false,
             log_local_actions: false,

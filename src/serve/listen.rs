@@ -25,7 +25,9 @@ pub struct HostAddress {
 /// When the addresses cannot be read; under systemd that needs `RestrictAddressFamilies=` to name AF_NETLINK.
 pub fn host_addresses() -> Result<Vec<HostAddress>, String> {
     let interfaces = getifaddrs::getifaddrs().map_err(|cause| {
-        format!("cannot read this host's addresses: {cause}; under systemd, RestrictAddressFamilies= must name AF_NETLINK")
+        format!(
+            "cannot read this host's addresses: {cause}; under systemd, RestrictAddressFamilies= must name AF_NETLINK"
+        )
     })?;
     Ok(interfaces
         .filter_map(|interface| {
@@ -75,7 +77,9 @@ pub fn addresses(config: &Config, host: &[HostAddress]) -> Result<Vec<SocketAddr
 
 /// The interface a link-local address is meant at: by the zone behind `%`, or the one that carries it.
 fn scope_of(zone: &str, address: IpAddr, host: &[HostAddress]) -> u32 {
-    let here = host.iter().find(|carried| if zone.is_empty() { carried.address == address } else { carried.interface == zone });
+    let here = host
+        .iter()
+        .find(|carried| if zone.is_empty() { carried.address == address } else { carried.interface == zone });
     zone.parse().unwrap_or_else(|_| here.map_or(0, |carried| carried.index))
 }
 
@@ -149,8 +153,11 @@ mod tests {
     fn names_ports_and_families() {
         let address = |text: &str| Host::Address(text.parse().unwrap(), String::new());
         assert_eq!(texts(&config(&[])), ["127.0.0.1:53", "[::1]:53"]);
-        let mut several =
-            config(&[(address("192.0.2.1"), Some(5353)), (Host::Name("eth0".into()), None), (address("fe80::1"), None)]);
+        let mut several = config(&[
+            (address("192.0.2.1"), Some(5353)),
+            (Host::Name("eth0".into()), None),
+            (address("fe80::1"), None),
+        ]);
         assert_eq!(texts(&several), ["192.0.2.1:5353", "192.0.2.1:53", "[fe80::1%2]:53"]);
         several.do_ip6 = false;
         assert_eq!(texts(&several), ["192.0.2.1:5353", "192.0.2.1:53"]);

@@ -50,19 +50,20 @@ pub fn set_verbosity(verbosity: u8) {
 /// Sends lines where the configuration wants them: `use-syslog` over `logfile` over standard error.
 ///
 /// # Errors
-/// When the file or syslog cannot be opened, by path and cause; lines then go where they went before.
-pub fn configure(config: &Config, foreground: bool) -> Result<(), String> {
+/// When the file cannot be opened, by path and cause; lines then go where they went before. Without a syslog daemon they
+/// go to standard error, and the first says so.
+pub fn configure(config: &Config) -> Result<(), String> {
     LOGGER.ascii_time.store(config.log_time_ascii, Ordering::Relaxed);
     let identity = if config.log_identity.is_empty() { "runbound" } else { &config.log_identity };
     *lock(&LOGGER.identity) = identity.to_owned();
-    let target = if !config.logfile.as_os_str().is_empty() {
-        open(&config.logfile)?
-    } else if config.use_syslog && !foreground {
-        Target::Syslog(syslog()?)
-    } else {
-        Target::Stderr
-    };
+    let target = if !config.logfile.as_os_str().is_empty() { open(&config.logfile)? } else { Target::Stderr };
     *lock(&LOGGER.target) = target;
+    if config.use_syslog {
+        match syslog() {
+            Ok(socket) => *lock(&LOGGER.target) = Target::Syslog(socket),
+            Err(cause) => log::warn!("{cause}; the log goes to standard error"),
+        }
+    }
     Ok(())
 }
 
@@ -79,11 +80,10 @@ pub fn reopen() -> Result<(), String> {
 }
 
 fn open(path: &Path) -> Result<Target, String> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(|cause| format!("logfile {}: {cause}; correct logfile: or the directory's rights", path.display()))?;
+    let file =
+        OpenOptions::new().create(true).append(true).open(path).map_err(|cause| {
+            format!("logfile {}: {cause}; correct logfile: or the directory's rights", path.display())
+        })?;
     Ok(Target::File { path: path.to_owned(), file })
 }
 

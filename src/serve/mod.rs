@@ -1,5 +1,12 @@
-//! The loops: worker, kernel sockets, streams, pending questions.
+//! The loops: worker, kernel sockets, streams, pending questions; start and stop.
 
+pub mod events;
+pub mod fast_path;
+pub mod listen;
+pub mod log;
 pub mod pending;
+pub mod program;
+pub mod stream;
+mod stream_connection;
 pub mod stream_message;
 pub mod worker;

@@ -9,7 +9,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         config.use_syslog = false;
         Ok(())
     }),
-    honoured("use-syslog", YES_NO, "yes", set!(flag use_syslog)),
+    honoured("use-syslog", YES_NO, "no", set!(flag use_syslog)),
     honoured("log-identity", TEXT, "runbound", set!(text log_identity)),
     honoured("log-time-ascii", YES_NO, "no", set!(flag log_time_ascii)),
     honoured("log-queries", YES_NO, "no", set!(flag log_queries)),

@@ -17,8 +17,7 @@ pub(super) fn table(config: &Config) -> ForwardTable {
             forward_first: zone.first,
         })
         .collect();
-    let reachable =
-        Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
+    let reachable = Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
     ForwardTable::new(zones, reachable)
 }
 

@@ -1,0 +1,326 @@
+//! The AF_XDP side as main sees it: where to attach, what is attached, and the watchdog over it.
+
+use super::listen::HostAddress;
+use crate::config::{self, Config, Toggle, XdpMode, XdpUse};
+use crate::stats::{Frames, QueueStats, Watchdog, XdpFigures};
+use crate::xdp::{self, Attachment, Mode, Queue, Verdict, VerdictCounts, ZeroCopy};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Where a program is to be attached, and for which addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Interface name.
+    pub interface: String,
+    /// Interface index.
+    pub index: u32,
+    /// Addresses to take, all of them carried by the interface.
+    pub addresses: Vec<IpAddr>,
+    /// Port to take.
+    pub port: u16,
+}
+
+/// Finds the interfaces that carry the addresses we listen at. A wildcard stands for every global address of the host.
+/// Loopback carries nothing from outside. Gives the targets, and what to say about addresses that have none.
+pub fn targets(config: &Config, listen: &[SocketAddr], host: &[HostAddress]) -> (Vec<Target>, Vec<String>) {
+    let mut found: BTreeMap<(String, u32), Target> = BTreeMap::new();
+    let mut notes = Vec::new();
+    let wanted_interface = config.xdp.interface.as_deref();
+    for socket in listen {
+        let carried = host.iter().filter(|carried| match socket.ip() {
+            ip if ip.is_unspecified() => ip.is_ipv4() == carried.address.is_ipv4() && is_global(carried.address),
+            ip => ip == carried.address,
+        });
+        for carried in carried.filter(|carried| !carried.address.is_loopback()) {
+            if wanted_interface.is_some_and(|wanted| wanted != carried.interface) {
+                notes.push(format!(
+                    "{} is on {}, not on the interface of xdp-interface: kernel sockets serve it",
+                    carried.address, carried.interface
+                ));
+                continue;
+            }
+            let target = found.entry((carried.interface.clone(), carried.index)).or_insert_with(|| Target {
+                interface: carried.interface.clone(),
+                index: carried.index,
+                addresses: Vec::new(),
+                port: socket.port(),
+            });
+            if target.port != socket.port() {
+                notes.push(format!(
+                    "{}: XDP takes port {} there, kernel sockets serve {socket}",
+                    target.interface, target.port
+                ));
+            } else if !target.addresses.contains(&carried.address) {
+                target.addresses.push(carried.address);
+            }
+        }
+    }
+    (found.into_values().collect(), notes)
+}
+
+/// Link-local and loopback addresses are not what a wildcard listener means to serve from outside.
+fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
+    }
+}
+
+/// One interface with our program on it.
+struct Attached {
+    attachment: Attachment,
+    queues: Vec<Arc<QueueStats>>,
+    generic: bool,
+    zero_copy: bool,
+    watch: Watch,
+}
+
+/// An interface the fast path was wanted on and is not.
+struct Refused {
+    interface: String,
+    reason: String,
+}
+
+/// All of it.
+#[derive(Default)]
+pub struct FastPath {
+    attached: Vec<Attached>,
+    refused: Vec<Refused>,
+}
+
+/// Queues for the worker, with the counters it keeps for each.
+pub type Queues = Vec<(Queue, Arc<QueueStats>)>;
+
+impl FastPath {
+    /// Attaches to every target that can be attached to. Each outcome is one log line.
+    ///
+    /// # Errors
+    /// With `xdp: require`, the first target that cannot.
+    pub fn open(config: &Config, targets: &[Target]) -> Result<(FastPath, Queues), String> {
+        let mut path = FastPath::default();
+        let mut all = Queues::new();
+        for target in targets {
+            match open_target(config, target) {
+                Ok((attachment, queues)) => path.take_in(config, target, attachment, queues, &mut all),
+                Err(reason) if config.xdp.enable == XdpUse::Require => return Err(format!("xdp: require: {reason}")),
+                Err(reason) => {
+                    log::warn!("XDP is off, kernel sockets serve: {reason}");
+                    path.refused.push(Refused { interface: target.interface.clone(), reason });
+                }
+            }
+        }
+        if config.xdp.enable == XdpUse::Require && path.attached.is_empty() {
+            return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
+        }
+        Ok((path, all))
+    }
+
+    fn take_in(
+        &mut self,
+        config: &Config,
+        target: &Target,
+        attachment: Attachment,
+        queues: Vec<Queue>,
+        all: &mut Queues,
+    ) {
+        let generic = config.xdp.mode == XdpMode::Generic;
+        let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
+        let addresses: Vec<String> = target.addresses.iter().map(IpAddr::to_string).collect();
+        log::info!(
+            "{}: XDP serves {} port {}: {}, {}, {} of {} receive queues",
+            target.interface,
+            addresses.join(" "),
+            target.port,
+            if generic { "generic mode" } else { "native mode" },
+            if zero_copy { "zero-copy" } else { "copy" },
+            queues.len(),
+            queues.len(),
+        );
+        let stats: Vec<Arc<QueueStats>> = queues.iter().map(|_| Arc::default()).collect();
+        all.extend(queues.into_iter().zip(stats.iter().map(Arc::clone)));
+        self.attached.push(Attached { attachment, queues: stats, generic, zero_copy, watch: Watch::default() });
+    }
+
+    /// True when no program is attached.
+    pub fn is_empty(&self) -> bool {
+        self.attached.is_empty()
+    }
+
+    /// Looks whether what the programs redirect arrives; to be called a few times a second.
+    pub fn watch(&mut self) {
+        for attached in &mut self.attached {
+            let Ok(verdicts) = attached.attachment.verdicts() else { continue };
+            let received = attached.queues.iter().map(|queue| queue.rx.get()).sum();
+            if attached.watch.trips(verdicts.get(Verdict::Redirected), received) {
+                attached.attachment.remove_all_from_map();
+                log::warn!(
+                    "{}: the XDP program redirects queries and no socket receives them ({}): taken out, kernel sockets \
+                     serve; run xdp-mode: native on another interface (a veth pair works), or set xdp: no",
+                    attached.attachment.interface(),
+                    dropped(&attached.queues),
+                );
+            }
+        }
+    }
+
+    /// Takes every socket out of the maps: the first step of every way out.
+    pub fn close(&self) {
+        for attached in &self.attached {
+            attached.attachment.remove_all_from_map();
+        }
+    }
+
+    /// What the control socket shows.
+    pub fn figures(&self) -> Vec<XdpFigures> {
+        let attached = self.attached.iter().map(Attached::figures);
+        let refused = self.refused.iter().map(|refused| XdpFigures {
+            interface: refused.interface.clone(),
+            fallback: Some(refused.reason.clone()),
+            ..XdpFigures::default()
+        });
+        attached.chain(refused).collect()
+    }
+}
+
+fn open_target(config: &Config, target: &Target) -> Result<(Attachment, Vec<Queue>), String> {
+    let link = crate::host::link(&target.interface).map_err(|cause| format!("{}: {cause}", target.interface))?;
+    let Some(mac) = link.mac else {
+        return Err(format!("{}: no Ethernet interface, so XDP has no frames to look at there", target.interface));
+    };
+    let options = xdp::Options {
+        interface: target.interface.clone(),
+        index: target.index,
+        mac,
+        mtu: link.mtu,
+        addresses: target.addresses.clone(),
+        port: target.port,
+        vlans: Vec::new(),
+        mode: if config.xdp.mode == config::XdpMode::Generic { Mode::Generic } else { Mode::Native },
+        zero_copy: match config.xdp.zerocopy {
+            Toggle::Auto => ZeroCopy::Auto,
+            Toggle::Yes => ZeroCopy::Yes,
+            Toggle::No => ZeroCopy::No,
+        },
+        frames: xdp::DEFAULT_FRAMES,
+    };
+    xdp::open(&options).map_err(|error| error.to_string())
+}
+
+fn dropped(queues: &[Arc<QueueStats>]) -> String {
+    let sum = |field: fn(&QueueStats) -> u64| queues.iter().map(|queue| field(queue)).sum::<u64>();
+    format!(
+        "rx_dropped {}, rx_ring_full {}, fill_ring_empty {}",
+        sum(|queue| queue.rx_dropped.get()),
+        sum(|queue| queue.rx_ring_full.get()),
+        sum(|queue| queue.fill_ring_empty.get())
+    )
+}
+
+impl Attached {
+    fn figures(&self) -> XdpFigures {
+        let verdicts: VerdictCounts = self.attachment.verdicts().unwrap_or_default();
+        let sum = |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(queue)).sum::<u64>();
+        XdpFigures {
+            interface: self.attachment.interface().to_owned(),
+            mode: if self.generic { crate::stats::XdpMode::Generic } else { crate::stats::XdpMode::Native },
+            zerocopy: self.zero_copy,
+            queues: self.queues.len() as u64,
+            rx: sum(|queue| queue.rx.get()),
+            tx: sum(|queue| queue.tx.get()),
+            verdicts: Verdict::ALL.iter().map(|&verdict| (verdict.name(), verdicts.get(verdict))).collect(),
+            frames: Frames {
+                total: sum(|queue| queue.frames_total.get()),
+                free: sum(|queue| queue.frames_free.get()),
+                fill: sum(|queue| queue.frames_fill.get()),
+                rx: sum(|queue| queue.frames_rx.get()),
+                tx: sum(|queue| queue.frames_tx.get()),
+                completion: sum(|queue| queue.frames_completion.get()),
+            },
+            watchdog: if self.watch.tripped { Watchdog::Tripped } else { Watchdog::Watching },
+            fallback: self.watch.tripped.then(|| "redirected queries did not arrive; kernel sockets serve".to_owned()),
+        }
+    }
+}
+
+/// Compares what the program redirected with what the sockets received. Under overload a socket drops some of what
+/// comes and receives the rest, so only a socket that receives nothing at all counts, twice in a row.
+#[derive(Default)]
+struct Watch {
+    redirected: u64,
+    received: u64,
+    silent: u32,
+    tripped: bool,
+}
+
+impl Watch {
+    /// True at the moment it trips.
+    fn trips(&mut self, redirected: u64, received: u64) -> bool {
+        let silent = redirected > self.redirected && received == self.received;
+        let moved = received != self.received;
+        (self.redirected, self.received) = (redirected, received);
+        if silent {
+            self.silent += 1;
+        } else if moved {
+            self.silent = 0;
+        }
+        let trips = self.silent >= 2 && !self.tripped;
+        self.tripped |= trips;
+        trips
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Vec<HostAddress> {
+        [
+            ("lo", 1, "127.0.0.1"),
+            ("eth0", 2, "192.0.2.1"),
+            ("eth0", 2, "192.0.2.7"),
+            ("eth0", 2, "fe80::1"),
+            ("eth1", 3, "2001:db8::1"),
+        ]
+        .map(|(name, index, address)| HostAddress { interface: name.into(), index, address: address.parse().unwrap() })
+        .to_vec()
+    }
+
+    fn found(config: &Config, listen: &[&str]) -> Vec<String> {
+        let listen: Vec<SocketAddr> = listen.iter().map(|text| text.parse().unwrap()).collect();
+        let (targets, _) = targets(config, &listen, &host());
+        targets.iter().map(|target| format!("{} {:?} {}", target.interface, target.addresses, target.port)).collect()
+    }
+
+    #[test]
+    fn programs_go_where_the_addresses_are() {
+        let config = Config::default();
+        assert_eq!(found(&config, &["127.0.0.1:53"]), [""; 0]);
+        assert_eq!(found(&config, &["192.0.2.1:53"]), ["eth0 [192.0.2.1] 53"]);
+        assert_eq!(
+            found(&config, &["192.0.2.1:53", "192.0.2.7:53", "192.0.2.7:5353"]),
+            ["eth0 [192.0.2.1, 192.0.2.7] 53"]
+        );
+        assert_eq!(
+            found(&config, &["0.0.0.0:53", "[::]:53"]),
+            ["eth0 [192.0.2.1, 192.0.2.7] 53", "eth1 [2001:db8::1] 53"]
+        );
+        let mut only = Config::default();
+        only.xdp.interface = Some("eth1".into());
+        assert_eq!(found(&only, &["192.0.2.1:53", "[2001:db8::1]:53"]), ["eth1 [2001:db8::1] 53"]);
+    }
+
+    #[test]
+    fn the_watchdog_wants_silence_twice() {
+        let mut watch = Watch::default();
+        assert!(!watch.trips(100, 90), "some lost under load");
+        assert!(!watch.trips(200, 90));
+        assert!(!watch.trips(200, 90), "nothing new says nothing");
+        assert!(watch.trips(201, 90));
+        assert!(!watch.trips(300, 90), "said once");
+        let mut watch = Watch::default();
+        assert!(!watch.trips(10, 0));
+        assert!(!watch.trips(20, 5), "late, but it works");
+        assert!(!watch.trips(30, 5));
+    }
+}

@@ -1,0 +1,149 @@
+//! What the control socket's commands do.
+
+use super::edits::Edits;
+use super::{Program, forwards};
+use crate::answer::policy::Policy;
+use crate::control::{Backend, ForwardZone, LocalEditor, Status};
+use crate::dns::{Name, name};
+use crate::serve::events::{class_word, rtype_word};
+use crate::serve::worker::{Command, Done};
+use crate::stats::Snapshot;
+use std::sync::Arc;
+
+impl Backend for Program {
+    fn status(&mut self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            verbosity: i32::from(self.config.verbosity),
+            modules: vec!["forwarder"],
+            extended_statistics: self.config.extended_statistics,
+            inhibit_zero: self.config.statistics_inhibit_zero,
+        }
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        self.snapshot_now()
+    }
+
+    fn stop(&mut self) {
+        log::info!("stopping: asked to over the control socket");
+        self.stopping = true;
+    }
+
+    fn reload(&mut self, keep_cache: bool) -> Result<(), String> {
+        self.reload_config(keep_cache)
+    }
+
+    fn set_verbosity(&mut self, level: i32) {
+        let level = u8::try_from(level.max(0)).unwrap_or(u8::MAX);
+        self.config.verbosity = level;
+        crate::serve::log::set_verbosity(level);
+    }
+
+    fn log_reopen(&mut self) -> Result<(), String> {
+        crate::serve::log::reopen()
+    }
+
+    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), String> {
+        let mut edits = Edits::default();
+        edit(&mut edits);
+        if edits.is_empty() {
+            return Ok(());
+        }
+        let zones = edits.apply(&self.policy.zones, self.hash_key)?;
+        self.set_policy(Arc::new(Policy { zones: Arc::new(zones), ..(*self.policy).clone() }))
+    }
+
+    fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str)) {
+        self.policy.zones.for_each_zone(|name, kind, _| emit(&format!("{} {}", text(name), kind.word())));
+    }
+
+    fn list_local_data(&mut self, emit: &mut dyn FnMut(&str)) {
+        self.policy.zones.for_each_record(|_, owner, fixed, rdata| {
+            let (rtype, class) = (rtype_word(fixed.rtype), class_word(fixed.class));
+            emit(&format!("{}\t{}\t{class}\t{rtype}\t{}", text(owner), fixed.ttl, rdata_text(fixed.rtype, rdata)));
+        });
+    }
+
+    fn forwards(&mut self) -> Vec<ForwardZone> {
+        forwards::shown(&self.config)
+    }
+
+    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> bool {
+        let config = &self.config;
+        let yes_no = |on: bool| if on { "yes" } else { "no" }.to_owned();
+        let value = match name {
+            "verbosity" => config.verbosity.to_string(),
+            "port" => config.port.to_string(),
+            "do-ip4" => yes_no(config.do_ip4),
+            "do-ip6" => yes_no(config.do_ip6),
+            "do-udp" => yes_no(config.do_udp),
+            "do-tcp" => yes_no(config.do_tcp),
+            "msg-cache-size" => config.msg_cache_size.to_string(),
+            "cache-min-ttl" => config.cache_min_ttl.to_string(),
+            "cache-max-ttl" => config.cache_max_ttl.to_string(),
+            "cache-max-negative-ttl" => config.cache_max_negative_ttl.to_string(),
+            "edns-buffer-size" => config.edns_buffer_size.to_string(),
+            "max-udp-size" => config.max_udp_size.to_string(),
+            "minimal-responses" => yes_no(config.minimal_responses),
+            "rrset-roundrobin" => yes_no(config.rrset_roundrobin),
+            "hide-identity" => yes_no(config.hide_identity),
+            "hide-version" => yes_no(config.hide_version),
+            "log-queries" => yes_no(config.log_queries),
+            "username" => config.username.clone(),
+            "directory" => config.directory.display().to_string(),
+            "chroot" => config.chroot.display().to_string(),
+            "pidfile" => config.pidfile.display().to_string(),
+            "logfile" => config.logfile.display().to_string(),
+            "xdp" => format!("{:?}", config.xdp.enable).to_lowercase(),
+            "interface" => {
+                config.interfaces.iter().for_each(|line| {
+                    let port = line.port.map_or(String::new(), |port| format!("@{port}"));
+                    emit(&format!("{}{port}", line.host));
+                });
+                return true;
+            }
+            _ => return false,
+        };
+        emit(&value);
+        true
+    }
+
+    fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {
+        self.forget(*name, rtype, false).map(|_| ())
+    }
+
+    fn flush_zone(&mut self, zone: &Name) -> Result<u64, String> {
+        self.forget(*zone, None, true)
+    }
+
+    fn flush_negative(&mut self) -> Result<u64, String> {
+        match self.ask_worker(Command::ForgetNegative)? {
+            Done::Forgotten(entries) => Ok(entries),
+            Done::Policy(_) => Ok(0),
+        }
+    }
+}
+
+fn text(wire: &[u8]) -> String {
+    let mut out = String::new();
+    let _ = name::write_text(wire, &mut out);
+    out
+}
+
+/// Data in presentation form; what no parser knows as `\# length hex` (RFC 3597 section 5).
+fn rdata_text(rtype: u16, rdata: &[u8]) -> String {
+    use domain::base::iana::Rtype;
+    use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
+    use domain::base::{ParseRecordData, ParsedName};
+    use domain::dep::octseq::Parser;
+    use domain::rdata::AllRecordData;
+    let mut parser = Parser::from_ref(rdata);
+    match AllRecordData::<&[u8], ParsedName<&[u8]>>::parse_rdata(Rtype::from_int(rtype), &mut parser) {
+        Ok(Some(data)) => data.display_zonefile(DisplayKind::Simple).to_string(),
+        _ => {
+            let hex: String = rdata.iter().map(|octet| format!("{octet:02x}")).collect();
+            format!("\\# {} {hex}", rdata.len())
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Start, run, stop: what the main thread does.
+//!
+//! Main owns everything that is not on the packet path: configuration, compiled policy, the XDP attachment, signals,
+//! the control socket. It starts the three other threads, and then sleeps until something stirs.
+
+mod backend;
+mod edits;
+mod forwards;
+mod privileges;
+mod start;
+
+use super::events::{self, QueryEvent};
+use super::fast_path::FastPath;
+use super::worker::{Command, Done};
+use crate::answer::compile;
+use crate::answer::policy::Policy;
+use crate::config::{self, Config, Diagnostic};
+use crate::control::ControlServer;
+use crate::dns::Name;
+use crate::dns::scan::HashKey;
+use crate::resolve::ForwardTable;
+use crate::ring::doorbell::Doorbell;
+use crate::ring::spsc::{Consumer, Producer};
+use crate::stats::{Snapshot, Streams, Upstream, WorkerStats};
+use crate::sys::signals::{Signal, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+pub use start::{StartError, start};
+
+/// Between two looks of the fast-path watchdog.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How long main waits for the worker to carry out a command before it says that it did not.
+const WORKER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the command line adds to the configuration.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The configuration's path.
+    pub file: PathBuf,
+    /// Added to `verbosity:`.
+    pub verbose: u8,
+    /// Kernel sockets alone.
+    pub no_xdp: bool,
+}
+
+/// The running program, owned by main.
+pub struct Program {
+    invocation: Invocation,
+    config: Config,
+    chroot: Option<PathBuf>,
+    hostname: String,
+    hash_key: HashKey,
+    policy: Arc<Policy>,
+    fast_path: FastPath,
+    signals: SignalFd,
+    control: Vec<ControlServer>,
+    stats: Stats,
+    events: Consumer<QueryEvent>,
+    commands: Producer<Option<Command>>,
+    done: Consumer<Option<Done>>,
+    bell: Doorbell,
+    bells: [Doorbell; 3],
+    tables: Sender<Arc<ForwardTable>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    started: Instant,
+    statistics_base: Option<Snapshot>,
+    stopping: bool,
+}
+
+/// The counters of all threads.
+struct Stats {
+    worker: Arc<WorkerStats>,
+    upstream: Arc<Upstream>,
+    streams: Option<Arc<Streams>>,
+}
+
+impl Program {
+    /// Serves until a signal or the control socket ends it; then stops the threads and detaches, in order.
+    pub fn run(mut self) {
+        let mut statistics = self.started + self.statistics_interval();
+        while !self.stopping {
+            self.wait();
+            while let Some(signal) = self.signals.next() {
+                self.obey(signal);
+            }
+            self.serve_control();
+            events::log_all(&mut self.events);
+            self.fast_path.watch();
+            if Instant::now() >= statistics {
+                self.log_statistics();
+                statistics = Instant::now() + self.statistics_interval();
+            }
+            if self.threads.iter().any(JoinHandle::is_finished) {
+                log::error!("a thread ended unasked; stopping");
+                self.stopping = true;
+            }
+        }
+        self.shut_down();
+    }
+
+    fn statistics_interval(&self) -> Duration {
+        match self.config.statistics_interval {
+            0 => Duration::from_secs(u64::from(u32::MAX)),
+            seconds => Duration::from_secs(u64::from(seconds)),
+        }
+    }
+
+    /// Sleeps until something stirs, or the watchdog wants to look.
+    fn wait(&mut self) {
+        self.bell.arm();
+        let timeout = if !self.events.is_empty() {
+            Duration::ZERO
+        } else if self.fast_path.is_empty() {
+            Duration::from_secs(1)
+        } else {
+            WATCH_EVERY
+        };
+        let due = self.control.iter().filter_map(ControlServer::deadline).min();
+        let timeout = due.map_or(timeout, |due| timeout.min(due.saturating_duration_since(Instant::now())));
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN),
+        ];
+        fds.extend(self.control.iter().flat_map(ControlServer::poll_fds));
+        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        // An interrupted poll is a turn without news.
+        let _ = poll(&mut fds, Some(&timeout));
+        drop(fds);
+        self.bell.disarm();
+    }
+
+    fn serve_control(&mut self) {
+        let mut servers = std::mem::take(&mut self.control);
+        for server in &mut servers {
+            server.handle(Instant::now(), self);
+        }
+        self.control = servers;
+    }
+
+    fn obey(&mut self, signal: Signal) {
+        match signal {
+            Signal::Stop => {
+                log::info!("stopping: signal received");
+                self.stopping = true;
+            }
+            Signal::ReopenLog => {
+                if let Err(cause) = super::log::reopen() {
+                    log::error!("{cause}");
+                }
+            }
+            Signal::Reload => {
+                if let Err(cause) = self.reload_config(false) {
+                    log::error!("reload: {cause}");
+                }
+            }
+        }
+    }
+
+    /// Reads the configuration anew and puts in force what can change while running.
+    ///
+    /// # Errors
+    /// When the file cannot be used: why. What runs stays as it is.
+    fn reload_config(&mut self, keep_cache: bool) -> Result<(), String> {
+        let loaded = config::load_within(&self.invocation.file, self.chroot.as_deref());
+        let loaded = loaded.map_err(|errors| {
+            log_findings(&errors);
+            format!("{}; the running configuration stays", first_of(&errors))
+        })?;
+        log_findings(&loaded.warnings);
+        let mut config = loaded.config;
+        let policy = compile::policy(&config, self.hash_key, &self.hostname).map_err(|errors| {
+            log_findings(&errors);
+            format!("{}; the running configuration stays", first_of(&errors))
+        })?;
+        for directive in start::changed_for_restart(&self.config, &config) {
+            log::warn!("reload: {directive} changed; restart to put it in force");
+        }
+        start::forget_zones(&mut config);
+        self.set_policy(Arc::new(policy))?;
+        if !keep_cache {
+            self.forget(Name::ROOT, None, true)?;
+        }
+        // The resolver is gone only when the program stops.
+        let _ = self.tables.send(Arc::new(forwards::table(&config)));
+        self.ring_all();
+        super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
+        self.config = config;
+        log::info!("configuration {} reloaded", self.invocation.file.display());
+        Ok(())
+    }
+
+    fn set_policy(&mut self, policy: Arc<Policy>) -> Result<(), String> {
+        self.ask_worker(Command::Policy(Arc::clone(&policy)))?;
+        self.policy = policy;
+        Ok(())
+    }
+
+    fn forget(&mut self, name: Name, qtype: Option<u16>, below: bool) -> Result<u64, String> {
+        match self.ask_worker(Command::Forget { name: name.to_lower(), qtype, below })? {
+            Done::Forgotten(entries) => Ok(entries),
+            Done::Policy(_) => Ok(0),
+        }
+    }
+
+    /// Hands the worker a command and waits for what came of it.
+    fn ask_worker(&mut self, command: Command) -> Result<Done, String> {
+        let busy = || "the worker did not answer; nothing changed or it is late".to_owned();
+        let slot = self.commands.reserve().ok_or_else(busy)?;
+        *slot = Some(command);
+        self.commands.publish();
+        self.ring_all();
+        let deadline = Instant::now() + WORKER_PATIENCE;
+        loop {
+            self.bell.arm();
+            if let Some(slot) = self.done.front() {
+                let done = slot.take();
+                self.done.release();
+                self.bell.disarm();
+                return done.ok_or_else(busy);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.bell.disarm();
+                return Err(busy());
+            }
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            let mut fds = [PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN)];
+            let _ = poll(&mut fds, Some(&timeout));
+            self.bell.disarm();
+        }
+    }
+
+    fn ring_all(&self) {
+        for bell in &self.bells {
+            bell.ring();
+        }
+    }
+
+    fn snapshot_now(&self) -> Snapshot {
+        let up = self.started.elapsed();
+        let mut snapshot = Snapshot::collect([&*self.stats.worker], &self.stats.upstream, self.fast_path.figures(), up);
+        snapshot.stream_connections = self.stats.streams.as_ref().map_or(0, |streams| streams.open.get());
+        snapshot
+    }
+
+    /// `statistics-interval:`
+    fn log_statistics(&mut self) {
+        let now = self.snapshot_now();
+        let shown = match &self.statistics_base {
+            Some(base) => now.clone().since(base),
+            None => now.clone(),
+        };
+        let total = shown.total();
+        log::info!(
+            "server stats for thread 0: {} queries, {} answers from cache, {} recursions",
+            total.queries,
+            total.cache_hits,
+            total.recursive_replies
+        );
+        if !self.config.statistics_cumulative {
+            self.statistics_base = Some(now);
+        }
+    }
+
+    fn shut_down(mut self) {
+        self.fast_path.close();
+        self.stop.store(true, Ordering::Release);
+        self.ring_all();
+        for thread in self.threads.drain(..) {
+            let name = thread.thread().name().unwrap_or("a thread").to_owned();
+            if thread.join().is_err() {
+                log::error!("{name} ended in a panic");
+            }
+        }
+        events::log_all(&mut self.events);
+        if !self.config.pidfile.as_os_str().is_empty() {
+            // Left behind when the user change took the right to remove it; the next start writes it anew.
+            let _ = std::fs::remove_file(&self.config.pidfile);
+        }
+        log::info!("stopped");
+    }
+}
+
+/// Logs findings of the configuration by their severity.
+pub fn log_findings(findings: &[Diagnostic]) {
+    for finding in findings {
+        match finding.severity {
+            config::Severity::Error => log::error!("{finding}"),
+            config::Severity::Warning => log::warn!("{finding}"),
+        }
+    }
+}
+
+fn first_of(errors: &[Diagnostic]) -> String {
+    errors.first().map_or_else(|| "the configuration cannot be used".to_owned(), ToString::to_string)
+}

@@ -1,0 +1,353 @@
+//! From a configuration to a running program.
+
+use super::{Invocation, Program, Stats, forwards, privileges};
+use crate::answer::cache::AnswerCache;
+use crate::answer::compile;
+use crate::answer::decide::Answerer;
+use crate::answer::policy::Policy;
+use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, Toggle, XdpUse};
+use crate::control::ControlServer;
+use crate::dns::scan::HashKey;
+use crate::resolve::{self, Resolver, SocketOptions, TtlLimits};
+use crate::ring::doorbell::Doorbell;
+use crate::ring::spsc;
+use crate::serve::events::{QueryEvent, RingSink};
+use crate::serve::fast_path::{self, FastPath, Queues};
+use crate::serve::listen::{self, Sockets};
+use crate::serve::stream::{StreamOptions, StreamServer};
+use crate::serve::worker::idle::{BusyPoll, IdleOptions};
+use crate::serve::worker::{Links, Worker, WorkerOptions};
+use crate::stats::WorkerStats;
+use crate::sys::signals::SignalFd;
+use crate::sys::{clock, cpu, limits};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Slots of the rings to and from the resolver. A request is small; a response's slot is 64 KiB of address space, of
+/// which a typical answer touches one page.
+const REQUESTS: usize = 4096;
+const RESPONSES: usize = 512;
+/// Queries over streams that are with the worker at once.
+const STREAM_QUERIES: usize = 128;
+/// Events for the log on their way to main.
+const EVENTS: usize = 1024;
+/// Least numbers of questions asked upstream at once, and of queries that wait for them.
+const QUESTIONS: usize = 4096;
+const WAITERS: usize = 16384;
+/// Busy threads besides the worker: the resolver, and the kernel's packet work.
+const OTHER_BUSY_THREADS: usize = 2;
+
+/// Why the program did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration: all findings.
+    Config(Vec<Diagnostic>),
+    /// The host: cause and fix.
+    Host(String),
+}
+
+impl From<String> for StartError {
+    fn from(text: String) -> Self {
+        StartError::Host(text)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(findings) => findings.iter().try_for_each(|finding| writeln!(f, "{finding}")),
+            StartError::Host(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Opens everything, drops rights, starts the threads. Everything is served when this returns.
+///
+/// # Errors
+/// What stood in the way; nothing is left behind.
+pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartError> {
+    let mut config = loaded.config;
+    let signals = SignalFd::new().map_err(|cause| format!("signalfd: {cause}"))?;
+    let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
+    let hostname = clock::hostname();
+    let host = listen::host_addresses()?;
+    let addresses = listen::addresses(&config, &host).map_err(StartError::Config)?;
+    let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
+    forget_zones(&mut config);
+    let table = forwards::table(&config);
+    raise_limits(&config);
+    let sockets = listen::open(&config, &addresses)?;
+    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses, &host)?;
+    let control = open_control(&config)?;
+    write_pidfile(&config)?;
+    let chroot = privileges::drop(&config, !fast_path.is_empty())?;
+    let parts = Parts { invocation, config, chroot, hostname, hash_key, policy, fast_path, signals, control };
+    parts.run(sockets, queues, table)
+}
+
+/// Local zones and data live on in the policy; a million names need not be kept twice.
+pub(super) fn forget_zones(config: &mut Config) {
+    config.local_zones = LocalZones::default();
+    config.local_data = LocalData::default();
+}
+
+/// Directives whose change a reload cannot put in force.
+pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changes = [
+        (
+            "interface",
+            old.interfaces
+                .iter()
+                .map(|line| (&line.host, line.port))
+                .ne(new.interfaces.iter().map(|line| (&line.host, line.port))),
+        ),
+        ("port", old.port != new.port),
+        ("do-ip4", old.do_ip4 != new.do_ip4),
+        ("do-ip6", old.do_ip6 != new.do_ip6),
+        ("do-udp", old.do_udp != new.do_udp),
+        ("do-tcp", old.do_tcp != new.do_tcp),
+        ("xdp", old.xdp != new.xdp),
+        ("msg-cache-size", old.msg_cache_size != new.msg_cache_size),
+        ("cache-min-ttl, cache-max-ttl or cache-max-negative-ttl", ttl_limits(old) != ttl_limits(new)),
+        ("minimal-responses", old.minimal_responses != new.minimal_responses),
+        ("max-udp-size", old.max_udp_size != new.max_udp_size),
+        ("so-rcvbuf or so-sndbuf", (old.so_rcvbuf, old.so_sndbuf) != (new.so_rcvbuf, new.so_sndbuf)),
+        ("incoming-num-tcp", old.incoming_num_tcp != new.incoming_num_tcp),
+        ("num-queries-per-thread", old.num_queries_per_thread != new.num_queries_per_thread),
+        ("username", old.username != new.username),
+        ("chroot", old.chroot != new.chroot),
+        (
+            "remote-control",
+            old.remote_control.sockets.iter().map(|s| &s.0).ne(new.remote_control.sockets.iter().map(|s| &s.0)),
+        ),
+    ];
+    changes.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+}
+
+fn ttl_limits(config: &Config) -> (u32, u32, u32) {
+    (config.cache_min_ttl, config.cache_max_ttl, config.cache_max_negative_ttl)
+}
+
+fn raise_limits(config: &Config) {
+    limits::raise_memlock();
+    let wanted = u64::from(config.outgoing_range) + u64::from(config.incoming_num_tcp) + 1024;
+    if let Some(got) = limits::raise_open_files(wanted)
+        && got < wanted
+    {
+        log::warn!("open files are limited to {got}, {wanted} wanted; set LimitNOFILE={wanted} in the unit");
+    }
+}
+
+fn open_fast_path(
+    invocation: &Invocation,
+    config: &Config,
+    addresses: &[std::net::SocketAddr],
+    host: &[listen::HostAddress],
+) -> Result<(FastPath, Queues), String> {
+    if invocation.no_xdp || config.xdp.enable == XdpUse::No {
+        let cause = if invocation.no_xdp { "--no-xdp" } else { "xdp: no" };
+        log::info!("XDP is off by {cause}: kernel sockets serve");
+        return Ok(Default::default());
+    }
+    if !config.do_udp {
+        log::info!("XDP is off: do-udp: no leaves nothing for it");
+        return Ok(Default::default());
+    }
+    let (targets, notes) = fast_path::targets(config, addresses, host);
+    for note in notes {
+        log::info!("{note}");
+    }
+    if targets.is_empty() && config.xdp.enable == XdpUse::Yes {
+        log::info!("XDP has nothing to attach to: every address is on loopback, kernel sockets serve");
+    }
+    FastPath::open(config, &targets)
+}
+
+fn open_control(config: &Config) -> Result<Vec<ControlServer>, String> {
+    if !config.remote_control.enable {
+        return Ok(Vec::new());
+    }
+    let bind = |path: &std::path::PathBuf| ControlServer::bind(path).map_err(|error| error.to_string());
+    config.remote_control.sockets.iter().map(|(path, _)| bind(path)).collect()
+}
+
+fn write_pidfile(config: &Config) -> Result<(), String> {
+    let path = &config.pidfile;
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    std::fs::write(path, format!("{}\n", std::process::id()))
+        .map_err(|cause| format!("pidfile {}: {cause}; correct pidfile: or make the directory", path.display()))
+}
+
+/// What is there before the threads are.
+struct Parts {
+    invocation: Invocation,
+    config: Config,
+    chroot: Option<std::path::PathBuf>,
+    hostname: String,
+    hash_key: HashKey,
+    policy: Arc<Policy>,
+    fast_path: FastPath,
+    signals: SignalFd,
+    control: Vec<ControlServer>,
+}
+
+impl Parts {
+    /// Makes the rings and starts the threads.
+    fn run(self, sockets: Sockets, queues: Queues, table: resolve::ForwardTable) -> Result<Program, StartError> {
+        let bell = || Doorbell::new().map_err(|cause| format!("eventfd: {cause}"));
+        let (main_bell, worker_bell, resolver_bell, stream_bell) = (bell()?, bell()?, bell()?, bell()?);
+        let (requests, requests_end) = spsc::channel_zeroed(REQUESTS);
+        let (responses, responses_end) = spsc::channel_zeroed(RESPONSES);
+        let (stream_queries, stream_queries_end) = spsc::channel_zeroed(STREAM_QUERIES);
+        let (stream_replies, stream_replies_end) = spsc::channel_zeroed(STREAM_QUERIES);
+        let (commands, commands_end) = spsc::channel(16, || None);
+        let (done, done_end) = spsc::channel(16, || None);
+        let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
+        let (tables, tables_end) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker_stats = Arc::new(WorkerStats::default());
+        let upstream_stats = Arc::new(crate::stats::Upstream::default());
+        let mut threads = Vec::new();
+
+        let links = resolve::Links {
+            requests: requests_end,
+            responses,
+            bell: resolver_bell.clone(),
+            worker_bell: worker_bell.clone(),
+            tables: tables_end,
+            stats: Arc::clone(&upstream_stats),
+        };
+        let resolver = Resolver::new(self.resolver_options(), Arc::new(table), links)
+            .map_err(|cause| format!("resolver: {cause}"))?;
+        threads.push(spawn("resolver", &stop, move |stop| resolver.run(stop))?);
+
+        let stream_stats = if sockets.tcp.is_empty() {
+            None
+        } else {
+            let server = StreamServer::new(
+                self.stream_options(),
+                sockets.tcp,
+                stream_queries,
+                stream_replies_end,
+                stream_bell.clone(),
+                worker_bell.clone(),
+            );
+            let stats = server.stats();
+            threads.push(spawn("stream", &stop, move |stop| {
+                if let Err(cause) = server.run(stop) {
+                    log::error!("stream: {cause}");
+                }
+            })?);
+            Some(stats)
+        };
+
+        let sink = RingSink::new(events, main_bell.clone(), Arc::clone(&worker_stats));
+        let cache = AnswerCache::new(usize::try_from(self.config.msg_cache_size).unwrap_or(usize::MAX));
+        let answerer = Answerer::new(Arc::clone(&self.policy), cache, Arc::clone(&worker_stats), Box::new(sink));
+        let links = Links {
+            bell: worker_bell.clone(),
+            requests,
+            responses: responses_end,
+            resolver_bell: resolver_bell.clone(),
+            stream_queries: stream_queries_end,
+            stream_replies,
+            stream_bell: stream_bell.clone(),
+            commands: commands_end,
+            done,
+            main_bell: main_bell.clone(),
+        };
+        let options = self.worker_options();
+        let worker = Worker::new(options, answerer, Arc::clone(&worker_stats), queues, sockets.udp, links);
+        let pin = options.idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
+        threads.push(spawn("worker", &stop, move |stop| {
+            if let Some(Err(cause)) = pin.map(cpu::pin_this_thread) {
+                log::warn!("the worker is not pinned to a core: {cause}");
+            }
+            worker.run(stop);
+        })?);
+
+        Ok(Program {
+            invocation: self.invocation,
+            config: self.config,
+            chroot: self.chroot,
+            hostname: self.hostname,
+            hash_key: self.hash_key,
+            policy: self.policy,
+            fast_path: self.fast_path,
+            signals: self.signals,
+            control: self.control,
+            stats: Stats { worker: worker_stats, upstream: upstream_stats, streams: stream_stats },
+            events: events_end,
+            commands,
+            done: done_end,
+            bell: main_bell,
+            bells: [worker_bell, resolver_bell, stream_bell],
+            tables,
+            stop,
+            threads,
+            started: Instant::now(),
+            statistics_base: None,
+            stopping: false,
+        })
+    }
+
+    fn resolver_options(&self) -> resolve::Options {
+        let config = &self.config;
+        resolve::Options {
+            questions: (config.num_queries_per_thread as usize).max(QUESTIONS),
+            tcp_connections: 10,
+            edns_size: config.edns_buffer_size,
+            minimal_responses: config.minimal_responses,
+            ttl: TtlLimits {
+                min: config.cache_min_ttl,
+                max: config.cache_max_ttl,
+                max_negative: config.cache_max_negative_ttl,
+            },
+            patience: Duration::from_secs(12),
+            sockets: SocketOptions::default(),
+        }
+    }
+
+    fn stream_options(&self) -> StreamOptions {
+        StreamOptions {
+            max_connections: self.config.incoming_num_tcp as usize,
+            idle_timeout: u64::from(self.config.tcp_idle_timeout),
+            ..StreamOptions::default()
+        }
+    }
+
+    fn worker_options(&self) -> WorkerOptions {
+        let busy_poll = match self.config.xdp.busy_poll {
+            Toggle::Auto => BusyPoll::Auto,
+            Toggle::Yes => BusyPoll::Yes,
+            Toggle::No => BusyPoll::No,
+        };
+        let own_core = cpu::usable_cores() > OTHER_BUSY_THREADS;
+        WorkerOptions {
+            questions: (self.config.num_queries_per_thread as usize).max(QUESTIONS),
+            waiters: WAITERS,
+            datagram: usize::from(self.policy.max_udp_size).max(4096),
+            idle: IdleOptions { busy_poll, own_core },
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    stop: &Arc<AtomicBool>,
+    work: impl FnOnce(&AtomicBool) + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, String> {
+    let stop = Arc::clone(stop);
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(1 << 20)
+        .spawn(move || work(&stop))
+        .map_err(|cause| format!("thread {name}: {cause}"))
+}
