@@ -48,10 +48,11 @@ def ask(ns, address, name, qtype="A", tcp=False, timeout=1.0, **options):
     return dnsmsg.parse(data) if data else None
 
 
-def ask_many(ns, address, messages, tcp=False, timeout=1.0, window=64, port=53, tries=1):
+def ask_many(ns, address, messages, tcp=False, timeout=1.0, window=64, port=53, tries=1, pace=0.0):
     """Send every message (its id is replaced); returns [(reply, moment)] in the same order, reply None where none came.
 
     UDP: one socket. TCP: a connection for each message, since a server may close one on a dropped question.
+    `pace` is the least time between two messages in seconds.
     Messages without a reply are sent again `tries - 1` times, so that a loss is not taken for a refusal to answer.
     """
     replies = [(None, 0.0)] * len(messages)
@@ -59,14 +60,14 @@ def ask_many(ns, address, messages, tcp=False, timeout=1.0, window=64, port=53, 
     waiting = range(len(messages))
     for _ in range(tries):
         with ns.inside():
-            send(address, port, messages, waiting, replies, timeout, window)
+            send(address, port, messages, waiting, replies, timeout, window, pace)
         waiting = [index for index in waiting if replies[index][0] is None]
         if not waiting:
             break
     return replies
 
 
-def _udp_round(address, port, messages, wanted, replies, timeout, window):
+def _udp_round(address, port, messages, wanted, replies, timeout, window, pace):
     sock = socket.socket(_family(address), socket.SOCK_DGRAM)
     with sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -78,6 +79,7 @@ def _udp_round(address, port, messages, wanted, replies, timeout, window):
                 index = queue.pop()
                 flying[index] = time.monotonic() + timeout
                 sock.send(dnsmsg.with_id(messages[index], index))
+                time.sleep(pace)
             try:
                 data = sock.recv(65535)
                 index = struct.unpack("!H", data[:2])[0] if len(data) >= 2 else -1
@@ -91,7 +93,7 @@ def _udp_round(address, port, messages, wanted, replies, timeout, window):
             flying = {index: end for index, end in flying.items() if end > now}
 
 
-def _tcp_round(address, port, messages, wanted, replies, timeout, window):
+def _tcp_round(address, port, messages, wanted, replies, timeout, window, pace):
     selector = selectors.DefaultSelector()
     queue, flying = list(reversed(wanted)), {}
 
@@ -110,6 +112,7 @@ def _tcp_round(address, port, messages, wanted, replies, timeout, window):
             except OSError:
                 sock.close()
                 continue
+            time.sleep(pace)
             flying[index] = [sock, time.monotonic() + timeout, b""]
             selector.register(sock, selectors.EVENT_READ, index)
         for key, _ in selector.select(0.02):

@@ -144,8 +144,8 @@ def query(name, qtype="A", qclass="IN", ident=0, flags=RD, edns=None):
 
 
 def with_id(message, ident):
-    """The same message with another id."""
-    return struct.pack("!H", ident) + message[2:]
+    """The same message with another id (as it is when it is too short to have one)."""
+    return struct.pack("!H", ident) + message[2:] if len(message) >= 2 else message
 
 
 def _plain_rdata(message, rtype, start, length):
