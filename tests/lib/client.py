@@ -12,15 +12,18 @@ def _family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def exchange(ns, address, message, tcp=False, timeout=1.0, port=53, source=None):
-    """Send one message as it is; returns the reply's bytes, None when there was none in time."""
+def exchange(ns, address, message, tcp=False, timeout=1.0, port=53, sport=0):
+    """Send one message as it is; returns the reply's bytes, None when there was none in time.
+
+    While kxdpgun runs in `ns`, its XDP program takes every UDP frame to a port from 2000 up: give a lower `sport` then.
+    """
     with ns.inside():
         sock = socket.socket(_family(address), socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
     with sock:
         sock.settimeout(timeout)
         try:
-            if source:
-                sock.bind((source, 0))
+            if sport:
+                sock.bind(("::" if ":" in address else "0.0.0.0", sport))
             sock.connect((address, port))
             if not tcp:
                 sock.send(message)
@@ -42,9 +45,9 @@ def _read(sock, count):
     return data
 
 
-def ask(ns, address, name, qtype="A", tcp=False, timeout=1.0, **options):
+def ask(ns, address, name, qtype="A", tcp=False, timeout=1.0, sport=0, **options):
     """Ask one question; returns the parsed reply or None."""
-    data = exchange(ns, address, dnsmsg.query(name, qtype, ident=0x5242, **options), tcp, timeout)
+    data = exchange(ns, address, dnsmsg.query(name, qtype, ident=0x5242, **options), tcp, timeout, sport=sport)
     return dnsmsg.parse(data) if data else None
 
 
