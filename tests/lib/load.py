@@ -2,9 +2,14 @@
 
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 
 from lab import LabError, sh
+
+
+# The kernel frees the socket of an earlier run on the same interface a little after its end.
+BUSY = "requested resource is busy"
 
 
 @dataclass
@@ -34,15 +39,24 @@ def _argv(ns, address, questions, qps, seconds, cpu, interface):
 
 def flood(ns, address, questions, qps, seconds, cpu=0, interface=None):
     """Run kxdpgun to its end; `questions` is a file with `NAME TYPE` lines."""
-    done = subprocess.run(_argv(ns, address, questions, qps, seconds, cpu, interface), capture_output=True, text=True,
-                          timeout=seconds + 60)
+    for _ in range(50):
+        done = subprocess.run(_argv(ns, address, questions, qps, seconds, cpu, interface), capture_output=True, text=True,
+                              timeout=seconds + 60)
+        if BUSY not in done.stderr + done.stdout:
+            break
+        time.sleep(0.1)
     return parse_flood(done.stdout + done.stderr, seconds)
 
 
 def start_flood(lab, ns, address, questions, qps, seconds, cpu=0, interface=None):
     """Start kxdpgun beside the test; returns the lab's process (its log is for parse_flood)."""
     argv = _argv(ns, address, questions, qps, seconds, cpu, interface)[4:]
-    return lab.start(ns, argv, "kxdpgun")
+    for _ in range(50):
+        process = lab.start(ns, argv, "kxdpgun")
+        time.sleep(0.1)
+        if BUSY not in process.log():
+            break
+    return process
 
 
 def parse_flood(text, seconds):
