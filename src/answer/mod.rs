@@ -1,1 +1,13 @@
 //! The pure decision: access control, local zones, the answer cache.
+//!
+//! [`decide::Answerer::decide`] is where a query becomes an answer: it reads the query in a buffer and writes the reply
+//! over it, whatever socket the buffer came from.
+
+pub mod acl;
+pub mod cache;
+pub mod decide;
+pub mod policy;
+mod reply;
+#[cfg(test)]
+mod tests;
+pub mod zones;

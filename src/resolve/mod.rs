@@ -1,1 +1,74 @@
 //! The side thread that asks upstream servers.
+//!
+//! The worker puts a [`Request`] on one ring, the side thread answers with a [`Response`] on another. Both are
+//! fixed-size slots written in place; a slot's untouched tail costs no memory.
+
+use crate::dns::Name;
+use crate::dns::body::Counts;
+use bytemuck::Zeroable;
+
+/// Longest body a [`Response`] can hold: what a 64 KiB message has left behind header and the shortest question.
+pub const MAX_BODY: usize = 65535 - 12 - 5;
+
+/// A question for upstream.
+#[derive(Clone, Copy, Zeroable)]
+pub struct Request {
+    /// The worker's handle of the question, given back in the response.
+    pub ticket: u64,
+    /// QTYPE.
+    pub qtype: u16,
+    /// QCLASS.
+    pub qclass: u16,
+    /// Set DO in the query to upstream.
+    pub dnssec_ok: bool,
+    /// Set CD in the query to upstream.
+    pub checking_disabled: bool,
+    name_len: u8,
+    name: [u8; 255],
+}
+
+impl Request {
+    /// The name asked for, wire form, lower case.
+    pub fn name(&self) -> &[u8] {
+        &self.name[..usize::from(self.name_len)]
+    }
+
+    /// Sets the name (wire form, at most 255 octets; longer is cut to the root).
+    pub fn set_name(&mut self, wire: &[u8]) {
+        let wire = if wire.len() > self.name.len() { Name::ROOT.as_wire() } else { wire };
+        self.name[..wire.len()].copy_from_slice(wire);
+        self.name_len = wire.len() as u8;
+    }
+}
+
+/// What came of a question.
+#[derive(Clone, Copy, Zeroable)]
+pub struct Response {
+    /// From the request.
+    pub ticket: u64,
+    /// Response code for the client. SERVFAIL when every server failed.
+    pub rcode: u16,
+    /// Seconds this answer may be cached; 0: not at all.
+    pub ttl: u32,
+    /// Records per section.
+    pub counts: Counts,
+    body_len: u32,
+    body: [u8; MAX_BODY],
+}
+
+impl Response {
+    /// The records, written by [`crate::dns::body::BodyWriter`] for a question at octet 12.
+    pub fn body(&self) -> &[u8] {
+        &self.body[..self.body_len as usize]
+    }
+
+    /// Replaces the records; gives false, and leaves none, when they do not fit.
+    pub fn set_body(&mut self, body: &[u8], counts: Counts) -> bool {
+        let fits = body.len() <= MAX_BODY;
+        let body = if fits { body } else { &[] };
+        self.body[..body.len()].copy_from_slice(body);
+        self.body_len = body.len() as u32;
+        self.counts = if fits { counts } else { [0; 3] };
+        fits
+    }
+}

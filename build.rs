@@ -1,0 +1,47 @@
+//! Compiles the XDP program with clang; `src/xdp/program.rs` embeds the object.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, process};
+
+const SOURCE: &str = "bpf/runbound.bpf.c";
+const HEADER: &str = "bpf/runbound.h";
+
+fn main() {
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-changed={HEADER}");
+    println!("cargo:rerun-if-env-changed=CLANG");
+    if let Err(cause) = compile_xdp_program() {
+        eprintln!("{SOURCE}: {cause}");
+        process::exit(1);
+    }
+}
+
+fn compile_xdp_program() -> Result<(), String> {
+    let folder = |name| env::var_os(name).map(PathBuf::from).ok_or(format!("{name} is not set"));
+    let object = folder("OUT_DIR")?.join("runbound.bpf.o");
+    let libbpf_headers = folder("DEP_BPF_INCLUDE")?;
+    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
+    let status = Command::new(&clang)
+        .args([
+            "-target",
+            "bpf",
+            "-mcpu=v2",
+            "-O2",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-nostdinc",
+            "-c",
+            SOURCE,
+            "-o",
+        ])
+        .arg(&object)
+        .arg("-I")
+        .arg(&libbpf_headers)
+        .args(["-idirafter", "vendor/kernel-headers"])
+        .status()
+        .map_err(|error| format!("cannot run {clang}: {error}; install the Debian package clang"))?;
+    if status.success() { Ok(()) } else { Err(format!("{clang} failed: {status}")) }
+}

@@ -1,0 +1,586 @@
+//! Where a query becomes an answer.
+//!
+//! The order is Unbound's: access control, header, question, EDNS, CHAOS, local zones, recursion rights, cache.
+
+use super::acl::Access;
+use super::cache::{self, Answer, AnswerCache, KeyFixed};
+use super::policy::Policy;
+use super::reply::{Asked, bare};
+use super::zones::{RrsetRef, Verdict, ZoneRef};
+use crate::dns::body::{self, BodyWriter, Fixed};
+use crate::dns::edns::{self, Edns};
+use crate::dns::header::{self, flag, opcode};
+use crate::dns::name::{MAX_LEN, Name};
+use crate::dns::question::Question;
+use crate::dns::record::Record;
+use crate::dns::scan::{HashKey, NameScan};
+use crate::dns::{class, rcode, rtype};
+use crate::stats::{TYPES, WorkerStats};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How a query came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// In a datagram; a reply longer than this many octets cannot leave the same way.
+    Datagram(usize),
+    /// Over a stream.
+    Stream,
+}
+
+/// What to do with a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The reply stands in the buffer, this many octets of it.
+    Reply(usize),
+    /// No answer, on purpose.
+    Drop,
+    /// Ask upstream for [`Answerer::miss`]. The query still stands in the buffer, as it came.
+    Miss,
+}
+
+/// A question for upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Miss<'a> {
+    /// Lower case, wire form: the query's name, or what it is an alias of.
+    pub name: &'a [u8],
+    /// The name's hash.
+    pub hash: u64,
+    /// Type, class, DO and CD.
+    pub key: KeyFixed,
+}
+
+/// An answer from upstream for a question that was a miss before.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// The answer; nothing of its TTLs has aged.
+    pub answer: Answer<'a>,
+}
+
+/// Something to log about a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// log-queries.
+    Query,
+    /// An inform zone, or log-local-actions: the zone's name and type.
+    Zone(&'a [u8], super::zones::ZoneType),
+}
+
+/// Takes what is to be logged; must not block.
+pub trait EventSink {
+    /// One event: the client, the question's name (wire form), type and class.
+    fn event(&mut self, event: Event<'_>, client: SocketAddr, name: &[u8], qtype: u16, qclass: u16);
+}
+
+/// Errors a second that get a reply; the rest are dropped, so that no loop of errors builds up (Unbound does the same).
+const ERRORS_PER_SECOND: u32 = 100;
+
+/// Decides and answers; owned by the worker.
+pub struct Answerer {
+    policy: Arc<Policy>,
+    cache: AnswerCache,
+    stats: Arc<WorkerStats>,
+    events: Box<dyn EventSink + Send>,
+    scan: NameScan,
+    alias: NameScan,
+    missed: KeyFixed,
+    missed_alias: bool,
+    scratch: Box<[u8]>,
+    rebuilt: Box<[u8]>,
+    error_second: u32,
+    errors: u32,
+}
+
+/// A question and all that is known of it so far.
+struct Query {
+    asked: Asked,
+    question: Question,
+    access: Access,
+    client: SocketAddr,
+    udp: bool,
+    replay: bool,
+}
+
+impl Answerer {
+    /// Answers by `policy`, keeps answers in `cache`.
+    pub fn new(
+        policy: Arc<Policy>,
+        cache: AnswerCache,
+        stats: Arc<WorkerStats>,
+        events: Box<dyn EventSink + Send>,
+    ) -> Answerer {
+        Answerer {
+            policy,
+            cache,
+            stats,
+            events,
+            scan: NameScan::new(),
+            alias: NameScan::new(),
+            missed: KeyFixed { qtype: 0, qclass: 0, bits: 0 },
+            missed_alias: false,
+            scratch: vec![0; 1 << 17].into_boxed_slice(),
+            rebuilt: vec![0; 1 << 16].into_boxed_slice(),
+            error_second: 0,
+            errors: 0,
+        }
+    }
+
+    /// Swaps the policy; gives the old one back, to be dropped elsewhere.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) -> Arc<Policy> {
+        std::mem::replace(&mut self.policy, policy)
+    }
+
+    /// The present policy.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The cache.
+    pub fn cache(&mut self) -> &mut AnswerCache {
+        &mut self.cache
+    }
+
+    /// The question behind the last [`Decision::Miss`].
+    pub fn miss(&self) -> Miss<'_> {
+        let scan = if self.missed_alias { &self.alias } else { &self.scan };
+        Miss { name: scan.lower(), hash: scan.hash(), key: self.missed }
+    }
+
+    /// Decides about the query in `message[..len]` and writes the reply over it.
+    ///
+    /// `now` is in seconds of the caller's clock. `given` answers a question that was a miss before: the query is
+    /// decided once more, with that answer where the cache would be asked.
+    #[inline]
+    pub fn decide(
+        &mut self,
+        message: &mut [u8],
+        len: usize,
+        client: SocketAddr,
+        via: Via,
+        now: u32,
+        given: Option<Given<'_>>,
+    ) -> Decision {
+        let decision = self.decide_inner(message, len, client, via, now, given);
+        if let Decision::Reply(_) = decision {
+            self.count_reply(message);
+        }
+        decision
+    }
+
+    fn count_reply(&self, message: &[u8]) {
+        let code = header::flags(message) & 0xf;
+        self.stats.rcode[usize::from(code)].add(1);
+        if code == rcode::NOERROR && header::counts(message)[1] == 0 {
+            self.stats.nodata.add(1);
+        }
+    }
+
+    #[inline]
+    fn decide_inner(
+        &mut self,
+        message: &mut [u8],
+        len: usize,
+        client: SocketAddr,
+        via: Via,
+        now: u32,
+        given: Option<Given<'_>>,
+    ) -> Decision {
+        let len = len.min(message.len());
+        let access = self.policy.acl.access(client.ip());
+        let replay = given.is_some();
+        if access == Access::Deny {
+            self.count_unwanted();
+            return Decision::Drop;
+        }
+        let flags = match self.check_header(&message[..len]) {
+            Ok(flags) => flags,
+            Err(None) => {
+                self.stats.outcomes.dropped.add(1);
+                return Decision::Drop;
+            }
+            Err(Some(code)) => return self.error(message, code, None, now),
+        };
+        if access == Access::Refuse {
+            self.count_unwanted();
+            return Decision::Reply(bare(message, flags, rcode::REFUSED, None));
+        }
+        if !replay {
+            self.stats.outcomes.queries.add(1);
+        }
+        let Some(question) = Question::parse(&message[..len]) else {
+            return self.error(message, rcode::FORMERR, None, now);
+        };
+        if self.policy.log_queries && !replay {
+            self.event(Event::Query, message, question, client);
+        }
+        if let Some(code) = meta_type_error(question.qtype) {
+            self.count_type(question.qtype);
+            return self.error(message, code, Some(question), now);
+        }
+        let mut asked = Asked::new(flags, question, self.policy.edns_buffer_size);
+        if let Err(decision) = self.read_edns(message, len, &mut asked, via, now) {
+            return decision;
+        }
+        let mut query = Query { asked, question, access, client, udp: via != Via::Stream, replay };
+        if !replay {
+            self.count_query(&query);
+        }
+        self.decide_question(message, &mut query, now, given)
+    }
+
+    /// Header sanity before any name is looked at. `Err(None)`: drop.
+    #[inline]
+    fn check_header(&self, message: &[u8]) -> Result<u16, Option<u16>> {
+        if message.len() < header::LEN || self.policy.harden_large_queries && message.len() > 512 {
+            return Err(None);
+        }
+        let flags = header::flags(message);
+        if flags & flag::QR != 0 {
+            return Err(None);
+        }
+        if flags & flag::TC != 0 {
+            return Err(Some(rcode::FORMERR));
+        }
+        let opcode = header::opcode_of(flags);
+        if opcode != opcode::QUERY && opcode != opcode::NOTIFY {
+            return Err(Some(rcode::NOTIMP));
+        }
+        let [questions, answers, authorities, additionals] = header::counts(message);
+        let notify_soa = opcode == opcode::NOTIFY && answers == 1;
+        if questions != 1 || answers != 0 && !notify_soa || authorities != 0 || additionals > 1 {
+            return Err(Some(rcode::FORMERR));
+        }
+        Ok(flags)
+    }
+
+    /// Reads the OPT record and settles how long the reply may be.
+    #[inline]
+    fn read_edns(
+        &mut self,
+        message: &mut [u8],
+        len: usize,
+        asked: &mut Asked,
+        via: Via,
+        now: u32,
+    ) -> Result<(), Decision> {
+        let [_, answers, _, additionals] = header::counts(message);
+        let mut advertised = 512;
+        if additionals == 1 {
+            let mut at = asked.end;
+            if answers == 1 {
+                at = Record::at(&message[..len], at).map_or(len, |record| record.end());
+            }
+            match Edns::parse(&message[..len], at) {
+                Ok(edns) => {
+                    asked.edns = Some(edns);
+                    advertised = edns.udp_size;
+                }
+                Err(_) => {
+                    return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::FORMERR))));
+                }
+            }
+        }
+        let policy = &self.policy;
+        if policy.harden_short_bufsize {
+            advertised = advertised.max(512);
+        }
+        let path = match via {
+            Via::Datagram(path) => path,
+            Via::Stream => usize::from(u16::MAX),
+        };
+        let capped = if via == Via::Stream { u16::MAX } else { advertised.min(policy.max_udp_size) };
+        asked.limit = usize::from(capped).min(path);
+        if asked.edns.is_some_and(|edns| edns.version != 0) {
+            return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::BADVERS))));
+        }
+        if usize::from(capped) < header::LEN {
+            return Err(self.limited(now, |_| {
+                let end = bare(message, asked.flags, rcode::SERVFAIL, None);
+                let flags = header::flags(message) | flag::TC;
+                header::set_flags(message, flags);
+                Decision::Reply(end)
+            }));
+        }
+        Ok(())
+    }
+
+    fn decide_question(
+        &mut self,
+        message: &mut [u8],
+        query: &mut Query,
+        now: u32,
+        given: Option<Given<'_>>,
+    ) -> Decision {
+        let question = query.question;
+        self.scan.scan(&message[header::LEN..], self.policy.hash_key);
+        if question.qclass == class::CH
+            && let Some(decision) = self.chaos(message, query)
+        {
+            return decision;
+        }
+        if header::opcode_of(query.asked.flags) == opcode::NOTIFY {
+            return Decision::Reply(query.asked.empty(message, 0, rcode::REFUSED));
+        }
+        let mut alias = None;
+        if let Some((zone, exact)) = self.policy.zones.find(&self.scan, question.qtype, question.qclass) {
+            match self.local(message, query, zone, exact) {
+                Local::Decided(decision) => return decision,
+                Local::Alias(ttl) => alias = Some(ttl),
+                Local::Resolve => {}
+            }
+        }
+        if let Some(decision) = self.check_recursion(message, query, now) {
+            return decision;
+        }
+        self.from_cache(message, query, alias, now, given)
+    }
+
+    /// id.server., version.server. and their older names (RFC 4892).
+    fn chaos(&mut self, message: &mut [u8], query: &Query) -> Option<Decision> {
+        if !matches!(query.question.qtype, rtype::TXT | rtype::ANY) {
+            return None;
+        }
+        let text = match self.scan.lower() {
+            b"\x02id\x06server\0" | b"\x08hostname\x04bind\0" => self.policy.identity.as_deref()?,
+            b"\x07version\x06server\0" | b"\x07version\x04bind\0" => self.policy.version.as_deref()?,
+            _ => return None,
+        };
+        let text = &text[..text.len().min(255)];
+        let mut record = [0u8; 12 + 256];
+        record[..10].copy_from_slice(&[0xc0, 0x0c, 0, rtype::TXT as u8, 0, class::CH as u8, 0, 0, 0, 0]);
+        record[11] = (text.len() + 1) as u8;
+        record[10] = ((text.len() + 1) >> 8) as u8;
+        record[12] = text.len() as u8;
+        record[13..13 + text.len()].copy_from_slice(text);
+        let answer = Answer { rcode: rcode::NOERROR, counts: [1, 0, 0], body: &record[..13 + text.len()] };
+        Some(Decision::Reply(query.asked.answer(message, 0, answer, 0, None)))
+    }
+
+    fn local(&mut self, message: &mut [u8], query: &Query, zone: ZoneRef, exact: Option<u32>) -> Local {
+        let question = query.question;
+        let policy = &*self.policy;
+        let (zone_name, kind) = policy.zones.describe(zone);
+        if (kind.informs() || policy.log_local_actions) && !query.replay {
+            let name = &message[header::LEN..header::LEN + question.name_len];
+            let event = Event::Zone(zone_name, kind);
+            self.events.event(event, query.client, name, question.qtype, question.qclass);
+        }
+        let asked = &query.asked;
+        let reply = match policy.zones.verdict(zone, exact, question.qtype, query.udp) {
+            Verdict::Resolve => return Local::Resolve,
+            Verdict::Drop => {
+                self.stats.outcomes.dropped.add(1);
+                return Local::Decided(Decision::Drop);
+            }
+            Verdict::Records(set) => {
+                let rotate = if policy.rrset_roundrobin { header::id(message) } else { 0 };
+                asked.rendered(message, set.octets, set.records, rotate)
+            }
+            Verdict::Alias(set) => match alias_target(&mut self.alias, self.scan.lower(), set, policy.hash_key) {
+                Some(ttl) => return Local::Alias(ttl),
+                None => asked.empty(message, flag::AA, rcode::YXDOMAIN),
+            },
+            Verdict::Negative { nxdomain, soa } => {
+                let code = if nxdomain { rcode::NXDOMAIN } else { rcode::NOERROR };
+                match soa {
+                    Some((set, owner_len)) => asked.negative(message, code, set.octets, owner_len),
+                    None => asked.empty(message, flag::AA, code),
+                }
+            }
+            Verdict::Refuse => asked.empty(message, flag::AA, rcode::REFUSED),
+            Verdict::Truncate => asked.empty(message, flag::AA | flag::TC, rcode::NOERROR),
+            Verdict::Null => {
+                let len = if question.qtype == rtype::A { 4 } else { 16 };
+                let mut record = [0u8; 28];
+                record[..12].copy_from_slice(&[0xc0, 0x0c, 0, question.qtype as u8, 0, 1, 0, 0, 0x0e, 0x10, 0, len]);
+                asked.rendered(message, &record[..12 + usize::from(len)], 1, 0)
+            }
+        };
+        self.stats.outcomes.cache_hits.add(u64::from(!query.replay));
+        Local::Decided(Decision::Reply(reply))
+    }
+
+    /// Who may have recursion: the non-local actions, and queries without RD (cache snooping).
+    fn check_recursion(&mut self, message: &mut [u8], query: &mut Query, now: u32) -> Option<Decision> {
+        let asked = &mut query.asked;
+        match query.access {
+            Access::DenyNonLocal => {
+                self.count_unwanted();
+                return Some(Decision::Drop);
+            }
+            Access::RefuseNonLocal => {
+                self.count_unwanted();
+                return Some(Decision::Reply(bare(message, asked.flags, rcode::REFUSED, None)));
+            }
+            Access::AllowSetRd => asked.flags |= flag::RD,
+            _ => {}
+        }
+        if asked.flags & flag::RD == 0 && query.access != Access::AllowSnoop {
+            let asked = *asked;
+            return Some(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::REFUSED))));
+        }
+        if query.question.qclass != class::IN {
+            return Some(Decision::Reply(asked.empty(message, 0, rcode::REFUSED)));
+        }
+        if query.question.qtype == rtype::ANY && self.policy.deny_any {
+            return Some(Decision::Reply(asked.empty(message, 0, rcode::NOTIMP)));
+        }
+        None
+    }
+
+    #[inline]
+    fn from_cache(
+        &mut self,
+        message: &mut [u8],
+        query: &Query,
+        alias: Option<u32>,
+        now: u32,
+        given: Option<Given<'_>>,
+    ) -> Decision {
+        let asked = &query.asked;
+        let dnssec_ok = asked.edns.is_some_and(|edns| edns.bits & edns::DO != 0);
+        let key = KeyFixed {
+            qtype: query.question.qtype,
+            qclass: query.question.qclass,
+            bits: if dnssec_ok { cache::DNSSEC_OK } else { 0 }
+                | if asked.flags & flag::CD != 0 { cache::CHECKING_DISABLED } else { 0 },
+        };
+        let scan = if alias.is_some() { &self.alias } else { &self.scan };
+        let (answer, age, rotates) = match given {
+            Some(given) => (given.answer, 0, true),
+            None => match self.cache.get(scan.lower(), scan.hash(), key, now) {
+                Some(hit) => {
+                    self.stats.outcomes.cache_hits.add(1);
+                    (hit.answer, hit.age, hit.rotates)
+                }
+                None => {
+                    self.stats.outcomes.cache_misses.add(1);
+                    self.missed = key;
+                    self.missed_alias = alias.is_some();
+                    return Decision::Miss;
+                }
+            },
+        };
+        let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
+        let Some(ttl) = alias else {
+            return Decision::Reply(asked.answer(message, 0, answer, age, rotate));
+        };
+        let fixed = Fixed { rtype: rtype::CNAME, class: class::IN, ttl };
+        let qname = &message[header::LEN..header::LEN + query.question.name_len];
+        match behind_alias(&mut self.scratch, &mut self.rebuilt, qname, self.alias.lower(), fixed, answer, age) {
+            Some((answer, extra)) => Decision::Reply(asked.answer(message, extra, answer, 0, rotate)),
+            None => Decision::Reply(asked.empty(message, 0, rcode::SERVFAIL)),
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, message: &[u8], question: Question, client: SocketAddr) {
+        let name = &message[header::LEN..header::LEN + question.name_len];
+        self.events.event(event, client, name, question.qtype, question.qclass);
+    }
+
+    /// A bare error reply, unless this second had too many.
+    fn error(&mut self, message: &mut [u8], code: u16, question: Option<Question>, now: u32) -> Decision {
+        let flags = header::flags(message);
+        self.limited(now, |_| Decision::Reply(bare(message, flags, code, question)))
+    }
+
+    fn limited(&mut self, now: u32, reply: impl FnOnce(&mut Self) -> Decision) -> Decision {
+        if self.error_second != now {
+            self.error_second = now;
+            self.errors = 0;
+        }
+        self.errors += 1;
+        if self.errors > ERRORS_PER_SECOND {
+            self.stats.outcomes.dropped.add(1);
+            return Decision::Drop;
+        }
+        reply(self)
+    }
+
+    fn count_unwanted(&self) {
+        self.stats.outcomes.unwanted.add(1);
+    }
+
+    fn count_type(&self, qtype: u16) {
+        self.stats.qtype[usize::from(qtype).min(TYPES - 1)].add(1);
+    }
+
+    #[inline]
+    fn count_query(&self, query: &Query) {
+        let outcomes = &self.stats.outcomes;
+        self.count_type(query.question.qtype);
+        outcomes.query_tcp.add(u64::from(!query.udp));
+        outcomes.query_ipv6.add(u64::from(query.client.is_ipv6()));
+        outcomes.query_rd.add(u64::from(query.asked.flags & flag::RD != 0));
+        outcomes.query_cd.add(u64::from(query.asked.flags & flag::CD != 0));
+        outcomes.query_ad.add(u64::from(query.asked.flags & flag::AD != 0));
+        if let Some(edns) = query.asked.edns {
+            outcomes.query_edns.add(1);
+            outcomes.query_do.add(u64::from(edns.bits & edns::DO != 0));
+        }
+    }
+}
+
+enum Local {
+    Decided(Decision),
+    /// The query's name is an alias; the CNAME's TTL.
+    Alias(u32),
+    Resolve,
+}
+
+/// Types that are no question to ask (RFC 5936 for transfers; RFC 6895 section 3.1 for the meta range).
+fn meta_type_error(qtype: u16) -> Option<u16> {
+    match qtype {
+        rtype::AXFR | rtype::IXFR => Some(rcode::REFUSED),
+        rtype::OPT | rtype::TSIG | rtype::TKEY | rtype::MAILA | rtype::MAILB | 128..=248 => Some(rcode::FORMERR),
+        _ => None,
+    }
+}
+
+/// Scans the target of a redirect zone's CNAME into `alias`, `*` expanded to the query's name; gives the CNAME's TTL.
+/// `None` when the expansion is too long (RFC 6672 section 2.2: YXDOMAIN).
+fn alias_target(alias: &mut NameScan, qname: &[u8], set: RrsetRef<'_>, key: HashKey) -> Option<u32> {
+    let record = Record::at(set.octets, 0)?;
+    let target = set.octets.get(record.rdata.clone())?;
+    let mut wire = [0u8; MAX_LEN + 1];
+    let wire = if target.starts_with(b"\x01*") {
+        let labels = &qname[..qname.len() - 1];
+        let tail = &target[2..];
+        let expanded = wire.get_mut(..labels.len() + tail.len())?;
+        expanded[..labels.len()].copy_from_slice(labels);
+        expanded[labels.len()..].copy_from_slice(tail);
+        expanded
+    } else {
+        target
+    };
+    alias.scan(wire, key)?;
+    Some(record.ttl)
+}
+
+/// Writes an alias's CNAME and the answer for its target as one body behind the query's own name. Gives the answer and
+/// the flags to add: the alias is ours, so AA.
+fn behind_alias<'a>(
+    scratch: &mut [u8],
+    rebuilt: &'a mut [u8],
+    qname: &[u8],
+    target: &[u8],
+    fixed: Fixed,
+    answer: Answer<'_>,
+    age: u32,
+) -> Option<(Answer<'a>, u16)> {
+    let start = header::LEN + target.len() + body::QUESTION_FIXED;
+    scratch[header::LEN..header::LEN + target.len()].copy_from_slice(target);
+    scratch.get_mut(start..start + answer.body.len())?.copy_from_slice(answer.body);
+    let message = &scratch[..start + answer.body.len()];
+    let mut writer = BodyWriter::new(rebuilt, qname)?;
+    writer.push(0, qname, fixed, target, true)?;
+    let mut sets = body::rrsets(answer.body, answer.counts).flat_map(|set| (0..set.records).map(move |_| set.records));
+    body::for_each_record(message, start, answer.counts, |section, owner: &Name, fixed, data| {
+        let single = sets.next() == Some(1);
+        let fixed = Fixed { ttl: fixed.ttl.saturating_sub(age), ..fixed };
+        writer.push(section, owner.as_wire(), fixed, data, single)
+    })?;
+    let (counts, place) = writer.finish();
+    let extra = if matches!(answer.rcode, rcode::NOERROR | rcode::NXDOMAIN) { flag::AA } else { 0 };
+    Some((Answer { rcode: answer.rcode, counts, body: &rebuilt[place] }, extra))
+}

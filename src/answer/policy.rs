@@ -1,0 +1,35 @@
+//! What a configuration means for answers: immutable, shared, swapped whole on reload.
+
+use super::acl::Acl;
+use super::zones::Zones;
+use crate::dns::scan::HashKey;
+
+/// Everything the decision needs from the configuration.
+pub struct Policy {
+    /// Key of all name hashes; the same for every policy of one process, since the cache outlives a policy.
+    pub hash_key: HashKey,
+    /// access-control.
+    pub acl: Acl,
+    /// local-zone, local-data and the built-in zones.
+    pub zones: Zones,
+    /// The answer to id.server. and hostname.bind., at most 255 octets; `None`: hidden.
+    pub identity: Option<Box<[u8]>>,
+    /// The answer to version.server. and version.bind., at most 255 octets; `None`: hidden.
+    pub version: Option<Box<[u8]>>,
+    /// edns-buffer-size: what our OPT records advertise.
+    pub edns_buffer_size: u16,
+    /// max-udp-size: the largest reply over UDP, whatever the client advertises.
+    pub max_udp_size: u16,
+    /// harden-short-bufsize: an advertised size below 512 counts as 512.
+    pub harden_short_bufsize: bool,
+    /// harden-large-queries: longer than 512 octets is dropped.
+    pub harden_large_queries: bool,
+    /// deny-any: ANY gets an empty NOTIMP instead of being resolved.
+    pub deny_any: bool,
+    /// rrset-roundrobin: rotate the records of an RRset by the query's ID.
+    pub rrset_roundrobin: bool,
+    /// log-queries.
+    pub log_queries: bool,
+    /// log-local-actions: log what inform zones log for every local zone.
+    pub log_local_actions: bool,
+}

@@ -1,0 +1,172 @@
+//! Writing a reply over the query it answers.
+
+use super::cache::Answer;
+use crate::dns::body::{self, Counts};
+use crate::dns::edns::{self, Edns};
+use crate::dns::header::{self, flag};
+use crate::dns::question::Question;
+use crate::dns::rcode;
+use crate::dns::record::Record;
+
+/// What a reply needs to know of its query.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// The query's flags word.
+    pub flags: u16,
+    /// Octets of header and question.
+    pub end: usize,
+    /// The query's OPT record.
+    pub edns: Option<Edns>,
+    /// Longest reply in octets.
+    pub limit: usize,
+    /// What our OPT records advertise.
+    pub edns_buffer_size: u16,
+}
+
+impl Asked {
+    pub(super) fn new(flags: u16, question: Question, edns_buffer_size: u16) -> Asked {
+        Asked { flags, end: question.end(), edns: None, limit: 512, edns_buffer_size }
+    }
+
+    /// Octets an OPT record will take; none where even an empty reply would have no room for it.
+    fn reserved(&self) -> usize {
+        if self.edns.is_some() && self.limit >= header::LEN + edns::LEN { edns::LEN } else { 0 }
+    }
+
+    /// Room for records behind the question.
+    fn room(&self, message: &[u8]) -> usize {
+        (self.limit.min(message.len())).saturating_sub(self.end + self.reserved())
+    }
+
+    /// Completes header and OPT around `len` octets of records that stand behind the question; gives the reply's length.
+    fn complete(&self, message: &mut [u8], extra: u16, rcode: u16, mut counts: Counts, len: usize) -> usize {
+        if self.end > self.limit {
+            let end = bare(message, self.flags, rcode, None);
+            let flags = header::flags(message) | flag::TC;
+            header::set_flags(message, flags);
+            return end;
+        }
+        let mut end = self.end + len;
+        if let Some(edns) = self.edns
+            && self.reserved() > 0
+            && end + edns::LEN <= self.limit.min(message.len())
+        {
+            edns::write(message, end, self.edns_buffer_size, rcode, edns.bits & edns::DO);
+            end += edns::LEN;
+            counts[2] += 1;
+        }
+        let copied = self.flags & (flag::RD | flag::CD);
+        header::set_flags(message, flag::QR | flag::RA | extra | copied | rcode & 0xf);
+        header::set_counts(message, [1, counts[0], counts[1], counts[2]]);
+        end
+    }
+
+    /// A reply without records.
+    pub(super) fn empty(&self, message: &mut [u8], extra: u16, rcode: u16) -> usize {
+        self.complete(message, extra, rcode, [0; 3], 0)
+    }
+
+    /// A reply with one rendered RRset (owner: pointer to the question) in the answer section.
+    pub(super) fn rendered(&self, message: &mut [u8], octets: &[u8], records: u16, rotate: u16) -> usize {
+        if octets.len() > self.room(message) {
+            return self.empty(message, flag::AA | flag::TC, rcode::NOERROR);
+        }
+        let place = &mut message[self.end..self.end + octets.len()];
+        if records > 1 && rotate > 0 {
+            rotate_into(place, octets, records, rotate);
+        } else {
+            place.copy_from_slice(octets);
+        }
+        self.complete(message, flag::AA, rcode::NOERROR, [records, 0, 0], octets.len())
+    }
+
+    /// A negative reply with a rendered SOA record, whose owner is the suffix of the question `owner_len` octets long.
+    pub(super) fn negative(&self, message: &mut [u8], rcode: u16, soa: &[u8], owner_len: usize) -> usize {
+        if soa.len() > self.room(message) {
+            return self.empty(message, flag::AA | flag::TC, rcode);
+        }
+        message[self.end..self.end + soa.len()].copy_from_slice(soa);
+        let owner = (self.end - body::QUESTION_FIXED).saturating_sub(owner_len);
+        crate::dns::put_u16(message, self.end, 0xc000 | owner as u16);
+        if owner_len == 1 {
+            // The root has no label to point to; a pointer to its zero octet is as good.
+            crate::dns::put_u16(message, self.end, 0xc000 | (self.end - body::QUESTION_FIXED - 1) as u16);
+        }
+        self.complete(message, flag::AA, rcode, [0, 1, 0], soa.len())
+    }
+
+    /// A reply with an answer's records, `age` seconds taken from their TTLs, their RRsets rotated by `rotate` when
+    /// they have several records.
+    #[inline]
+    pub(super) fn answer(
+        &self,
+        message: &mut [u8],
+        extra: u16,
+        answer: Answer<'_>,
+        age: u32,
+        rotate: Option<u16>,
+    ) -> usize {
+        let Answer { rcode, counts, body } = answer;
+        if body.len() > self.room(message) {
+            return self.cut(message, extra, answer, age, rotate);
+        }
+        self.copy(message, body, counts, age, rotate);
+        self.complete(message, extra, rcode, counts, body.len())
+    }
+
+    #[inline]
+    fn copy(&self, message: &mut [u8], body: &[u8], counts: Counts, age: u32, rotate: Option<u16>) {
+        let place = &mut message[self.end..self.end + body.len()];
+        match rotate {
+            None => place.copy_from_slice(body),
+            Some(rotate) => {
+                for set in body::rrsets(body, counts) {
+                    let (to, from) = (&mut place[set.octets.clone()], &body[set.octets]);
+                    if set.records > 1 { rotate_into(to, from, set.records, rotate) } else { to.copy_from_slice(from) }
+                }
+            }
+        }
+        body::age(place, counts.iter().map(|&count| u32::from(count)).sum(), age);
+    }
+
+    /// As [`Self::answer`] for what does not fit: whole RRsets as far as they go, and TC unless only additional ones
+    /// are missing (RFC 2181 section 9).
+    fn cut(&self, message: &mut [u8], extra: u16, answer: Answer<'_>, age: u32, rotate: Option<u16>) -> usize {
+        let room = self.room(message);
+        let mut counts = [0; 3];
+        let mut len = 0;
+        let mut truncated = 0;
+        for set in body::rrsets(answer.body, answer.counts) {
+            if set.octets.end > room {
+                truncated = if set.section < 2 { flag::TC } else { 0 };
+                break;
+            }
+            len = set.octets.end;
+            counts[set.section] += set.records;
+        }
+        self.copy(message, &answer.body[..len], counts, age, rotate);
+        self.complete(message, extra | truncated, answer.rcode, counts, len)
+    }
+}
+
+/// A reply of the header alone, or header and question: for queries too broken for more. Only RD is copied.
+pub(super) fn bare(message: &mut [u8], flags: u16, rcode: u16, question: Option<Question>) -> usize {
+    header::set_flags(message, flag::QR | flags & flag::RD | rcode & 0xf);
+    header::set_counts(message, [u16::from(question.is_some()), 0, 0, 0]);
+    question.map_or(header::LEN, |question| question.end())
+}
+
+/// Copies an RRset's records starting from number `rotate` modulo their count, wrapping around.
+fn rotate_into(to: &mut [u8], from: &[u8], records: u16, rotate: u16) {
+    let skip = rotate % records;
+    let mut at = 0;
+    for _ in 0..skip {
+        match Record::at(from, at) {
+            Some(record) => at = record.end(),
+            None => return to.copy_from_slice(from),
+        }
+    }
+    let (front, back) = from.split_at(at);
+    to[..back.len()].copy_from_slice(back);
+    to[back.len()..].copy_from_slice(front);
+}

@@ -1,0 +1,59 @@
+//! What the stream thread and the worker say to each other.
+
+use bytemuck::Zeroable;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// Longest DNS message over a stream (RFC 1035 section 4.2.2).
+pub const MAX_MESSAGE: usize = 65535;
+
+/// A query on its way to the worker, or its reply on the way back. A reply of length zero means: no answer, on purpose.
+#[derive(Clone, Copy, Zeroable)]
+pub struct StreamMessage {
+    /// The stream thread's handle of connection and query, given back with the reply.
+    pub token: u64,
+    client: [u8; 16],
+    client_port: u16,
+    len: u32,
+    octets: [u8; MAX_MESSAGE],
+}
+
+impl StreamMessage {
+    /// The client's address; IPv4 as itself, not mapped.
+    pub fn client(&self) -> SocketAddr {
+        let address = Ipv6Addr::from(self.client);
+        let address = address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4);
+        SocketAddr::new(address, self.client_port)
+    }
+
+    /// Sets the client's address.
+    pub fn set_client(&mut self, client: SocketAddr) {
+        self.client = match client.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        self.client_port = client.port();
+    }
+
+    /// The message.
+    pub fn message(&self) -> &[u8] {
+        &self.octets[..self.len as usize]
+    }
+
+    /// The whole buffer and the message's length in it, for answering in place; set the new length afterwards.
+    pub fn buffer(&mut self) -> (&mut [u8], usize) {
+        let len = self.len as usize;
+        (&mut self.octets, len)
+    }
+
+    /// Sets the message's length, at most [`MAX_MESSAGE`].
+    pub fn set_len(&mut self, len: usize) {
+        self.len = len.min(MAX_MESSAGE) as u32;
+    }
+
+    /// Copies a message in, at most [`MAX_MESSAGE`] octets of it.
+    pub fn set_message(&mut self, message: &[u8]) {
+        let len = message.len().min(MAX_MESSAGE);
+        self.octets[..len].copy_from_slice(&message[..len]);
+        self.len = len as u32;
+    }
+}
