@@ -51,10 +51,11 @@ def control_clause(socket_path):
 class Server:
     """A running DNS server: its process, where it answers, its control socket."""
 
-    def __init__(self, process, address, control):
+    def __init__(self, process, address, control, started_in=None):
         self.process = process
         self.address = address
         self.control_path = control
+        self.started_in = started_in  # seconds from exec to the first answer
 
     def control(self, command, timeout=10):
         """Send one command over Unbound's control protocol (UBCT1); returns the text of the reply."""
@@ -105,8 +106,7 @@ def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=
     conf = lab.write(f"{name}.conf", text + control_clause(control))
     flags = ["-d"] if STAND_IN else list(options)
     process = lab.start(ns, [*COMMAND, *flags, "-c", conf], name, cpu=cpu, env=env)
-    wait_for_answer(asker or ns, address, process, seconds)
-    return Server(process, address, control)
+    return Server(process, address, control, wait_for_answer(asker or ns, address, process, seconds))
 
 
 def start_unbound(lab, ns, text, address, name="unbound", asker=None, cpu=None, seconds=30):
@@ -114,8 +114,7 @@ def start_unbound(lab, ns, text, address, name="unbound", asker=None, cpu=None, 
     control = lab.path(f"{name}.sock")
     conf = lab.write(f"{name}.conf", text + control_clause(control))
     process = lab.start(ns, [shutil.which("unbound") or "/usr/sbin/unbound", "-d", "-c", conf], name, cpu=cpu)
-    wait_for_answer(asker or ns, address, process, seconds)
-    return Server(process, address, control)
+    return Server(process, address, control, wait_for_answer(asker or ns, address, process, seconds))
 
 
 def start_nsd(lab, ns, zones, listen, name="nsd", cpu=None, extra=""):
