@@ -137,7 +137,7 @@ demo_start() {
 ask() {
     printf '\n$ dig %s\n' "$*"
     ip netns exec "$CLIENT" dig +noall +answer +comments +nocookie +time=2 +tries=1 "$@" |
-        sed -n 's/.*status: \([A-Z]*\),.*/status: \1/p; /^[^;]/p'
+        sed -n '/status: /{s/.*status: \([A-Z]*\),.*/\1/p;d}; /^[^;]/p'
 }
 
 # The counters over the control socket (Unbound's protocol): perl is part of every Debian.
