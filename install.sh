@@ -1,0 +1,194 @@
+#!/bin/bash
+# Builds runbound and installs it, or shows it at work without installing anything.
+#
+#   ./install.sh          build, install /usr/local/bin/runbound and, if there is none, /etc/runbound/unbound.conf
+#   ./install.sh --demo   build, then run it on AF_XDP in a throw-away pair of network namespaces until Ctrl-C
+#                         (with --once, or without a terminal: show the answers and end)
+#
+# As root on Debian 12 or 13, or Proxmox VE 8 or 9. Packages that a build needs are installed when they are missing.
+set -u
+cd "$(dirname "$(readlink -f "$0")")" || exit 1
+. tests/lib/deps.sh
+
+BINARY=target/x86_64-unknown-linux-musl/release/runbound
+CONFIG=/etc/runbound/unbound.conf
+
+usage() { sed -n '2,8s/^# \{0,1\}//p' install.sh; }
+die() { say "install.sh: $*"; exit 1; }
+
+build() {
+    [ "$(uname -m)" = x86_64 ] || die "this is $(uname -m); runbound is built for x86_64"
+    build_deps "$PWD" || die "what a build needs is not there (see above)"
+    say "building runbound (the first time takes a few minutes)"
+    cargo build --locked -q --release || die "the build failed"
+}
+
+install_files() {
+    install -D -m 755 "$BINARY" /usr/local/bin/runbound || die "cannot write /usr/local/bin/runbound"
+    if [ ! -e "$CONFIG" ]; then
+        mkdir -p "${CONFIG%/*}" && default_configuration >"$CONFIG" || die "cannot write $CONFIG"
+        say "wrote $CONFIG: it listens on 127.0.0.1 and forwards to the resolvers of /etc/resolv.conf; edit it"
+    fi
+    /usr/local/bin/runbound --check-config -c "$CONFIG" || die "$CONFIG is not usable yet (see above)"
+    say "installed; start it with: runbound -c $CONFIG"
+}
+
+default_configuration() {
+    cat <<'CONF'
+server:
+    # The address to serve. AF_XDP is used on the interface that carries it (not on loopback).
+    interface: 127.0.0.1
+    access-control: 127.0.0.0/8 allow
+
+remote-control:
+    control-enable: yes
+    control-interface: /run/runbound.ctl
+
+# Every name that is not local is asked here. (Until runbound recurses itself, this zone is needed.)
+forward-zone:
+    name: "."
+CONF
+    awk '$1 == "nameserver" && $2 !~ /^(127\.|::1$|0\.)/ && $2 !~ /%/ {print "    forward-addr: " $2}' /etc/resolv.conf
+}
+
+# --- the demonstration ---------------------------------------------------------------------------------------------
+
+DEMO=rbdemo$$
+CLIENT=$DEMO-client
+SERVER=$DEMO-server
+PIDS=""
+FOLDER=""
+
+demo_end() {
+    trap - EXIT
+    trap '' INT TERM HUP
+    local pid
+    for pid in $PIDS; do kill "$pid" 2>/dev/null; done
+    for pid in $PIDS; do wait "$pid" 2>/dev/null; done
+    ip netns del "$CLIENT" 2>/dev/null
+    ip netns del "$SERVER" 2>/dev/null
+    [ -z "$FOLDER" ] || rm -rf "$FOLDER"
+    say "stopped; namespaces and files of the demonstration are gone"
+}
+
+demo_network() {
+    ip netns add "$CLIENT" && ip netns add "$SERVER" || die "cannot make network namespaces"
+    ip link add veth-c netns "$CLIENT" type veth peer name veth-rb netns "$SERVER" || die "cannot make a veth pair"
+    ip -n "$SERVER" link set lo up
+    ip -n "$CLIENT" address add 10.53.0.1/24 dev veth-c
+    ip -n "$SERVER" address add 10.53.0.2/24 dev veth-rb
+    ip -n "$CLIENT" address add fd53::1/64 dev veth-c nodad
+    ip -n "$SERVER" address add fd53::2/64 dev veth-rb nodad
+    ip -n "$CLIENT" link set veth-c up && ip -n "$SERVER" link set veth-rb up || die "cannot bring the veth pair up"
+}
+
+demo_configuration() {
+    FOLDER=$(mktemp -d) || die "no temporary folder"
+    cat >"$FOLDER/unbound.conf" <<CONF
+server:
+    interface: 10.53.0.2
+    interface: fd53::2
+    access-control: 10.53.0.0/24 allow
+    access-control: fd53::/64 allow
+    username: ""
+    do-not-query-localhost: no
+    local-zone: "home.lan." static
+    local-data: "router.home.lan. 300 IN A 10.53.0.1"
+    local-data: "router.home.lan. 300 IN AAAA fd53::1"
+    local-data: "home.lan. 300 IN MX 10 router.home.lan."
+    local-data: 'home.lan. 300 IN TXT "answered in the frame it came in"'
+    local-zone: "ads.example." always_nxdomain
+remote-control:
+    control-enable: yes
+    control-interface: $FOLDER/control
+forward-zone:
+    name: "."
+    forward-addr: 127.0.0.1@5300
+CONF
+    # The upstream resolver of the demonstration is a second runbound: the namespace has no way to the Internet.
+    cat >"$FOLDER/upstream.conf" <<CONF
+server:
+    interface: 127.0.0.1
+    port: 5300
+    username: ""
+    local-zone: "example.org." static
+    local-data: "www.example.org. 3600 IN A 192.0.2.80"
+forward-zone:
+    name: "."
+    forward-addr: 192.0.2.1
+CONF
+}
+
+# demo_start NAME WORD...: starts a server in its namespace, waits at most ten seconds for its line `ready`
+demo_start() {
+    local name=$1 tries
+    shift
+    ip netns exec "$SERVER" "$PWD/$BINARY" "$@" -c "$FOLDER/$name.conf" >"$FOLDER/$name.log" 2>&1 &
+    PIDS="$PIDS $!"
+    for tries in $(seq 200); do
+        grep -q ready "$FOLDER/$name.log" && return 0
+        kill -0 $! 2>/dev/null || break
+        sleep 0.05
+    done
+    cat "$FOLDER/$name.log" >&2
+    die "runbound did not start (see above)"
+}
+
+ask() {
+    printf '\n$ dig %s\n' "$*"
+    ip netns exec "$CLIENT" dig +noall +answer +comments +nocookie +time=2 +tries=1 "$@" |
+        sed -n '/status: /{s/.*status: \([A-Z]*\),.*/\1/p;d}; /^[^;]/p'
+}
+
+# The counters over the control socket (Unbound's protocol): perl is part of every Debian.
+counter() {
+    perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) && connect(S, sockaddr_un($ARGV[0])) or die "$ARGV[0]: $!\n";
+        syswrite S, "UBCT1 stats_noreset\n"; while (<S>) { print $1 if /^\Q$ARGV[1]\E=(.*)/ }' "$FOLDER/control" "$1"
+}
+
+demo() {
+    demo_deps || die "what the demonstration needs is not there (see above)"
+    trap demo_end EXIT
+    trap 'exit 130' INT TERM HUP
+    demo_configuration
+    demo_network
+    demo_start upstream --no-xdp
+    demo_start unbound
+    ask @10.53.0.2 router.home.lan A
+    ask @fd53::2 router.home.lan AAAA
+    ask @10.53.0.2 home.lan MX
+    ask @10.53.0.2 home.lan TXT
+    ask @10.53.0.2 nothing.home.lan A
+    ask @10.53.0.2 tracker.ads.example A
+    ask @10.53.0.2 www.example.org A
+    ask @10.53.0.2 +tcp router.home.lan A
+    printf '\nXDP mode on veth-rb: %s\n' "$(counter xdp.mode)"
+    printf 'questions that came over AF_XDP: %s, kernel UDP: %s, kernel TCP: %s\n' \
+        "$(counter xdp.rx)" "$(counter kernel.udp.queries)" "$(counter kernel.tcp.queries)"
+    if [ "$1" = once ] || [ ! -t 0 ] || [ ! -t 1 ]; then
+        return 0
+    fi
+    printf '\nrunbound keeps running. Ask it from another terminal, as root:\n'
+    printf '    ip netns exec %s dig @10.53.0.2 router.home.lan\nCtrl-C ends it and removes everything.\n' "$CLIENT"
+    tail -f /dev/null &
+    PIDS="$PIDS $!"
+    wait $!
+}
+
+main() {
+    local mode=install once=""
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --demo) mode=demo ;;
+            --once) once=once ;;
+            -h | --help) usage; exit 0 ;;
+            *) usage >&2; exit 2 ;;
+        esac
+        shift
+    done
+    [ "$(id -u)" = 0 ] || die "run it as root"
+    build
+    if [ $mode = demo ]; then demo "$once"; else install_files; fi
+}
+
+main "$@"

@@ -1,0 +1,115 @@
+"""The servers of the benchmark, and the data that all of them serve."""
+
+import os
+import random
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import servers
+from lab import LabError, sh, wait_until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CLIENT4, SERVER4 = "10.53.0.1", "10.53.0.2"
+UPSTREAM = "127.0.0.1@5300"
+LOCAL_NAMES, CACHED_NAMES, MISSED_NAMES, BLOCKED_ZONES = 1000, 100_000, 200_000, 1_000_000
+GENERATOR_CPU, SERVER_CPU = 0, 1
+
+ROWS = {  # key: the name in the table
+    "null": "null responder, AF_XDP", "rb-xdp": "**runbound, AF_XDP**", "rb-udp": "**runbound, `--no-xdp`**",
+    "knot-xdp": "Knot DNS, AF_XDP", "knot-udp": "Knot DNS, UDP", "unbound": "Unbound, UDP", "nsd": "NSD, UDP"}
+RESOLVERS = ("rb-xdp", "rb-udp", "unbound")
+
+
+def versions():
+    """Versions of what takes part, as text."""
+    def first(*argv):
+        text = sh(*argv, check=False) if shutil.which(argv[0]) else ""
+        return text.splitlines()[0].strip() if text else "?"
+
+    nsd = sh("dpkg-query", "-W", "-f=${Version}", "nsd", check=False) or "?"
+    return (f"Unbound {first('unbound', '-V').removeprefix('Version ')}, {first('knotd', '-V').removeprefix('knotd (')}, "
+            f"NSD {nsd}, {first('kxdpgun', '-V').removeprefix('kxdpgun (')}").replace("Knot DNS), version", "Knot DNS")
+
+
+class Field:
+    """Two namespaces and one veth pair with one queue each way, the question files, and the upstream server."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.outside, self.inside = lab.namespace("c"), lab.namespace("s")
+        lab.veth((self.outside, "veth-c", [CLIENT4 + "/24"]), (self.inside, "veth-s", [SERVER4 + "/24"]))
+        rng = random.Random(8)
+        self.zone_file = lab.write("bench.zone", "\n".join(
+            ["bench.example. 3600 IN SOA ns.bench.example. root.bench.example. 1 3600 600 86400 3600",
+             "bench.example. 3600 IN NS ns.bench.example.", "ns.bench.example. 3600 IN A 192.0.2.1"]
+            + [f"n{n}.bench.example. 3600 IN A 192.0.{n // 250}.{n % 250 + 1}" for n in range(LOCAL_NAMES)]) + "\n")
+        self.local = self._questions("local", [f"n{n}.bench.example." for n in range(LOCAL_NAMES)])
+        cached = [f"n{n}.cache.example." for n in range(CACHED_NAMES)]
+        self.cached_in_order = self._questions("cached-in-order", cached)
+        rng.shuffle(cached)
+        self.cached = self._questions("cached", cached)
+        self.missed = self._questions("missed", [f"m{n}.miss.example." for n in range(MISSED_NAMES)])
+        self.blocked = self._questions("blocked", [blocked(rng.randrange(BLOCKED_ZONES)) for _ in range(10_000)])
+        self.null = self._build_null()
+        self._made = 0
+
+    def _questions(self, name, names):
+        return self.lab.write(f"{name}.questions", "".join(f"{n} A\n" for n in names))
+
+    def _build_null(self):
+        program, binary = self.lab.path("null_responder.bpf.o"), self.lab.path("null_responder")
+        sh("clang", "-O2", "-g", "-target", "bpf", f"-I/usr/include/{os.uname().machine}-linux-gnu", "-c",
+           f"{HERE}/null_responder.bpf.c", "-o", program)
+        sh("gcc", "-O2", f"{HERE}/null_responder.c", "-o", binary, "-lxdp", "-lbpf")
+        return [binary, program, "veth-s"]
+
+    def start_upstream(self):
+        """NSD on the generator's core, with wildcards under every name that is not local."""
+        zone = (". 86400 IN SOA ns.upstream. host.upstream. 1 3600 600 86400 3600\n. 86400 IN NS ns.upstream.\n"
+                "*.cache.example. 86400 IN A 198.18.0.1\n*.miss.example. 86400 IN A 198.18.0.2\n")
+        return servers.start_nsd(self.lab, self.inside, {".": zone}, UPSTREAM, name="upstream", cpu=GENERATOR_CPU,
+                                 extra=" rrl-ratelimit: 0\n")
+
+    def configuration(self, zones=0):
+        """unbound.conf for runbound and Unbound alike; `zones` blocked zones more."""
+        local = "    local-zone: \"bench.example.\" static\n" + "".join(
+            f'    local-data: "n{n}.bench.example. 3600 IN A 192.0.{n // 250}.{n % 250 + 1}"\n' for n in range(LOCAL_NAMES))
+        local += "    msg-cache-size: 64m\n    rrset-cache-size: 128m\n    so-rcvbuf: 4m\n    so-sndbuf: 4m\n"
+        local += "".join(f'    local-zone: "{blocked(n)}" always_nxdomain\n' for n in range(zones))
+        return servers.server_clause([SERVER4], ["10.53.0.0/24"], local) + (
+            f"forward-zone:\n    name: \".\"\n    forward-addr: {UPSTREAM}\n")
+
+    def stop(self, server):
+        """Stop a contender. Knot leaves its XDP program on the interface; the next one must not run behind it."""
+        server.process.stop()
+        self.inside.ip("link", "set", "dev", "veth-s", "xdp", "off")
+
+    def start(self, key, zones=0, cpu=SERVER_CPU, seconds=60):
+        """Start a contender; it answers when this returns."""
+        self._made += 1
+        name = f"{key}-{self._made}"
+        if key == "null":
+            process = self.lab.start(self.inside, self.null, name, cpu=cpu)
+            wait_until(lambda: "ready" in process.log() or not process.alive(), 10, "the null responder")
+            if not process.alive():
+                raise LabError(process.log())
+            return servers.Server(process, SERVER4, None)
+        if key in ("rb-xdp", "rb-udp"):
+            options = () if key == "rb-xdp" else ("--no-xdp",)
+            return servers.start_runbound(self.lab, self.inside, self.configuration(zones), SERVER4, name, self.outside,
+                                          options, cpu=cpu, seconds=seconds)
+        if key == "unbound":
+            return servers.start_unbound(self.lab, self.inside, self.configuration(zones), SERVER4, name, self.outside,
+                                         cpu=cpu, seconds=seconds)
+        if key == "nsd":
+            return servers.start_nsd(self.lab, self.inside, {"bench.example.": self.zone_file}, SERVER4, name, cpu=cpu)
+        server = servers.start_knot(self.lab, self.inside, {"bench.example.": self.zone_file}, SERVER4, name,
+                                    xdp_interface="veth-s" if key == "knot-xdp" else None, cpu=cpu)
+        servers.wait_for_answer(self.outside, SERVER4, server.process, name="bench.example.")
+        return server
+
+
+def blocked(number):
+    """The name of a blocked zone."""
+    return f"ad{number:x}.block{number % 997}.example."

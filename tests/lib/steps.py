@@ -1,0 +1,113 @@
+"""The steps of ./tests/run: each prints its name, time and result; the last line is the sum of all tests."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+E2E = ["binary", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation", "lifecycle",
+       "million_zones"]
+FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
+SHOWN = 150  # lines of a failed step's output
+
+
+class Step:
+    """A command with a time limit; `count` reads the number of passed and failed tests out of its output."""
+
+    def __init__(self, name, argv, seconds, env=None, count=None, needs=None):
+        self.name, self.argv, self.seconds, self.env = name, argv, seconds, env or {}
+        self.count = count or (lambda output, status: (1, 0) if status == 0 else (0, 1))
+        self.needs = needs
+
+    def run(self):
+        """Run it; returns (passed, failed, output)."""
+        with subprocess.Popen(self.argv, cwd=ROOT, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              start_new_session=True) as process:
+            try:
+                output, _ = process.communicate(timeout=self.seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGTERM)
+                try:
+                    output, _ = process.communicate(timeout=20)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    output, _ = process.communicate()
+                return 0, 1, output + f"\nstopped after {self.seconds} s"
+        passed, failed = self.count(output, process.returncode)
+        if process.returncode != 0 and failed == 0:
+            failed = 1
+        return passed, failed, output
+
+
+def count_cargo(output, _):
+    """Sum of the `test result:` lines of cargo test."""
+    results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed", output, re.M)
+    return sum(int(a) for a, _ in results), sum(int(b) for _, b in results)
+
+
+def count_report(output, _):
+    """The last line of an end-to-end test."""
+    match = re.search(r"^(\d+) passed, (\d+) failed\s*\Z", output, re.M)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 1)
+
+
+def steps():
+    """All steps in their order."""
+    yield Step("format", ["cargo", "fmt", "--check"], 60)
+    yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--all-targets", "--", "-D", "warnings"], 600)
+    yield Step("build", ["cargo", "build", "--locked", "-q", "--release"], 900)
+    yield Step("unit", ["cargo", "test", "--locked"], 900, count=count_cargo)
+    # The model tests of the rings: every interleaving, every reordering that a weakly ordered CPU may show.
+    loom = {"RUSTFLAGS": "--cfg loom", "LOOM_MAX_PREEMPTIONS": "3", "CARGO_TARGET_DIR": f"{ROOT}/target/loom"}
+    yield Step("loom", ["cargo", "test", "--locked", "--release", "--lib", "ring::"], 600, env=loom, count=count_cargo)
+    for name in E2E:
+        yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs="build")
+    yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600)
+    for name in FUZZ_TARGETS:
+        yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs="fuzz-build")
+
+
+def main(wanted):
+    """Run the steps (all, or those named) and print the sum."""
+    known = list(steps())
+    if wanted == ["--list"]:
+        print("\n".join(step.name for step in known))
+        return 0
+    unknown = [name for name in wanted if name not in {step.name for step in known}]
+    if unknown:
+        print(f"no such step: {', '.join(unknown)}; ./tests/run --list shows them", file=sys.stderr)
+        return 2
+    total_passed = total_failed = 0
+    broken = set()
+    begin = time.monotonic()
+    for step in known:
+        if wanted and step.name not in wanted:
+            continue
+        print(f"{step.name:18}", end="", flush=True)
+        if step.needs in broken:
+            broken.add(step.name)
+            total_failed += 1
+            print(f" FAILED             not run: {step.needs} failed", flush=True)
+            continue
+        started = time.monotonic()
+        passed, failed, output = step.run()
+        total_passed += passed
+        total_failed += failed
+        print(f" {'ok    ' if failed == 0 else 'FAILED'} {time.monotonic() - started:7.1f} s  {passed} passed"
+              + (f", {failed} failed" if failed else ""), flush=True)
+        if failed:
+            broken.add(step.name)
+            lines = output.rstrip().splitlines()
+            print("\n".join(f"    | {line}" for line in lines[-SHOWN:]), flush=True)
+    print(f"{'all':18}        {time.monotonic() - begin:7.1f} s")
+    print(f"{total_passed} passed, {total_failed} failed", flush=True)
+    return 0 if total_failed == 0 and total_passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
