@@ -1,30 +1,28 @@
-//! Facts of this machine: addresses, links, queues, limits.
+//! Facts of this machine: interfaces and their addresses.
 
-use std::fs;
-use std::io;
+mod interfaces;
 
-/// A network link, as far as attaching to it needs to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// MAC address; `None` when the link is no Ethernet.
-    pub mac: Option<[u8; 6]>,
-    /// MTU in octets.
-    pub mtu: u32,
-}
+pub use interfaces::{Interface, InterfaceAddress, interfaces};
 
-/// Looks a link up by name.
-///
-/// # Errors
-/// When sysfs does not show the link.
-pub fn link(name: &str) -> io::Result<Link> {
-    let read = |file: &str| fs::read_to_string(format!("/sys/class/net/{name}/{file}"));
-    let mtu = read("mtu")?.trim().parse().map_err(io::Error::other)?;
-    let mut mac = [0u8; 6];
-    let text = read("address")?;
-    let octets: Vec<u8> = text.trim().split(':').filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
-    let mac = (octets.len() == 6 && read("type")?.trim() == "1").then(|| {
-        mac.copy_from_slice(&octets);
-        mac
-    });
-    Ok(Link { mac, mtu })
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Interfaces as a test wants them, numbered from 1.
+    pub(crate) fn recorded(facts: &[(&str, &[&str])]) -> Vec<Interface> {
+        let interface = |(number, (name, addresses)): (usize, &(&str, &[&str]))| Interface {
+            name: (*name).to_owned(),
+            index: number as u32 + 1,
+            mac: Some([2, 0, 0, 0, 0, number as u8]),
+            mtu: 1500,
+            up: true,
+            loopback: *name == "lo",
+            addresses: addresses
+                .iter()
+                .map(|address| InterfaceAddress { ip: address.parse().unwrap(), prefix: 24 })
+                .collect(),
+            rx_queues: 1,
+        };
+        facts.iter().enumerate().map(interface).collect()
+    }
 }

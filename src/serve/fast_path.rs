@@ -1,7 +1,7 @@
 //! The AF_XDP side as main sees it: where to attach, what is attached, and the watchdog over it.
 
-use super::listen::HostAddress;
 use crate::config::{self, Config, Toggle, XdpMode, XdpUse};
+use crate::host::Interface;
 use crate::stats::{Frames, QueueStats, Watchdog, XdpFigures};
 use crate::xdp::{self, Attachment, Mode, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::collections::BTreeMap;
@@ -11,10 +11,8 @@ use std::sync::Arc;
 /// Where a program is to be attached, and for which addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Interface name.
-    pub interface: String,
-    /// Interface index.
-    pub index: u32,
+    /// The interface.
+    pub interface: Interface,
     /// Addresses to take, all of them carried by the interface.
     pub addresses: Vec<IpAddr>,
     /// Port to take.
@@ -23,40 +21,43 @@ pub struct Target {
 
 /// Finds the interfaces that carry the addresses we listen at. A wildcard stands for every global address of the host.
 /// Loopback carries nothing from outside. Gives the targets, and what to say about addresses that have none.
-pub fn targets(config: &Config, listen: &[SocketAddr], host: &[HostAddress]) -> (Vec<Target>, Vec<String>) {
-    let mut found: BTreeMap<(String, u32), Target> = BTreeMap::new();
+pub fn targets(config: &Config, listen: &[SocketAddr], host: &[Interface]) -> (Vec<Target>, Vec<String>) {
+    let mut found: BTreeMap<u32, Target> = BTreeMap::new();
     let mut notes = Vec::new();
-    let wanted_interface = config.xdp.interface.as_deref();
     for socket in listen {
-        let carried = host.iter().filter(|carried| match socket.ip() {
-            ip if ip.is_unspecified() => ip.is_ipv4() == carried.address.is_ipv4() && is_global(carried.address),
-            ip => ip == carried.address,
-        });
-        for carried in carried.filter(|carried| !carried.address.is_loopback()) {
-            if wanted_interface.is_some_and(|wanted| wanted != carried.interface) {
+        for (interface, address) in carriers(*socket, host) {
+            let name = &interface.name;
+            if config.xdp.interface.as_ref().is_some_and(|wanted| wanted != name) {
                 notes.push(format!(
-                    "{} is on {}, not on the interface of xdp-interface: kernel sockets serve it",
-                    carried.address, carried.interface
+                    "{address} is on {name}, not on the interface of xdp-interface: kernel sockets serve it"
                 ));
                 continue;
             }
-            let target = found.entry((carried.interface.clone(), carried.index)).or_insert_with(|| Target {
-                interface: carried.interface.clone(),
-                index: carried.index,
+            let target = found.entry(interface.index).or_insert_with(|| Target {
+                interface: interface.clone(),
                 addresses: Vec::new(),
                 port: socket.port(),
             });
             if target.port != socket.port() {
-                notes.push(format!(
-                    "{}: XDP takes port {} there, kernel sockets serve {socket}",
-                    target.interface, target.port
-                ));
-            } else if !target.addresses.contains(&carried.address) {
-                target.addresses.push(carried.address);
+                notes.push(format!("{name}: XDP takes port {} there, kernel sockets serve {socket}", target.port));
+            } else if !target.addresses.contains(&address) {
+                target.addresses.push(address);
             }
         }
     }
     (found.into_values().collect(), notes)
+}
+
+/// The interfaces that carry an address we listen at, loopback left out, and the address on each.
+fn carriers(socket: SocketAddr, host: &[Interface]) -> impl Iterator<Item = (&Interface, IpAddr)> {
+    let wanted = move |address: IpAddr| match socket.ip() {
+        ip if ip.is_unspecified() => ip.is_ipv4() == address.is_ipv4() && is_global(address),
+        ip => ip == address && !address.is_loopback(),
+    };
+    host.iter().flat_map(move |interface| {
+        let addresses = interface.addresses.iter().map(|carried| carried.ip);
+        addresses.filter(move |&address| wanted(address)).map(move |address| (interface, address))
+    })
 }
 
 /// Link-local and loopback addresses are not what a wildcard listener means to serve from outside.
@@ -106,7 +107,7 @@ impl FastPath {
                 Err(reason) if config.xdp.enable == XdpUse::Require => return Err(format!("xdp: require: {reason}")),
                 Err(reason) => {
                     log::warn!("XDP is off, kernel sockets serve: {reason}");
-                    path.refused.push(Refused { interface: target.interface.clone(), reason });
+                    path.refused.push(Refused { interface: target.interface.name.clone(), reason });
                 }
             }
         }
@@ -129,7 +130,7 @@ impl FastPath {
         let addresses: Vec<String> = target.addresses.iter().map(IpAddr::to_string).collect();
         log::info!(
             "{}: XDP serves {} port {}: {}, {}, {} of {} receive queues",
-            target.interface,
+            target.interface.name,
             addresses.join(" "),
             target.port,
             if generic { "generic mode" } else { "native mode" },
@@ -184,15 +185,15 @@ impl FastPath {
 }
 
 fn open_target(config: &Config, target: &Target) -> Result<(Attachment, Vec<Queue>), String> {
-    let link = crate::host::link(&target.interface).map_err(|cause| format!("{}: {cause}", target.interface))?;
-    let Some(mac) = link.mac else {
-        return Err(format!("{}: no Ethernet interface, so XDP has no frames to look at there", target.interface));
+    let Interface { name, index, mac, mtu, .. } = &target.interface;
+    let Some(mac) = *mac else {
+        return Err(format!("{name}: no Ethernet interface, so XDP has no frames to look at there"));
     };
     let options = xdp::Options {
-        interface: target.interface.clone(),
-        index: target.index,
+        interface: name.clone(),
+        index: *index,
         mac,
-        mtu: link.mtu,
+        mtu: *mtu,
         addresses: target.addresses.clone(),
         port: target.port,
         vlans: Vec::new(),
@@ -274,22 +275,21 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn host() -> Vec<HostAddress> {
-        [
-            ("lo", 1, "127.0.0.1"),
-            ("eth0", 2, "192.0.2.1"),
-            ("eth0", 2, "192.0.2.7"),
-            ("eth0", 2, "fe80::1"),
-            ("eth1", 3, "2001:db8::1"),
-        ]
-        .map(|(name, index, address)| HostAddress { interface: name.into(), index, address: address.parse().unwrap() })
-        .to_vec()
+    fn host() -> Vec<Interface> {
+        crate::host::tests::recorded(&[
+            ("lo", &["127.0.0.1"]),
+            ("eth0", &["192.0.2.1", "192.0.2.7", "fe80::1"]),
+            ("eth1", &["2001:db8::1"]),
+        ])
     }
 
     fn found(config: &Config, listen: &[&str]) -> Vec<String> {
         let listen: Vec<SocketAddr> = listen.iter().map(|text| text.parse().unwrap()).collect();
         let (targets, _) = targets(config, &listen, &host());
-        targets.iter().map(|target| format!("{} {:?} {}", target.interface, target.addresses, target.port)).collect()
+        targets
+            .iter()
+            .map(|target| format!("{} {:?} {}", target.interface.name, target.addresses, target.port))
+            .collect()
     }
 
     #[test]

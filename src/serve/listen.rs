@@ -1,6 +1,7 @@
 //! Which addresses to serve: `interface:` lines become sockets.
 
 use crate::config::{Config, Diagnostic, Host, Severity};
+use crate::host::{self, Interface};
 use crate::sys::socket::{UdpOptions, tcp_listener, udp_listener};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::OwnedFd;
@@ -8,41 +9,23 @@ use std::os::fd::OwnedFd;
 /// Connections that may wait to be accepted, as Unbound has it.
 const BACKLOG: i32 = 256;
 
-/// One address of an interface of this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostAddress {
-    /// The interface's name.
-    pub interface: String,
-    /// The interface's index.
-    pub index: u32,
-    /// The address.
-    pub address: IpAddr,
-}
-
-/// All addresses of this host, by getifaddrs(3): the routing table plays no part.
+/// The interfaces of this host, by getifaddrs(3): the routing table plays no part.
 ///
 /// # Errors
 /// When the addresses cannot be read; under systemd that needs `RestrictAddressFamilies=` to name AF_NETLINK.
-pub fn host_addresses() -> Result<Vec<HostAddress>, String> {
-    let interfaces = getifaddrs::getifaddrs().map_err(|cause| {
+pub fn host_interfaces() -> Result<Vec<Interface>, String> {
+    host::interfaces().map_err(|cause| {
         format!(
             "cannot read this host's addresses: {cause}; under systemd, RestrictAddressFamilies= must name AF_NETLINK"
         )
-    })?;
-    Ok(interfaces
-        .filter_map(|interface| {
-            let index = interface.index?;
-            let address = interface.address.ip_addr()?;
-            Some(HostAddress { interface: interface.name, index, address })
-        })
-        .collect())
+    })
 }
 
 /// The addresses to listen at, in the order of the configuration, each once. Without an `interface:` line: localhost.
 ///
 /// # Errors
 /// By file and line: an interface name that carries no address.
-pub fn addresses(config: &Config, host: &[HostAddress]) -> Result<Vec<SocketAddr>, Vec<Diagnostic>> {
+pub fn addresses(config: &Config, host: &[Interface]) -> Result<Vec<SocketAddr>, Vec<Diagnostic>> {
     let mut found: Vec<SocketAddr> = Vec::new();
     let mut errors = Vec::new();
     let mut add = |address: SocketAddr| {
@@ -61,9 +44,11 @@ pub fn addresses(config: &Config, host: &[HostAddress]) -> Result<Vec<SocketAddr
             Host::Address(address, zone) => add(with_scope(*address, port, scope_of(zone, *address, host))),
             Host::Name(name) => {
                 let mut any = false;
-                for carried in host.iter().filter(|carried| carried.interface == *name) {
-                    any = true;
-                    add(with_scope(carried.address, port, carried.index));
+                for interface in host.iter().filter(|interface| interface.name == *name) {
+                    for carried in &interface.addresses {
+                        any = true;
+                        add(with_scope(carried.ip, port, interface.index));
+                    }
                 }
                 if !any {
                     let text = format!("no interface {name} with an address is here; `ip address` lists what is");
@@ -76,11 +61,9 @@ pub fn addresses(config: &Config, host: &[HostAddress]) -> Result<Vec<SocketAddr
 }
 
 /// The interface a link-local address is meant at: by the zone behind `%`, or the one that carries it.
-fn scope_of(zone: &str, address: IpAddr, host: &[HostAddress]) -> u32 {
-    let here = host
-        .iter()
-        .find(|carried| if zone.is_empty() { carried.address == address } else { carried.interface == zone });
-    zone.parse().unwrap_or_else(|_| here.map_or(0, |carried| carried.index))
+fn scope_of(zone: &str, address: IpAddr, host: &[Interface]) -> u32 {
+    let meant = |interface: &&Interface| if zone.is_empty() { interface.has(address) } else { interface.name == zone };
+    zone.parse().unwrap_or_else(|_| host.iter().find(meant).map_or(0, |interface| interface.index))
 }
 
 fn with_scope(address: IpAddr, port: u16, scope: u32) -> SocketAddr {
@@ -125,23 +108,15 @@ pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Sockets, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Interface;
+    use crate::config::Interface as Line;
 
-    fn here() -> Vec<HostAddress> {
-        [("lo", 1, "127.0.0.1"), ("eth0", 2, "192.0.2.1"), ("eth0", 2, "fe80::1"), ("eth1", 3, "192.0.2.2")]
-            .map(|(name, index, address)| HostAddress {
-                interface: name.into(),
-                index,
-                address: address.parse().unwrap(),
-            })
-            .to_vec()
+    fn here() -> Vec<Interface> {
+        host::tests::recorded(&[("lo", &["127.0.0.1"]), ("eth0", &["192.0.2.1", "fe80::1"]), ("eth1", &["192.0.2.2"])])
     }
 
     fn config(hosts: &[(Host, Option<u16>)]) -> Config {
-        let interfaces = hosts
-            .iter()
-            .map(|(host, port)| Interface { host: host.clone(), port: *port, at: Default::default() })
-            .collect();
+        let interfaces =
+            hosts.iter().map(|(host, port)| Line { host: host.clone(), port: *port, at: Default::default() }).collect();
         Config { interfaces, ..Config::default() }
     }
 

@@ -218,6 +218,7 @@ impl Queue {
                 self.senseless += 1;
                 continue;
             };
+            self.socket.area.prefetch(frame.addr);
             if out.try_push(frame).is_err() {
                 break;
             }

@@ -75,7 +75,7 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let signals = SignalFd::new().map_err(|cause| format!("signalfd: {cause}"))?;
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
     let hostname = clock::hostname();
-    let host = listen::host_addresses()?;
+    let host = listen::host_interfaces()?;
     let addresses = listen::addresses(&config, &host).map_err(StartError::Config)?;
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
@@ -147,7 +147,7 @@ fn open_fast_path(
     invocation: &Invocation,
     config: &Config,
     addresses: &[std::net::SocketAddr],
-    host: &[listen::HostAddress],
+    host: &[crate::host::Interface],
 ) -> Result<(FastPath, Queues), String> {
     if invocation.no_xdp || config.xdp.enable == XdpUse::No {
         let cause = if invocation.no_xdp { "--no-xdp" } else { "xdp: no" };

@@ -1,0 +1,122 @@
+//! The network interfaces, as getifaddrs(3) and sysfs tell.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::{fs, io};
+
+use getifaddrs::{Address, InterfaceFlags};
+
+/// The MTU to go by when sysfs does not tell (Ethernet's).
+const USUAL_MTU: u32 = 1500;
+
+/// One interface of this network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its index: another one after it was removed and made again.
+    pub index: u32,
+    /// Its MAC address; none on loopback and tunnels.
+    pub mac: Option<[u8; 6]>,
+    /// Its MTU in bytes, without the Ethernet header.
+    pub mtu: u32,
+    /// Whether it is set up.
+    pub up: bool,
+    /// Whether it is a loopback interface.
+    pub loopback: bool,
+    /// Its addresses.
+    pub addresses: Vec<InterfaceAddress>,
+    /// Its receive queues in use; one when sysfs does not tell.
+    pub rx_queues: u32,
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Length of its network's prefix in bits.
+    pub prefix: u8,
+}
+
+impl Interface {
+    /// Whether it carries `ip`.
+    pub fn has(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|address| address.ip == ip)
+    }
+}
+
+/// All interfaces, by index.
+///
+/// # Errors
+/// getifaddrs(3)'s: EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let mut found = BTreeMap::new();
+    for entry in getifaddrs::getifaddrs()? {
+        // `eth0:1` is a label of an address, not an interface.
+        let name = entry.name.split(':').next().unwrap_or(&entry.name).to_owned();
+        let Some(index) = entry.index else { continue };
+        let interface: &mut Interface = found.entry(index).or_insert_with(|| Interface {
+            mtu: fact(&name, "mtu").unwrap_or(USUAL_MTU),
+            rx_queues: rx_queues(&name),
+            name,
+            index,
+            mac: None,
+            up: entry.flags.contains(InterfaceFlags::UP),
+            loopback: entry.flags.contains(InterfaceFlags::LOOPBACK),
+            addresses: Vec::new(),
+        });
+        match &entry.address {
+            Address::Mac(mac) => interface.mac = Some(*mac).filter(|mac| *mac != [0; 6]),
+            address => interface.addresses.extend(address.ip_addr().map(|ip| InterfaceAddress {
+                ip,
+                prefix: address.netmask().map_or(if ip.is_ipv4() { 32 } else { 128 }, prefix_len),
+            })),
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn fact(interface: &str, name: &str) -> Option<u32> {
+    fs::read_to_string(format!("/sys/class/net/{interface}/{name}")).ok()?.trim().parse().ok()
+}
+
+fn rx_queues(interface: &str) -> u32 {
+    let Ok(entries) = fs::read_dir(format!("/sys/class/net/{interface}/queues")) else { return 1 };
+    let count = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rx-")).count();
+    u32::try_from(count).unwrap_or(1).max(1)
+}
+
+fn prefix_len(netmask: IpAddr) -> u8 {
+    let ones = match netmask {
+        IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+        IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+    };
+    // At most 128.
+    ones as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    #[test]
+    fn loopback_carries_its_address() {
+        let all = interfaces().expect("getifaddrs");
+        let localhost = Ipv4Addr::LOCALHOST.into();
+        let loopback = all.iter().find(|interface| interface.has(localhost)).expect("127.0.0.1 is somewhere");
+        assert!(loopback.loopback && loopback.up && loopback.index > 0);
+        assert_eq!(loopback.mac, None);
+        assert!(loopback.mtu >= 1280 && loopback.rx_queues >= 1);
+        let address = loopback.addresses.iter().find(|address| address.ip == Ipv4Addr::LOCALHOST);
+        assert_eq!(address.map(|address| address.prefix), Some(8));
+    }
+
+    #[test]
+    fn prefixes() {
+        assert_eq!(prefix_len(Ipv4Addr::new(255, 255, 254, 0).into()), 23);
+        assert_eq!(prefix_len(Ipv4Addr::UNSPECIFIED.into()), 0);
+        assert_eq!(prefix_len(Ipv6Addr::from_bits(u128::MAX).into()), 128);
+    }
+}
