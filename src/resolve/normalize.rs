@@ -41,6 +41,7 @@ pub enum Verdict {
 
 /// One piece of the answer section.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "few, and in a buffer that is used again")]
 pub enum Piece {
     /// A set of the reply.
     Set(u32),
@@ -274,8 +275,8 @@ fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: boo
             _ if proofs => false,
             rtype::DNAME | rtype::CNAME | rtype::A | rtype::AAAA | rtype::DS => false,
             rtype::NS => {
-                let own = read_name(message, set.owner)
-                    .is_some_and(|(owner, _)| asked.name.is_at_or_below(owner.as_wire()));
+                let own =
+                    read_name(message, set.owner).is_some_and(|(owner, _)| asked.name.is_at_or_below(owner.as_wire()));
                 own && !denies && set.class == asked.qclass && !std::mem::replace(&mut has_ns, true)
             }
             _ => true,
@@ -289,9 +290,9 @@ fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: boo
 fn is_proof_in_zone(message: &[u8], reply: &Reply, set: &Set, zone: &[u8]) -> bool {
     set.rtype != rtype::NSEC
         || zone.len() == 1
-        || reply.records(set).all(|record| {
-            read_name(message, record.rdata.start).is_some_and(|(next, _)| next.is_at_or_below(zone))
-        })
+        || reply
+            .records(set)
+            .all(|record| read_name(message, record.rdata.start).is_some_and(|(next, _)| next.is_at_or_below(zone)))
 }
 
 /// A server that points to above its own zone instead of answering does not serve it.
@@ -358,9 +359,7 @@ fn in_zone(message: &[u8], set: &Set, zone: &[u8]) -> bool {
 /// True when `name` lies below the owner of `set`, which lies in `zone`.
 fn is_strictly_below(message: &[u8], name: &Name, set: &Set, zone: &[u8]) -> bool {
     let Some((owner, _)) = read_name(message, set.owner) else { return false };
-    name.as_wire().len() > owner.as_wire().len()
-        && name.is_at_or_below(owner.as_wire())
-        && owner.is_at_or_below(zone)
+    name.as_wire().len() > owner.as_wire().len() && name.is_at_or_below(owner.as_wire()) && owner.is_at_or_below(zone)
 }
 
 /// The target of a CNAME or DNAME set, its first record's.

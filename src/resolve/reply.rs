@@ -116,8 +116,7 @@ impl Reply {
         let (class, ttl, owner) = (record.class, record.ttl, record.owner);
         let entry = self.entries.len() as u32;
         let same = self.sets.iter().rposition(|set| {
-            (set.section, set.rtype, set.covered, set.class, set.hash)
-                == (section, record.rtype, covered, class, hash)
+            (set.section, set.rtype, set.covered, set.class, set.hash) == (section, record.rtype, covered, class, hash)
                 && same_name(message, set.owner, message, owner)
         });
         match same {

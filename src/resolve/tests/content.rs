@@ -157,7 +157,8 @@ fn endless_chains_are_servfail() {
 
 #[test]
 fn a_target_in_another_forward_zone_is_asked_there() {
-    let liar: Script = Box::new(|query| vec![query.reply().cname(&query.name, 60, "host.inside").a("host.inside", 60, 66).0]);
+    let liar: Script =
+        Box::new(|query| vec![query.reply().cname(&query.name, 60, "host.inside").a("host.inside", 60, 66).0]);
     let inside: Script = Box::new(|query| query.answer(1));
     let mut rig = Rig::with(Options::default(), vec![liar, inside], &[(".", &[0]), ("inside", &[1])], 8);
     let got = rig.ask("www.example.com", rtype::A);
@@ -230,4 +231,3 @@ proptest::proptest! {
         rig.collect(1, true);
     }
 }
-

@@ -229,7 +229,8 @@ fn many_questions_are_answered_in_any_order() {
     });
     let mut rig = Rig::new(vec![script]);
     (0..3000).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    let got: HashMap<u64, String> = rig.collect(3000, false).into_iter().map(|got| (got.ticket, got.records[0].clone())).collect();
+    let got: HashMap<u64, String> =
+        rig.collect(3000, false).into_iter().map(|got| (got.ticket, got.records[0].clone())).collect();
     for number in 0..3000u64 {
         assert_eq!(got[&number], format!("0 n{number}. 300 A {}", number as u8));
     }
@@ -287,7 +288,8 @@ fn malformed_records_send_the_question_to_the_next_server() {
         reply.0.pop();
         vec![reply.0]
     });
-    let inside: Script = Box::new(|query| vec![query.reply().record(0, &query.name, rtype::MX, 60, &[0, 1, 0xc0, 0xff]).0]);
+    let inside: Script =
+        Box::new(|query| vec![query.reply().record(0, &query.name, rtype::MX, 60, &[0, 1, 0xc0, 0xff]).0]);
     for script in [broken, inside] {
         let mut rig = Rig::new(vec![script, Box::new(|query| vec![mx(query).0])]);
         for number in 0..10 {
