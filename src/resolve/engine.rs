@@ -19,7 +19,7 @@ use super::reply::Reply;
 use super::server::{BAND, Server};
 use super::sockets::Sockets;
 use super::table::ForwardTable;
-use super::tcp::{Connections, Progress};
+use super::tcp::Connections;
 use super::timer::Wheel;
 use super::ttl::WITHOUT_RECORDS;
 use super::{Options, Request, Response};
@@ -39,8 +39,6 @@ const ROUNDS: u8 = 8;
 const SENDS: u8 = 32;
 /// Pause when every server refused at once: one that is being restarted is back soon.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Longest wait for a TCP connection and its reply (Unbound's tcp-auth-query-timeout).
-const TCP_WAIT: Duration = Duration::from_secs(3);
 /// Marks the epoll tags of TCP connections.
 pub(super) const TCP_TAG: u64 = 1 << 32;
 
@@ -281,7 +279,7 @@ impl Engine {
         None
     }
 
-    fn write_query(&mut self, id: u32, server: u32, message_id: u16, now: Duration) -> usize {
+    pub(super) fn write_query(&mut self, id: u32, server: u32, message_id: u16, now: Duration) -> usize {
         let question = self.questions.get_mut(id);
         question.sent_edns = !question.without_edns && self.servers[server as usize].knows_edns(now);
         let bits = if question.dnssec_ok { edns::DO } else { 0 };
@@ -318,7 +316,7 @@ impl Engine {
     }
 
     /// Undoes the sending of a question: afterwards it is in phase `Choose` and no reply finds it.
-    fn recall(&mut self, id: u32) {
+    pub(super) fn recall(&mut self, id: u32) {
         self.timers.cancel(id);
         let question = self.questions.get_mut(id);
         match std::mem::replace(&mut question.phase, Phase::Choose) {
@@ -373,70 +371,6 @@ impl Engine {
         self.judge(id, message, now);
     }
 
-    fn queue_tcp(&mut self, id: u32, now: Duration) {
-        let question = self.questions.get_mut(id);
-        question.phase = Phase::TcpQueue;
-        self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
-        self.tcp_queue.push_back(id);
-        self.open_tcp(now);
-    }
-
-    fn open_tcp(&mut self, now: Duration) {
-        while !self.tcp.is_full() {
-            let Some(id) = self.tcp_queue.pop_front() else { return };
-            let server = self.questions.get(id).server;
-            let address = self.servers[server as usize].address;
-            let opened = self.random.u16().map_err(|_| Errno::IO).and_then(|message_id| {
-                let len = self.write_query(id, server, message_id, now);
-                let query = &self.query[..len];
-                let tag = |slot| TCP_TAG | u64::from(slot);
-                Ok((self.tcp.open(address, id, query, self.poller.as_fd(), tag)?, message_id))
-            });
-            match opened {
-                Ok((connection, message_id)) => {
-                    self.stats.tcp_sent.add(1);
-                    self.questions.get_mut(id).phase = Phase::Tcp { connection, id: message_id };
-                }
-                Err(_) => {
-                    self.timers.cancel(id);
-                    self.questions.get_mut(id).phase = Phase::Choose;
-                    self.rule_out(id);
-                    self.retry.push_back(id);
-                }
-            }
-        }
-    }
-
-    /// Something happened at a TCP connection.
-    pub(super) fn tcp_event(&mut self, slot: u16, now: Duration) {
-        let Some(id) = self.tcp.question(slot) else { return };
-        match self.tcp.drive(slot, self.poller.as_fd(), TCP_TAG | u64::from(slot)) {
-            Progress::Waiting => {}
-            Progress::Broken => {
-                self.recall(id);
-                self.rule_out(id);
-                self.retry.push_back(id);
-            }
-            Progress::Reply => {
-                let (buffer, len) = self.tcp.take_reply(slot);
-                let message = buffer.get(2..len).unwrap_or(&[]);
-                let question = self.questions.get(id);
-                let asked = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
-                let fits = asked && message.len() >= header::LEN && is_reply_to(message, question);
-                self.recall(id);
-                if fits && header::flags(message) & header::flag::TC == 0 {
-                    self.stats.replies.add(1);
-                    self.judge(id, message, now);
-                } else {
-                    self.stats.unwanted.add(u64::from(!fits));
-                    self.rule_out(id);
-                    self.retry.push_back(id);
-                }
-                self.tcp.put_back(slot, buffer);
-            }
-        }
-    }
-
     /// Ends a question without an answer; it is in phase `Choose`.
     pub(super) fn fail(&mut self, id: u32) {
         self.stats.failures.add(1);
@@ -477,7 +411,7 @@ impl Engine {
 
 /// True when `message` is a reply to a query and repeats the question, octet for octet. Only an error may leave the
 /// question out. The ID and the sender have been compared already.
-fn is_reply_to(message: &[u8], question: &Question) -> bool {
+pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
     let flags = header::flags(message);
     if flags & header::flag::QR == 0 || header::opcode_of(flags) != header::opcode::QUERY {
         return false;

@@ -71,7 +71,6 @@ pub struct Query {
     pub octets: Vec<u8>,
     pub tcp: bool,
     pub name: String,
-    pub qtype: u16,
     pub edns: Option<(u16, u16)>,
     /// Where it came from.
     pub from: SocketAddr,
@@ -84,7 +83,7 @@ impl Query {
         let question = crate::dns::question::Question::parse(&octets).unwrap();
         let name = Name::from_wire(&octets[12..12 + question.name_len]).unwrap().to_string();
         let edns = crate::dns::edns::Edns::parse(&octets, question.end()).ok().map(|edns| (edns.udp_size, edns.bits));
-        Query { octets, tcp, name, qtype: question.qtype, edns, from, socket: socket.clone() }
+        Query { octets, tcp, name, edns, from, socket: socket.clone() }
     }
 
     pub fn reply(&self) -> Message {

@@ -117,6 +117,7 @@ fn a_dead_server_costs_little_and_is_found_again() {
     let switch = alive.clone();
     let mut rig = Rig::new(vec![Box::new(move |query| if switch.get() { query.answer(1) } else { Vec::new() })]);
     assert_eq!(rig.ask_patiently("a").rcode, rcode::SERVFAIL);
+    rig.now += Duration::from_secs(1);
     let before = (rig.now, rig.seen(0));
     rig.request("probe", rtype::A, false);
     (0..50).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
