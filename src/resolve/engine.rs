@@ -192,6 +192,8 @@ impl Engine {
                 return self.fail(id);
             }
             if let Some(place) = self.select(id, now) {
+                // That a server refused EDNS says nothing of the next one.
+                self.questions.get_mut(id).without_edns = false;
                 if self.send(id, place, now) {
                     return;
                 }

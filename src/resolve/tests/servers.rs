@@ -216,6 +216,16 @@ fn a_server_without_edns_is_asked_without() {
 }
 
 #[test]
+fn one_servers_refusal_of_edns_is_not_held_against_the_next() {
+    let with_edns: Script = Box::new(|query| if query.edns.is_some() { query.answer(1) } else { query.answer(66) });
+    let mut rig = Rig::new(vec![fails(rcode::FORMERR), with_edns]);
+    for number in 0..20 {
+        assert_eq!(rig.ask(&format!("n{number}"), rtype::A).records, [format!("0 n{number}. 300 A 1")]);
+    }
+    assert!(rig.seen(0) > 1);
+}
+
+#[test]
 fn many_questions_are_answered_in_any_order() {
     let mut held = Vec::new();
     let script: Script = Box::new(move |query| {
