@@ -4,7 +4,11 @@ use runbound::config::cli::{Action, Cli, Format, HELP};
 use runbound::config::{self, Loaded};
 use runbound::serve::log as logger;
 use runbound::serve::program::{self, Invocation};
+use runbound::sys::allocator::CountingAllocator;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     let cli = match Cli::parse(std::env::args_os().skip(1)) {

@@ -3,17 +3,17 @@
 //! The order is Unbound's: access control, header, question, EDNS, CHAOS, local zones, recursion rights, cache.
 
 use super::acl::Access;
+use super::alias;
 use super::cache::{self, Answer, AnswerCache, KeyFixed};
+use super::local::Local;
 use super::policy::Policy;
 use super::reply::{Asked, bare};
-use super::zones::{self, RrsetRef, Verdict, ZoneRef};
-use crate::dns::body::{self, BodyWriter, Fixed};
+use crate::dns::body::Fixed;
 use crate::dns::edns::{self, Edns};
 use crate::dns::header::{self, flag, opcode};
-use crate::dns::name::{MAX_LEN, Name};
 use crate::dns::question::Question;
 use crate::dns::record::Record;
-use crate::dns::scan::{HashKey, NameScan};
+use crate::dns::scan::NameScan;
 use crate::dns::{class, rcode, rtype};
 use crate::stats::WorkerStats;
 use std::net::SocketAddr;
@@ -77,12 +77,12 @@ const ERRORS_PER_SECOND: u32 = 100;
 
 /// Decides and answers; owned by the worker.
 pub struct Answerer {
-    policy: Arc<Policy>,
+    pub(super) policy: Arc<Policy>,
     cache: AnswerCache,
-    stats: Arc<WorkerStats>,
-    events: Box<dyn EventSink + Send>,
-    scan: NameScan,
-    alias: NameScan,
+    pub(super) stats: Arc<WorkerStats>,
+    pub(super) events: Box<dyn EventSink + Send>,
+    pub(super) scan: NameScan,
+    pub(super) alias: NameScan,
     missed: KeyFixed,
     missed_alias: bool,
     scratch: Box<[u8]>,
@@ -92,13 +92,13 @@ pub struct Answerer {
 }
 
 /// A question and all that is known of it so far.
-struct Query {
-    asked: Asked,
-    question: Question,
-    access: Access,
-    client: SocketAddr,
-    udp: bool,
-    replay: bool,
+pub(super) struct Query {
+    pub(super) asked: Asked,
+    pub(super) question: Question,
+    pub(super) access: Access,
+    pub(super) client: SocketAddr,
+    pub(super) udp: bool,
+    pub(super) replay: bool,
 }
 
 impl Answerer {
@@ -332,76 +332,7 @@ impl Answerer {
         if let Some(decision) = self.check_recursion(message, query, now) {
             return decision;
         }
-        self.from_cache(message, query, alias, now, given)
-    }
-
-    /// id.server., version.server. and their older names (RFC 4892).
-    fn chaos(&mut self, message: &mut [u8], query: &Query) -> Option<Decision> {
-        if !matches!(query.question.qtype, rtype::TXT | rtype::ANY) {
-            return None;
-        }
-        let text = match self.scan.lower() {
-            b"\x02id\x06server\0" | b"\x08hostname\x04bind\0" => self.policy.identity.as_deref()?,
-            b"\x07version\x06server\0" | b"\x07version\x04bind\0" => self.policy.version.as_deref()?,
-            // There are no trust anchors to list yet.
-            b"\x0btrustanchor\x07unbound\0" if !self.policy.hide_trustanchor => {
-                return Some(Decision::Reply(query.asked.empty(message, 0, rcode::NOERROR)));
-            }
-            _ => return None,
-        };
-        let text = &text[..text.len().min(255)];
-        let mut record = [0u8; 12 + 256];
-        record[..10].copy_from_slice(&[0xc0, 0x0c, 0, rtype::TXT as u8, 0, class::CH as u8, 0, 0, 0, 0]);
-        record[11] = (text.len() + 1) as u8;
-        record[10] = ((text.len() + 1) >> 8) as u8;
-        record[12] = text.len() as u8;
-        record[13..13 + text.len()].copy_from_slice(text);
-        let answer = Answer { rcode: rcode::NOERROR, counts: [1, 0, 0], body: &record[..13 + text.len()] };
-        Some(Decision::Reply(query.asked.answer(message, 0, answer, 0, None)))
-    }
-
-    fn local(&mut self, message: &mut [u8], query: &Query, zone: ZoneRef, exact: Option<u32>) -> Local {
-        let question = query.question;
-        let policy = &*self.policy;
-        let (zone_name, kind) = policy.zones.describe(zone);
-        if (zones::informs(kind) || policy.log_local_actions) && !query.replay {
-            let name = &message[header::LEN..header::LEN + question.name_len];
-            let event = Event::Zone(zone_name, kind);
-            self.events.event(event, query.client, name, question.qtype, question.qclass);
-        }
-        let asked = &query.asked;
-        let reply = match policy.zones.verdict(zone, exact, question.qtype, query.udp) {
-            Verdict::Resolve => return Local::Resolve,
-            Verdict::Drop => {
-                self.stats.outcomes.dropped.add(1);
-                return Local::Decided(Decision::Drop);
-            }
-            Verdict::Records(set) => {
-                let rotate = if policy.rrset_roundrobin { header::id(message) } else { 0 };
-                asked.rendered(message, set.octets, set.records, rotate)
-            }
-            Verdict::Alias(set) => match alias_target(&mut self.alias, self.scan.lower(), set, policy.hash_key) {
-                Some(ttl) => return Local::Alias(ttl),
-                None => asked.empty(message, flag::AA, rcode::YXDOMAIN),
-            },
-            Verdict::Negative { nxdomain, soa } => {
-                let code = if nxdomain { rcode::NXDOMAIN } else { rcode::NOERROR };
-                match soa {
-                    Some((set, owner_len)) => asked.negative(message, code, set.octets, owner_len),
-                    None => asked.empty(message, flag::AA, code),
-                }
-            }
-            Verdict::Refuse => asked.empty(message, flag::AA, rcode::REFUSED),
-            Verdict::Truncate => asked.empty(message, flag::AA | flag::TC, rcode::NOERROR),
-            Verdict::Null => {
-                let len = if question.qtype == rtype::A { 4 } else { 16 };
-                let mut record = [0u8; 28];
-                record[..12].copy_from_slice(&[0xc0, 0x0c, 0, question.qtype as u8, 0, 1, 0, 0, 0x0e, 0x10, 0, len]);
-                asked.rendered(message, &record[..12 + usize::from(len)], 1, 0)
-            }
-        };
-        self.stats.outcomes.cache_hits.add(u64::from(!query.replay));
-        Local::Decided(Decision::Reply(reply))
+        self.answer_cached(message, query, alias, now, given)
     }
 
     /// Who may have recursion: the non-local actions, and queries without RD (cache snooping).
@@ -434,7 +365,7 @@ impl Answerer {
     }
 
     #[inline]
-    fn from_cache(
+    fn answer_cached(
         &mut self,
         message: &mut [u8],
         query: &Query,
@@ -472,7 +403,7 @@ impl Answerer {
         };
         let fixed = Fixed { rtype: rtype::CNAME, class: class::IN, ttl };
         let qname = &message[header::LEN..header::LEN + query.question.name_len];
-        match behind_alias(&mut self.scratch, &mut self.rebuilt, qname, self.alias.lower(), fixed, answer, age) {
+        match alias::put_in_front(&mut self.scratch, &mut self.rebuilt, qname, self.alias.lower(), fixed, answer, age) {
             Some((answer, extra)) => Decision::Reply(asked.answer(message, extra, answer, 0, rotate)),
             None => Decision::Reply(asked.empty(message, 0, rcode::SERVFAIL)),
         }
@@ -519,13 +450,6 @@ impl Answerer {
     }
 }
 
-enum Local {
-    Decided(Decision),
-    /// The query's name is an alias; the CNAME's TTL.
-    Alias(u32),
-    Resolve,
-}
-
 /// Types that are no question to ask (RFC 5936 for transfers; RFC 6895 section 3.1 for the meta range).
 fn meta_type_error(qtype: u16) -> Option<u16> {
     match qtype {
@@ -533,52 +457,4 @@ fn meta_type_error(qtype: u16) -> Option<u16> {
         rtype::OPT | rtype::TSIG | rtype::TKEY | rtype::MAILA | rtype::MAILB | 128..=248 => Some(rcode::FORMERR),
         _ => None,
     }
-}
-
-/// Scans the target of a redirect zone's CNAME into `alias`, `*` expanded to the query's name; gives the CNAME's TTL.
-/// `None` when the expansion is too long (RFC 6672 section 2.2: YXDOMAIN).
-fn alias_target(alias: &mut NameScan, qname: &[u8], set: RrsetRef<'_>, key: HashKey) -> Option<u32> {
-    let record = Record::at(set.octets, 0)?;
-    let target = set.octets.get(record.rdata.clone())?;
-    let mut wire = [0u8; MAX_LEN + 1];
-    let wire = if target.starts_with(b"\x01*") {
-        let labels = &qname[..qname.len() - 1];
-        let tail = &target[2..];
-        let expanded = wire.get_mut(..labels.len() + tail.len())?;
-        expanded[..labels.len()].copy_from_slice(labels);
-        expanded[labels.len()..].copy_from_slice(tail);
-        expanded
-    } else {
-        target
-    };
-    alias.scan(wire, key)?;
-    Some(record.ttl)
-}
-
-/// Writes an alias's CNAME and the answer for its target as one body behind the query's own name. Gives the answer and
-/// the flags to add: the alias is ours, so AA.
-fn behind_alias<'a>(
-    scratch: &mut [u8],
-    rebuilt: &'a mut [u8],
-    qname: &[u8],
-    target: &[u8],
-    fixed: Fixed,
-    answer: Answer<'_>,
-    age: u32,
-) -> Option<(Answer<'a>, u16)> {
-    let start = header::LEN + target.len() + body::QUESTION_FIXED;
-    scratch[header::LEN..header::LEN + target.len()].copy_from_slice(target);
-    scratch.get_mut(start..start + answer.body.len())?.copy_from_slice(answer.body);
-    let message = &scratch[..start + answer.body.len()];
-    let mut writer = BodyWriter::new(rebuilt, qname)?;
-    writer.push(0, qname, fixed, target, true)?;
-    let mut sets = body::rrsets(answer.body, answer.counts).flat_map(|set| (0..set.records).map(move |_| set.records));
-    body::for_each_record(message, start, answer.counts, |section, owner: &Name, fixed, data| {
-        let single = sets.next() == Some(1);
-        let fixed = Fixed { ttl: fixed.ttl.saturating_sub(age), ..fixed };
-        writer.push(section, owner.as_wire(), fixed, data, single)
-    })?;
-    let (counts, place) = writer.finish();
-    let extra = if matches!(answer.rcode, rcode::NOERROR | rcode::NXDOMAIN) { flag::AA } else { 0 };
-    Some((Answer { rcode: answer.rcode, counts, body: &rebuilt[place] }, extra))
 }

@@ -4,9 +4,11 @@
 //! over it, whatever socket the buffer came from.
 
 pub mod acl;
+mod alias;
 pub mod cache;
 pub mod compile;
 pub mod decide;
+mod local;
 pub mod policy;
 mod reply;
 #[cfg(test)]

@@ -293,6 +293,7 @@ fn outcome_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
     numbers(
         "runbound.",
         &[
+            ("worker.allocations", figures.worker_allocations),
             ("dropped", total.dropped),
             ("coalesced", total.coalesced),
             ("cache.evicted", total.cache_evicted),

@@ -184,6 +184,8 @@ pub struct Snapshot {
     pub upstream_in_flight: u64,
     /// tcpusage: stream connections now open, a gauge.
     pub stream_connections: u64,
+    /// Heap allocations of the worker since it runs: 0 unless there is a bug.
+    pub worker_allocations: u64,
     /// One per interface.
     pub xdp: Vec<XdpFigures>,
 }
@@ -209,6 +211,7 @@ impl Snapshot {
             upstream_failures: upstream.failures.get(),
             upstream_in_flight: upstream.in_flight.get(),
             stream_connections: 0,
+            worker_allocations: 0,
             xdp,
         }
     }

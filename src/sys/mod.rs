@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod allocator;
 pub mod clock;
 pub mod cpu;
 pub mod limits;

@@ -248,6 +248,7 @@ impl Program {
         let up = self.started.elapsed();
         let mut snapshot = Snapshot::collect([&*self.stats.worker], &self.stats.upstream, self.fast_path.figures(), up);
         snapshot.stream_connections = self.stats.streams.as_ref().map_or(0, |streams| streams.open.get());
+        snapshot.worker_allocations = crate::sys::allocator::watched_allocations();
         snapshot
     }
 

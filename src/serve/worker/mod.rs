@@ -37,6 +37,10 @@ const HOUSEKEEPING: u64 = 500_000_000;
 const UDP_EVERY: u32 = 8;
 
 /// What main asks of the worker.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a slot of a ring of sixteen: a box would be an allocation for the worker to free"
+)]
 pub enum Command {
     /// Answer by this policy from now on.
     Policy(Arc<Policy>),
@@ -175,6 +179,7 @@ impl Worker {
                 );
             }
         }
+        crate::sys::allocator::watch_this_thread();
         while !stop.load(Ordering::Relaxed) {
             let now = Now::read();
             let worked = self.turn(now);

@@ -1,0 +1,87 @@
+//! What is answered without asking anybody: CHAOS names and local zones.
+
+use super::alias;
+use super::cache::Answer;
+use super::decide::{Answerer, Decision, Event, Query};
+use super::zones::{self, Verdict, ZoneRef};
+use crate::dns::header::{self, flag};
+use crate::dns::{class, rcode, rtype};
+
+/// What the local zones make of a question.
+pub(super) enum Local {
+    Decided(Decision),
+    /// The query's name is an alias; the CNAME's TTL.
+    Alias(u32),
+    Resolve,
+}
+
+impl Answerer {
+    /// id.server., version.server. and their older names (RFC 4892).
+    pub(super) fn chaos(&mut self, message: &mut [u8], query: &Query) -> Option<Decision> {
+        if !matches!(query.question.qtype, rtype::TXT | rtype::ANY) {
+            return None;
+        }
+        let text = match self.scan.lower() {
+            b"\x02id\x06server\0" | b"\x08hostname\x04bind\0" => self.policy.identity.as_deref()?,
+            b"\x07version\x06server\0" | b"\x07version\x04bind\0" => self.policy.version.as_deref()?,
+            // There are no trust anchors to list yet.
+            b"\x0btrustanchor\x07unbound\0" if !self.policy.hide_trustanchor => {
+                return Some(Decision::Reply(query.asked.empty(message, 0, rcode::NOERROR)));
+            }
+            _ => return None,
+        };
+        let text = &text[..text.len().min(255)];
+        let mut record = [0u8; 12 + 256];
+        record[..10].copy_from_slice(&[0xc0, 0x0c, 0, rtype::TXT as u8, 0, class::CH as u8, 0, 0, 0, 0]);
+        record[11] = (text.len() + 1) as u8;
+        record[10] = ((text.len() + 1) >> 8) as u8;
+        record[12] = text.len() as u8;
+        record[13..13 + text.len()].copy_from_slice(text);
+        let answer = Answer { rcode: rcode::NOERROR, counts: [1, 0, 0], body: &record[..13 + text.len()] };
+        Some(Decision::Reply(query.asked.answer(message, 0, answer, 0, None)))
+    }
+
+    pub(super) fn local(&mut self, message: &mut [u8], query: &Query, zone: ZoneRef, exact: Option<u32>) -> Local {
+        let question = query.question;
+        let policy = &*self.policy;
+        let (zone_name, kind) = policy.zones.describe(zone);
+        if (zones::informs(kind) || policy.log_local_actions) && !query.replay {
+            let name = &message[header::LEN..header::LEN + question.name_len];
+            let event = Event::Zone(zone_name, kind);
+            self.events.event(event, query.client, name, question.qtype, question.qclass);
+        }
+        let asked = &query.asked;
+        let reply = match policy.zones.verdict(zone, exact, question.qtype, query.udp) {
+            Verdict::Resolve => return Local::Resolve,
+            Verdict::Drop => {
+                self.stats.outcomes.dropped.add(1);
+                return Local::Decided(Decision::Drop);
+            }
+            Verdict::Records(set) => {
+                let rotate = if policy.rrset_roundrobin { header::id(message) } else { 0 };
+                asked.rendered(message, set.octets, set.records, rotate)
+            }
+            Verdict::Alias(set) => match alias::scan_target(&mut self.alias, self.scan.lower(), set, policy.hash_key) {
+                Some(ttl) => return Local::Alias(ttl),
+                None => asked.empty(message, flag::AA, rcode::YXDOMAIN),
+            },
+            Verdict::Negative { nxdomain, soa } => {
+                let code = if nxdomain { rcode::NXDOMAIN } else { rcode::NOERROR };
+                match soa {
+                    Some((set, owner_len)) => asked.negative(message, code, set.octets, owner_len),
+                    None => asked.empty(message, flag::AA, code),
+                }
+            }
+            Verdict::Refuse => asked.empty(message, flag::AA, rcode::REFUSED),
+            Verdict::Truncate => asked.empty(message, flag::AA | flag::TC, rcode::NOERROR),
+            Verdict::Null => {
+                let len = if question.qtype == rtype::A { 4 } else { 16 };
+                let mut record = [0u8; 28];
+                record[..12].copy_from_slice(&[0xc0, 0x0c, 0, question.qtype as u8, 0, 1, 0, 0, 0x0e, 0x10, 0, len]);
+                asked.rendered(message, &record[..12 + usize::from(len)], 1, 0)
+            }
+        };
+        self.stats.outcomes.cache_hits.add(u64::from(!query.replay));
+        Local::Decided(Decision::Reply(reply))
+    }
+}

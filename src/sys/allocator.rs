@@ -1,0 +1,61 @@
+//! The system's allocator, which also counts what one watched thread asks of it.
+//!
+//! The worker must not touch the heap once it runs. That is a promise to be checked in the field, not only in a test:
+//! the count is shown with the other statistics. Other threads pay one look at a thread-local flag.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// To be made the global allocator by the program.
+pub struct CountingAllocator;
+
+static WATCHED_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Counts the calling thread's allocations from now on.
+pub fn watch_this_thread() {
+    WATCHED.set(true);
+}
+
+/// Allocations of watched threads so far. Always zero unless the program uses [`CountingAllocator`].
+pub fn watched_allocations() -> u64 {
+    WATCHED_ALLOCATIONS.load(Relaxed)
+}
+
+fn count() {
+    // A thread that ends may allocate after its locals are gone; nobody watches it then.
+    if WATCHED.try_with(Cell::get).unwrap_or(false) {
+        WATCHED_ALLOCATIONS.fetch_add(1, Relaxed);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting neither allocates nor unwinds (the thread-local
+// is constant-initialised and has no destructor).
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps GlobalAlloc's contract, which is System's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(place, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
