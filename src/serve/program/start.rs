@@ -5,6 +5,7 @@ use crate::answer::cache::AnswerCache;
 use crate::answer::compile;
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
+use crate::attach;
 use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, Toggle, XdpUse};
 use crate::control::ControlServer;
 use crate::dns::scan::HashKey;
@@ -12,7 +13,7 @@ use crate::resolve::{self, Resolver, SocketOptions, TtlLimits};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc;
 use crate::serve::events::{QueryEvent, RingSink};
-use crate::serve::fast_path::{self, FastPath, Queues};
+use crate::serve::fast_path::{FastPath, Queues};
 use crate::serve::listen::{self, Sockets};
 use crate::serve::stream::{StreamOptions, StreamServer};
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
@@ -158,7 +159,7 @@ fn open_fast_path(
         log::info!("XDP is off: do-udp: no leaves nothing for it");
         return Ok(Default::default());
     }
-    let (targets, notes) = fast_path::targets(config, addresses, host);
+    let (targets, notes) = attach::targets(config, addresses, host);
     for note in notes {
         log::info!("{note}");
     }
