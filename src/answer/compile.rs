@@ -22,6 +22,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         zones: Arc::new(zones(config, hash_key)?),
         identity: shown(config.hide_identity, &config.identity, hostname),
         version: shown(config.hide_version, &config.version, version),
+        hide_trustanchor: config.hide_trustanchor,
         edns_buffer_size: config.edns_buffer_size,
         max_udp_size: if config.max_udp_size == 0 { u16::MAX } else { config.max_udp_size },
         harden_short_bufsize: config.harden_short_bufsize,

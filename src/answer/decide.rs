@@ -343,6 +343,10 @@ impl Answerer {
         let text = match self.scan.lower() {
             b"\x02id\x06server\0" | b"\x08hostname\x04bind\0" => self.policy.identity.as_deref()?,
             b"\x07version\x06server\0" | b"\x07version\x04bind\0" => self.policy.version.as_deref()?,
+            // There are no trust anchors to list yet.
+            b"\x0btrustanchor\x07unbound\0" if !self.policy.hide_trustanchor => {
+                return Some(Decision::Reply(query.asked.empty(message, 0, rcode::NOERROR)));
+            }
             _ => return None,
         };
         let text = &text[..text.len().min(255)];
@@ -419,7 +423,8 @@ impl Answerer {
             let asked = *asked;
             return Some(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::REFUSED))));
         }
-        if query.question.qclass != class::IN {
+        // Upstream has class IN alone; Unbound answers ANY with it.
+        if !matches!(query.question.qclass, class::IN | class::ANY) {
             return Some(Decision::Reply(asked.empty(message, 0, rcode::REFUSED)));
         }
         if query.question.qtype == rtype::ANY && self.policy.deny_any {
@@ -441,7 +446,7 @@ impl Answerer {
         let dnssec_ok = asked.edns.is_some_and(|edns| edns.bits & edns::DO != 0);
         let key = KeyFixed {
             qtype: query.question.qtype,
-            qclass: query.question.qclass,
+            qclass: class::IN,
             bits: if dnssec_ok { cache::DNSSEC_OK } else { 0 }
                 | if asked.flags & flag::CD != 0 { cache::CHECKING_DISABLED } else { 0 },
         };

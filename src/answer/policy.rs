@@ -18,6 +18,8 @@ pub struct Policy {
     pub identity: Option<Box<[u8]>>,
     /// The answer to version.server. and version.bind., at most 255 octets; `None`: hidden.
     pub version: Option<Box<[u8]>>,
+    /// hide-trustanchor: trustanchor.unbound. is refused.
+    pub hide_trustanchor: bool,
     /// edns-buffer-size: what our OPT records advertise.
     pub edns_buffer_size: u16,
     /// max-udp-size: the largest reply over UDP, whatever the client advertises.

@@ -57,6 +57,7 @@ fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         zones: Arc::new(zones.finish()),
         identity: Some(b"host"[..].into()),
         version: None,
+        hide_trustanchor: false,
         edns_buffer_size: 1232,
         max_udp_size: 1232,
         harden_short_bufsize: true,

@@ -314,7 +314,7 @@ impl Node {
 /// Keeps names of other classes apart in the one index.
 #[inline]
 fn class_salt(qclass: u16) -> u64 {
-    if qclass == class::IN { 0 } else { u64::from(qclass).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+    if qclass == class::IN { 0 } else { (u64::from(qclass) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
 }
 
 /// One record to add, data with names in full.

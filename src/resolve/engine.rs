@@ -8,18 +8,18 @@
 //!
 //! Server selection is Unbound's: of the servers not yet tried in this round, a random one among those whose expected
 //! time lies within 400 ms of the fastest. A server that answered with an error (SERVFAIL, REFUSED, nonsense) is not
-//! asked again for the same question; one that timed out is, up to five times. When none is left, or the client's
+//! asked again for the same question; one that timed out is, with twice the wait. When none is left, or the client's
 //! patience is over, the answer is SERVFAIL.
 
-use super::chain::{Chain, Composer, QUERY, Target, write_query};
-use super::normalize::{Asked, Normalizer, Verdict};
+use super::chain::{Chain, QUERY, write_query};
+use super::normalize::Normalizer;
 use super::question::{Keys, Phase, Question, Questions};
 use super::random::Random;
 use super::reply::Reply;
 use super::server::{BAND, Server};
 use super::sockets::Sockets;
 use super::table::ForwardTable;
-use super::tcp::{Connections, Progress};
+use super::tcp::Connections;
 use super::timer::Wheel;
 use super::ttl::WITHOUT_RECORDS;
 use super::{Options, Request, Response};
@@ -33,46 +33,43 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Rounds through all servers (Unbound's outbound-msg-retry).
-const ROUNDS: u8 = 5;
+/// Rounds through all servers. Each waits twice as long as the one before, so patience ends first but for a fast server.
+const ROUNDS: u8 = 8;
 /// Queries for one target name altogether (Unbound's max-sent-count).
 const SENDS: u8 = 32;
-/// Alias targets asked for (Unbound's max-query-restarts).
-const RESTARTS: u8 = 11;
 /// Pause when every server refused at once: one that is being restarted is back soon.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Longest wait for a TCP connection and its reply (Unbound's tcp-auth-query-timeout).
-const TCP_WAIT: Duration = Duration::from_secs(3);
 /// Marks the epoll tags of TCP connections.
 pub(super) const TCP_TAG: u64 = 1 << 32;
 
 /// Every question and what it needs.
 pub(super) struct Engine {
-    options: Options,
-    table: Arc<ForwardTable>,
+    pub(super) options: Options,
+    pub(super) table: Arc<ForwardTable>,
     /// By zone of the table: its servers, as places in `servers`.
-    zone_servers: Vec<Vec<u32>>,
-    servers: Vec<Server>,
+    pub(super) zone_servers: Vec<Vec<u32>>,
+    pub(super) servers: Vec<Server>,
     pub(super) questions: Questions,
-    keys: Keys,
+    pub(super) keys: Keys,
     pub(super) timers: Wheel,
     pub(super) sockets: Sockets,
-    tcp: Connections,
-    tcp_queue: VecDeque<u32>,
+    pub(super) tcp: Connections,
+    pub(super) tcp_queue: VecDeque<u32>,
     /// Questions that need another server.
-    retry: VecDeque<u32>,
+    pub(super) retry: VecDeque<u32>,
     /// Failed questions whose response waits for room in the ring.
-    failed: VecDeque<u32>,
-    random: Random,
+    pub(super) failed: VecDeque<u32>,
+    pub(super) random: Random,
     pub(super) poller: OwnedFd,
-    responses: Producer<Response>,
+    pub(super) responses: Producer<Response>,
     pub(super) stats: Arc<Upstream>,
-    reply: Reply,
-    normalizer: Normalizer,
-    scratch: Box<[u8]>,
-    rdata: Box<[u8]>,
-    query: Box<[u8; QUERY]>,
-    spare_chains: Vec<Box<Chain>>,
+    pub(super) reply: Reply,
+    pub(super) normalizer: Normalizer,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) rdata: Box<[u8]>,
+    pub(super) query: Box<[u8; QUERY]>,
+    #[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
+    pub(super) spare_chains: Vec<Box<Chain>>,
     /// Responses were published since this was last taken.
     pub(super) published: bool,
 }
@@ -188,13 +185,15 @@ impl Engine {
     }
 
     /// Sends a question in phase `Choose` to the next server, or ends it.
-    fn choose(&mut self, id: u32, now: Duration) {
+    pub(super) fn choose(&mut self, id: u32, now: Duration) {
         loop {
             let question = self.questions.get(id);
             if now >= question.started + self.options.patience || question.sends >= SENDS {
                 return self.fail(id);
             }
             if let Some(place) = self.select(id, now) {
+                // That a server refused EDNS says nothing of the next one.
+                self.questions.get_mut(id).without_edns = false;
                 if self.send(id, place, now) {
                     return;
                 }
@@ -234,7 +233,7 @@ impl Engine {
     }
 
     /// Sends over UDP; false when that is impossible.
-    fn send(&mut self, id: u32, place: u8, now: Duration) -> bool {
+    pub(super) fn send(&mut self, id: u32, place: u8, now: Duration) -> bool {
         let question = self.questions.get(id);
         let server = self.zone_servers[question.zone as usize][usize::from(place)];
         let address = self.servers[server as usize].address;
@@ -263,7 +262,9 @@ impl Engine {
         question.tried |= bit(place);
         question.sends += 1;
         question.sent = now;
-        question.wait = server_state.wait();
+        // The server's own wait shrinks with every answer to others; a question's never does.
+        let doubled = if question.rounds > 0 { question.wait.saturating_mul(2) } else { 0 };
+        question.wait = server_state.wait().max(doubled);
         question.phase = Phase::Udp { socket, id: message_id };
         let due = now + Duration::from_millis(u64::from(question.wait));
         self.timers.arm(id, due.min(question.started + self.options.patience));
@@ -280,7 +281,7 @@ impl Engine {
         None
     }
 
-    fn write_query(&mut self, id: u32, server: u32, message_id: u16, now: Duration) -> usize {
+    pub(super) fn write_query(&mut self, id: u32, server: u32, message_id: u16, now: Duration) -> usize {
         let question = self.questions.get_mut(id);
         question.sent_edns = !question.without_edns && self.servers[server as usize].knows_edns(now);
         let bits = if question.dnssec_ok { edns::DO } else { 0 };
@@ -317,7 +318,7 @@ impl Engine {
     }
 
     /// Undoes the sending of a question: afterwards it is in phase `Choose` and no reply finds it.
-    fn recall(&mut self, id: u32) {
+    pub(super) fn recall(&mut self, id: u32) {
         self.timers.cancel(id);
         let question = self.questions.get_mut(id);
         match std::mem::replace(&mut question.phase, Phase::Choose) {
@@ -351,7 +352,7 @@ impl Engine {
         self.choose(id, now);
     }
 
-    fn rule_out(&mut self, id: u32) {
+    pub(super) fn rule_out(&mut self, id: u32) {
         let question = self.questions.get_mut(id);
         question.failed |= bit(question.place);
     }
@@ -372,170 +373,14 @@ impl Engine {
         self.judge(id, message, now);
     }
 
-    fn queue_tcp(&mut self, id: u32, now: Duration) {
-        let question = self.questions.get_mut(id);
-        question.phase = Phase::TcpQueue;
-        self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
-        self.tcp_queue.push_back(id);
-        self.open_tcp(now);
-    }
-
-    fn open_tcp(&mut self, now: Duration) {
-        while !self.tcp.is_full() {
-            let Some(id) = self.tcp_queue.pop_front() else { return };
-            let server = self.questions.get(id).server;
-            let address = self.servers[server as usize].address;
-            let opened = self.random.u16().map_err(|_| Errno::IO).and_then(|message_id| {
-                let len = self.write_query(id, server, message_id, now);
-                let query = &self.query[..len];
-                let tag = |slot| TCP_TAG | u64::from(slot);
-                Ok((self.tcp.open(address, id, query, self.poller.as_fd(), tag)?, message_id))
-            });
-            match opened {
-                Ok((connection, message_id)) => {
-                    self.stats.tcp_sent.add(1);
-                    self.questions.get_mut(id).phase = Phase::Tcp { connection, id: message_id };
-                }
-                Err(_) => {
-                    self.timers.cancel(id);
-                    self.questions.get_mut(id).phase = Phase::Choose;
-                    self.rule_out(id);
-                    self.retry.push_back(id);
-                }
-            }
-        }
-    }
-
-    /// Something happened at a TCP connection.
-    pub(super) fn tcp_event(&mut self, slot: u16, now: Duration) {
-        let Some(id) = self.tcp.question(slot) else { return };
-        match self.tcp.drive(slot, self.poller.as_fd(), TCP_TAG | u64::from(slot)) {
-            Progress::Waiting => {}
-            Progress::Broken => {
-                self.recall(id);
-                self.rule_out(id);
-                self.retry.push_back(id);
-            }
-            Progress::Reply => {
-                let (buffer, len) = self.tcp.take_reply(slot);
-                let message = buffer.get(2..len).unwrap_or(&[]);
-                let question = self.questions.get(id);
-                let asked = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
-                let fits = asked && message.len() >= header::LEN && is_reply_to(message, question);
-                self.recall(id);
-                if fits && header::flags(message) & header::flag::TC == 0 {
-                    self.stats.replies.add(1);
-                    self.judge(id, message, now);
-                } else {
-                    self.stats.unwanted.add(u64::from(!fits));
-                    self.rule_out(id);
-                    self.retry.push_back(id);
-                }
-                self.tcp.put_back(slot, buffer);
-            }
-        }
-    }
-
-    /// Decides what a whole reply means for its question, which is in phase `Choose`.
-    fn judge(&mut self, id: u32, message: &[u8], now: Duration) {
-        let parsed = self.reply.parse(message);
-        let code = self.reply.rcode;
-        let question = self.questions.get_mut(id);
-        if matches!(code, rcode::FORMERR | rcode::NOTIMP) && question.sent_edns && !self.reply.has_edns {
-            question.without_edns = true;
-            let place = question.place;
-            if usize::from(place) < self.zone_servers[question.zone as usize].len() && self.send(id, place, now) {
-                return;
-            }
-        }
-        let question = self.questions.get_mut(id);
-        if parsed.is_none() || !matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
-            self.rule_out(id);
-            return self.choose(id, now);
-        }
-        if question.without_edns {
-            self.servers[question.server as usize].refuses_edns(now);
-        }
-        match self.normalize(id, message) {
-            Verdict::Answer if self.is_empty_at_first(id) => self.choose(id, now),
-            Verdict::Answer if self.respond(id, message) => {}
-            Verdict::Chase => self.chase(id, message, now),
-            _ => {
-                self.rule_out(id);
-                self.choose(id, now);
-            }
-        }
-    }
-
-    fn normalize(&mut self, id: u32, message: &[u8]) -> Verdict {
-        let question = self.questions.get(id);
-        let zone = question.zone;
-        let table = &self.table;
-        let Some(forward) = table.zone(zone) else { return Verdict::Useless };
-        let asked = Asked {
-            name: &question.target,
-            qtype: question.qtype,
-            qclass: question.qclass,
-            zone: &forward.name,
-            same_zone: &|name| table.find(name) == Some(zone),
-        };
-        self.normalizer.run(message, &mut self.reply, &asked, &self.options.ttl)
-    }
-
-    /// A reply without any record says nothing that may be cached for long: another server is asked once.
-    fn is_empty_at_first(&mut self, id: u32) -> bool {
-        let empty = self.reply.rcode == rcode::NOERROR && !self.reply.sets.iter().any(|set| set.kept);
-        empty && !std::mem::replace(&mut self.questions.get_mut(id).saw_empty, true)
-    }
-
-    /// Publishes the answer; false when it cannot be written.
-    fn respond(&mut self, id: u32, message: &[u8]) -> bool {
-        let question = self.questions.get(id);
-        let chain = question.chain.as_deref();
-        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
-        let Ok(written) = composer.answer(chain, &mut self.scratch) else { return false };
-        let Some(response) = self.responses.reserve() else { return false };
-        if !response.set_body(&self.scratch[written.place], written.counts) {
-            return false;
-        }
-        response.ticket = question.ticket;
-        response.rcode = self.reply.rcode;
-        response.ttl = written.ttl;
-        self.responses.publish();
-        self.finish(id);
-        true
-    }
-
-    /// Keeps the alias chain so far and asks for its end.
-    fn chase(&mut self, id: u32, message: &[u8], now: Duration) {
-        let question = self.questions.get_mut(id);
-        question.restarts += 1;
-        let mut chain = question.chain.take().or_else(|| self.spare_chains.pop()).unwrap_or_default();
-        let question = self.questions.get(id);
-        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
-        let extended = composer.extend(&mut chain, &mut self.scratch);
-        let zone = self.table.find(self.normalizer.target.as_wire());
-        let question = self.questions.get_mut(id);
-        question.chain = Some(chain);
-        match zone {
-            Some(zone) if extended.is_ok() && question.restarts <= RESTARTS => {
-                question.zone = zone;
-                question.target = self.normalizer.target;
-                question.start_over();
-                self.choose(id, now);
-            }
-            _ => self.fail(id),
-        }
-    }
-
     /// Ends a question without an answer; it is in phase `Choose`.
-    fn fail(&mut self, id: u32) {
+    pub(super) fn fail(&mut self, id: u32) {
         self.stats.failures.add(1);
         self.questions.get_mut(id).phase = Phase::Failed;
         self.failed.push_back(id);
     }
 
-    fn finish(&mut self, id: u32) {
+    pub(super) fn finish(&mut self, id: u32) {
         if let Some(mut chain) = self.questions.get_mut(id).chain.take() {
             chain.clear();
             self.spare_chains.push(chain);
@@ -566,27 +411,9 @@ impl Engine {
     }
 }
 
-fn composer<'a>(
-    question: &'a Question,
-    message: &'a [u8],
-    reply: &'a Reply,
-    answer: &'a Normalizer,
-    options: &Options,
-    rdata: &'a mut [u8],
-) -> Composer<'a> {
-    let target = Target {
-        name: &question.name,
-        asked: &question.target,
-        qtype: question.qtype,
-        dnssec_ok: question.dnssec_ok,
-        minimal: options.minimal_responses,
-    };
-    Composer { message, reply, answer, target, rdata }
-}
-
 /// True when `message` is a reply to a query and repeats the question, octet for octet. Only an error may leave the
 /// question out. The ID and the sender have been compared already.
-fn is_reply_to(message: &[u8], question: &Question) -> bool {
+pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
     let flags = header::flags(message);
     if flags & header::flag::QR == 0 || header::opcode_of(flags) != header::opcode::QUERY {
         return false;

@@ -6,7 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `resolver` | the thread's loop |
-//! | `engine` | what happens to a question |
+//! | `engine`, `over_tcp`, `judge` | what happens to a question, over TCP too; what a reply means for it |
 //! | `table` | which servers are asked for which names |
 //! | `server`, `sockets`, `tcp` | a server's speed and health, UDP sockets, TCP connections |
 //! | `question`, `timer`, `random` | states in flight, their deadlines, numbers nobody can guess |
@@ -14,7 +14,9 @@
 
 mod chain;
 mod engine;
+mod judge;
 mod normalize;
+mod over_tcp;
 mod question;
 mod random;
 mod reply;

@@ -41,6 +41,7 @@ pub enum Verdict {
 
 /// One piece of the answer section.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "few, and in a buffer that is used again")]
 pub enum Piece {
     /// A set of the reply.
     Set(u32),

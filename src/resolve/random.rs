@@ -41,7 +41,7 @@ impl Random {
     /// As [`Self::u16`].
     #[inline]
     pub fn below(&mut self, bound: u32) -> Result<u32, getrandom::Error> {
-        Ok((u64::from(self.u16()?) * u64::from(bound) >> 16) as u32)
+        Ok(((u64::from(self.u16()?) * u64::from(bound)) >> 16) as u32)
     }
 }
 

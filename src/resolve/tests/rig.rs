@@ -7,6 +7,7 @@ use crate::ring::{doorbell::Doorbell, spsc};
 use crate::stats::Upstream;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -70,16 +71,19 @@ pub struct Query {
     pub octets: Vec<u8>,
     pub tcp: bool,
     pub name: String,
-    pub qtype: u16,
     pub edns: Option<(u16, u16)>,
+    /// Where it came from.
+    pub from: SocketAddr,
+    /// The server's UDP socket, for replies to earlier queries.
+    pub socket: Rc<UdpSocket>,
 }
 
 impl Query {
-    fn new(octets: Vec<u8>, tcp: bool) -> Query {
+    fn new(octets: Vec<u8>, tcp: bool, from: SocketAddr, socket: &Rc<UdpSocket>) -> Query {
         let question = crate::dns::question::Question::parse(&octets).unwrap();
         let name = Name::from_wire(&octets[12..12 + question.name_len]).unwrap().to_string();
         let edns = crate::dns::edns::Edns::parse(&octets, question.end()).ok().map(|edns| (edns.udp_size, edns.bits));
-        Query { octets, tcp, name, qtype: question.qtype, edns }
+        Query { octets, tcp, name, edns, from, socket: socket.clone() }
     }
 
     pub fn reply(&self) -> Message {
@@ -96,7 +100,7 @@ impl Query {
 }
 
 struct Server {
-    udp: UdpSocket,
+    udp: Rc<UdpSocket>,
     tcp: TcpListener,
     script: Script,
     seen: usize,
@@ -182,7 +186,7 @@ impl Rig {
     /// Turns until `count` responses are there. `skip`: the clock jumps to the next deadline when nothing moves.
     pub fn collect(&mut self, count: usize, skip: bool) -> Vec<Got> {
         let mut got = Vec::new();
-        for _ in 0..60_000 {
+        for _ in 0..5_000 {
             let moved = self.turn();
             while let Some(response) = self.responses.front() {
                 let name = &self.names[response.ticket as usize];
@@ -196,7 +200,7 @@ impl Rig {
                 self.now = self.now.max(deadline);
             }
         }
-        panic!("{} of {count} responses after many turns", got.len());
+        panic!("{} of {count} responses after many turns: {:?}", got.len(), self.stats);
     }
 
     pub fn ask(&mut self, name: &str, qtype: u16) -> Got {
@@ -232,7 +236,7 @@ impl Server {
         .unwrap();
         udp.set_nonblocking(true).unwrap();
         tcp.set_nonblocking(true).unwrap();
-        Server { udp, tcp, script, seen: 0, streams: Vec::new() }
+        Server { udp: Rc::new(udp), tcp, script, seen: 0, streams: Vec::new() }
     }
 
     fn serve(&mut self) -> bool {
@@ -240,7 +244,7 @@ impl Server {
         let mut buffer = [0; 65535];
         while let Ok((len, from)) = self.udp.recv_from(&mut buffer) {
             self.seen += 1;
-            for reply in (self.script)(&Query::new(buffer[..len].to_vec(), false)) {
+            for reply in (self.script)(&Query::new(buffer[..len].to_vec(), false, from, &self.udp)) {
                 self.udp.send_to(&reply, from).unwrap();
             }
         }
@@ -249,10 +253,10 @@ impl Server {
             stream.set_nonblocking(true).unwrap();
             self.streams.push((stream, Vec::new()));
         }
-        let script = &mut self.script;
+        let (script, udp) = (&mut self.script, &self.udp);
         self.streams.retain_mut(|(stream, out)| {
             if let Ok(len @ 2..) = stream.read(&mut buffer) {
-                for reply in script(&Query::new(buffer[2..len].to_vec(), true)) {
+                for reply in script(&Query::new(buffer[2..len].to_vec(), true, stream.peer_addr().unwrap(), udp)) {
                     out.extend((reply.len() as u16).to_be_bytes());
                     out.extend(reply);
                 }

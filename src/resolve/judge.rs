@@ -1,0 +1,125 @@
+//! What a whole reply means for its question: an answer, another name to ask for, or another server.
+
+use super::Options;
+use super::chain::{Composer, Target};
+use super::engine::Engine;
+use super::normalize::{Asked, Normalizer, Verdict};
+use super::question::Question;
+use super::reply::Reply;
+use crate::dns::rcode;
+use std::time::Duration;
+
+/// Alias targets asked for (Unbound's max-query-restarts).
+const RESTARTS: u8 = 11;
+
+impl Engine {
+    /// Decides what a whole reply means for its question, which is in phase `Choose`.
+    pub(super) fn judge(&mut self, id: u32, message: &[u8], now: Duration) {
+        let parsed = self.reply.parse(message);
+        let code = self.reply.rcode;
+        let question = self.questions.get_mut(id);
+        if matches!(code, rcode::FORMERR | rcode::NOTIMP) && question.sent_edns && !self.reply.has_edns {
+            question.without_edns = true;
+            let place = question.place;
+            if usize::from(place) < self.zone_servers[question.zone as usize].len() && self.send(id, place, now) {
+                return;
+            }
+        }
+        let question = self.questions.get_mut(id);
+        if parsed.is_none() || !matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
+            self.rule_out(id);
+            return self.choose(id, now);
+        }
+        if question.without_edns {
+            self.servers[question.server as usize].refuses_edns(now);
+        }
+        match self.normalize(id, message) {
+            Verdict::Answer if self.is_empty_at_first(id) => self.choose(id, now),
+            Verdict::Answer if self.respond(id, message) => {}
+            Verdict::Chase => self.chase(id, message, now),
+            _ => {
+                self.rule_out(id);
+                self.choose(id, now);
+            }
+        }
+    }
+
+    fn normalize(&mut self, id: u32, message: &[u8]) -> Verdict {
+        let question = self.questions.get(id);
+        let zone = question.zone;
+        let table = &self.table;
+        let Some(forward) = table.zone(zone) else { return Verdict::Useless };
+        let asked = Asked {
+            name: &question.target,
+            qtype: question.qtype,
+            qclass: question.qclass,
+            zone: &forward.name,
+            same_zone: &|name| table.find(name) == Some(zone),
+        };
+        self.normalizer.run(message, &mut self.reply, &asked, &self.options.ttl)
+    }
+
+    /// A reply without any record says nothing that may be cached for long: another server is asked once.
+    fn is_empty_at_first(&mut self, id: u32) -> bool {
+        let empty = self.reply.rcode == rcode::NOERROR && !self.reply.sets.iter().any(|set| set.kept);
+        empty && !std::mem::replace(&mut self.questions.get_mut(id).saw_empty, true)
+    }
+
+    /// Publishes the answer; false when it cannot be written.
+    fn respond(&mut self, id: u32, message: &[u8]) -> bool {
+        let question = self.questions.get(id);
+        let chain = question.chain.as_deref();
+        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
+        let Ok(written) = composer.answer(chain, &mut self.scratch) else { return false };
+        let Some(response) = self.responses.reserve() else { return false };
+        if !response.set_body(&self.scratch[written.place], written.counts) {
+            return false;
+        }
+        response.ticket = question.ticket;
+        response.rcode = self.reply.rcode;
+        response.ttl = written.ttl;
+        self.responses.publish();
+        self.finish(id);
+        true
+    }
+
+    /// Keeps the alias chain so far and asks for its end.
+    fn chase(&mut self, id: u32, message: &[u8], now: Duration) {
+        let question = self.questions.get_mut(id);
+        question.restarts += 1;
+        let mut chain = question.chain.take().or_else(|| self.spare_chains.pop()).unwrap_or_default();
+        let question = self.questions.get(id);
+        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
+        let extended = composer.extend(&mut chain, &mut self.scratch);
+        let zone = self.table.find(self.normalizer.target.as_wire());
+        let question = self.questions.get_mut(id);
+        question.chain = Some(chain);
+        match zone {
+            Some(zone) if extended.is_ok() && question.restarts <= RESTARTS => {
+                question.zone = zone;
+                question.target = self.normalizer.target;
+                question.start_over();
+                self.choose(id, now);
+            }
+            _ => self.fail(id),
+        }
+    }
+}
+
+fn composer<'a>(
+    question: &'a Question,
+    message: &'a [u8],
+    reply: &'a Reply,
+    answer: &'a Normalizer,
+    options: &Options,
+    rdata: &'a mut [u8],
+) -> Composer<'a> {
+    let target = Target {
+        name: &question.name,
+        asked: &question.target,
+        qtype: question.qtype,
+        dnssec_ok: question.dnssec_ok,
+        minimal: options.minimal_responses,
+    };
+    Composer { message, reply, answer, target, rdata }
+}

@@ -1,0 +1,78 @@
+//! A question whose reply did not fit into a datagram goes on over TCP, to the same server.
+
+use super::engine::{Engine, TCP_TAG, is_reply_to};
+use super::question::Phase;
+use super::tcp::Progress;
+use crate::dns::header;
+use rustix::io::Errno;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// Longest wait for a TCP connection and its reply (Unbound's tcp-auth-query-timeout).
+const TCP_WAIT: Duration = Duration::from_secs(3);
+
+impl Engine {
+    pub(super) fn queue_tcp(&mut self, id: u32, now: Duration) {
+        let question = self.questions.get_mut(id);
+        question.phase = Phase::TcpQueue;
+        self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
+        self.tcp_queue.push_back(id);
+        self.open_tcp(now);
+    }
+
+    pub(super) fn open_tcp(&mut self, now: Duration) {
+        while !self.tcp.is_full() {
+            let Some(id) = self.tcp_queue.pop_front() else { return };
+            let server = self.questions.get(id).server;
+            let address = self.servers[server as usize].address;
+            let opened = self.random.u16().map_err(|_| Errno::IO).and_then(|message_id| {
+                let len = self.write_query(id, server, message_id, now);
+                let query = &self.query[..len];
+                let tag = |slot| TCP_TAG | u64::from(slot);
+                Ok((self.tcp.open(address, id, query, self.poller.as_fd(), tag)?, message_id))
+            });
+            match opened {
+                Ok((connection, message_id)) => {
+                    self.stats.tcp_sent.add(1);
+                    self.questions.get_mut(id).phase = Phase::Tcp { connection, id: message_id };
+                }
+                Err(_) => {
+                    self.timers.cancel(id);
+                    self.questions.get_mut(id).phase = Phase::Choose;
+                    self.rule_out(id);
+                    self.retry.push_back(id);
+                }
+            }
+        }
+    }
+
+    /// Something happened at a TCP connection.
+    pub(super) fn tcp_event(&mut self, slot: u16, now: Duration) {
+        let Some(id) = self.tcp.question(slot) else { return };
+        match self.tcp.drive(slot, self.poller.as_fd(), TCP_TAG | u64::from(slot)) {
+            Progress::Waiting => {}
+            Progress::Broken => {
+                self.recall(id);
+                self.rule_out(id);
+                self.retry.push_back(id);
+            }
+            Progress::Reply => {
+                let (buffer, len) = self.tcp.take_reply(slot);
+                let message = buffer.get(2..len).unwrap_or(&[]);
+                let question = self.questions.get(id);
+                let asked = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
+                let fits = asked && message.len() >= header::LEN && is_reply_to(message, question);
+                self.recall(id);
+                if fits && header::flags(message) & header::flag::TC == 0 {
+                    self.stats.replies.add(1);
+                    self.judge(id, message, now);
+                } else {
+                    self.stats.unwanted.add(u64::from(!fits));
+                    self.rule_out(id);
+                    self.retry.push_back(id);
+                }
+                self.tcp.put_back(slot, buffer);
+            }
+        }
+    }
+}
