@@ -162,9 +162,9 @@ demo() {
     ask @10.53.0.2 tracker.ads.example A
     ask @10.53.0.2 www.example.org A
     ask @10.53.0.2 +tcp router.home.lan A
-    printf '\nXDP mode on veth-rb: %s\n' "$(counter xdp.mode)"
+    printf '\nXDP mode on veth-rb: %s\n' "$(counter xdp.interface.veth-rb.mode)"
     printf 'questions that came over AF_XDP: %s, kernel UDP: %s, kernel TCP: %s\n' \
-        "$(counter xdp.rx)" "$(counter kernel.udp.queries)" "$(counter kernel.tcp.queries)"
+        "$(counter xdp.queries)" "$(counter xdp.kernel.udp.queries)" "$(counter xdp.kernel.tcp.queries)"
     if [ "$1" = once ] || [ ! -t 0 ] || [ ! -t 1 ]; then
         return 0
     fi

@@ -24,6 +24,15 @@ def ages(ttl):
     return ttl > 15000 or 1000 < ttl <= NEGATIVE_TTL
 
 
+# max-udp-size: the default went from 4096 to 1232 with Unbound 1.18; version: the answer to version.bind.
+SETTINGS = """    incoming-num-tcp: 100
+    extended-statistics: yes
+    max-udp-size: 1232
+    identity: "ns1"
+    version: "resolver"
+"""
+
+
 def configuration():
     """Lines for the `server:` clause (local data) and the clauses behind it (forwarding)."""
     out = ['local-zone: "nothing.lz.example." static']
@@ -69,7 +78,7 @@ def configuration():
     out = [_requote(line) for line in out]
     out += [f'local-data: "big.lz.example. 150 IN A 198.51.100.{n}"' for n in range(1, 101)]
     out += ['local-data-ptr: "192.0.2.77 host.bare.example."', 'local-data-ptr: "2001:db8::77 600 host.bare.example."']
-    server = "".join(f"    {line}\n" for line in out) + "    incoming-num-tcp: 100\n    extended-statistics: yes\n"
+    server = "".join(f"    {line}\n" for line in out) + SETTINGS
     return server, f'forward-zone:\n    name: "."\n    forward-addr: {UPSTREAM}\n'
 
 

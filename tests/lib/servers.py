@@ -79,6 +79,15 @@ class Server:
                 found[name] = value
         return found
 
+    def frames(self):
+        """The frames of all interfaces by place (total, free, fill, rx, tx, completion, lost), summed."""
+        found = {}
+        for name, value in self.counters().items():
+            if name.startswith("xdp.interface.") and ".frames." in name:
+                place = name.rpartition(".")[2]
+                found[place] = found.get(place, 0) + value
+        return found
+
 
 def wait_for_answer(ns, address, process, seconds=10, name="ready.test.", qtype="SOA"):
     """Poll until the server answers anything at all; returns the seconds it took. LabError with its log otherwise."""
