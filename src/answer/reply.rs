@@ -55,7 +55,7 @@ impl Asked {
             end += edns::LEN;
             counts[2] += 1;
         }
-        let copied = self.flags & (flag::RD | flag::CD);
+        let copied = self.flags & (header::OPCODE_BITS | flag::RD | flag::CD);
         header::set_flags(message, flag::QR | flag::RA | extra | copied | rcode & 0xf);
         header::set_counts(message, [1, counts[0], counts[1], counts[2]]);
         end

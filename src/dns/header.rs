@@ -39,6 +39,9 @@ pub fn flags(message: &[u8]) -> u16 {
     get_u16(message, 2).unwrap_or(0)
 }
 
+/// The opcode's bits of a flags word; a reply keeps them.
+pub const OPCODE_BITS: u16 = 0x7800;
+
 /// The opcode in a flags word.
 #[inline]
 pub fn opcode_of(flags: u16) -> u16 {

@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Sockets per server that take new questions.
-pub const POOL: usize = 8;
+pub const POOL: usize = 64;
 /// Questions a socket serves.
 pub const QUERIES: u32 = 256;
 /// Time for which a socket takes questions.
