@@ -23,13 +23,13 @@ RESOLVERS = ("rb-xdp", "rb-udp", "unbound")
 
 def versions():
     """Versions of what takes part, as text."""
-    def first(*argv):
+    def last_word(*argv):
         text = sh(*argv, check=False) if shutil.which(argv[0]) else ""
-        return text.splitlines()[0].strip() if text else "?"
+        return text.splitlines()[0].split()[-1] if text else "?"
 
     nsd = sh("dpkg-query", "-W", "-f=${Version}", "nsd", check=False) or "?"
-    return (f"Unbound {first('unbound', '-V').removeprefix('Version ')}, {first('knotd', '-V').removeprefix('knotd (')}, "
-            f"NSD {nsd}, {first('kxdpgun', '-V').removeprefix('kxdpgun (')}").replace("Knot DNS), version", "Knot DNS")
+    return (f"Unbound {last_word('unbound', '-V')}, Knot DNS {last_word('knotd', '-V')}, NSD {nsd}, "
+            f"kxdpgun {last_word('kxdpgun', '-V')}")
 
 
 class Field:

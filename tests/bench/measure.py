@@ -14,9 +14,13 @@ LOSS_FREE = 0.999  # replies per query that count as loss-free
 
 
 def flood_rate(field, questions, seconds):
-    """Replies per second when far more is asked than can be answered."""
+    """(replies per second, replies per query) when far more is asked than can be answered.
+
+    A share near 1 means that the generator was the limit: the server could have answered more.
+    """
     load.flood(field.outside, SERVER4, questions, OFFERED // 4, 1, GENERATOR_CPU)
-    return load.flood(field.outside, SERVER4, questions, OFFERED, seconds, GENERATOR_CPU).rate
+    result = load.flood(field.outside, SERVER4, questions, OFFERED, seconds, GENERATOR_CPU)
+    return result.rate, result.share
 
 
 def loss_free_rate(field, questions, upper, seconds, steps):
@@ -67,7 +71,7 @@ def dnsperf(field, questions, outstanding):
 
 
 def local_round(field, key, seconds):
-    """One round for one contender on local data: replies per second at flood."""
+    """One round for one contender on local data: what flood_rate gives."""
     server = field.start(key)
     try:
         return flood_rate(field, field.local, seconds)
@@ -116,7 +120,7 @@ def million(field, key, seconds):
     server = field.start(key, zones=contenders.BLOCKED_ZONES)
     try:
         return {"start": server.started_in, "rss": server.process.resident_kib() * 1024 / 1e6,
-                "local": flood_rate(field, field.local, seconds), "blocked": flood_rate(field, field.blocked, seconds)}
+                "local": flood_rate(field, field.local, seconds)[0], "blocked": flood_rate(field, field.blocked, seconds)[0]}
     finally:
         field.stop(server)
 

@@ -42,9 +42,10 @@ fn answerer() -> Answerer {
     let policy = Policy {
         hash_key: key,
         acl: Acl::new(&[([0, 0, 0, 0].into(), 0, Access::Allow)]),
-        zones: zones.finish(),
+        zones: zones.finish().into(),
         identity: Some(b"host"[..].into()),
         version: None,
+        hide_trustanchor: false,
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,
