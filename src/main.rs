@@ -59,8 +59,7 @@ fn run(cli: Cli, loaded: Loaded) -> ExitCode {
     match program::start(invocation, loaded) {
         Ok(program) => {
             log::info!("runbound {} is ready", env!("CARGO_PKG_VERSION"));
-            program.run();
-            ExitCode::SUCCESS
+            if program.run() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             log::error!("{error}");

@@ -83,8 +83,10 @@ struct Stats {
 }
 
 impl Program {
-    /// Serves until a signal or the control socket ends it; then stops the threads and detaches, in order.
-    pub fn run(mut self) {
+    /// Serves until a signal or the control socket ends it; then stops the threads and detaches, in order. False when a
+    /// thread ended unasked, so that the service manager starts the program again.
+    pub fn run(mut self) -> bool {
+        let mut orderly = true;
         let mut statistics = self.started + self.statistics_interval();
         while !self.stopping {
             self.wait();
@@ -100,10 +102,12 @@ impl Program {
             }
             if self.threads.iter().any(JoinHandle::is_finished) {
                 log::error!("a thread ended unasked; stopping");
+                orderly = false;
                 self.stopping = true;
             }
         }
         self.shut_down();
+        orderly
     }
 
     fn statistics_interval(&self) -> Duration {
