@@ -39,6 +39,7 @@ fn check(cli: &Cli, format: Format) -> ExitCode {
 
 fn serve(cli: Cli) -> ExitCode {
     logger::install();
+    std::panic::set_hook(Box::new(|panic| log::error!("{panic}; this is a bug, the process aborts")));
     match config::load(&cli.file) {
         Ok(loaded) => run(cli, loaded),
         Err(errors) => {

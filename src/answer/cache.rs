@@ -7,6 +7,7 @@
 
 use crate::dns::body::{self, Counts};
 use crate::dns::{get_u16, get_u32, name};
+use bytemuck::Zeroable;
 
 /// What an answer is kept under, besides the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ const DEAD: u32 = 0x8000_0000;
 const ALIGN: usize = 8;
 const WAYS: usize = 8;
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Zeroable)]
 struct Slot {
     tag: u32,
     /// Place in the ring in units of [`ALIGN`], plus one; zero: empty.
@@ -91,12 +92,12 @@ struct Slot {
 }
 
 #[repr(align(64))]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Zeroable)]
 struct Bucket([Slot; WAYS]);
 
 /// See the module's text.
 pub struct AnswerCache {
-    buckets: Vec<Bucket>,
+    buckets: Box<[Bucket]>,
     ring: Vec<u8>,
     /// Where the next entry goes.
     head: usize,
@@ -117,7 +118,7 @@ impl AnswerCache {
         let buckets = (octets / 128 / WAYS).next_power_of_two().max(1);
         let ring = (octets.saturating_sub(buckets * size_of::<Bucket>()).max(1 << 15)) / ALIGN * ALIGN;
         AnswerCache {
-            buckets: vec![Bucket::default(); buckets],
+            buckets: bytemuck::zeroed_slice_box(buckets),
             ring: vec![0; ring],
             head: 0,
             tail: 0,
@@ -244,6 +245,13 @@ impl AnswerCache {
             self.buckets[bucket].0[way] = Slot::default();
             self.bury(at);
         }
+    }
+
+    /// Takes everything out at once; gives the number of entries.
+    pub fn clear(&mut self) -> u64 {
+        self.buckets.fill(Bucket::default());
+        (self.head, self.tail, self.used) = (0, 0, 0);
+        std::mem::take(&mut self.entries)
     }
 
     /// Takes out every answer without records of its own: other codes than NOERROR, and empty answer sections.
@@ -448,6 +456,11 @@ mod tests {
         let zone = crate::dns::Name::from_text("example.com").unwrap();
         assert_eq!(cache.forget_where(|name, _| name::is_at_or_below(name, zone.as_wire())), 2);
         assert_eq!(cache.entries(), 1);
+        assert_eq!(cache.clear(), 1);
+        let name = crate::dns::Name::from_text("notexample.com").unwrap();
+        assert!(cache.get(name.as_wire(), KEY.name(name.as_wire()), A, 1).is_none());
+        cache.put(name.as_wire(), KEY.name(name.as_wire()), A, answer(b"y"), 0, 9);
+        assert_eq!(cache.get(name.as_wire(), KEY.name(name.as_wire()), A, 1).unwrap().answer.body, b"y");
     }
 
     proptest::proptest! {

@@ -53,6 +53,8 @@ pub struct Miss<'a> {
 /// An answer from upstream for a question that was a miss before.
 #[derive(Clone, Copy)]
 pub struct Given<'a> {
+    /// The name its records were written for, lower case: what the miss asked for. `None`: it has no records.
+    pub name: Option<&'a [u8]>,
     /// The answer; nothing of its TTLs has aged.
     pub answer: Answer<'a>,
 }
@@ -221,6 +223,10 @@ impl Answerer {
         if let Err(decision) = self.read_edns(message, len, &mut asked, via, now) {
             return decision;
         }
+        if access == Access::AllowCookie && via != Via::Stream {
+            // Cookies are not checked yet, so no cookie is a valid one: to TCP, as Unbound sends clients without.
+            return self.limited(now, |_| Decision::Reply(asked.empty(message, flag::TC, rcode::REFUSED)));
+        }
         let mut query = Query { asked, question, access, client, udp: via != Via::Stream, replay };
         if !replay {
             self.count_query(&query);
@@ -383,6 +389,10 @@ impl Answerer {
         };
         let scan = if alias.is_some() { &self.alias } else { &self.scan };
         let (answer, age, rotates) = match given {
+            // A new policy may want another name by now; a body fits only behind the name it was written for.
+            Some(given) if given.name.is_some_and(|name| name != scan.lower()) => {
+                return Decision::Reply(asked.empty(message, 0, rcode::SERVFAIL));
+            }
             Some(given) => (given.answer, 0, true),
             None => match self.cache.get(scan.lower(), scan.hash(), key, now) {
                 Some(hit) => {

@@ -183,6 +183,18 @@ fn access_decides_first() {
 }
 
 #[test]
+fn cookie_clients_without_one_are_sent_to_tcp() {
+    let mut answerer = answerer(|policy| {
+        policy.acl = Acl::new(&[("127.0.0.0".parse().unwrap(), 8, Access::AllowCookie)]);
+    });
+    let mut asked = query("many.static.test", rtype::MX);
+    let flags = header::flags(&asked.ask(&mut answerer, None).message());
+    assert_eq!((flags & 0xf, flags & flag::TC), (rcode::REFUSED, flag::TC));
+    asked.via = Via::Stream;
+    assert_eq!(header::flags(&asked.ask(&mut answerer, None).message()) & 0xf, rcode::NOERROR);
+}
+
+#[test]
 fn odd_queries_get_what_unbound_gives() {
     let mut answerer = answerer(|_| {});
     let code = |answerer: &mut Answerer, change: &dyn Fn(&mut Vec<u8>)| {
@@ -256,7 +268,8 @@ fn misses_are_answered_from_upstream_and_cache() {
     writer.push(0, &wire("www.example"), fixed, &[192, 0, 2, 1], true).unwrap();
     let (counts, place) = writer.finish();
     let answer = Answer { rcode: 0, counts, body: &message[place] };
-    let given = asked.ask(&mut answerer, Some(Given { answer })).message();
+    let name = wire("www.example");
+    let given = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer })).message();
     let (name, hash, key) = (wire("www.example"), answerer.miss().hash, answerer.miss().key);
     answerer.cache().put(&name, hash, key, answer, 0, 300);
     let cached = asked.ask(&mut answerer, None).message();
@@ -278,7 +291,10 @@ fn redirect_aliases_lead_the_answer() {
         writer.push(0, &wire(target), fixed, &[192, 0, 2, 1], true).unwrap();
         let (counts, place) = writer.finish();
         let answer = Answer { rcode: 0, counts, body: &message[place] };
-        let reply = asked.ask(&mut answerer, Some(Given { answer })).message();
+        let wanted = wire(target);
+        let reply = asked.ask(&mut answerer, Some(Given { name: Some(&wanted), answer })).message();
+        let other = asked.ask(&mut answerer, Some(Given { name: Some(&wire("other")), answer })).message();
+        assert_eq!((header::flags(&other) & 0xf, header::counts(&other)[1]), (rcode::SERVFAIL, 0), "not its body");
         let found = records(&reply);
         assert_eq!((found[0].1.as_str(), found[0].2, &found[0].4), (&*format!("{name}."), rtype::CNAME, &wire(target)));
         assert_eq!((found[1].1.as_str(), found[1].2), (&*format!("{target}."), rtype::A));

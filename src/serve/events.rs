@@ -75,9 +75,10 @@ impl EventSink for RingSink {
     }
 }
 
-/// Main's end: logs what is there, in Unbound's words.
-pub fn log_all(events: &mut Consumer<QueryEvent>) {
-    while let Some(event) = events.front() {
+/// Main's end: logs what is there, in Unbound's words; a ringful at most, since the worker may be faster than the log.
+pub fn log_some(events: &mut Consumer<QueryEvent>) {
+    for _ in 0..events.capacity() {
+        let Some(event) = events.front() else { break };
         let name = text(&event.name[..usize::from(event.name_len)]);
         let (qtype, qclass) = (rtype_word(event.qtype), class_word(event.qclass));
         let ip = event.client.ip();

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 /// Longest query kept: header, question, OPT without options.
 pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN;
 
-/// Waiters one question may have; beyond it a query is dropped, so that one slow name cannot take every place.
+/// Waiters one question may have; beyond it a query gets SERVFAIL, so that one slow name cannot take every place.
 const MAX_WAITERS_PER_QUESTION: u32 = 1024;
 
 const NONE: u32 = u32::MAX;

@@ -297,8 +297,8 @@ impl Drop for Attachment {
 #[derive(Debug)]
 pub(super) struct SocketMap(OwnedFd);
 
-/// Entries of the map: the program's own default.
-const SOCKET_MAP_ENTRIES: u32 = 64;
+/// Entries of the map, as bpf/runbound.bpf.c has it: receive queues that can have a socket.
+const SOCKET_MAP_ENTRIES: u32 = 1024;
 
 impl SocketMap {
     pub(super) fn insert(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {

@@ -317,6 +317,12 @@ impl Queue {
         !self.rx.is_empty()
     }
 
+    /// Whether the kernel left frames on the TX ring that it must be told of once more.
+    #[inline]
+    pub fn has_unsent(&mut self) -> bool {
+        self.tx.outstanding() > 0 && self.tx.needs_wakeup()
+    }
+
     /// Where the frames are now.
     pub fn count(&mut self) -> FrameCount {
         FrameCount {

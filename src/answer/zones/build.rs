@@ -28,6 +28,8 @@ pub enum ZoneError {
     CnameNotAlone,
     /// More RRsets or records at one name than this program holds.
     TooMany,
+    /// A class that no server has: 0, or above 16.
+    Class,
     /// The tables are full (4 GiB of names).
     Full,
 }
@@ -38,6 +40,7 @@ impl std::fmt::Display for ZoneError {
             ZoneError::BelowRedirect => "local-data in a redirect zone must stand at the top of the zone",
             ZoneError::CnameNotAlone => "a CNAME in a redirect zone must stand alone",
             ZoneError::TooMany => "more than 255 types, or more than 4096 records of one type, at one name",
+            ZoneError::Class => "local data of this class is not served: IN, CH and HS are",
             ZoneError::Full => "local zones take more than 4 GiB",
         })
     }
@@ -109,6 +112,9 @@ impl ZonesBuilder {
 
     /// The node of `name` (wire form), made when absent.
     fn node(&mut self, name: &[u8], qclass: u16) -> Result<(u32, bool), ZoneError> {
+        if !(class::IN..=class::IN + 15).contains(&qclass) {
+            return Err(ZoneError::Class);
+        }
         self.scan.scan(name, self.zones.key);
         let hash = self.scan.hash() ^ class_salt(qclass);
         if let Some(node) = self.zones.probe(self.scan.lower(), hash) {
@@ -122,7 +128,7 @@ impl ZonesBuilder {
             name_at,
             name_len: self.scan.lower().len() as u8,
             rrset_count: 0,
-            flags: (qclass.saturating_sub(class::IN).min(15) as u8) << 4,
+            flags: ((qclass - class::IN) as u8) << 4,
             kind: ZoneType::Transparent,
             first_rrset: 0,
             zone: number,

@@ -311,7 +311,7 @@ impl Zones {
 }
 
 impl Node {
-    /// Classes above 16 share the last place; nobody uses them for local data.
+    /// The class, 1 to 16: it stands in the upper half of the flags.
     fn class(&self) -> u16 {
         u16::from(self.flags >> 4) + class::IN
     }

@@ -72,6 +72,10 @@ pub struct Program {
     threads: Vec<JoinHandle<()>>,
     started: Instant,
     statistics_base: Option<Snapshot>,
+    /// Commands to the worker that were given up on and are not answered yet.
+    late: u32,
+    /// The pid file that was written.
+    pidfile: Option<PathBuf>,
     stopping: bool,
 }
 
@@ -88,14 +92,19 @@ impl Program {
     pub fn run(mut self) -> bool {
         let mut orderly = true;
         let mut statistics = self.started + self.statistics_interval();
+        let mut watch = self.started;
         while !self.stopping {
             self.wait();
             while let Some(signal) = self.signals.next() {
                 self.obey(signal);
             }
             self.serve_control();
-            events::log_all(&mut self.events);
-            self.fast_path.watch();
+            events::log_some(&mut self.events);
+            // Two looks shortly after one another could both fall into one batch of the worker.
+            if Instant::now() >= watch {
+                self.fast_path.watch();
+                watch = Instant::now() + WATCH_EVERY;
+            }
             if Instant::now() >= statistics {
                 self.log_statistics();
                 statistics = Instant::now() + self.statistics_interval();
@@ -188,13 +197,14 @@ impl Program {
             log::warn!("reload: {directive} changed; restart to put it in force");
         }
         start::forget_zones(&mut config);
+        // The table first: what the old servers still answer is then not kept, and the cache is emptied of the rest. The
+        // resolver is gone only when the program stops.
+        let _ = self.tables.send(Arc::new(forwards::table(&config)));
+        self.ring_all();
         self.set_policy(Arc::new(policy))?;
         if !keep_cache {
             self.forget(Name::ROOT, None, true)?;
         }
-        // The resolver is gone only when the program stops.
-        let _ = self.tables.send(Arc::new(forwards::table(&config)));
-        self.ring_all();
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
         self.config = config;
         log::info!("configuration {} reloaded", self.invocation.file.display());
@@ -214,7 +224,8 @@ impl Program {
         }
     }
 
-    /// Hands the worker a command and waits for what came of it.
+    /// Hands the worker a command and waits for what came of it. What comes of a command that was given up on is passed
+    /// over when it comes.
     fn ask_worker(&mut self, command: Command) -> Result<Done, String> {
         let busy = || "the worker did not answer; nothing changed or it is late".to_owned();
         let slot = self.commands.reserve().ok_or_else(busy)?;
@@ -228,11 +239,16 @@ impl Program {
                 let done = slot.take();
                 self.done.release();
                 self.bell.disarm();
+                if self.late > 0 {
+                    self.late -= 1;
+                    continue;
+                }
                 return done.ok_or_else(busy);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 self.bell.disarm();
+                self.late += 1;
                 return Err(busy());
             }
             let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
@@ -285,10 +301,10 @@ impl Program {
                 log::error!("{name} ended in a panic");
             }
         }
-        events::log_all(&mut self.events);
-        if !self.config.pidfile.as_os_str().is_empty() {
+        events::log_some(&mut self.events);
+        if let Some(path) = &self.pidfile {
             // Left behind when the user change took the right to remove it; the next start writes it anew.
-            let _ = std::fs::remove_file(&self.config.pidfile);
+            let _ = std::fs::remove_file(path);
         }
         log::info!("stopped");
     }

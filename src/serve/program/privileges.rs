@@ -17,6 +17,9 @@ pub(super) fn drop(config: &Config, xdp: bool) -> Result<Option<PathBuf>, String
         privileges::enter_chroot(root).map_err(|error| error.to_string())?;
     }
     enter_directory(config, root.as_deref())?;
+    if user.is_none() && rustix::process::geteuid().is_root() {
+        log::warn!("running as root: set username: to a user of its own (`useradd --system runbound` makes one)");
+    }
     if let Some(user) = user {
         let keep = if xdp { XDP_CAPABILITIES } else { CapabilitySet::empty() };
         privileges::become_user(&user, keep).map_err(|error| error.to_string())?;
@@ -38,16 +41,20 @@ fn find_user(config: &Config) -> Result<Option<User>, String> {
     }
 }
 
+/// A path as it is seen inside the chroot: it may be written with or without its prefix, as Unbound takes it.
+pub(super) fn inside(path: &Path, root: Option<&Path>) -> PathBuf {
+    match root.and_then(|root| path.strip_prefix(root).ok()) {
+        Some(rest) => Path::new("/").join(rest),
+        None => path.to_owned(),
+    }
+}
+
 fn enter_directory(config: &Config, root: Option<&Path>) -> Result<(), String> {
     let directory = config.directory.as_path();
     if directory.as_os_str().is_empty() {
         return Ok(());
     }
-    // Inside a chroot the path may be written with or without its prefix, as Unbound takes it.
-    let inside = match root.and_then(|root| directory.strip_prefix(root).ok()) {
-        Some(rest) => Path::new("/").join(rest),
-        None => directory.to_owned(),
-    };
+    let inside = inside(directory, root);
     match std::env::set_current_dir(&inside) {
         Ok(()) => Ok(()),
         // The default need not exist: every path we open is absolute.

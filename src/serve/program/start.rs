@@ -22,6 +22,7 @@ use crate::stats::WorkerStats;
 use crate::sys::signals::SignalFd;
 use crate::sys::{clock, cpu, limits};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
@@ -85,9 +86,10 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let sockets = listen::open(&config, &addresses)?;
     let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses, &host)?;
     let control = open_control(&config)?;
-    write_pidfile(&config)?;
+    let pidfile = write_pidfile(&config)?;
     let chroot = privileges::drop(&config, !fast_path.is_empty())?;
-    let parts = Parts { invocation, config, chroot, hostname, hash_key, policy, fast_path, signals, control };
+    let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
+    let parts = Parts { invocation, config, chroot, pidfile, hostname, hash_key, policy, fast_path, signals, control };
     parts.run(sockets, queues, table)
 }
 
@@ -122,12 +124,22 @@ pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static st
         ("num-queries-per-thread", old.num_queries_per_thread != new.num_queries_per_thread),
         ("username", old.username != new.username),
         ("chroot", old.chroot != new.chroot),
+        ("directory", old.directory != new.directory),
+        ("pidfile", old.pidfile != new.pidfile),
+        ("logfile, use-syslog, log-identity or log-time-ascii", log_settings(old) != log_settings(new)),
+        ("tcp-idle-timeout", old.tcp_idle_timeout != new.tcp_idle_timeout),
+        ("edns-buffer-size (towards upstream)", old.edns_buffer_size != new.edns_buffer_size),
+        ("control-enable", old.remote_control.enable != new.remote_control.enable),
         (
             "remote-control",
             old.remote_control.sockets.iter().map(|s| &s.0).ne(new.remote_control.sockets.iter().map(|s| &s.0)),
         ),
     ];
     changes.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+}
+
+fn log_settings(config: &Config) -> (&std::path::Path, bool, &str, bool) {
+    (&config.logfile, config.use_syslog, &config.log_identity, config.log_time_ascii)
 }
 
 fn ttl_limits(config: &Config) -> (u32, u32, u32) {
@@ -177,20 +189,22 @@ fn open_control(config: &Config) -> Result<Vec<ControlServer>, String> {
     config.remote_control.sockets.iter().map(|(path, _)| bind(path)).collect()
 }
 
-fn write_pidfile(config: &Config) -> Result<(), String> {
+fn write_pidfile(config: &Config) -> Result<Option<PathBuf>, String> {
     let path = &config.pidfile;
     if path.as_os_str().is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     std::fs::write(path, format!("{}\n", std::process::id()))
-        .map_err(|cause| format!("pidfile {}: {cause}; correct pidfile: or make the directory", path.display()))
+        .map_err(|cause| format!("pidfile {}: {cause}; correct pidfile: or make the directory", path.display()))?;
+    Ok(Some(path.clone()))
 }
 
 /// What is there before the threads are.
 struct Parts {
     invocation: Invocation,
     config: Config,
-    chroot: Option<std::path::PathBuf>,
+    chroot: Option<PathBuf>,
+    pidfile: Option<PathBuf>,
     hostname: String,
     hash_key: HashKey,
     policy: Arc<Policy>,
@@ -295,6 +309,8 @@ impl Parts {
             threads,
             started: Instant::now(),
             statistics_base: None,
+            late: 0,
+            pidfile: self.pidfile,
             stopping: false,
         })
     }

@@ -4,7 +4,7 @@ use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
 use super::{Now, WorkerOptions, fill_request};
 use crate::answer::cache::Answer;
 use crate::answer::decide::{Answerer, Decision, Given, Via};
-use crate::dns::rcode;
+use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -32,6 +32,8 @@ pub(super) struct Misses {
     resolver_bell: Doorbell,
     unrung: bool,
     stats: Arc<WorkerStats>,
+    /// The name that the response at hand answers.
+    delivered: Name,
     /// Where late replies are written.
     buffer: Box<[u8]>,
 }
@@ -53,6 +55,7 @@ impl Misses {
             resolver_bell,
             unrung: false,
             stats,
+            delivered: Name::ROOT,
             buffer: vec![0; 1 << 16].into_boxed_slice(),
         }
     }
@@ -96,7 +99,7 @@ impl Misses {
             Joined::Full => {}
         }
         outcomes.overload.add(1);
-        answerer.decide(message, len, client, via, now.seconds, Some(Given { answer: SERVFAIL }))
+        answerer.decide(message, len, client, via, now.seconds, Some(Given { name: None, answer: SERVFAIL }))
     }
 
     /// Wakes the resolver if anything was asked since the last call.
@@ -115,6 +118,7 @@ impl Misses {
         let response = self.responses.front()?;
         if let Some(miss) = self.pending.question(response.ticket) {
             let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+            self.delivered = Name::from_wire(miss.name).unwrap_or(Name::ROOT);
             answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
         }
         Some(response.ticket)
@@ -142,7 +146,7 @@ impl Misses {
         let query = waiter.query();
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);
-        let given = Some(Given { answer });
+        let given = Some(Given { name: Some(self.delivered.as_wire()), answer });
         match answerer.decide(&mut self.buffer, query.len(), waiter.client, via, now.seconds, given) {
             Decision::Reply(len) => Some(len),
             Decision::Drop | Decision::Miss => None,

@@ -21,7 +21,7 @@ use crate::sys::clock;
 use arrayvec::ArrayVec;
 use idle::{Idle, IdleOptions};
 use misses::{Misses, Route};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use udp_port::UdpPort;
 use xsk_port::XskPort;
 
 /// Most descriptors the worker sleeps on: XSKs, UDP sockets, its bell.
-const MAX_POLLED: usize = 256;
+const MAX_POLLED: usize = 512;
 /// Nanoseconds between housekeepings: gauges and the kernel's socket statistics.
 const HOUSEKEEPING: u64 = 500_000_000;
 /// Turns with traffic on other sources after which the UDP sockets are looked at without being polled.
@@ -184,7 +184,7 @@ impl Worker {
             let now = Now::read();
             let worked = self.turn(now);
             if self.idle.may_sleep(worked, now.nanoseconds) {
-                self.sleep();
+                self.sleep(stop);
             }
         }
         // What the sockets hold already is still answered; what comes from now on is the kernel's.
@@ -260,6 +260,7 @@ impl Worker {
         }
         if worked {
             self.stream_bell.ring();
+            self.misses.ring();
         }
         worked
     }
@@ -296,7 +297,12 @@ impl Worker {
                 Via::Datagram(self.xsks.get(usize::from(port)).map_or(0, |port| port.room(&path)))
             }
         };
-        let Some(reply) = self.misses.answer_waiter(&mut self.answerer, &waiter, via, now) else { return };
+        let reply = match self.misses.answer_waiter(&mut self.answerer, &waiter, via, now) {
+            Some(reply) => reply,
+            // A new policy gives it no answer; a stream is told so, it counts its replies.
+            None if matches!(waiter.route, Route::Stream { .. }) => &[],
+            None => return,
+        };
         let sent = match waiter.route {
             Route::Stream { token } => match self.stream_replies.reserve() {
                 Some(slot) => {
@@ -304,7 +310,7 @@ impl Worker {
                     slot.set_client(waiter.client);
                     slot.set_message(reply);
                     self.stream_replies.publish();
-                    self.stats.places.tcp_replies.add(1);
+                    self.stats.places.tcp_replies.add(u64::from(!reply.is_empty()));
                     true
                 }
                 None => false,
@@ -334,6 +340,9 @@ impl Worker {
             let Some(answer) = self.done.reserve() else { break };
             let done = slot.take().map(|command| match command {
                 Command::Policy(policy) => Done::Policy(self.answerer.set_policy(policy)),
+                Command::Forget { name: wanted, below: true, .. } if wanted == crate::dns::Name::ROOT => {
+                    Done::Forgotten(self.answerer.cache().clear())
+                }
                 Command::Forget { name: wanted, qtype, below } => {
                     Done::Forgotten(self.answerer.cache().forget_where(|name, kept_type| {
                         let at =
@@ -367,12 +376,14 @@ impl Worker {
     }
 
     /// Sleeps until anything stirs, a second at most.
-    fn sleep(&mut self) {
+    fn sleep(&mut self, stop: &AtomicBool) {
         self.bell.arm();
-        let waiting = !self.misses.responses_empty()
+        let waiting = stop.load(Ordering::Acquire)
+            || !self.misses.responses_empty()
             || !self.stream_queries.is_empty()
             || !self.commands.is_empty()
             || self.xsks.iter_mut().any(XskPort::has_work);
+        let unsent = self.xsks.iter_mut().any(XskPort::has_unsent);
         let mut polled: ArrayVec<PollFd<'_>, MAX_POLLED> = ArrayVec::new();
         let bell = self.bell.fd();
         polled.push(PollFd::from_borrowed_fd(bell, PollFlags::IN));
@@ -382,7 +393,11 @@ impl Worker {
         for port in &self.xsks {
             let _ = polled.try_push(PollFd::from_borrowed_fd(port.fd(), PollFlags::IN));
         }
-        let timeout = rustix::time::Timespec { tv_sec: i64::from(!waiting), tv_nsec: 0 };
+        let timeout = match (waiting, unsent) {
+            (true, _) => Timespec { tv_sec: 0, tv_nsec: 0 },
+            (false, true) => Timespec { tv_sec: 0, tv_nsec: 1_000_000 },
+            (false, false) => Timespec { tv_sec: 1, tv_nsec: 0 },
+        };
         // An interrupted or refused poll is a turn without news.
         let _ = rustix::event::poll(&mut polled, Some(&timeout));
         let mut ready: ArrayVec<bool, MAX_POLLED> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();

@@ -4,7 +4,7 @@ use super::Now;
 use super::misses::{Misses, Route};
 use crate::answer::decide::{Answerer, Decision, Via};
 use crate::stats::{QueueStats, WorkerStats};
-use crate::wire::{ReturnPath, parse_udp_frame, reply_in_place, write_headers};
+use crate::wire::{ReturnPath, VLAN_TAG_LEN, parse_udp_frame, reply_in_place, write_headers};
 use crate::xdp::{Frame, Queue, RxBatch};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
@@ -53,6 +53,10 @@ impl XskPort {
         self.queue.has_work()
     }
 
+    pub(super) fn has_unsent(&mut self) -> bool {
+        self.queue.has_unsent()
+    }
+
     /// Reclaims, receives a batch, answers it, submits; true when there was a batch.
     #[inline]
     pub(super) fn serve(
@@ -93,7 +97,7 @@ impl XskPort {
 
     /// Sends a late reply in a frame of its own; false when there is no frame. Call [`Self::submit`] after the last.
     pub(super) fn send_late(&mut self, path: &ReturnPath, reply: &[u8]) -> bool {
-        let Some(frame) = self.queue.alloc() else { return false };
+        let Some(frame) = self.frame() else { return false };
         let header_len = path.header_len();
         let data = self.queue.data(&frame);
         let Some(place) = data.get_mut(header_len..header_len + reply.len()) else {
@@ -107,13 +111,24 @@ impl XskPort {
         sent
     }
 
+    /// A frame with its place on the TX ring. A burst of late replies may have used up both: then the kernel is made to
+    /// send first.
+    fn frame(&mut self) -> Option<Frame> {
+        if let Some(frame) = self.queue.alloc() {
+            return Some(frame);
+        }
+        self.queue.submit();
+        self.queue.reclaim();
+        self.queue.alloc()
+    }
+
     pub(super) fn submit(&mut self) {
         self.queue.submit();
     }
 
     /// Longest DNS message that one frame to `path` carries.
     pub(super) fn room(&self, path: &ReturnPath) -> usize {
-        self.queue.max_frame_len().saturating_sub(path.header_len())
+        room_in(self.queue.max_frame_len(), path)
     }
 
     /// Refreshes the gauges: where the frames are, and what the kernel counts.
@@ -135,6 +150,14 @@ impl XskPort {
     }
 }
 
+/// Longest DNS message in a frame to `path`, `max_frame` being the longest frame with a tag: the MTU holds for what is
+/// behind the link's header, so a frame without a tag must be shorter by it.
+#[inline]
+fn room_in(max_frame: usize, path: &ReturnPath) -> usize {
+    let untagged = if path.vlan().is_none() { VLAN_TAG_LEN } else { 0 };
+    max_frame.saturating_sub(untagged + path.header_len())
+}
+
 /// View, admit, decide, reply in place.
 #[inline]
 fn answer_frame(
@@ -150,11 +173,12 @@ fn answer_frame(
     let Some(received) = data.get(..frame.len()) else { return Outcome::Stray };
     let Ok(view) = parse_udp_frame(received) else { return Outcome::Stray };
     let client = view.client();
-    if !may_be_answered(client) {
+    let group_mac = received.get(6).is_none_or(|octet| octet & 1 != 0);
+    if group_mac || !may_be_answered(client) || client.ip() == view.local().ip() {
         return Outcome::Stray;
     }
     let payload = view.payload();
-    let limit = max_frame.min(data.len()).saturating_sub(payload.start);
+    let limit = room_in(max_frame, view.return_path()).min(data.len().saturating_sub(payload.start));
     let message = &mut data[payload.start..];
     let (len, via) = (payload.len(), Via::Datagram(limit));
     let decision = match answerer.decide(message, len, client, via, now.seconds, None) {
@@ -171,7 +195,7 @@ fn answer_frame(
 }
 
 /// The kernel's stack would have dropped these sources as martian before any socket saw them (RFC 1122 section 3.2.1.3,
-/// RFC 4291 section 2.7), and nobody can be answered at port 0.
+/// RFC 4291 section 2.7; mapped IPv4: net/ipv6/ip6_input.c), and nobody can be answered at port 0.
 #[inline]
 fn may_be_answered(client: SocketAddr) -> bool {
     let martian = match client.ip() {
@@ -179,7 +203,7 @@ fn may_be_answered(client: SocketAddr) -> bool {
             let first = v4.octets()[0];
             first == 0 || first == 127 || first >= 224
         }
-        IpAddr::V6(v6) => v6.octets()[0] == 0xff || u128::from(v6) <= 1,
+        IpAddr::V6(v6) => v6.octets()[0] == 0xff || u128::from(v6) <= 1 || v6.to_ipv4_mapped().is_some(),
     };
     !martian && client.port() != 0
 }
@@ -201,6 +225,7 @@ mod tests {
             ("[::]:53", false),
             ("[::1]:53", false),
             ("[ff02::1]:53", false),
+            ("[::ffff:127.0.0.1]:53", false),
         ] {
             assert_eq!(may_be_answered(client.parse().unwrap()), wanted, "{client}");
         }
