@@ -77,7 +77,9 @@ impl Socket {
             (ZeroCopy::No, _) | (ZeroCopy::Auto, Mode::Generic) => bind(xdp::XDP_COPY),
             (ZeroCopy::Auto, Mode::Native) => bind(xdp::XDP_ZEROCOPY).or_else(|zero_copy| {
                 let socket = bind(xdp::XDP_COPY)?;
-                info!("{name}: receive queue {queue}: the driver has no AF_XDP zero-copy, using copy mode");
+                if queue == 0 {
+                    info!("{name}: the driver has no AF_XDP zero-copy, so it is copy mode; xdp-zerocopy: no saves the try");
+                }
                 log::debug!("{zero_copy}");
                 Ok(socket)
             }),
