@@ -6,7 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `resolver` | the thread's loop |
-//! | `engine`, `over_tcp`, `judge` | what happens to a question, over TCP too; what a reply means for it |
+//! | `engine`, `exchange`, `over_tcp`, `judge` | a question's begin and end; asking a server, over TCP too; what a reply means |
 //! | `table` | which servers are asked for which names |
 //! | `server`, `sockets`, `tcp` | a server's speed and health, UDP sockets, TCP connections |
 //! | `question`, `timer`, `random` | states in flight, their deadlines, numbers nobody can guess |
@@ -14,6 +14,7 @@
 
 mod chain;
 mod engine;
+mod exchange;
 mod judge;
 mod normalize;
 mod over_tcp;

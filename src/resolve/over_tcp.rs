@@ -1,6 +1,7 @@
 //! A question whose reply did not fit into a datagram goes on over TCP, to the same server.
 
-use super::engine::{Engine, TCP_TAG, is_reply_to};
+use super::engine::{Engine, TCP_TAG};
+use super::exchange::is_reply_to;
 use super::question::Phase;
 use super::tcp::Progress;
 use crate::dns::header;
