@@ -86,6 +86,8 @@ pub struct Resolver {
     bell: Doorbell,
     worker_bell: Doorbell,
     tables: Receiver<Arc<ForwardTable>>,
+    /// Taken from `tables`, not yet in force.
+    new_table: Option<Arc<ForwardTable>>,
     /// Tags of the sockets that have something.
     events: Vec<u64>,
     inbox: Inbox,
@@ -112,6 +114,7 @@ impl Resolver {
             bell: links.bell,
             worker_bell: links.worker_bell,
             tables: links.tables,
+            new_table: None,
             events: Vec::with_capacity(EVENTS),
             inbox,
             next: 0,
@@ -127,22 +130,28 @@ impl Resolver {
             self.step(now);
             if !self.engine.has_room() {
                 std::thread::sleep(NO_ROOM_SLEEP);
-            } else if !self.poll(Duration::ZERO) && !self.has_requests() {
-                self.sleep(now);
+            } else if !self.poll(Duration::ZERO) && !self.has_work() {
+                self.bell.arm();
+                let timeout = self.longest_sleep(now, stop);
+                self.poll(timeout);
+                self.bell.disarm();
             }
         }
     }
 
-    fn has_requests(&mut self) -> bool {
-        !self.engine.questions.is_full() && !self.requests.is_empty()
+    /// True when a step has something to do although nothing comes in.
+    fn has_work(&mut self) -> bool {
+        self.new_table = self.new_table.take().or_else(|| self.tables.try_recv().ok());
+        let requests = !self.engine.questions.is_full() && !self.requests.is_empty();
+        requests || self.new_table.is_some() || !self.engine.failed.is_empty()
     }
 
-    fn sleep(&mut self, now: Duration) {
-        let due = self.engine.timers.next().map_or(LONGEST_SLEEP, |due| due.saturating_sub(now));
-        self.bell.arm();
-        let timeout = if self.has_requests() { Duration::ZERO } else { due.min(LONGEST_SLEEP) };
-        self.poll(timeout);
-        self.bell.disarm();
+    /// How long may be slept once the bell is armed. Whatever came before that did not ring it.
+    pub(super) fn longest_sleep(&mut self, now: Duration, stop: &AtomicBool) -> Duration {
+        if self.has_work() || stop.load(Ordering::Acquire) {
+            return Duration::ZERO;
+        }
+        self.deadline().map_or(LONGEST_SLEEP, |due| due.saturating_sub(now)).min(LONGEST_SLEEP)
     }
 
     /// Waits up to `timeout` for something to happen at the sockets or the bell; true when something did.
@@ -164,7 +173,7 @@ impl Resolver {
         while let Some(id) = self.engine.timers.expired(now) {
             self.engine.expire(id, now);
         }
-        if let Ok(table) = self.tables.try_recv() {
+        if let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
             self.engine.set_table(table, now);
         }
         self.drain(now);

@@ -6,6 +6,7 @@ use crate::dns::{header, put_u16, rcode, rtype};
 use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 fn silent() -> Script {
@@ -286,6 +287,28 @@ fn a_new_table_takes_over_what_is_in_flight() {
 }
 
 #[test]
+fn nothing_that_is_left_to_do_is_slept_over() {
+    let idle = AtomicBool::new(false);
+    let no_zone = |rig: &mut Rig| (0..4).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
+    let mut rig = Rig::with(Options::default(), vec![silent()], &[("x", &[0])], 2);
+    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::from_secs(1));
+    assert_eq!(rig.resolver.longest_sleep(rig.now, &AtomicBool::new(true)), Duration::ZERO, "the end");
+    no_zone(&mut rig);
+    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::ZERO, "requests");
+    rig.resolver.step(rig.now);
+    rig.resolver.step(rig.now);
+    assert!(rig.responses.front().is_some());
+    rig.responses.release();
+    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::ZERO, "room for responses");
+    assert_eq!(rig.collect(3, false).len(), 3);
+    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::from_secs(1));
+    rig.tables.send(Arc::default()).unwrap();
+    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::ZERO, "a table");
+    rig.resolver.step(rig.now);
+    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::from_secs(1), "which is in force now");
+}
+
+#[test]
 fn an_empty_reply_is_believed_the_second_time() {
     let mut rig = Rig::new(vec![Box::new(|query| vec![query.reply().0])]);
     let got = rig.ask("a", rtype::A);
@@ -319,7 +342,7 @@ fn the_thread_answers_and_stops() {
     let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut rig = Rig::new(vec![silent()]);
     rig.tables.send(Arc::new(table(&[(".", &[0])], &[upstream.local_addr().unwrap()]))).unwrap();
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let (resolver, flag) = (rig.resolver, stop.clone());
     let thread = std::thread::spawn(move || resolver.run(&flag));
     let request = rig.requests.reserve().unwrap();
