@@ -103,7 +103,8 @@ impl Engine {
     }
 
     /// Puts `table` in place of the present one. What is known of a server stays; questions in flight go on with the
-    /// servers that the new table has for them.
+    /// servers that the new table has for them. Their answers are not to be cached: they may still be the old servers',
+    /// and the cache has been emptied already.
     pub(super) fn set_table(&mut self, table: Arc<ForwardTable>, now: Duration) {
         self.zone_servers.clear();
         for zone in table.zones() {
@@ -118,7 +119,11 @@ impl Engine {
         self.table = table;
         for id in 0..self.questions.capacity() as u32 {
             let question = self.questions.get_mut(id);
-            if matches!(question.phase, Phase::Free | Phase::Failed) {
+            if question.phase == Phase::Free {
+                continue;
+            }
+            question.uncached = true;
+            if question.phase == Phase::Failed {
                 continue;
             }
             (question.tried, question.failed) = (0, 0);
@@ -199,9 +204,10 @@ impl Engine {
         }
         while let Some(&id) = self.failed.front() {
             let Some(response) = self.responses.reserve() else { return };
-            response.ticket = self.questions.get(id).ticket;
+            let question = self.questions.get(id);
+            response.ticket = question.ticket;
             response.rcode = rcode::SERVFAIL;
-            response.ttl = WITHOUT_RECORDS;
+            response.ttl = if question.uncached { 0 } else { WITHOUT_RECORDS };
             response.set_body(&[], [0; 3]);
             self.responses.publish();
             self.failed.pop_front();

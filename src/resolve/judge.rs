@@ -77,7 +77,7 @@ impl Engine {
         }
         response.ticket = question.ticket;
         response.rcode = self.reply.rcode;
-        response.ttl = written.ttl;
+        response.ttl = if question.uncached { 0 } else { written.ttl };
         self.responses.publish();
         self.finish(id);
         true

@@ -76,6 +76,8 @@ pub struct Question {
     pub saw_empty: bool,
     /// The last try failed at once: the next round needs a pause first.
     pub refused: bool,
+    /// Its answer is told, but not to be cached.
+    pub uncached: bool,
     /// When it was taken from the worker.
     pub started: Duration,
     /// When the last query was sent.
@@ -111,6 +113,7 @@ impl Question {
         sent_edns: false,
         saw_empty: false,
         refused: false,
+        uncached: false,
         started: Duration::ZERO,
         sent: Duration::ZERO,
         wait: 0,
@@ -161,7 +164,7 @@ impl Questions {
         let id = self.free.pop()?;
         let question = &mut self.states[id as usize];
         question.start_over();
-        question.restarts = 0;
+        (question.restarts, question.uncached) = (0, false);
         question.phase = Phase::Choose;
         Some(id)
     }

@@ -287,6 +287,25 @@ fn a_new_table_takes_over_what_is_in_flight() {
 }
 
 #[test]
+fn an_answer_to_what_the_old_table_asked_is_told_but_not_to_be_cached() {
+    let mut rig = Rig::new(vec![silent(), fails(rcode::REFUSED), answers(1)]);
+    let addresses = [0, 1, 2].map(|server| rig.address(server));
+    rig.tables.send(Arc::new(table(&[("x", &[0]), ("fails", &[0])], &addresses))).unwrap();
+    for name in ["a.x", "fails"] {
+        rig.request(name, rtype::A, false);
+    }
+    rig.turn();
+    rig.turn();
+    assert_eq!(rig.seen(0), 2);
+    rig.tables.send(Arc::new(table(&[("x", &[2]), ("fails", &[1])], &addresses))).unwrap();
+    let mut got = rig.collect(2, true);
+    got.sort_by_key(|got| got.ticket);
+    assert_eq!((got[0].ttl, got[0].records.as_slice()), (0, &["0 a.x. 300 A 1".to_owned()][..]));
+    assert_eq!((got[1].ttl, got[1].rcode), (0, rcode::SERVFAIL));
+    assert_eq!(rig.ask("b.x", rtype::A).ttl, 300, "asked since");
+}
+
+#[test]
 fn nothing_that_is_left_to_do_is_slept_over() {
     let idle = AtomicBool::new(false);
     let no_zone = |rig: &mut Rig| (0..4).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
