@@ -108,14 +108,22 @@ impl Engine {
     pub(super) fn set_table(&mut self, table: Arc<ForwardTable>, now: Duration) {
         self.zone_servers.clear();
         for zone in table.zones() {
-            let places = zone.servers.iter().map(|&address| self.server_place(address)).collect();
+            let (open, closed): (Vec<_>, Vec<_>) =
+                zone.servers.iter().partition(|server| self.options.sockets.can_ask(server));
+            for server in closed {
+                log::warn!("{server} is not asked: outgoing-interface names no address of its family; add one");
+            }
+            let places = open.into_iter().map(|&address| self.server_place(address)).collect();
             self.zone_servers.push(places);
         }
+        let mut used = 0;
         for place in 0..self.servers.len() as u32 {
-            if !self.zone_servers.iter().flatten().any(|&used| used == place) {
-                self.sockets.retire_all(place);
+            match self.zone_servers.iter().flatten().any(|&used| used == place) {
+                true => used += 1,
+                false => self.sockets.retire_all(place),
             }
         }
+        self.sockets.share_out(used);
         self.table = table;
         for id in 0..self.questions.capacity() as u32 {
             let question = self.questions.get_mut(id);

@@ -33,9 +33,9 @@ const BELL_TAG: u64 = u64::MAX;
 /// Settings of the resolver.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Questions in flight at most (`num-queries-per-thread:`, or `outgoing-range:` where smaller).
+    /// Questions in flight at most (`num-queries-per-thread:`).
     pub questions: usize,
-    /// TCP connections to servers at most (`outgoing-num-tcp:`).
+    /// TCP connections to servers at most (`outgoing-num-tcp:`), none with 0.
     pub tcp_connections: usize,
     /// Payload size told to servers (`edns-buffer-size:`).
     pub edns_size: u16,
@@ -45,7 +45,7 @@ pub struct Options {
     pub ttl: TtlLimits,
     /// Time after which a question is given up, whatever is still to be tried.
     pub patience: Duration,
-    /// Ports and buffers of the UDP sockets.
+    /// Addresses, ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
 
@@ -100,8 +100,16 @@ impl Resolver {
     /// Makes the resolver ready; nothing is sent yet.
     ///
     /// # Errors
-    /// When the epoll instance cannot be made or the kernel gives no random numbers.
+    /// When no port is left to ask from, the epoll instance cannot be made or the kernel gives no random numbers.
     pub fn new(options: Options, table: Arc<ForwardTable>, links: Links) -> io::Result<Resolver> {
+        if options.sockets.ports.is_empty() {
+            return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
+        }
+        for own in &options.sockets.addresses {
+            if let Err(cause) = std::net::UdpSocket::bind((*own, 0)) {
+                log::warn!("outgoing-interface {own}: {cause}; give this host the address or remove the line");
+            }
+        }
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&poller, links.bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
         let random = Random::new().map_err(io::Error::other)?;
@@ -177,6 +185,7 @@ impl Resolver {
             self.engine.set_table(table, now);
         }
         self.drain(now);
+        self.engine.sockets.sweep(now);
         for _ in 0..REQUESTS_PER_STEP {
             if self.engine.questions.is_full() || !self.engine.has_room() {
                 break;

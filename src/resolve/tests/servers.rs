@@ -287,6 +287,42 @@ fn a_new_table_takes_over_what_is_in_flight() {
 }
 
 #[test]
+fn udp_and_tcp_leave_from_the_address_that_was_named() {
+    let script: Script = Box::new(|query| {
+        assert_eq!(query.from.ip().to_string(), "127.0.0.9");
+        match query.tcp {
+            true => query.answer(1),
+            false => vec![query.reply().flags(header::flag::TC).0],
+        }
+    });
+    let addresses = ["127.0.0.9".parse().unwrap(), "::1".parse().unwrap()].to_vec();
+    let sockets = SocketOptions { addresses, ..SocketOptions::default() };
+    let options = Options { sockets, ..Options::default() };
+    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 8);
+    assert_eq!(rig.ask("a", rtype::A).records, ["0 a. 300 A 1"]);
+    assert_eq!(rig.stats.tcp_sent.get(), 1);
+}
+
+#[test]
+fn a_server_that_no_named_address_can_ask_is_left_out() {
+    let sockets = SocketOptions { addresses: vec!["::1".parse().unwrap()], ..SocketOptions::default() };
+    let options = Options { sockets, ..Options::default() };
+    let mut rig = Rig::with(options, vec![answers(1)], &[(".", &[0])], 8);
+    assert_eq!((rig.ask("a", rtype::A).rcode, rig.seen(0)), (rcode::SERVFAIL, 0));
+}
+
+#[test]
+fn without_tcp_a_cut_reply_sends_the_question_to_the_next_server() {
+    let cut: Script = Box::new(|query| vec![query.reply().flags(header::flag::TC).0]);
+    let options = Options { tcp_connections: 0, ..Options::default() };
+    let mut rig = Rig::with(options, vec![cut, answers(1)], &[(".", &[0, 1])], 8);
+    for number in 0..10 {
+        assert_eq!(rig.ask(&format!("n{number}"), rtype::A).records.len(), 1);
+    }
+    assert_eq!(rig.stats.tcp_sent.get(), 0);
+}
+
+#[test]
 fn an_answer_to_what_the_old_table_asked_is_told_but_not_to_be_cached() {
     let mut rig = Rig::new(vec![silent(), fails(rcode::REFUSED), answers(1)]);
     let addresses = [0, 1, 2].map(|server| rig.address(server));

@@ -303,7 +303,7 @@ impl Parts {
         let config = &self.config;
         resolve::Options {
             questions: (config.num_queries_per_thread as usize).max(QUESTIONS),
-            tcp_connections: 10,
+            tcp_connections: config.outgoing_num_tcp as usize,
             edns_size: config.edns_buffer_size,
             minimal_responses: config.minimal_responses,
             ttl: TtlLimits {
@@ -312,7 +312,12 @@ impl Parts {
                 max_negative: config.cache_max_negative_ttl,
             },
             patience: Duration::from_secs(12),
-            sockets: SocketOptions::default(),
+            sockets: SocketOptions {
+                ports: config.outgoing_ports(),
+                addresses: config.outgoing_interfaces.clone(),
+                most: config.outgoing_range as usize,
+                ..SocketOptions::default()
+            },
         }
     }
 
