@@ -179,6 +179,7 @@ impl Engine {
         match self.table.find(question.name.as_wire()) {
             Some(zone) => {
                 question.zone = zone;
+                question.uncached = self.table.is_uncached(zone);
                 self.choose(id, now);
             }
             None => self.fail(id),

@@ -220,6 +220,7 @@ pub fn table(zones: &[(&str, &[usize])], addresses: &[SocketAddr]) -> ForwardTab
         name: wire(name),
         servers: servers.iter().map(|&server| addresses[server]).collect(),
         forward_first: false,
+        no_cache: name.starts_with("uncached"),
     });
     ForwardTable::new(zones.collect(), ANY_SERVER)
 }

@@ -287,6 +287,21 @@ fn a_new_table_takes_over_what_is_in_flight() {
 }
 
 #[test]
+fn answers_of_an_uncached_zone_are_told_but_not_to_be_cached() {
+    let script: Script = Box::new(|query| match query.name.as_str() {
+        "alias." => vec![query.reply().cname("alias", 300, "a.uncached").0],
+        "bad.uncached." => query.fail(rcode::REFUSED),
+        _ => query.answer(1),
+    });
+    let mut rig = Rig::with(Options::default(), vec![script], &[(".", &[0]), ("uncached", &[0])], 8);
+    let got = rig.ask("a.uncached", rtype::A);
+    assert_eq!((got.ttl, got.records.as_slice()), (0, &["0 a.uncached. 300 A 1".to_owned()][..]));
+    let got = rig.ask("alias", rtype::A);
+    assert_eq!((got.ttl, got.records.len()), (0, 2), "nor a chain that leads there");
+    assert_eq!((rig.ask("bad.uncached", rtype::A).ttl, rig.ask("b", rtype::A).ttl), (0, 300));
+}
+
+#[test]
 fn udp_and_tcp_leave_from_the_address_that_was_named() {
     let script: Script = Box::new(|query| {
         assert_eq!(query.from.ip().to_string(), "127.0.0.9");
