@@ -99,6 +99,8 @@ pub struct Config {
     pub outgoing_num_tcp: u32,
     /// `outgoing-port-permit:` (true) and `outgoing-port-avoid:` (false) lines in order; see [`Config::outgoing_ports`].
     pub outgoing_port_rules: Vec<(bool, RangeInclusive<u16>)>,
+    /// `jostle-timeout:` in milliseconds, the age at which a question may be given up for a new one.
+    pub jostle_timeout: u32,
     /// `num-queries-per-thread:`, questions in flight at a time.
     pub num_queries_per_thread: u32,
 
@@ -371,6 +373,7 @@ impl Default for Config {
             outgoing_range: 4096,
             outgoing_num_tcp: 10,
             outgoing_port_rules: Vec::new(),
+            jostle_timeout: 200,
             num_queries_per_thread: 1024,
             verbosity: 1,
             logfile: PathBuf::new(),

@@ -165,6 +165,28 @@ impl Engine {
         self.responses.reserve().is_some()
     }
 
+    /// When the oldest question may be given up for a new one; `None`: none may be.
+    pub(super) fn jostle_at(&self) -> Option<Duration> {
+        let oldest = self.questions.oldest()?;
+        Some(self.questions.get(oldest).started + self.options.jostle)
+    }
+
+    /// Sees to it that a state is free, if need be by giving up the oldest question when it has waited for long (as
+    /// mesh_make_new_space() in Unbound's mesh.c); false when there is none. That it was given up says nothing of its
+    /// servers, so the failure is not to be cached.
+    pub(super) fn make_room(&mut self, now: Duration) -> bool {
+        if self.questions.is_full()
+            && self.jostle_at().is_some_and(|at| now >= at)
+            && let Some(id) = self.questions.oldest()
+        {
+            self.recall(id);
+            self.questions.get_mut(id).uncached = true;
+            self.fail(id);
+            self.publish_failures();
+        }
+        !self.questions.is_full()
+    }
+
     /// Takes a request into a free state.
     pub(super) fn start(&mut self, request: &Request, now: Duration) {
         let Some(id) = self.questions.take() else { return };
@@ -189,6 +211,7 @@ impl Engine {
     /// Ends a question without an answer; it is in phase `Choose`.
     pub(super) fn fail(&mut self, id: u32) {
         self.stats.failures.add(1);
+        self.questions.ended(id);
         self.questions.get_mut(id).phase = Phase::Failed;
         self.failed.push_back(id);
     }
@@ -211,6 +234,11 @@ impl Engine {
                 self.choose(id, now);
             }
         }
+        self.publish_failures();
+    }
+
+    /// Responds to failed questions as far as the ring has room.
+    fn publish_failures(&mut self) {
         while let Some(&id) = self.failed.front() {
             let Some(response) = self.responses.reserve() else { return };
             let question = self.questions.get(id);

@@ -90,6 +90,21 @@ pub struct Question {
     pub phase: Phase,
     prev: u32,
     next: u32,
+    /// Neighbours in the order of age, of those in that list.
+    older: u32,
+    newer: u32,
+    standing: Standing,
+}
+
+/// Whether a question may be given up to make room for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It may run to its end.
+    Lasting,
+    /// It is in the list of those that may be given up.
+    InLine,
+    /// It has ended, its response is on the way.
+    Ended,
 }
 
 impl Question {
@@ -121,6 +136,9 @@ impl Question {
         phase: Phase::Free,
         prev: NONE,
         next: NONE,
+        older: NONE,
+        newer: NONE,
+        standing: Standing::Ended,
     };
 
     /// Forgets what was tried: for a new target or a new table.
@@ -130,18 +148,25 @@ impl Question {
     }
 }
 
-/// The slab, its free list, and one list per socket of the questions sent through it.
+/// The slab, its free list, one list per socket of the questions sent through it, and one by age.
+///
+/// Up to half of the states go to questions that may run to their end, so that slow ones are answered too; the others
+/// may be given up when the slab is full, oldest first (the two lists of Unbound's mesh.c).
 pub struct Questions {
     states: Box<[Question]>,
     free: Vec<u32>,
     heads: Vec<u32>,
+    lasting: usize,
+    oldest: u32,
+    newest: u32,
 }
 
 impl Questions {
     /// Room for `count` questions.
     pub fn new(count: usize) -> Questions {
         let states = (0..count).map(|_| Question::EMPTY).collect();
-        Questions { states, free: (0..count as u32).rev().collect(), heads: Vec::new() }
+        let free = (0..count as u32).rev().collect();
+        Questions { states, free, heads: Vec::new(), lasting: 0, oldest: NONE, newest: NONE }
     }
 
     /// Number of states.
@@ -166,11 +191,52 @@ impl Questions {
         question.start_over();
         (question.restarts, question.uncached) = (0, false);
         question.phase = Phase::Choose;
+        if self.lasting < self.states.len() / 2 {
+            self.lasting += 1;
+            self.states[id as usize].standing = Standing::Lasting;
+        } else {
+            self.line_up(id);
+        }
         Some(id)
+    }
+
+    fn line_up(&mut self, id: u32) {
+        match self.newest {
+            NONE => self.oldest = id,
+            newest => self.states[newest as usize].newer = id,
+        }
+        let question = &mut self.states[id as usize];
+        (question.older, question.newer, question.standing) = (self.newest, NONE, Standing::InLine);
+        self.newest = id;
+    }
+
+    /// The oldest question that may be given up.
+    pub fn oldest(&self) -> Option<u32> {
+        (self.oldest != NONE).then_some(self.oldest)
+    }
+
+    /// The question has ended: it is not to be given up any more.
+    pub fn ended(&mut self, id: u32) {
+        let Question { older, newer, standing, .. } = self.states[id as usize];
+        self.states[id as usize].standing = Standing::Ended;
+        match standing {
+            Standing::Ended => return,
+            Standing::Lasting => return self.lasting -= 1,
+            Standing::InLine => {}
+        }
+        match older {
+            NONE => self.oldest = newer,
+            older => self.states[older as usize].newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.states[newer as usize].older = older,
+        }
     }
 
     /// Gives a state back. It must be in no socket's list.
     pub fn give_back(&mut self, id: u32) {
+        self.ended(id);
         self.states[id as usize].phase = Phase::Free;
         self.free.push(id);
     }
@@ -319,6 +385,24 @@ mod tests {
         assert_eq!((questions.first(3), questions.first(9)), (Some(ids[2]), None));
         questions.unlink(ids[2], 3);
         assert_eq!(questions.first(3), None);
+    }
+
+    #[test]
+    fn half_of_the_questions_may_be_given_up_in_the_order_of_their_age() {
+        let mut questions = Questions::new(6);
+        let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
+        assert_eq!(questions.oldest(), Some(ids[3]));
+        questions.ended(ids[4]);
+        questions.give_back(ids[3]);
+        assert_eq!(questions.oldest(), Some(ids[5]));
+        questions.give_back(ids[5]);
+        questions.give_back(ids[4]);
+        assert_eq!(questions.oldest(), None);
+        questions.give_back(ids[0]);
+        assert!(questions.take().is_some());
+        assert_eq!(questions.oldest(), None, "half may stay");
+        assert_eq!(questions.take(), questions.oldest());
+        assert_eq!((questions.take().is_some(), questions.take().is_some(), questions.is_full()), (true, true, true));
     }
 
     proptest::proptest! {

@@ -45,6 +45,8 @@ pub struct Options {
     pub ttl: TtlLimits,
     /// Time after which a question is given up, whatever is still to be tried.
     pub patience: Duration,
+    /// Time after which a question may be given up for a new one when there is no room (`jostle-timeout:`).
+    pub jostle: Duration,
     /// Addresses, ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
@@ -58,6 +60,7 @@ impl Default for Options {
             minimal_responses: true,
             ttl: TtlLimits::default(),
             patience: Duration::from_secs(12),
+            jostle: Duration::from_millis(200),
             sockets: SocketOptions::default(),
         }
     }
@@ -138,7 +141,7 @@ impl Resolver {
             self.step(now);
             if !self.engine.has_room() {
                 std::thread::sleep(NO_ROOM_SLEEP);
-            } else if !self.poll(Duration::ZERO) && !self.has_work() {
+            } else if !self.poll(Duration::ZERO) && !self.has_work(now) {
                 self.bell.arm();
                 let timeout = self.longest_sleep(now, stop);
                 self.poll(timeout);
@@ -147,16 +150,17 @@ impl Resolver {
         }
     }
 
-    /// True when a step has something to do although nothing comes in.
-    fn has_work(&mut self) -> bool {
+    /// True when a step at `now` has something to do although nothing comes in.
+    fn has_work(&mut self, now: Duration) -> bool {
         self.new_table = self.new_table.take().or_else(|| self.tables.try_recv().ok());
-        let requests = !self.engine.questions.is_full() && !self.requests.is_empty();
+        let room = !self.engine.questions.is_full() || self.engine.jostle_at().is_some_and(|at| now >= at);
+        let requests = room && !self.requests.is_empty();
         requests || self.new_table.is_some() || !self.engine.failed.is_empty()
     }
 
     /// How long may be slept once the bell is armed. Whatever came before that did not ring it.
     pub(super) fn longest_sleep(&mut self, now: Duration, stop: &AtomicBool) -> Duration {
-        if self.has_work() || stop.load(Ordering::Acquire) {
+        if self.has_work(now) || stop.load(Ordering::Acquire) {
             return Duration::ZERO;
         }
         self.deadline().map_or(LONGEST_SLEEP, |due| due.saturating_sub(now)).min(LONGEST_SLEEP)
@@ -187,7 +191,7 @@ impl Resolver {
         self.drain(now);
         self.engine.sockets.sweep(now);
         for _ in 0..REQUESTS_PER_STEP {
-            if self.engine.questions.is_full() || !self.engine.has_room() {
+            if !self.engine.has_room() || self.requests.is_empty() || !self.engine.make_room(now) {
                 break;
             }
             let Some(request) = self.requests.front() else { break };
@@ -240,8 +244,10 @@ impl Resolver {
     }
 
     /// When [`Self::step`] has something to do if nothing comes in before.
-    pub fn deadline(&self) -> Option<Duration> {
-        self.engine.timers.next()
+    pub fn deadline(&mut self) -> Option<Duration> {
+        let waits = self.engine.questions.is_full() && !self.requests.is_empty();
+        let jostle = if waits { self.engine.jostle_at() } else { None };
+        self.engine.timers.next().into_iter().chain(jostle).min()
     }
 
     /// The epoll instance, for a caller that waits for several things.

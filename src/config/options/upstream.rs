@@ -54,7 +54,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     inert("nat64-prefix", NETBLOCK, "64:ff9b::/96", "means nothing without do-nat64"),
     inert("delay-close", COUNT, "0", "a late answer to a closed port harms nobody but a counter"),
     inert("udp-connect", YES_NO, "yes", "upstream sockets are always connected"),
-    inert("jostle-timeout", COUNT, "200", "a full table of questions gives SERVFAIL at once"),
+    honoured("jostle-timeout", COUNT, "200", set!(number jostle_timeout)),
     inert("unknown-server-time-limit", COUNT, "376", "time-outs of forwarders adapt by themselves"),
     inert("outbound-msg-retry", COUNT, "5", "the next forwarder is asked on a time-out"),
     inert("max-sent-count", COUNT, "32", RECURSION),

@@ -287,6 +287,41 @@ fn a_new_table_takes_over_what_is_in_flight() {
 }
 
 #[test]
+fn fast_questions_get_through_when_slow_ones_take_every_place() {
+    let options = Options { questions: 8, ..Options::default() };
+    let script: Script = Box::new(|query| match query.name.starts_with("slow") {
+        true => Vec::new(),
+        false => query.answer(1),
+    });
+    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 64);
+    (0..8).for_each(|number| rig.request(&format!("slow{number}"), rtype::A, false));
+    rig.turn();
+    assert_eq!(rig.resolver.deadline(), Some(Duration::from_millis(380)), "there is room for all of them");
+    rig.request("fast", rtype::A, false);
+    rig.now += Duration::from_millis(199);
+    (0..3).for_each(|_| _ = rig.turn());
+    assert!(rig.responses.is_empty(), "none has waited for long");
+    assert_eq!(rig.resolver.deadline(), Some(Duration::from_millis(200)));
+    rig.now += Duration::from_millis(1);
+    let got = rig.collect(2, false);
+    assert_eq!(
+        (got[0].ticket, got[0].rcode, got[0].ttl),
+        (4, rcode::SERVFAIL, 0),
+        "the oldest but the half that stays"
+    );
+    assert_eq!((got[1].ticket, got[1].records.as_slice()), (8, &["0 fast. 300 A 1".to_owned()][..]));
+    for number in 0..100 {
+        assert_eq!(rig.ask(&format!("f{number}"), rtype::A).rcode, rcode::NOERROR, "one place is enough");
+    }
+    assert_eq!(rig.resolver.in_flight(), 7);
+    (0..8).for_each(|number| rig.request(&format!("slower{number}"), rtype::A, false));
+    rig.turn();
+    let given_up = rig.collect(3, false);
+    assert_eq!(given_up.iter().map(|got| got.ticket).collect::<Vec<_>>(), [5, 6, 7]);
+    assert_eq!(rig.resolver.in_flight(), 8, "who came last waits");
+}
+
+#[test]
 fn answers_of_an_uncached_zone_are_told_but_not_to_be_cached() {
     let script: Script = Box::new(|query| match query.name.as_str() {
         "alias." => vec![query.reply().cname("alias", 300, "a.uncached").0],

@@ -312,6 +312,7 @@ impl Parts {
                 max_negative: config.cache_max_negative_ttl,
             },
             patience: Duration::from_secs(12),
+            jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
             sockets: SocketOptions {
                 ports: config.outgoing_ports(),
                 addresses: config.outgoing_interfaces.clone(),
