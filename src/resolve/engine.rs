@@ -7,8 +7,9 @@
 //! ```
 
 use super::chain::{Chain, QUERY};
+use super::keys::Keys;
 use super::normalize::Normalizer;
-use super::question::{Keys, Phase, Questions};
+use super::question::{Phase, Questions};
 use super::random::Random;
 use super::reply::Reply;
 use super::server::Server;
