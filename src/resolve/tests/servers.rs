@@ -1,25 +1,12 @@
-//! Servers that answer wrongly, late, or not at all; many questions at once; full rings.
+//! Servers that answer wrongly, late, or not at all.
 
 use super::super::*;
-use super::rig::{Message, Query, Rig, Script, table};
+use super::rig::{Message, Query, Rig, Script, answers, fails, silent, table};
 use crate::dns::{header, put_u16, rcode, rtype};
-use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-fn silent() -> Script {
-    Box::new(|_| Vec::new())
-}
-
-fn answers(last: u8) -> Script {
-    Box::new(move |query| query.answer(last))
-}
-
-fn fails(rcode: u16) -> Script {
-    Box::new(move |query| query.fail(rcode))
-}
 
 #[test]
 fn an_answer_comes_back_under_its_ticket() {
@@ -167,41 +154,6 @@ fn a_closed_port_is_passed_over_at_once() {
 }
 
 #[test]
-fn a_cut_reply_is_fetched_over_tcp() {
-    let mut rig = Rig::new(vec![Box::new(|query| {
-        let mut reply = query.reply();
-        let count = if query.tcp { 250u8 } else { 1 };
-        for number in 0..count {
-            reply = reply.a(&query.name, 60, number);
-        }
-        vec![if query.tcp { reply.0 } else { reply.flags(header::flag::TC).0 }]
-    })]);
-    for _ in 0..2 {
-        assert_eq!(rig.ask("big.example", rtype::A).records.len(), 250);
-    }
-    (0..40).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    assert!(rig.collect(40, false).iter().all(|got| got.records.len() == 250), "more than connections");
-    assert_eq!((rig.stats.tcp_sent.get(), rig.resolver.in_flight()), (42, 0));
-}
-
-#[test]
-fn tcp_that_fails_sends_the_question_to_the_next_server() {
-    for lie in 0..3 {
-        let script: Script = Box::new(move |query| match (query.tcp, lie) {
-            (false, _) => vec![query.reply().flags(header::flag::TC).0],
-            (true, 0) => Vec::new(),
-            (true, 1) => vec![query.reply().flags(header::flag::TC).0],
-            (true, _) => vec![vec![0; 3]],
-        });
-        let mut rig = Rig::new(vec![script, answers(1)]);
-        for number in 0..10 {
-            assert_eq!(rig.ask_patiently(&format!("n{number}")).records.len(), 1, "lie {lie}");
-        }
-        assert!(rig.stats.tcp_sent.get() > 0);
-    }
-}
-
-#[test]
 fn a_server_without_edns_is_asked_without() {
     let mut rig = Rig::new(vec![Box::new(|query| match query.edns {
         Some(_) => query.fail(rcode::FORMERR),
@@ -227,48 +179,6 @@ fn one_servers_refusal_of_edns_is_not_held_against_the_next() {
 }
 
 #[test]
-fn many_questions_are_answered_in_any_order() {
-    let mut held = Vec::new();
-    let script: Script = Box::new(move |query| {
-        let number: u16 = query.name[1..].trim_end_matches('.').parse().unwrap();
-        held.push((query.answer(number as u8).remove(0), query.from));
-        if held.len() == 100 {
-            for (reply, from) in held.drain(..).rev() {
-                query.socket.send_to(&reply, from).unwrap();
-            }
-        }
-        Vec::new()
-    });
-    let mut rig = Rig::new(vec![script]);
-    (0..3000).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    let got: HashMap<u64, String> =
-        rig.collect(3000, false).into_iter().map(|got| (got.ticket, got.records[0].clone())).collect();
-    for number in 0..3000u64 {
-        assert_eq!(got[&number], format!("0 n{number}. 300 A {}", number as u8));
-    }
-    assert_eq!((rig.resolver.in_flight(), rig.stats.unwanted.get()), (0, 0));
-}
-
-#[test]
-fn full_rings_and_states_lose_nothing() {
-    let options = Options { questions: 16, ..Options::default() };
-    let script: Script = Box::new(|query| match query.name.len() % 2 {
-        0 => query.answer(1),
-        _ => query.fail(rcode::SERVFAIL),
-    });
-    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 2);
-    (0..300).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    for _ in 0..200 {
-        rig.turn();
-        assert!(rig.resolver.in_flight() <= 16);
-    }
-    assert_eq!(rig.responses.len(), 2, "nobody takes responses");
-    let mut tickets: Vec<u64> = rig.collect(300, false).iter().map(|got| got.ticket).collect();
-    tickets.sort_unstable();
-    assert_eq!(tickets, (0..300).collect::<Vec<u64>>());
-}
-
-#[test]
 fn a_new_table_takes_over_what_is_in_flight() {
     let mut rig = Rig::new(vec![silent(), answers(2)]);
     let addresses = [rig.address(0), rig.address(1)];
@@ -287,41 +197,6 @@ fn a_new_table_takes_over_what_is_in_flight() {
 }
 
 #[test]
-fn fast_questions_get_through_when_slow_ones_take_every_place() {
-    let options = Options { questions: 8, ..Options::default() };
-    let script: Script = Box::new(|query| match query.name.starts_with("slow") {
-        true => Vec::new(),
-        false => query.answer(1),
-    });
-    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 64);
-    (0..8).for_each(|number| rig.request(&format!("slow{number}"), rtype::A, false));
-    rig.turn();
-    assert_eq!(rig.resolver.deadline(), Some(Duration::from_millis(380)), "there is room for all of them");
-    rig.request("fast", rtype::A, false);
-    rig.now += Duration::from_millis(199);
-    (0..3).for_each(|_| _ = rig.turn());
-    assert!(rig.responses.is_empty(), "none has waited for long");
-    assert_eq!(rig.resolver.deadline(), Some(Duration::from_millis(200)));
-    rig.now += Duration::from_millis(1);
-    let got = rig.collect(2, false);
-    assert_eq!(
-        (got[0].ticket, got[0].rcode, got[0].ttl),
-        (4, rcode::SERVFAIL, 0),
-        "the oldest but the half that stays"
-    );
-    assert_eq!((got[1].ticket, got[1].records.as_slice()), (8, &["0 fast. 300 A 1".to_owned()][..]));
-    for number in 0..100 {
-        assert_eq!(rig.ask(&format!("f{number}"), rtype::A).rcode, rcode::NOERROR, "one place is enough");
-    }
-    assert_eq!(rig.resolver.in_flight(), 7);
-    (0..8).for_each(|number| rig.request(&format!("slower{number}"), rtype::A, false));
-    rig.turn();
-    let given_up = rig.collect(3, false);
-    assert_eq!(given_up.iter().map(|got| got.ticket).collect::<Vec<_>>(), [5, 6, 7]);
-    assert_eq!(rig.resolver.in_flight(), 8, "who came last waits");
-}
-
-#[test]
 fn answers_of_an_uncached_zone_are_told_but_not_to_be_cached() {
     let script: Script = Box::new(|query| match query.name.as_str() {
         "alias." => vec![query.reply().cname("alias", 300, "a.uncached").0],
@@ -334,42 +209,6 @@ fn answers_of_an_uncached_zone_are_told_but_not_to_be_cached() {
     let got = rig.ask("alias", rtype::A);
     assert_eq!((got.ttl, got.records.len()), (0, 2), "nor a chain that leads there");
     assert_eq!((rig.ask("bad.uncached", rtype::A).ttl, rig.ask("b", rtype::A).ttl), (0, 300));
-}
-
-#[test]
-fn udp_and_tcp_leave_from_the_address_that_was_named() {
-    let script: Script = Box::new(|query| {
-        assert_eq!(query.from.ip().to_string(), "127.0.0.9");
-        match query.tcp {
-            true => query.answer(1),
-            false => vec![query.reply().flags(header::flag::TC).0],
-        }
-    });
-    let addresses = ["127.0.0.9".parse().unwrap(), "::1".parse().unwrap()].to_vec();
-    let sockets = SocketOptions { addresses, ..SocketOptions::default() };
-    let options = Options { sockets, ..Options::default() };
-    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 8);
-    assert_eq!(rig.ask("a", rtype::A).records, ["0 a. 300 A 1"]);
-    assert_eq!(rig.stats.tcp_sent.get(), 1);
-}
-
-#[test]
-fn a_server_that_no_named_address_can_ask_is_left_out() {
-    let sockets = SocketOptions { addresses: vec!["::1".parse().unwrap()], ..SocketOptions::default() };
-    let options = Options { sockets, ..Options::default() };
-    let mut rig = Rig::with(options, vec![answers(1)], &[(".", &[0])], 8);
-    assert_eq!((rig.ask("a", rtype::A).rcode, rig.seen(0)), (rcode::SERVFAIL, 0));
-}
-
-#[test]
-fn without_tcp_a_cut_reply_sends_the_question_to_the_next_server() {
-    let cut: Script = Box::new(|query| vec![query.reply().flags(header::flag::TC).0]);
-    let options = Options { tcp_connections: 0, ..Options::default() };
-    let mut rig = Rig::with(options, vec![cut, answers(1)], &[(".", &[0, 1])], 8);
-    for number in 0..10 {
-        assert_eq!(rig.ask(&format!("n{number}"), rtype::A).records.len(), 1);
-    }
-    assert_eq!(rig.stats.tcp_sent.get(), 0);
 }
 
 #[test]
@@ -389,28 +228,6 @@ fn an_answer_to_what_the_old_table_asked_is_told_but_not_to_be_cached() {
     assert_eq!((got[0].ttl, got[0].records.as_slice()), (0, &["0 a.x. 300 A 1".to_owned()][..]));
     assert_eq!((got[1].ttl, got[1].rcode), (0, rcode::SERVFAIL));
     assert_eq!(rig.ask("b.x", rtype::A).ttl, 300, "asked since");
-}
-
-#[test]
-fn nothing_that_is_left_to_do_is_slept_over() {
-    let idle = AtomicBool::new(false);
-    let no_zone = |rig: &mut Rig| (0..4).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    let mut rig = Rig::with(Options::default(), vec![silent()], &[("x", &[0])], 2);
-    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::from_secs(1));
-    assert_eq!(rig.resolver.longest_sleep(rig.now, &AtomicBool::new(true)), Duration::ZERO, "the end");
-    no_zone(&mut rig);
-    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::ZERO, "requests");
-    rig.resolver.step(rig.now);
-    rig.resolver.step(rig.now);
-    assert!(rig.responses.front().is_some());
-    rig.responses.release();
-    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::ZERO, "room for responses");
-    assert_eq!(rig.collect(3, false).len(), 3);
-    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::from_secs(1));
-    rig.tables.send(Arc::default()).unwrap();
-    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::ZERO, "a table");
-    rig.resolver.step(rig.now);
-    assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::from_secs(1), "which is in force now");
 }
 
 #[test]
