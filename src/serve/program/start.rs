@@ -119,6 +119,12 @@ pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static st
         ("max-udp-size", old.max_udp_size != new.max_udp_size),
         ("so-rcvbuf or so-sndbuf", (old.so_rcvbuf, old.so_sndbuf) != (new.so_rcvbuf, new.so_sndbuf)),
         ("incoming-num-tcp", old.incoming_num_tcp != new.incoming_num_tcp),
+        (
+            "outgoing-interface, outgoing-range, outgoing-num-tcp or the outgoing ports",
+            (&old.outgoing_interfaces, old.outgoing_range, old.outgoing_num_tcp, &old.outgoing_port_rules)
+                != (&new.outgoing_interfaces, new.outgoing_range, new.outgoing_num_tcp, &new.outgoing_port_rules),
+        ),
+        ("jostle-timeout", old.jostle_timeout != new.jostle_timeout),
         ("num-queries-per-thread", old.num_queries_per_thread != new.num_queries_per_thread),
         ("username", old.username != new.username),
         ("chroot", old.chroot != new.chroot),
