@@ -6,7 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `resolver` | the thread's loop |
-//! | `engine`, `exchange`, `over_tcp`, `judge` | a question's begin and end; asking a server, over TCP too; what a reply means |
+//! | `engine`, `exchange`, `over_tcp`, `judge` | a question's begin and end; asking a server, also over TCP; what a reply means |
 //! | `table` | which servers are asked for which names |
 //! | `server`, `sockets`, `tcp` | a server's speed and health, UDP sockets, TCP connections |
 //! | `question`, `keys`, `timer`, `random` | states in flight, how a reply finds its own, deadlines, numbers nobody can guess |

@@ -97,6 +97,7 @@ pub struct Resolver {
     /// First datagram of the inbox not yet looked at, and the socket they came through.
     next: usize,
     socket: u16,
+    serial: Option<u64>,
 }
 
 impl Resolver {
@@ -130,6 +131,7 @@ impl Resolver {
             inbox,
             next: 0,
             socket: 0,
+            serial: None,
         })
     }
 
@@ -213,7 +215,12 @@ impl Resolver {
                 if !self.engine.has_room() {
                     return;
                 }
-                self.engine.datagram(self.socket, self.inbox.datagram(self.next), now);
+                // What came through a socket closed since must not answer a question of the next one in its slot.
+                if self.engine.sockets.serial(self.socket) == self.serial {
+                    self.engine.datagram(self.socket, self.inbox.datagram(self.next), now);
+                } else {
+                    self.engine.stats.unwanted.add(1);
+                }
                 self.next += 1;
             }
             if !self.engine.has_room() {
@@ -230,7 +237,7 @@ impl Resolver {
 
     fn receive(&mut self, socket: u16) {
         let Some(fd) = self.engine.sockets.fd(socket) else { return };
-        (self.next, self.socket) = (0, socket);
+        (self.next, self.socket, self.serial) = (0, socket, self.engine.sockets.serial(socket));
         if let Err(error) = self.inbox.receive(fd)
             && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
         {

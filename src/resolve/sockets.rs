@@ -80,6 +80,8 @@ impl SocketOptions {
 
 struct UdpSocket {
     fd: OwnedFd,
+    /// Tells it from those that had its slot before.
+    serial: u64,
     server: u32,
     opened: Duration,
     asked: u32,
@@ -107,13 +109,14 @@ pub struct Sockets {
     /// Places of a pool in use: so many that the retired ones fit into the share too.
     width: usize,
     swept: Duration,
+    serial: u64,
 }
 
 impl Sockets {
     /// No sockets yet.
     pub fn new(options: SocketOptions) -> Sockets {
         let (slots, free, pools) = Default::default();
-        let mut sockets = Sockets { options, slots, free, pools, share: 1, width: 1, swept: Duration::ZERO };
+        let mut sockets = Sockets { options, slots, free, pools, share: 1, width: 1, swept: Duration::ZERO, serial: 0 };
         sockets.share_out(1);
         sockets
     }
@@ -205,7 +208,8 @@ impl Sockets {
         epoll::add(poller, &fd, EventData::new_u64(u64::from(slot)), EventFlags::IN)?;
         self.free.pop();
         self.pools[server as usize].open += 1;
-        let socket = UdpSocket { fd, server, opened: now, asked: 0, pending: 0, pool_place: NONE };
+        self.serial += 1;
+        let socket = UdpSocket { fd, serial: self.serial, server, opened: now, asked: 0, pending: 0, pool_place: NONE };
         self.slots[usize::from(slot)] = Some(socket);
         Ok(slot)
     }
@@ -276,6 +280,12 @@ impl Sockets {
         for slot in self.pools.get(server as usize).map_or([NONE; POOL], |pool| pool.places) {
             self.retire(slot);
         }
+    }
+
+    /// A number that no other socket has, for the one in a slot; `None` when it is closed.
+    #[inline]
+    pub fn serial(&self, slot: u16) -> Option<u64> {
+        Some(self.slots.get(usize::from(slot))?.as_ref()?.serial)
     }
 
     /// The descriptor of a slot; `None` when it is closed.
@@ -387,12 +397,15 @@ mod tests {
         let slot = rig.pick(0, SERVER).unwrap();
         let port = local(&rig.sockets, slot).port();
         rig.now += AGE;
+        let serial = rig.sockets.serial(slot);
         assert_eq!(rig.pick(0, SERVER), Ok(slot), "kept while it waits");
+        assert_eq!(rig.sockets.serial(slot), serial);
         assert_eq!(local(&rig.sockets, slot).port(), port);
         (0..2).for_each(|_| rig.sockets.done(slot));
         let mut ports = (0..4).map(|_| {
             let slot = rig.pick(0, SERVER).unwrap();
             let port = local(&rig.sockets, slot).port();
+            assert!(rig.sockets.serial(slot) > serial, "another one in the same slot");
             rig.sockets.done(slot);
             rig.now += AGE;
             port
