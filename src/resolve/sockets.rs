@@ -380,7 +380,7 @@ mod tests {
         let mut rig = Rig::new(SocketOptions { most: 32, ..narrow() });
         rig.sockets.share_out(4);
         for server in 0..4 {
-            for _ in 0..4 * QUERIES {
+            for _ in 0..16 * QUERIES {
                 rig.pick(server, SERVER).unwrap();
             }
             assert!((2..=8).contains(&rig.sockets.pools[server as usize].open), "{server}");
