@@ -5,6 +5,7 @@ use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::values::{Host, Netblock};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// All that `unbound.conf` says and this server honours. Defaults are those of Unbound 1.22 as Debian builds it (with
@@ -92,8 +93,14 @@ pub struct Config {
     pub do_not_query_localhost: bool,
     /// `outgoing-interface:` addresses to ask from. Empty: what the kernel picks.
     pub outgoing_interfaces: Vec<IpAddr>,
-    /// `outgoing-range:`, sockets to upstream at a time.
+    /// `outgoing-range:`, UDP sockets to upstream at a time.
     pub outgoing_range: u32,
+    /// `outgoing-num-tcp:`, TCP connections to upstream at a time.
+    pub outgoing_num_tcp: u32,
+    /// `outgoing-port-permit:` (true) and `outgoing-port-avoid:` (false) lines in order; see [`Config::outgoing_ports`].
+    pub outgoing_port_rules: Vec<(bool, RangeInclusive<u16>)>,
+    /// `jostle-timeout:` in milliseconds, the age at which a question may be given up for a new one.
+    pub jostle_timeout: u32,
     /// `num-queries-per-thread:`, questions in flight at a time.
     pub num_queries_per_thread: u32,
 
@@ -305,6 +312,18 @@ pub struct Xdp {
     pub busy_poll: Toggle,
 }
 
+impl Config {
+    /// Ports that questions to upstream may leave from, each once: 16384 to 65535 as the lines change it. Below lie most
+    /// ports that services of a host may want to bind later.
+    pub fn outgoing_ports(&self) -> Vec<u16> {
+        let permitted = |port: u16| {
+            let last = self.outgoing_port_rules.iter().rev().find(|(_, ports)| ports.contains(&port));
+            last.map_or(port >= 16384, |(permit, _)| *permit)
+        };
+        (1..=u16::MAX).filter(|&port| permitted(port)).collect()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -352,6 +371,9 @@ impl Default for Config {
             do_not_query_localhost: true,
             outgoing_interfaces: Vec::new(),
             outgoing_range: 4096,
+            outgoing_num_tcp: 10,
+            outgoing_port_rules: Vec::new(),
+            jostle_timeout: 200,
             num_queries_per_thread: 1024,
             verbosity: 1,
             logfile: PathBuf::new(),

@@ -77,7 +77,7 @@ impl Engine {
         }
         response.ticket = question.ticket;
         response.rcode = self.reply.rcode;
-        response.ttl = written.ttl;
+        response.ttl = if question.uncached { 0 } else { written.ttl };
         self.responses.publish();
         self.finish(id);
         true
@@ -97,6 +97,7 @@ impl Engine {
         match zone {
             Some(zone) if extended.is_ok() && question.restarts <= RESTARTS => {
                 question.zone = zone;
+                question.uncached |= self.table.is_uncached(zone);
                 question.target = self.normalizer.target;
                 question.start_over();
                 self.choose(id, now);

@@ -6,15 +6,17 @@
 //! | file | holds |
 //! |---|---|
 //! | `resolver` | the thread's loop |
-//! | `engine`, `over_tcp`, `judge` | what happens to a question, over TCP too; what a reply means for it |
+//! | `engine`, `exchange`, `over_tcp`, `judge` | a question's begin and end; asking a server, also over TCP; what a reply means |
 //! | `table` | which servers are asked for which names |
 //! | `server`, `sockets`, `tcp` | a server's speed and health, UDP sockets, TCP connections |
-//! | `question`, `timer`, `random` | states in flight, their deadlines, numbers nobody can guess |
+//! | `question`, `keys`, `timer`, `random` | states in flight, how a reply finds its own, deadlines, numbers nobody can guess |
 //! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 
 mod chain;
 mod engine;
+mod exchange;
 mod judge;
+mod keys;
 mod normalize;
 mod over_tcp;
 mod question;

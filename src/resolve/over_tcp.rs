@@ -1,6 +1,7 @@
 //! A question whose reply did not fit into a datagram goes on over TCP, to the same server.
 
-use super::engine::{Engine, TCP_TAG, is_reply_to};
+use super::engine::{Engine, TCP_TAG};
+use super::exchange::is_reply_to;
 use super::question::Phase;
 use super::tcp::Progress;
 use crate::dns::header;
@@ -13,6 +14,10 @@ const TCP_WAIT: Duration = Duration::from_secs(3);
 
 impl Engine {
     pub(super) fn queue_tcp(&mut self, id: u32, now: Duration) {
+        if self.tcp.are_forbidden() {
+            self.rule_out(id);
+            return self.retry.push_back(id);
+        }
         let question = self.questions.get_mut(id);
         question.phase = Phase::TcpQueue;
         self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
@@ -26,10 +31,11 @@ impl Engine {
             let server = self.questions.get(id).server;
             let address = self.servers[server as usize].address;
             let opened = self.random.u16().map_err(|_| Errno::IO).and_then(|message_id| {
+                let source = self.options.sockets.source(&address, &mut self.random)?;
                 let len = self.write_query(id, server, message_id, now);
                 let query = &self.query[..len];
                 let tag = |slot| TCP_TAG | u64::from(slot);
-                Ok((self.tcp.open(address, id, query, self.poller.as_fd(), tag)?, message_id))
+                Ok((self.tcp.open((source, address), id, query, self.poller.as_fd(), tag)?, message_id))
             });
             match opened {
                 Ok((connection, message_id)) => {

@@ -1,4 +1,4 @@
-//! The questions in flight: a slab of fixed states, lists through it, and the table that finds a reply's question.
+//! The questions in flight: a slab of fixed states and lists through it.
 
 use super::chain::Chain;
 use crate::dns::Name;
@@ -76,6 +76,8 @@ pub struct Question {
     pub saw_empty: bool,
     /// The last try failed at once: the next round needs a pause first.
     pub refused: bool,
+    /// Its answer is told, but not to be cached.
+    pub uncached: bool,
     /// When it was taken from the worker.
     pub started: Duration,
     /// When the last query was sent.
@@ -88,6 +90,21 @@ pub struct Question {
     pub phase: Phase,
     prev: u32,
     next: u32,
+    /// Neighbours in the order of age, of those in that list.
+    older: u32,
+    newer: u32,
+    standing: Standing,
+}
+
+/// Whether a question may be given up to make room for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It may run to its end.
+    Lasting,
+    /// It is in the list of those that may be given up.
+    InLine,
+    /// It has ended, its response is on the way.
+    Ended,
 }
 
 impl Question {
@@ -111,6 +128,7 @@ impl Question {
         sent_edns: false,
         saw_empty: false,
         refused: false,
+        uncached: false,
         started: Duration::ZERO,
         sent: Duration::ZERO,
         wait: 0,
@@ -118,6 +136,9 @@ impl Question {
         phase: Phase::Free,
         prev: NONE,
         next: NONE,
+        older: NONE,
+        newer: NONE,
+        standing: Standing::Ended,
     };
 
     /// Forgets what was tried: for a new target or a new table.
@@ -127,18 +148,25 @@ impl Question {
     }
 }
 
-/// The slab, its free list, and one list per socket of the questions sent through it.
+/// The slab, its free list, one list per socket of the questions sent through it, and one by age.
+///
+/// Up to half of the states go to questions that may run to their end, so that slow ones are answered too; the others
+/// may be given up when the slab is full, oldest first (the two lists of Unbound's mesh.c).
 pub struct Questions {
     states: Box<[Question]>,
     free: Vec<u32>,
     heads: Vec<u32>,
+    lasting: usize,
+    oldest: u32,
+    newest: u32,
 }
 
 impl Questions {
     /// Room for `count` questions.
     pub fn new(count: usize) -> Questions {
         let states = (0..count).map(|_| Question::EMPTY).collect();
-        Questions { states, free: (0..count as u32).rev().collect(), heads: Vec::new() }
+        let free = (0..count as u32).rev().collect();
+        Questions { states, free, heads: Vec::new(), lasting: 0, oldest: NONE, newest: NONE }
     }
 
     /// Number of states.
@@ -161,13 +189,54 @@ impl Questions {
         let id = self.free.pop()?;
         let question = &mut self.states[id as usize];
         question.start_over();
-        question.restarts = 0;
+        (question.restarts, question.uncached) = (0, false);
         question.phase = Phase::Choose;
+        if self.lasting < self.states.len() / 2 {
+            self.lasting += 1;
+            self.states[id as usize].standing = Standing::Lasting;
+        } else {
+            self.line_up(id);
+        }
         Some(id)
+    }
+
+    fn line_up(&mut self, id: u32) {
+        match self.newest {
+            NONE => self.oldest = id,
+            newest => self.states[newest as usize].newer = id,
+        }
+        let question = &mut self.states[id as usize];
+        (question.older, question.newer, question.standing) = (self.newest, NONE, Standing::InLine);
+        self.newest = id;
+    }
+
+    /// The oldest question that may be given up.
+    pub fn oldest(&self) -> Option<u32> {
+        (self.oldest != NONE).then_some(self.oldest)
+    }
+
+    /// The question has ended: it is not to be given up any more.
+    pub fn ended(&mut self, id: u32) {
+        let Question { older, newer, standing, .. } = self.states[id as usize];
+        self.states[id as usize].standing = Standing::Ended;
+        match standing {
+            Standing::Ended => return,
+            Standing::Lasting => return self.lasting -= 1,
+            Standing::InLine => {}
+        }
+        match older {
+            NONE => self.oldest = newer,
+            older => self.states[older as usize].newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.states[newer as usize].older = older,
+        }
     }
 
     /// Gives a state back. It must be in no socket's list.
     pub fn give_back(&mut self, id: u32) {
+        self.ended(id);
         self.states[id as usize].phase = Phase::Free;
         self.free.push(id);
     }
@@ -217,92 +286,9 @@ impl Questions {
     }
 }
 
-/// Finds the question of a reply by the socket it came through and its ID: open addressing with linear probing. IDs are
-/// random and secret, so nobody can make keys collide.
-pub struct Keys {
-    cells: Box<[Cell]>,
-    shift: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Cell {
-    key: u32,
-    question: u32,
-}
-
-fn key(socket: u16, id: u16) -> u32 {
-    u32::from(socket) << 16 | u32::from(id)
-}
-
-impl Keys {
-    /// Room for `count` keys, less than half full then.
-    pub fn new(count: usize) -> Keys {
-        let size = (count.max(8) * 4).next_power_of_two();
-        let cells = vec![Cell { key: 0, question: NONE }; size].into_boxed_slice();
-        Keys { cells, shift: 32 - size.trailing_zeros() }
-    }
-
-    fn home(&self, key: u32) -> usize {
-        (key.wrapping_mul(0x9e37_79b1) >> self.shift) as usize
-    }
-
-    fn find(&self, key: u32) -> Result<usize, usize> {
-        let mut at = self.home(key);
-        loop {
-            let cell = self.cells[at];
-            if cell.question == NONE {
-                return Err(at);
-            }
-            if cell.key == key {
-                return Ok(at);
-            }
-            at = (at + 1) & (self.cells.len() - 1);
-        }
-    }
-
-    /// The question of a key.
-    #[inline]
-    pub fn get(&self, socket: u16, id: u16) -> Option<u32> {
-        self.find(key(socket, id)).ok().map(|at| self.cells[at].question)
-    }
-
-    /// Enters a question; false when the key is taken.
-    pub fn insert(&mut self, socket: u16, id: u16, question: u32) -> bool {
-        let key = key(socket, id);
-        match self.find(key) {
-            Ok(_) => false,
-            Err(at) => {
-                self.cells[at] = Cell { key, question };
-                true
-            }
-        }
-    }
-
-    /// Removes a key; the cells behind it move up so that none is cut off from its home.
-    pub fn remove(&mut self, socket: u16, id: u16) {
-        let Ok(mut hole) = self.find(key(socket, id)) else { return };
-        let mask = self.cells.len() - 1;
-        let mut at = hole;
-        loop {
-            at = (at + 1) & mask;
-            let cell = self.cells[at];
-            if cell.question == NONE {
-                break;
-            }
-            let home = self.home(cell.key);
-            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
-                self.cells[hole] = cell;
-                hole = at;
-            }
-        }
-        self.cells[hole].question = NONE;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
 
     #[test]
     fn a_sockets_list_holds_its_questions() {
@@ -318,26 +304,21 @@ mod tests {
         assert_eq!(questions.first(3), None);
     }
 
-    proptest::proptest! {
-        #[test]
-        fn keys_behave_as_a_map(steps in proptest::collection::vec((0u16..4, 0u16..12, proptest::bool::ANY), 0..200)) {
-            let mut keys = Keys::new(8);
-            let mut model = HashMap::new();
-            for (number, (socket, id, insert)) in steps.into_iter().enumerate() {
-                if insert && model.len() < 8 {
-                    let fresh = !model.contains_key(&(socket, id));
-                    assert_eq!(keys.insert(socket, id, number as u32), fresh);
-                    model.entry((socket, id)).or_insert(number as u32);
-                } else {
-                    keys.remove(socket, id);
-                    model.remove(&(socket, id));
-                }
-                for socket in 0..4 {
-                    for id in 0..12 {
-                        assert_eq!(keys.get(socket, id), model.get(&(socket, id)).copied());
-                    }
-                }
-            }
-        }
+    #[test]
+    fn half_of_the_questions_may_be_given_up_in_the_order_of_their_age() {
+        let mut questions = Questions::new(6);
+        let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
+        assert_eq!(questions.oldest(), Some(ids[3]));
+        questions.ended(ids[4]);
+        questions.give_back(ids[3]);
+        assert_eq!(questions.oldest(), Some(ids[5]));
+        questions.give_back(ids[5]);
+        questions.give_back(ids[4]);
+        assert_eq!(questions.oldest(), None);
+        questions.give_back(ids[0]);
+        assert!(questions.take().is_some());
+        assert_eq!(questions.oldest(), None, "half may stay");
+        assert_eq!(questions.take(), questions.oldest());
+        assert_eq!((questions.take().is_some(), questions.take().is_some(), questions.is_full()), (true, true, true));
     }
 }

@@ -113,7 +113,9 @@ impl Reply {
             _ => 0,
         };
         let hash = name_hash(message, record.owner)?;
-        let (class, ttl, owner) = (record.class, record.ttl, record.owner);
+        // A TTL has 31 bits; one that looks negative is 0 (RFC 2181 section 8).
+        let ttl = if record.ttl >> 31 != 0 { 0 } else { record.ttl };
+        let (class, owner) = (record.class, record.owner);
         let entry = self.entries.len() as u32;
         let same = self.sets.iter().rposition(|set| {
             (set.section, set.rtype, set.covered, set.class, set.hash) == (section, record.rtype, covered, class, hash)

@@ -33,9 +33,9 @@ const BELL_TAG: u64 = u64::MAX;
 /// Settings of the resolver.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Questions in flight at most (`num-queries-per-thread:`, or `outgoing-range:` where smaller).
+    /// Questions in flight at most (`num-queries-per-thread:`).
     pub questions: usize,
-    /// TCP connections to servers at most (`outgoing-num-tcp:`).
+    /// TCP connections to servers at most (`outgoing-num-tcp:`), none with 0.
     pub tcp_connections: usize,
     /// Payload size told to servers (`edns-buffer-size:`).
     pub edns_size: u16,
@@ -45,7 +45,9 @@ pub struct Options {
     pub ttl: TtlLimits,
     /// Time after which a question is given up, whatever is still to be tried.
     pub patience: Duration,
-    /// Ports and buffers of the UDP sockets.
+    /// Time after which a question may be given up for a new one when there is no room (`jostle-timeout:`).
+    pub jostle: Duration,
+    /// Addresses, ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
 
@@ -58,6 +60,7 @@ impl Default for Options {
             minimal_responses: true,
             ttl: TtlLimits::default(),
             patience: Duration::from_secs(12),
+            jostle: Duration::from_millis(200),
             sockets: SocketOptions::default(),
         }
     }
@@ -86,20 +89,31 @@ pub struct Resolver {
     bell: Doorbell,
     worker_bell: Doorbell,
     tables: Receiver<Arc<ForwardTable>>,
+    /// Taken from `tables`, not yet in force.
+    new_table: Option<Arc<ForwardTable>>,
     /// Tags of the sockets that have something.
     events: Vec<u64>,
     inbox: Inbox,
     /// First datagram of the inbox not yet looked at, and the socket they came through.
     next: usize,
     socket: u16,
+    serial: Option<u64>,
 }
 
 impl Resolver {
     /// Makes the resolver ready; nothing is sent yet.
     ///
     /// # Errors
-    /// When the epoll instance cannot be made or the kernel gives no random numbers.
+    /// When no port is left to ask from, the epoll instance cannot be made or the kernel gives no random numbers.
     pub fn new(options: Options, table: Arc<ForwardTable>, links: Links) -> io::Result<Resolver> {
+        if options.sockets.ports.is_empty() {
+            return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
+        }
+        for own in &options.sockets.addresses {
+            if let Err(cause) = std::net::UdpSocket::bind((*own, 0)) {
+                log::warn!("outgoing-interface {own}: {cause}; give this host the address or remove the line");
+            }
+        }
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&poller, links.bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
         let random = Random::new().map_err(io::Error::other)?;
@@ -112,10 +126,12 @@ impl Resolver {
             bell: links.bell,
             worker_bell: links.worker_bell,
             tables: links.tables,
+            new_table: None,
             events: Vec::with_capacity(EVENTS),
             inbox,
             next: 0,
             socket: 0,
+            serial: None,
         })
     }
 
@@ -127,22 +143,29 @@ impl Resolver {
             self.step(now);
             if !self.engine.has_room() {
                 std::thread::sleep(NO_ROOM_SLEEP);
-            } else if !self.poll(Duration::ZERO) && !self.has_requests() {
-                self.sleep(now);
+            } else if !self.poll(Duration::ZERO) && !self.has_work(now) {
+                self.bell.arm();
+                let timeout = self.longest_sleep(now, stop);
+                self.poll(timeout);
+                self.bell.disarm();
             }
         }
     }
 
-    fn has_requests(&mut self) -> bool {
-        !self.engine.questions.is_full() && !self.requests.is_empty()
+    /// True when a step at `now` has something to do although nothing comes in.
+    fn has_work(&mut self, now: Duration) -> bool {
+        self.new_table = self.new_table.take().or_else(|| self.tables.try_recv().ok());
+        let room = !self.engine.questions.is_full() || self.engine.jostle_at().is_some_and(|at| now >= at);
+        let requests = room && !self.requests.is_empty();
+        requests || self.new_table.is_some() || !self.engine.failed.is_empty()
     }
 
-    fn sleep(&mut self, now: Duration) {
-        let due = self.engine.timers.next().map_or(LONGEST_SLEEP, |due| due.saturating_sub(now));
-        self.bell.arm();
-        let timeout = if self.has_requests() { Duration::ZERO } else { due.min(LONGEST_SLEEP) };
-        self.poll(timeout);
-        self.bell.disarm();
+    /// How long may be slept once the bell is armed. Whatever came before that did not ring it.
+    pub(super) fn longest_sleep(&mut self, now: Duration, stop: &AtomicBool) -> Duration {
+        if self.has_work(now) || stop.load(Ordering::Acquire) {
+            return Duration::ZERO;
+        }
+        self.deadline().map_or(LONGEST_SLEEP, |due| due.saturating_sub(now)).min(LONGEST_SLEEP)
     }
 
     /// Waits up to `timeout` for something to happen at the sockets or the bell; true when something did.
@@ -164,12 +187,13 @@ impl Resolver {
         while let Some(id) = self.engine.timers.expired(now) {
             self.engine.expire(id, now);
         }
-        if let Ok(table) = self.tables.try_recv() {
+        if let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
             self.engine.set_table(table, now);
         }
         self.drain(now);
+        self.engine.sockets.sweep(now);
         for _ in 0..REQUESTS_PER_STEP {
-            if self.engine.questions.is_full() || !self.engine.has_room() {
+            if !self.engine.has_room() || self.requests.is_empty() || !self.engine.make_room(now) {
                 break;
             }
             let Some(request) = self.requests.front() else { break };
@@ -191,7 +215,12 @@ impl Resolver {
                 if !self.engine.has_room() {
                     return;
                 }
-                self.engine.datagram(self.socket, self.inbox.datagram(self.next), now);
+                // What came through a socket closed since must not answer a question of the next one in its slot.
+                if self.engine.sockets.serial(self.socket) == self.serial {
+                    self.engine.datagram(self.socket, self.inbox.datagram(self.next), now);
+                } else {
+                    self.engine.stats.unwanted.add(1);
+                }
                 self.next += 1;
             }
             if !self.engine.has_room() {
@@ -208,7 +237,7 @@ impl Resolver {
 
     fn receive(&mut self, socket: u16) {
         let Some(fd) = self.engine.sockets.fd(socket) else { return };
-        (self.next, self.socket) = (0, socket);
+        (self.next, self.socket, self.serial) = (0, socket, self.engine.sockets.serial(socket));
         if let Err(error) = self.inbox.receive(fd)
             && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
         {
@@ -222,8 +251,10 @@ impl Resolver {
     }
 
     /// When [`Self::step`] has something to do if nothing comes in before.
-    pub fn deadline(&self) -> Option<Duration> {
-        self.engine.timers.next()
+    pub fn deadline(&mut self) -> Option<Duration> {
+        let waits = self.engine.questions.is_full() && !self.requests.is_empty();
+        let jostle = if waits { self.engine.jostle_at() } else { None };
+        self.engine.timers.next().into_iter().chain(jostle).min()
     }
 
     /// The epoll instance, for a caller that waits for several things.

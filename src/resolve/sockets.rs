@@ -3,7 +3,8 @@
 //! Each socket is connected to one server, so the kernel drops what comes from anywhere else, and is bound to a port
 //! that we draw at random. A socket serves [`QUERIES`] questions or lives [`AGE`], whichever ends first, then no new
 //! question gets it and it is closed with its last answer. Up to [`POOL`] sockets per server take questions at a time;
-//! each question draws one of them.
+//! each question draws one of them. Every server may have the same share of `outgoing-range:`, so that none can leave
+//! another without a socket.
 //!
 //! What a forger must guess, for each question anew: 16 bits of ID and the port, one of 49,152 (15.6 bits) unless the
 //! configuration narrows the range: 31.6 bits together, as with a port of its own for every question. The pool costs
@@ -15,7 +16,6 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -25,17 +25,22 @@ pub const POOL: usize = 64;
 pub const QUERIES: u32 = 256;
 /// Time for which a socket takes questions.
 pub const AGE: Duration = Duration::from_secs(5);
-/// Ports tried for one socket before the kernel chooses.
+/// Ports tried for one socket.
 const PORT_TRIES: usize = 16;
-/// Most sockets altogether; then the full ones are used on.
-const MOST: usize = 4096;
+/// Time between two looks for sockets that have grown old without a question.
+const SWEEP: Duration = Duration::from_secs(1);
 const NONE: u16 = u16::MAX;
 
-/// Options that every socket gets.
+/// How sockets are opened.
 #[derive(Clone, Debug)]
 pub struct SocketOptions {
-    /// Ports to draw from.
-    pub ports: RangeInclusive<u16>,
+    /// Ports to draw from (`outgoing-port-permit:`, `outgoing-port-avoid:`), each once.
+    pub ports: Vec<u16>,
+    /// Addresses to ask from (`outgoing-interface:`), drawn anew for each socket. Empty: what the kernel picks.
+    /// Otherwise servers of a family without an address here cannot be asked, as with Unbound.
+    pub addresses: Vec<IpAddr>,
+    /// UDP sockets at most (`outgoing-range:`), but one for every server.
+    pub most: usize,
     /// SO_RCVBUF in octets; 0 leaves the system's default.
     pub receive_buffer: usize,
 }
@@ -43,12 +48,40 @@ pub struct SocketOptions {
 impl Default for SocketOptions {
     fn default() -> Self {
         // Below lie most ports that services of this host may want to bind later.
-        SocketOptions { ports: 16384..=65535, receive_buffer: 1 << 20 }
+        let ports = (16384..=65535).collect();
+        SocketOptions { ports, addresses: Vec::new(), most: 4096, receive_buffer: 1 << 20 }
+    }
+}
+
+impl SocketOptions {
+    /// True when there is an address to ask `server` from.
+    pub fn can_ask(&self, server: &SocketAddr) -> bool {
+        let mut own = self.addresses.iter();
+        own.len() == 0 || own.any(|own| own.is_ipv4() == server.is_ipv4())
+    }
+
+    /// The address to ask `server` from; unspecified when the kernel is to pick.
+    ///
+    /// # Errors
+    /// `Errno::ADDRNOTAVAIL` when none is of the server's family.
+    pub fn source(&self, server: &SocketAddr, random: &mut Random) -> Result<IpAddr, Errno> {
+        if self.addresses.is_empty() {
+            return Ok(match server {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            });
+        }
+        let mut fitting = self.addresses.iter().filter(|own| own.is_ipv4() == server.is_ipv4());
+        let many = fitting.clone().count() as u32;
+        let nth = random.below(many).map_err(|_| Errno::IO)?;
+        fitting.nth(nth as usize).copied().ok_or(Errno::ADDRNOTAVAIL)
     }
 }
 
 struct UdpSocket {
     fd: OwnedFd,
+    /// Tells it from those that had its slot before.
+    serial: u64,
     server: u32,
     opened: Duration,
     asked: u32,
@@ -57,18 +90,42 @@ struct UdpSocket {
     pool_place: u16,
 }
 
+/// The sockets of one server.
+struct Pool {
+    /// Those that take questions.
+    places: [u16; POOL],
+    /// All, the retired ones that wait for answers included.
+    open: usize,
+}
+
 /// All sockets, by slot.
 pub struct Sockets {
     options: SocketOptions,
     slots: Vec<Option<UdpSocket>>,
     free: Vec<u16>,
-    pools: Vec<[u16; POOL]>,
+    pools: Vec<Pool>,
+    /// Most sockets of one server.
+    share: usize,
+    /// Places of a pool in use: so many that the retired ones fit into the share too.
+    width: usize,
+    swept: Duration,
+    serial: u64,
 }
 
 impl Sockets {
     /// No sockets yet.
     pub fn new(options: SocketOptions) -> Sockets {
-        Sockets { options, slots: Vec::new(), free: Vec::new(), pools: Vec::new() }
+        let (slots, free, pools) = Default::default();
+        let mut sockets = Sockets { options, slots, free, pools, share: 1, width: 1, swept: Duration::ZERO, serial: 0 };
+        sockets.share_out(1);
+        sockets
+    }
+
+    /// Divides the sockets among this many servers.
+    pub fn share_out(&mut self, servers: usize) {
+        let most = self.options.most.min(self.options.ports.len()).min(usize::from(NONE));
+        self.share = (most / servers.max(1)).max(1);
+        self.width = (self.share / 2).clamp(1, POOL);
     }
 
     /// Draws a socket for one more question to `server`, opening one if need be, and counts the question.
@@ -83,23 +140,26 @@ impl Sockets {
         random: &mut Random,
         poller: BorrowedFd<'_>,
     ) -> Result<u16, Errno> {
-        if self.pools.len() <= server as usize {
-            self.pools.resize(server as usize + 1, [NONE; POOL]);
+        while self.pools.len() <= server as usize {
+            self.pools.push(Pool { places: [NONE; POOL], open: 0 });
         }
-        let place = random.below(POOL as u32).map_err(|_| Errno::IO)? as usize;
-        let mut slot = self.pools[server as usize][place];
+        let place = random.below(self.width as u32).map_err(|_| Errno::IO)? as usize;
+        let mut slot = self.pools[server as usize].places[place];
         if !self.is_fresh(slot, now) {
+            if self.is_idle(slot) {
+                self.retire(slot);
+            }
             match self.open(server, address, now, random, poller) {
                 Ok(fresh) => {
-                    self.retire(slot);
-                    self.pools[server as usize][place] = fresh;
+                    self.retire(self.pools[server as usize].places[place]);
+                    self.pools[server as usize].places[place] = fresh;
                     if let Some(socket) = &mut self.slots[usize::from(fresh)] {
                         socket.pool_place = place as u16;
                     }
                     slot = fresh;
                 }
-                // No descriptor left: any socket of this server is better than none.
-                Err(errno) => slot = self.any(server, slot).ok_or(errno)?,
+                // None may be opened: any socket of this server is better than none.
+                Err(errno) => slot = self.any(server, place).ok_or(errno)?,
             }
         }
         if let Some(socket) = &mut self.slots[usize::from(slot)] {
@@ -114,9 +174,14 @@ impl Sockets {
         socket.is_some_and(|socket| socket.asked < QUERIES && now.saturating_sub(socket.opened) < AGE)
     }
 
-    fn any(&self, server: u32, slot: u16) -> Option<u16> {
-        let pool = self.pools[server as usize];
-        std::iter::once(slot).chain(pool).find(|&slot| slot != NONE)
+    fn is_idle(&self, slot: u16) -> bool {
+        let socket = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
+        socket.is_some_and(|socket| socket.pending == 0)
+    }
+
+    fn any(&self, server: u32, place: usize) -> Option<u16> {
+        let places = &self.pools[server as usize].places;
+        places[place..].iter().chain(&places[..place]).copied().find(|&slot| slot != NONE)
     }
 
     fn open(
@@ -127,8 +192,11 @@ impl Sockets {
         random: &mut Random,
         poller: BorrowedFd<'_>,
     ) -> Result<u16, Errno> {
+        if self.pools[server as usize].open >= self.share {
+            return Err(Errno::MFILE);
+        }
         if self.free.is_empty() {
-            if self.slots.len() == MOST {
+            if self.slots.len() == usize::from(NONE) {
                 return Err(Errno::MFILE);
             }
             self.slots.push(None);
@@ -139,41 +207,52 @@ impl Sockets {
         let slot = *self.free.last().ok_or(Errno::MFILE)?;
         epoll::add(poller, &fd, EventData::new_u64(u64::from(slot)), EventFlags::IN)?;
         self.free.pop();
-        let socket = UdpSocket { fd, server, opened: now, asked: 0, pending: 0, pool_place: NONE };
+        self.pools[server as usize].open += 1;
+        self.serial += 1;
+        let socket = UdpSocket { fd, serial: self.serial, server, opened: now, asked: 0, pending: 0, pool_place: NONE };
         self.slots[usize::from(slot)] = Some(socket);
         Ok(slot)
     }
 
-    /// A socket on a random port. A port in use by another program is drawn again, so the kernel's own choice is the
-    /// last resort only.
-    fn bind(&self, address: SocketAddr, random: &mut Random) -> Result<OwnedFd, Errno> {
-        let (family, any) = match address {
-            SocketAddr::V4(_) => (AddressFamily::INET, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            SocketAddr::V6(_) => (AddressFamily::INET6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-        };
+    /// A socket on a random port; a port in use by another program is drawn again.
+    fn bind(&self, server: SocketAddr, random: &mut Random) -> Result<OwnedFd, Errno> {
+        let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let source = self.options.source(&server, random)?;
         let fd = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
         if self.options.receive_buffer > 0 {
             // The kernel caps it at net.core.rmem_max; a smaller buffer works as well.
             let _ = sockopt::set_socket_recv_buffer_size(&fd, self.options.receive_buffer);
         }
-        let (first, last) = (u32::from(*self.options.ports.start()), u32::from(*self.options.ports.end()));
-        let many = last.saturating_sub(first) + 1;
         for _ in 0..PORT_TRIES {
-            let port = first + random.below(many).map_err(|_| Errno::IO)?;
-            match bind(&fd, &SocketAddr::new(any, port as u16)) {
+            let nth = random.below(self.options.ports.len() as u32).map_err(|_| Errno::IO)?;
+            let port = *self.options.ports.get(nth as usize).ok_or(Errno::ADDRNOTAVAIL)?;
+            match bind(&fd, &SocketAddr::new(source, port)) {
                 Err(Errno::ADDRINUSE | Errno::ACCESS) => continue,
                 other => return other.map(|()| fd),
             }
         }
-        bind(&fd, &SocketAddr::new(any, 0))?;
-        Ok(fd)
+        Err(Errno::ADDRINUSE)
+    }
+
+    /// Closes the sockets that have grown old and wait for nothing. Cheap to call at every turn.
+    pub fn sweep(&mut self, now: Duration) {
+        if now < self.swept + SWEEP {
+            return;
+        }
+        self.swept = now;
+        for slot in 0..self.slots.len() as u16 {
+            let old = self.slots[usize::from(slot)].as_ref().is_some_and(|socket| now >= socket.opened + AGE);
+            if old && self.is_idle(slot) {
+                self.retire(slot);
+            }
+        }
     }
 
     /// Takes a socket out of its pool; it closes with its last question.
     fn retire(&mut self, slot: u16) {
         let Some(Some(socket)) = self.slots.get_mut(usize::from(slot)) else { return };
         if socket.pool_place != NONE {
-            self.pools[socket.server as usize][usize::from(socket.pool_place)] = NONE;
+            self.pools[socket.server as usize].places[usize::from(socket.pool_place)] = NONE;
             socket.pool_place = NONE;
         }
         self.close_if_done(slot);
@@ -188,19 +267,25 @@ impl Sockets {
     }
 
     fn close_if_done(&mut self, slot: u16) {
-        let place = usize::from(slot);
-        if self.slots[place].as_ref().is_some_and(|socket| socket.pending == 0 && socket.pool_place == NONE) {
+        let place = &mut self.slots[usize::from(slot)];
+        if let Some(closed) = place.take_if(|socket| socket.pending == 0 && socket.pool_place == NONE) {
             // Closing takes it out of the epoll set as well.
-            self.slots[place] = None;
+            self.pools[closed.server as usize].open -= 1;
             self.free.push(slot);
         }
     }
 
     /// Retires every socket of `server`.
     pub fn retire_all(&mut self, server: u32) {
-        for slot in self.pools.get(server as usize).copied().unwrap_or([NONE; POOL]) {
+        for slot in self.pools.get(server as usize).map_or([NONE; POOL], |pool| pool.places) {
             self.retire(slot);
         }
+    }
+
+    /// A number that no other socket has, for the one in a slot; `None` when it is closed.
+    #[inline]
+    pub fn serial(&self, slot: u16) -> Option<u64> {
+        Some(self.slots.get(usize::from(slot))?.as_ref()?.serial)
     }
 
     /// The descriptor of a slot; `None` when it is closed.
@@ -214,37 +299,132 @@ mod tests {
     use super::*;
     use rustix::net::getsockname;
 
-    fn port(sockets: &Sockets, slot: u16) -> u16 {
-        SocketAddr::try_from(getsockname(sockets.fd(slot).unwrap()).unwrap()).unwrap().port()
+    fn local(sockets: &Sockets, slot: u16) -> SocketAddr {
+        SocketAddr::try_from(getsockname(sockets.fd(slot).unwrap()).unwrap()).unwrap()
     }
+
+    struct Rig {
+        sockets: Sockets,
+        random: Random,
+        poller: OwnedFd,
+        now: Duration,
+    }
+
+    impl Rig {
+        fn new(options: SocketOptions) -> Rig {
+            let poller = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+            let now = Duration::from_secs(1);
+            Rig { sockets: Sockets::new(options), random: Random::new().unwrap(), poller, now }
+        }
+
+        fn pick(&mut self, server: u32, address: &str) -> Result<u16, Errno> {
+            let address = address.parse().unwrap();
+            self.sockets.pick(server, address, self.now, &mut self.random, self.poller.as_fd())
+        }
+
+        fn open(&self) -> usize {
+            self.sockets.slots.iter().flatten().count()
+        }
+    }
+
+    fn narrow() -> SocketOptions {
+        SocketOptions { ports: (20000..=29999).collect(), receive_buffer: 0, ..SocketOptions::default() }
+    }
+
+    const SERVER: &str = "127.0.0.1:53";
 
     #[test]
     fn sockets_lie_in_the_range_and_are_replaced() {
-        let poller = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-        let mut random = Random::new().unwrap();
-        let mut sockets = Sockets::new(SocketOptions { ports: 20000..=29999, receive_buffer: 0 });
-        let address = "127.0.0.1:53".parse().unwrap();
+        let mut rig = Rig::new(narrow());
         let mut ports = std::collections::BTreeSet::new();
-        let mut now = Duration::from_secs(1);
         let mut slots = Vec::new();
         for _ in 0..QUERIES as usize * POOL * 2 {
-            let slot = sockets.pick(0, address, now, &mut random, poller.as_fd()).unwrap();
-            ports.insert(port(&sockets, slot));
+            let slot = rig.pick(0, SERVER).unwrap();
+            ports.insert(local(&rig.sockets, slot).port());
             slots.push(slot);
         }
         assert!(ports.len() > POOL, "full ones were replaced");
         assert!(ports.iter().all(|port| (20000..=29999).contains(port)));
         for slot in slots.drain(..) {
-            sockets.done(slot);
+            rig.sockets.done(slot);
         }
-        let open = |sockets: &Sockets| sockets.slots.iter().flatten().count();
-        assert!(open(&sockets) <= POOL, "the retired ones are closed");
-        now += AGE;
-        let slot = sockets.pick(0, address, now, &mut random, poller.as_fd()).unwrap();
-        assert!(ports.insert(port(&sockets, slot)) || ports.len() > 100, "an old one was replaced");
-        sockets.retire_all(0);
-        assert_eq!(open(&sockets), 1, "one still waits for its answer");
-        sockets.done(slot);
-        assert_eq!(open(&sockets), 0);
+        assert!(rig.open() <= POOL, "the retired ones are closed");
+        rig.now += AGE;
+        let slot = rig.pick(0, SERVER).unwrap();
+        assert!(ports.insert(local(&rig.sockets, slot).port()) || ports.len() > 100, "an old one was replaced");
+        rig.sockets.retire_all(0);
+        assert_eq!(rig.open(), 1, "one still waits for its answer");
+        rig.sockets.done(slot);
+        assert_eq!(rig.open(), 0);
+    }
+
+    #[test]
+    fn idle_sockets_are_closed_when_they_are_old() {
+        let mut rig = Rig::new(narrow());
+        let slots: Vec<u16> = (0..100).map(|_| rig.pick(0, SERVER).unwrap()).collect();
+        slots[1..].iter().for_each(|&slot| rig.sockets.done(slot));
+        let before = rig.open();
+        rig.sockets.sweep(rig.now + AGE - Duration::from_millis(1));
+        assert_eq!(rig.open(), before, "still good");
+        rig.now += AGE + SWEEP;
+        rig.sockets.sweep(rig.now);
+        assert_eq!(rig.open(), 1, "one waits for its answer");
+        rig.sockets.done(slots[0]);
+        rig.now += SWEEP;
+        rig.sockets.sweep(rig.now);
+        assert_eq!(rig.open(), 0);
+    }
+
+    #[test]
+    fn no_server_can_take_the_share_of_another() {
+        let mut rig = Rig::new(SocketOptions { most: 32, ..narrow() });
+        rig.sockets.share_out(4);
+        for server in 0..4 {
+            for _ in 0..16 * QUERIES {
+                rig.pick(server, SERVER).unwrap();
+            }
+            assert!((2..=8).contains(&rig.sockets.pools[server as usize].open), "{server}");
+            rig.now += AGE;
+        }
+        assert!(rig.open() <= 32);
+        rig.sockets.share_out(100);
+        assert!(rig.pick(99, SERVER).is_ok(), "one each at least");
+    }
+
+    #[test]
+    fn one_socket_is_replaced_by_one() {
+        let mut rig = Rig::new(SocketOptions { most: 1, ..narrow() });
+        let slot = rig.pick(0, SERVER).unwrap();
+        let port = local(&rig.sockets, slot).port();
+        rig.now += AGE;
+        let serial = rig.sockets.serial(slot);
+        assert_eq!(rig.pick(0, SERVER), Ok(slot), "kept while it waits");
+        assert_eq!(rig.sockets.serial(slot), serial);
+        assert_eq!(local(&rig.sockets, slot).port(), port);
+        (0..2).for_each(|_| rig.sockets.done(slot));
+        let mut ports = (0..4).map(|_| {
+            let slot = rig.pick(0, SERVER).unwrap();
+            let port = local(&rig.sockets, slot).port();
+            assert!(rig.sockets.serial(slot) > serial, "another one in the same slot");
+            rig.sockets.done(slot);
+            rig.now += AGE;
+            port
+        });
+        assert!(ports.any(|new| new != port));
+        assert_eq!(rig.open(), 1);
+    }
+
+    #[test]
+    fn questions_leave_from_the_addresses_that_were_named() {
+        let own: Vec<IpAddr> = ["127.0.0.2", "127.0.0.3"].map(|own| own.parse().unwrap()).to_vec();
+        let mut rig = Rig::new(SocketOptions { addresses: own.clone(), ..narrow() });
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..POOL * 4 {
+            let slot = rig.pick(0, SERVER).unwrap();
+            seen.insert(local(&rig.sockets, slot).ip());
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), own);
+        assert_eq!(rig.pick(1, "[::1]:53"), Err(Errno::ADDRNOTAVAIL), "not from an address that was not named");
+        assert!(!rig.sockets.options.can_ask(&"[::1]:53".parse().unwrap()));
     }
 }

@@ -16,6 +16,8 @@ pub struct ForwardZone {
     pub servers: Vec<SocketAddr>,
     /// `forward-first:`. Without a recursor of our own to go on to, a failure is SERVFAIL either way.
     pub forward_first: bool,
+    /// `forward-no-cache:`; its answers are told with the advice not to cache them.
+    pub no_cache: bool,
 }
 
 /// Which servers may be asked at all.
@@ -98,6 +100,11 @@ impl ForwardTable {
         self.zones.get(place as usize)
     }
 
+    /// True when answers of zone number `place` are not to be cached.
+    pub fn is_uncached(&self, place: u32) -> bool {
+        self.zone(place).is_some_and(|zone| zone.no_cache)
+    }
+
     /// Every zone.
     pub fn zones(&self) -> &[ForwardZone] {
         &self.zones
@@ -132,7 +139,7 @@ mod tests {
 
     fn zone(name: &str, servers: &[&str]) -> ForwardZone {
         let servers = servers.iter().map(|server| server.parse().unwrap()).collect();
-        ForwardZone { name: wire(name), servers, forward_first: false }
+        ForwardZone { name: wire(name), servers, forward_first: false, no_cache: false }
     }
 
     #[test]

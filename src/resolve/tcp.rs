@@ -3,8 +3,10 @@
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with};
-use std::net::SocketAddr;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with,
+};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Longest message and its length.
@@ -45,9 +47,9 @@ pub enum Progress {
 }
 
 impl Connections {
-    /// Up to `most` connections at a time (Unbound's `outgoing-num-tcp`).
+    /// Up to `most` connections at a time (`outgoing-num-tcp:`), none with 0.
     pub fn new(most: usize) -> Connections {
-        let most = most.clamp(1, 4096);
+        let most = most.min(4096);
         let slots = (0..most).map(|_| Slot::default()).collect();
         Connections { slots, free: (0..most as u16).rev().collect() }
     }
@@ -57,18 +59,24 @@ impl Connections {
         self.free.is_empty()
     }
 
+    /// True when TCP is not used at all.
+    pub fn are_forbidden(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// The question of a slot's connection.
     pub fn question(&self, slot: u16) -> Option<u32> {
         Some(self.slots.get(usize::from(slot))?.connection.as_ref()?.question)
     }
 
-    /// Starts to connect to `address` for `query`; `tag` comes back with its events.
+    /// Starts to connect from `source`, which may be unspecified, to `address` for `query`; `tag` comes back with its
+    /// events.
     ///
     /// # Errors
-    /// What socket(2) and connect(2) report; `Errno::MFILE` when [`Self::is_full`].
+    /// What socket(2), bind(2) and connect(2) report; `Errno::MFILE` when [`Self::is_full`].
     pub fn open(
         &mut self,
-        address: SocketAddr,
+        (source, address): (IpAddr, SocketAddr),
         question: u32,
         query: &[u8],
         poller: BorrowedFd<'_>,
@@ -77,6 +85,9 @@ impl Connections {
         let slot = *self.free.last().ok_or(Errno::MFILE)?;
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+        if !source.is_unspecified() {
+            bind(&fd, &SocketAddr::new(source, 0))?;
+        }
         match connect(&fd, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno),

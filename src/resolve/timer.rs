@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// What the wheel turns by at a time; a timer goes off up to this much late, never early.
-pub const TICK: Duration = Duration::from_millis(10);
+pub const TICK: Duration = Duration::from_millis(TICK_MS);
+const TICK_MS: u64 = 10;
 const SLOTS: usize = 2048;
 const NONE: u32 = u32::MAX;
 
@@ -25,6 +26,10 @@ struct Link {
 
 fn tick(at: Duration) -> u64 {
     (at.as_nanos() / TICK.as_nanos()) as u64
+}
+
+fn start_of(tick: u64) -> Duration {
+    Duration::from_millis(tick.saturating_mul(TICK_MS))
 }
 
 impl Wheel {
@@ -100,7 +105,7 @@ impl Wheel {
             if bits != 0 {
                 let slot = word * 64 + bits.trailing_zeros() as usize;
                 let ahead = (slot + SLOTS - start) % SLOTS;
-                return Some(TICK * (self.done + 1 + ahead as u64).min(u64::from(u32::MAX)) as u32);
+                return Some(start_of(self.done + 1 + ahead as u64));
             }
         }
         None
@@ -126,6 +131,16 @@ mod tests {
         assert_eq!(wheel.expired(MS(380)), Some(0));
         wheel.cancel(2);
         assert_eq!((wheel.next(), wheel.expired(MS(60_000))), (None, None));
+    }
+
+    #[test]
+    fn works_after_years() {
+        let start = Duration::from_secs(50_000_000);
+        let mut wheel = Wheel::new(1);
+        wheel.done = tick(start);
+        wheel.arm(0, start + MS(376));
+        assert_eq!(wheel.next(), Some(start + MS(380)));
+        assert_eq!((wheel.expired(start + MS(370)), wheel.expired(start + MS(380))), (None, Some(0)));
     }
 
     proptest::proptest! {

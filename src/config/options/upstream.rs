@@ -4,7 +4,6 @@ use super::*;
 
 const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
 const NAT64: &str = "IPv4 forwarders are asked over IPv4 alone";
-const PORTS: &str = "the kernel picks a random port of its own range for every question";
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("do-not-query-localhost", YES_NO, "yes", set!(flag do_not_query_localhost)),
@@ -23,9 +22,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "a forwarder with such an address is asked all the same; remove its line",
         &[],
     ),
-    not_yet("outgoing-port-permit", &[Kind::Ports], "1024-65535", PORTS, &[]),
-    not_yet("outgoing-port-avoid", &[Kind::Ports], "none", PORTS, &[]),
-    inert("outgoing-num-tcp", COUNT, "10", "TCP to upstream shares the bound of outgoing-range"),
+    honoured("outgoing-port-permit", &[Kind::Ports], "16384-65535", |config, args| add_ports(config, args, true)),
+    honoured("outgoing-port-avoid", &[Kind::Ports], "none", |config, args| add_ports(config, args, false)),
+    honoured("outgoing-num-tcp", COUNT, "10", set!(number outgoing_num_tcp)),
     inert("outgoing-tcp-mss", COUNT, "0", "the kernel's maximum segment size works for every path it knows"),
     inert("max-reuse-tcp-queries", COUNT, "200", "a TCP question to upstream has a connection of its own"),
     inert("tcp-reuse-timeout", COUNT, "60000", "a TCP question to upstream has a connection of its own"),
@@ -55,7 +54,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     inert("nat64-prefix", NETBLOCK, "64:ff9b::/96", "means nothing without do-nat64"),
     inert("delay-close", COUNT, "0", "a late answer to a closed port harms nobody but a counter"),
     inert("udp-connect", YES_NO, "yes", "upstream sockets are always connected"),
-    inert("jostle-timeout", COUNT, "200", "a full table of questions gives SERVFAIL at once"),
+    honoured("jostle-timeout", COUNT, "200", set!(number jostle_timeout)),
     inert("unknown-server-time-limit", COUNT, "376", "time-outs of forwarders adapt by themselves"),
     inert("outbound-msg-retry", COUNT, "5", "the next forwarder is asked on a time-out"),
     inert("max-sent-count", COUNT, "32", RECURSION),
@@ -95,6 +94,15 @@ fn add_outgoing(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> 
                 "outgoing-interface: random addresses of a netblock are not supported yet; the line is left out".into(),
             )
         }
+    }
+    Ok(())
+}
+
+fn add_ports(config: &mut Config, args: &mut Args<'_>, permit: bool) -> Result<(), String> {
+    let text = args.text(0);
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    if let (Ok(low), Ok(high)) = (low.parse(), high.parse()) {
+        config.outgoing_port_rules.push((permit, low..=high));
     }
     Ok(())
 }

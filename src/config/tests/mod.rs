@@ -160,6 +160,16 @@ fn all_errors_are_told_up_to_a_bound() {
 }
 
 #[test]
+fn ports_to_ask_from_are_permitted_and_avoided_in_order() {
+    let ports = |text: &str| config(text).outgoing_ports();
+    assert_eq!(ports(""), (16384..=65535).collect::<Vec<u16>>());
+    let fedora = "outgoing-port-permit: 32768-60999\noutgoing-port-avoid: 0-32767\noutgoing-port-avoid: 61000-65535";
+    assert_eq!(ports(fedora), (32768..=60999).collect::<Vec<u16>>());
+    assert_eq!(ports("outgoing-port-avoid: 0-65535\noutgoing-port-permit: 1053"), [1053]);
+    assert_eq!(ports("outgoing-port-permit: 1053\noutgoing-port-avoid: 0-65535"), [0; 0]);
+}
+
+#[test]
 fn what_is_not_there_yet_warns_when_it_matters() {
     let warnings =
         |text: &str| -> Vec<String> { server(text).unwrap().warnings.iter().map(ToString::to_string).collect() };

@@ -49,13 +49,30 @@ fn ttls_stay_within_the_limits() {
     let limits = Options { ttl, ..Options::default() };
     let got = told(false, rtype::A, limits.clone(), |query| query.reply().a(WWW, 5, 1));
     assert_eq!((got.ttl, got.records[0].as_str()), (60, "0 www.example.com. 60 A 1"));
-    assert_eq!(told(false, rtype::A, limits.clone(), |query| query.reply().a(WWW, u32::MAX, 1)).ttl, 1000);
+    assert_eq!(told(false, rtype::A, limits.clone(), |query| query.reply().a(WWW, i32::MAX as u32, 1)).ttl, 1000);
     let negative = |query: &Query| Message::reply(&query.octets, rcode::NXDOMAIN).soa("example.com", 5000, 700);
     let got = told(false, rtype::A, limits, negative);
     assert_eq!((got.ttl, got.rcode), (90, rcode::NXDOMAIN));
     assert_eq!(got.records, ["1 example.com. 90 SOA"]);
     assert_eq!(told(false, rtype::A, Options::default(), negative).ttl, 700);
     assert_eq!(a(|query| query.reply().a(WWW, 0, 1)).ttl, 0);
+}
+
+#[test]
+fn a_ttl_with_its_top_bit_set_is_zero() {
+    let single = a(|query| query.reply().a(WWW, 1 << 31, 1));
+    let one_of_two = a(|query| query.reply().a(WWW, 300, 1).a(WWW, u32::MAX, 1));
+    for got in [single, one_of_two] {
+        assert_eq!((got.ttl, got.records[0].as_str()), (0, "0 www.example.com. 0 A 1"));
+    }
+    let got = told(true, rtype::A, Options::default(), |query| {
+        let signature = [&rtype::A.to_be_bytes()[..], &[0; 30]].concat();
+        query.reply().a(WWW, 300, 1).record(0, WWW, rtype::RRSIG, 1 << 31, &signature)
+    });
+    assert_eq!(got.records, ["0 www.example.com. 0 A 1", "0 www.example.com. 0 RRSIG"], "of a signature too");
+    let minimum = TtlLimits { min: 60, ..TtlLimits::default() };
+    let limits = Options { ttl: minimum, ..Options::default() };
+    assert_eq!(told(false, rtype::A, limits, |query| query.reply().a(WWW, u32::MAX, 1)).ttl, 60);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The resolver against scripted servers.
 
 mod content;
+mod limits;
 mod rig;
 mod servers;
+mod transport;

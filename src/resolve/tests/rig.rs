@@ -66,6 +66,21 @@ impl Message {
 /// What a server does with a query.
 pub type Script = Box<dyn FnMut(&Query) -> Vec<Vec<u8>>>;
 
+/// A server that says nothing.
+pub fn silent() -> Script {
+    Box::new(|_| Vec::new())
+}
+
+/// One that answers with this address.
+pub fn answers(last: u8) -> Script {
+    Box::new(move |query| query.answer(last))
+}
+
+/// One that answers with this error.
+pub fn fails(rcode: u16) -> Script {
+    Box::new(move |query| query.fail(rcode))
+}
+
 /// A query as a server sees it.
 pub struct Query {
     pub octets: Vec<u8>,
@@ -137,8 +152,19 @@ impl Rig {
         Rig::with(Options::default(), scripts, &[(".", &(0..count).collect::<Vec<_>>())], 64)
     }
 
+    /// As `new`, the servers listen at `host`, an address with port 0.
+    pub fn at(host: &str, scripts: Vec<Script>) -> Rig {
+        let servers: Vec<Server> = scripts.into_iter().map(|script| Server::new(host, script)).collect();
+        let places: Vec<usize> = (0..servers.len()).collect();
+        Rig::with_servers(Options::default(), servers, &[(".", &places)], 64)
+    }
+
     pub fn with(options: Options, scripts: Vec<Script>, zones: &[(&str, &[usize])], ring: usize) -> Rig {
-        let servers: Vec<Server> = scripts.into_iter().map(Server::new).collect();
+        let servers = scripts.into_iter().map(|script| Server::new("127.0.0.1:0", script)).collect();
+        Rig::with_servers(options, servers, zones, ring)
+    }
+
+    fn with_servers(options: Options, servers: Vec<Server>, zones: &[(&str, &[usize])], ring: usize) -> Rig {
         let (requests, request_end) = spsc::channel_zeroed(4096);
         let (response_end, responses) = spsc::channel_zeroed(ring);
         let (tables, table_end) = mpsc::channel();
@@ -220,15 +246,16 @@ pub fn table(zones: &[(&str, &[usize])], addresses: &[SocketAddr]) -> ForwardTab
         name: wire(name),
         servers: servers.iter().map(|&server| addresses[server]).collect(),
         forward_first: false,
+        no_cache: name.starts_with("uncached"),
     });
     ForwardTable::new(zones.collect(), ANY_SERVER)
 }
 
 impl Server {
-    fn new(script: Script) -> Server {
+    fn new(host: &str, script: Script) -> Server {
         // The same port for both: draw until one is free in TCP too.
         let (udp, tcp) = std::iter::repeat_with(|| {
-            let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let udp = UdpSocket::bind(host).unwrap();
             let tcp = TcpListener::bind(udp.local_addr().unwrap());
             (udp, tcp)
         })

@@ -1,24 +1,12 @@
-//! Servers that answer wrongly, late, or not at all; many questions at once; full rings.
+//! Servers that answer wrongly, late, or not at all.
 
 use super::super::*;
-use super::rig::{Message, Query, Rig, Script, table};
+use super::rig::{Message, Query, Rig, Script, answers, fails, silent, table};
 use crate::dns::{header, put_u16, rcode, rtype};
-use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-fn silent() -> Script {
-    Box::new(|_| Vec::new())
-}
-
-fn answers(last: u8) -> Script {
-    Box::new(move |query| query.answer(last))
-}
-
-fn fails(rcode: u16) -> Script {
-    Box::new(move |query| query.fail(rcode))
-}
 
 #[test]
 fn an_answer_comes_back_under_its_ticket() {
@@ -166,41 +154,6 @@ fn a_closed_port_is_passed_over_at_once() {
 }
 
 #[test]
-fn a_cut_reply_is_fetched_over_tcp() {
-    let mut rig = Rig::new(vec![Box::new(|query| {
-        let mut reply = query.reply();
-        let count = if query.tcp { 250u8 } else { 1 };
-        for number in 0..count {
-            reply = reply.a(&query.name, 60, number);
-        }
-        vec![if query.tcp { reply.0 } else { reply.flags(header::flag::TC).0 }]
-    })]);
-    for _ in 0..2 {
-        assert_eq!(rig.ask("big.example", rtype::A).records.len(), 250);
-    }
-    (0..40).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    assert!(rig.collect(40, false).iter().all(|got| got.records.len() == 250), "more than connections");
-    assert_eq!((rig.stats.tcp_sent.get(), rig.resolver.in_flight()), (42, 0));
-}
-
-#[test]
-fn tcp_that_fails_sends_the_question_to_the_next_server() {
-    for lie in 0..3 {
-        let script: Script = Box::new(move |query| match (query.tcp, lie) {
-            (false, _) => vec![query.reply().flags(header::flag::TC).0],
-            (true, 0) => Vec::new(),
-            (true, 1) => vec![query.reply().flags(header::flag::TC).0],
-            (true, _) => vec![vec![0; 3]],
-        });
-        let mut rig = Rig::new(vec![script, answers(1)]);
-        for number in 0..10 {
-            assert_eq!(rig.ask_patiently(&format!("n{number}")).records.len(), 1, "lie {lie}");
-        }
-        assert!(rig.stats.tcp_sent.get() > 0);
-    }
-}
-
-#[test]
 fn a_server_without_edns_is_asked_without() {
     let mut rig = Rig::new(vec![Box::new(|query| match query.edns {
         Some(_) => query.fail(rcode::FORMERR),
@@ -226,48 +179,6 @@ fn one_servers_refusal_of_edns_is_not_held_against_the_next() {
 }
 
 #[test]
-fn many_questions_are_answered_in_any_order() {
-    let mut held = Vec::new();
-    let script: Script = Box::new(move |query| {
-        let number: u16 = query.name[1..].trim_end_matches('.').parse().unwrap();
-        held.push((query.answer(number as u8).remove(0), query.from));
-        if held.len() == 100 {
-            for (reply, from) in held.drain(..).rev() {
-                query.socket.send_to(&reply, from).unwrap();
-            }
-        }
-        Vec::new()
-    });
-    let mut rig = Rig::new(vec![script]);
-    (0..3000).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    let got: HashMap<u64, String> =
-        rig.collect(3000, false).into_iter().map(|got| (got.ticket, got.records[0].clone())).collect();
-    for number in 0..3000u64 {
-        assert_eq!(got[&number], format!("0 n{number}. 300 A {}", number as u8));
-    }
-    assert_eq!((rig.resolver.in_flight(), rig.stats.unwanted.get()), (0, 0));
-}
-
-#[test]
-fn full_rings_and_states_lose_nothing() {
-    let options = Options { questions: 16, ..Options::default() };
-    let script: Script = Box::new(|query| match query.name.len() % 2 {
-        0 => query.answer(1),
-        _ => query.fail(rcode::SERVFAIL),
-    });
-    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 2);
-    (0..300).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    for _ in 0..200 {
-        rig.turn();
-        assert!(rig.resolver.in_flight() <= 16);
-    }
-    assert_eq!(rig.responses.len(), 2, "nobody takes responses");
-    let mut tickets: Vec<u64> = rig.collect(300, false).iter().map(|got| got.ticket).collect();
-    tickets.sort_unstable();
-    assert_eq!(tickets, (0..300).collect::<Vec<u64>>());
-}
-
-#[test]
 fn a_new_table_takes_over_what_is_in_flight() {
     let mut rig = Rig::new(vec![silent(), answers(2)]);
     let addresses = [rig.address(0), rig.address(1)];
@@ -283,6 +194,40 @@ fn a_new_table_takes_over_what_is_in_flight() {
     rig.tables.send(Arc::default()).unwrap();
     rig.resolver.step(rig.now);
     assert_eq!(rig.collect(1, false)[0].rcode, rcode::SERVFAIL);
+}
+
+#[test]
+fn answers_of_an_uncached_zone_are_told_but_not_to_be_cached() {
+    let script: Script = Box::new(|query| match query.name.as_str() {
+        "alias." => vec![query.reply().cname("alias", 300, "a.uncached").0],
+        "bad.uncached." => query.fail(rcode::REFUSED),
+        _ => query.answer(1),
+    });
+    let mut rig = Rig::with(Options::default(), vec![script], &[(".", &[0]), ("uncached", &[0])], 8);
+    let got = rig.ask("a.uncached", rtype::A);
+    assert_eq!((got.ttl, got.records.as_slice()), (0, &["0 a.uncached. 300 A 1".to_owned()][..]));
+    let got = rig.ask("alias", rtype::A);
+    assert_eq!((got.ttl, got.records.len()), (0, 2), "nor a chain that leads there");
+    assert_eq!((rig.ask("bad.uncached", rtype::A).ttl, rig.ask("b", rtype::A).ttl), (0, 300));
+}
+
+#[test]
+fn an_answer_to_what_the_old_table_asked_is_told_but_not_to_be_cached() {
+    let mut rig = Rig::new(vec![silent(), fails(rcode::REFUSED), answers(1)]);
+    let addresses = [0, 1, 2].map(|server| rig.address(server));
+    rig.tables.send(Arc::new(table(&[("x", &[0]), ("fails", &[0])], &addresses))).unwrap();
+    for name in ["a.x", "fails"] {
+        rig.request(name, rtype::A, false);
+    }
+    rig.turn();
+    rig.turn();
+    assert_eq!(rig.seen(0), 2);
+    rig.tables.send(Arc::new(table(&[("x", &[2]), ("fails", &[1])], &addresses))).unwrap();
+    let mut got = rig.collect(2, true);
+    got.sort_by_key(|got| got.ticket);
+    assert_eq!((got[0].ttl, got[0].records.as_slice()), (0, &["0 a.x. 300 A 1".to_owned()][..]));
+    assert_eq!((got[1].ttl, got[1].rcode), (0, rcode::SERVFAIL));
+    assert_eq!(rig.ask("b.x", rtype::A).ttl, 300, "asked since");
 }
 
 #[test]
@@ -319,7 +264,7 @@ fn the_thread_answers_and_stops() {
     let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut rig = Rig::new(vec![silent()]);
     rig.tables.send(Arc::new(table(&[(".", &[0])], &[upstream.local_addr().unwrap()]))).unwrap();
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let (resolver, flag) = (rig.resolver, stop.clone());
     let thread = std::thread::spawn(move || resolver.run(&flag));
     let request = rig.requests.reserve().unwrap();

@@ -15,6 +15,7 @@ pub(super) fn table(config: &Config) -> ForwardTable {
             name: zone.name.clone(),
             servers: zone.servers.iter().map(|server| SocketAddr::new(server.address, server.port)).collect(),
             forward_first: zone.first,
+            no_cache: zone.no_cache,
         })
         .collect();
     let reachable = Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };

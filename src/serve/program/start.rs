@@ -121,6 +121,12 @@ pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static st
         ("max-udp-size", old.max_udp_size != new.max_udp_size),
         ("so-rcvbuf or so-sndbuf", (old.so_rcvbuf, old.so_sndbuf) != (new.so_rcvbuf, new.so_sndbuf)),
         ("incoming-num-tcp", old.incoming_num_tcp != new.incoming_num_tcp),
+        (
+            "outgoing-interface, outgoing-range, outgoing-num-tcp or the outgoing ports",
+            (&old.outgoing_interfaces, old.outgoing_range, old.outgoing_num_tcp, &old.outgoing_port_rules)
+                != (&new.outgoing_interfaces, new.outgoing_range, new.outgoing_num_tcp, &new.outgoing_port_rules),
+        ),
+        ("jostle-timeout", old.jostle_timeout != new.jostle_timeout),
         ("num-queries-per-thread", old.num_queries_per_thread != new.num_queries_per_thread),
         ("username", old.username != new.username),
         ("chroot", old.chroot != new.chroot),
@@ -319,7 +325,7 @@ impl Parts {
         let config = &self.config;
         resolve::Options {
             questions: (config.num_queries_per_thread as usize).max(QUESTIONS),
-            tcp_connections: 10,
+            tcp_connections: config.outgoing_num_tcp as usize,
             edns_size: config.edns_buffer_size,
             minimal_responses: config.minimal_responses,
             ttl: TtlLimits {
@@ -328,7 +334,13 @@ impl Parts {
                 max_negative: config.cache_max_negative_ttl,
             },
             patience: Duration::from_secs(12),
-            sockets: SocketOptions::default(),
+            jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
+            sockets: SocketOptions {
+                ports: config.outgoing_ports(),
+                addresses: config.outgoing_interfaces.clone(),
+                most: config.outgoing_range as usize,
+                ..SocketOptions::default()
+            },
         }
     }
 
