@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 /// One interface with our program on it.
 struct Attached {
+    target: Target,
     attachment: Attachment,
     queues: Vec<Arc<QueueStats>>,
     generic: bool,
@@ -40,21 +41,62 @@ impl FastPath {
     /// With `xdp: require`, the first target that cannot.
     pub fn open(config: &Config, targets: &[Target]) -> Result<(FastPath, Queues), String> {
         let mut path = FastPath::default();
+        let queues = path.attach_missing(config, targets);
+        if config.xdp.enable == XdpUse::Require {
+            if let Some(refused) = path.refused.first() {
+                return Err(format!("xdp: require: {}", refused.reason));
+            }
+            if path.attached.is_empty() {
+                return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
+            }
+        }
+        Ok((path, queues))
+    }
+
+    /// Attaches to the targets that have no program of ours yet. What cannot be attached to is said once for each
+    /// reason, however often it is tried.
+    pub fn attach_missing(&mut self, config: &Config, targets: &[Target]) -> Queues {
         let mut all = Queues::new();
+        let before = std::mem::take(&mut self.refused);
         for target in targets {
+            if self.attached.iter().any(|attached| attached.target.interface.index == target.interface.index) {
+                continue;
+            }
             match open_target(config, target) {
-                Ok((attachment, queues)) => path.take_in(config, target, attachment, queues, &mut all),
-                Err(reason) if config.xdp.enable == XdpUse::Require => return Err(format!("xdp: require: {reason}")),
+                Ok((attachment, queues)) => self.take_in(config, target, attachment, queues, &mut all),
                 Err(reason) => {
-                    log::warn!("XDP is off, kernel sockets serve: {reason}");
-                    path.refused.push(Refused { interface: target.interface.name.clone(), reason });
+                    if before.iter().all(|refused| refused.reason != reason) {
+                        log::warn!("XDP is off, kernel sockets serve: {reason}");
+                    }
+                    self.refused.push(Refused { interface: target.interface.name.clone(), reason });
                 }
             }
         }
-        if config.xdp.enable == XdpUse::Require && path.attached.is_empty() {
-            return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
+        all
+    }
+
+    /// Compares what is attached with what should be now: addresses and MACs that changed are put in force, and the names
+    /// of interfaces whose program is to go (the interface was removed or recreated, or serves no address) are given.
+    pub fn review(&mut self, targets: &[Target]) -> Vec<String> {
+        let mut gone = Vec::new();
+        for attached in &mut self.attached {
+            let index = attached.target.interface.index;
+            match targets.iter().find(|target| target.interface.index == index) {
+                Some(target) if attached.attachment.is_attached() => attached.follow(target),
+                _ => {
+                    let name = attached.attachment.interface();
+                    log::warn!("{name}: the interface went away or serves no address any more: XDP is off there");
+                    attached.attachment.remove_all_from_map();
+                    gone.push(name.to_owned());
+                }
+            }
         }
-        Ok((path, all))
+        gone
+    }
+
+    /// Lets go of an interface's program; its queues must be dropped before.
+    pub fn forget(&mut self, interface: &str) {
+        self.attached.retain(|attached| attached.attachment.interface() != interface);
     }
 
     fn take_in(
@@ -80,7 +122,8 @@ impl FastPath {
         );
         let stats: Vec<Arc<QueueStats>> = queues.iter().map(|_| Arc::default()).collect();
         all.extend(queues.into_iter().zip(stats.iter().map(Arc::clone)));
-        self.attached.push(Attached { attachment, queues: stats, generic, zero_copy, watch: Watch::default() });
+        let target = target.clone();
+        self.attached.push(Attached { target, attachment, queues: stats, generic, zero_copy, watch: Watch::default() });
     }
 
     /// True when no program is attached.
@@ -159,6 +202,27 @@ fn dropped(queues: &[Arc<QueueStats>]) -> String {
 }
 
 impl Attached {
+    /// Puts addresses and a MAC that changed in force.
+    fn follow(&mut self, target: &Target) {
+        let name = &target.interface.name;
+        let said = |what: String, done: std::io::Result<()>| match done {
+            Ok(()) => log::info!("{name}: XDP {what}"),
+            Err(cause) => log::warn!("{name}: XDP {what}: {cause}; kernel sockets serve it"),
+        };
+        for &address in target.addresses.iter().filter(|address| !self.target.addresses.contains(address)) {
+            said(format!("serves {address} too"), self.attachment.add_address(address));
+        }
+        for &address in self.target.addresses.iter().filter(|address| !target.addresses.contains(address)) {
+            said(format!("serves {address} no more"), self.attachment.remove_address(address));
+        }
+        if let Some(mac) = target.interface.mac
+            && self.target.interface.mac != Some(mac)
+        {
+            said("follows the new MAC address".to_owned(), self.attachment.set_mac_and_port(mac, target.port));
+        }
+        self.target = target.clone();
+    }
+
     fn figures(&self) -> XdpFigures {
         let verdicts: VerdictCounts = self.attachment.verdicts().unwrap_or_default();
         let sum = |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(queue)).sum::<u64>();

@@ -7,9 +7,11 @@ use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use std::path::Path;
 use std::{fmt, fs, io};
 
-/// What AF_XDP needs after start: attaching again after a link change, binding sockets, updating maps.
+/// What AF_XDP needs after start, to attach again when an interface was made anew: loading the program and updating maps
+/// (BPF), attaching it (NET_ADMIN), the socket (NET_RAW), and UMEM beyond RLIMIT_MEMLOCK (IPC_LOCK). Not PERFMON: the
+/// program compares no pointers.
 pub const XDP_CAPABILITIES: CapabilitySet =
-    CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW).union(CapabilitySet::BPF);
+    CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW).union(CapabilitySet::BPF).union(CapabilitySet::IPC_LOCK);
 
 /// A user of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]

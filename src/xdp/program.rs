@@ -205,15 +205,14 @@ impl Attachment {
         // SAFETY: no arguments; reads sysfs once.
         let cpus = unsafe { bpf::libbpf_num_possible_cpus() };
         let cpus = usize::try_from(cpus).map_err(|_| io::Error::from_raw_os_error(-cpus))?;
-        let mut per_cpu = vec![VerdictCounts::default(); cpus];
-        let key = 0u32;
-        // SAFETY: the map has one entry of ten u64 for each possible CPU, and the vector has room for all.
-        check(unsafe {
-            bpf::bpf_map_lookup_elem(map.as_raw_fd(), (&raw const key).cast(), per_cpu.as_mut_ptr().cast())
-        })?;
+        let mut per_cpu = vec![0u64; cpus];
         let mut sum = VerdictCounts::default();
-        for counts in per_cpu {
-            sum.0.iter_mut().zip(counts.0).for_each(|(sum, count)| *sum += count);
+        for (key, sum) in (0u32..).zip(&mut sum.0) {
+            // SAFETY: an entry of the map is one u64 for each possible CPU, and the vector has room for all.
+            check(unsafe {
+                bpf::bpf_map_lookup_elem(map.as_raw_fd(), (&raw const key).cast(), per_cpu.as_mut_ptr().cast())
+            })?;
+            *sum = per_cpu.iter().sum();
         }
         Ok(sum)
     }

@@ -11,9 +11,11 @@ mod start;
 
 use super::events::{self, QueryEvent};
 use super::fast_path::FastPath;
+use super::listen;
 use super::worker::{Command, Done};
 use crate::answer::compile;
 use crate::answer::policy::Policy;
+use crate::attach;
 use crate::config::{self, Config, Diagnostic};
 use crate::control::ControlServer;
 use crate::dns::Name;
@@ -24,6 +26,7 @@ use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::{Snapshot, Streams, Upstream, WorkerStats};
 use crate::sys::signals::{Signal, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +39,8 @@ pub use start::{StartError, start};
 
 /// Between two looks of the fast-path watchdog.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// Between two looks at the interfaces: recreated ones, addresses that came or went.
+const REVIEW_EVERY: Duration = Duration::from_secs(2);
 /// How long main waits for the worker to carry out a command before it says that it did not.
 const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -59,6 +64,8 @@ pub struct Program {
     hash_key: HashKey,
     policy: Arc<Policy>,
     fast_path: FastPath,
+    xdp_wanted: bool,
+    listen: Vec<SocketAddr>,
     signals: SignalFd,
     control: Vec<ControlServer>,
     stats: Stats,
@@ -93,6 +100,7 @@ impl Program {
         let mut orderly = true;
         let mut statistics = self.started + self.statistics_interval();
         let mut watch = self.started;
+        let mut review = self.started + REVIEW_EVERY;
         while !self.stopping {
             self.wait();
             while let Some(signal) = self.signals.next() {
@@ -104,6 +112,10 @@ impl Program {
             if Instant::now() >= watch {
                 self.fast_path.watch();
                 watch = Instant::now() + WATCH_EVERY;
+            }
+            if self.xdp_wanted && Instant::now() >= review {
+                self.review_interfaces();
+                review = Instant::now() + REVIEW_EVERY;
             }
             if Instant::now() >= statistics {
                 self.log_statistics();
@@ -132,6 +144,7 @@ impl Program {
         let timeout = if !self.events.is_empty() {
             Duration::ZERO
         } else if self.fast_path.is_empty() {
+            // The pace of everything that nobody rings for.
             Duration::from_secs(1)
         } else {
             WATCH_EVERY
@@ -211,6 +224,25 @@ impl Program {
         Ok(())
     }
 
+    /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
+    fn review_interfaces(&mut self) {
+        let Ok(host) = listen::host_interfaces() else { return };
+        let (targets, _) = attach::targets(&self.config, &self.listen, &host);
+        for interface in self.fast_path.review(&targets) {
+            let room = Vec::with_capacity(1024);
+            match self.ask_worker(Command::Detach(interface.clone(), room)) {
+                Ok(_queues) => self.fast_path.forget(&interface),
+                Err(cause) => log::error!("{interface}: {cause}"),
+            }
+        }
+        let queues = self.fast_path.attach_missing(&self.config, &targets);
+        if !queues.is_empty()
+            && let Err(cause) = self.ask_worker(Command::Attach(queues))
+        {
+            log::error!("{cause}");
+        }
+    }
+
     fn set_policy(&mut self, policy: Arc<Policy>) -> Result<(), String> {
         self.ask_worker(Command::Policy(Arc::clone(&policy)))?;
         self.policy = policy;
@@ -220,7 +252,7 @@ impl Program {
     fn forget(&mut self, name: Name, qtype: Option<u16>, below: bool) -> Result<u64, String> {
         match self.ask_worker(Command::Forget { name: name.to_lower(), qtype, below })? {
             Done::Forgotten(entries) => Ok(entries),
-            Done::Policy(_) => Ok(0),
+            _ => Ok(0),
         }
     }
 

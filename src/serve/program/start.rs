@@ -22,6 +22,7 @@ use crate::stats::WorkerStats;
 use crate::sys::signals::SignalFd;
 use crate::sys::{clock, cpu, limits};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -85,11 +86,27 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     raise_limits(&config);
     let sockets = listen::open(&config, &addresses)?;
     let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses, &host)?;
+    let outside = addresses.iter().any(|address| !address.ip().is_loopback());
+    let xdp_wanted = outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp;
     let control = open_control(&config)?;
     let pidfile = write_pidfile(&config)?;
-    let chroot = privileges::drop(&config, !fast_path.is_empty())?;
+    let chroot = privileges::drop(&config, xdp_wanted)?;
     let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
-    let parts = Parts { invocation, config, chroot, pidfile, hostname, hash_key, policy, fast_path, signals, control };
+    let listen = addresses;
+    let parts = Parts {
+        xdp_wanted,
+        listen,
+        invocation,
+        config,
+        chroot,
+        pidfile,
+        hostname,
+        hash_key,
+        policy,
+        fast_path,
+        signals,
+        control,
+    };
     parts.run(sockets, queues, table)
 }
 
@@ -165,7 +182,7 @@ fn raise_limits(config: &Config) {
 fn open_fast_path(
     invocation: &Invocation,
     config: &Config,
-    addresses: &[std::net::SocketAddr],
+    addresses: &[SocketAddr],
     host: &[crate::host::Interface],
 ) -> Result<(FastPath, Queues), String> {
     if invocation.no_xdp || config.xdp.enable == XdpUse::No {
@@ -215,6 +232,8 @@ struct Parts {
     hash_key: HashKey,
     policy: Arc<Policy>,
     fast_path: FastPath,
+    xdp_wanted: bool,
+    listen: Vec<SocketAddr>,
     signals: SignalFd,
     control: Vec<ControlServer>,
 }
@@ -302,6 +321,8 @@ impl Parts {
             hash_key: self.hash_key,
             policy: self.policy,
             fast_path: self.fast_path,
+            xdp_wanted: self.xdp_wanted,
+            listen: self.listen,
             signals: self.signals,
             control: self.control,
             stats: Stats { worker: worker_stats, upstream: upstream_stats, streams: stream_stats },
@@ -324,7 +345,7 @@ impl Parts {
     fn resolver_options(&self) -> resolve::Options {
         let config = &self.config;
         resolve::Options {
-            questions: (config.num_queries_per_thread as usize).max(QUESTIONS),
+            questions: self.questions(),
             tcp_connections: config.outgoing_num_tcp as usize,
             edns_size: config.edns_buffer_size,
             minimal_responses: config.minimal_responses,
@@ -344,6 +365,11 @@ impl Parts {
         }
     }
 
+    /// Questions asked upstream at once.
+    fn questions(&self) -> usize {
+        (self.config.num_queries_per_thread as usize).max(QUESTIONS)
+    }
+
     fn stream_options(&self) -> StreamOptions {
         StreamOptions {
             max_connections: self.config.incoming_num_tcp as usize,
@@ -360,7 +386,8 @@ impl Parts {
         };
         let own_core = cpu::usable_cores() > OTHER_BUSY_THREADS;
         WorkerOptions {
-            questions: (self.config.num_queries_per_thread as usize).max(QUESTIONS),
+            // Twice what the resolver asks at once: what it gives up for a newer question is still waited for here.
+            questions: 2 * self.questions(),
             waiters: WAITERS,
             datagram: usize::from(self.policy.max_udp_size).max(4096),
             idle: IdleOptions { busy_poll, own_core },

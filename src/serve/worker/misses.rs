@@ -22,7 +22,7 @@ pub(super) enum Route {
     /// Through the stream thread.
     Stream { token: u64 },
     /// Through an XSK.
-    Xsk { port: u16, path: ReturnPath },
+    Xsk { port: u32, path: ReturnPath },
 }
 
 pub(super) struct Misses {

@@ -8,6 +8,7 @@ mod misses;
 mod udp_port;
 mod xsk_port;
 
+use super::fast_path::Queues;
 use super::stream_message::StreamMessage;
 use crate::answer::cache::CHECKING_DISABLED;
 use crate::answer::decide::{Answerer, Decision, Via};
@@ -16,8 +17,9 @@ use crate::dns::name;
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
-use crate::stats::{QueueStats, WorkerStats};
+use crate::stats::WorkerStats;
 use crate::sys::clock;
+use crate::xdp::Queue;
 use arrayvec::ArrayVec;
 use idle::{Idle, IdleOptions};
 use misses::{Misses, Route};
@@ -31,6 +33,8 @@ use xsk_port::XskPort;
 
 /// Most descriptors the worker sleeps on: XSKs, UDP sockets, its bell.
 const MAX_POLLED: usize = 512;
+/// Ports there may be before the list of them grows.
+const MAX_PORTS: usize = 512;
 /// Nanoseconds between housekeepings: gauges and the kernel's socket statistics.
 const HOUSEKEEPING: u64 = 500_000_000;
 /// Turns with traffic on other sources after which the UDP sockets are looked at without being polled.
@@ -55,6 +59,10 @@ pub enum Command {
     },
     /// Take out what says that something does not exist, or failed.
     ForgetNegative,
+    /// Serve these queues too. The list comes back empty.
+    Attach(Queues),
+    /// Give back the queues of an interface, in the list that comes with it and has the room.
+    Detach(String, Vec<Queue>),
 }
 
 /// What the worker says back, one for each [`Command`], in order.
@@ -63,6 +71,10 @@ pub enum Done {
     Policy(Arc<Policy>),
     /// Number of cache entries taken out.
     Forgotten(u64),
+    /// The queues are served; their list, empty, to be dropped off the packet path.
+    Attached(Queues),
+    /// The queues of the interface, its name.
+    Detached(String, Vec<Queue>),
 }
 
 /// The worker's ends of all rings.
@@ -108,6 +120,7 @@ pub struct Worker {
     stats: Arc<WorkerStats>,
     misses: Misses,
     xsks: Vec<XskPort>,
+    next_port: u32,
     udp: Vec<UdpPort>,
     udp_batch: crate::sys::mmsg::UdpBatch,
     stream_queries: Consumer<StreamMessage>,
@@ -143,7 +156,7 @@ impl Worker {
         options: WorkerOptions,
         answerer: Answerer,
         stats: Arc<WorkerStats>,
-        queues: Vec<(crate::xdp::Queue, Arc<QueueStats>)>,
+        queues: Queues,
         udp: Vec<OwnedFd>,
         links: Links,
     ) -> Worker {
@@ -152,7 +165,8 @@ impl Worker {
             answerer,
             stats,
             misses,
-            xsks: queues.into_iter().map(|(queue, stats)| XskPort::new(queue, stats)).collect(),
+            next_port: queues.len() as u32,
+            xsks: ports(queues),
             udp: udp.into_iter().map(UdpPort::new).collect(),
             udp_batch: crate::sys::mmsg::UdpBatch::new(options.datagram),
             stream_queries: links.stream_queries,
@@ -171,14 +185,7 @@ impl Worker {
 
     /// Serves until `stop` is set (and the bell rung).
     pub fn run(mut self, stop: &AtomicBool) {
-        for port in &mut self.xsks {
-            if let Err(cause) = port.open() {
-                let (interface, queue) = port.name();
-                log::warn!(
-                    "{interface}: queue {queue}: the XDP program cannot redirect to its socket: {cause}; kernel sockets serve it"
-                );
-            }
-        }
+        self.xsks.iter_mut().for_each(open_port);
         crate::sys::allocator::watch_this_thread();
         while !stop.load(Ordering::Relaxed) {
             let now = Now::read();
@@ -192,16 +199,16 @@ impl Worker {
             port.close();
         }
         let now = Now::read();
-        for (number, port) in self.xsks.iter_mut().enumerate() {
-            while port.serve(number as u16, &mut self.answerer, &mut self.misses, &self.stats, now) {}
+        for port in &mut self.xsks {
+            while port.serve(&mut self.answerer, &mut self.misses, &self.stats, now) {}
         }
     }
 
     /// Serves every source once; true when there was anything.
     fn turn(&mut self, now: Now) -> bool {
         let mut worked = false;
-        for (number, port) in self.xsks.iter_mut().enumerate() {
-            worked |= port.serve(number as u16, &mut self.answerer, &mut self.misses, &self.stats, now);
+        for port in &mut self.xsks {
+            worked |= port.serve(&mut self.answerer, &mut self.misses, &self.stats, now);
         }
         worked |= self.serve_udp(now);
         worked |= self.serve_streams(now);
@@ -294,7 +301,7 @@ impl Worker {
             Route::Stream { .. } => Via::Stream,
             Route::Udp { .. } => Via::Datagram(self.udp_batch.size()),
             Route::Xsk { port, path } => {
-                Via::Datagram(self.xsks.get(usize::from(port)).map_or(0, |port| port.room(&path)))
+                Via::Datagram(self.xsks.iter().find(|found| found.id == port).map_or(0, |port| port.room(&path)))
             }
         };
         let reply = match self.misses.answer_waiter(&mut self.answerer, &waiter, via, now) {
@@ -322,7 +329,7 @@ impl Worker {
                 }
                 None => false,
             },
-            Route::Xsk { port, path } => match self.xsks.get_mut(usize::from(port)) {
+            Route::Xsk { port, path } => match self.xsks.iter_mut().find(|found| found.id == port) {
                 Some(port) => {
                     let sent = port.send_late(&path, reply);
                     self.stats.places.xdp_replies.add(u64::from(sent));
@@ -351,6 +358,22 @@ impl Worker {
                     }))
                 }
                 Command::ForgetNegative => Done::Forgotten(self.answerer.cache().forget_negative()),
+                Command::Attach(mut queues) => {
+                    for (queue, stats) in queues.drain(..) {
+                        let mut port = XskPort::new(queue, stats, self.next_port);
+                        self.next_port += 1;
+                        open_port(&mut port);
+                        // There is room: see MAX_PORTS.
+                        self.xsks.push(port);
+                    }
+                    Done::Attached(queues)
+                }
+                Command::Detach(interface, mut queues) => {
+                    while let Some(place) = self.xsks.iter().position(|port| port.name().0 == interface) {
+                        queues.push(self.xsks.swap_remove(place).into_queue());
+                    }
+                    Done::Detached(interface, queues)
+                }
             });
             *answer = done;
             self.done.publish();
@@ -406,6 +429,20 @@ impl Worker {
             port.ready = ready;
         }
         self.bell.disarm();
+    }
+}
+
+/// Room for every port there may be, so that taking in a recreated interface allocates nothing.
+fn ports(queues: Queues) -> Vec<XskPort> {
+    let mut ports = Vec::with_capacity(MAX_PORTS.max(queues.len()));
+    ports.extend((0..).zip(queues).map(|(id, (queue, stats))| XskPort::new(queue, stats, id)));
+    ports
+}
+
+fn open_port(port: &mut XskPort) {
+    if let Err(cause) = port.open() {
+        let (interface, queue) = port.name();
+        log::warn!("{interface}: queue {queue}: XDP cannot redirect to its socket: {cause}; kernel sockets serve it");
     }
 }
 

@@ -11,6 +11,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub(super) struct XskPort {
+    /// Never given again, so that a late reply cannot leave by the wrong interface.
+    pub(super) id: u32,
     queue: Queue,
     batch: RxBatch,
     stats: Arc<QueueStats>,
@@ -27,8 +29,8 @@ enum Outcome {
 }
 
 impl XskPort {
-    pub(super) fn new(queue: Queue, stats: Arc<QueueStats>) -> XskPort {
-        XskPort { queue, batch: RxBatch::new(), stats }
+    pub(super) fn new(queue: Queue, stats: Arc<QueueStats>, id: u32) -> XskPort {
+        XskPort { id, queue, batch: RxBatch::new(), stats }
     }
 
     /// Lets the program redirect here: the worker runs.
@@ -39,6 +41,10 @@ impl XskPort {
     /// Sends new queries to the kernel's sockets from now on.
     pub(super) fn close(&mut self) {
         self.queue.remove_from_map();
+    }
+
+    pub(super) fn into_queue(self) -> Queue {
+        self.queue
     }
 
     pub(super) fn name(&self) -> (&str, u32) {
@@ -61,7 +67,6 @@ impl XskPort {
     #[inline]
     pub(super) fn serve(
         &mut self,
-        number: u16,
         answerer: &mut Answerer,
         misses: &mut Misses,
         stats: &WorkerStats,
@@ -76,7 +81,7 @@ impl XskPort {
         }
         let (mut sent, mut strays) = (0, 0);
         for frame in self.batch.drain(..) {
-            match answer_frame(&mut self.queue, &frame, number, answerer, misses, now) {
+            match answer_frame(&mut self.queue, &frame, self.id, answerer, misses, now) {
                 Outcome::Send(len) => sent += u64::from(self.queue.transmit(frame, len)),
                 Outcome::Free => self.queue.free(frame),
                 Outcome::Stray => {
@@ -163,7 +168,7 @@ fn room_in(max_frame: usize, path: &ReturnPath) -> usize {
 fn answer_frame(
     queue: &mut Queue,
     frame: &Frame,
-    number: u16,
+    port: u32,
     answerer: &mut Answerer,
     misses: &mut Misses,
     now: Now,
@@ -183,7 +188,7 @@ fn answer_frame(
     let (len, via) = (payload.len(), Via::Datagram(limit));
     let decision = match answerer.decide(message, len, client, via, now.seconds, None) {
         Decision::Miss => {
-            let route = Route::Xsk { port: number, path: *view.return_path() };
+            let route = Route::Xsk { port, path: *view.return_path() };
             misses.hand_off(answerer, message, len, client, via, route, now)
         }
         decided => decided,
