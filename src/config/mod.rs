@@ -64,6 +64,18 @@ pub fn load_within(path: &Path, chroot: Option<&Path>) -> Result<Loaded, Vec<Dia
     finish(parser)
 }
 
+/// [`load`] of `text`, called `name` in messages, without a look at the file system: an `include:` is an error. For
+/// fuzzing.
+///
+/// # Errors
+/// As of [`load`].
+#[doc(hidden)]
+pub fn parse_bytes(name: &str, text: &[u8]) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut parser = parser::Parser::without_files();
+    parser.read_bytes(name, text);
+    finish(parser)
+}
+
 /// The checks that want the whole configuration.
 fn finish(parser: parser::Parser) -> Result<Loaded, Vec<Diagnostic>> {
     let parser::Parser { mut config, mut errors, mut warnings, .. } = parser;

@@ -55,6 +55,8 @@ pub(super) struct Parser {
     last: Option<&'static OptionSpec>,
     base: PathBuf,
     chroot: Option<PathBuf>,
+    /// No file is opened.
+    sealed: bool,
     /// The words of the current directive and where each ends.
     words: Vec<u8>,
     name: NameBuf,
@@ -80,8 +82,12 @@ impl Parser {
         self.run();
     }
 
+    /// A parser that opens no file: an `include:` is an error.
+    pub fn without_files() -> Self {
+        Self { sealed: true, ..Self::default() }
+    }
+
     /// Reads `input`, named `path` in messages.
-    #[cfg(test)]
     pub fn read_bytes(&mut self, path: &str, input: &[u8]) {
         self.start(path.into(), Box::new(std::io::Cursor::new(input.to_vec())), false, Location::default());
         self.run();
@@ -260,6 +266,9 @@ impl Parser {
             return;
         }
         let pattern = String::from_utf8_lossy(&pattern).into_owned();
+        if self.sealed {
+            return self.error(at, format!("include: {pattern:?}: files are not read here"));
+        }
         let files = match include::expand(&pattern, &self.base, self.chroot.as_deref()) {
             Ok(files) => files,
             Err(error) => return self.error(at, format!("include: {pattern:?}: {error}")),

@@ -17,6 +17,9 @@ NEGATIVE_TTL = 3000
 PLAIN_TYPES = ["static", "transparent", "typetransparent", "refuse", "deny", "inform", "inform_deny",
                "always_transparent", "always_refuse", "always_nxdomain", "always_nodata", "always_deny", "always_null"]
 REDIRECT_TYPES = ["redirect", "inform_redirect"]
+# A redirect zone whose data is a wildcard CNAME, and its TTL.
+WILDCARD_REDIRECT, WILDCARD_TTL = "rwild.lz.example.", 90
+FORWARDED = "fwd.example."
 
 
 def ages(ttl):
@@ -55,8 +58,8 @@ def configuration():
                 f"local-data: '{zone} 120 IN TXT \"redirected\"'"]
     out += ['local-zone: "rcname.lz.example." redirect',
             'local-data: "rcname.lz.example. 90 IN CNAME h1.fwd.example."',
-            'local-zone: "rwild.lz.example." redirect',
-            'local-data: "rwild.lz.example. 90 IN CNAME *.wild.fwd.example."',
+            f'local-zone: "{WILDCARD_REDIRECT}" redirect',
+            f'local-data: "{WILDCARD_REDIRECT} {WILDCARD_TTL} IN CNAME *.wild.fwd.example."',
             'local-zone: "hole.static.lz.example." transparent',
             'local-zone: "closed.transparent.lz.example." refuse',
             'local-zone: "168.192.in-addr.arpa." nodefault',

@@ -5,11 +5,19 @@ no room in an advertised size of zero).
 
 Unbound 1.17.1 refuses a message it cannot use by sending all of it back with QR and the rcode set. Newer versions
 (`query_error` in their worker) send a header with only RD kept, and the question when it was readable.
+
+A CNAME made from the wildcard CNAME of a redirect zone has a TTL of 0 in 1.17.1. Newer versions (`local_data_answer`)
+give it the TTL of the record it is made from.
+
+A question for DS goes to the zone above in 1.17.1, whatever the type of the zone that starts there. Newer versions
+(`local_zones_lookup`) refuse it when that zone is always_refuse.
 """
 
 import struct
 
 import dnsmsg
+
+CNAME, DS = dnsmsg.TYPES["CNAME"], dnsmsg.TYPES["DS"]
 
 
 def is_echo(query, reply):
@@ -34,3 +42,21 @@ def same_error(query, mine, its):
         return True
     without_opt = its[:11] + b"\0" + its[12:-11]
     return its[3] & 0xF == 1 and its[-11:-8] == b"\0\0\x29" and its[11:12] == b"\1" and mine == without_opt
+
+
+def is_below(name, zone):
+    """Is the name the zone's own, or below it? Both as text with a final dot."""
+    return name.lower() == zone or name.lower().endswith("." + zone)
+
+
+def same_ttl(mine, its, zone, ttl):
+    """Is `mine` the newer form of `its`, a CNAME made from the wildcard CNAME of the redirect zone (TTL `ttl`)?"""
+    return its.type == CNAME and is_below(its.name, zone) and (mine.ttl, its.ttl) == (ttl, 0)
+
+
+def same_refusal(mine, its, zone):
+    """Is `mine` the newer answer to a question for DS at the apex of this always_refuse zone? `its` went past the zone."""
+    if not mine.question or (mine.question[0][0].lower(), mine.question[0][1]) != (zone, DS) or its.flags & dnsmsg.AA:
+        return False
+    return (dnsmsg.rcode_name(mine.rcode) == "REFUSED" and mine.flags == its.flags | dnsmsg.AA and mine.edns == its.edns
+            and mine.question == its.question and not mine.answer + mine.authority + mine.additional)

@@ -260,9 +260,12 @@ pub(super) fn explain_unknown(clause: Option<Clause>, word: &str) -> String {
     }
     let candidates = all().filter(|spec| clause.is_none_or(|clause| clause == spec.clause));
     let names = candidates.flat_map(|spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied()));
-    let nearest = names.chain(Clause::ALL.map(Clause::word)).map(|name| (distance(name, word), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= 2 + word.len() / 4 => {
+    // Names whose lengths alone lie further apart need no closer look.
+    let most = 2 + word.len() / 4;
+    let letters = word.chars().count();
+    let near = names.chain(Clause::ALL.map(Clause::word)).filter(|name| name.len().abs_diff(letters) <= most);
+    match near.map(|name| (distance(name, word), name)).min() {
+        Some((distance, name)) if distance <= most => {
             format!("unknown directive {word}: (did you mean {name}: ?)")
         }
         _ => format!("unknown directive {word}: (docs/configuration.md has the list)"),
