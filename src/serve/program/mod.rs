@@ -7,6 +7,7 @@ mod backend;
 mod edits;
 mod forwards;
 mod privileges;
+mod restart;
 mod start;
 
 use super::events::{self, QueryEvent};
@@ -206,7 +207,7 @@ impl Program {
             log_findings(&errors);
             format!("{}; the running configuration stays", first_of(&errors))
         })?;
-        for directive in start::changed_for_restart(&self.config, &config) {
+        for directive in restart::changed_for_restart(&self.config, &config) {
             log::warn!("reload: {directive} changed; restart to put it in force");
         }
         start::forget_zones(&mut config);

@@ -3,23 +3,23 @@
 //! One turn serves every source once: the XSKs, the kernel UDP sockets, the streams, finished questions, commands.
 //! Between turns it spins or sleeps (see [`idle`]). Nothing on a turn allocates, locks or logs.
 
+mod commands;
 pub mod idle;
 mod misses;
 mod udp_port;
 mod xsk_port;
 
+pub use commands::{Command, Done};
+
 use super::fast_path::Queues;
 use super::stream_message::StreamMessage;
 use crate::answer::cache::CHECKING_DISABLED;
 use crate::answer::decide::{Answerer, Decision, Via};
-use crate::answer::policy::Policy;
-use crate::dns::name;
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::WorkerStats;
 use crate::sys::clock;
-use crate::xdp::Queue;
 use arrayvec::ArrayVec;
 use idle::{Idle, IdleOptions};
 use misses::{Misses, Route};
@@ -39,43 +39,6 @@ const MAX_PORTS: usize = 512;
 const HOUSEKEEPING: u64 = 500_000_000;
 /// Turns with traffic on other sources after which the UDP sockets are looked at without being polled.
 const UDP_EVERY: u32 = 8;
-
-/// What main asks of the worker.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a slot of a ring of sixteen: a box would be an allocation for the worker to free"
-)]
-pub enum Command {
-    /// Answer by this policy from now on.
-    Policy(Arc<Policy>),
-    /// Take a name out of the cache: one type, or all of them; or everything at and below it.
-    Forget {
-        /// The name, lower case.
-        name: crate::dns::Name,
-        /// One type only.
-        qtype: Option<u16>,
-        /// Everything below it too.
-        below: bool,
-    },
-    /// Take out what says that something does not exist, or failed.
-    ForgetNegative,
-    /// Serve these queues too. The list comes back empty.
-    Attach(Queues),
-    /// Give back the queues of an interface, in the list that comes with it and has the room.
-    Detach(String, Vec<Queue>),
-}
-
-/// What the worker says back, one for each [`Command`], in order.
-pub enum Done {
-    /// The policy that is no longer used, to be dropped off the packet path.
-    Policy(Arc<Policy>),
-    /// Number of cache entries taken out.
-    Forgotten(u64),
-    /// The queues are served; their list, empty, to be dropped off the packet path.
-    Attached(Queues),
-    /// The queues of the interface, its name.
-    Detached(String, Vec<Queue>),
-}
 
 /// The worker's ends of all rings.
 pub struct Links {
@@ -339,51 +302,6 @@ impl Worker {
             },
         };
         self.stats.places.reply_no_room.add(u64::from(!sent));
-    }
-
-    fn obey(&mut self) -> bool {
-        let mut worked = false;
-        while let Some(slot) = self.commands.front() {
-            let Some(answer) = self.done.reserve() else { break };
-            let done = slot.take().map(|command| match command {
-                Command::Policy(policy) => Done::Policy(self.answerer.set_policy(policy)),
-                Command::Forget { name: wanted, below: true, .. } if wanted == crate::dns::Name::ROOT => {
-                    Done::Forgotten(self.answerer.cache().clear())
-                }
-                Command::Forget { name: wanted, qtype, below } => {
-                    Done::Forgotten(self.answerer.cache().forget_where(|name, kept_type| {
-                        let at =
-                            if below { name::is_at_or_below(name, wanted.as_wire()) } else { name == wanted.as_wire() };
-                        at && qtype.is_none_or(|qtype| qtype == kept_type)
-                    }))
-                }
-                Command::ForgetNegative => Done::Forgotten(self.answerer.cache().forget_negative()),
-                Command::Attach(mut queues) => {
-                    for (queue, stats) in queues.drain(..) {
-                        let mut port = XskPort::new(queue, stats, self.next_port);
-                        self.next_port += 1;
-                        open_port(&mut port);
-                        // There is room: see MAX_PORTS.
-                        self.xsks.push(port);
-                    }
-                    Done::Attached(queues)
-                }
-                Command::Detach(interface, mut queues) => {
-                    while let Some(place) = self.xsks.iter().position(|port| port.name().0 == interface) {
-                        queues.push(self.xsks.swap_remove(place).into_queue());
-                    }
-                    Done::Detached(interface, queues)
-                }
-            });
-            *answer = done;
-            self.done.publish();
-            self.commands.release();
-            worked = true;
-        }
-        if worked {
-            self.main_bell.ring();
-        }
-        worked
     }
 
     /// Refreshes the gauges that others read.
