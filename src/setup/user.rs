@@ -31,12 +31,10 @@ pub(super) fn add(run: &mut Run) -> Result<(), SetupError> {
         run.note(&format!("unchanged user {NAME}"));
         return Ok(());
     }
-    let group = fs::read_to_string(run.path("etc/group")).unwrap_or_default();
-    let has_group = group.lines().any(|line| line.split(':').next() == Some(NAME));
     let mut words = vec!["--system", "--no-create-home", "--home-dir", "/nonexistent"];
     words.extend(["--shell", "/usr/sbin/nologin", "--comment", COMMENT]);
-    words.extend(if has_group { ["--gid", NAME].as_slice() } else { ["--user-group"].as_slice() });
-    command(run, ("made", "make"), "useradd", &words)
+    words.extend(if has_group(run, |_| true) { ["--gid", NAME].as_slice() } else { ["--user-group"].as_slice() });
+    command(run, ("made", "make"), "user", "useradd", &words)
 }
 
 /// Removes the user if it is there and ours.
@@ -47,8 +45,22 @@ pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
             run.note(&format!("kept user {NAME}: --install did not make it"));
             Ok(())
         }
-        Some(Found::Ours) => command(run, ("removed", "remove"), "userdel", &[]),
+        Some(Found::Ours) => {
+            command(run, ("removed", "remove"), "user", "userdel", &[])?;
+            // userdel takes the group along where login.defs says USERGROUPS_ENAB, as Debian's does.
+            let empty = has_group(run, |members| members.is_empty());
+            if !run.dry_run && empty { command(run, ("removed", "remove"), "group", "groupdel", &[]) } else { Ok(()) }
+        }
     }
+}
+
+/// group(5): name:password:gid:members. Whether there is a group of our name whose members are as `fits` wants.
+fn has_group(run: &Run, fits: impl Fn(&str) -> bool) -> bool {
+    let groups = fs::read_to_string(run.path("etc/group")).unwrap_or_default();
+    groups.lines().any(|line| {
+        let mut fields = line.split(':');
+        fields.next() == Some(NAME) && fits(fields.nth(2).unwrap_or_default())
+    })
 }
 
 /// `None` when the tree has no user database.
@@ -71,10 +83,10 @@ fn look_in(passwd: &str) -> Found {
     }
 }
 
-fn command(run: &mut Run, verb: (&str, &str), tool: &str, words: &[&str]) -> Result<(), SetupError> {
+fn command(run: &mut Run, verb: (&str, &str), what: &str, tool: &str, words: &[&str]) -> Result<(), SetupError> {
     let path = format!("/usr/sbin/{tool}");
     let root = (!run.is_host()).then(|| run.root.clone());
-    run.step(verb, &format!("user {NAME} ({tool})"), || {
+    run.step(verb, &format!("{what} {NAME} ({tool})"), || {
         let mut command = Command::new(&path);
         if let Some(root) = root {
             // Not --root, which needs the tool's libraries within the tree.
