@@ -12,7 +12,6 @@ cd "$(dirname "$(readlink -f "$0")")" || exit 1
 . tests/lib/deps.sh
 
 BINARY=target/x86_64-unknown-linux-musl/release/runbound
-CONFIG=/etc/runbound/unbound.conf
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' install.sh; }
 die() { say "install.sh: $*"; exit 1; }
@@ -22,12 +21,6 @@ build() {
     build_deps "$PWD" || die "what a build needs is not there (see above)"
     say "building runbound (the first time takes a few minutes)"
     cargo build --locked -q --release || die "the build failed"
-}
-
-install_files() {
-    "$BINARY" --install "$@" || die "not installed (see above)"
-    [ $# -eq 0 ] || return 0
-    /usr/local/bin/runbound --check-config -c "$CONFIG" || die "$CONFIG is not usable yet (see above)"
 }
 
 # --- the demonstration ---------------------------------------------------------------------------------------------
@@ -168,7 +161,7 @@ main() {
     done
     [ "$(id -u)" = 0 ] || die "run it as root"
     build
-    if [ $mode = demo ]; then demo "$once"; else install_files "${words[@]}"; fi
+    if [ $mode = demo ]; then demo "$once"; else "$BINARY" --install "${words[@]}" || die "not installed (see above)"; fi
 }
 
 main "$@"

@@ -12,6 +12,7 @@ mod user;
 
 pub use error::SetupError;
 
+use crate::config;
 use crate::config::cli::Setup;
 use crate::host;
 use files::Kind;
@@ -97,7 +98,25 @@ pub fn install(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupEr
     if run.changes == 0 {
         run.note(concat!("nothing to do: runbound ", env!("CARGO_PKG_VERSION"), " is installed"));
     }
+    check_configuration(&mut run, options.now)?;
     if options.now { service::start(&mut run, update) } else { service::say_how_to_start(&mut run, update) }
+}
+
+/// Says what is wrong with this host's configuration. One that cannot be used is an error only if it is to be used now.
+fn check_configuration(run: &mut Run, now: bool) -> Result<(), SetupError> {
+    if run.dry_run || !run.is_host() {
+        return Ok(());
+    }
+    let path = run.path(CONFIGURATION);
+    let (findings, usable) = match config::load(&path) {
+        Ok(loaded) => (loaded.warnings, true),
+        Err(errors) => (errors, false),
+    };
+    findings.iter().for_each(|finding| run.note(&finding.to_string()));
+    if usable || !now {
+        return Ok(());
+    }
+    Err(SetupError::new(&path, "cannot be used, nothing is started", "mend it and run it again"))
 }
 
 fn put_configuration(run: &mut Run) -> Result<(), SetupError> {
