@@ -1,6 +1,6 @@
 //! The `runbound` command.
 
-use runbound::config::cli::{Action, Cli, Format, HELP, Setup};
+use runbound::config::cli::{Action, Cli, Format, HELP};
 use runbound::config::{self, Loaded};
 use runbound::serve::log as logger;
 use runbound::serve::program::{self, Invocation};
@@ -24,8 +24,8 @@ fn main() -> ExitCode {
         Action::Version => println!("runbound {}", env!("CARGO_PKG_VERSION")),
         Action::PrintDirectives => print!("{}", config::directives()),
         Action::CheckConfig(format) => return check(&cli, format),
-        Action::Install => return set_up(setup::install, &cli),
-        Action::Uninstall => return set_up(setup::uninstall, &cli),
+        Action::Install => return set_up(setup::install(&cli.setup, &mut say)),
+        Action::Uninstall => return set_up(setup::uninstall(&cli.setup, &mut say)),
         Action::Run => return serve(cli),
     }
     ExitCode::SUCCESS
@@ -40,8 +40,12 @@ fn check(cli: &Cli, format: Format) -> ExitCode {
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn set_up(work: fn(&Setup, &mut dyn FnMut(&str)) -> Result<(), SetupError>, cli: &Cli) -> ExitCode {
-    match work(&cli.setup, &mut |line| println!("{line}")) {
+fn say(line: &str) {
+    println!("{line}");
+}
+
+fn set_up(done: Result<(), SetupError>) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("runbound: {error}");

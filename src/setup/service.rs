@@ -47,14 +47,11 @@ pub(super) fn start(run: &mut Run, update: bool) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Stops and disables the service, if it is there.
+/// Stops and disables the service, if its unit is there. Not asked before: one that is just between two attempts to start
+/// counts as not active.
 pub(super) fn stop(run: &mut Run) -> Result<(), SetupError> {
-    if runs_here(run) && run.path(super::UNIT_FILE).exists() {
-        if asks(&["is-enabled", "runbound"]) || asks(&["is-active", "runbound"]) {
-            systemctl(run, &["disable", "--now", "runbound"])?;
-        }
-    }
-    Ok(())
+    let there = runs_here(run) && run.path(super::UNIT_FILE).exists();
+    if there { systemctl(run, &["disable", "--now", "runbound"]) } else { Ok(()) }
 }
 
 /// Lets systemd forget the unit that was removed.
