@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds runbound and installs it, or shows it at work without installing anything.
 #
-#   ./install.sh          build, install /usr/local/bin/runbound and, if there is none, /etc/runbound/unbound.conf
+#   ./install.sh          build, then `runbound --install`: program, unit, user and, if there is none, configuration
+#                         (with --dry-run: only say what would be done; with --now: enable and start the service)
 #   ./install.sh --demo   build, then run it on AF_XDP in a throw-away pair of network namespaces until Ctrl-C
 #                         (with --once, or without a terminal: show the answers and end)
 #
@@ -11,9 +12,8 @@ cd "$(dirname "$(readlink -f "$0")")" || exit 1
 . tests/lib/deps.sh
 
 BINARY=target/x86_64-unknown-linux-musl/release/runbound
-CONFIG=/etc/runbound/unbound.conf
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' install.sh; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' install.sh; }
 die() { say "install.sh: $*"; exit 1; }
 
 build() {
@@ -21,34 +21,6 @@ build() {
     build_deps "$PWD" || die "what a build needs is not there (see above)"
     say "building runbound (the first time takes a few minutes)"
     cargo build --locked -q --release || die "the build failed"
-}
-
-install_files() {
-    install -D -m 755 "$BINARY" /usr/local/bin/runbound || die "cannot write /usr/local/bin/runbound"
-    if [ ! -e "$CONFIG" ]; then
-        mkdir -p "${CONFIG%/*}" && default_configuration >"$CONFIG" || die "cannot write $CONFIG"
-        say "wrote $CONFIG: it listens on 127.0.0.1 and forwards to the resolvers of /etc/resolv.conf; edit it"
-    fi
-    /usr/local/bin/runbound --check-config -c "$CONFIG" || die "$CONFIG is not usable yet (see above)"
-    say "installed; start it with: runbound -c $CONFIG"
-}
-
-default_configuration() {
-    cat <<'CONF'
-server:
-    # The address to serve. AF_XDP is used on the interface that carries it (not on loopback).
-    interface: 127.0.0.1
-    access-control: 127.0.0.0/8 allow
-
-remote-control:
-    control-enable: yes
-    control-interface: /run/runbound.ctl
-
-# Every name that is not local is asked here. (Until runbound recurses itself, this zone is needed.)
-forward-zone:
-    name: "."
-CONF
-    awk '$1 == "nameserver" && $2 !~ /^(127\.|::1$|0\.)/ && $2 !~ /%/ {print "    forward-addr: " $2}' /etc/resolv.conf
 }
 
 # --- the demonstration ---------------------------------------------------------------------------------------------
@@ -176,11 +148,12 @@ demo() {
 }
 
 main() {
-    local mode=install once=""
+    local mode=install once="" words=()
     while [ $# -gt 0 ]; do
         case $1 in
             --demo) mode=demo ;;
             --once) once=once ;;
+            --dry-run | --now) words+=("$1") ;;
             -h | --help) usage; exit 0 ;;
             *) usage >&2; exit 2 ;;
         esac
@@ -188,7 +161,7 @@ main() {
     done
     [ "$(id -u)" = 0 ] || die "run it as root"
     build
-    if [ $mode = demo ]; then demo "$once"; else install_files; fi
+    if [ $mode = demo ]; then demo "$once"; else "$BINARY" --install "${words[@]}" || die "not installed (see above)"; fi
 }
 
 main "$@"

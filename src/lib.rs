@@ -11,6 +11,7 @@ pub mod host;
 pub mod resolve;
 pub mod ring;
 pub mod serve;
+pub mod setup;
 pub mod stats;
 pub mod sys;
 pub mod wire;

@@ -4,6 +4,7 @@ use runbound::config::cli::{Action, Cli, Format, HELP};
 use runbound::config::{self, Loaded};
 use runbound::serve::log as logger;
 use runbound::serve::program::{self, Invocation};
+use runbound::setup::{self, SetupError};
 use runbound::sys::allocator::CountingAllocator;
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ fn main() -> ExitCode {
         Action::Version => println!("runbound {}", env!("CARGO_PKG_VERSION")),
         Action::PrintDirectives => print!("{}", config::directives()),
         Action::CheckConfig(format) => return check(&cli, format),
+        Action::Install => return set_up(setup::install(&cli.setup, &mut say)),
+        Action::Uninstall => return set_up(setup::uninstall(&cli.setup, &mut say)),
         Action::Run => return serve(cli),
     }
     ExitCode::SUCCESS
@@ -35,6 +38,20 @@ fn check(cli: &Cli, format: Format) -> ExitCode {
         Format::Json => print!("{}", config::findings_json(&cli.file, &result)),
     }
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn say(line: &str) {
+    println!("{line}");
+}
+
+fn set_up(done: Result<(), SetupError>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("runbound: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn serve(cli: Cli) -> ExitCode {

@@ -25,6 +25,14 @@ A DNS resolver that answers from AF_XDP and reads unbound.conf. It stays in the 
       --version          print the version and exit
   -h, --help             print this and exit
 
+Installing, as root:
+      --install          write program, unit, user and, where there is none, configuration; says every step
+      --uninstall        take that back; the configuration stays
+      --dry-run          with either: only say what would be done
+      --now              with --install: enable and start the service too
+      --purge            with --uninstall: remove the configuration too
+      --root DIR         with either: work on the tree at DIR instead of this host
+
 Exit status: 0 when all is well, 1 for an error of the configuration or at run time, 2 for a wrong command line.
 ";
 
@@ -41,6 +49,23 @@ pub enum Action {
     Version,
     /// Print [`HELP`].
     Help,
+    /// Write program, unit, user and configuration.
+    Install,
+    /// Take back what [`Action::Install`] did.
+    Uninstall,
+}
+
+/// How to install or uninstall.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Say every step and do none.
+    pub dry_run: bool,
+    /// Enable and start the service, too.
+    pub now: bool,
+    /// Remove the configuration, too.
+    pub purge: bool,
+    /// The tree to work on; none for this host.
+    pub root: Option<PathBuf>,
 }
 
 /// How findings are printed.
@@ -63,6 +88,8 @@ pub struct Cli {
     pub verbose: u8,
     /// Kernel sockets alone.
     pub no_xdp: bool,
+    /// Of [`Action::Install`] and [`Action::Uninstall`].
+    pub setup: Setup,
 }
 
 /// A command line that makes no sense; exit status 2.
@@ -93,7 +120,8 @@ impl Cli {
         I: IntoIterator,
         I::Item: Into<OsString>,
     {
-        let mut cli = Self { file: DEFAULT_FILE.into(), action: Action::Run, verbose: 0, no_xdp: false };
+        let setup = Setup::default();
+        let mut cli = Self { file: DEFAULT_FILE.into(), action: Action::Run, verbose: 0, no_xdp: false, setup };
         let mut file: Option<PathBuf> = None;
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(argument) = parser.next()? {
@@ -104,6 +132,12 @@ impl Cli {
                 Short('v') | Long("verbose") => cli.verbose = cli.verbose.saturating_add(1),
                 Long("check-config") => cli.action = Action::CheckConfig(format(parser.optional_value())?),
                 Long("no-xdp") => cli.no_xdp = true,
+                Long("install") => cli.set_up(Action::Install)?,
+                Long("uninstall") => cli.set_up(Action::Uninstall)?,
+                Long("dry-run") => cli.setup.dry_run = true,
+                Long("now") => cli.setup.now = true,
+                Long("purge") => cli.setup.purge = true,
+                Long("root") => cli.setup.root = Some(parser.value()?.into()),
                 Long("print-directives") => cli.action = Action::PrintDirectives,
                 Long("version") => {
                     return Ok(Self { action: Action::Version, ..cli });
@@ -114,8 +148,39 @@ impl Cli {
                 other => return Err(other.unexpected().into()),
             }
         }
+        cli.check_setup(file.is_some())?;
         cli.file = file.unwrap_or(cli.file);
         Ok(cli)
+    }
+
+    fn set_up(&mut self, action: Action) -> Result<(), UsageError> {
+        if matches!(self.action, Action::Install | Action::Uninstall) {
+            return Err(UsageError("one of --install and --uninstall, once".into()));
+        }
+        self.action = action;
+        Ok(())
+    }
+
+    /// Options that the action has no use for are mistakes: a forgotten `--install` would start a server.
+    fn check_setup(&self, file: bool) -> Result<(), UsageError> {
+        let Setup { dry_run, now, purge, root } = &self.setup;
+        let (install, uninstall) = (self.action == Action::Install, self.action == Action::Uninstall);
+        let mistake = if !install && !uninstall && (*dry_run || *now || *purge || root.is_some()) {
+            "--dry-run, --now, --purge and --root go with --install or --uninstall"
+        } else if *now && !install {
+            "--now goes with --install; --uninstall always stops the service"
+        } else if *purge && !uninstall {
+            "--purge goes with --uninstall"
+        } else if *now && root.is_some() {
+            "--now starts the service of this host, --root is about another tree; give one of them"
+        } else if root.as_ref().is_some_and(|root| root.as_os_str().is_empty()) {
+            "the name of the --root directory is empty"
+        } else if (install || uninstall) && file {
+            "--install and --uninstall take no configuration file: it is /etc/runbound/unbound.conf"
+        } else {
+            return Ok(());
+        };
+        Err(UsageError(mistake.into()))
     }
 }
 
@@ -166,13 +231,38 @@ mod tests {
     fn options_are_read() {
         let cli = parse("-dvv -v --no-xdp").unwrap();
         assert_eq!((cli.verbose, cli.no_xdp, cli.action), (3, true, Action::Run));
+        let setup = Setup::default();
         assert_eq!(
             parse("--check-config x").unwrap(),
-            Cli { file: "x".into(), action: Action::CheckConfig(Format::Text), verbose: 0, no_xdp: false }
+            Cli { file: "x".into(), action: Action::CheckConfig(Format::Text), verbose: 0, no_xdp: false, setup }
         );
         assert_eq!(parse("--check-config=json").unwrap().action, Action::CheckConfig(Format::Json));
         assert_eq!(parse("--version").unwrap().action, Action::Version);
         assert_eq!(parse("-h").unwrap().action, Action::Help);
+    }
+
+    #[test]
+    fn install_and_uninstall_take_their_options() {
+        let cli = parse("--install --dry-run --root /tree").unwrap();
+        let root = Some("/tree".into());
+        assert_eq!(cli.setup, Setup { dry_run: true, now: false, purge: false, root });
+        assert_eq!(cli.action, Action::Install);
+        assert!(parse("--install --now").unwrap().setup.now);
+        let cli = parse("--purge --uninstall").unwrap();
+        assert_eq!((cli.action, cli.setup.purge), (Action::Uninstall, true));
+        for line in [
+            "--dry-run",
+            "--root /tree",
+            "--check-config --now",
+            "--install --uninstall",
+            "--install --purge",
+            "--uninstall --now",
+            "--install --now --root /tree",
+            "--install --root=",
+            "--install -c a.conf",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

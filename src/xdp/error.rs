@@ -42,7 +42,7 @@ impl XdpError {
         let (kind, fix) = match cause.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => (
                 Kind::Permission,
-                "; grant CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW (systemd: AmbientCapabilities), or run as \
+                "; grant CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW (systemd: AmbientCapabilities), or run as \
                  root outside an unprivileged container",
             ),
             Some(libc::ENOBUFS) => (

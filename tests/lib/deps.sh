@@ -4,7 +4,8 @@
 BUILD_PACKAGES="clang llvm libclang-dev m4 make pkg-config musl-tools autoconf automake autopoint gettext flex bison gawk
  libtool linux-libc-dev gcc g++ libc6-dev ca-certificates curl"
 DEMO_PACKAGES="iproute2 bind9-dnsutils procps"
-TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils dnsperf bpftool libxdp-dev libbpf-dev"
+TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils dnsperf bpftool libxdp-dev libbpf-dev
+ systemd passwd"
 MUSL_TARGET=x86_64-unknown-linux-musl
 
 say() { printf '%s\n' "$*" >&2; }

@@ -1,0 +1,110 @@
+//! Files put in place whole or not at all, and taken away.
+
+use super::{Run, SetupError};
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// What a file is, hence its mode.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// 0755.
+    Program,
+    /// 0644.
+    Text,
+}
+
+impl Kind {
+    fn mode(self) -> u32 {
+        match self {
+            Kind::Program => 0o755,
+            Kind::Text => 0o644,
+        }
+    }
+}
+
+/// Makes the file at `below` the root hold `content`. One that differs is replaced; one that is the same is left alone.
+pub(super) fn put(run: &mut Run, below: &str, content: &[u8], kind: Kind) -> Result<(), SetupError> {
+    let path = run.path(below);
+    let what = path.display().to_string();
+    let failed = |cause: io::Error| SetupError::io(&path, &cause);
+    match path.symlink_metadata() {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            run.step(("wrote", "write"), &what, || write(&path, content, kind))
+        }
+        Err(cause) => Err(failed(cause)),
+        // A masked unit, or a link to a build: replacing it would undo what somebody did on purpose.
+        Ok(found) if found.is_symlink() => {
+            let target = fs::read_link(&path).map_err(failed)?;
+            let cause = format!("is a symbolic link to {}", target.display());
+            let fix = "remove the link (`systemctl unmask runbound` for a masked unit) and run it again";
+            Err(SetupError::new(&path, &cause, fix))
+        }
+        Ok(found) => {
+            let same_mode = found.permissions().mode() & 0o7777 == kind.mode();
+            if same_mode && fs::read(&path).map_err(failed)? == content {
+                run.note(&format!("unchanged {what}"));
+                return Ok(());
+            }
+            run.step(("replaced", "replace"), &what, || write(&path, content, kind))
+        }
+    }
+}
+
+/// By way of a new file beside it: a reader sees the old or the new, and a program that runs can be replaced.
+fn write(path: &Path, content: &[u8], kind: Kind) -> Result<(), SetupError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|cause| SetupError::io(folder, &cause))?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let done = fill(&new, content, kind).and_then(|()| fs::rename(&new, path));
+    done.map_err(|cause| {
+        // The error that counts is the first one.
+        let _ = fs::remove_file(&new);
+        SetupError::io(path, &cause)
+    })
+}
+
+fn fill(new: &PathBuf, content: &[u8], kind: Kind) -> io::Result<()> {
+    // What a run that was cut short left there, a link included, must not be written through.
+    match fs::remove_file(new) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+        _ => (),
+    }
+    let mut file = fs::File::create_new(new)?;
+    file.write_all(content)?;
+    file.set_permissions(Permissions::from_mode(kind.mode()))?;
+    file.sync_all()
+}
+
+/// Removes a file or link, if it is there.
+pub(super) fn remove(run: &mut Run, below: &str) -> Result<(), SetupError> {
+    let path = run.path(below);
+    match path.symlink_metadata() {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(SetupError::io(&path, &cause)),
+        Ok(_) => run.step(("removed", "remove"), &path.display().to_string(), || {
+            fs::remove_file(&path).map_err(|cause| SetupError::io(&path, &cause))
+        }),
+    }
+}
+
+/// Removes a directory, if it is there and nothing of the administrator's is in it.
+pub(super) fn remove_folder(run: &mut Run, below: &str) -> Result<(), SetupError> {
+    let path = run.path(below);
+    let what = path.display().to_string();
+    if !path.is_dir() {
+        return Ok(());
+    }
+    // With --dry-run the configuration is still in it.
+    let entries = fs::read_dir(&path).map_err(|cause| SetupError::io(&path, &cause))?;
+    let foreign = entries.flatten().any(|entry| !run.dry_run || !run.path(super::CONFIGURATION).eq(&entry.path()));
+    if foreign {
+        run.note(&format!("kept {what}: there are files in it that --install did not write"));
+        return Ok(());
+    }
+    run.step(("removed", "remove"), &what, || fs::remove_dir(&path).map_err(|cause| SetupError::io(&path, &cause)))
+}

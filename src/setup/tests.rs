@@ -1,0 +1,163 @@
+//! On a tree of their own, without a user database: useradd is left to `tests/e2e/install`.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+/// A tree that goes away with its test.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("runbound-setup-{}-{name}", std::process::id()));
+        fs::create_dir_all(path.join("etc")).unwrap();
+        fs::write(path.join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
+        Tree(path)
+    }
+
+    fn options(&self) -> Setup {
+        Setup { root: Some(self.0.clone()), ..Setup::default() }
+    }
+
+    /// The lines that were said, or the error.
+    fn install(&self, options: &Setup) -> Result<Vec<String>, String> {
+        let mut lines = Vec::new();
+        install(options, &mut |line| lines.push(line.to_owned())).map_err(|error| error.to_string())?;
+        Ok(lines)
+    }
+
+    fn uninstall(&self, options: &Setup) -> Vec<String> {
+        let mut lines = Vec::new();
+        uninstall(options, &mut |line| lines.push(line.to_owned())).unwrap();
+        lines
+    }
+
+    /// Every file with its mode and the moment it was made, in order.
+    fn files(&self) -> Vec<(String, u32, i64)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.0.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                let data = entry.metadata().unwrap();
+                if data.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    let name = entry.path().strip_prefix(&self.0).unwrap().display().to_string();
+                    found.push((name, data.permissions().mode() & 0o7777, data.ino() as i64));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.files().into_iter().map(|(name, ..)| name).collect()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const INSTALLED: [&str; 4] = [CONFIGURATION, SYSCTL_FILE, UNIT_FILE, PROGRAM];
+
+fn with(more: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = more.iter().map(|name| (*name).to_owned()).collect();
+    names.push("etc/resolv.conf".into());
+    names.sort();
+    names
+}
+
+#[test]
+fn a_dry_run_says_all_and_does_nothing() {
+    let tree = Tree::new("dry");
+    let lines = tree.install(&Setup { dry_run: true, ..tree.options() }).unwrap();
+    for name in INSTALLED {
+        let line = format!("would write {}", tree.0.join(name).display());
+        assert!(lines.contains(&line), "{line} in {lines:#?}");
+    }
+    assert_eq!(tree.names(), with(&[]));
+}
+
+#[test]
+fn what_is_installed_can_be_taken_back() {
+    let tree = Tree::new("twice");
+    tree.install(&tree.options()).unwrap();
+    assert_eq!(tree.names(), with(&INSTALLED));
+    let configuration = tree.0.join(CONFIGURATION);
+    let loaded = crate::config::load(&configuration).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert_eq!(loaded.config.forward_zones[0].servers[0].address.to_string(), "192.0.2.1");
+    assert_eq!(fs::metadata(tree.0.join(PROGRAM)).unwrap().permissions().mode() & 0o7777, 0o755);
+
+    fs::write(&configuration, "edited").unwrap();
+    let before = tree.files();
+    let lines = tree.install(&tree.options()).unwrap();
+    assert_eq!(tree.files(), before, "nothing is written twice");
+    assert!(lines.iter().any(|line| line.starts_with("nothing to do")), "{lines:#?}");
+
+    tree.uninstall(&Setup { dry_run: true, ..tree.options() });
+    assert_eq!(tree.files(), before);
+    tree.uninstall(&tree.options());
+    assert_eq!(tree.names(), with(&[CONFIGURATION]));
+    assert_eq!(fs::read_to_string(&configuration).unwrap(), "edited");
+    tree.uninstall(&Setup { purge: true, ..tree.options() });
+    assert_eq!(tree.names(), with(&[]));
+    assert!(!tree.0.join(FOLDER).exists());
+    assert_eq!(tree.uninstall(&tree.options()), ["nothing to do: runbound is not installed"]);
+}
+
+#[test]
+fn what_differs_is_replaced() {
+    let tree = Tree::new("replace");
+    tree.install(&tree.options()).unwrap();
+    fs::write(tree.0.join(UNIT_FILE), "old").unwrap();
+    fs::set_permissions(tree.0.join(PROGRAM), fs::Permissions::from_mode(0o644)).unwrap();
+    let lines = tree.install(&tree.options()).unwrap();
+    for name in [UNIT_FILE, PROGRAM] {
+        let line = format!("replaced {}", tree.0.join(name).display());
+        assert!(lines.contains(&line), "{line} in {lines:#?}");
+    }
+    assert_eq!(fs::read_to_string(tree.0.join(UNIT_FILE)).unwrap(), UNIT);
+    assert_eq!(fs::metadata(tree.0.join(PROGRAM)).unwrap().permissions().mode() & 0o7777, 0o755);
+}
+
+#[test]
+fn a_masked_unit_stays_masked() {
+    let tree = Tree::new("mask");
+    fs::create_dir_all(tree.0.join(UNIT_FILE).parent().unwrap()).unwrap();
+    symlink("/dev/null", tree.0.join(UNIT_FILE)).unwrap();
+    let error = tree.install(&tree.options()).unwrap_err();
+    assert!(error.contains(UNIT_FILE) && error.contains("/dev/null") && error.contains("unmask"), "{error}");
+}
+
+#[test]
+fn files_of_the_administrator_outlive_a_purge() {
+    let tree = Tree::new("purge");
+    tree.install(&tree.options()).unwrap();
+    fs::write(tree.0.join("etc/runbound/block.conf"), "").unwrap();
+    let lines = tree.uninstall(&Setup { purge: true, ..tree.options() });
+    assert_eq!(tree.names(), with(&["etc/runbound/block.conf"]));
+    assert!(lines.iter().any(|line| line.starts_with("kept ") && line.contains("etc/runbound:")), "{lines:#?}");
+}
+
+#[test]
+fn errors_name_path_cause_and_fix() {
+    let tree = Tree::new("errors");
+    let missing = tree.0.join("missing");
+    let error = tree.install(&Setup { root: Some(missing.clone()), ..tree.options() }).unwrap_err();
+    assert!(error.contains(&*missing.to_string_lossy()) && error.contains("--root"), "{error}");
+    fs::write(tree.0.join("usr"), "").unwrap();
+    let error = tree.install(&tree.options()).unwrap_err();
+    assert!(error.contains("usr/local/bin") && error.contains("move it away"), "{error}");
+}
+
+#[test]
+fn the_unit_and_the_program_agree_on_paths() {
+    assert!(UNIT.contains(&format!("ExecStart=/{PROGRAM} -c /{CONFIGURATION}\n")));
+    assert_eq!(Path::new("/").join(CONFIGURATION), Path::new(crate::config::cli::DEFAULT_FILE));
+}
