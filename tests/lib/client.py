@@ -56,17 +56,19 @@ def ask_many(ns, address, messages, tcp=False, timeout=1.0, window=64, port=53, 
 
     UDP: one socket. TCP: a connection for each message, since a server may close one on a dropped question.
     `pace` is the least time between two messages in seconds.
-    Messages without a reply are sent again `tries - 1` times, so that a loss is not taken for a refusal to answer.
+    Messages without a reply are sent again `tries - 1` times, so that a loss is not taken for a refusal to answer; in a
+    later second each time, since servers limit their error replies per second.
     """
     replies = [(None, 0.0)] * len(messages)
     send = _tcp_round if tcp else _udp_round
     waiting = range(len(messages))
-    for _ in range(tries):
+    for attempt in range(tries):
         with ns.inside():
             send(address, port, messages, waiting, replies, timeout, window, pace)
         waiting = [index for index in waiting if replies[index][0] is None]
-        if not waiting:
+        if not waiting or attempt == tries - 1:
             break
+        time.sleep(1.1)
     return replies
 
 

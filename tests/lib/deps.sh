@@ -47,16 +47,18 @@ version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = 
 
 cargo_version() { cargo --version 2>/dev/null | awk '{print $2}'; }
 
-# A Rust that is new enough for Cargo.toml's rust-version, with clippy, rustfmt and the musl target.
+# A Rust that is new enough for Cargo.toml's rust-version, with the musl target. rustup takes the version that
+# rust-toolchain.toml names.
 rust_install() {
-    local root=$1 want
+    local root=$1 want channel
+    channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")
     want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
     PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     if ! version_at_least "$(cargo_version || echo 0)" "$want"; then
         rustup_install || return 1
         PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
         hash -r
-        rustup -q toolchain install stable --profile minimal >/dev/null && rustup -q default stable >/dev/null || return 1
+        rustup -q toolchain install "$channel" --profile minimal >/dev/null || return 1
     fi
     export PATH
     version_at_least "$(cargo_version || echo 0)" "$want" || {
