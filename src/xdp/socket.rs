@@ -78,7 +78,9 @@ impl Socket {
             (ZeroCopy::Auto, Mode::Native) => bind(xdp::XDP_ZEROCOPY).or_else(|zero_copy| {
                 let socket = bind(xdp::XDP_COPY)?;
                 if queue == 0 {
-                    info!("{name}: the driver has no AF_XDP zero-copy, so it is copy mode; xdp-zerocopy: no saves the try");
+                    info!(
+                        "{name}: the driver has no AF_XDP zero-copy, so it is copy mode; xdp-zerocopy: no saves the try"
+                    );
                 }
                 log::debug!("{zero_copy}");
                 Ok(socket)
