@@ -44,8 +44,8 @@ fn state(address: SocketAddr, tcp: bool) -> PortState {
         Ok(()) => PortState::Free,
         Err(Errno::ADDRINUSE) => PortState::Taken(owner::of(address, tcp)),
         Err(Errno::ADDRNOTAVAIL | Errno::NODEV) => PortState::NotHere,
-        // The port is privileged and we are not: the kernel's table of sockets is open to everybody.
-        Err(Errno::ACCESS) => owner::of(address, tcp).map_or(PortState::Unknown, |who| PortState::Taken(Some(who))),
+        // The port is privileged and we are not: the kernel's table of sockets tells all the same.
+        Err(Errno::ACCESS) if owner::is_taken(address, tcp) => PortState::Taken(owner::of(address, tcp)),
         Err(_) => PortState::Unknown,
     }
 }

@@ -6,12 +6,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// The process that listens at `address`, or at its port on every address, over TCP or UDP, as "unbound (pid 12)".
 /// `None` when it is not found or may not be looked at.
 pub fn of(address: SocketAddr, tcp: bool) -> Option<String> {
+    inodes(address, tcp).into_iter().find_map(process_of)
+}
+
+/// Whether any process listens there, seen without a privilege: the tables are open to everybody.
+pub fn is_taken(address: SocketAddr, tcp: bool) -> bool {
+    !inodes(address, tcp).is_empty()
+}
+
+fn inodes(address: SocketAddr, tcp: bool) -> Vec<u64> {
     let protocol = if tcp { "tcp" } else { "udp" };
     [protocol.to_owned(), format!("{protocol}6")]
         .iter()
         .filter_map(|table| fs::read_to_string(format!("/proc/net/{table}")).ok())
         .flat_map(|table| listeners(&table, address, tcp))
-        .find_map(process_of)
+        .collect()
 }
 
 /// Inodes of the sockets in a /proc/net table that listen at `address` or at its port on every address.

@@ -90,17 +90,15 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
     let Served { link, address, .. } = served;
     let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);
     let fix = if default { None } else { plan::veth_pair(&subject.facts.links, link, *address) };
-    match fix {
-        Some(fix) => {
-            Finding::new(Level::Warn, name, format!("{text}; an address on a veth pair has native XDP")).with_fix(fix)
-        }
-        None if link.kind == Kind::Physical => Finding::new(Level::Warn, name, text),
-        None => Finding::new(
-            Level::Warn,
-            name,
-            format!("{text}; the host needs {} there: give the server one of its own, on a veth pair", address.ip),
+    let text = match link.kind {
+        Kind::Physical => text,
+        _ if default => format!(
+            "{text}; the host needs {} there: give the server an address of its own, on a veth pair",
+            address.ip
         ),
-    }
+        _ => format!("{text}; an address on a veth pair has native XDP"),
+    };
+    Finding { level: Level::Warn, name, text, fix }
 }
 
 /// A link that is a port of a bridge hands its frames to that bridge; but VLANs of it get theirs before (the kernel's

@@ -87,7 +87,7 @@ fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
         found.push(Finding::new(level, "capability", text).with_fix(setcap.clone()));
     }
     if missing.is_empty() && !needed.is_empty() {
-        found.push(Finding::new(Level::Ok, "capability", format!("{} are there", names.join(", "))));
+        found.push(Finding::new(Level::Ok, "capability", format!("in force: {}", names.join(", "))));
     }
 }
 

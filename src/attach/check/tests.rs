@@ -128,6 +128,12 @@ fn arp_flux_is_named_until_the_bridge_ignores_arp() {
     assert_eq!((found.level, fix(&found)), (Level::Warn, "sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"));
     assert!(found.text.starts_with("br-rb ") && found.text.contains("192.168.10.250"), "{found}");
     assert_eq!(one("arp-flux", &sound()).level, Level::Ok);
+    let bare = changed(facts.clone(), "br-rb", |link| link.addresses.clear());
+    assert_eq!(one("arp-flux", &bare).level, Level::Warn, "a bridge without an address answers as well");
+    let down = changed(facts.clone(), "br-rb", |link| link.up = false);
+    assert_eq!(one("arp-flux", &down).level, Level::Ok);
+    let elsewhere = changed(recorded::facts("vmbr0"), "br-rb", |link| link.arp_ignore = Some(1));
+    assert_eq!(one("arp-flux", &elsewhere).level, Level::Ok, "vmbr0 is in another network");
     let unreadable = changed(facts, "br-rb", |link| link.arp_ignore = None);
     assert!(named("arp-flux", &unreadable).is_empty());
 }
@@ -179,10 +185,15 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
     );
     let bridge = one("xdp-support", &recorded::facts("bridge"));
     assert!(fix(&bridge).starts_with("ip link add veth-rb type veth") && bridge.text.contains("bridge"), "{bridge}");
+    assert!(fix(&bridge).ends_with("sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"), "{bridge}");
     for (kind, word) in [(Kind::Ipvlan, "ipvlan"), (Kind::Macvlan, "macvlan")] {
         let facts = changed(recorded::facts("ipvlan"), "ipv0", |link| link.kind = kind.clone());
         let found = one("xdp-support", &facts);
-        assert!(found.level == Level::Warn && found.text.contains(word) && found.fix.is_none(), "{found}");
+        assert!(found.level == Level::Warn && found.text.contains(word), "{found}");
+        assert!(found.fix.is_none(), "the parent's own address would be cut off: {found}");
+        let found = one("xdp-support", &changed(facts, "eth0", |link| link.addresses.clear()));
+        let commands = "ip link del ipv0\nip link add br-rb type bridge\nip link set eth0 master br-rb\n";
+        assert!(fix(&found).starts_with(commands) && !fix(&found).contains("address del"), "{found}");
     }
     let bond = changed(recorded::facts("vlan"), "bond0.10", |link| link.kind = Kind::Bond { mode: "active-backup" });
     assert!(one("xdp-support", &bond).text.contains("slaves"));
@@ -196,7 +207,7 @@ fn an_address_the_host_needs_is_not_moved() {
     default.destination.prefix = 0;
     facts.routes.push(default);
     let found = one("xdp-support", &facts);
-    assert!(found.fix.is_none() && found.text.contains("one of its own"), "{found}");
+    assert!(found.fix.is_none() && found.text.contains("an address of its own"), "{found}");
 }
 
 #[test]
@@ -226,8 +237,8 @@ fn without_xdp_little_is_said() {
     config.xdp.enable = XdpUse::No;
     let found = with("xdp-support", &config, &recorded::facts("vlan"));
     assert_eq!(found[0].level, Level::Info);
-    for name in ["mtu", "memlock", "kernel", "rx-queues"] {
-        assert!(with(name, &config, &sound()).is_empty(), "{name}");
+    for name in ["mtu", "memlock", "kernel", "rx-queues", "arp-flux"] {
+        assert!(with(name, &config, &recorded::facts("reference")).is_empty(), "{name}");
     }
 }
 
@@ -345,4 +356,29 @@ fn old_kernels() {
     }
     facts.kernel = None;
     assert!(named("kernel", &facts).is_empty());
+}
+
+#[test]
+fn every_name_has_a_row_in_the_docs() {
+    let docs = include_str!("../../../docs/troubleshooting.md");
+    let mut config = Config::default();
+    config.xdp.interface = Some("eth9".into());
+    let mut broken = recorded::facts("reference");
+    broken.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state: PortState::Taken(None) }];
+    let mut found = all(&config, &[SERVER], &broken);
+    for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0"] {
+        found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
+    }
+    config.xdp.interface = None;
+    config.xdp.mode = XdpMode::Generic;
+    let down = |link: &mut Link| {
+        link.up = false;
+        link.program = Some(AttachedProgram { id: 1, generic: false });
+    };
+    found.extend(all(&config, &[SERVER], &changed(recorded::facts("vlan"), "bond0.10", down)));
+    let names: std::collections::BTreeSet<&str> = found.iter().map(|finding| finding.name).collect();
+    assert!(names.len() > 14, "{names:?}");
+    for name in names {
+        assert!(docs.contains(&format!("| `{name}` |")), "{name} has no row in docs/troubleshooting.md");
+    }
 }
