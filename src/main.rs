@@ -1,7 +1,10 @@
 //! The `runbound` command.
 
+use runbound::attach::{self, Finding, Level};
 use runbound::config::cli::{Action, Cli, Format, HELP};
-use runbound::config::{self, Loaded};
+use runbound::config::{self, Config, Loaded, XdpUse};
+use runbound::host;
+use runbound::serve::listen;
 use runbound::serve::log as logger;
 use runbound::serve::program::{self, Invocation};
 use runbound::setup::{self, SetupError};
@@ -31,13 +34,49 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The findings about the configuration, then those about the host it is to serve on.
 fn check(cli: &Cli, format: Format) -> ExitCode {
-    let result = config::load(&cli.file);
+    let mut result = config::load(&cli.file);
+    let host = match &mut result {
+        Ok(loaded) => {
+            if cli.no_xdp {
+                loaded.config.xdp.enable = XdpUse::No;
+            }
+            host_findings(&loaded.config)
+        }
+        Err(_) => Vec::new(),
+    };
+    let host_ok = host.iter().all(|finding| finding.level != Level::Fail);
     match format {
-        Format::Text => print!("{}", config::findings(&cli.file, &result)),
-        Format::Json => print!("{}", config::findings_json(&cli.file, &result)),
+        Format::Text => {
+            print!("{}", config::findings(&cli.file, &result));
+            host.iter().for_each(|finding| println!("{finding}"));
+        }
+        Format::Json => {
+            let host: Vec<String> = host.iter().map(Finding::json).collect();
+            print!("{}", config::findings_json(&cli.file, &result, &host, host_ok));
+        }
     }
-    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if result.is_ok() && host_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A host that cannot be read is no fault of the configuration: a warning.
+fn host_findings(config: &Config) -> Vec<Finding> {
+    let unreadable = |cause: String| vec![Finding::new(Level::Warn, "host", cause)];
+    let interfaces = match listen::host_interfaces() {
+        Ok(interfaces) => interfaces,
+        Err(cause) => return unreadable(cause),
+    };
+    let addresses = match listen::addresses(config, &interfaces) {
+        Ok(addresses) => addresses,
+        Err(missing) => {
+            return missing.iter().map(|line| Finding::new(Level::Fail, "address", line.to_string())).collect();
+        }
+    };
+    match host::facts(&addresses, config.do_udp, config.do_tcp && config.incoming_num_tcp > 0) {
+        Ok(facts) => attach::findings(config, &addresses, &facts),
+        Err(cause) => unreadable(format!("cannot read this host's links: {cause}")),
+    }
 }
 
 fn say(line: &str) {

@@ -1,4 +1,15 @@
-//! Facts and configuration become a plan: where XDP programs go. Pure, so that recorded facts test it.
+//! Facts and configuration become a plan: where XDP programs go, and what would keep queries from them. Pure, so that
+//! recorded facts test it.
+
+mod chain;
+mod check;
+mod finding;
+mod plan;
+
+pub use chain::Chain;
+pub use check::findings;
+pub use finding::{Finding, Level};
+pub use plan::{Outcome, outcome};
 
 use crate::config::Config;
 use crate::host::Interface;

@@ -18,7 +18,7 @@ A DNS resolver that answers from AF_XDP and reads unbound.conf. It stays in the 
   -c, --config FILE      the same
   -d                     accepted for Unbound's sake: the foreground is all there is
   -v, --verbose          one more level of log than verbosity: says, several times for more
-      --check-config     check the configuration, print the findings and exit
+      --check-config     check the configuration and this host, print the findings and exit
       --check-config=json  the same as one JSON object
       --no-xdp           kernel sockets alone, whatever xdp: says
       --print-directives print docs/configuration.md and exit

@@ -32,7 +32,7 @@ pub use model::{
     XdpUse, default_access_control,
 };
 pub use record::{DEFAULT_TTL, Record};
-pub use report::{directives, findings, findings_json};
+pub use report::{directives, findings, findings_json, json_string};
 pub use values::{Host, Kind, Netblock};
 
 use std::path::Path;

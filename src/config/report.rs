@@ -24,8 +24,9 @@ pub fn findings(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> String
 }
 
 /// What `--check-config=json` prints: one object with `file`, `ok` and `findings`, each of these with `severity`, `file`,
-/// `line` (0 for the whole file) and `message`.
-pub fn findings_json(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> String {
+/// `line` (0 for the whole file) and `message`; and `host`, the findings about this host, each an object of JSON already.
+/// `ok` is false after an error in either; `host_ok` is the host's part of that.
+pub fn findings_json(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>, host: &[String], host_ok: bool) -> String {
     let items: Vec<String> = list(result)
         .iter()
         .map(|finding| {
@@ -39,7 +40,8 @@ pub fn findings_json(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> S
         })
         .collect();
     let file = json_string(&path.to_string_lossy());
-    format!("{{\"file\":{file},\"ok\":{},\"findings\":[{}]}}\n", result.is_ok(), items.join(","))
+    let ok = result.is_ok() && host_ok;
+    format!("{{\"file\":{file},\"ok\":{ok},\"findings\":[{}],\"host\":[{}]}}\n", items.join(","), host.join(","))
 }
 
 fn list(result: &Result<Loaded, Vec<Diagnostic>>) -> &[Diagnostic] {
@@ -50,7 +52,7 @@ fn list(result: &Result<Loaded, Vec<Diagnostic>>) -> &[Diagnostic] {
 }
 
 /// A string of JSON (RFC 8259, 7).
-fn json_string(text: &str) -> String {
+pub fn json_string(text: &str) -> String {
     let mut out = String::from("\"");
     for character in text.chars() {
         match character {
@@ -149,7 +151,7 @@ mod tests {
             findings(path, &result),
             "/etc/a \"b\".conf:7: bad\ttab [error]\nrunbound: 1 error in /etc/a \"b\".conf\n"
         );
-        let json = findings_json(path, &result);
+        let json = findings_json(path, &result, &[], true);
         assert!(json.contains("\"ok\":false") && json.contains("\"line\":7,\"message\":\"bad\\u0009tab\""), "{json}");
         assert!(json.contains("\"file\":\"/etc/a \\\"b\\\".conf\""), "{json}");
         let warning = Diagnostic { severity: Severity::Warning, file: path.into(), line: 0, message: "w".into() };
@@ -158,5 +160,7 @@ mod tests {
             findings(path, &result),
             "/etc/a \"b\".conf: w [warning]\nrunbound: no errors in /etc/a \"b\".conf\n"
         );
+        let json = findings_json(path, &result, &["{\"level\":\"fail\"}".into()], false);
+        assert!(json.contains("\"ok\":false") && json.ends_with("\"host\":[{\"level\":\"fail\"}]}\n"), "{json}");
     }
 }

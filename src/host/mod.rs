@@ -1,8 +1,18 @@
-//! Facts of this machine: interfaces and their addresses.
+//! Facts of this machine: interfaces and their addresses; the links and how they stand on each other; what else decides
+//! whether XDP works and queries arrive.
 
+mod facts;
 mod interfaces;
+mod links;
+mod netlink;
+mod probe;
+#[cfg(test)]
+pub(crate) mod recorded;
 
+pub use facts::{Facts, Route, UNIT, facts};
 pub use interfaces::{Interface, InterfaceAddress, interfaces};
+pub use links::{AttachedProgram, Kind, Link, Links};
+pub use probe::{PortProbe, PortState};
 
 #[cfg(test)]
 pub(crate) mod tests {

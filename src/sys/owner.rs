@@ -1,32 +1,58 @@
 //! Which process has a listening address: /proc/net and /proc/*/fd (proc(5)). For error messages.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The process that listens on the port of `address` over TCP or UDP, as "unbound (pid 12)". `None` when it is not found
-/// or may not be looked at.
+/// The process that listens at `address`, or at its port on every address, over TCP or UDP, as "unbound (pid 12)".
+/// `None` when it is not found or may not be looked at.
 pub fn of(address: SocketAddr, tcp: bool) -> Option<String> {
+    inodes(address, tcp).into_iter().find_map(process_of)
+}
+
+/// Whether any process listens there, seen without a privilege: the tables are open to everybody.
+pub fn is_taken(address: SocketAddr, tcp: bool) -> bool {
+    !inodes(address, tcp).is_empty()
+}
+
+fn inodes(address: SocketAddr, tcp: bool) -> Vec<u64> {
     let protocol = if tcp { "tcp" } else { "udp" };
     [protocol.to_owned(), format!("{protocol}6")]
         .iter()
         .filter_map(|table| fs::read_to_string(format!("/proc/net/{table}")).ok())
         .flat_map(|table| listeners(&table, address, tcp))
-        .find_map(process_of)
+        .collect()
 }
 
-/// Inodes of the sockets in a /proc/net table that listen on the port of `address`.
+/// Inodes of the sockets in a /proc/net table that listen at `address` or at its port on every address.
 fn listeners(table: &str, address: SocketAddr, tcp: bool) -> Vec<u64> {
     // Columns: slot, local address, remote address, state, queues, timer, retransmits, uid, time-out, inode.
     const TCP_LISTEN: &str = "0A";
     let listens_there = |line: &str| {
         let mut columns = line.split_whitespace().skip(1);
-        let (_, port) = columns.next()?.rsplit_once(':')?;
+        let (local, port) = columns.next()?.rsplit_once(':')?;
         let state = columns.nth(1)?;
         let inode = columns.nth(5)?.parse().ok()?;
         let same_port = u16::from_str_radix(port, 16) == Ok(address.port());
-        (same_port && (!tcp || state == TCP_LISTEN)).then_some(inode)
+        let local = ip(local)?;
+        let same_address = local.is_unspecified() || address.ip().is_unspecified() || local == address.ip();
+        (same_port && same_address && (!tcp || state == TCP_LISTEN)).then_some(inode)
     };
     table.lines().filter_map(listens_there).collect()
+}
+
+/// An address of a table: its 32-bit words in hexadecimal, each as it lies in memory.
+fn ip(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(text.get(at..at + 8)?, 16).ok().map(u32::swap_bytes);
+    match text.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
+            let bits = words.iter().fold(0u128, |bits, &word| bits << 32 | u128::from(word));
+            let v6 = Ipv6Addr::from_bits(bits);
+            Some(v6.to_ipv4_mapped().map_or(v6.into(), IpAddr::V4))
+        }
+        _ => None,
+    }
 }
 
 fn process_of(inode: u64) -> Option<String> {
@@ -51,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_are_read_by_port_and_state() {
+    fn tables_are_read_by_address_port_and_state() {
         let table = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 3500007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 17 1 0 100 0 0 10 0
@@ -59,9 +85,25 @@ mod tests {
    2: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 19 1 0 100 0 0 10 0
    3: broken
 ";
-        let address = "127.0.0.1:53".parse().unwrap();
-        assert_eq!(listeners(table, address, true), [17]);
-        assert_eq!(listeners(table, address, false), [17, 18]);
+        let inodes = |address: &str, tcp| listeners(table, address.parse().unwrap(), tcp);
+        assert_eq!(inodes("127.0.0.53:53", true), [17]);
+        assert_eq!(inodes("127.0.0.53:53", false), [17]);
+        assert_eq!(inodes("127.0.0.1:53", true), [0; 0]);
+        assert_eq!(inodes("127.0.0.1:53", false), [18]);
+        assert_eq!(inodes("0.0.0.0:53", false), [17, 18]);
+        assert_eq!(inodes("192.0.2.1:22", true), [0; 0]);
+    }
+
+    #[test]
+    fn wildcards_and_both_families() {
+        let line = |local: &str| format!("head\n 0: {local}:0035 0:0 07 0:0 0:0 0 101 0 17 1\n");
+        let found = |local: &str, address: &str| !listeners(&line(local), address.parse().unwrap(), false).is_empty();
+        assert!(found("00000000", "192.0.2.1:53"));
+        assert!(found("00000000000000000000000000000000", "192.0.2.1:53"));
+        assert!(found("0000000000000000FFFF0000010200C0", "192.0.2.1:53"));
+        assert!(found("B80D0120000000000000000001000000", "[2001:db8::1]:53"));
+        assert!(!found("B80D0120000000000000000001000000", "[2001:db8::2]:53"));
+        assert!(!found("XX", "192.0.2.1:53"));
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! Whether the addresses are here, can be listened at, and are not what we forward to.
+
+use super::Subject;
+use crate::attach::finding::{Finding, Level};
+use crate::host::{Link, PortProbe, PortState};
+use std::net::{IpAddr, SocketAddr};
+
+/// Servers that are known to be units of the same name.
+const UNITS: [&str; 8] = ["coredns", "dnsmasq", "knotd", "kresd", "named", "nsd", "pdns_recursor", "unbound"];
+
+pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    present(subject, found);
+    for served in subject.links().iter().filter(|served| !served.link.up) {
+        let name = &served.link.name;
+        let text = format!("{name} carries {} and is not up", served.address.ip);
+        found.push(Finding::new(Level::Warn, "link-down", text).with_fix(format!("ip link set {name} up")));
+    }
+    ports(subject, found);
+    forward_loops(subject, found);
+}
+
+fn present(subject: &Subject, found: &mut Vec<Finding>) {
+    let mut seen: Vec<IpAddr> = Vec::new();
+    for ip in subject.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()) {
+        if seen.contains(&ip) {
+            continue;
+        }
+        seen.push(ip);
+        let carriers: Vec<&Link> = subject.facts.links.carriers(ip).collect();
+        let names: Vec<&str> = carriers.iter().map(|link| link.name.as_str()).collect();
+        found.push(match names[..] {
+            [] => absent(subject, ip),
+            [name] => Finding::new(Level::Ok, "address", format!("{ip} is on {name}")),
+            _ if ip.is_loopback() || is_link_local(ip) => {
+                Finding::new(Level::Ok, "address", format!("{ip} is on {}", names.join(", ")))
+            }
+            [first, ..] => {
+                let text = format!("{ip} is on {}: which of them answers is left to chance", names.join(" and "));
+                let prefix = carriers[0].address(ip).map_or(0, |address| address.prefix);
+                let fix = format!("ip address del {ip}/{prefix} dev {first}");
+                Finding::new(Level::Warn, "address", text).with_fix(fix)
+            }
+        });
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// An address that no link carries may still be had: 127.0.0.0/8, and with ip_nonlocal_bind every one.
+fn absent(subject: &Subject, ip: IpAddr) -> Finding {
+    let state = subject.facts.ports.iter().find(|port| port.address.ip() == ip).map(|port| &port.state);
+    match state {
+        _ if ip.is_ipv4() && ip.is_loopback() => Finding::new(Level::Ok, "address", format!("{ip} is on lo")),
+        Some(PortState::Free) => {
+            let text = format!("no interface carries {ip} yet: kernel sockets serve it once one does");
+            Finding::new(Level::Warn, "address", text)
+        }
+        _ => {
+            let text = format!("no interface carries {ip}: add it to one, or correct interface:");
+            Finding::new(Level::Fail, "address", text).with_fix("ip -brief address")
+        }
+    }
+}
+
+/// Whether the owner of a socket is a server of ours.
+pub(super) fn is_runbound(owner: &str) -> bool {
+    owner.starts_with("runbound (pid ")
+}
+
+fn ports(subject: &Subject, found: &mut Vec<Finding>) {
+    let before = found.len();
+    for PortProbe { address, tcp, state } in &subject.facts.ports {
+        let protocol = if *tcp { "TCP" } else { "UDP" };
+        let PortState::Taken(owner) = state else { continue };
+        found.push(match owner.as_deref() {
+            Some(owner) if is_runbound(owner) => {
+                Finding::new(Level::Info, "port", format!("{address} over {protocol} is served by {owner} now"))
+            }
+            owner => {
+                let text = format!("{address} over {protocol} is taken by {}", owner.unwrap_or("another process"));
+                Finding::new(Level::Fail, "port", text).with_fix(make_way(owner.unwrap_or(""), address.port()))
+            }
+        });
+    }
+    let probes = &subject.facts.ports;
+    if found.len() == before && !probes.is_empty() && probes.iter().all(|port| port.state == PortState::Free) {
+        found.push(Finding::new(Level::Ok, "port", "every address and port to listen at is free"));
+    }
+}
+
+/// How a server that is in the way is stopped.
+fn make_way(owner: &str, port: u16) -> String {
+    let name = owner.split(' ').next().unwrap_or("");
+    match name {
+        // The kernel keeps 15 octets of a process's name.
+        "systemd-resolve" => "mkdir -p /etc/systemd/resolved.conf.d\n\
+             printf '[Resolve]\\nDNSStubListener=no\\n' > /etc/systemd/resolved.conf.d/runbound.conf\n\
+             systemctl restart systemd-resolved"
+            .into(),
+        name if UNITS.contains(&name) => format!("systemctl disable --now {}", name.replace("pdns_", "pdns-")),
+        _ => format!("ss -lpn 'sport = :{port}'"),
+    }
+}
+
+fn forward_loops(subject: &Subject, found: &mut Vec<Finding>) {
+    let config = subject.config;
+    let servers = config.forward_zones.iter().flat_map(|zone| &zone.servers);
+    for server in servers {
+        if config.do_not_query_localhost && server.address.is_loopback() {
+            continue;
+        }
+        let here = server.address.is_loopback() || subject.facts.links.carriers(server.address).next().is_some();
+        let ours = |listen: &&SocketAddr| {
+            let any = listen.ip().is_unspecified() && listen.is_ipv4() == server.address.is_ipv4() && here;
+            listen.port() == server.port && (listen.ip() == server.address || any)
+        };
+        if let Some(listen) = subject.listen.iter().find(ours) {
+            let text = format!(
+                "{}: forward-addr: {}@{} is this server itself (it listens at {listen}): every question would go in a \
+                 circle; name another server",
+                config.files.describe(server.at),
+                server.address,
+                server.port
+            );
+            found.push(Finding::new(Level::Fail, "forward-loop", text));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The links below each address, and what XDP can do there.
+
+use super::{Served, Subject};
+use crate::attach::chain::Chain;
+use crate::attach::finding::{Finding, Level};
+use crate::attach::plan::{self, Outcome};
+use crate::host::{Kind, Link};
+
+/// The greatest MTU that veth and virtio_net take with a program that sees whole frames in one page: 4096 octets less
+/// headroom (256), skb_shared_info (320) and Ethernet header (drivers/net/veth.c, drivers/net/virtio_net.c).
+const PAGE_MTU: u32 = 3506;
+
+/// The MTU the fix names.
+const USUAL_MTU: u32 = 1500;
+
+pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    xdp_interface(subject, found);
+    for served in subject.links() {
+        let chain = Chain::from(&subject.facts.links, served.link);
+        let addresses: Vec<String> = subject
+            .served
+            .iter()
+            .filter(|other| other.link.index == served.link.index)
+            .map(|other| other.address.ip.to_string())
+            .collect();
+        found.push(Finding::new(Level::Info, "topology", format!("{}: {chain}", addresses.join(", "))));
+        found.push(support(subject, served));
+        bridges_above(subject, served.link, &chain, found);
+        if !matches!(served.outcome, Outcome::Kernel { .. }) {
+            mtu(subject, served.link, found);
+            queues(served.link, found);
+            programs(subject, served.link, found);
+        }
+    }
+}
+
+fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
+    let Some(name) = &subject.config.xdp.interface else { return };
+    let text = match subject.facts.links.by_name(name) {
+        None => format!("xdp-interface: there is no {name} here, kernel sockets serve"),
+        Some(link) if !subject.served.iter().any(|served| served.link.index == link.index) => {
+            format!("xdp-interface: {name} carries no address that is listened at, kernel sockets serve")
+        }
+        Some(_) => return,
+    };
+    found.push(Finding::new(Level::Warn, "xdp-interface", text).with_fix("ip -brief address"));
+}
+
+fn support(subject: &Subject, served: &Served) -> Finding {
+    let name = &served.link.name;
+    match &served.outcome {
+        Outcome::Native(why) => {
+            Finding::new(Level::Ok, "xdp-support", format!("{name}: {why}, the program goes there"))
+        }
+        Outcome::Untold(what) => {
+            let text =
+                format!("{name}: whether {what} has native XDP shows at the start; if not, kernel sockets serve");
+            Finding::new(Level::Info, "xdp-support", text)
+        }
+        Outcome::Generic => generic(subject, served),
+        Outcome::Kernel { reason, wanted: false } => {
+            Finding::new(Level::Info, "xdp-support", format!("{name}: kernel sockets serve: {reason}"))
+        }
+        Outcome::Kernel { reason, wanted: true } => {
+            let text = format!("{name}: kernel sockets serve: {reason}");
+            advise(subject, served, "xdp-support", text)
+        }
+    }
+}
+
+/// A frame that reached an AF_XDP socket's map slot and that the socket cannot take is dropped, in generic mode as in
+/// native; on stacked links that is likely enough to be named.
+fn generic(subject: &Subject, served: &Served) -> Finding {
+    let name = &served.link.name;
+    let text = format!("{name}: xdp-mode: generic, slower than the driver's hook");
+    match &served.link.kind {
+        Kind::Veth { .. } | Kind::Physical | Kind::Other(_) => Finding::new(Level::Info, "generic-mode", text),
+        _ => {
+            let text = format!(
+                "{name}: xdp-mode: generic on a stacked interface: what its socket cannot take is dropped, not passed \
+                 on, until the watchdog sees it"
+            );
+            advise(subject, served, "generic-mode", text)
+        }
+    }
+}
+
+/// A warning with the veth pair that would do better, where moving the address does not cut the host off.
+fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) -> Finding {
+    let Served { link, address, .. } = served;
+    let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);
+    let fix = if default { None } else { plan::veth_pair(&subject.facts.links, link, *address) };
+    let text = match link.kind {
+        Kind::Physical => text,
+        _ if default => format!(
+            "{text}; the host needs {} there: give the server an address of its own, on a veth pair",
+            address.ip
+        ),
+        _ => format!("{text}; an address on a veth pair has native XDP"),
+    };
+    Finding { level: Level::Warn, name, text, fix }
+}
+
+/// A link that is a port of a bridge hands its frames to that bridge; but VLANs of it get theirs before (the kernel's
+/// `__netif_receive_skb_core`: `vlan_do_receive` stands before the rx_handler).
+fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut Vec<Finding>) {
+    let links = &subject.facts.links;
+    let inside = chain.indices();
+    let below = inside.iter().filter_map(|&index| links.by_index(index));
+    for link in below {
+        let Some(bridge) = links.master(link).filter(|master| master.kind == Kind::Bridge) else { continue };
+        if inside.contains(&bridge.index) {
+            continue;
+        }
+        let (name, bridge) = (&link.name, &bridge.name);
+        found.push(if link.index == carrier.index {
+            let text = format!(
+                "{name} is a port of {bridge}: the bridge takes what comes in there, so TCP and all that XDP leaves to \
+                 the kernel do not reach {name} itself; take it out ({bridge}'s guests lose this way out), or move the \
+                 address to a veth pair at {bridge}"
+            );
+            Finding::new(Level::Warn, "bridge-above", text).with_fix(format!("ip link set {name} nomaster"))
+        } else {
+            let text = format!(
+                "{name} is a port of {bridge} as well: the VLAN interfaces on {name} get their frames before the bridge \
+                 does, so nothing is to be changed; guests on {bridge} do not see those VLANs"
+            );
+            Finding::new(Level::Info, "bridge-above", text)
+        });
+    }
+}
+
+/// veth looks at the MTU of the other end: that is the longest frame that comes.
+fn mtu(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
+    let ends: Vec<&Link> = match link.kind {
+        Kind::Veth { .. } => std::iter::once(link).chain(subject.facts.links.peer(link)).collect(),
+        Kind::Physical if link.driver.as_deref() == Some("virtio_net") => vec![link],
+        _ => return,
+    };
+    let long: Vec<&&Link> = ends.iter().filter(|end| end.mtu > PAGE_MTU).collect();
+    let told: Vec<String> = ends.iter().map(|end| format!("{} {}", end.name, end.mtu)).collect();
+    found.push(if long.is_empty() {
+        Finding::new(Level::Ok, "mtu", told.join(", "))
+    } else {
+        let fix: Vec<String> = long.iter().map(|end| format!("ip link set {} mtu {USUAL_MTU}", end.name)).collect();
+        let text = format!(
+            "{}: native XDP takes at most {PAGE_MTU} there, kernel sockets serve while it is more",
+            told.join(", ")
+        );
+        Finding::new(Level::Warn, "mtu", text).with_fix(fix.join("\n"))
+    });
+}
+
+fn queues(link: &Link, found: &mut Vec<Finding>) {
+    let name = &link.name;
+    found.push(match link.rx_queues {
+        1 => Finding::new(Level::Ok, "rx-queues", format!("{name}: 1 receive queue, 1 AF_XDP socket")),
+        queues => {
+            let text = format!("{name}: {queues} receive queues, an AF_XDP socket on each");
+            Finding::new(Level::Info, "rx-queues", text)
+        }
+    });
+}
+
+/// One program a link, and none where a link above has one (EBUSY and EEXIST of net/core/dev.c).
+fn programs(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
+    for holder in std::iter::once(link).chain(subject.facts.links.uppers(link)) {
+        let Some(program) = holder.program else { continue };
+        let name = &holder.name;
+        let mode = if program.generic { "generic" } else { "native" };
+        found.push(if subject.running && holder.index == link.index {
+            let text = format!("{name}: XDP program {} in {mode} mode; a runbound is running", program.id);
+            Finding::new(Level::Info, "xdp-program", text)
+        } else {
+            let text = format!(
+                "{name}: XDP program {} is attached in {mode} mode: ours cannot go to {}, kernel sockets serve \
+                 (`bpftool prog show id {}` tells whose it is)",
+                program.id, link.name, program.id
+            );
+            let hook = if program.generic { "xdpgeneric" } else { "xdp" };
+            Finding::new(Level::Warn, "xdp-program", text).with_fix(format!("ip link set dev {name} {hook} off"))
+        });
+    }
+}

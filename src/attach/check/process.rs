@@ -1,0 +1,105 @@
+//! What this process may do: memory, capabilities, and what the kernel is able to.
+
+use super::Subject;
+use crate::attach::finding::{Finding, Level};
+use crate::host::UNIT;
+use rustix::thread::CapabilitySet;
+
+/// XDP programs as bpf_link.
+const KERNEL_BPF_LINK: (u32, u32) = (5, 9);
+/// BPF memory is accounted to the control group, no longer to RLIMIT_MEMLOCK.
+const KERNEL_BPF_MEMORY: (u32, u32) = (5, 11);
+
+pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    if subject.attaches() {
+        memlock(subject, found);
+    }
+    capabilities(subject, found);
+    if subject.attaches() {
+        kernel(subject, found);
+    }
+}
+
+fn has(subject: &Subject, wanted: CapabilitySet) -> bool {
+    subject.facts.capabilities.is_some_and(|have| have.contains(wanted))
+}
+
+/// The UMEM counts against RLIMIT_MEMLOCK of the user, unless CAP_IPC_LOCK is there (net/xdp/xdp_umem.c). The shell's limit
+/// is not the service's.
+fn memlock(subject: &Subject, found: &mut Vec<Finding>) {
+    let facts = subject.facts;
+    let Some(limit) = facts.memlock else {
+        found.push(Finding::new(Level::Ok, "memlock", "RLIMIT_MEMLOCK is unlimited"));
+        return;
+    };
+    let limit = format!("RLIMIT_MEMLOCK is {} KiB", limit / 1024);
+    found.push(if has(subject, CapabilitySet::IPC_LOCK) {
+        Finding::new(Level::Ok, "memlock", format!("{limit}, which CAP_IPC_LOCK makes moot"))
+    } else if let Some(unit) = &facts.service {
+        let folder = format!("/etc/systemd/system/{unit}.d");
+        let fix = format!(
+            "mkdir -p {folder}\nprintf '[Service]\\nLimitMEMLOCK=infinity\\n' > {folder}/memlock.conf\n\
+             systemctl daemon-reload\nsystemctl restart {unit}"
+        );
+        let text = format!("{limit} in {unit}: with too little for its UMEM an interface is left to kernel sockets");
+        Finding::new(Level::Warn, "memlock", text).with_fix(fix)
+    } else {
+        let unit = match &facts.unit_memlock {
+            Some(limit) => format!("{UNIT} has LimitMEMLOCK={limit}"),
+            None => format!("no {UNIT} is installed"),
+        };
+        let text = format!("{limit} in this shell, a service has its unit's limit; {unit}");
+        Finding::new(Level::Info, "memlock", text).with_fix("ulimit -l unlimited")
+    });
+}
+
+/// Capabilities, their names for setcap(8), and what each is for.
+const FOR_XDP: [(CapabilitySet, &str, &str); 4] = [
+    (CapabilitySet::NET_ADMIN, "cap_net_admin", "attach the program"),
+    (CapabilitySet::NET_RAW, "cap_net_raw", "open AF_XDP sockets"),
+    (CapabilitySet::BPF, "cap_bpf", "load the program"),
+    (CapabilitySet::PERFMON, "cap_perfmon", "have it verified"),
+];
+
+fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
+    let Some(mut have) = subject.facts.capabilities else { return };
+    if have.contains(CapabilitySet::SYS_ADMIN) {
+        // It stands for both, as before they were split from it (linux/capability.h).
+        have |= CapabilitySet::BPF | CapabilitySet::PERFMON;
+    }
+    let low_port =
+        subject.listen.iter().any(|listen| listen.port() != 0 && listen.port() < subject.facts.first_free_port);
+    let mut needed = if subject.attaches() { FOR_XDP.to_vec() } else { Vec::new() };
+    if low_port {
+        needed.push((CapabilitySet::NET_BIND_SERVICE, "cap_net_bind_service", "bind a port below 1024"));
+    }
+    let missing: Vec<_> = needed.iter().filter(|(capability, ..)| !have.contains(*capability)).collect();
+    let names: Vec<&str> = needed.iter().map(|(_, name, _)| *name).collect();
+    let setcap = format!("setcap {}+ep \"$(command -v runbound)\"", names.join(","));
+    for (capability, name, purpose) in &missing {
+        // A service that cannot bind its port does not start; a shell's rights are not the service's.
+        let stops = subject.facts.service.is_some() && *capability == CapabilitySet::NET_BIND_SERVICE;
+        let level = if stops { Level::Fail } else { Level::Warn };
+        let text = format!(
+            "{} is missing, needed to {purpose}; in a unit it goes into AmbientCapabilities=",
+            name.to_ascii_uppercase()
+        );
+        found.push(Finding::new(level, "capability", text).with_fix(setcap.clone()));
+    }
+    if missing.is_empty() && !needed.is_empty() {
+        found.push(Finding::new(Level::Ok, "capability", format!("in force: {}", names.join(", "))));
+    }
+}
+
+fn kernel(subject: &Subject, found: &mut Vec<Finding>) {
+    let Some(version @ (major, minor)) = subject.facts.kernel else { return };
+    let text = if version < KERNEL_BPF_LINK {
+        format!("Linux {major}.{minor} has no bpf_link for XDP (5.9 has): kernel sockets serve")
+    } else if version < KERNEL_BPF_MEMORY {
+        format!("Linux {major}.{minor} counts BPF maps against RLIMIT_MEMLOCK (since 5.11 it does not)")
+    } else {
+        found.push(Finding::new(Level::Ok, "kernel", format!("Linux {major}.{minor}")));
+        return;
+    };
+    found.push(Finding::new(Level::Warn, "kernel", format!("{text}; install a newer kernel")));
+}

@@ -1,0 +1,202 @@
+//! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
+
+use super::links::Links;
+use super::probe::{self, PortProbe};
+use super::{InterfaceAddress, interfaces, netlink};
+use rustix::process::{Resource, getrlimit};
+use rustix::thread::CapabilitySet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::{fs, io};
+
+/// The name of the unit that starts the program.
+pub const UNIT: &str = "runbound.service";
+
+/// Where systemd looks for units, the strongest first (systemd.unit(5)).
+const UNIT_FOLDERS: [&str; 4] =
+    ["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"];
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The links with their addresses.
+    pub links: Links,
+    /// IPv4 routes of the main table, in the kernel's order.
+    pub routes: Vec<Route>,
+    /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
+    pub memlock: Option<u64>,
+    /// The unit this process was started by, when systemd started it.
+    pub service: Option<String>,
+    /// LimitMEMLOCK= of the installed unit [`UNIT`], in its words.
+    pub unit_memlock: Option<String>,
+    /// Capabilities in force.
+    pub capabilities: Option<CapabilitySet>,
+    /// Version of the kernel, the first two numbers.
+    pub kernel: Option<(u32, u32)>,
+    /// The first port that takes no privilege (ip_unprivileged_port_start).
+    pub first_free_port: u16,
+    /// Whether the addresses to listen at can be had.
+    pub ports: Vec<PortProbe>,
+}
+
+/// An IPv4 route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The network it leads to.
+    pub destination: InterfaceAddress,
+    /// Name of the link it goes out by.
+    pub link: String,
+    /// Its metric: of routes to one network the least is taken.
+    pub metric: u32,
+}
+
+impl Facts {
+    /// The link by which the main table sends to `ip`: longest prefix, least metric, first listed.
+    pub fn route(&self, ip: Ipv4Addr) -> Option<&str> {
+        let fitting = self.routes.iter().filter(|route| route.destination.covers(IpAddr::V4(ip)));
+        let best = fitting.min_by_key(|route| (u8::MAX - route.destination.prefix, route.metric))?;
+        Some(&best.link)
+    }
+}
+
+/// Reads this host's facts, and tries whether each address of `listen` can be had over UDP and TCP.
+///
+/// # Errors
+/// When the links or their addresses cannot be read.
+pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
+    let mut links = Links::new(netlink::links()?);
+    links.take_addresses(interfaces()?);
+    let (arp_all, rp_all) = (sysctl("all", "arp_ignore"), sysctl("all", "rp_filter"));
+    for link in links.iter_mut() {
+        let greater = |all: Option<u32>, own: Option<u32>| Some(all?.max(own?));
+        link.arp_ignore = greater(arp_all, sysctl(&link.name, "arp_ignore"));
+        link.rp_filter = greater(rp_all, sysctl(&link.name, "rp_filter"));
+        link.driver = driver(&link.name);
+    }
+    let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    Ok(Facts {
+        links,
+        routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
+        memlock: getrlimit(Resource::Memlock).maximum,
+        service: service(),
+        unit_memlock: unit_memlock(),
+        capabilities: rustix::thread::capabilities(None).ok().map(|sets| sets.effective),
+        kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
+        first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
+        ports: probe::probe(listen, udp, tcp),
+    })
+}
+
+fn number(path: &str) -> Option<u32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn sysctl(link: &str, name: &str) -> Option<u32> {
+    number(&format!("/proc/sys/net/ipv4/conf/{link}/{name}"))
+}
+
+fn driver(link: &str) -> Option<String> {
+    let target = fs::read_link(format!("/sys/class/net/{link}/device/driver")).ok()?;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+/// The routes of /proc/net/route: link, destination, gateway, flags, reference count, use, metric, mask; addresses in
+/// hexadecimal as they lie in memory.
+fn routes(table: &str) -> Vec<Route> {
+    let route = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let address = |at: usize| u32::from_str_radix(columns.get(at)?, 16).ok().map(u32::swap_bytes);
+        let (network, mask) = (address(1)?, address(7)?);
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(network));
+        let destination = InterfaceAddress { ip, prefix: mask.leading_ones() as u8 };
+        Some(Route { destination, link: columns[0].to_owned(), metric: columns.get(6)?.parse().ok()? })
+    };
+    table.lines().skip(1).filter_map(route).collect()
+}
+
+/// The first two numbers of a release like `6.12.48+deb13-amd64`.
+fn kernel(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// systemd gives every service it starts an INVOCATION_ID, and so do sessions to what runs in them; but only a service's
+/// control group ends in the name of a service.
+fn service() -> Option<String> {
+    std::env::var_os("INVOCATION_ID")?;
+    service_of(&fs::read_to_string("/proc/self/cgroup").ok()?)
+}
+
+fn service_of(cgroup: &str) -> Option<String> {
+    let unit = |line: &str| line.rsplit('/').next().filter(|unit| unit.ends_with(".service")).map(str::to_owned);
+    cgroup.lines().find_map(unit)
+}
+
+/// LimitMEMLOCK= of the installed unit: the last line of the unit and its drop-ins.
+fn unit_memlock() -> Option<String> {
+    let file = UNIT_FOLDERS.iter().find_map(|folder| fs::read_to_string(Path::new(folder).join(UNIT)).ok());
+    let mut limit = limit_in(&file?);
+    let mut drop_ins: Vec<_> = UNIT_FOLDERS
+        .iter()
+        .filter_map(|folder| fs::read_dir(Path::new(folder).join(format!("{UNIT}.d"))).ok())
+        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
+        .collect();
+    drop_ins.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+    for path in drop_ins {
+        limit = fs::read_to_string(path).ok().and_then(|text| limit_in(&text)).or(limit);
+    }
+    // systemd's own default since version 246.
+    Some(limit.unwrap_or_else(|| "8M (systemd's default)".into()))
+}
+
+fn limit_in(unit: &str) -> Option<String> {
+    unit.lines().filter_map(|line| line.trim().strip_prefix("LimitMEMLOCK=")).next_back().map(|text| text.trim().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::recorded;
+
+    #[test]
+    fn files_of_proc_are_read() {
+        let table = "\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+br-rb\t00000000\t010AA8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
+br-rb\t000AA8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+broken
+";
+        let routes = routes(table);
+        assert_eq!(routes.len(), 2);
+        assert_eq!((routes[1].destination.ip, routes[1].destination.prefix), ("192.168.10.0".parse().unwrap(), 24));
+        assert_eq!((routes[0].metric, routes[0].destination.prefix), (100, 0));
+        assert_eq!(kernel("6.12.48+deb13-amd64"), Some((6, 12)));
+        assert_eq!(kernel("5.10.0-28"), Some((5, 10)));
+        assert_eq!(kernel("next"), None);
+    }
+
+    #[test]
+    fn units_are_told_from_sessions() {
+        assert_eq!(service_of("0::/system.slice/runbound.service\n").as_deref(), Some("runbound.service"));
+        assert_eq!(service_of("0::/user.slice/user-0.slice/session-3.scope\n"), None);
+        assert_eq!(limit_in("[Service]\nLimitMEMLOCK=64M\nLimitMEMLOCK=infinity\n").as_deref(), Some("infinity"));
+        assert_eq!(limit_in("[Service]\n#LimitMEMLOCK=1\n"), None);
+    }
+
+    #[test]
+    fn the_longest_prefix_and_the_first_of_equals_win() {
+        let facts = recorded::facts("reference");
+        assert_eq!(facts.route("192.168.10.7".parse().unwrap()), Some("br-rb"));
+        assert_eq!(facts.route("9.9.9.9".parse().unwrap()), Some("br-rb"));
+        assert_eq!(recorded::facts("vlan").route("9.9.9.9".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn this_host_is_readable() {
+        let facts = facts(&[], true, true).expect("links");
+        let loopback = facts.links.by_name("lo").expect("lo");
+        assert!(loopback.address(Ipv4Addr::LOCALHOST.into()).is_some());
+        assert!(facts.kernel.is_some() && facts.capabilities.is_some());
+    }
+}

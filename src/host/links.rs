@@ -1,0 +1,213 @@
+//! The links of this network namespace and how they stand on each other.
+
+use super::{Interface, InterfaceAddress};
+use std::net::IpAddr;
+
+/// What a link is, as far as it matters to XDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The loopback interface.
+    Loopback,
+    /// Hardware, or what a hypervisor shows as hardware.
+    Physical,
+    /// One end of a veth pair.
+    Veth {
+        /// Index of the other end; `None` when it is in another network namespace.
+        peer: Option<u32>,
+    },
+    /// A bridge.
+    Bridge,
+    /// A bond's master.
+    Bond {
+        /// Mode in the kernel's words, like `802.3ad`.
+        mode: &'static str,
+    },
+    /// A VLAN.
+    Vlan {
+        /// VLAN ID of its frames on the parent.
+        id: u16,
+    },
+    /// An ipvlan or ipvtap.
+    Ipvlan,
+    /// A macvlan or macvtap.
+    Macvlan,
+    /// Anything else, in the kernel's word (IFLA_INFO_KIND).
+    Other(String),
+}
+
+/// A program at the XDP hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachedProgram {
+    /// Its ID, as `bpftool prog show id` takes it; 0 when the kernel did not tell.
+    pub id: u32,
+    /// Whether it runs in the network stack (generic mode) rather than in the driver.
+    pub generic: bool,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Name.
+    pub name: String,
+    /// Index.
+    pub index: u32,
+    /// Kind.
+    pub kind: Kind,
+    /// MAC address; none on loopback and tunnels.
+    pub mac: Option<[u8; 6]>,
+    /// MTU in bytes, without the Ethernet header.
+    pub mtu: u32,
+    /// Whether it is set up.
+    pub up: bool,
+    /// Index of the bridge or bond it is a port of.
+    pub master: Option<u32>,
+    /// Index of the link that a VLAN, ipvlan or macvlan stands on, when that is in this network namespace.
+    pub parent: Option<u32>,
+    /// Driver of hardware, as sysfs names it.
+    pub driver: Option<String>,
+    /// Receive queues in use; one when sysfs does not tell.
+    pub rx_queues: u32,
+    /// The XDP program on it.
+    pub program: Option<AttachedProgram>,
+    /// Addresses.
+    pub addresses: Vec<InterfaceAddress>,
+    /// arp_ignore in force: the greater of `all` and its own. `None` when it cannot be read.
+    pub arp_ignore: Option<u32>,
+    /// rp_filter in force, found in the same way.
+    pub rp_filter: Option<u32>,
+}
+
+impl Link {
+    /// The address `ip` with its prefix, when it carries it.
+    pub fn address(&self, ip: IpAddr) -> Option<InterfaceAddress> {
+        self.addresses.iter().copied().find(|address| address.ip == ip)
+    }
+}
+
+impl InterfaceAddress {
+    /// Whether `other` is in this address's network.
+    pub fn covers(&self, other: IpAddr) -> bool {
+        let same = |a: u128, b: u128, bits: u32| {
+            let host = bits.saturating_sub(u32::from(self.prefix));
+            a.checked_shr(host).unwrap_or(0) == b.checked_shr(host).unwrap_or(0)
+        };
+        match (self.ip, other) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+/// All links of a network namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links(Vec<Link>);
+
+impl Links {
+    /// From a list in any order.
+    pub fn new(mut links: Vec<Link>) -> Self {
+        links.sort_by_key(|link| link.index);
+        Self(links)
+    }
+
+    /// All of them, by index.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.0.iter()
+    }
+
+    /// The link of an index.
+    pub fn by_index(&self, index: u32) -> Option<&Link> {
+        self.0.binary_search_by_key(&index, |link| link.index).ok().map(|at| &self.0[at])
+    }
+
+    /// The link of a name.
+    pub fn by_name(&self, name: &str) -> Option<&Link> {
+        self.iter().find(|link| link.name == name)
+    }
+
+    /// The links that carry `ip`: more than one when an address was given twice.
+    pub fn carriers(&self, ip: IpAddr) -> impl Iterator<Item = &Link> {
+        self.iter().filter(move |link| link.address(ip).is_some())
+    }
+
+    /// The bridge or bond that `link` is a port of.
+    pub fn master(&self, link: &Link) -> Option<&Link> {
+        self.by_index(link.master?)
+    }
+
+    /// The ports of a bridge or the slaves of a bond.
+    pub fn ports(&self, master: &Link) -> impl Iterator<Item = &Link> {
+        self.iter().filter(move |link| link.master == Some(master.index))
+    }
+
+    /// The link that a VLAN, ipvlan or macvlan stands on.
+    pub fn parent(&self, link: &Link) -> Option<&Link> {
+        self.by_index(link.parent?)
+    }
+
+    /// The other end of a veth pair, when it is in this network namespace.
+    pub fn peer(&self, link: &Link) -> Option<&Link> {
+        match link.kind {
+            Kind::Veth { peer } => self.by_index(peer?),
+            _ => None,
+        }
+    }
+
+    /// The links that stand directly on `link`: its master, and the VLANs and the like that have it as parent.
+    pub fn uppers(&self, link: &Link) -> impl Iterator<Item = &Link> {
+        let (index, master) = (link.index, link.master);
+        self.iter().filter(move |upper| upper.parent == Some(index) || master == Some(upper.index))
+    }
+
+    /// Puts the addresses that getifaddrs(3) tells onto the links.
+    pub(super) fn take_addresses(&mut self, interfaces: Vec<Interface>) {
+        for interface in interfaces {
+            if let Some(link) = self.0.iter_mut().find(|link| link.index == interface.index) {
+                link.rx_queues = interface.rx_queues;
+                link.addresses = interface.addresses;
+            }
+        }
+    }
+
+    /// All of them, to be completed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.0.iter_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::recorded;
+
+    #[test]
+    fn the_reference_topology_is_found_by_name_and_relation() {
+        let links = recorded::facts("reference").links;
+        let name = |link: Option<&Link>| link.map_or("", |link| link.name.as_str()).to_owned();
+        let veth = links.by_name("veth-rb").unwrap();
+        let peer = links.peer(veth).unwrap();
+        let bridge = links.master(peer).unwrap();
+        assert_eq!((peer.name.as_str(), bridge.name.as_str()), ("veth-bnd", "br-rb"));
+        let ports: Vec<&str> = links.ports(bridge).map(|link| link.name.as_str()).collect();
+        assert_eq!(ports, ["bond0.10", "veth-bnd", "tap100i0"]);
+        let vlan = links.by_name("bond0.10").unwrap();
+        let bond = links.parent(vlan).unwrap();
+        assert_eq!(bond.kind, Kind::Bond { mode: "802.3ad" });
+        assert_eq!(links.ports(bond).count(), 2);
+        assert_eq!(name(links.uppers(bond).next()), "bond0.10");
+        assert_eq!(name(links.carriers("192.168.10.250".parse().unwrap()).next()), "veth-rb");
+        assert_eq!(links.by_index(99), None);
+    }
+
+    #[test]
+    fn networks() {
+        let address = |ip: &str, prefix| InterfaceAddress { ip: ip.parse().unwrap(), prefix };
+        let covers = |network: InterfaceAddress, ip: &str| network.covers(ip.parse().unwrap());
+        assert!(covers(address("192.168.10.250", 24), "192.168.10.201"));
+        assert!(!covers(address("192.168.10.250", 24), "192.168.11.201"));
+        assert!(covers(address("192.168.10.250", 0), "10.0.0.1"));
+        assert!(!covers(address("192.168.10.250", 32), "192.168.10.251"));
+        assert!(covers(address("2001:db8::1", 64), "2001:db8::2"));
+        assert!(!covers(address("2001:db8::1", 64), "192.168.10.1"));
+    }
+}

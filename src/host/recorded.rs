@@ -1,0 +1,91 @@
+//! Recorded hosts for tests: `testdata/NAME.txt`, a line for each link.
+
+use super::links::{AttachedProgram, Kind, Link, Links};
+use super::{Facts, InterfaceAddress, Route};
+use rustix::thread::CapabilitySet;
+
+const RECORDS: &[(&str, &str)] = &[
+    ("reference", include_str!("testdata/reference.txt")),
+    ("vlan", include_str!("testdata/vlan.txt")),
+    ("ipvlan", include_str!("testdata/ipvlan.txt")),
+    ("bridge", include_str!("testdata/bridge.txt")),
+    ("eth0", include_str!("testdata/eth0.txt")),
+    ("vmbr0", include_str!("testdata/vmbr0.txt")),
+];
+
+/// The facts of a recorded host on which all but the links is as it should be: root on Linux 6.12, nothing limited.
+pub(crate) fn facts(name: &str) -> Facts {
+    let text = RECORDS.iter().find(|(known, _)| *known == name).expect("a record of that name").1;
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let names: Vec<&str> = lines().filter(|line| !line.starts_with("route ")).map(first).collect();
+    let index = |name: &str| names.iter().position(|known| *known == name).expect("a link of the record") as u32 + 1;
+    let links = lines().filter(|line| !line.starts_with("route ")).map(|line| link(line, &index)).collect();
+    let routes = lines().filter_map(|line| line.strip_prefix("route ")).map(route).collect();
+    Facts {
+        links: Links::new(links),
+        routes,
+        memlock: None,
+        service: None,
+        unit_memlock: None,
+        capabilities: Some(CapabilitySet::all()),
+        kernel: Some((6, 12)),
+        first_free_port: 1024,
+        ports: Vec::new(),
+    }
+}
+
+fn first(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or("")
+}
+
+/// The value behind `key=`.
+fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// `name kind [address/prefix] [key=value]...`
+fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number = |key: &str, default: u32| value(line, key).map_or(default, |text| text.parse().expect("a number"));
+    let kind = match words[1] {
+        "loopback" => Kind::Loopback,
+        "physical" => Kind::Physical,
+        "veth" => Kind::Veth { peer: value(line, "peer").map(index) },
+        "bridge" => Kind::Bridge,
+        "bond" if value(line, "mode") == Some("802.3ad") => Kind::Bond { mode: "802.3ad" },
+        "bond" => Kind::Bond { mode: "active-backup" },
+        "vlan" => Kind::Vlan { id: number("id", 1) as u16 },
+        "ipvlan" => Kind::Ipvlan,
+        "macvlan" => Kind::Macvlan,
+        other => Kind::Other(other.into()),
+    };
+    let address = |word: &&str| {
+        let (ip, prefix) = word.split_once('/')?;
+        Some(InterfaceAddress { ip: ip.parse().expect("an address"), prefix: prefix.parse().expect("a prefix") })
+    };
+    Link {
+        name: words[0].into(),
+        index: index(words[0]),
+        mac: (kind != Kind::Loopback).then_some([2, 0, 0, 0, 0, index(words[0]) as u8]),
+        mtu: number("mtu", 1500),
+        up: !words.contains(&"down"),
+        master: value(line, "master").map(index),
+        parent: value(line, "parent").map(index),
+        driver: value(line, "driver").map(str::to_owned),
+        rx_queues: number("queues", 1),
+        program: value(line, "xdp").map(|id| AttachedProgram { id: id.parse().expect("an id"), generic: false }),
+        addresses: words.iter().filter_map(address).collect(),
+        arp_ignore: Some(number("arp_ignore", 0)),
+        rp_filter: Some(number("rp_filter", 0)),
+        kind,
+    }
+}
+
+/// `network/prefix link`
+fn route(line: &str) -> Route {
+    let (network, link) = line.split_once(' ').expect("network and link");
+    let (ip, prefix) = network.split_once('/').expect("a prefix");
+    let destination =
+        InterfaceAddress { ip: ip.parse().expect("a network"), prefix: prefix.parse().expect("a length") };
+    Route { destination, link: link.into(), metric: 0 }
+}
