@@ -242,7 +242,7 @@ pub fn rrsets(body: &[u8], counts: Counts) -> impl Iterator<Item = RrsetSpan> + 
         left[section] -= 1;
         while left[section] > 0 {
             let next = Record::at(body, span.octets.end)?;
-            if next.rtype != first.rtype || body.get(next.owner..next.fixed)? != owner {
+            if (next.rtype, next.class) != (first.rtype, first.class) || body.get(next.owner..next.fixed)? != owner {
                 break;
             }
             span.even &= next.end() - next.owner == size;
@@ -339,6 +339,18 @@ mod tests {
         .unwrap();
         assert_eq!(seen[0], ("www.example.com.".into(), target));
         assert_eq!(seen[2], ("web.example.com.".into(), vec![1, 2, 3, 5]));
+    }
+
+    #[test]
+    fn records_of_two_classes_are_two_rrsets() {
+        let mut message = [0u8; 512];
+        let mut writer = BodyWriter::new(&mut message, &wire("example.com")).unwrap();
+        for class in [class::IN, class::CH] {
+            let fixed = Fixed { class, ..fixed(rtype::A) };
+            writer.push(0, &wire("example.com"), fixed, &[1, 2, 3, 4], true).unwrap();
+        }
+        let (counts, place) = writer.finish();
+        assert_eq!(rrsets(&message[place], counts).count(), 2, "so that none of them rotates");
     }
 
     #[test]

@@ -39,13 +39,10 @@ impl HashKey {
     #[inline]
     fn label(self, suffix: u64, label: &[u8]) -> u64 {
         let mut hash = suffix;
-        let mut chunks = label.chunks_exact(8);
-        for chunk in &mut chunks {
-            let mut word = [0u8; 8];
-            word.copy_from_slice(chunk);
-            hash = self.mix(hash, u64::from_le_bytes(word));
+        let (chunks, rest) = label.as_chunks::<8>();
+        for &chunk in chunks {
+            hash = self.mix(hash, u64::from_le_bytes(chunk));
         }
-        let rest = chunks.remainder();
         if !rest.is_empty() {
             let mut word = 0u64;
             for &octet in rest {
