@@ -25,6 +25,25 @@ pub struct BodyWriter<'a> {
     counts: Counts,
     /// Places of names that later names may point to.
     targets: ArrayVec<u16, 48>,
+    /// The record written last.
+    last: Option<Last>,
+}
+
+/// A record that was written, as far as the next one must know it.
+#[derive(Clone, Copy)]
+struct Last {
+    section: usize,
+    /// Where its owner stands.
+    owner: usize,
+    fixed: Fixed,
+    /// Number of targets before its RRset.
+    targets: usize,
+}
+
+impl Last {
+    fn same_set(&self, other: Fixed) -> bool {
+        (self.fixed.rtype, self.fixed.class) == (other.rtype, other.class)
+    }
 }
 
 impl<'a> BodyWriter<'a> {
@@ -36,7 +55,7 @@ impl<'a> BodyWriter<'a> {
             return None;
         }
         message[header::LEN..header::LEN + qname.len()].copy_from_slice(qname);
-        let mut writer = BodyWriter { message, len: start, start, counts: [0; 3], targets: ArrayVec::new() };
+        let mut writer = BodyWriter { message, len: start, start, counts: [0; 3], targets: ArrayVec::new(), last: None };
         writer.offer_target(header::LEN, qname);
         Some(writer)
     }
@@ -52,16 +71,24 @@ impl<'a> BodyWriter<'a> {
     }
 
     /// Writes one record into section `section` (0 answer, 1 authority, 2 additional; sections in order), its data
-    /// given with names in full. `single`: the only record of its RRset, so that later names may point into it.
-    /// `None`, and nothing written, when it does not fit.
+    /// given with names in full. `single`: the only record of its RRset, so that later names may point into it; a record
+    /// that follows one of the same owner, type and class shows that neither is. `None`, and nothing written, when it
+    /// does not fit.
     pub fn push(&mut self, section: usize, owner: &[u8], fixed: Fixed, rdata: &[u8], single: bool) -> Option<()> {
         let before = (self.len, self.targets.len());
-        let done = self.write(owner, fixed, rdata, single);
-        if done.is_none() {
+        let joins = self.last.filter(|last| last.section == section && last.same_set(fixed));
+        let joins = joins.filter(|last| self.stands_at(last.owner, owner));
+        if let Some(last) = joins {
+            // Nobody points there yet: only this record could have.
+            self.targets.truncate(last.targets);
+        }
+        let targets = joins.map_or(before.1, |last| last.targets);
+        if self.write(owner, fixed, rdata, single && joins.is_none()).is_none() {
             self.len = before.0;
             self.targets.truncate(before.1);
             return None;
         }
+        self.last = Some(Last { section, owner: before.0, fixed, targets });
         self.counts[section] += 1;
         Some(())
     }
@@ -181,11 +208,12 @@ impl<'a> BodyWriter<'a> {
         self.len = mark.len;
         self.counts = mark.counts;
         self.targets.truncate(mark.targets);
+        self.last = mark.last;
     }
 
     /// The present state, for [`Self::rewind`].
     pub fn mark(&self) -> Mark {
-        Mark { len: self.len, counts: self.counts, targets: self.targets.len() }
+        Mark { len: self.len, counts: self.counts, targets: self.targets.len(), last: self.last }
     }
 }
 
@@ -195,6 +223,7 @@ pub struct Mark {
     len: usize,
     counts: Counts,
     targets: usize,
+    last: Option<Last>,
 }
 
 /// Type, class and TTL of a record to write.
@@ -365,6 +394,21 @@ mod tests {
         let (_, place) = writer.finish();
         let second = Record::at(&message, place.start + 12 + 2 + 13).unwrap();
         assert_eq!(second.rdata.len(), 2 + 13, "written in full, not pointing at the first");
+    }
+
+    #[test]
+    fn two_said_to_be_single_are_still_one_rrset() {
+        let mut message = [0u8; 512];
+        let mut writer = BodyWriter::new(&mut message, &wire("example.com")).unwrap();
+        for (preference, host) in [(10, "a.other.net"), (20, "b.other.net"), (30, "c.other.net")] {
+            let mut data = vec![0, preference];
+            data.extend(wire(host));
+            writer.push(0, &wire("elsewhere.org"), fixed(rtype::MX), &data, true).unwrap();
+        }
+        let (counts, place) = writer.finish();
+        let span = rrsets(&message[place.clone()], counts).next().unwrap();
+        assert_eq!((span.records, span.even), (3, true), "one set, all owners and names in full");
+        assert_eq!(span.octets.len(), 3 * (15 + FIXED + 2 + 13));
     }
 
     #[test]
