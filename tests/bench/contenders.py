@@ -35,8 +35,8 @@ def versions():
 class Field:
     """Two namespaces and one veth pair with one queue each way, the question files, and the upstream server."""
 
-    def __init__(self, lab):
-        self.lab = lab
+    def __init__(self, lab, contended=False):
+        self.lab, self.contended = lab, contended
         self.outside, self.inside = lab.namespace("c"), lab.namespace("s")
         lab.veth((self.outside, "veth-c", [CLIENT4 + "/24"]), (self.inside, "veth-s", [SERVER4 + "/24"]))
         rng = random.Random(8)
