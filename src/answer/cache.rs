@@ -7,6 +7,7 @@
 
 use crate::dns::body::{self, Counts};
 use crate::dns::{get_u16, get_u32, name};
+use crate::sys::prefetch::prefetch;
 use bytemuck::Zeroable;
 
 /// What an answer is kept under, besides the name.
@@ -81,6 +82,9 @@ const USED: u8 = 0x20;
 /// padding may be shorter than a header.
 const DEAD: u32 = 0x8000_0000;
 
+/// Octets beyond which a table is taken to live outside of a core's own caches.
+pub(super) const LARGE: usize = 1 << 20;
+
 const ALIGN: usize = 8;
 const WAYS: usize = 8;
 
@@ -148,11 +152,32 @@ impl AnswerCache {
         hash as usize & (self.buckets.len() - 1)
     }
 
-    /// Touches the index line of a hash, so that a later lookup finds it cached.
+    /// More octets in use than a core's own caches hold: looking ahead pays.
+    pub fn is_large(&self) -> bool {
+        self.used > LARGE
+    }
+
+    /// Has the index line of a name and key fetched; gives the hash that finds it.
     #[inline]
-    pub fn touch(&self, hash: u64, key: KeyFixed) -> u32 {
+    pub fn prefetch_index(&self, hash: u64, key: KeyFixed) -> u64 {
         let hash = key.fold(hash);
-        self.buckets[self.bucket(hash)].0[0].tag
+        prefetch(&self.buckets[self.bucket(hash)]);
+        hash
+    }
+
+    /// Has the entry fetched that a hash of [`Self::prefetch_index`] leads to, if any.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        let tag = (hash >> 32) as u32;
+        let slots = &self.buckets[self.bucket(hash)].0;
+        if let Some(slot) = slots.iter().find(|slot| slot.tag == tag && slot.place != 0)
+            && let Some(entry) = self.ring.get((slot.place as usize - 1) * ALIGN..)
+            && let [first, ..] = entry
+        {
+            prefetch(first);
+            entry.get(64).into_iter().for_each(prefetch);
+            entry.get(128).into_iter().for_each(prefetch);
+        }
     }
 
     #[inline]

@@ -80,11 +80,12 @@ const ERRORS_PER_SECOND: u32 = 100;
 /// Decides and answers; owned by the worker.
 pub struct Answerer {
     pub(super) policy: Arc<Policy>,
-    cache: AnswerCache,
+    pub(super) cache: AnswerCache,
     pub(super) stats: Arc<WorkerStats>,
     pub(super) events: Box<dyn EventSink + Send>,
     pub(super) scan: NameScan,
     pub(super) alias: NameScan,
+    pub(super) ahead: NameScan,
     missed: KeyFixed,
     missed_alias: bool,
     scratch: Box<[u8]>,
@@ -118,6 +119,7 @@ impl Answerer {
             events,
             scan: NameScan::new(),
             alias: NameScan::new(),
+            ahead: NameScan::new(),
             missed: KeyFixed { qtype: 0, qclass: 0, bits: 0 },
             missed_alias: false,
             scratch: vec![0; 1 << 17].into_boxed_slice(),

@@ -4,6 +4,7 @@
 //! over it, whatever socket the buffer came from.
 
 pub mod acl;
+pub mod ahead;
 mod alias;
 pub mod cache;
 pub mod compile;

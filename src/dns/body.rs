@@ -55,7 +55,8 @@ impl<'a> BodyWriter<'a> {
             return None;
         }
         message[header::LEN..header::LEN + qname.len()].copy_from_slice(qname);
-        let mut writer = BodyWriter { message, len: start, start, counts: [0; 3], targets: ArrayVec::new(), last: None };
+        let mut writer =
+            BodyWriter { message, len: start, start, counts: [0; 3], targets: ArrayVec::new(), last: None };
         writer.offer_target(header::LEN, qname);
         Some(writer)
     }

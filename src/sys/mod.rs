@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod limits;
 pub mod mmsg;
 pub mod owner;
+pub mod prefetch;
 pub mod privileges;
 pub mod signals;
 pub mod sockaddr;

@@ -11,6 +11,9 @@ mod build;
 #[cfg(test)]
 mod tests;
 
+use super::cache::LARGE;
+use crate::sys::prefetch::prefetch;
+
 pub use build::{LocalRecord, ZoneError, ZonesBuilder};
 
 use crate::dns::scan::{HashKey, NameScan};
@@ -165,10 +168,26 @@ impl Zones {
         }
     }
 
-    /// Touches the index line of the whole name's hash, so that a later lookup finds it cached.
+    /// More than a core's own caches hold: looking ahead pays.
+    pub fn is_large(&self) -> bool {
+        self.index.len() * size_of::<Slot>() > LARGE
+    }
+
+    /// Has the index line of a whole name's hash fetched.
     #[inline]
-    pub fn touch(&self, hash: u64) -> u32 {
-        self.index[hash as usize & (self.index.len() - 1)].tag
+    pub fn prefetch_index(&self, hash: u64) {
+        prefetch(&self.index[hash as usize & (self.index.len() - 1)]);
+    }
+
+    /// Has the node fetched that the hash leads to, if any.
+    #[inline]
+    pub fn prefetch_node(&self, hash: u64) {
+        let slot = self.index[hash as usize & (self.index.len() - 1)];
+        if slot.tag == (hash >> 32) as u32
+            && let Some(node) = self.nodes.get(slot.node as usize)
+        {
+            prefetch(node);
+        }
     }
 
     /// The zone that encloses `scan`'s name for a question of `qtype` and `qclass`, and the node of the name itself.

@@ -2,13 +2,18 @@
 
 use super::Now;
 use super::misses::{Misses, Route};
+use crate::answer::ahead::Ahead;
 use crate::answer::decide::{Answerer, Decision, Via};
 use crate::stats::{QueueStats, WorkerStats};
 use crate::wire::{ReturnPath, VLAN_TAG_LEN, parse_udp_frame, reply_in_place, write_headers};
-use crate::xdp::{Frame, Queue, RxBatch};
+use crate::xdp::{BATCH, Frame, Queue, RxBatch};
+use arrayvec::ArrayVec;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+
+/// Least frames of a batch for which looking ahead pays.
+const LOOK_AHEAD: usize = 4;
 
 pub(super) struct XskPort {
     /// Never given again, so that a late reply cannot leave by the wrong interface.
@@ -78,6 +83,9 @@ impl XskPort {
             self.queue.kick_if_outstanding();
             self.queue.wake_rx();
             return false;
+        }
+        if received >= LOOK_AHEAD && answerer.looks_ahead() {
+            look_ahead(&mut self.queue, &self.batch, answerer);
         }
         let (mut sent, mut strays) = (0, 0);
         for frame in self.batch.drain(..) {
@@ -153,6 +161,20 @@ impl XskPort {
             stats.invalid_descs.set(kernel.rx_invalid_descs + kernel.tx_invalid_descs);
         }
     }
+}
+
+/// Has the memory fetched that the batch's queries will need.
+fn look_ahead(queue: &mut Queue, batch: &RxBatch, answerer: &mut Answerer) {
+    let mut found = ArrayVec::<Ahead, BATCH>::new();
+    for frame in batch {
+        let data = queue.data(frame);
+        let view =
+            data.get(..frame.len()).and_then(|received| Some((parse_udp_frame(received).ok()?.payload(), received)));
+        if let Some(ahead) = view.and_then(|(payload, received)| answerer.look_ahead(received.get(payload)?)) {
+            found.push(ahead);
+        }
+    }
+    found.iter().for_each(|&ahead| answerer.look_closer(ahead));
 }
 
 /// Longest DNS message in a frame to `path`, `max_frame` being the longest frame with a tag: the MTU holds for what is
