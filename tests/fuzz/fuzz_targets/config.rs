@@ -17,7 +17,7 @@ fuzz_target!(|octets: &[u8]| {
     }
     assert!(result.as_ref().err().is_none_or(|errors| !errors.is_empty()), "refused without a reason");
     let _ = findings(Path::new(NAME), &result);
-    let _ = findings_json(Path::new(NAME), &result);
+    let _ = findings_json(Path::new(NAME), &result, &[], true);
     if let Ok(loaded) = &result {
         let _ = compile::policy(&loaded.config, HashKey::fixed(1), "host");
     }

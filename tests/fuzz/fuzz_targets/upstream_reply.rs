@@ -98,7 +98,7 @@ fn serve(query: &[u8], question: &Question, dnssec_ok: bool, answer: Answer<'_>,
         let client = SocketAddr::from(([192, 0, 2, 1], 1024));
         let name = &query[header::LEN..header::LEN + question.name_len];
         let key = KeyFixed { qtype: question.qtype, qclass: class::IN, bits: u8::from(dnssec_ok) };
-        for given in [Some(Given { answer }), None] {
+        for given in [Some(Given { name: None, answer }), None] {
             if given.is_none() {
                 answerer.cache().put(name, KEY.name(name), key, answer, *now, ttl);
             }
