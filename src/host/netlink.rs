@@ -21,6 +21,7 @@ const ATTRIBUTE: usize = 4;
 const TYPE_MASK: u16 = 0x3fff;
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 8;
+const IFF_LOWER_UP: u32 = 0x10000;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
@@ -106,6 +107,7 @@ fn link(body: &[u8]) -> Option<Link> {
         mac: find(attributes, IFLA_ADDRESS).and_then(|mac| mac.try_into().ok()).filter(|mac| *mac != [0; 6]),
         mtu: number(IFLA_MTU).unwrap_or(0),
         up: flags & IFF_UP != 0,
+        carrier: flags & IFF_LOWER_UP != 0,
         master: number(IFLA_MASTER),
         parent: if matches!(kind, Kind::Vlan { .. } | Kind::Ipvlan | Kind::Macvlan) { below } else { None },
         kind,
@@ -115,6 +117,8 @@ fn link(body: &[u8]) -> Option<Link> {
         addresses: Vec::new(),
         arp_ignore: None,
         rp_filter: None,
+        rx_vlan: None,
+        ntuple: None,
     })
 }
 

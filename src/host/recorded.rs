@@ -69,6 +69,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         mac: (kind != Kind::Loopback).then_some([2, 0, 0, 0, 0, index(words[0]) as u8]),
         mtu: number("mtu", 1500),
         up: !words.contains(&"down"),
+        carrier: !words.contains(&"down"),
         master: value(line, "master").map(index),
         parent: value(line, "parent").map(index),
         driver: value(line, "driver").map(str::to_owned),
@@ -77,6 +78,8 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         addresses: words.iter().filter_map(address).collect(),
         arp_ignore: Some(number("arp_ignore", 0)),
         rp_filter: Some(number("rp_filter", 0)),
+        rx_vlan: Some(number("rxvlan", 0) != 0),
+        ntuple: Some(number("ntuple", 0) != 0),
         kind,
     }
 }

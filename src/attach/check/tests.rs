@@ -188,6 +188,10 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
     assert!(fix(&bridge).ends_with("sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"), "{bridge}");
     for (kind, word) in [(Kind::Ipvlan, "ipvlan"), (Kind::Macvlan, "macvlan")] {
         let facts = changed(recorded::facts("ipvlan"), "ipv0", |link| link.kind = kind.clone());
+        let below = one("xdp-support", &facts);
+        assert!(below.level == Level::Ok && below.text.contains("goes to eth0"), "{below}");
+        assert!(one("xdp-candidate", &facts).text.contains(word));
+        let facts = changed(facts, "eth0", |link| link.driver = Some("r8169".into()));
         let found = one("xdp-support", &facts);
         assert!(found.level == Level::Warn && found.text.contains(word), "{found}");
         assert!(found.fix.is_none(), "the parent's own address would be cut off: {found}");
@@ -268,7 +272,7 @@ fn mtu_queues_and_programs() {
 fn xdp_interface_must_carry_an_address() {
     let mut config = Config::default();
     for (name, expected) in [("veth-rb", 0), ("eth9", 1), ("br-rb", 1)] {
-        config.xdp.interface = Some(name.into());
+        config.xdp.interfaces = vec![name.into()];
         assert_eq!(with("xdp-interface", &config, &sound()).len(), expected, "{name}");
     }
 }
@@ -362,14 +366,14 @@ fn old_kernels() {
 fn every_name_has_a_row_in_the_docs() {
     let docs = include_str!("../../../docs/troubleshooting.md");
     let mut config = Config::default();
-    config.xdp.interface = Some("eth9".into());
+    config.xdp.interfaces = vec!["eth9".into()];
     let mut broken = recorded::facts("reference");
     broken.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state: PortState::Taken(None) }];
     let mut found = all(&config, &[SERVER], &broken);
     for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0"] {
         found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
     }
-    config.xdp.interface = None;
+    config.xdp.interfaces.clear();
     config.xdp.mode = XdpMode::Generic;
     let down = |link: &mut Link| {
         link.up = false;

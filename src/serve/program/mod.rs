@@ -12,7 +12,6 @@ mod start;
 
 use super::events::{self, QueryEvent};
 use super::fast_path::FastPath;
-use super::listen;
 use super::worker::{Command, Done};
 use crate::answer::compile;
 use crate::answer::policy::Policy;
@@ -21,6 +20,7 @@ use crate::config::{self, Config, Diagnostic};
 use crate::control::ControlServer;
 use crate::dns::Name;
 use crate::dns::scan::HashKey;
+use crate::host;
 use crate::resolve::ForwardTable;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -227,16 +227,17 @@ impl Program {
 
     /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
     fn review_interfaces(&mut self) {
-        let Ok(host) = listen::host_interfaces() else { return };
-        let (targets, _) = attach::targets(&self.config, &self.listen, &host);
-        for interface in self.fast_path.review(&targets) {
+        let Ok(links) = host::links() else { return };
+        let plan = attach::plan(&self.config, &self.listen, &links);
+        self.fast_path.take_plan(&plan, &links);
+        for interface in self.fast_path.review(&plan) {
             let room = Vec::with_capacity(1024);
             match self.ask_worker(Command::Detach(interface.clone(), room)) {
                 Ok(_queues) => self.fast_path.forget(&interface),
                 Err(cause) => log::error!("{interface}: {cause}"),
             }
         }
-        let queues = self.fast_path.attach_missing(&self.config, &targets);
+        let queues = self.fast_path.attach_missing(&self.config, &plan);
         if !queues.is_empty()
             && let Err(cause) = self.ask_worker(Command::Attach(queues))
         {
@@ -335,6 +336,7 @@ impl Program {
             }
         }
         events::log_some(&mut self.events);
+        self.fast_path.end();
         if let Some(path) = &self.pidfile {
             // Left behind when the user change took the right to remove it; the next start writes it anew.
             let _ = std::fs::remove_file(path);

@@ -9,6 +9,7 @@ use crate::attach;
 use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, Toggle, XdpUse};
 use crate::control::ControlServer;
 use crate::dns::scan::HashKey;
+use crate::host;
 use crate::resolve::{self, Resolver, SocketOptions, TtlLimits};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc;
@@ -78,14 +79,14 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let signals = SignalFd::new().map_err(|cause| format!("signalfd: {cause}"))?;
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
     let hostname = clock::hostname();
-    let host = listen::host_interfaces()?;
-    let addresses = listen::addresses(&config, &host).map_err(StartError::Config)?;
+    let interfaces = listen::host_interfaces()?;
+    let addresses = listen::addresses(&config, &interfaces).map_err(StartError::Config)?;
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
     let table = forwards::table(&config);
     raise_limits(&config);
     let sockets = listen::open(&config, &addresses)?;
-    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses, &host)?;
+    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
     let outside = addresses.iter().any(|address| !address.ip().is_loopback());
     let xdp_wanted = outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp;
     let control = open_control(&config)?;
@@ -130,25 +131,23 @@ fn open_fast_path(
     invocation: &Invocation,
     config: &Config,
     addresses: &[SocketAddr],
-    host: &[crate::host::Interface],
 ) -> Result<(FastPath, Queues), String> {
     if invocation.no_xdp || config.xdp.enable == XdpUse::No {
         let cause = if invocation.no_xdp { "--no-xdp" } else { "xdp: no" };
         log::info!("XDP is off by {cause}: kernel sockets serve");
-        return Ok(Default::default());
+        return Ok((FastPath::off(), Queues::new()));
     }
     if !config.do_udp {
         log::info!("XDP is off: do-udp: no leaves nothing for it");
-        return Ok(Default::default());
+        return Ok((FastPath::off(), Queues::new()));
     }
-    let (targets, notes) = attach::targets(config, addresses, host);
-    for note in notes {
-        log::info!("{note}");
-    }
-    if targets.is_empty() && config.xdp.enable == XdpUse::Yes {
+    let links = host::links().map_err(|cause| format!("cannot read this host's links: {cause}"))?;
+    let plan = attach::plan(config, addresses, &links);
+    plan.notes.iter().for_each(|note| log::info!("{note}"));
+    if plan.decisions.is_empty() && config.xdp.enable == XdpUse::Yes {
         log::info!("XDP has nothing to attach to: every address is on loopback, kernel sockets serve");
     }
-    FastPath::open(config, &targets)
+    FastPath::open(config, &plan, &links)
 }
 
 fn open_control(config: &Config) -> Result<Vec<ControlServer>, String> {
