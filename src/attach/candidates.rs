@@ -135,9 +135,8 @@ impl Walk<'_> {
                 Err("xdp-interface names another one".into())
             };
         }
-        let shared = link.kind == Kind::Physical && link.driver.as_deref() != Some(SMOOTH_DRIVER);
         match self.links.master(link) {
-            Some(master) if shared && !is_carrier && !self.config.xdp.physical => Err(format!(
+            Some(master) if resets(link) && !is_carrier && !self.config.xdp.physical => Err(format!(
                 "attaching would reset its link for seconds, and all that goes through {} with it (xdp-physical: yes \
                  permits that)",
                 master.name
@@ -145,6 +144,11 @@ impl Walk<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether attaching in the driver may reset the link for seconds: network cards, but a guest's.
+pub(super) fn resets(link: &Link) -> bool {
+    link.kind == Kind::Physical && link.driver.as_deref() != Some(SMOOTH_DRIVER)
 }
 
 /// What a link stands on, as far as queries for it come that way. A veth carries frames of its own; the other ports of a

@@ -78,8 +78,10 @@ pub struct Target {
     pub index: u32,
     /// Its MTU in bytes.
     pub mtu: u32,
-    /// Whether it is a network card: attaching may reset its link.
+    /// Whether it is a network card.
     pub physical: bool,
+    /// Whether attaching may reset its link for seconds.
+    pub resets: bool,
     /// The bond it is a slave of: slaves are attached to one after the other.
     pub bond: Option<u32>,
     /// Whether it has a carrier now.
@@ -182,6 +184,7 @@ fn add_targets(
     notes: &mut Vec<String>,
 ) {
     let Some(mac) = carrier.mac else { return };
+    let generic = matches!(decision.outcome, Outcome::Generic { .. });
     for spot in decision.outcome.spots() {
         let Some(link) = links.by_index(spot.index) else { continue };
         for (InterfaceAddress { ip: address, .. }, port) in &decision.addresses {
@@ -190,6 +193,7 @@ fn add_targets(
                 index: link.index,
                 mtu: link.mtu,
                 physical: link.kind == Kind::Physical,
+                resets: candidates::resets(link) && !generic,
                 bond: links
                     .master(link)
                     .filter(|master| matches!(master.kind, Kind::Bond { .. }))
@@ -197,7 +201,7 @@ fn add_targets(
                 carrier: link.carrier,
                 places: Vec::new(),
                 port: *port,
-                generic: matches!(decision.outcome, Outcome::Generic { .. }),
+                generic,
             });
             if target.port != *port {
                 let (name, taken) = (&link.name, target.port);

@@ -134,7 +134,7 @@ impl<D: Driver> Changes<D> {
         if !on {
             if !force {
                 return Err(format!(
-                    "its ntuple filters are off (`ethtool -K {interface} ntuple on`, or xdp-steer: yes)"
+                    "its ntuple filters are off; `ethtool -K {interface} ntuple on`, or xdp-steer: yes"
                 ));
             }
             self.note(interface, Undo::Feature(Feature::Ntuple, false));

@@ -205,7 +205,7 @@ fn queues(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Findi
 
 /// What attaching does to others on a network card.
 fn physical(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
-    if !target.physical || target.generic || link.driver.as_deref() == Some("virtio_net") {
+    if !target.resets {
         return;
     }
     let name = &link.name;

@@ -31,11 +31,7 @@ struct QueueWatch {
 }
 
 /// Changes what must be changed, attaches, makes sockets. Where it fails, all is as before.
-pub(super) fn open(
-    config: &Config,
-    target: &Target,
-    changes: &mut Changes,
-) -> Result<(Attached, Queues), String> {
+pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> Result<(Attached, Queues), String> {
     let opened = open_or_leave(config, target, changes);
     if opened.is_err() {
         changes.undo(&target.interface);
@@ -68,7 +64,7 @@ fn open_or_leave(
     if target.places.iter().any(|place| place.vlan.is_some()) {
         changes.keep_vlan_tags(name)?;
     }
-    if target.physical && !target.generic {
+    if target.resets {
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
     }
     let options = options(config, target);

@@ -21,7 +21,7 @@ const BOND_SETTLES: Duration = Duration::from_secs(10);
 /// Between two attempts at an interface that refused, at first and at most. An attempt at a network card may reset its
 /// link.
 const RETRY: Duration = Duration::from_secs(2);
-const RETRY_PHYSICAL: Duration = Duration::from_secs(60);
+const RETRY_RESETS: Duration = Duration::from_secs(60);
 const RETRY_MOST: Duration = Duration::from_secs(600);
 
 /// An interface the fast path was wanted on and is not.
@@ -121,7 +121,7 @@ impl FastPath {
         let carrier_of =
             |index| plan.targets.iter().find(|other| other.index == index).is_none_or(|other| other.carrier);
         target.bond.is_some()
-            && !target.generic
+            && target.resets
             && self
                 .attached
                 .iter()
@@ -135,7 +135,7 @@ impl FastPath {
         if before.as_ref().is_none_or(|before| before.reason != reason) {
             log::warn!("XDP is off, kernel sockets serve: {reason}");
         }
-        let first = if target.physical { RETRY_PHYSICAL } else { RETRY };
+        let first = if target.resets { RETRY_RESETS } else { RETRY };
         let pause = before.filter(|before| before.target == *target).map_or(first, |before| before.pause * 2);
         let pause = pause.min(RETRY_MOST);
         self.refused.push(Refused { target: target.clone(), reason, pause, again: Instant::now() + pause });
