@@ -8,11 +8,13 @@ mod netlink;
 mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
+mod watch;
 
 pub use facts::{Facts, Route, UNIT, facts};
 pub use interfaces::{Interface, InterfaceAddress, interfaces};
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use probe::{PortProbe, PortState};
+pub use watch::Watch;
 
 #[cfg(test)]
 pub(crate) mod tests {

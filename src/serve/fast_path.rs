@@ -16,6 +16,8 @@ struct Attached {
     generic: bool,
     zero_copy: bool,
     watch: Watch,
+    /// The interface was away, and may be back under the same index: its sockets are not bound any more.
+    lost: bool,
 }
 
 /// An interface the fast path was wanted on and is not.
@@ -75,6 +77,13 @@ impl FastPath {
         all
     }
 
+    /// Says which interfaces, by index, were away for a moment at least: [`FastPath::review`] lets go of them.
+    pub fn lose(&mut self, removed: &[u32]) {
+        for attached in self.attached.iter_mut().filter(|one| removed.contains(&one.target.interface.index)) {
+            attached.lost = true;
+        }
+    }
+
     /// Compares what is attached with what should be now: addresses and MACs that changed are put in force, and the names
     /// of interfaces whose program is to go (the interface was removed or recreated, or serves no address) are given.
     pub fn review(&mut self, targets: &[Target]) -> Vec<String> {
@@ -82,7 +91,7 @@ impl FastPath {
         for attached in &mut self.attached {
             let index = attached.target.interface.index;
             match targets.iter().find(|target| target.interface.index == index) {
-                Some(target) if attached.attachment.is_attached() => attached.follow(target),
+                Some(target) if !attached.lost && attached.attachment.is_attached() => attached.follow(target),
                 _ => {
                     let name = attached.attachment.interface();
                     log::warn!("{name}: the interface went away or serves no address any more: XDP is off there");
@@ -123,7 +132,13 @@ impl FastPath {
         let stats: Vec<Arc<QueueStats>> = queues.iter().map(|_| Arc::default()).collect();
         all.extend(queues.into_iter().zip(stats.iter().map(Arc::clone)));
         let target = target.clone();
-        self.attached.push(Attached { target, attachment, queues: stats, generic, zero_copy, watch: Watch::default() });
+        let watch = Watch::default();
+        self.attached.push(Attached { target, attachment, queues: stats, generic, zero_copy, watch, lost: false });
+    }
+
+    /// True when a program is attached wherever one is wanted.
+    pub fn is_complete(&self) -> bool {
+        self.refused.is_empty()
     }
 
     /// True when no program is attached.
