@@ -57,8 +57,15 @@ fn absent(subject: &Subject, ip: IpAddr) -> Finding {
             let text = format!("no interface carries {ip} yet: kernel sockets serve it once one does");
             Finding::new(Level::Warn, "address", text)
         }
+        _ if subject.config.awaits_addresses() => {
+            let text = format!("no interface carries {ip} yet: it is answered as soon as one does (ip-freebind: yes)");
+            Finding::new(Level::Warn, "address", text)
+        }
         _ => {
-            let text = format!("no interface carries {ip}: add it to one, or correct interface:");
+            let text = format!(
+                "no interface carries {ip}: it is not answered before one does; add it to one, correct interface:, or set \
+                 ip-freebind: yes if it comes later"
+            );
             Finding::new(Level::Fail, "address", text).with_fix("ip -brief address")
         }
     }

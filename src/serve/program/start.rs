@@ -80,7 +80,8 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
     let hostname = clock::hostname();
     let interfaces = listen::host_interfaces()?;
-    let addresses = listen::addresses(&config, &interfaces).map_err(StartError::Config)?;
+    let (addresses, missing) = listen::addresses(&config, &interfaces).map_err(StartError::Config)?;
+    super::log_findings(&missing);
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
     let table = forwards::table(&config);
