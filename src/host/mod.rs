@@ -8,12 +8,14 @@ mod netlink;
 mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
+mod unit;
 mod watch;
 
-pub use facts::{Facts, Route, UNIT, facts};
+pub use facts::{Facts, Route, facts};
 pub use interfaces::{Interface, InterfaceAddress, interfaces};
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use probe::{PortProbe, PortState};
+pub use unit::{UNIT, Unit, Words};
 pub use watch::Watch;
 
 #[cfg(test)]

@@ -39,6 +39,21 @@ pub(super) fn probe(listen: &[SocketAddr], udp: bool, tcp: bool) -> Vec<PortProb
     both.map(|(address, tcp)| PortProbe { address, tcp, state: state(address, tcp) }).collect()
 }
 
+/// Address families that socket(2) refuses to this process altogether. Every other error, a missing privilege for instance,
+/// says that the family is there.
+pub(super) fn refused_families() -> Vec<&'static str> {
+    let families = [
+        (AddressFamily::INET, SocketType::DGRAM, "AF_INET"),
+        (AddressFamily::INET6, SocketType::DGRAM, "AF_INET6"),
+        (AddressFamily::UNIX, SocketType::STREAM, "AF_UNIX"),
+        (AddressFamily::NETLINK, SocketType::RAW, "AF_NETLINK"),
+        (AddressFamily::XDP, SocketType::RAW, "AF_XDP"),
+    ];
+    let refused =
+        |family, kind| matches!(socket_with(family, kind, SocketFlags::CLOEXEC, None), Err(Errno::AFNOSUPPORT));
+    families.iter().filter(|(family, kind, _)| refused(*family, *kind)).map(|(.., name)| *name).collect()
+}
+
 fn state(address: SocketAddr, tcp: bool) -> PortState {
     match try_bind(address, tcp) {
         Ok(()) => PortState::Free,
@@ -77,6 +92,12 @@ mod tests {
             let PortState::Taken(Some(owner)) = state(address, tcp) else { panic!("{address} is taken") };
             assert!(owner.ends_with(&format!("(pid {})", std::process::id())), "{owner}");
         }
+    }
+
+    #[test]
+    fn families_of_every_linux_are_not_refused() {
+        let refused = refused_families();
+        assert!(!refused.contains(&"AF_INET") && !refused.contains(&"AF_NETLINK"), "{refused:?}");
     }
 
     #[test]

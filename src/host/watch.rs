@@ -47,9 +47,7 @@ impl Watch {
     pub fn open(now: Instant) -> (Watch, Option<io::Error>) {
         match subscribe() {
             Ok(socket) => (Watch { socket: Some(socket), pace: Pace::new(now, QUIET), removed: Vec::new() }, None),
-            Err(cause) => {
-                (Watch { socket: None, pace: Pace::new(now, SLOW), removed: Vec::new() }, Some(cause.into()))
-            }
+            Err(cause) => (Watch { socket: None, pace: Pace::new(now, SLOW), removed: Vec::new() }, Some(cause.into())),
         }
     }
 

@@ -26,10 +26,7 @@ pub fn host_interfaces() -> Result<Vec<Interface>, String> {
 ///
 /// # Errors
 /// When nothing is left to listen at: those interfaces.
-pub fn addresses(
-    config: &Config,
-    host: &[Interface],
-) -> Result<(Vec<SocketAddr>, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub fn addresses(config: &Config, host: &[Interface]) -> Result<(Vec<SocketAddr>, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut found: Vec<SocketAddr> = Vec::new();
     let mut missing = Vec::new();
     let mut add = |address: SocketAddr| {

@@ -54,7 +54,11 @@ impl fmt::Display for ListenError {
                 write!(f, "; no interface of this host carries the address: see `ip address`, or correct interface:")
             }
             (Some(Errno::INVAL | Errno::NODEV), _) if is_link_local(address) => {
-                write!(f, "; a link-local address needs the interface that carries it: interface: {}%eth0", address.ip())
+                write!(
+                    f,
+                    "; a link-local address needs the interface that carries it: interface: {}%eth0",
+                    address.ip()
+                )
             }
             (Some(Errno::ACCESS | Errno::PERM), _) => {
                 write!(f, "; a port below 1024 needs root or CAP_NET_BIND_SERVICE")

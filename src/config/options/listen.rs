@@ -11,9 +11,7 @@ const TOGGLE: &[Kind] = &[Kind::Choice(&["auto", "yes", "no"])];
 const TOGGLES: [Toggle; 3] = [Toggle::Auto, Toggle::Yes, Toggle::No];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
-    honoured("interface", &[Kind::Interface], "127.0.0.1 and ::1", add_interface)
-        .alias(&["ip-address"])
-        .note(ABSENT),
+    honoured("interface", &[Kind::Interface], "127.0.0.1 and ::1", add_interface).alias(&["ip-address"]).note(ABSENT),
     honoured("port", PORT, "53", |config, args| match args.number(0) {
         0 => Err("the port is 0; use 53 or leave the line out".into()),
         port => {
