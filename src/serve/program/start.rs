@@ -149,7 +149,9 @@ fn open_fast_path(
         log::info!("{note}");
     }
     if targets.is_empty() && config.xdp.enable == XdpUse::Yes {
-        log::info!("XDP has nothing to attach to: every address is on loopback, kernel sockets serve");
+        let local = addresses.iter().all(|address| address.ip().is_loopback());
+        let why = if local { "every address is on loopback" } else { "no interface to attach to has an address yet" };
+        log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
     FastPath::open(config, &targets)
 }

@@ -29,7 +29,7 @@ fn families_the_unit_forbids() {
     assert_eq!(
         fix(&found),
         "mkdir -p /etc/systemd/system/runbound.service.d\n\
-         printf '[Service]\\nRestrictAddressFamilies=AF_XDP\\n' > \
+         printf '[Service]\\nRestrictAddressFamilies=AF_XDP\\n' >> \
          /etc/systemd/system/runbound.service.d/families.conf\n\
          systemctl daemon-reload\nsystemctl restart runbound.service"
     );
