@@ -31,6 +31,10 @@ pub struct Config {
     pub so_rcvbuf: u64,
     /// `so-sndbuf:` in bytes, 0 for what the kernel gives.
     pub so_sndbuf: u64,
+    /// `ip-freebind:`, addresses that no interface carries yet are expected.
+    pub ip_freebind: bool,
+    /// `ip-transparent:`, taken for `ip-freebind:`.
+    pub ip_transparent: bool,
     /// `incoming-num-tcp:`, TCP connections at a time; 0 for none.
     pub incoming_num_tcp: u32,
     /// `tcp-idle-timeout:` in milliseconds, 1 to 120,000.
@@ -317,6 +321,11 @@ pub struct Xdp {
 }
 
 impl Config {
+    /// Whether an address that no interface carries yet is meant to come later: `ip-freebind:` or `ip-transparent:`.
+    pub fn awaits_addresses(&self) -> bool {
+        self.ip_freebind || self.ip_transparent
+    }
+
     /// Ports that questions to upstream may leave from, each once: 16384 to 65535 as the lines change it. Below lie most
     /// ports that services of a host may want to bind later.
     pub fn outgoing_ports(&self) -> Vec<u16> {
@@ -338,6 +347,8 @@ impl Default for Config {
             do_ip6: true,
             do_udp: true,
             do_tcp: true,
+            ip_freebind: false,
+            ip_transparent: false,
             so_rcvbuf: 0,
             so_sndbuf: 0,
             incoming_num_tcp: 10,

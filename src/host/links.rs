@@ -59,7 +59,8 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it is set up.
     pub up: bool,
-    /// Whether it has a carrier: a cable with a partner, a peer that is up.
+    /// Whether there is something at its other end (IFF_LOWER_UP): `ip link` says NO-CARRIER of an interface that is up
+    /// without.
     pub carrier: bool,
     /// Index of the bridge or bond it is a port of.
     pub master: Option<u32>,

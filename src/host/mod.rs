@@ -10,12 +10,16 @@ mod netlink;
 mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
+mod unit;
+mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{Facts, Route, UNIT, facts, links};
+pub use facts::{Facts, Route, facts, links};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues};
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use probe::{PortProbe, PortState};
+pub use unit::{UNIT, Unit, Words};
+pub use watch::Watch;
 
 #[cfg(test)]
 pub(crate) mod tests {

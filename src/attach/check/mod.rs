@@ -7,6 +7,8 @@ mod neighbours;
 mod process;
 #[cfg(test)]
 mod tests;
+mod unit;
+mod zero_copy;
 
 use super::finding::Finding;
 use super::plan::{Decision, Outcome, Plan, plan};
@@ -36,7 +38,7 @@ struct Served<'a> {
     decision: &'a Decision,
 }
 
-/// All findings, in the order of a query's way: addresses, links, neighbours, the process.
+/// All findings, in the order of a query's way: addresses, links, neighbours, the process, its unit.
 pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Finding> {
     let owner = |state: &PortState| matches!(state, PortState::Taken(Some(who)) if addresses::is_runbound(who));
     let plan = plan(config, listen, &facts.links);
@@ -53,6 +55,8 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     links::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
     process::check(&subject, &mut found);
+    unit::check(&subject, &mut found);
+    zero_copy::check(&subject, &mut found);
     found
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Attached {
     pub(super) attachment: Attachment,
     /// When it was attached to.
     pub(super) since: Instant,
+    /// The interface was away, and may be back under the same index: its sockets are not bound any more.
+    pub(super) lost: bool,
     queues: Vec<QueueWatch>,
     zero_copy: bool,
     /// A rule of the driver sends what is ours to queue 0.
@@ -48,6 +50,7 @@ pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> R
         target: target.clone(),
         attachment,
         since: Instant::now(),
+        lost: false,
         queues: watches.collect(),
         zero_copy,
         steered,

@@ -40,6 +40,8 @@ pub struct FastPath {
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
     changes: Changes,
+    /// Every target of the plan has its program.
+    complete: bool,
 }
 
 /// Queues for the worker, with the counters it keeps for each.
@@ -113,7 +115,16 @@ impl FastPath {
                 Err(reason) => self.refuse(target, reason),
             }
         }
+        self.complete = plan
+            .targets
+            .iter()
+            .all(|target| self.attached.iter().any(|attached| attached.target.index == target.index));
         all
+    }
+
+    /// True when a program is attached wherever one is wanted: there is nothing to try again.
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Whether another slave of the target's bond was attached to just now: with both without a link the bond would be.
@@ -141,6 +152,13 @@ impl FastPath {
         self.refused.push(Refused { target: target.clone(), reason, pause, again: Instant::now() + pause });
     }
 
+    /// Says which interfaces, by index, were away for a moment at least: [`FastPath::review`] lets go of them.
+    pub fn lose(&mut self, removed: &[u32]) {
+        for attached in self.attached.iter_mut().filter(|attached| removed.contains(&attached.target.index)) {
+            attached.lost = true;
+        }
+    }
+
     /// Compares what is attached with what should be now: addresses, MACs and VLANs that changed are put in force, and the
     /// names of interfaces whose program is to go (the interface was removed, recreated or renamed, or serves no address)
     /// are given.
@@ -154,7 +172,9 @@ impl FastPath {
                         == (attached.target.mtu, attached.target.port, attached.target.generic)
             };
             match plan.targets.iter().find(same) {
-                Some(target) if attached.attachment.is_attached() => attached.follow(target, &mut self.changes),
+                Some(target) if !attached.lost && attached.attachment.is_attached() => {
+                    attached.follow(target, &mut self.changes)
+                }
                 _ => {
                     let name = attached.attachment.interface();
                     log::warn!(

@@ -80,7 +80,8 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
     let hostname = clock::hostname();
     let interfaces = listen::host_interfaces()?;
-    let addresses = listen::addresses(&config, &interfaces).map_err(StartError::Config)?;
+    let (addresses, missing) = listen::addresses(&config, &interfaces).map_err(StartError::Config)?;
+    super::log_findings(&missing);
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
     let table = forwards::table(&config);
@@ -89,13 +90,14 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
     let outside = addresses.iter().any(|address| !address.ip().is_loopback());
     let xdp_wanted = outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp;
+    let host = xdp_wanted.then(watch_host);
     let control = open_control(&config)?;
     let pidfile = write_pidfile(&config)?;
     let chroot = privileges::drop(&config, xdp_wanted)?;
     let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
     let listen = addresses;
     let parts = Parts {
-        xdp_wanted,
+        host,
         listen,
         invocation,
         config,
@@ -145,9 +147,23 @@ fn open_fast_path(
     let plan = attach::plan(config, addresses, &links);
     plan.notes.iter().for_each(|note| log::info!("{note}"));
     if plan.decisions.is_empty() && config.xdp.enable == XdpUse::Yes {
-        log::info!("XDP has nothing to attach to: every address is on loopback, kernel sockets serve");
+        let local = addresses.iter().all(|address| address.ip().is_loopback());
+        let why = if local { "every address is on loopback" } else { "no interface to attach to has an address yet" };
+        log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
     FastPath::open(config, &plan, &links)
+}
+
+/// The watch over interfaces that come and go.
+fn watch_host() -> host::Watch {
+    let (watch, trouble) = host::Watch::open(Instant::now());
+    if let Some(cause) = trouble {
+        log::warn!(
+            "no notifications of interfaces that come and go: {cause}; they are looked at every two seconds instead \
+             (under systemd, RestrictAddressFamilies= must name AF_NETLINK)"
+        );
+    }
+    watch
 }
 
 fn open_control(config: &Config) -> Result<Vec<ControlServer>, String> {
@@ -178,7 +194,7 @@ struct Parts {
     hash_key: HashKey,
     policy: Arc<Policy>,
     fast_path: FastPath,
-    xdp_wanted: bool,
+    host: Option<host::Watch>,
     listen: Vec<SocketAddr>,
     signals: SignalFd,
     control: Vec<ControlServer>,
@@ -267,7 +283,7 @@ impl Parts {
             hash_key: self.hash_key,
             policy: self.policy,
             fast_path: self.fast_path,
-            xdp_wanted: self.xdp_wanted,
+            host: self.host,
             listen: self.listen,
             signals: self.signals,
             control: self.control,
