@@ -21,6 +21,7 @@ mod rdata;
 mod rdata_special;
 mod record;
 mod report;
+pub mod site;
 mod values;
 
 pub use check::validate;
