@@ -230,7 +230,7 @@ fn stanzas(site: &Site) -> String {
         let family = if address.ip.is_ipv4() { "inet" } else { "inet6" };
         let _ = writeln!(text, "iface {VETH} {family} static\n    address {address}");
         if address.ip.is_ipv6() {
-            // The address is to be there when runbound starts, not a second later.
+            // ifupdown would wait for duplicate address detection, which gets nowhere before the bridge is there.
             text.push_str("    dad-attempts 0\n");
         }
         if place == 0 {
