@@ -23,6 +23,7 @@ pub(super) fn drop(config: &Config, file: &Path, xdp: bool) -> Result<Option<Pat
     let root = (!config.chroot.as_os_str().is_empty()).then(|| config.chroot.clone());
     if let Some(root) = &root {
         privileges::enter_chroot(root).map_err(|error| error.to_string())?;
+        crate::serve::log::enter(root);
     }
     enter_directory(config, root.as_deref())?;
     if user.is_none() && rustix::process::geteuid().is_root() {
