@@ -10,7 +10,7 @@ import os
 import shutil
 
 from guest import INIT, Guest, initramfs
-from kernels import CACHE
+from kernels import CACHE, kernel
 from lab import sh
 from vm import Machine
 
@@ -96,3 +96,8 @@ def prepare(root):
             file.write(text)
     for folder in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
         shutil.rmtree(f"{root}/{folder}", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    kernel("6.12")
+    image()
