@@ -2,7 +2,8 @@
 # Builds runbound and installs it, or shows it at work without installing anything.
 #
 #   ./install.sh          build, then `runbound --install`: program, unit, user and, if there is none, configuration
-#                         (with --dry-run: only say what would be done; with --now: enable and start the service)
+#                         (with --dry-run: only say what would be done; with --now: enable and start the service;
+#                         with --address A/LEN --bridge BRIDGE [--steer NIC]: a veth pair on the bridge, too)
 #   ./install.sh --demo   build, then run it on AF_XDP in a throw-away pair of network namespaces until Ctrl-C
 #                         (with --once, or without a terminal: show the answers and end)
 #
@@ -13,7 +14,7 @@ cd "$(dirname "$(readlink -f "$0")")" || exit 1
 
 BINARY=target/x86_64-unknown-linux-musl/release/runbound
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' install.sh; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' install.sh; }
 die() { say "install.sh: $*"; exit 1; }
 
 build() {
@@ -154,6 +155,11 @@ main() {
             --demo) mode=demo ;;
             --once) once=once ;;
             --dry-run | --now) words+=("$1") ;;
+            --address | --bridge | --steer)
+                [ $# -ge 2 ] || { usage >&2; exit 2; }
+                words+=("$1" "$2")
+                shift
+                ;;
             -h | --help) usage; exit 0 ;;
             *) usage >&2; exit 2 ;;
         esac

@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::site::Site;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::fmt;
@@ -32,6 +33,10 @@ Installing, as root:
       --now              with --install: enable and start the service too
       --purge            with --uninstall: remove the configuration too
       --root DIR         with either: work on the tree at DIR instead of this host
+      --address A/LEN    with --install: an address of runbound's own, on a veth pair that ifupdown2 or ifupdown makes
+                         (once for IPv4, once for IPv6, or more)
+      --bridge BRIDGE    with --address: the bridge that the pair's other end becomes a port of; it must exist
+      --steer NIC        with --address: have this NIC bring queries for it to its first receive queue; once for each NIC
 
 Exit status: 0 when all is well, 1 for an error of the configuration or at run time, 2 for a wrong command line.
 ";
@@ -66,6 +71,8 @@ pub struct Setup {
     pub purge: bool,
     /// The tree to work on; none for this host.
     pub root: Option<PathBuf>,
+    /// The place in the host's network.
+    pub site: Site,
 }
 
 /// How findings are printed.
@@ -138,6 +145,9 @@ impl Cli {
                 Long("now") => cli.setup.now = true,
                 Long("purge") => cli.setup.purge = true,
                 Long("root") => cli.setup.root = Some(parser.value()?.into()),
+                Long("address") => cli.setup.site.add_address(&parser.value()?.string()?).map_err(UsageError)?,
+                Long("bridge") => cli.setup.site.set_bridge(&parser.value()?.string()?).map_err(UsageError)?,
+                Long("steer") => cli.setup.site.add_steer(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("print-directives") => cli.action = Action::PrintDirectives,
                 Long("version") => {
                     return Ok(Self { action: Action::Version, ..cli });
@@ -163,10 +173,14 @@ impl Cli {
 
     /// Options that the action has no use for are mistakes: a forgotten `--install` would start a server.
     fn check_setup(&self, file: bool) -> Result<(), UsageError> {
-        let Setup { dry_run, now, purge, root } = &self.setup;
+        let Setup { dry_run, now, purge, root, site } = &self.setup;
         let (install, uninstall) = (self.action == Action::Install, self.action == Action::Uninstall);
         let mistake = if !install && !uninstall && (*dry_run || *now || *purge || root.is_some()) {
             "--dry-run, --now, --purge and --root go with --install or --uninstall"
+        } else if !site.is_empty() && !install {
+            "--address, --bridge and --steer go with --install; --uninstall takes back what is there"
+        } else if let Some(mistake) = site.mistake() {
+            mistake
         } else if *now && !install {
             "--now goes with --install; --uninstall always stops the service"
         } else if *purge && !uninstall {
@@ -245,9 +259,12 @@ mod tests {
     fn install_and_uninstall_take_their_options() {
         let cli = parse("--install --dry-run --root /tree").unwrap();
         let root = Some("/tree".into());
-        assert_eq!(cli.setup, Setup { dry_run: true, now: false, purge: false, root });
+        assert_eq!(cli.setup, Setup { dry_run: true, root, ..Setup::default() });
         assert_eq!(cli.action, Action::Install);
         assert!(parse("--install --now").unwrap().setup.now);
+        let site = "--install --address 10.0.0.1/24 --address fd53::1/64 --bridge br-rb --steer eth0 --steer eth1";
+        let site = parse(site).unwrap().setup.site;
+        assert_eq!((site.addresses.len(), site.bridge.as_deref(), site.steer.len()), (2, Some("br-rb"), 2));
         let cli = parse("--purge --uninstall").unwrap();
         assert_eq!((cli.action, cli.setup.purge), (Action::Uninstall, true));
         for line in [
@@ -260,6 +277,13 @@ mod tests {
             "--install --now --root /tree",
             "--install --root=",
             "--install -c a.conf",
+            "--install --address 10.0.0.1/24",
+            "--install --bridge br-rb",
+            "--install --steer eth0",
+            "--install --address 10.0.0.1 --bridge br-rb",
+            "--install --address 10.0.0.1/24 --bridge -rb",
+            "--address 10.0.0.1/24 --bridge br-rb",
+            "--uninstall --address 10.0.0.1/24 --bridge br-rb",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -16,6 +16,7 @@ pub struct Location {
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     paths: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
 }
 
 impl Files {
@@ -30,6 +31,23 @@ impl Files {
         }
         self.paths.push(path);
         Some(index)
+    }
+
+    /// All files that were read, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().map(PathBuf::as_path)
+    }
+
+    /// Takes note of a folder in which an `include:` pattern looks for files.
+    pub(super) fn note_folder(&mut self, folder: PathBuf) {
+        if !self.folders.contains(&folder) {
+            self.folders.push(folder);
+        }
+    }
+
+    /// The folders in which `include:` patterns look for files, each once; there need not have been any file.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.iter().map(PathBuf::as_path)
     }
 
     /// The path of the file at `at`, empty for a built-in default.

@@ -38,12 +38,22 @@ pub(super) fn expand(pattern: &str, base: &Path, chroot: Option<&Path>) -> Resul
     Ok(files)
 }
 
+/// The folder below which `pattern` finds its files, if it has wildcards.
+pub(super) fn folder(pattern: &str, base: &Path, chroot: Option<&Path>) -> Option<PathBuf> {
+    let fixed = &pattern[..pattern.find(['*', '?', '[', '{'])?];
+    let folder = &fixed[..fixed.rfind('/').map_or(0, |slash| slash + 1)];
+    Some(resolve(&home(folder.to_owned()), base, chroot))
+}
+
 /// A path against the folder that `directory:` named, without the chroot that this process may be in already.
 fn resolve(path: &str, base: &Path, chroot: Option<&Path>) -> PathBuf {
-    let path = chroot
-        .and_then(|chroot| Path::new(path).strip_prefix(chroot).ok())
-        .map_or(PathBuf::from(path), |path| Path::new("/").join(path));
-    base.join(path)
+    base.join(inside(Path::new(path), chroot))
+}
+
+/// A path as it is seen inside of `chroot`, where this process may be already.
+pub(super) fn inside(path: &Path, chroot: Option<&Path>) -> PathBuf {
+    let path_inside = chroot.and_then(|chroot| path.strip_prefix(chroot).ok());
+    path_inside.map_or_else(|| path.to_owned(), |path| Path::new("/").join(path))
 }
 
 /// `~/` as the caller's home.
@@ -111,6 +121,17 @@ mod tests {
         assert_eq!(braces("{a,b{c,d}}"), ["a", "bc", "bd"]);
         assert_eq!(braces("a{b"), ["a{b"]);
         assert!(open_braces(&"{a,b}".repeat(40), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_pattern_looks_below_a_folder() {
+        let base = Path::new("/etc/runbound");
+        let folder = |pattern| folder(pattern, base, None);
+        assert_eq!(folder("/srv/lists/*.conf").as_deref(), Some(Path::new("/srv/lists/")));
+        assert_eq!(folder("/srv/{a,b}/c*/d").as_deref(), Some(Path::new("/srv/")));
+        assert_eq!(folder("*.conf").as_deref(), Some(base));
+        assert_eq!(folder("d/?.conf").as_deref(), Some(&*base.join("d/")));
+        assert_eq!(folder("/srv/a.conf"), None);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod rdata;
 mod rdata_special;
 mod record;
 mod report;
+pub mod site;
 mod values;
 
 pub use check::validate;
@@ -51,15 +52,17 @@ pub struct Loaded {
 /// # Errors
 /// All that is wrong, each with file and line, cause and fix; at most a hundred.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    load_within(path, None)
+    load_within(path, None, false)
 }
 
-/// [`load`] for a process that is inside of `chroot` already, as on a reload: the paths in the file still start with it.
+/// [`load`] for a process that is inside of `chroot` already, as on a reload: the paths still start with it. `sandboxed`:
+/// files are closed to it that its user could open, which errors then mention.
 ///
 /// # Errors
 /// As of [`load`].
-pub fn load_within(path: &Path, chroot: Option<&Path>) -> Result<Loaded, Vec<Diagnostic>> {
+pub fn load_within(path: &Path, chroot: Option<&Path>, sandboxed: bool) -> Result<Loaded, Vec<Diagnostic>> {
     let mut parser = parser::Parser::new(chroot);
+    parser.sandboxed = sandboxed;
     parser.read_file(path);
     finish(parser)
 }

@@ -141,6 +141,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// `pidfile:`; empty for none.
     pub pidfile: PathBuf,
+    /// `sandbox:`, close what a running server has no use for.
+    pub sandbox: bool,
     /// The `remote-control:` clause.
     pub remote_control: RemoteControl,
 }
@@ -407,6 +409,7 @@ impl Default for Config {
             chroot: PathBuf::new(),
             directory: PathBuf::from("/etc/runbound"),
             pidfile: PathBuf::new(),
+            sandbox: true,
             remote_control: RemoteControl { enable: false, sockets: Vec::new(), use_cert: true },
         }
     }

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub(super) const MAX_ERRORS: usize = 100;
 /// Most warnings worth telling.
 const MAX_WARNINGS: usize = 1000;
+/// What the kernel says when permissions, or the sandbox, forbid to open a file.
+const EACCES: i32 = 13;
 /// Deepest includes.
 const MAX_DEPTH: usize = 64;
 
@@ -55,6 +57,8 @@ pub(super) struct Parser {
     last: Option<&'static OptionSpec>,
     base: PathBuf,
     chroot: Option<PathBuf>,
+    /// Files are closed to this process that its user could open.
+    pub sandboxed: bool,
     /// No file is opened.
     sealed: bool,
     /// The words of the current directive and where each ends.
@@ -72,10 +76,10 @@ impl Parser {
     /// Reads the file at `path` and all it includes.
     pub fn read_file(&mut self, path: &Path) {
         let here = Location::default();
-        match self.open(path) {
+        match self.open(&include::inside(path, self.chroot.as_deref())) {
             Ok(input) => self.start(path.to_path_buf(), input, false, here),
             Err(error) => {
-                let message = format!("cannot open the configuration: {error}");
+                let message = format!("cannot open the configuration: {error}{}", self.denied(&error.to_string()));
                 self.errors.push(Diagnostic { severity: Severity::Error, file: path.into(), line: 0, message });
             }
         }
@@ -271,8 +275,13 @@ impl Parser {
         }
         let files = match include::expand(&pattern, &self.base, self.chroot.as_deref()) {
             Ok(files) => files,
-            Err(error) => return self.error(at, format!("include: {pattern:?}: {error}")),
+            Err(error) => {
+                return self.error(at, format!("include: {pattern:?}: {error}{}", self.denied(&error)));
+            }
         };
+        if let Some(folder) = include::folder(&pattern, &self.base, self.chroot.as_deref()) {
+            self.config.files.note_folder(folder);
+        }
         if toplevel {
             self.clause = None;
         }
@@ -299,7 +308,19 @@ impl Parser {
         }
         match self.open(&path) {
             Ok(input) => self.start(path, input, toplevel, from),
-            Err(error) => self.error(from, format!("include: cannot open {}: {error}", path.display())),
+            Err(error) => {
+                let why = self.denied(&error.to_string());
+                self.error(from, format!("include: cannot open {}: {error}{why}", path.display()));
+            }
+        }
+    }
+
+    /// What to add to an error of the system when it may be the sandbox's doing.
+    fn denied(&self, error: &str) -> &'static str {
+        if self.sandboxed && error.contains(&std::io::Error::from_raw_os_error(EACCES).to_string()) {
+            "; the sandbox leaves the folders open that were named at the start: restart to name others (or sandbox: no)"
+        } else {
+            ""
         }
     }
 

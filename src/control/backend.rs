@@ -92,6 +92,8 @@ pub struct Status {
     pub extended_statistics: bool,
     /// `statistics-inhibit-zero:`
     pub inhibit_zero: bool,
+    /// What closes files and system calls to the process, in a few words.
+    pub sandbox: String,
 }
 
 /// One `forward-zone:`.

@@ -69,6 +69,7 @@ impl Backend for Fake {
             modules: vec!["iterator"],
             extended_statistics: true,
             inhibit_zero: true,
+            sandbox: "off".to_owned(),
         }
     }
 

@@ -36,7 +36,7 @@ fn status_has_unbounds_lines_and_the_way_in() {
     status(&backend.status(), &backend.snapshot(), &mut reply);
     let expected = format!(
         "version: 0.1.0\nverbosity: 1\nthreads: 1\nmodules: 1 [ iterator ]\nuptime: 12 seconds\n\
-         options: control(namedpipe)\n\
+         options: control(namedpipe)\nsandbox: off\n\
          xdp: eth0 native copy queues 2 watchdog watching (the driver has no zero copy)\n\
          queries: xdp 9 udp 0 tcp 0\nrunbound (pid {}) is running...\n",
         std::process::id()

@@ -79,6 +79,15 @@ pub fn reopen() -> Result<(), String> {
     Ok(())
 }
 
+/// Tells that this process is inside of `root` now, where [`reopen`] finds the log file under another path.
+pub fn enter(root: &Path) {
+    if let Target::File { path, .. } = &mut *lock(&LOGGER.target)
+        && let Ok(inside) = path.strip_prefix(root)
+    {
+        *path = Path::new("/").join(inside);
+    }
+}
+
 fn open(path: &Path) -> Result<Target, String> {
     let file =
         OpenOptions::new().create(true).append(true).open(path).map_err(|cause| {

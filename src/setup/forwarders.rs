@@ -85,10 +85,14 @@ fn judge(address: &str, own: &[IpAddr]) -> Verdict {
     }
 }
 
-/// The configuration file with these forwarders.
-pub(super) fn configuration(found: &Found) -> String {
+/// What stands where there is no address to serve yet.
+const NO_ADDRESS: &str = "    # interface: 192.168.10.250\n    # access-control: 192.168.10.0/24 allow\n";
+
+/// The configuration file with these forwarders, and with the directives that have addresses served.
+pub(super) fn configuration(found: &Found, serve: &str) -> String {
     let localhost = if found.asks_localhost() { "    do-not-query-localhost: no\n" } else { "" };
-    TEMPLATE.replace("@LOCALHOST@\n", localhost).replace("@FORWARDERS@\n", &forwarders(found))
+    let text = TEMPLATE.replace("@SERVE@\n", if serve.is_empty() { NO_ADDRESS } else { serve });
+    text.replace("@LOCALHOST@\n", localhost).replace("@FORWARDERS@\n", &forwarders(found))
 }
 
 fn forwarders(found: &Found) -> String {
@@ -153,11 +157,11 @@ mod tests {
         let stub = "nameserver 127.0.0.53\noptions edns0\n";
         let found = find(stub, "nameserver 192.0.2.7\nnameserver 127.0.0.1\n", &[]);
         assert_eq!(found.usable().collect::<Vec<_>>(), ["192.0.2.7"]);
-        let text = configuration(&found);
+        let text = configuration(&found, "");
         assert!(text.contains("\n    forward-addr: 192.0.2.7\n") && text.contains("systemd-resolved asked"), "{text}");
         assert!(!text.contains("\n    do-not-query-localhost"), "{text}");
 
-        let text = configuration(&find(stub, "", &[]));
+        let text = configuration(&find(stub, "", &[]), "");
         assert!(text.contains("\n    forward-addr: 127.0.0.53"), "{text}");
         assert!(text.contains("\n    do-not-query-localhost: no\n"), "{text}");
     }
@@ -167,7 +171,7 @@ mod tests {
         for text in ["", "nameserver 127.0.0.1\n", "nameserver 192.168.10.201\n"] {
             let found = find(text, "", &["192.168.10.201".parse().unwrap()]);
             assert_eq!(found.usable().next(), None);
-            let text = configuration(&found);
+            let text = configuration(&found, "");
             assert!(text.contains("Nothing to forward to"), "{text}");
             assert!(!text.contains("\n    forward-addr"), "{text}");
         }
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn nothing_of_the_template_stays_unfilled() {
         for text in ["", "nameserver 127.0.0.53\n", "nameserver 192.0.2.1\n"] {
-            assert!(!configuration(&find(text, "", &[])).contains("@"), "{text}");
+            assert!(!configuration(&find(text, "", &[]), "").contains("@"), "{text}");
         }
     }
 }

@@ -1,24 +1,28 @@
 //! `runbound --install` and `--uninstall`: the program is its own package.
 //!
-//! The unit, the default configuration and the sysctl snippet are within the binary. Every step is one line that says
+//! The unit, the default configuration, the sysctl snippet and the stanzas for ifupdown are within the binary. Every step is one line that says
 //! what was done, or with `--dry-run` what would be. A step that finds its work done changes nothing, so a run that was
 //! cut short is finished by the next. Nothing is started or enabled without `--now`.
 
 mod error;
 mod files;
 mod forwarders;
+mod interfaces;
 mod service;
 mod user;
+mod veth;
 
 pub use error::SetupError;
 
 use crate::config;
 use crate::config::cli::Setup;
+use crate::config::site::Site;
 use crate::host;
 use files::Kind;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The unit that is installed.
 pub const UNIT: &str = include_str!("runbound.service");
@@ -79,6 +83,16 @@ impl<'a> Run<'a> {
     fn note(&mut self, line: &str) {
         (self.say)(line);
     }
+
+    /// Runs a command of this host as a step. `fix`: what to do when it fails.
+    fn command(&mut self, program: &str, words: &[&str], fix: &str) -> Result<(), SetupError> {
+        let line = format!("{program} {}", words.join(" "));
+        self.step(("ran", "run"), &line, || match Command::new(program).args(words).output() {
+            Ok(done) if done.status.success() => Ok(()),
+            Ok(done) => Err(SetupError::command(&line, &String::from_utf8_lossy(&done.stderr), fix)),
+            Err(cause) => Err(SetupError::command(&line, &cause.to_string(), fix)),
+        })
+    }
 }
 
 /// Installs program, configuration, sysctl snippet, user and unit. `say` gets a line for every step.
@@ -87,17 +101,22 @@ impl<'a> Run<'a> {
 /// The first step that failed, with path, cause and fix. What was done before stays; the next run goes on from there.
 pub fn install(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let mut run = Run::new(options, say)?;
-    let update = run.path(UNIT_FILE).exists();
+    let (update, site) = (run.path(UNIT_FILE).exists(), &options.site);
+    veth::check(&mut run, site)?;
     let this = Path::new("/proc/self/exe");
     let program = fs::read(this).map_err(|cause| SetupError::io(this, &cause))?;
     user::add(&mut run)?;
     files::put(&mut run, PROGRAM, &program, Kind::Program)?;
-    put_configuration(&mut run)?;
+    let before = run.changes;
+    veth::put(&mut run, site)?;
+    let pair_changed = run.changes > before;
+    put_configuration(&mut run, site)?;
     files::put(&mut run, SYSCTL_FILE, SYSCTL.as_bytes(), Kind::Text)?;
     files::put(&mut run, UNIT_FILE, UNIT.as_bytes(), Kind::Text)?;
     if run.changes == 0 {
         run.note(concat!("nothing to do: runbound ", env!("CARGO_PKG_VERSION"), " is installed"));
     }
+    veth::bring_up(&mut run, site, options.now, pair_changed)?;
     check_configuration(&mut run, options.now)?;
     if options.now { service::start(&mut run, update) } else { service::say_how_to_start(&mut run, update) }
 }
@@ -119,17 +138,21 @@ fn check_configuration(run: &mut Run, now: bool) -> Result<(), SetupError> {
     Err(SetupError::new(&path, "cannot be used, nothing is started", "mend it and run it again"))
 }
 
-fn put_configuration(run: &mut Run) -> Result<(), SetupError> {
+fn put_configuration(run: &mut Run, site: &Site) -> Result<(), SetupError> {
     let path = run.path(CONFIGURATION);
     // What is there is never looked at nor followed: a dangling link is the administrator's, too.
     if path.symlink_metadata().is_ok() {
         run.note(&format!("kept {}: a configuration is never overwritten", path.display()));
+        veth::say_what_to_serve(run, site);
         return Ok(());
     }
     let resolv_conf = fs::read_to_string(run.path("etc/resolv.conf")).unwrap_or_default();
     let uplinks = fs::read_to_string(run.path("run/systemd/resolve/resolv.conf")).unwrap_or_default();
-    let found = forwarders::find(&resolv_conf, &uplinks, &own_addresses());
-    files::put(run, CONFIGURATION, forwarders::configuration(&found).as_bytes(), Kind::Text)?;
+    let mut own = own_addresses();
+    own.extend(site.addresses.iter().map(|address| address.ip));
+    let found = forwarders::find(&resolv_conf, &uplinks, &own);
+    let text = forwarders::configuration(&found, &veth::directives(&site.addresses));
+    files::put(run, CONFIGURATION, text.as_bytes(), Kind::Text)?;
     if found.usable().next().is_none() {
         run.note(&format!(
             "{}: etc/resolv.conf names no resolver to forward to; write one into its forward-zone before starting",
@@ -155,6 +178,7 @@ pub fn uninstall(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), Setup
     files::remove(&mut run, service::WANTED_BY)?;
     files::remove(&mut run, UNIT_FILE)?;
     service::forget(&mut run)?;
+    veth::remove(&mut run)?;
     files::remove(&mut run, SYSCTL_FILE)?;
     if options.purge {
         files::remove(&mut run, CONFIGURATION)?;

@@ -64,13 +64,5 @@ fn asks(words: &[&str]) -> bool {
 }
 
 fn systemctl(run: &mut Run, words: &[&str]) -> Result<(), SetupError> {
-    let line = format!("systemctl {}", words.join(" "));
-    run.step(("ran", "run"), &line, || match Command::new("systemctl").args(words).output() {
-        Ok(done) if done.status.success() => Ok(()),
-        Ok(done) => {
-            let fix = "`journalctl -u runbound` and `runbound --check-config` tell more";
-            Err(SetupError::command(&line, &String::from_utf8_lossy(&done.stderr), fix))
-        }
-        Err(cause) => Err(SetupError::command(&line, &cause.to_string(), "run it by hand")),
-    })
+    run.command("systemctl", words, "`journalctl -u runbound` and `runbound --check-config` tell more")
 }

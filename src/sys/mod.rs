@@ -1,11 +1,12 @@
 //! System calls that no safe crate wraps, and the settings of process and socket built on them.
 //!
-//! Everything here is called at start or by one thread for its own sockets; nothing keeps global state.
+//! Everything here is called at start or by one thread for its own sockets; the one global state is what `confine` put in force.
 
 #![allow(unsafe_code)]
 
 pub mod allocator;
 pub mod clock;
+pub mod confine;
 pub mod cpu;
 pub mod ethtool;
 pub mod limits;
@@ -16,4 +17,5 @@ pub mod privileges;
 pub mod signals;
 pub mod sockaddr;
 pub mod socket;
+mod syscalls;
 pub mod upstream;

@@ -36,6 +36,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("chroot", PATH, "none", set!(text chroot)),
     honoured("directory", PATH, "/etc/runbound", set!(text directory)),
     honoured("pidfile", PATH, "none", set!(text pidfile)),
+    honoured("sandbox", YES_NO, "yes", set!(flag sandbox)).since("runbound"),
     inert("num-threads", COUNT, "1", "one worker answers and side threads help it, whatever the number"),
     inert(
         "use-systemd",

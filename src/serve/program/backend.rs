@@ -18,6 +18,7 @@ impl Backend for Program {
             modules: vec!["forwarder"],
             extended_statistics: self.config.extended_statistics,
             inhibit_zero: self.config.statistics_inhibit_zero,
+            sandbox: crate::sys::confine::summary().to_owned(),
         }
     }
 

@@ -198,7 +198,8 @@ impl Program {
     /// # Errors
     /// When the file cannot be used: why. What runs stays as it is.
     fn reload_config(&mut self, keep_cache: bool) -> Result<(), String> {
-        let loaded = config::load_within(&self.invocation.file, self.chroot.as_deref());
+        let sandboxed = crate::sys::confine::files_are_closed();
+        let loaded = config::load_within(&self.invocation.file, self.chroot.as_deref(), sandboxed);
         let loaded = loaded.map_err(|errors| {
             log_findings(&errors);
             format!("{}; the running configuration stays", first_of(&errors))

@@ -1,20 +1,29 @@
-//! Fewer rights once everything is open: `chroot:`, `username:`.
+//! Fewer rights once everything is open: `chroot:`, `username:`, `sandbox:`.
 
 use crate::config::Config;
+use crate::sys::confine::{self, Folders};
 use crate::sys::privileges::{self, User, XDP_CAPABILITIES};
 use rustix::thread::CapabilitySet;
 use std::path::{Path, PathBuf};
 
-/// Enters `chroot:` and becomes `username:`, where they are set. With XDP attached the capabilities to keep it attached
-/// stay. Gives the new root.
+/// Where files that come and go while the server runs are kept; the unit makes it.
+const RUN: &str = "/run/runbound";
+/// What tells of this host's interfaces, and how many CPUs there are. Of /proc the root, not folders in it: procfs makes
+/// those anew when memory is short, and a rule holds for the one that was there.
+const FACTS: [&str; 3] = ["/proc", "/sys/class/net", "/sys/devices"];
+
+/// Enters `chroot:` and becomes `username:`, where they are set, and then leaves open only what the running server uses.
+/// `file` is the configuration. With XDP wanted, the capabilities and system calls to attach it again stay. Gives the new
+/// root.
 ///
 /// # Errors
 /// What could not be done; the program must not go on with more rights than asked for.
-pub(super) fn drop(config: &Config, xdp: bool) -> Result<Option<PathBuf>, String> {
+pub(super) fn drop(config: &Config, file: &Path, xdp: bool) -> Result<Option<PathBuf>, String> {
     let user = find_user(config)?;
     let root = (!config.chroot.as_os_str().is_empty()).then(|| config.chroot.clone());
     if let Some(root) = &root {
         privileges::enter_chroot(root).map_err(|error| error.to_string())?;
+        crate::serve::log::enter(root);
     }
     enter_directory(config, root.as_deref())?;
     if user.is_none() && rustix::process::geteuid().is_root() {
@@ -24,7 +33,52 @@ pub(super) fn drop(config: &Config, xdp: bool) -> Result<Option<PathBuf>, String
         let keep = if xdp { XDP_CAPABILITIES } else { CapabilitySet::empty() };
         privileges::become_user(&user, keep).map_err(|error| error.to_string())?;
     }
+    if config.sandbox {
+        if let Err(missing) = confine::confine(&folders(config, file, root.as_deref()), xdp) {
+            missing.iter().for_each(|line| log::warn!("sandbox: {line}"));
+        }
+        log::info!("sandbox: {}", confine::summary());
+    } else {
+        log::info!("sandbox: off by sandbox: no");
+    }
     Ok(root)
+}
+
+/// The folders a running server opens files in, as they are seen inside `root`.
+fn folders(config: &Config, file: &Path, root: Option<&Path>) -> Folders {
+    let mut folders = Folders { own: vec![RUN.into()], ..Folders::default() };
+    folders.read.extend(FACTS.map(PathBuf::from));
+    // A reload reads it all again: the same files, or new ones beside them (an editor may replace the file).
+    let files = std::iter::once(file).chain(config.files.iter());
+    files.for_each(|file| add_home(&mut folders.read, &inside(file, root), root));
+    config.files.folders().for_each(|folder| add(&mut folders.read, inside(folder, root), root));
+    if !config.logfile.as_os_str().is_empty() && !config.use_syslog {
+        add_home(&mut folders.write, &inside(&config.logfile, root), root);
+    }
+    let sockets = config.remote_control.sockets.iter().map(|(path, _)| path.as_path());
+    for path in sockets.chain(std::iter::once(config.pidfile.as_path())) {
+        if !path.as_os_str().is_empty() {
+            add_home(&mut folders.remove, &inside(path, root), root);
+        }
+    }
+    folders
+}
+
+/// The folder that `path` is in, and the one its links lead to.
+fn add_home(list: &mut Vec<PathBuf>, path: &Path, root: Option<&Path>) {
+    for path in [Some(path.to_owned()), path.canonicalize().ok()].into_iter().flatten() {
+        let Some(folder) = path.parent() else { continue };
+        // All of the host would be open because of one file.
+        let whole_host = folder == Path::new("/") && root.is_none();
+        add(list, if whole_host { path } else { folder.to_owned() }, root);
+    }
+}
+
+fn add(list: &mut Vec<PathBuf>, folder: PathBuf, root: Option<&Path>) {
+    let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+    if (folder != Path::new("/") || root.is_some()) && !list.contains(&folder) {
+        list.push(folder);
+    }
 }
 
 /// The user named in the configuration, looked up before the chroot hides /etc/passwd.
@@ -60,5 +114,36 @@ fn enter_directory(config: &Config, root: Option<&Path>) -> Result<(), String> {
         // The default need not exist: every path we open is absolute.
         Err(_) if directory == Path::new("/etc/runbound") => Ok(()),
         Err(cause) => Err(format!("directory {}: {cause}", inside.display())),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_named_stays_open_and_the_root_does_not() {
+        let top = std::env::temp_dir().join(format!("runbound-folders-{}", std::process::id()));
+        std::fs::create_dir_all(top.join("real")).unwrap();
+        let text = "server:\n include: \"/no-such-*\"\n include: /srv/*/x.conf\n";
+        let text = format!("{text}forward-zone:\n name: .\n forward-addr: 192.0.2.1\n");
+        std::fs::write(top.join("real/unbound.conf"), text).unwrap();
+        std::fs::create_dir_all(top.join("etc")).unwrap();
+        let file = top.join("etc/unbound.conf");
+        std::os::unix::fs::symlink("../real/unbound.conf", &file).unwrap();
+        let mut config = crate::config::load(&file).unwrap().config;
+        config.logfile = "/var/log/runbound/log".into();
+        config.pidfile = "/runbound.pid".into();
+        let found = folders(&config, &file, None);
+        let facts = FACTS.map(PathBuf::from);
+        let read: Vec<_> = found.read.iter().filter(|path| !facts.contains(path)).collect();
+        assert_eq!(read, [&top.join("etc"), &top.join("real"), Path::new("/srv/")]);
+        assert_eq!(found.write, [Path::new("/var/log/runbound")]);
+        assert_eq!(found.remove, [Path::new("/runbound.pid")]);
+
+        let found = folders(&config, &file, Some(&top));
+        assert!(found.read.contains(&"/etc".into()) && !found.read.contains(&top.join("etc")), "{found:?}");
+        std::fs::remove_dir_all(&top).unwrap();
     }
 }

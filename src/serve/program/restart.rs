@@ -35,6 +35,7 @@ pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static st
         ("chroot", old.chroot != new.chroot),
         ("directory", old.directory != new.directory),
         ("pidfile", old.pidfile != new.pidfile),
+        ("sandbox", old.sandbox != new.sandbox),
         ("logfile, use-syslog, log-identity or log-time-ascii", log_settings(old) != log_settings(new)),
         ("tcp-idle-timeout", old.tcp_idle_timeout != new.tcp_idle_timeout),
         ("edns-buffer-size (towards upstream)", old.edns_buffer_size != new.edns_buffer_size),

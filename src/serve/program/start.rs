@@ -74,8 +74,12 @@ impl std::error::Error for StartError {}
 ///
 /// # Errors
 /// What stood in the way; nothing is left behind.
-pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartError> {
+pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, StartError> {
     let mut config = loaded.config;
+    // It is read again on a reload, from another working directory.
+    if let Ok(absolute) = std::path::absolute(&invocation.file) {
+        invocation.file = absolute;
+    }
     let signals = SignalFd::new().map_err(|cause| format!("signalfd: {cause}"))?;
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
     let hostname = clock::hostname();
@@ -93,7 +97,7 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let host = xdp_wanted.then(watch_host);
     let control = open_control(&config)?;
     let pidfile = write_pidfile(&config)?;
-    let chroot = privileges::drop(&config, xdp_wanted)?;
+    let chroot = privileges::drop(&config, &invocation.file, xdp_wanted)?;
     let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
     let listen = addresses;
     let parts = Parts {

@@ -1,0 +1,128 @@
+//! On trees of their own; ifupdown's and ifupdown2's own judgement is `tests/e2e/proxmox_snippet`'s to ask for.
+
+use super::*;
+use crate::config::cli::Setup;
+use crate::setup::{install, uninstall};
+use std::path::PathBuf;
+
+/// A tree that goes away with its test.
+struct Tree(PathBuf);
+
+const MAIN: &str = "auto vmbr0\niface vmbr0 inet static\n\taddress 192.168.10.201/24\n\tgateway 192.168.10.1\n\
+                    \tbridge-ports none\n\niface br-rb inet manual\n\tbridge-ports bond0.10\n\n\
+                    source /etc/network/interfaces.d/*\n";
+
+impl Tree {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("runbound-veth-{}-{name}", std::process::id()));
+        fs::create_dir_all(path.join("etc/network")).unwrap();
+        fs::write(path.join("etc/network/interfaces"), MAIN).unwrap();
+        fs::write(path.join("etc/resolv.conf"), "nameserver 192.0.2.1\nnameserver 192.168.10.250\n").unwrap();
+        Tree(path)
+    }
+
+    /// The lines that were said, then the error if there was one.
+    fn install(&self, addresses: &[&str], bridge: &str, dry_run: bool) -> (Vec<String>, String) {
+        let mut site = Site::default();
+        addresses.iter().for_each(|address| site.add_address(address).unwrap());
+        if !addresses.is_empty() {
+            site.set_bridge(bridge).unwrap();
+            site.add_steer("enp33s0f0").unwrap();
+            site.add_steer("enp33s0f1").unwrap();
+        }
+        let options = Setup { root: Some(self.0.clone()), dry_run, site, ..Setup::default() };
+        let mut lines = Vec::new();
+        let done = install(&options, &mut |line| lines.push(line.to_owned()));
+        (lines, done.err().map_or_else(String::new, |error| error.to_string()))
+    }
+
+    fn text(&self, below: &str) -> String {
+        fs::read_to_string(self.0.join(below)).unwrap_or_default()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn says(lines: &[String], part: &str) -> bool {
+    lines.iter().any(|line| line.contains(part))
+}
+
+#[test]
+fn the_pair_is_written_served_replaced_and_taken_back() {
+    let tree = Tree::new("life");
+    let addresses = ["192.168.10.250/24", "fd53::2/64"];
+    let (lines, error) = tree.install(&addresses, "br-rb", true);
+    assert_eq!(error, "");
+    assert!(says(&lines, "    |     address 192.168.10.250/24") && says(&lines, "    | BRIDGE=br-rb"), "{lines:#?}");
+    assert_eq!(tree.text(STANZAS), "");
+
+    let (lines, error) = tree.install(&addresses, "br-rb", false);
+    assert_eq!(error, "");
+    assert!(!says(&lines, "source /etc/network"), "it is sourced: {lines:#?}");
+    let stanzas = tree.text(STANZAS);
+    for line in ["auto veth-rb", "iface veth-rb inet static", "iface veth-rb inet6 static", "    address fd53::2/64"] {
+        assert_eq!(stanzas.lines().filter(|found| *found == line).count(), 1, "{line} in {stanzas}");
+    }
+    assert_eq!(stanzas.matches("post-down ip link del").count(), 1);
+    let hook = tree.text(HOOK);
+    assert!(hook.contains("NICS=\"enp33s0f0 enp33s0f1\"") && hook.contains("ADDRESSES=\"192.168.10.250 fd53::2\""));
+    let loaded = crate::config::load(&tree.0.join("etc/runbound/unbound.conf")).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert_eq!(loaded.config.interfaces.len(), 3);
+    assert_eq!(loaded.config.forward_zones[0].servers.len(), 1, "not to itself");
+
+    let (lines, error) = tree.install(&addresses, "br-rb", false);
+    assert_eq!((error.as_str(), says(&lines, "nothing to do")), ("", true), "{lines:#?}");
+    let (lines, error) = tree.install(&["192.168.10.249/24"], "br-rb", false);
+    assert_eq!(error, "");
+    assert!(says(&lines, "veth-rb: 192.168.10.249/24 instead of 192.168.10.250/24 fd53::2/64"), "{lines:#?}");
+    assert!(says(&lines, "does not serve it yet") && says(&lines, "    interface: 192.168.10.249"), "{lines:#?}");
+    assert!(!tree.text(STANZAS).contains("inet6"));
+    let (lines, _) = tree.install(&[], "", false);
+    assert!(says(&lines, "kept") && tree.text(STANZAS).contains("192.168.10.249"), "{lines:#?}");
+
+    let options = Setup { root: Some(tree.0.clone()), ..Setup::default() };
+    uninstall(&options, &mut |_| ()).unwrap();
+    assert_eq!((tree.text(STANZAS), tree.text(HOOK)), (String::new(), String::new()));
+    assert_eq!(tree.text("etc/network/interfaces"), MAIN);
+}
+
+#[test]
+fn what_is_the_administrators_is_refused_before_anything_is_written() {
+    let tree = Tree::new("refused");
+    let refused = |address: &str, bridge: &str, parts: &[&str], said: &str| {
+        let (lines, error) = tree.install(&[address], bridge, false);
+        parts.iter().for_each(|part| assert!(error.contains(part), "{part} in {error}"));
+        assert!(said.is_empty() || says(&lines, said), "{said} in {lines:#?}");
+        assert!(!tree.0.join("usr").exists(), "{error}");
+    };
+    refused(
+        "192.168.10.201/24",
+        "br-rb",
+        &["vmbr0 carries it already", "192.168.10.0/24"],
+        "address this host is managed",
+    );
+    refused("192.168.10.250/24", "br-none", &["--bridge br-none", "no such bridge", "bridge-ports"], "");
+    refused("192.168.10.250/24", "vmbr0", &["vmbr0", "bridge of its own"], "    | auto veth-rb");
+    fs::create_dir_all(tree.0.join("etc/network/interfaces.d")).unwrap();
+    fs::write(tree.0.join(STANZAS), "auto mine\n").unwrap();
+    refused("192.168.10.250/24", "br-rb", &["was not made by --install", "move it away"], "");
+    let options = Setup { root: Some(tree.0.clone()), ..Setup::default() };
+    let mut lines = Vec::new();
+    uninstall(&options, &mut |line| lines.push(line.to_owned())).unwrap();
+    assert_eq!(tree.text(STANZAS), "auto mine\n");
+    assert!(says(&lines, "kept"), "{lines:#?}");
+}
+
+#[test]
+fn a_file_nothing_reads_comes_with_the_line_to_add() {
+    let tree = Tree::new("unread");
+    fs::write(tree.0.join("etc/network/interfaces"), MAIN.replace("source", "#source")).unwrap();
+    let (lines, error) = tree.install(&["192.168.10.250/24"], "br-rb", false);
+    assert_eq!(error, "");
+    assert!(says(&lines, "does not read it") && says(&lines, "    source /etc/network/interfaces.d/*"), "{lines:#?}");
+}
