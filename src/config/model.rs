@@ -282,7 +282,7 @@ pub enum XdpUse {
 /// `xdp-mode:`, how the program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum XdpMode {
-    /// Native where the driver has it, else generic.
+    /// Native, on the interface of an address or below it; generic only when `xdp: require` leaves nothing else.
     Auto,
     /// In the driver.
     Native,
@@ -306,8 +306,12 @@ pub enum Toggle {
 pub struct Xdp {
     /// `xdp:`
     pub enable: XdpUse,
-    /// `xdp-interface:`; `None` for the ones that carry the addresses.
-    pub interface: Option<String>,
+    /// `xdp-interface:` lines; none for the ones that carry the addresses or stand below.
+    pub interfaces: Vec<String>,
+    /// `xdp-physical:`, attach to network cards that other traffic passes through, too.
+    pub physical: bool,
+    /// `xdp-steer:`, have network cards send what is ours to receive queue 0.
+    pub steer: Toggle,
     /// `xdp-mode:`
     pub mode: XdpMode,
     /// `xdp-zerocopy:`
@@ -351,7 +355,9 @@ impl Default for Config {
             tcp_idle_timeout: 30_000,
             xdp: Xdp {
                 enable: XdpUse::Yes,
-                interface: None,
+                interfaces: Vec::new(),
+                physical: false,
+                steer: Toggle::Auto,
                 mode: XdpMode::Auto,
                 zerocopy: Toggle::Auto,
                 busy_poll: Toggle::Auto,

@@ -4,6 +4,7 @@ use super::links::Links;
 use super::probe::{self, PortProbe};
 use super::unit::Unit;
 use super::{InterfaceAddress, interfaces, netlink};
+use crate::sys::ethtool::{self, Feature};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -60,14 +61,14 @@ impl Facts {
 /// # Errors
 /// When the links or their addresses cannot be read.
 pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
-    let mut links = Links::new(netlink::links()?);
-    links.take_addresses(interfaces()?);
+    let mut links = links()?;
     let (arp_all, rp_all) = (sysctl("all", "arp_ignore"), sysctl("all", "rp_filter"));
     for link in links.iter_mut() {
         let greater = |all: Option<u32>, own: Option<u32>| Some(all?.max(own?));
         link.arp_ignore = greater(arp_all, sysctl(&link.name, "arp_ignore"));
         link.rp_filter = greater(rp_all, sysctl(&link.name, "rp_filter"));
-        link.driver = driver(&link.name);
+        let is_on = |feature| ethtool::feature(&link.name, feature).ok();
+        (link.rx_vlan, link.ntuple) = (is_on(Feature::RxVlan), is_on(Feature::Ntuple));
     }
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     Ok(Facts {
@@ -84,6 +85,19 @@ pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
     })
 }
 
+/// The links with their addresses and drivers: what an attach plan is made of.
+///
+/// # Errors
+/// The sockets': EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
+pub fn links() -> io::Result<Links> {
+    let mut links = Links::new(netlink::links()?);
+    links.take_addresses(interfaces()?);
+    for link in links.iter_mut() {
+        link.driver = driver(&link.name);
+    }
+    Ok(links)
+}
+
 fn number(path: &str) -> Option<u32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
@@ -92,9 +106,11 @@ fn sysctl(link: &str, name: &str) -> Option<u32> {
     number(&format!("/proc/sys/net/ipv4/conf/{link}/{name}"))
 }
 
+/// As sysfs names it; in a chroot, as ethtool does.
 fn driver(link: &str) -> Option<String> {
-    let target = fs::read_link(format!("/sys/class/net/{link}/device/driver")).ok()?;
-    Some(target.file_name()?.to_string_lossy().into_owned())
+    let target = fs::read_link(format!("/sys/class/net/{link}/device/driver"));
+    let name = target.ok().and_then(|target| Some(target.file_name()?.to_string_lossy().into_owned()));
+    name.or_else(|| ethtool::driver(link))
 }
 
 /// The routes of /proc/net/route: link, destination, gateway, flags, reference count, use, metric, mask; addresses in

@@ -139,6 +139,8 @@ fn link(body: &[u8]) -> Option<Link> {
         addresses: Vec::new(),
         arp_ignore: None,
         rp_filter: None,
+        rx_vlan: None,
+        ntuple: None,
     })
 }
 

@@ -79,6 +79,8 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         addresses: words.iter().filter_map(address).collect(),
         arp_ignore: Some(number("arp_ignore", 0)),
         rp_filter: Some(number("rp_filter", 0)),
+        rx_vlan: Some(number("rxvlan", 0) != 0),
+        ntuple: Some(number("ntuple", 0) != 0),
         kind,
     }
 }

@@ -7,6 +7,7 @@
 pub mod allocator;
 pub mod clock;
 pub mod cpu;
+pub mod ethtool;
 pub mod limits;
 pub mod mmsg;
 pub mod owner;

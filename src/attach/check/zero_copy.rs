@@ -2,7 +2,6 @@
 
 use super::Subject;
 use crate::attach::finding::{Finding, Level};
-use crate::attach::plan::Outcome;
 use crate::config::Toggle;
 
 /// Drivers that learned it after bpf_link came (5.9), without which no program of ours is attached: the version that has it
@@ -15,15 +14,16 @@ const SINCE: [(&str, (u32, u32), &str); 3] = [
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     let Some(version @ (major, minor)) = subject.facts.kernel else { return };
-    for served in subject.links().iter().filter(|served| matches!(served.outcome, Outcome::Native(_))) {
-        let driver = served.link.driver.as_deref().unwrap_or("");
+    for target in subject.plan.targets.iter().filter(|target| !target.generic) {
+        let link = subject.facts.links.by_index(target.index);
+        let driver = link.and_then(|link| link.driver.as_deref()).unwrap_or("");
         let Some((.., words)) = SINCE.iter().find(|(name, since, _)| *name == driver && version < *since) else {
             continue;
         };
         let text = format!(
             "{}: {driver} has AF_XDP zero-copy {words}, this is Linux {major}.{minor}: frames are copied, which costs speed \
              and nothing else",
-            served.link.name
+            target.interface
         );
         found.push(match subject.config.xdp.zerocopy {
             Toggle::No => continue,
@@ -32,7 +32,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
                 let text = format!(
                     "{}: xdp-zerocopy: yes, and {driver} has it {words}, this is Linux {major}.{minor}: kernel sockets \
                      serve; write auto",
-                    served.link.name
+                    target.interface
                 );
                 Finding::new(Level::Warn, "zero-copy", text)
             }

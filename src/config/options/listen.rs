@@ -43,16 +43,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set!(choice xdp.enable, [XdpUse::Yes, XdpUse::No, XdpUse::Require]),
     )
     .since("runbound"),
-    honoured("xdp-interface", TEXT, "auto", |config, args| {
-        config.xdp.interface = Some(args.text(0)).filter(|name| *name != "auto").map(str::to_owned);
-        match &config.xdp.interface {
-            Some(name) if name.is_empty() || name.len() > 15 => {
-                Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""))
-            }
-            _ => Ok(()),
-        }
-    })
-    .since("runbound"),
+    honoured("xdp-interface", TEXT, "auto", add_xdp_interface).since("runbound"),
+    honoured("xdp-physical", YES_NO, "no", set!(flag xdp.physical)).since("runbound"),
+    honoured("xdp-steer", TOGGLE, "auto", set!(choice xdp.steer, TOGGLES)).since("runbound"),
     honoured(
         "xdp-mode",
         &[Kind::Choice(&["auto", "native", "generic"])],
@@ -136,6 +129,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 fn add_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if let Some((host, port)) = args.host(0) {
         config.interfaces.push(Interface { host, port, at: args.at });
+    }
+    Ok(())
+}
+
+/// Several lines name several interfaces, the slaves of a bond for instance; `auto` forgets those before.
+fn add_xdp_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    match args.text(0) {
+        "auto" => config.xdp.interfaces.clear(),
+        name if name.is_empty() || name.len() > 15 => {
+            return Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""));
+        }
+        name => config.xdp.interfaces.push(name.to_owned()),
     }
     Ok(())
 }

@@ -12,7 +12,6 @@ mod start;
 
 use super::events::{self, QueryEvent};
 use super::fast_path::FastPath;
-use super::listen;
 use super::worker::{Command, Done};
 use crate::answer::compile;
 use crate::answer::policy::Policy;
@@ -116,7 +115,7 @@ impl Program {
             if self.host.as_mut().is_some_and(|host| host.is_due(Instant::now())) {
                 self.review_interfaces();
                 if let Some(host) = &mut self.host {
-                    host.looked(Instant::now(), self.fast_path.is_complete());
+                    host.looked(Instant::now(), self.fast_path.again());
                 }
             }
             if Instant::now() >= statistics {
@@ -230,18 +229,19 @@ impl Program {
 
     /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
     fn review_interfaces(&mut self) {
-        let Ok(host) = listen::host_interfaces() else { return };
-        let (targets, _) = attach::targets(&self.config, &self.listen, &host);
+        let Ok(links) = host::links() else { return };
+        let plan = attach::plan(&self.config, &self.listen, &links);
+        self.fast_path.take_plan(&plan, &links);
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
-        for interface in self.fast_path.review(&targets) {
+        for interface in self.fast_path.review(&plan) {
             let room = Vec::with_capacity(1024);
             match self.ask_worker(Command::Detach(interface.clone(), room)) {
                 Ok(_queues) => self.fast_path.forget(&interface),
                 Err(cause) => log::error!("{interface}: {cause}"),
             }
         }
-        let queues = self.fast_path.attach_missing(&self.config, &targets);
+        let queues = self.fast_path.attach_missing(&self.config, &plan);
         if !queues.is_empty()
             && let Err(cause) = self.ask_worker(Command::Attach(queues))
         {
@@ -340,6 +340,7 @@ impl Program {
             }
         }
         events::log_some(&mut self.events);
+        self.fast_path.end();
         if let Some(path) = &self.pidfile {
             // Left behind when the user change took the right to remove it; the next start writes it anew.
             let _ = std::fs::remove_file(path);

@@ -87,7 +87,7 @@ pub fn start(invocation: Invocation, loaded: Loaded) -> Result<Program, StartErr
     let table = forwards::table(&config);
     raise_limits(&config);
     let sockets = listen::open(&config, &addresses)?;
-    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses, &interfaces)?;
+    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
     let outside = addresses.iter().any(|address| !address.ip().is_loopback());
     let xdp_wanted = outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp;
     let host = xdp_wanted.then(watch_host);
@@ -133,27 +133,25 @@ fn open_fast_path(
     invocation: &Invocation,
     config: &Config,
     addresses: &[SocketAddr],
-    host: &[host::Interface],
 ) -> Result<(FastPath, Queues), String> {
     if invocation.no_xdp || config.xdp.enable == XdpUse::No {
         let cause = if invocation.no_xdp { "--no-xdp" } else { "xdp: no" };
         log::info!("XDP is off by {cause}: kernel sockets serve");
-        return Ok(Default::default());
+        return Ok((FastPath::off(), Queues::new()));
     }
     if !config.do_udp {
         log::info!("XDP is off: do-udp: no leaves nothing for it");
-        return Ok(Default::default());
+        return Ok((FastPath::off(), Queues::new()));
     }
-    let (targets, notes) = attach::targets(config, addresses, host);
-    for note in notes {
-        log::info!("{note}");
-    }
-    if targets.is_empty() && config.xdp.enable == XdpUse::Yes {
+    let links = host::links().map_err(|cause| format!("cannot read this host's links: {cause}"))?;
+    let plan = attach::plan(config, addresses, &links);
+    plan.notes.iter().for_each(|note| log::info!("{note}"));
+    if plan.decisions.is_empty() && config.xdp.enable == XdpUse::Yes {
         let local = addresses.iter().all(|address| address.ip().is_loopback());
-        let why = if local { "every address is on loopback" } else { "no interface to attach to has an address yet" };
+        let why = if local { "every address is on loopback" } else { "no interface carries an address yet" };
         log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
-    FastPath::open(config, &targets)
+    FastPath::open(config, &plan, &links)
 }
 
 /// The watch over interfaces that come and go.

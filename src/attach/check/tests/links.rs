@@ -46,6 +46,10 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
     assert!(fix(&bridge).ends_with("sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"), "{bridge}");
     for (kind, word) in [(Kind::Ipvlan, "ipvlan"), (Kind::Macvlan, "macvlan")] {
         let facts = changed(recorded::facts("ipvlan"), "ipv0", |link| link.kind = kind.clone());
+        let below = one("xdp-support", &facts);
+        assert!(below.level == Level::Ok && below.text.contains("goes to eth0"), "{below}");
+        assert!(one("xdp-candidate", &facts).text.contains(word));
+        let facts = changed(facts, "eth0", |link| link.driver = Some("r8169".into()));
         let found = one("xdp-support", &facts);
         assert!(found.level == Level::Warn && found.text.contains(word), "{found}");
         assert!(found.fix.is_none(), "the parent's own address would be cut off: {found}");
@@ -115,7 +119,7 @@ fn mtu_queues_and_programs() {
 fn xdp_interface_must_carry_an_address() {
     let mut config = Config::default();
     for (name, expected) in [("veth-rb", 0), ("eth9", 1), ("br-rb", 1)] {
-        config.xdp.interface = Some(name.into());
+        config.xdp.interfaces = vec![name.into()];
         assert_eq!(with("xdp-interface", &config, &sound()).len(), expected, "{name}");
     }
 }

@@ -83,7 +83,7 @@ fn without_xdp_little_is_said() {
 fn every_name_has_a_row_in_the_docs() {
     let docs = include_str!("../../../../docs/troubleshooting.md");
     let mut config = Config::default();
-    config.xdp.interface = Some("eth9".into());
+    config.xdp.interfaces = vec!["eth9".into()];
     let mut broken = recorded::facts("reference");
     broken.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state: PortState::Taken(None) }];
     broken.unit = Some(Unit::default());
@@ -91,7 +91,7 @@ fn every_name_has_a_row_in_the_docs() {
     for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0"] {
         found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
     }
-    config.xdp.interface = None;
+    config.xdp.interfaces.clear();
     config.xdp.mode = XdpMode::Generic;
     let down = |link: &mut Link| {
         link.up = false;
