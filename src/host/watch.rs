@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 const SETTLE: Duration = Duration::from_millis(100);
 /// Between two looks, whatever is notified.
 const GAP: Duration = Duration::from_millis(200);
-/// From a look to the next when it left something undone, or something was notified while it went on (most of the time
-/// its own doing, such as a program attached); twice as long after each further one. Also the pace without notifications.
+/// From a look to the next when something was notified while it went on: most of the time its own doing, such as a program
+/// attached, so twice as long after each further one. Also the pace without notifications.
 const SLOW: Duration = Duration::from_secs(2);
 /// Between two looks when nothing is notified at all.
 const QUIET: Duration = Duration::from_secs(30);
@@ -75,11 +75,10 @@ impl Watch {
         due
     }
 
-    /// Says that the look [`Watch::is_due`] asked for is over, and whether all that it wanted to do was done: if not, it is
-    /// to be tried again before long.
-    pub fn looked(&mut self, now: Instant, done: bool) {
+    /// Says that the look [`Watch::is_due`] asked for is over, and when there is something to be tried again, if there is.
+    pub fn looked(&mut self, now: Instant, again: Option<Instant>) {
         let echo = self.drain();
-        self.pace.looked(now, done && !echo);
+        self.pace.looked(now, echo, again);
     }
 
     /// The indices of the links that went away since the last call. A link that was moved to another namespace and back
@@ -137,14 +136,14 @@ struct Pace {
     stirred: bool,
     /// Between two looks when nothing is notified.
     every: Duration,
-    /// Between the last look and the next when that one was not settled.
-    again: Duration,
+    /// From the next look that has an echo to the one after it.
+    echo: Duration,
 }
 
 impl Pace {
     fn new(now: Instant, every: Duration) -> Self {
         // The interfaces were looked at a moment before; what changed since may not have been notified.
-        Self { due: now + SLOW.min(every), last: now, stirred: false, every, again: SLOW }
+        Self { due: now + SLOW.min(every), last: now, stirred: false, every, echo: SLOW }
     }
 
     fn stir(&mut self, now: Instant) {
@@ -152,10 +151,11 @@ impl Pace {
         self.due = self.due.min((now + SETTLE).max(self.last + GAP));
     }
 
-    fn looked(&mut self, now: Instant, settled: bool) {
+    fn looked(&mut self, now: Instant, echo: bool, again: Option<Instant>) {
         (self.last, self.stirred) = (now, false);
-        self.due = now + if settled { self.every } else { self.again.min(self.every) };
-        self.again = if settled { SLOW } else { (2 * self.again).min(QUIET) };
+        let due = now + if echo { self.echo.min(self.every) } else { self.every };
+        self.echo = if echo { (2 * self.echo).min(QUIET) } else { SLOW };
+        self.due = again.map_or(due, |again| again.clamp(now + GAP, due));
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     fn the_first_notification_settles_and_later_ones_do_not_put_the_look_off() {
         let start = Instant::now();
         let mut pace = Pace::new(start, QUIET);
-        pace.looked(start, true);
+        pace.looked(start, false, None);
         assert_eq!(pace.due, start + QUIET);
         let now = start + 1000 * MS;
         pace.stir(now);
@@ -188,7 +188,7 @@ mod tests {
             pace.stir(now);
             if now >= pace.due {
                 looks += 1;
-                pace.looked(now, true);
+                pace.looked(now, false, None);
             }
         }
         assert!((45..=50).contains(&looks), "{looks} in ten seconds");
@@ -198,35 +198,45 @@ mod tests {
     fn what_a_look_stirs_up_itself_is_looked_at_slowly() {
         let start = Instant::now();
         let mut pace = Pace::new(start, QUIET);
-        pace.looked(start, false);
+        pace.looked(start, true, None);
         assert_eq!(pace.due, start + SLOW);
         pace.stir(start + 10 * MS);
         assert_eq!(pace.due, start + GAP, "a change from outside is not made to wait for that");
-        pace.looked(start + GAP, true);
+        pace.looked(start + GAP, false, None);
         assert_eq!(pace.due, start + GAP + QUIET);
     }
 
     #[test]
-    fn what_cannot_be_done_is_tried_less_and_less() {
+    fn looks_that_stir_up_themselves_become_rare() {
         let start = Instant::now();
         let mut pace = Pace::new(start, QUIET);
         let waits: Vec<u64> = (0..6)
             .map(|_| {
-                pace.looked(start, false);
+                pace.looked(start, true, None);
                 (pace.due - start).as_secs()
             })
             .collect();
         assert_eq!(waits, [2, 4, 8, 16, 30, 30]);
-        pace.looked(start, true);
-        pace.looked(start, false);
+        pace.looked(start, false, None);
+        pace.looked(start, true, None);
         assert_eq!(pace.due, start + SLOW);
+    }
+
+    #[test]
+    fn what_is_to_be_tried_again_is_not_put_off() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, QUIET);
+        for (again, due) in [(5 * SLOW, 5 * SLOW), (Duration::ZERO, GAP), (2 * QUIET, QUIET)] {
+            pace.looked(start, false, Some(start + again));
+            assert_eq!(pace.due, start + due);
+        }
     }
 
     #[test]
     fn without_notifications_the_old_pace_holds() {
         let start = Instant::now();
         let mut pace = Pace::new(start, SLOW);
-        pace.looked(start, true);
+        pace.looked(start, false, None);
         assert_eq!(pace.due, start + SLOW);
     }
 
@@ -253,11 +263,11 @@ mod tests {
         let (mut watch, trouble) = Watch::open(start);
         assert!(trouble.is_none(), "{trouble:?}");
         assert!(watch.poll_fd().is_some());
-        watch.pace.looked(start, true);
+        watch.pace.looked(start, false, None);
         watch.pace.stir(start);
         assert!(watch.poll_fd().is_none(), "a look is due: the socket may wait");
         assert!(watch.is_due(start + GAP));
-        watch.looked(start + GAP, true);
+        watch.looked(start + GAP, None);
         assert!(watch.due_at() >= start + GAP + SLOW);
     }
 }

@@ -37,6 +37,7 @@ const KERNEL_TX_BATCH: u32 = 32;
 /// round without work calls [`kick_if_outstanding`](Self::kick_if_outstanding) and [`wake_rx`](Self::wake_rx).
 pub struct Queue {
     interface: String,
+    index: u32,
     queue: u32,
     in_map: bool,
     map: Arc<Redirection>,
@@ -107,6 +108,7 @@ impl Queue {
         let (frames, chunk) = (socket.area.frames(), socket.area.chunk());
         let mut queue = Self {
             interface: options.interface.clone(),
+            index: options.index,
             queue,
             in_map: false,
             map,
@@ -128,6 +130,11 @@ impl Queue {
     /// Interface name.
     pub fn interface(&self) -> &str {
         &self.interface
+    }
+
+    /// Interface index at the time of the attach.
+    pub const fn interface_index(&self) -> u32 {
+        self.index
     }
 
     /// Number of the receive queue.

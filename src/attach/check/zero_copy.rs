@@ -15,15 +15,15 @@ const SINCE: [(&str, (u32, u32), &str); 3] = [
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     let Some(version @ (major, minor)) = subject.facts.kernel else { return };
     for target in subject.plan.targets.iter().filter(|target| !target.generic) {
-        let Some(link) = subject.facts.links.by_index(target.index) else { continue };
-        let driver = link.driver.as_deref().unwrap_or("");
+        let link = subject.facts.links.by_index(target.index);
+        let driver = link.and_then(|link| link.driver.as_deref()).unwrap_or("");
         let Some((.., words)) = SINCE.iter().find(|(name, since, _)| *name == driver && version < *since) else {
             continue;
         };
         let text = format!(
             "{}: {driver} has AF_XDP zero-copy {words}, this is Linux {major}.{minor}: frames are copied, which costs speed \
              and nothing else",
-            link.name
+            target.interface
         );
         found.push(match subject.config.xdp.zerocopy {
             Toggle::No => continue,
@@ -32,7 +32,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
                 let text = format!(
                     "{}: xdp-zerocopy: yes, and {driver} has it {words}, this is Linux {major}.{minor}: kernel sockets \
                      serve; write auto",
-                    link.name
+                    target.interface
                 );
                 Finding::new(Level::Warn, "zero-copy", text)
             }

@@ -18,6 +18,8 @@ const RUN_FOLDER: &str = "/run/runbound";
 /// How long a bond goes on with a slave that was attached to before the next one is: its link must come back and LACP must
 /// take it in again.
 const BOND_SETTLES: Duration = Duration::from_secs(10);
+/// Between two looks whether it has settled.
+const BOND_LOOK: Duration = Duration::from_secs(2);
 /// Between two attempts at an interface that refused, at first and at most. An attempt at a network card may reset its
 /// link.
 const RETRY: Duration = Duration::from_secs(2);
@@ -40,8 +42,8 @@ pub struct FastPath {
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
     changes: Changes,
-    /// Every target of the plan has its program.
-    complete: bool,
+    /// When there is something to be tried that nothing from outside calls for.
+    again: Option<Instant>,
 }
 
 /// Queues for the worker, with the counters it keeps for each.
@@ -98,11 +100,16 @@ impl FastPath {
     pub fn attach_missing(&mut self, config: &Config, plan: &Plan) -> Queues {
         let mut all = Queues::new();
         let now = Instant::now();
+        let mut unsettled = None;
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in &plan.targets {
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
             let waits = self.refused.iter().any(|refused| refused.target == *target && now < refused.again);
-            if known || waits || self.bond_is_unsettled(target, plan, now) {
+            if known || waits {
+                continue;
+            }
+            if self.bond_is_unsettled(target, plan, now) {
+                unsettled = Some(now + BOND_LOOK);
                 continue;
             }
             match attached::open(config, target, &mut self.changes) {
@@ -115,16 +122,8 @@ impl FastPath {
                 Err(reason) => self.refuse(target, reason),
             }
         }
-        self.complete = plan
-            .targets
-            .iter()
-            .all(|target| self.attached.iter().any(|attached| attached.target.index == target.index));
+        self.again = self.refused.iter().map(|refused| refused.again).chain(unsettled).min();
         all
-    }
-
-    /// True when a program is attached wherever one is wanted: there is nothing to try again.
-    pub fn is_complete(&self) -> bool {
-        self.complete
     }
 
     /// Whether another slave of the target's bond was attached to just now: with both without a link the bond would be.
@@ -160,9 +159,9 @@ impl FastPath {
     }
 
     /// Compares what is attached with what should be now: addresses, MACs and VLANs that changed are put in force, and the
-    /// names of interfaces whose program is to go (the interface was removed, recreated or renamed, or serves no address)
+    /// indices of interfaces whose program is to go (the interface was removed, recreated or renamed, or serves no address)
     /// are given.
-    pub fn review(&mut self, plan: &Plan) -> Vec<String> {
+    pub fn review(&mut self, plan: &Plan) -> Vec<u32> {
         let mut gone = Vec::new();
         for attached in &mut self.attached {
             let same = |target: &&Target| {
@@ -181,7 +180,7 @@ impl FastPath {
                         "{name}: the interface went away, changed or serves no address any more: XDP lets go of it"
                     );
                     attached.attachment.remove_all_from_map();
-                    gone.push(name.to_owned());
+                    gone.push(attached.target.index);
                 }
             }
         }
@@ -189,9 +188,17 @@ impl FastPath {
     }
 
     /// Lets go of an interface's program; its queues must be dropped before.
-    pub fn forget(&mut self, interface: &str) {
-        self.attached.retain(|attached| attached.attachment.interface() != interface);
-        self.changes.undo(interface);
+    pub fn forget(&mut self, index: u32) {
+        let Some(at) = self.attached.iter().position(|attached| attached.target.index == index) else { return };
+        let attached = self.attached.swap_remove(at);
+        let interface = attached.target.interface.clone();
+        drop(attached);
+        self.changes.undo(&interface);
+    }
+
+    /// When to call [`FastPath::attach_missing`] again at the latest: something is to be tried again.
+    pub fn again(&self) -> Option<Instant> {
+        self.again
     }
 
     /// True when no program is attached.

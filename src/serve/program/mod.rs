@@ -40,6 +40,8 @@ pub use start::{StartError, start};
 
 /// Between two looks of the fast-path watchdog.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// After a look at the interfaces that failed.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long main waits for the worker to carry out a command before it says that it did not.
 const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -113,9 +115,9 @@ impl Program {
                 watch = Instant::now() + WATCH_EVERY;
             }
             if self.host.as_mut().is_some_and(|host| host.is_due(Instant::now())) {
-                self.review_interfaces();
+                let again = self.review_interfaces();
                 if let Some(host) = &mut self.host {
-                    host.looked(Instant::now(), self.fast_path.is_complete());
+                    host.looked(Instant::now(), again);
                 }
             }
             if Instant::now() >= statistics {
@@ -229,17 +231,18 @@ impl Program {
     }
 
     /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
-    fn review_interfaces(&mut self) {
-        let Ok(links) = host::links() else { return };
+    /// Gives when to look again without being called.
+    fn review_interfaces(&mut self) -> Option<Instant> {
+        let Ok(links) = host::links() else { return Some(Instant::now() + LOOK_AGAIN) };
         let plan = attach::plan(&self.config, &self.listen, &links);
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
         self.fast_path.take_plan(&plan, &links);
-        for interface in self.fast_path.review(&plan) {
+        for index in self.fast_path.review(&plan) {
             let room = Vec::with_capacity(1024);
-            match self.ask_worker(Command::Detach(interface.clone(), room)) {
-                Ok(_queues) => self.fast_path.forget(&interface),
-                Err(cause) => log::error!("{interface}: {cause}"),
+            match self.ask_worker(Command::Detach(index, room)) {
+                Ok(_queues) => self.fast_path.forget(index),
+                Err(cause) => log::error!("letting go of an interface: {cause}"),
             }
         }
         let queues = self.fast_path.attach_missing(&self.config, &plan);
@@ -248,6 +251,7 @@ impl Program {
         {
             log::error!("{cause}");
         }
+        self.fast_path.again()
     }
 
     fn set_policy(&mut self, policy: Arc<Policy>) -> Result<(), String> {

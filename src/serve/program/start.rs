@@ -152,7 +152,7 @@ fn open_fast_path(
     plan.notes.iter().for_each(|note| log::info!("{note}"));
     if plan.decisions.is_empty() && config.xdp.enable == XdpUse::Yes {
         let local = addresses.iter().all(|address| address.ip().is_loopback());
-        let why = if local { "every address is on loopback" } else { "no interface to attach to has an address yet" };
+        let why = if local { "every address is on loopback" } else { "no interface carries an address yet" };
         log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
     FastPath::open(config, &plan, &links)

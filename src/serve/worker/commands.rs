@@ -28,8 +28,8 @@ pub enum Command {
     ForgetNegative,
     /// Serve these queues too. The list comes back empty.
     Attach(Queues),
-    /// Give back the queues of an interface, in the list that comes with it and has the room.
-    Detach(String, Vec<Queue>),
+    /// Give back the queues of the interface of an index, in the list that comes with it and has the room.
+    Detach(u32, Vec<Queue>),
 }
 
 /// What the worker says back, one for each [`Command`], in order.
@@ -40,8 +40,8 @@ pub enum Done {
     Forgotten(u64),
     /// The queues are served; their list, empty, to be dropped off the packet path.
     Attached(Queues),
-    /// The queues of the interface, its name.
-    Detached(String, Vec<Queue>),
+    /// The queues of the interface.
+    Detached(Vec<Queue>),
 }
 
 impl Worker {
@@ -73,11 +73,11 @@ impl Worker {
                     }
                     Done::Attached(queues)
                 }
-                Command::Detach(interface, mut queues) => {
-                    while let Some(place) = self.xsks.iter().position(|port| port.name().0 == interface) {
+                Command::Detach(index, mut queues) => {
+                    while let Some(place) = self.xsks.iter().position(|port| port.interface_index() == index) {
                         queues.push(self.xsks.swap_remove(place).into_queue());
                     }
-                    Done::Detached(interface, queues)
+                    Done::Detached(queues)
                 }
             });
             *answer = done;

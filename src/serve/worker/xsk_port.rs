@@ -58,6 +58,10 @@ impl XskPort {
         (self.queue.interface(), self.queue.queue())
     }
 
+    pub(super) fn interface_index(&self) -> u32 {
+        self.queue.interface_index()
+    }
+
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.queue.fd()
     }
