@@ -117,16 +117,16 @@ class Field:
                                              extra="\n".join(f"    {line}" for line in extra.splitlines())))
         return path
 
-    def serve(self, ns="host", name="runbound", options="", wrap="", **configuration):
+    def serve(self, ns="host", name="runbound", options="", wrap="", program=RUNBOUND, **configuration):
         """Start a runbound in a namespace; returns it when its control socket answers."""
         path = self.configure(name, **configuration)
-        server = Server(self.guest, ns, name, f"{wrap} {RUNBOUND} {options} -c {path}")
+        server = Server(self.guest, ns, name, f"{wrap} {program} {options} -c {path}")
         server.wait_ready()
         return server
 
-    def findings(self, path, ns="host", wrap="", options=""):
+    def findings(self, path, ns="host", wrap="", program=RUNBOUND):
         """What --check-config says of the host: [{level, name, text, fix}]."""
-        _, output = self.guest.run(f"ip netns exec {ns} {wrap} {RUNBOUND} {options} --check-config=json -c {path}")
+        _, output = self.guest.run(f"ip netns exec {ns} {wrap} {program} --check-config=json -c {path}")
         try:
             return json.loads(output)["host"]
         except (ValueError, KeyError) as error:
