@@ -10,6 +10,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
        "lifecycle", "million_zones", "deployment", "reattach", "install"]
+VM = ["vm_topologies", "vm_findings"]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output
@@ -71,6 +72,10 @@ def steps():
     yield Step("loom", [*loom_test, "ring::"], 120, env=loom, count=count_cargo, needs="loom-build")
     for name in E2E:
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs="build")
+    # Fetches Debian's kernels when they are not there yet: some minutes, once.
+    yield Step("vm-build", [sys.executable, "tests/lib/topology.py"], 1200, needs="build")
+    for name in VM:
+        yield Step(name, [sys.executable, f"tests/e2e/{name}"], 900, count=count_report, needs="vm-build")
     yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600)
     for name in FUZZ_TARGETS:
         yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs="fuzz-build")
