@@ -95,7 +95,8 @@ qemu_install() {
     local has_igb="qemu-system-x86_64 -device igb,help"
     $has_igb >/dev/null 2>&1 && return 0
     if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
-        backports_source && APT_OPTIONS="-t bookworm-backports" apt_install qemu-system-x86/bookworm-backports || return 1
+        backports_source || return 1
+        APT_OPTIONS="-t bookworm-backports" apt_install qemu-system-x86/bookworm-backports || return 1
     else
         apt_install qemu-system-x86 || return 1
     fi

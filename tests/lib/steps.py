@@ -11,6 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
        "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "unit_findings", "install",
        "confinement", "proxmox_snippet"]
+VM = ["vm_topologies", "vm_findings"]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output
@@ -72,9 +73,11 @@ def steps():
     yield Step("loom", [*loom_test, "ring::"], 120, env=loom, count=count_cargo, needs="loom-build")
     for name in E2E:
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs="build")
-    # Debian and its kernel come over the network the first time.
-    yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900)
-    yield Step("vm-ask", ["cargo", "build", "--locked", "-q", "--release", "--example", "ask"], 600, needs="build")
+    # Fetches Debian's kernels when they are not there yet: some minutes, once.
+    yield Step("vm-build", [sys.executable, "tests/lib/topology.py"], 1200, needs="build")
+    for name in VM:
+        yield Step(name, [sys.executable, f"tests/e2e/{name}"], 900, count=count_report, needs="vm-build")
+    yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs="vm-build")
     yield Step("vm_systemd", [sys.executable, "tests/e2e/vm_systemd"], 480, count=count_report, needs="vm-debian")
     yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600)
     for name in FUZZ_TARGETS:

@@ -9,11 +9,13 @@ import json
 import os
 import subprocess
 
+import kernels
 import servers
 from guest import TOOLS, Guest
 from lab import LabError
 
-RUNBOUND, ADDRESS, HOST, CLIENT, NEIGHBOUR = "/bin/runbound", "192.168.10.250", "192.168.10.201", "192.168.10.9", "192.168.10.77"
+RUNBOUND = "/bin/runbound"
+ADDRESS, HOST, CLIENT, NEIGHBOUR = "192.168.10.250", "192.168.10.201", "192.168.10.9", "192.168.10.77"
 NAME, ANSWER, OTHER_ANSWER = "a.lan.example.", "192.0.2.1", "192.0.2.77"
 EXAMPLES = f"{servers.ROOT}/target/x86_64-unknown-linux-musl/release/examples"
 CARDS = {"enp1s0f0": "52:54:00:aa:01:00", "far0": "52:54:00:bb:01:00", "enp1s0f1": "52:54:00:aa:01:01",
@@ -53,16 +55,16 @@ class Field:
     """A booted guest with the cards; topologies are set up and removed in it."""
 
     def __init__(self, lab, name, kernel, tools=()):
-        self.servers = 0
         files = {RUNBOUND: servers.COMMAND[0], "/bin/ask": build_client()}
         self.guest = guest = Guest(lab, name, kernel, files, tools=(*TOOLS, *tools))
         macs = list(CARDS.values())
         for place in range(0, len(macs), 2):
             guest.pair("virtio-net-pci" if place == 4 else "igb", macs[place], macs[place + 1])
         guest.boot()
-        lines = [f'for link in /sys/class/net/*; do [ "$(cat $link/address)" = {mac} ] && ip link set ${{link##*/}} name {name}.; done'
-                 for name, mac in CARDS.items()]
-        guest.sh("set +e\n" + "\n".join(lines) + "\n" + "\n".join(f"ip link set {name}. name {name}" for name in CARDS))
+        # By way of names with a dot: a card may have the name that another one is to get.
+        cases = "".join(f"{mac}) ip link set $link name {name}. ;; " for name, mac in CARDS.items())
+        guest.sh(f"cd /sys/class/net; for link in *; do case $(cat $link/address 2>/dev/null) in {cases} esac; done\n"
+                 + "".join(f"ip link set {name}. name {name}\n" for name in CARDS))
 
     def namespaces(self, *names):
         """Make the namespaces."""
@@ -117,16 +119,16 @@ class Field:
                                              extra="\n".join(f"    {line}" for line in extra.splitlines())))
         return path
 
-    def serve(self, ns="host", name="runbound", options="", wrap="", **configuration):
+    def serve(self, ns="host", name="runbound", options="", wrap="", program=RUNBOUND, **configuration):
         """Start a runbound in a namespace; returns it when its control socket answers."""
         path = self.configure(name, **configuration)
-        server = Server(self.guest, ns, name, f"{wrap} {RUNBOUND} {options} -c {path}")
+        server = Server(self.guest, ns, name, f"{wrap} {program} {options} -c {path}")
         server.wait_ready()
         return server
 
-    def findings(self, path, ns="host", wrap="", options=""):
+    def findings(self, path, ns="host", wrap="", program=RUNBOUND):
         """What --check-config says of the host: [{level, name, text, fix}]."""
-        _, output = self.guest.run(f"ip netns exec {ns} {wrap} {RUNBOUND} {options} --check-config=json -c {path}")
+        _, output = self.guest.run(f"ip netns exec {ns} {wrap} {program} --check-config=json -c {path}")
         try:
             return json.loads(output)["host"]
         except (ValueError, KeyError) as error:
@@ -134,13 +136,14 @@ class Field:
 
     def ask(self, count=1000, server=ADDRESS, answer=ANSWER, ns="far", options="", seconds=120):
         """Ask from a namespace; returns a Tally."""
-        _, output = self.guest.run(f"ip netns exec {ns} ask --count {count} --answer {answer} {options} {server} {NAME}", seconds)
-        return Tally(output)
+        words = f"--count {count} --answer {answer} {options} {server} {NAME}"
+        return Tally(self.guest.run(f"ip netns exec {ns} ask {words}", seconds)[1])
 
     def ask_both(self, count, seconds=300):
         """Ask the server and the DNS server of the guest on the bridge at the same time; returns both Tallies."""
         ask = f"ip netns exec far ask --count {count} --answer"
-        _, output = self.guest.run(f"{ask} {ANSWER} {ADDRESS} {NAME} > /run/one & {ask} {OTHER_ANSWER} {NEIGHBOUR} {NAME} > /run/two & "
+        _, output = self.guest.run(f"{ask} {ANSWER} {ADDRESS} {NAME} > /run/one &\n"
+                                   f"{ask} {OTHER_ANSWER} {NEIGHBOUR} {NAME} > /run/two &\n"
                                    "wait; cat /run/one; echo ----; cat /run/two", seconds)
         one, _, two = output.partition("----\n")
         return Tally(one), Tally(two)
@@ -149,9 +152,10 @@ class Field:
         """Wait until every card that is in use has its link: attaching a program resets some for seconds."""
         self.guest.wait("for ns in host far; do for card in " + " ".join(CARDS) + "; do "
                         "state=$(ip -n $ns link show $card up 2>/dev/null) || continue; "
-                        "case $state in '' | *'state UP'*) ;; *) echo \"$state\"; exit 1 ;; esac; done; done", 30, "the cards have a link")
-        if "LACP" in self.guest.sh("ip netns exec host [ -e /proc/net/bonding/bond0 ] && ip netns exec host grep -q 802.3ad "
-                                   "/proc/net/bonding/bond0 && echo LACP || true"):
+                        "case $state in '' | *'state UP'*) ;; *) echo \"$state\"; exit 1 ;; esac; "
+                        "done; done", 30, "the cards have a link")
+        status, _ = self.guest.run("ip netns exec host grep -q 802.3ad /proc/net/bonding/bond0")
+        if status == 0:
             self.wait_bond(2)
 
     def on_host(self, script):
@@ -192,7 +196,8 @@ class Server:
     def wait_ready(self, seconds=30):
         """Wait until the control socket answers."""
         status, _ = self.guest.run(
-            f"for i in $(seq {seconds * 5}); do ask --control /run/{self.name}.ctl status 2>/dev/null | grep -q running && exit 0; "
+            f"for i in $(seq {seconds * 5}); do "
+            f"ask --control /run/{self.name}.ctl status 2>/dev/null | grep -q running && exit 0; "
             f"kill -0 {self.pid} || exit 1; sleep 0.2; done; exit 1", seconds + 10)
         if status != 0:
             raise LabError(f"{self.name} does not run:\n{self.log()}")
@@ -218,5 +223,12 @@ class Server:
 
     def stop(self):
         """SIGTERM, and wait for the end."""
-        self.guest.sh(f"kill {self.pid} 2>/dev/null || true; for i in $(seq 100); do kill -0 {self.pid} 2>/dev/null || exit 0; "
-                      "sleep 0.1; done; exit 1")
+        self.guest.sh(f"kill {self.pid} 2>/dev/null || true; "
+                      f"for i in $(seq 100); do kill -0 {self.pid} 2>/dev/null || exit 0; sleep 0.1; done; exit 1")
+
+
+if __name__ == "__main__":  # what takes long the first time
+    build_client()
+    kernels.unpacked("busybox-static")
+    for wanted in kernels.KERNELS:
+        kernels.kernel(wanted)
