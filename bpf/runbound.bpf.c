@@ -31,27 +31,35 @@ struct {
 	__type(value, __u32);
 } xsks SEC(".maps");
 
+/* Whether a receive queue's socket gets frames: enum runbound_gate. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u32);
+} gates SEC(".maps");
+
+/* Frames redirected, by receive queue. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} redirected SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __be32);
-	__type(value, __u8);
+	__type(value, struct runbound_place);
 } addresses_v4 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, struct in6_addr);
-	__type(value, __u8);
+	__type(value, struct runbound_place);
 } addresses_v6 SEC(".maps");
-
-/* A bit for each VLAN id, 64 in an entry. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 64);
-	__type(key, __u32);
-	__type(value, __u64);
-} vlans SEC(".maps");
 
 /* An entry for each verdict: an index into one entry's array would need CAP_PERFMON at load. */
 struct {
@@ -63,22 +71,26 @@ struct {
 
 struct runbound_settings settings SEC(".data.settings");
 
-static __always_inline int is_our_vlan(__be16 tci)
-{
-	__u32 id = bpf_ntohs(tci) & VLAN_ID_MASK;
-	__u32 word = id >> 6;
-	__u64 *bits = bpf_map_lookup_elem(&vlans, &word);
+/* What the Ethernet header and the tag say of a frame. */
+struct link_view {
+	const __u8 *mac;
+	__u32 vlan;
+};
 
-	return bits && (*bits >> (id & 63) & 1);
-}
-
-static __always_inline int is_our_mac(const __u8 *mac)
+/* The last check: an address is taken only by the MAC and the VLAN of the interface that carries it. This program may be
+ * attached below that interface, where frames of other machines pass by.
+ */
+static __always_inline enum runbound_verdict place_verdict(const struct runbound_place *place, struct link_view link)
 {
+	if (!place)
+		return VERDICT_ADDRESS;
 	/* Two loads: an Ethernet header starts at any even address, and XDP allows unaligned loads. */
-	return *(__u32 *)mac == *(__u32 *)settings.mac && *(__u16 *)(mac + 4) == *(__u16 *)(settings.mac + 4);
+	if (*(__u32 *)link.mac != *(__u32 *)place->mac || *(__u16 *)(link.mac + 4) != *(__u16 *)(place->mac + 4))
+		return VERDICT_MAC;
+	return link.vlan == place->vlan ? VERDICT_REDIRECTED : VERDICT_VLAN;
 }
 
-/* The last checks, the same for both IP versions. `ip_payload` is what the IP header says follows it. */
+/* The same for both IP versions. `ip_payload` is what the IP header says follows it. */
 static __always_inline enum runbound_verdict udp_verdict(struct udphdr *udp, void *end, __u32 ip_payload)
 {
 	__u32 len;
@@ -96,8 +108,9 @@ static __always_inline enum runbound_verdict udp_verdict(struct udphdr *udp, voi
 	return VERDICT_REDIRECTED;
 }
 
-static __always_inline enum runbound_verdict ipv4_verdict(struct iphdr *ip, void *end)
+static __always_inline enum runbound_verdict ipv4_verdict(struct iphdr *ip, void *end, struct link_view link)
 {
+	enum runbound_verdict verdict;
 	__u32 total;
 
 	if ((void *)(ip + 1) > end)
@@ -106,53 +119,87 @@ static __always_inline enum runbound_verdict ipv4_verdict(struct iphdr *ip, void
 		return VERDICT_IP_SHAPE;
 	if (ip->protocol != IPPROTO_UDP)
 		return VERDICT_NOT_UDP;
-	if (!bpf_map_lookup_elem(&addresses_v4, &ip->daddr))
-		return VERDICT_ADDRESS;
 	total = bpf_ntohs(ip->tot_len);
 	if (total < sizeof(*ip))
 		return VERDICT_SHORT;
-	return udp_verdict((void *)(ip + 1), end, total - sizeof(*ip));
+	verdict = udp_verdict((void *)(ip + 1), end, total - sizeof(*ip));
+	if (verdict != VERDICT_REDIRECTED)
+		return verdict;
+	return place_verdict(bpf_map_lookup_elem(&addresses_v4, &ip->daddr), link);
 }
 
-static __always_inline enum runbound_verdict ipv6_verdict(struct ipv6hdr *ip, void *end)
+static __always_inline enum runbound_verdict ipv6_verdict(struct ipv6hdr *ip, void *end, struct link_view link)
 {
+	enum runbound_verdict verdict;
+
 	if ((void *)(ip + 1) > end)
 		return VERDICT_SHORT;
 	if (*(__u8 *)ip >> 4 != 6)
 		return VERDICT_IP_SHAPE;
 	if (ip->nexthdr != IPPROTO_UDP)
 		return VERDICT_NOT_UDP;
-	if (!bpf_map_lookup_elem(&addresses_v6, &ip->daddr))
-		return VERDICT_ADDRESS;
-	return udp_verdict((void *)(ip + 1), end, bpf_ntohs(ip->payload_len));
+	verdict = udp_verdict((void *)(ip + 1), end, bpf_ntohs(ip->payload_len));
+	if (verdict != VERDICT_REDIRECTED)
+		return verdict;
+	return place_verdict(bpf_map_lookup_elem(&addresses_v6, &ip->daddr), link);
 }
 
 static __always_inline enum runbound_verdict frame_verdict(void *data, void *end)
 {
 	struct ethhdr *eth = data;
+	struct link_view link = { .mac = eth->h_dest, .vlan = RUNBOUND_UNTAGGED };
 	void *next = eth + 1;
 	__be16 proto;
 
 	if (next > end)
 		return VERDICT_NOT_IP;
-	if (!is_our_mac(eth->h_dest))
-		return VERDICT_MAC;
 	proto = eth->h_proto;
 	if (proto == bpf_htons(ETH_P_8021Q)) {
 		struct vlan_header *tag = next;
 
 		next = tag + 1;
-		if (next > end || !is_our_vlan(tag->tci))
+		if (next > end)
 			return VERDICT_VLAN;
+		link.vlan = bpf_ntohs(tag->tci) & VLAN_ID_MASK;
 		proto = tag->proto;
-		if (proto == bpf_htons(ETH_P_8021Q))
+		/* A tag of id 0 carries a priority alone; whose such a frame is, is left to the kernel. */
+		if (link.vlan == 0 || proto == bpf_htons(ETH_P_8021Q))
 			return VERDICT_VLAN;
 	}
 	if (proto == bpf_htons(ETH_P_IP))
-		return ipv4_verdict(next, end);
+		return ipv4_verdict(next, end, link);
 	if (proto == bpf_htons(ETH_P_IPV6))
-		return ipv6_verdict(next, end);
+		return ipv6_verdict(next, end, link);
 	return VERDICT_NOT_IP;
+}
+
+static __always_inline void count(void *map, __u32 key)
+{
+	__u64 *counter = bpf_map_lookup_elem(map, &key);
+
+	if (counter)
+		++*counter;
+}
+
+/* To the socket of the receive queue, if its gate lets it. */
+static __always_inline int redirect(__u32 queue)
+{
+	__u32 *gate = bpf_map_lookup_elem(&gates, &queue);
+	int action;
+
+	if (!gate || *gate == GATE_CLOSED)
+		return XDP_PASS;
+	/* The flag is the action when the queue has no socket in the map. */
+	action = bpf_redirect_map(&xsks, queue, XDP_PASS);
+	if (action != XDP_REDIRECT)
+		return action;
+	/* One frame proves the way: user space opens the gate when it has come. In generic mode two CPUs may serve one
+	 * queue and each let one through.
+	 */
+	if (*gate == GATE_TRIAL)
+		*gate = GATE_CLOSED;
+	count(&redirected, queue);
+	return action;
 }
 
 SEC("xdp")
@@ -160,17 +207,13 @@ int runbound(struct xdp_md *ctx)
 {
 	__u32 verdict = frame_verdict((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	int action = XDP_PASS;
-	__u64 *counter;
 
 	if (verdict == VERDICT_REDIRECTED) {
-		/* The flag is the action when the queue has no socket in the map. */
-		action = bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
+		action = redirect(ctx->rx_queue_index);
 		if (action != XDP_REDIRECT)
 			verdict = VERDICT_NO_SOCKET;
 	}
-	counter = bpf_map_lookup_elem(&counters, &verdict);
-	if (counter)
-		++*counter;
+	count(&counters, verdict);
 	return action;
 }
 

@@ -6,10 +6,10 @@
 /* Why a frame went where it went: index into a per-CPU array of counters. All but REDIRECTED are XDP_PASS. */
 enum runbound_verdict {
 	VERDICT_REDIRECTED = 0,   /* to the socket of its receive queue */
-	VERDICT_NO_SOCKET = 1,    /* ours, but no socket in the map for its queue */
+	VERDICT_NO_SOCKET = 1,    /* ours, but its queue's gate is closed or has no socket */
 	VERDICT_NOT_IP = 2,       /* ARP, LLDP, 802.1ad and the like, or shorter than Ethernet */
-	VERDICT_VLAN = 3,         /* tagged with an id that is not configured, or tagged twice */
-	VERDICT_MAC = 4,          /* destination MAC is not ours: broadcast, multicast, another host's */
+	VERDICT_VLAN = 3,         /* not of the VLAN of its address's interface, or tagged twice */
+	VERDICT_MAC = 4,          /* destination MAC is not that of its address's interface */
 	VERDICT_IP_SHAPE = 5,     /* fragment, IPv4 options, or a header that contradicts its version */
 	VERDICT_NOT_UDP = 6,      /* TCP, ICMP, an IPv6 extension header */
 	VERDICT_ADDRESS = 7,      /* destination address not in the set */
@@ -18,9 +18,23 @@ enum runbound_verdict {
 	VERDICT_COUNT = 10,
 };
 
+/* What a receive queue's socket gets. */
+enum runbound_gate {
+	GATE_CLOSED = 0,          /* nothing */
+	GATE_TRIAL = 1,           /* one frame, then the gate is closed */
+	GATE_OPEN = 2,            /* all that is ours */
+};
+
+#define RUNBOUND_UNTAGGED 0
+
+/* Where frames for an address come in: its interface's MAC and 802.1Q VLAN id, RUNBOUND_UNTAGGED for none. */
+struct runbound_place {
+	__u8 mac[6];
+	__u16 vlan;
+};
+
 /* One per program, in the map `.data.settings`. */
 struct runbound_settings {
-	__u8 mac[6];              /* destination MAC to accept */
 	__u16 port;               /* UDP destination port, network order */
 };
 

@@ -2,7 +2,7 @@
 
 use runbound::attach::{self, Finding, Level};
 use runbound::config::cli::{Action, Cli, Format, HELP};
-use runbound::config::{self, Config, Loaded, XdpUse};
+use runbound::config::{self, Config, Diagnostic, Loaded, XdpUse};
 use runbound::host;
 use runbound::serve::listen;
 use runbound::serve::log as logger;
@@ -67,16 +67,18 @@ fn host_findings(config: &Config) -> Vec<Finding> {
         Ok(interfaces) => interfaces,
         Err(cause) => return unreadable(cause),
     };
-    let addresses = match listen::addresses(config, &interfaces) {
-        Ok(addresses) => addresses,
-        Err(missing) => {
-            return missing.iter().map(|line| Finding::new(Level::Fail, "address", line.to_string())).collect();
-        }
+    let of_names = |lines: &[Diagnostic], level: Level| -> Vec<Finding> {
+        lines.iter().map(|line| Finding::new(level, "address", line.to_string())).collect()
     };
-    match host::facts(&addresses, config.do_udp, config.do_tcp && config.incoming_num_tcp > 0) {
+    let (addresses, mut found) = match listen::addresses(config, &interfaces) {
+        Ok((addresses, missing)) => (addresses, of_names(&missing, Level::Warn)),
+        Err(missing) => return of_names(&missing, Level::Fail),
+    };
+    found.extend(match host::facts(&addresses, config.do_udp, config.do_tcp && config.incoming_num_tcp > 0) {
         Ok(facts) => attach::findings(config, &addresses, &facts),
         Err(cause) => unreadable(format!("cannot read this host's links: {cause}")),
-    }
+    });
+    found
 }
 
 fn say(line: &str) {

@@ -13,7 +13,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use runbound::wire::{parse_udp_frame, reply_in_place};
-use runbound::xdp::{self, Attachment, Kind, Mode, Options, Queue, RxBatch, Verdict, ZeroCopy};
+use runbound::xdp::{self, Attachment, Kind, Mode, Options, Place, Queue, RxBatch, Verdict, XdpError, ZeroCopy};
 
 const SERVER: &str = "vxa";
 const CLIENT: &str = "vxb";
@@ -81,19 +81,28 @@ fn mac() -> [u8; 6] {
     bytes.try_into().expect("six bytes")
 }
 
+fn place(address: &str, vlan: Option<u16>) -> Place {
+    Place { address: address.parse().expect("address"), mac: mac(), vlan }
+}
+
 fn options() -> Options {
     Options {
         interface: SERVER.into(),
         index: fact("ifindex").parse().expect("number"),
-        mac: mac(),
         mtu: fact("mtu").parse().expect("number"),
-        addresses: vec!["192.0.2.1".parse().expect("address"), "2001:db8::1".parse().expect("address")],
+        places: vec![place("192.0.2.1", None), place("2001:db8::1", None), place("192.0.2.10", Some(10))],
         port: 53,
-        vlans: vec![10],
         mode: Mode::Native,
         zero_copy: ZeroCopy::Auto,
         frames: 256,
     }
+}
+
+/// The program on the interface, and the socket of its one receive queue.
+fn open(options: &Options) -> Result<(Attachment, Vec<Queue>), XdpError> {
+    let attachment = xdp::attach(options)?;
+    let queues = xdp::open_queues(options, &attachment, 1)?;
+    Ok((attachment, queues))
 }
 
 /// A raw socket on the client's end of the pair.
@@ -183,11 +192,14 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Verdict)> {
     vec![
         ("IPv4", v4(), Redirected),
         ("IPv6", v6(), Redirected),
-        ("our VLAN", tagged(v4(), 10), Redirected),
-        ("our VLAN, IPv6", tagged(v6(), 10), Redirected),
+        ("an address of our VLAN", tagged(with(v4(), 33, &[10]), 10), Redirected),
+        ("an address of our VLAN without a tag", with(v4(), 33, &[10]), Vlan),
+        ("an address of another interface in our VLAN", tagged(v4(), 10), Vlan),
+        ("the same, IPv6", tagged(v6(), 10), Vlan),
+        ("a priority tag", tagged(v4(), 0), Vlan),
         ("don't-fragment flag", with(v4(), 20, &[0x40, 0]), Redirected),
         ("padding behind", [v4(), vec![0; 6]].concat(), Redirected),
-        ("another VLAN", tagged(v4(), 11), Vlan),
+        ("another VLAN", tagged(with(v4(), 33, &[10]), 11), Vlan),
         ("two tags", tagged(tagged(v4(), 10), 10), Vlan),
         ("802.1ad", with(tagged(v4(), 10), 12, &[0x88, 0xa8]), NotIp),
         ("ARP", with(v4(), 12, &[0x08, 0x06]), NotIp),
@@ -233,7 +245,7 @@ fn has_program() -> bool {
 fn inner_verdicts() {
     make_pair();
     let wire = Wire::open();
-    let (attachment, mut queues) = xdp::open(&options()).unwrap_or_else(|error| panic!("{error}"));
+    let (attachment, mut queues) = open(&options()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(queues.len(), 1);
     let queue = &mut queues[0];
     assert!(attachment.is_attached() && has_program());
@@ -241,8 +253,9 @@ fn inner_verdicts() {
     wire.send(&query_v4());
     wait_for("a verdict before the socket is in the map", || count(&attachment, Verdict::NoSocket) == 1);
     queue.insert_into_map().expect("into the map");
+    one_frame_on_trial(&attachment, queue, &wire);
 
-    let mut redirected = 0;
+    let mut redirected = 1;
     for (name, frame, verdict) in cases() {
         let before = count(&attachment, verdict);
         wire.send(&frame);
@@ -268,6 +281,18 @@ fn inner_verdicts() {
     assert!(has_program(), "the link is the attachment's");
     drop(attachment);
     assert!(!has_program());
+}
+
+/// The first frame comes; what follows is the kernel's until the gate is opened.
+fn one_frame_on_trial(attachment: &Attachment, queue: &mut Queue, wire: &Wire) {
+    let before = count(attachment, Verdict::NoSocket);
+    wire.send(&query_v4());
+    reply_to_one(queue, wire);
+    wire.send(&query_v4());
+    wait_for("a verdict while the gate is closed", || count(attachment, Verdict::NoSocket) == before + 1);
+    assert!(!queue.has_work());
+    assert_eq!(attachment.redirected(0).expect("a counter"), 1);
+    queue.open_gate().expect("opened");
 }
 
 /// Answers one query in its frame, and returns to which MAC the answer came on the other end.
@@ -348,12 +373,16 @@ fn flood(queue: &mut Queue, wire: &Wire) {
 
 fn addresses_can_change(attachment: &Attachment, queue: &mut Queue, wire: &Wire) {
     let other: IpAddr = "192.0.2.7".parse().expect("address");
-    attachment.add_address(other).expect("added");
+    attachment.put(&place("192.0.2.7", None)).expect("added");
     wire.send(&with(query_v4(), 33, &[7]));
     let mut batch = RxBatch::new();
     wait_for("a frame for the new address", || queue.receive(&mut batch) == 1);
     batch.drain(..).for_each(|frame| queue.free(frame));
-    attachment.remove_address(other).expect("removed");
+    attachment.put(&place("192.0.2.7", Some(10))).expect("moved");
+    let before = count(attachment, Verdict::Vlan);
+    wire.send(&with(query_v4(), 33, &[7]));
+    wait_for("the address is in a VLAN now", || count(attachment, Verdict::Vlan) > before);
+    attachment.remove(other).expect("removed");
     let before = count(attachment, Verdict::Address);
     wire.send(&with(query_v4(), 33, &[7]));
     wait_for("the address is the kernel's again", || count(attachment, Verdict::Address) > before);
@@ -380,14 +409,14 @@ fn inner_kill() {
     wait_for("the child to attach", has_program);
     drop(child);
     wait_for("the kernel to detach", || !has_program());
-    let (_attachment, queues) = xdp::open(&options()).unwrap_or_else(|error| panic!("again at once: {error}"));
+    let (_attachment, queues) = open(&options()).unwrap_or_else(|error| panic!("again at once: {error}"));
     assert_eq!(queues.len(), 1);
 }
 
 #[test]
 #[ignore = "run by inner_kill"]
 fn inner_holds_until_killed() {
-    let (_attachment, mut queues) = xdp::open(&options()).unwrap_or_else(|error| panic!("{error}"));
+    let (_attachment, mut queues) = open(&options()).unwrap_or_else(|error| panic!("{error}"));
     queues[0].insert_into_map().expect("into the map");
     sleep(PATIENCE * 3);
 }
@@ -396,8 +425,8 @@ fn inner_holds_until_killed() {
 #[ignore = "run by another_program_is_named in a namespace"]
 fn inner_busy() {
     make_pair();
-    let (first, _queues) = xdp::open(&options()).unwrap_or_else(|error| panic!("{error}"));
-    let error = xdp::open(&options()).expect_err("one program an interface");
+    let (first, _queues) = open(&options()).unwrap_or_else(|error| panic!("{error}"));
+    let error = open(&options()).expect_err("one program an interface");
     assert_eq!(error.kind, Kind::Busy);
     let text = error.to_string();
     assert!(text.contains("runbound") && text.contains("ip link set dev vxa xdp off"), "{text}");
@@ -406,11 +435,11 @@ fn inner_busy() {
     let (error, gone) = {
         run(&["ip", "link", "add", "name", SERVER, "type", "bridge"]);
         run(&["ip", "link", "set", SERVER, "up"]);
-        (xdp::open(&options()).expect_err("a bridge has no native XDP"), has_program())
+        (open(&options()).expect_err("a bridge has no native XDP"), has_program())
     };
     assert_eq!(error.kind, Kind::NoDriverSupport, "{error}");
     assert!(!gone);
     let generic = Options { mode: Mode::Generic, ..options() };
-    let (attachment, queues) = xdp::open(&generic).unwrap_or_else(|error| panic!("{error}"));
+    let (attachment, queues) = open(&generic).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((attachment.mode(), queues[0].zero_copy()), (Mode::Generic, ZeroCopy::No));
 }

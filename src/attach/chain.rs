@@ -1,5 +1,6 @@
 //! The way from the link that carries an address down to the hardware.
 
+use super::candidates;
 use crate::host::{Kind, Link, Links};
 use std::fmt;
 
@@ -39,11 +40,7 @@ fn walk(links: &Links, link: &Link, peer: bool, seen: &mut Vec<u32>) -> Chain {
         match &link.kind {
             Kind::Veth { peer: None } => return cut(link),
             Kind::Veth { peer: Some(_) } => below.extend(links.peer(link)),
-            Kind::Vlan { .. } | Kind::Ipvlan | Kind::Macvlan => below.extend(links.parent(link)),
-            Kind::Bond { .. } => below.extend(links.ports(link)),
-            // The other ports of a bridge are guests.
-            Kind::Bridge => below.extend(links.ports(link).filter(|port| leads_down(port))),
-            Kind::Loopback | Kind::Physical | Kind::Other(_) => {}
+            _ => below.extend(candidates::below(links, link)),
         }
     }
     let is_pair = !peer && matches!(link.kind, Kind::Veth { .. });
@@ -56,10 +53,6 @@ fn walk(links: &Links, link: &Link, peer: bool, seen: &mut Vec<u32>) -> Chain {
 fn cut(link: &Link) -> Chain {
     let outside = Chain { name: "(another network namespace)".into(), index: 0, peer: true, below: Vec::new() };
     Chain { name: link.name.clone(), index: link.index, peer: false, below: vec![outside] }
-}
-
-fn leads_down(port: &Link) -> bool {
-    matches!(port.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. })
 }
 
 impl fmt::Display for Chain {

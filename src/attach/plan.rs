@@ -1,48 +1,32 @@
-//! Where XDP can be had: what each kind of link and each driver is known for.
+//! Where each address is served: the interface that carries it when XDP can be had there in the driver, else the ones it
+//! stands on, else kernel sockets; and why not elsewhere.
 
+use super::candidates::{self, Spot};
+use super::chain::Chain;
 use super::is_global;
 use crate::config::{Config, XdpMode, XdpUse};
 use crate::host::{InterfaceAddress, Kind, Link, Links};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
-/// Drivers with native XDP and redirect to AF_XDP (the kernel's `ndo_bpf` users), as sysfs names them.
-const NATIVE_DRIVERS: [&str; 22] = [
-    "atlantic",
-    "bnxt_en",
-    "ena",
-    "fsl_dpaa2_eth",
-    "fsl_enetc",
-    "gve",
-    "hv_netvsc",
-    "i40e",
-    "ice",
-    "igb",
-    "igc",
-    "ionic",
-    "ixgbe",
-    "ixgbevf",
-    "mana",
-    "mlx4_core",
-    "mlx5_core",
-    "nfp",
-    "qede",
-    "sfc",
-    "tsnep",
-    "virtio_net",
-];
-
-/// Drivers known to have none.
-const GENERIC_DRIVERS: [&str; 8] = ["8139cp", "8139too", "bnx2x", "e1000", "e1000e", "iavf", "r8169", "tg3"];
-
-/// What serves an address.
+/// What serves the addresses of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The program in the driver, with a word on why that is expected.
-    Native(String),
-    /// The program in the network stack, because the configuration asks for it.
-    Generic,
-    /// A driver that nothing is known of: the start will tell.
-    Untold(String),
-    /// Kernel sockets, because the configuration or the link leave nothing else; why, and whether XDP was wanted.
+    /// The program in the driver.
+    Native {
+        /// Where.
+        at: Vec<Spot>,
+        /// Why that is expected, or that the start will tell.
+        why: String,
+        /// It is known to work there; else the start will tell.
+        sure: bool,
+    },
+    /// The program in the network stack, because the configuration asks for it or leaves nothing else.
+    Generic {
+        /// Where.
+        at: Vec<Spot>,
+    },
+    /// Kernel sockets, because the configuration or the links leave nothing else.
     Kernel {
         /// Why.
         reason: String,
@@ -51,102 +35,209 @@ pub enum Outcome {
     },
 }
 
-/// What is expected to serve an address that `link` carries.
-pub fn outcome(config: &Config, link: &Link) -> Outcome {
-    let kernel = |reason: &str| Outcome::Kernel { reason: reason.into(), wanted: false };
-    if link.kind == Kind::Loopback {
-        return kernel("loopback carries nothing from outside");
+impl Outcome {
+    /// Where programs are to be attached.
+    pub fn spots(&self) -> &[Spot] {
+        match self {
+            Self::Native { at, .. } | Self::Generic { at } => at,
+            Self::Kernel { .. } => &[],
+        }
     }
+}
+
+/// What is to be done for the addresses of one link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Index of the link that carries them.
+    pub carrier: u32,
+    /// Those that are listened at, each with its port.
+    pub addresses: Vec<(InterfaceAddress, u16)>,
+    /// What serves them.
+    pub outcome: Outcome,
+    /// Every place that was thought of and not taken, with the reason: `bond0: …`.
+    pub passed_over: Vec<String>,
+}
+
+/// An address, and by which MAC and VLAN its frames come in where the program is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address.
+    pub address: IpAddr,
+    /// MAC of the link that carries it.
+    pub mac: [u8; 6],
+    /// 802.1Q VLAN id; `None` for no tag.
+    pub vlan: Option<u16>,
+}
+
+/// An interface to attach to, and what to take there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub interface: String,
+    /// Its index.
+    pub index: u32,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Whether it is a network card.
+    pub physical: bool,
+    /// Whether attaching may reset its link for seconds.
+    pub resets: bool,
+    /// The bond it is a slave of: slaves are attached to one after the other.
+    pub bond: Option<u32>,
+    /// Whether it has a carrier now.
+    pub carrier: bool,
+    /// What to take there.
+    pub places: Vec<Place>,
+    /// UDP port to take.
+    pub port: u16,
+    /// In the network stack instead of the driver.
+    pub generic: bool,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// One for each link that carries an address.
+    pub decisions: Vec<Decision>,
+    /// The interfaces to attach to, by index.
+    pub targets: Vec<Target>,
+    /// Addresses that kernel sockets serve beside the plan, and why.
+    pub notes: Vec<String>,
+}
+
+/// Makes the plan. A wildcard in `listen` stands for every global address of the host; loopback carries nothing from
+/// outside.
+pub fn plan(config: &Config, listen: &[SocketAddr], links: &Links) -> Plan {
+    let mut plan = Plan::default();
+    let mut targets = BTreeMap::new();
+    for link in links.iter().filter(|link| link.kind != Kind::Loopback) {
+        let addresses = listened(listen, link);
+        if addresses.is_empty() {
+            continue;
+        }
+        let (outcome, passed_over) = decide(config, links, link);
+        let decision = Decision { carrier: link.index, addresses, outcome, passed_over };
+        add_targets(links, link, &decision, &mut targets, &mut plan.notes);
+        plan.decisions.push(decision);
+    }
+    plan.targets = targets.into_values().collect();
+    plan
+}
+
+/// The addresses of a link that are listened at.
+fn listened(listen: &[SocketAddr], link: &Link) -> Vec<(InterfaceAddress, u16)> {
+    let mut found = Vec::new();
+    for socket in listen {
+        let meant = |address: &&InterfaceAddress| match socket.ip() {
+            any if any.is_unspecified() => any.is_ipv4() == address.ip.is_ipv4() && is_global(address.ip),
+            ip => ip == address.ip,
+        };
+        for address in link.addresses.iter().filter(meant) {
+            if !found.contains(&(*address, socket.port())) {
+                found.push((*address, socket.port()));
+            }
+        }
+    }
+    found
+}
+
+fn decide(config: &Config, links: &Links, carrier: &Link) -> (Outcome, Vec<String>) {
+    let kernel = |reason: &str, wanted| Outcome::Kernel { reason: reason.into(), wanted };
     if config.xdp.enable == XdpUse::No || !config.do_udp {
-        return kernel(if config.do_udp { "xdp: no" } else { "do-udp: no" });
+        return (kernel(if config.do_udp { "xdp: no" } else { "do-udp: no" }, false), Vec::new());
     }
-    if config.xdp.interface.as_ref().is_some_and(|wanted| *wanted != link.name) {
-        return kernel("xdp-interface names another one");
-    }
-    let without = |reason: String| Outcome::Kernel { reason, wanted: true };
-    if link.mac.is_none() {
-        return without("no Ethernet interface, so XDP has no frames to look at".into());
+    if carrier.mac.is_none() {
+        return (kernel("no Ethernet interface, so XDP has no frames to look at", true), Vec::new());
     }
     if config.xdp.mode == XdpMode::Generic {
-        return Outcome::Generic;
+        return generic(config, links, carrier, Vec::new());
     }
-    match (&link.kind, link.driver.as_deref()) {
-        (Kind::Veth { .. }, _) => Outcome::Native("veth has native XDP".into()),
-        (Kind::Physical, Some(driver)) if NATIVE_DRIVERS.contains(&driver) => {
-            Outcome::Native(format!("driver {driver} has native XDP"))
-        }
-        (Kind::Physical, Some(driver)) if GENERIC_DRIVERS.contains(&driver) => {
-            without(format!("driver {driver} has no native XDP"))
-        }
-        (Kind::Physical, Some(driver)) => Outcome::Untold(format!("driver {driver}")),
-        (Kind::Physical, None) => Outcome::Untold("its driver".into()),
-        (Kind::Other(word), _) => Outcome::Untold(word.clone()),
-        (kind, _) => without(without_native(kind).into()),
+    let found = candidates::find(config, links, carrier, candidates::native);
+    if !found.taken.is_empty() {
+        let why = found.whys.join("; ");
+        return (Outcome::Native { at: found.taken, why, sure: !found.unsure }, found.passed_over);
     }
+    // Required, and nothing else exists.
+    if config.xdp.mode == XdpMode::Auto && config.xdp.enable == XdpUse::Require {
+        return generic(config, links, carrier, found.passed_over);
+    }
+    (Outcome::Kernel { reason: found.reason(), wanted: !found.by_choice }, found.passed_over)
 }
 
-/// Why a kind of link has no native XDP that an AF_XDP socket could use.
-fn without_native(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Vlan { .. } => "a VLAN interface has no native XDP",
-        Kind::Bridge => "a bridge has no native XDP",
-        Kind::Bond { .. } => {
-            "a bond runs XDP programs on its slaves, and an AF_XDP socket of the master receives nothing from there"
-        }
-        Kind::Ipvlan => "an ipvlan has no native XDP",
-        Kind::Macvlan => "a macvlan has no native XDP",
-        _ => "it has no native XDP",
-    }
-}
-
-/// Commands that move `address` from `link` to a veth pair, where native XDP works: at the bridge that is there, or at a
-/// new one. `None` where `link` is of another kind, or other addresses would be cut off by that.
-pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Option<String> {
-    let others = |link: &Link| link.addresses.iter().any(|other| other.ip != address.ip && is_global(other.ip));
-    let (own, peer) = (free_name(links, "veth-rb")?, free_name(links, "veth-bnd")?);
-    let InterfaceAddress { ip, prefix } = address;
-    let stacked = matches!(link.kind, Kind::Ipvlan | Kind::Macvlan);
-    let mut lines = Vec::new();
-    let lower = match link.kind {
-        // Its parent cannot be a bridge's port at the same time: both want the frames first.
-        Kind::Ipvlan | Kind::Macvlan if !others(link) => {
-            lines.push(format!("ip link del {}", link.name));
-            links.parent(link)?
-        }
-        Kind::Bridge | Kind::Vlan { .. } | Kind::Bond { .. } => link,
-        _ => return None,
+fn generic(config: &Config, links: &Links, carrier: &Link, mut before: Vec<String>) -> (Outcome, Vec<String>) {
+    let found = candidates::find(config, links, carrier, candidates::generic);
+    let reason = found.reason();
+    before.extend(found.passed_over);
+    let outcome = if found.taken.is_empty() {
+        Outcome::Kernel { reason, wanted: !found.by_choice }
+    } else {
+        Outcome::Generic { at: found.taken }
     };
-    let bridge = match (&lower.kind, links.master(lower)) {
-        (Kind::Bridge, _) => lower.name.clone(),
-        (_, Some(master)) => master.name.clone(),
-        (_, None) if others(lower) => return None,
-        (_, None) => {
-            let bridge = free_name(links, "br-rb")?;
-            lines.push(format!("ip link add {bridge} type bridge"));
-            lines.push(format!("ip link set {} master {bridge}", lower.name));
-            lines.push(format!("ip link set {bridge} up"));
-            bridge
+    (outcome, before)
+}
+
+fn add_targets(
+    links: &Links,
+    carrier: &Link,
+    decision: &Decision,
+    targets: &mut BTreeMap<u32, Target>,
+    notes: &mut Vec<String>,
+) {
+    let Some(mac) = carrier.mac else { return };
+    let generic = matches!(decision.outcome, Outcome::Generic { .. });
+    for spot in decision.outcome.spots() {
+        let Some(link) = links.by_index(spot.index) else { continue };
+        for (InterfaceAddress { ip: address, .. }, port) in &decision.addresses {
+            let target = targets.entry(link.index).or_insert_with(|| Target {
+                interface: link.name.clone(),
+                index: link.index,
+                mtu: link.mtu,
+                physical: link.kind == Kind::Physical,
+                resets: candidates::resets(link) && !generic,
+                bond: links
+                    .master(link)
+                    .filter(|master| matches!(master.kind, Kind::Bond { .. }))
+                    .map(|bond| bond.index),
+                carrier: link.carrier,
+                places: Vec::new(),
+                port: *port,
+                generic,
+            });
+            if target.port != *port {
+                let (name, taken) = (&link.name, target.port);
+                notes.push(format!("{name}: XDP takes port {taken} there, kernel sockets serve {address} port {port}"));
+            } else if target.places.iter().all(|place| place.address != *address) {
+                target.places.push(Place { address: *address, mac, vlan: spot.vlan });
+            }
         }
-    };
-    lines.push(format!("ip link add {own} type veth peer name {peer}"));
-    lines.push(format!("ip link set {peer} master {bridge} up"));
-    if !stacked {
-        lines.push(format!("ip address del {ip}/{prefix} dev {}", link.name));
     }
-    lines.push(format!("ip link set {own} up"));
-    lines.push(format!("ip address add {ip}/{prefix} dev {own}"));
-    lines.push(sysctl(&bridge, "arp_ignore", 1));
-    Some(lines.join("\n"))
 }
 
-/// `name`, or with the first number behind it that no link has yet.
-fn free_name(links: &Links, name: &str) -> Option<String> {
-    let numbered = (2..).map(|number| format!("{name}{number}"));
-    std::iter::once(name.to_owned()).chain(numbered).find(|name| links.by_name(name).is_none())
+/// The plan for one link in a few lines: the chain down to the hardware and what serves, then every place that was not
+/// taken.
+pub fn describe(decision: &Decision, links: &Links) -> Vec<String> {
+    let Some(carrier) = links.by_index(decision.carrier) else { return Vec::new() };
+    let name = |index| links.by_index(index).map_or("?", |link| link.name.as_str());
+    let addresses: Vec<String> = decision.addresses.iter().map(|(address, _)| address.ip.to_string()).collect();
+    let at = |spots: &[Spot]| {
+        let at = |spot: &Spot| match spot.vlan {
+            Some(id) => format!("{} (VLAN {id})", name(spot.index)),
+            None => name(spot.index).to_owned(),
+        };
+        spots.iter().map(at).collect::<Vec<_>>().join(", ")
+    };
+    let what = match &decision.outcome {
+        Outcome::Native { at: spots, .. } => format!("native XDP at {}", at(spots)),
+        Outcome::Generic { at: spots } => format!("generic XDP at {}", at(spots)),
+        Outcome::Kernel { reason, .. } => format!("kernel sockets: {reason}"),
+    };
+    let mut lines = vec![format!("plan: {} on {}: {what}", addresses.join(" "), Chain::from(links, carrier))];
+    if !decision.outcome.spots().is_empty() {
+        lines.extend(decision.passed_over.iter().map(|reason| format!("plan: not at {reason}")));
+    }
+    lines
 }
 
-/// The command that sets an IPv4 setting of a link. A name with a dot wants slashes between the words.
-pub fn sysctl(link: &str, name: &str, value: u32) -> String {
-    let separator = if link.contains('.') { "/" } else { "." };
-    format!("sysctl -w {}={value}", ["net", "ipv4", "conf", link, name].join(separator))
-}
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -31,6 +31,10 @@ pub struct Config {
     pub so_rcvbuf: u64,
     /// `so-sndbuf:` in bytes, 0 for what the kernel gives.
     pub so_sndbuf: u64,
+    /// `ip-freebind:`, addresses that no interface carries yet are expected.
+    pub ip_freebind: bool,
+    /// `ip-transparent:`, taken for `ip-freebind:`.
+    pub ip_transparent: bool,
     /// `incoming-num-tcp:`, TCP connections at a time; 0 for none.
     pub incoming_num_tcp: u32,
     /// `tcp-idle-timeout:` in milliseconds, 1 to 120,000.
@@ -280,7 +284,7 @@ pub enum XdpUse {
 /// `xdp-mode:`, how the program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum XdpMode {
-    /// Native where the driver has it, else generic.
+    /// Native, on the interface of an address or below it; generic only when `xdp: require` leaves nothing else.
     Auto,
     /// In the driver.
     Native,
@@ -304,8 +308,12 @@ pub enum Toggle {
 pub struct Xdp {
     /// `xdp:`
     pub enable: XdpUse,
-    /// `xdp-interface:`; `None` for the ones that carry the addresses.
-    pub interface: Option<String>,
+    /// `xdp-interface:` lines; none for the ones that carry the addresses or stand below.
+    pub interfaces: Vec<String>,
+    /// `xdp-physical:`, attach to network cards that other traffic passes through, too.
+    pub physical: bool,
+    /// `xdp-steer:`, have network cards send what is ours to receive queue 0.
+    pub steer: Toggle,
     /// `xdp-mode:`
     pub mode: XdpMode,
     /// `xdp-zerocopy:`
@@ -315,6 +323,11 @@ pub struct Xdp {
 }
 
 impl Config {
+    /// Whether an address that no interface carries yet is meant to come later: `ip-freebind:` or `ip-transparent:`.
+    pub fn awaits_addresses(&self) -> bool {
+        self.ip_freebind || self.ip_transparent
+    }
+
     /// Ports that questions to upstream may leave from, each once: 16384 to 65535 as the lines change it. Below lie most
     /// ports that services of a host may want to bind later.
     pub fn outgoing_ports(&self) -> Vec<u16> {
@@ -336,13 +349,17 @@ impl Default for Config {
             do_ip6: true,
             do_udp: true,
             do_tcp: true,
+            ip_freebind: false,
+            ip_transparent: false,
             so_rcvbuf: 0,
             so_sndbuf: 0,
             incoming_num_tcp: 10,
             tcp_idle_timeout: 30_000,
             xdp: Xdp {
                 enable: XdpUse::Yes,
-                interface: None,
+                interfaces: Vec::new(),
+                physical: false,
+                steer: Toggle::Auto,
                 mode: XdpMode::Auto,
                 zerocopy: Toggle::Auto,
                 busy_poll: Toggle::Auto,

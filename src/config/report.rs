@@ -88,7 +88,7 @@ fn table_row(spec: &OptionSpec) -> String {
     }
     let kinds: Vec<String> = spec.args.iter().map(Kind::to_string).collect();
     let mut note = match spec.status {
-        Status::Honoured(_) => String::new(),
+        Status::Honoured(_) => spec.note.unwrap_or_default().to_owned(),
         Status::AcceptedWithoutEffect(why) | Status::Refused { why, .. } => why.to_owned(),
         Status::NotYet { instead, .. } => instead.to_owned(),
     };
@@ -110,7 +110,7 @@ The file is `unbound.conf` as Unbound 1.22 reads it; the default is `/etc/runbou
 the table in `src/config/options/`: `RUNBOUND_WRITE_DOCS=1 cargo test --lib configuration_md` writes it, and a test fails when
 it is out of date.
 
-- **honoured**: does what Unbound does.
+- **honoured**: does what Unbound does; where not quite, the note says so.
 - **no effect**: accepted; the note says why that harms nobody.
 - **not yet: warning**: would change answers or safety and does not yet. A line that asks for more than happens anyway
   gives a warning with file, line and directive; the note says what happens instead.

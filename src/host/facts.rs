@@ -2,19 +2,13 @@
 
 use super::links::Links;
 use super::probe::{self, PortProbe};
+use super::unit::Unit;
 use super::{InterfaceAddress, interfaces, netlink};
+use crate::sys::ethtool::{self, Feature};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::{fs, io};
-
-/// The name of the unit that starts the program.
-pub const UNIT: &str = "runbound.service";
-
-/// Where systemd looks for units, the strongest first (systemd.unit(5)).
-const UNIT_FOLDERS: [&str; 4] =
-    ["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"];
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -27,8 +21,11 @@ pub struct Facts {
     pub memlock: Option<u64>,
     /// The unit this process was started by, when systemd started it.
     pub service: Option<String>,
-    /// LimitMEMLOCK= of the installed unit [`UNIT`], in its words.
-    pub unit_memlock: Option<String>,
+    /// The installed unit.
+    pub unit: Option<Unit>,
+    /// Address families that this process is refused (EAFNOSUPPORT): the kernel has none such, or the unit's
+    /// RestrictAddressFamilies= forbids it.
+    pub refused_families: Vec<&'static str>,
     /// Capabilities in force.
     pub capabilities: Option<CapabilitySet>,
     /// Version of the kernel, the first two numbers.
@@ -64,14 +61,14 @@ impl Facts {
 /// # Errors
 /// When the links or their addresses cannot be read.
 pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
-    let mut links = Links::new(netlink::links()?);
-    links.take_addresses(interfaces()?);
+    let mut links = links()?;
     let (arp_all, rp_all) = (sysctl("all", "arp_ignore"), sysctl("all", "rp_filter"));
     for link in links.iter_mut() {
         let greater = |all: Option<u32>, own: Option<u32>| Some(all?.max(own?));
         link.arp_ignore = greater(arp_all, sysctl(&link.name, "arp_ignore"));
         link.rp_filter = greater(rp_all, sysctl(&link.name, "rp_filter"));
-        link.driver = driver(&link.name);
+        let is_on = |feature| ethtool::feature(&link.name, feature).ok();
+        (link.rx_vlan, link.ntuple) = (is_on(Feature::RxVlan), is_on(Feature::Ntuple));
     }
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     Ok(Facts {
@@ -79,12 +76,26 @@ pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
         service: service(),
-        unit_memlock: unit_memlock(),
+        unit: Unit::installed(),
+        refused_families: probe::refused_families(),
         capabilities: rustix::thread::capabilities(None).ok().map(|sets| sets.effective),
         kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
         first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
         ports: probe::probe(listen, udp, tcp),
     })
+}
+
+/// The links with their addresses and drivers: what an attach plan is made of.
+///
+/// # Errors
+/// The sockets': EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
+pub fn links() -> io::Result<Links> {
+    let mut links = Links::new(netlink::links()?);
+    links.take_addresses(interfaces()?);
+    for link in links.iter_mut() {
+        link.driver = driver(&link.name);
+    }
+    Ok(links)
 }
 
 fn number(path: &str) -> Option<u32> {
@@ -95,9 +106,11 @@ fn sysctl(link: &str, name: &str) -> Option<u32> {
     number(&format!("/proc/sys/net/ipv4/conf/{link}/{name}"))
 }
 
+/// As sysfs names it; in a chroot, as ethtool does.
 fn driver(link: &str) -> Option<String> {
-    let target = fs::read_link(format!("/sys/class/net/{link}/device/driver")).ok()?;
-    Some(target.file_name()?.to_string_lossy().into_owned())
+    let target = fs::read_link(format!("/sys/class/net/{link}/device/driver"));
+    let name = target.ok().and_then(|target| Some(target.file_name()?.to_string_lossy().into_owned()));
+    name.or_else(|| ethtool::driver(link))
 }
 
 /// The routes of /proc/net/route: link, destination, gateway, flags, reference count, use, metric, mask; addresses in
@@ -132,28 +145,6 @@ fn service_of(cgroup: &str) -> Option<String> {
     cgroup.lines().find_map(unit)
 }
 
-/// LimitMEMLOCK= of the installed unit: the last line of the unit and its drop-ins.
-fn unit_memlock() -> Option<String> {
-    let file = UNIT_FOLDERS.iter().find_map(|folder| fs::read_to_string(Path::new(folder).join(UNIT)).ok());
-    let mut limit = limit_in(&file?);
-    let mut drop_ins: Vec<_> = UNIT_FOLDERS
-        .iter()
-        .filter_map(|folder| fs::read_dir(Path::new(folder).join(format!("{UNIT}.d"))).ok())
-        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
-        .collect();
-    drop_ins.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    for path in drop_ins {
-        limit = fs::read_to_string(path).ok().and_then(|text| limit_in(&text)).or(limit);
-    }
-    // systemd's own default since version 246.
-    Some(limit.unwrap_or_else(|| "8M (systemd's default)".into()))
-}
-
-fn limit_in(unit: &str) -> Option<String> {
-    unit.lines().filter_map(|line| line.trim().strip_prefix("LimitMEMLOCK=")).next_back().map(|text| text.trim().into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,8 +171,6 @@ broken
     fn units_are_told_from_sessions() {
         assert_eq!(service_of("0::/system.slice/runbound.service\n").as_deref(), Some("runbound.service"));
         assert_eq!(service_of("0::/user.slice/user-0.slice/session-3.scope\n"), None);
-        assert_eq!(limit_in("[Service]\nLimitMEMLOCK=64M\nLimitMEMLOCK=infinity\n").as_deref(), Some("infinity"));
-        assert_eq!(limit_in("[Service]\n#LimitMEMLOCK=1\n"), None);
     }
 
     #[test]

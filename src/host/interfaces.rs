@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::{fs, io};
 
+use crate::sys::ethtool;
 use getifaddrs::{Address, InterfaceFlags};
 
 /// The MTU to go by when sysfs does not tell (Ethernet's).
@@ -81,10 +82,16 @@ fn fact(interface: &str, name: &str) -> Option<u32> {
     fs::read_to_string(format!("/sys/class/net/{interface}/{name}")).ok()?.trim().parse().ok()
 }
 
-fn rx_queues(interface: &str) -> u32 {
-    let Ok(entries) = fs::read_dir(format!("/sys/class/net/{interface}/queues")) else { return 1 };
-    let count = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rx-")).count();
-    u32::try_from(count).unwrap_or(1).max(1)
+/// Receive queues in use now: as sysfs lists them, else as the driver tells ethtool, else one.
+///
+/// sysfs comes first because it counts what the kernel will accept an AF_XDP socket on; it is missing where `/sys` belongs
+/// to another network namespace.
+pub fn rx_queues(interface: &str) -> u32 {
+    let entries = fs::read_dir(format!("/sys/class/net/{interface}/queues")).into_iter().flatten().flatten();
+    match entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rx-")).count() {
+        0 => ethtool::channels(interface).map_or(1, |channels| (channels.rx + channels.combined).max(1)),
+        count => u32::try_from(count).unwrap_or(1),
+    }
 }
 
 fn prefix_len(netmask: IpAddr) -> u8 {

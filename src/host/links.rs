@@ -59,6 +59,9 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it is set up.
     pub up: bool,
+    /// Whether there is something at its other end (IFF_LOWER_UP): `ip link` says NO-CARRIER of an interface that is up
+    /// without.
+    pub carrier: bool,
     /// Index of the bridge or bond it is a port of.
     pub master: Option<u32>,
     /// Index of the link that a VLAN, ipvlan or macvlan stands on, when that is in this network namespace.
@@ -75,6 +78,10 @@ pub struct Link {
     pub arp_ignore: Option<u32>,
     /// rp_filter in force, found in the same way.
     pub rp_filter: Option<u32>,
+    /// Whether its driver takes VLAN tags off what it receives.
+    pub rx_vlan: Option<bool>,
+    /// Whether its driver steers received frames by rules.
+    pub ntuple: Option<bool>,
 }
 
 impl Link {

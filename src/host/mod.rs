@@ -1,18 +1,25 @@
 //! Facts of this machine: interfaces and their addresses; the links and how they stand on each other; what else decides
 //! whether XDP works and queries arrive.
 
+mod changes;
 mod facts;
 mod interfaces;
+mod journal;
 mod links;
 mod netlink;
 mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
+mod unit;
+mod watch;
 
-pub use facts::{Facts, Route, UNIT, facts};
-pub use interfaces::{Interface, InterfaceAddress, interfaces};
+pub use changes::{Changes, Driver, Kernel};
+pub use facts::{Facts, Route, facts, links};
+pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues};
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use probe::{PortProbe, PortState};
+pub use unit::{UNIT, Unit, Words};
+pub use watch::Watch;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -21,6 +21,11 @@ const ATTRIBUTE: usize = 4;
 const TYPE_MASK: u16 = 0x3fff;
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 8;
+const IFF_LOWER_UP: u32 = 1 << 16;
+/// The links changed while the kernel told them: some may be missing or be there twice.
+const NLM_F_DUMP_INTR: u16 = 0x10;
+/// How often to ask anew when they did.
+const TRIES: usize = 5;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
@@ -47,19 +52,35 @@ const BOND_MODES: [&str; 7] =
 /// # Errors
 /// The socket's: EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
 pub(super) fn links() -> io::Result<Vec<Link>> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (mut links, steady) = dump()?;
+        if steady || tries == TRIES {
+            // By index; what was told twice is told the same, or the later is the newer.
+            links.reverse();
+            links.sort_by_key(|link| link.index);
+            links.dedup_by_key(|link| link.index);
+            return Ok(links);
+        }
+    }
+}
+
+/// The links, and whether they stayed the same while they were told.
+fn dump() -> io::Result<(Vec<Link>, bool)> {
     // NETLINK_ROUTE is protocol 0.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     send(&socket, &request(), SendFlags::empty())?;
     let mut buffer = vec![0u8; 64 * 1024];
-    let mut links = Vec::new();
+    let (mut links, mut steady) = (Vec::new(), true);
     loop {
         let (_, length) = match recv(&socket, &mut buffer[..], RecvFlags::TRUNC) {
             Err(Errno::INTR) => continue,
             other => other?,
         };
         let Some(messages) = buffer.get(..length) else { return Err(Errno::MSGSIZE.into()) };
-        if !take_messages(messages, &mut links)? {
-            return Ok(links);
+        if !take_messages(messages, &mut links, &mut steady)? {
+            return Ok((links, steady));
         }
     }
 }
@@ -73,9 +94,11 @@ fn request() -> [u8; HEADER + IFINFO] {
     request
 }
 
-/// Takes the links out of one datagram; whether there are more datagrams to come.
-fn take_messages(mut data: &[u8], links: &mut Vec<Link>) -> io::Result<bool> {
-    while let (Some(length), Some(kind)) = (u32_at(data, 0), u16_at(data, 4)) {
+/// Takes the links out of one datagram; whether there are more datagrams to come. `steady` becomes false when the links
+/// changed meanwhile.
+fn take_messages(mut data: &[u8], links: &mut Vec<Link>, steady: &mut bool) -> io::Result<bool> {
+    while let (Some(length), Some(kind), Some(flags)) = (u32_at(data, 0), u16_at(data, 4), u16_at(data, 6)) {
+        *steady &= flags & NLM_F_DUMP_INTR == 0;
         let length = length as usize;
         let Some(body) = data.get(HEADER..length) else { return Err(Errno::BADMSG.into()) };
         match kind {
@@ -106,6 +129,7 @@ fn link(body: &[u8]) -> Option<Link> {
         mac: find(attributes, IFLA_ADDRESS).and_then(|mac| mac.try_into().ok()).filter(|mac| *mac != [0; 6]),
         mtu: number(IFLA_MTU).unwrap_or(0),
         up: flags & IFF_UP != 0,
+        carrier: flags & IFF_LOWER_UP != 0,
         master: number(IFLA_MASTER),
         parent: if matches!(kind, Kind::Vlan { .. } | Kind::Ipvlan | Kind::Macvlan) { below } else { None },
         kind,
@@ -115,6 +139,8 @@ fn link(body: &[u8]) -> Option<Link> {
         addresses: Vec::new(),
         arp_ignore: None,
         rp_filter: None,
+        rx_vlan: None,
+        ntuple: None,
     })
 }
 
@@ -212,9 +238,9 @@ mod tests {
     fn a_message_becomes_a_link() {
         let mut links = Vec::new();
         let mut data = message(RTM_NEWLINK, &vlan());
-        assert!(take_messages(&data, &mut links).unwrap(), "more is to come");
+        assert!(take_messages(&data, &mut links, &mut true).unwrap(), "more is to come");
         data.extend(message(NLMSG_DONE, &[0; 4]));
-        assert!(!take_messages(&data, &mut links).unwrap());
+        assert!(!take_messages(&data, &mut links, &mut true).unwrap());
         assert_eq!(links.len(), 2);
         let link = &links[0];
         assert_eq!((link.name.as_str(), link.index, link.mtu, link.up), ("bond0.10", 5, 1500, true));
@@ -227,18 +253,37 @@ mod tests {
     fn cut_and_wrong_messages_do_no_harm() {
         let whole = message(RTM_NEWLINK, &vlan());
         for length in 0..whole.len() {
-            let _ = take_messages(&whole[..length], &mut Vec::new());
+            let _ = take_messages(&whole[..length], &mut Vec::new(), &mut true);
             let _ = link(&whole[HEADER.min(length)..length]);
         }
-        let error = take_messages(&message(NLMSG_ERROR, &(-13i32).to_ne_bytes()), &mut Vec::new()).unwrap_err();
+        let take = |data: &[u8]| take_messages(data, &mut Vec::new(), &mut true);
+        let error = take(&message(NLMSG_ERROR, &(-13i32).to_ne_bytes())).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(13));
-        assert!(take_messages(&[8, 0, 0, 0, 3, 0], &mut Vec::new()).is_err());
+        assert!(take(&[8, 0, 0, 0, 3, 0, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn links_that_changed_meanwhile_are_noticed() {
+        let mut data = message(RTM_NEWLINK, &vlan());
+        data[6..8].copy_from_slice(&NLM_F_DUMP_INTR.to_ne_bytes());
+        let mut steady = true;
+        take_messages(&data, &mut Vec::new(), &mut steady).unwrap();
+        assert!(!steady);
+    }
+
+    #[test]
+    fn what_stands_on_a_link_of_another_namespace_has_no_parent_here() {
+        let mut body = vlan();
+        body.extend(attribute(IFLA_LINK_NETNSID, &(-1i32).to_ne_bytes()));
+        let link = link(&body).unwrap();
+        assert_eq!((link.kind, link.parent), (Kind::Vlan { id: 10 }, None));
+        assert!(link.up && !link.carrier);
     }
 
     #[test]
     fn this_host_has_a_loopback() {
         let links = links().expect("netlink");
         let loopback = links.iter().find(|link| link.kind == Kind::Loopback).expect("lo");
-        assert!(loopback.index > 0 && loopback.mac.is_none());
+        assert!(loopback.index > 0 && loopback.mac.is_none() && loopback.up == loopback.carrier);
     }
 }

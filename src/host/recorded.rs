@@ -26,7 +26,8 @@ pub(crate) fn facts(name: &str) -> Facts {
         routes,
         memlock: None,
         service: None,
-        unit_memlock: None,
+        unit: None,
+        refused_families: Vec::new(),
         capabilities: Some(CapabilitySet::all()),
         kernel: Some((6, 12)),
         first_free_port: 1024,
@@ -43,7 +44,7 @@ fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// `name kind [address/prefix] [key=value]...`
+/// `name kind [address/prefix] [down] [nocarrier] [key=value]...`
 fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
     let words: Vec<&str> = line.split_whitespace().collect();
     let number = |key: &str, default: u32| value(line, key).map_or(default, |text| text.parse().expect("a number"));
@@ -69,6 +70,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         mac: (kind != Kind::Loopback).then_some([2, 0, 0, 0, 0, index(words[0]) as u8]),
         mtu: number("mtu", 1500),
         up: !words.contains(&"down"),
+        carrier: !words.contains(&"down") && !words.contains(&"nocarrier"),
         master: value(line, "master").map(index),
         parent: value(line, "parent").map(index),
         driver: value(line, "driver").map(str::to_owned),
@@ -77,6 +79,8 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         addresses: words.iter().filter_map(address).collect(),
         arp_ignore: Some(number("arp_ignore", 0)),
         rp_filter: Some(number("rp_filter", 0)),
+        rx_vlan: Some(number("rxvlan", 0) != 0),
+        ntuple: Some(number("ntuple", 0) != 0),
         kind,
     }
 }

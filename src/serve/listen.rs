@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Diagnostic, Host, Severity};
 use crate::host::{self, Interface};
-use crate::sys::socket::{UdpOptions, tcp_listener, udp_listener};
+use crate::sys::socket::{ListenError, UdpOptions, tcp_listener, udp_listener};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::OwnedFd;
 
@@ -21,13 +21,14 @@ pub fn host_interfaces() -> Result<Vec<Interface>, String> {
     })
 }
 
-/// The addresses to listen at, in the order of the configuration, each once. Without an `interface:` line: localhost.
+/// The addresses to listen at, in the order of the configuration, each once; and, by file and line, the interfaces given
+/// by name that have none. Without an `interface:` line: localhost.
 ///
 /// # Errors
-/// By file and line: an interface name that carries no address.
-pub fn addresses(config: &Config, host: &[Interface]) -> Result<Vec<SocketAddr>, Vec<Diagnostic>> {
+/// When nothing is left to listen at: those interfaces.
+pub fn addresses(config: &Config, host: &[Interface]) -> Result<(Vec<SocketAddr>, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut found: Vec<SocketAddr> = Vec::new();
-    let mut errors = Vec::new();
+    let mut missing = Vec::new();
     let mut add = |address: SocketAddr| {
         let wanted = if address.is_ipv4() { config.do_ip4 } else { config.do_ip6 };
         if wanted && !found.contains(&address) {
@@ -43,21 +44,34 @@ pub fn addresses(config: &Config, host: &[Interface]) -> Result<Vec<SocketAddr>,
         match &line.host {
             Host::Address(address, zone) => add(with_scope(*address, port, scope_of(zone, *address, host))),
             Host::Name(name) => {
-                let mut any = false;
-                for interface in host.iter().filter(|interface| interface.name == *name) {
-                    for carried in &interface.addresses {
-                        any = true;
-                        add(with_scope(carried.ip, port, interface.index));
-                    }
-                }
-                if !any {
-                    let text = format!("no interface {name} with an address is here; `ip address` lists what is");
-                    errors.push(Diagnostic::new(Severity::Error, &config.files, line.at, text));
+                let interface = host.iter().find(|interface| interface.name == *name);
+                let carried = interface.map_or(&[][..], |interface| &interface.addresses);
+                let index = interface.map_or(0, |interface| interface.index);
+                carried.iter().for_each(|carried| add(with_scope(carried.ip, port, index)));
+                if carried.is_empty() {
+                    let text = without_address(name, interface.is_some());
+                    missing.push(Diagnostic::new(Severity::Warning, &config.files, line.at, text));
                 }
             }
         }
     }
-    if errors.is_empty() { Ok(found) } else { Err(errors) }
+    if found.is_empty() && !missing.is_empty() {
+        missing.iter_mut().for_each(|line| line.severity = Severity::Error);
+        return Err(missing);
+    }
+    Ok((found, missing))
+}
+
+fn without_address(name: &str, here: bool) -> String {
+    let what = if here {
+        format!("interface {name} has no address yet (`ip address add ADDRESS/LENGTH dev {name}` gives it one)")
+    } else {
+        format!("no interface {name} is here (`ip link` lists what is)")
+    };
+    format!(
+        "{what}: nothing is served there until a start that finds one; an address in place of the name is served as soon \
+         as an interface carries it"
+    )
 }
 
 /// The interface a link-local address is meant at: by the zone behind `%`, or the one that carries it.
@@ -82,27 +96,67 @@ pub struct Sockets {
 }
 
 /// Opens the kernel sockets of all addresses. TCP first: two servers may share a UDP port without notice, but not a
-/// TCP one.
+/// TCP one. An address that no interface carries is bound all the same, and said in one line.
 ///
 /// # Errors
 /// The first that fails, with address, cause and fix.
 pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Sockets, String> {
     let mut sockets = Sockets { udp: Vec::new(), tcp: Vec::new() };
+    let mut absent: Vec<IpAddr> = Vec::new();
     for &address in addresses {
+        let mut waited_for = false;
         if config.do_tcp && config.incoming_num_tcp > 0 {
-            sockets.tcp.push(tcp_listener(address, BACKLOG).map_err(|error| error.to_string())?);
+            let open = |freebind| tcp_listener(address, BACKLOG, freebind);
+            sockets.tcp.push(here_or_later(open, &mut waited_for)?);
         }
         if config.do_udp {
-            let options = UdpOptions {
-                receive_buffer: usize::try_from(config.so_rcvbuf).unwrap_or(0),
-                send_buffer: usize::try_from(config.so_sndbuf).unwrap_or(0),
-                pktinfo: address.ip().is_unspecified(),
-                busy_poll_us: 0,
-            };
-            sockets.udp.push(udp_listener(address, &options).map_err(|error| error.to_string())?);
+            let open = |freebind| udp_listener(address, &udp_options(config, address, freebind));
+            sockets.udp.push(here_or_later(open, &mut waited_for)?);
+        }
+        if waited_for && !absent.contains(&address.ip()) {
+            absent.push(address.ip());
         }
     }
+    say_absent(config, &absent);
     Ok(sockets)
+}
+
+fn udp_options(config: &Config, address: SocketAddr, freebind: bool) -> UdpOptions {
+    UdpOptions {
+        receive_buffer: usize::try_from(config.so_rcvbuf).unwrap_or(0),
+        send_buffer: usize::try_from(config.so_sndbuf).unwrap_or(0),
+        pktinfo: address.ip().is_unspecified(),
+        freebind,
+        busy_poll_us: 0,
+    }
+}
+
+/// Opens a socket as usual, and when its address is not here so that it waits for it.
+fn here_or_later(
+    open: impl Fn(bool) -> Result<OwnedFd, ListenError>,
+    waited_for: &mut bool,
+) -> Result<OwnedFd, String> {
+    let opened = match open(false) {
+        Err(error) if error.is_absent() => {
+            *waited_for = true;
+            open(true)
+        }
+        other => other,
+    };
+    opened.map_err(|error| error.to_string())
+}
+
+fn say_absent(config: &Config, absent: &[IpAddr]) {
+    let names: Vec<String> = absent.iter().map(IpAddr::to_string).collect();
+    let names = names.join(", ");
+    match absent {
+        [] => {}
+        _ if config.awaits_addresses() => log::info!("no interface carries {names} yet: served as soon as one does"),
+        _ => log::warn!(
+            "no interface carries {names} yet: served as soon as one does; correct interface: if that is wrong, or set \
+             ip-freebind: yes if it is expected"
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -121,7 +175,7 @@ mod tests {
     }
 
     fn texts(config: &Config) -> Vec<String> {
-        addresses(config, &here()).unwrap().iter().map(SocketAddr::to_string).collect()
+        addresses(config, &here()).unwrap().0.iter().map(SocketAddr::to_string).collect()
     }
 
     #[test]
@@ -137,6 +191,30 @@ mod tests {
         several.do_ip6 = false;
         assert_eq!(texts(&several), ["192.0.2.1:5353", "192.0.2.1:53"]);
         let errors = addresses(&config(&[(Host::Name("eth9".into()), None)]), &here()).unwrap_err();
-        assert!(errors[0].message.contains("eth9"), "{errors:?}");
+        assert!(errors[0].message.contains("no interface eth9"), "{errors:?}");
+        assert_eq!(errors[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn a_name_without_an_address_costs_only_itself() {
+        let mut here = here();
+        here[2].addresses.clear();
+        let mut config = config(&[(Host::Name("eth1".into()), None), (Host::Name("eth0".into()), None)]);
+        config.do_ip6 = false;
+        let (found, missing) = addresses(&config, &here).unwrap();
+        assert_eq!(found, ["192.0.2.1:53".parse().unwrap()]);
+        assert_eq!((missing.len(), missing[0].severity), (1, Severity::Warning));
+        assert!(missing[0].message.contains("ip address add ADDRESS/LENGTH dev eth1"), "{missing:?}");
+    }
+
+    #[test]
+    fn an_absent_address_is_bound_and_a_taken_one_is_an_error() {
+        let mut config = config(&[]);
+        config.incoming_num_tcp = 10;
+        let absent = "192.0.2.77:1053".parse().unwrap();
+        let sockets = open(&config, &[absent]).unwrap();
+        assert_eq!((sockets.udp.len(), sockets.tcp.len()), (1, 1));
+        let error = open(&config, &[absent]).err().unwrap();
+        assert!(error.contains("192.0.2.77:1053") && error.contains("has it"), "{error}");
     }
 }

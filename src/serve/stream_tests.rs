@@ -32,7 +32,7 @@ impl Harness {
     }
 
     fn with_rings(options: StreamOptions, queries: usize, replies: usize) -> Self {
-        let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64).unwrap();
+        let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64, false).unwrap();
         let address = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
         let (to_worker, queries) = spsc::channel_zeroed(queries);
         let (replies, from_worker) = spsc::channel_zeroed(replies);
@@ -403,7 +403,7 @@ fn a_busy_worker_gets_every_query_in_the_end() {
 
 #[test]
 fn one_connection_does_not_keep_the_others_from_a_busy_worker() {
-    let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64).unwrap();
+    let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64, false).unwrap();
     let address: SocketAddr = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
     let (to_worker, mut queries) = spsc::channel_zeroed(2);
     let (_replies, from_worker) = spsc::channel_zeroed(256);

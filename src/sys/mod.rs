@@ -8,6 +8,7 @@ pub mod allocator;
 pub mod clock;
 pub mod confine;
 pub mod cpu;
+pub mod ethtool;
 pub mod limits;
 pub mod mmsg;
 pub mod owner;

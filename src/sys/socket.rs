@@ -20,6 +20,8 @@ pub struct UdpOptions {
     pub send_buffer: usize,
     /// Learn the address a query was sent to: needed for wildcard addresses, to answer from it.
     pub pktinfo: bool,
+    /// Bind the address although no interface carries it (IP_FREEBIND): it is served as soon as one does.
+    pub freebind: bool,
     /// Microseconds to busy poll the device queue in receive calls (SO_BUSY_POLL); 0 is off.
     pub busy_poll_us: u32,
 }
@@ -51,6 +53,13 @@ impl fmt::Display for ListenError {
             (Some(Errno::ADDRNOTAVAIL), _) => {
                 write!(f, "; no interface of this host carries the address: see `ip address`, or correct interface:")
             }
+            (Some(Errno::INVAL | Errno::NODEV), _) if is_link_local(address) => {
+                write!(
+                    f,
+                    "; a link-local address needs the interface that carries it: interface: {}%eth0",
+                    address.ip()
+                )
+            }
             (Some(Errno::ACCESS | Errno::PERM), _) => {
                 write!(f, "; a port below 1024 needs root or CAP_NET_BIND_SERVICE")
             }
@@ -61,6 +70,17 @@ impl fmt::Display for ListenError {
 }
 
 impl std::error::Error for ListenError {}
+
+impl ListenError {
+    /// Whether no interface carries the address (yet).
+    pub fn is_absent(&self) -> bool {
+        Errno::from_io_error(&self.cause) == Some(Errno::ADDRNOTAVAIL)
+    }
+}
+
+fn is_link_local(address: &SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
+}
 
 /// Opens a UDP socket at `address`: not blocking, closed on exec. It carries SO_REUSEADDR as Unbound's does, so a second
 /// server on the same address is noticed by the TCP listener only: open that first.
@@ -97,12 +117,16 @@ pub fn udp_listener(address: SocketAddr, options: &UdpOptions) -> Result<OwnedFd
     {
         log::warn!("UDP {address}: SO_BUSY_POLL {}: {cause}; going on without", options.busy_poll_us);
     }
+    if options.freebind {
+        set_freebind(fd.as_fd(), address).map_err(|cause| failed("IP_FREEBIND", cause))?;
+    }
     bind(&fd, &address).map_err(|cause| failed("bind", cause))?;
     Ok(fd)
 }
 
-/// Opens a TCP listener at `address`: not blocking, closed on exec. Connections inherit TCP_NODELAY.
-pub fn tcp_listener(address: SocketAddr, backlog: i32) -> Result<OwnedFd, ListenError> {
+/// Opens a TCP listener at `address`: not blocking, closed on exec. Connections inherit TCP_NODELAY. `freebind` as in
+/// [`UdpOptions`].
+pub fn tcp_listener(address: SocketAddr, backlog: i32, freebind: bool) -> Result<OwnedFd, ListenError> {
     let failed = failure(address, "TCP");
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = socket_with(family(address), SocketType::STREAM, flags, Some(ipproto::TCP))
@@ -111,6 +135,9 @@ pub fn tcp_listener(address: SocketAddr, backlog: i32) -> Result<OwnedFd, Listen
     sockopt::set_tcp_nodelay(&fd, true).map_err(|cause| failed("TCP_NODELAY", cause))?;
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&fd, true).map_err(|cause| failed("IPV6_V6ONLY", cause))?;
+    }
+    if freebind {
+        set_freebind(fd.as_fd(), address).map_err(|cause| failed("IP_FREEBIND", cause))?;
     }
     bind(&fd, &address).map_err(|cause| failed("bind", cause))?;
     listen(&fd, backlog).map_err(|cause| failed("listen", cause))?;
@@ -131,6 +158,13 @@ fn family(address: SocketAddr) -> AddressFamily {
     match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
+    }
+}
+
+fn set_freebind(fd: BorrowedFd<'_>, address: SocketAddr) -> rustix::io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => sockopt::set_ip_freebind(fd, true),
+        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(fd, true),
     }
 }
 
@@ -199,9 +233,9 @@ mod tests {
 
     #[test]
     fn a_taken_tcp_address_names_its_owner() {
-        let first = tcp_listener("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let first = tcp_listener("127.0.0.1:0".parse().unwrap(), 16, false).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port_of(&first)));
-        let error = tcp_listener(address, 16).unwrap_err();
+        let error = tcp_listener(address, 16, false).unwrap_err();
         assert_eq!(error.cause.raw_os_error(), Some(libc::EADDRINUSE));
         let text = error.to_string();
         assert!(text.starts_with(&format!("TCP {address}: ")), "{text}");
@@ -212,7 +246,18 @@ mod tests {
     fn an_address_of_nobody_says_so() {
         let error = udp_listener("192.0.2.1:0".parse().unwrap(), &UdpOptions::default()).unwrap_err();
         assert_eq!(error.cause.raw_os_error(), Some(libc::EADDRNOTAVAIL));
-        assert!(error.to_string().contains("no interface of this host carries"), "{error}");
+        assert!(error.is_absent() && error.to_string().contains("no interface of this host carries"), "{error}");
+    }
+
+    #[test]
+    fn an_address_of_nobody_can_be_waited_for() {
+        for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+            let address = address.parse().unwrap();
+            udp_listener(address, &UdpOptions { freebind: true, ..UdpOptions::default() }).unwrap();
+            tcp_listener(address, 16, true).unwrap();
+        }
+        let error = udp_listener("[fe80::77]:0".parse().unwrap(), &UdpOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("fe80::77%eth0"), "{error}");
     }
 
     #[test]
@@ -225,8 +270,8 @@ mod tests {
 
     #[test]
     fn ipv6_wildcard_leaves_ipv4_alone() {
-        let six = tcp_listener("[::]:0".parse().unwrap(), 16).unwrap();
+        let six = tcp_listener("[::]:0".parse().unwrap(), 16, false).unwrap();
         let four = SocketAddr::from(([0, 0, 0, 0], port_of(&six)));
-        assert!(tcp_listener(four, 16).is_ok());
+        assert!(tcp_listener(four, 16, false).is_ok());
     }
 }

@@ -6,13 +6,15 @@
 //! | [`Queue`] | one AF_XDP socket on one receive queue, with its UMEM and rings | worker thread |
 //! | [`Frame`] | the right to use one piece of UMEM, passed by value | wherever the packet is |
 //!
-//! [`open`] makes them all for one interface. Nothing is redirected until [`Queue::insert_into_map`], which the worker
-//! calls when it runs; dropping a queue takes it out of the map first, and dropping the attachment closes the link.
+//! [`attach`] and [`open_queues`] make them for one interface. Nothing is redirected until [`Queue::insert_into_map`],
+//! which the worker calls when it runs, and then one frame: the rest stays with the kernel until that one has come and
+//! the worker calls [`Queue::open_gate`]. Dropping a queue takes it out of the map first, and dropping the attachment
+//! closes the link.
 //! The link is a `bpf_link`: however this process dies, the kernel detaches the program.
 #![allow(unsafe_code)]
 
-mod channels;
 mod error;
+mod maps;
 mod program;
 mod queue;
 mod socket;
@@ -21,7 +23,6 @@ mod umem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use channels::rx_queues;
 pub use error::{Kind, XdpError};
 pub use program::{Attachment, Verdict, VerdictCounts};
 pub use queue::{BATCH, FrameCount, Queue, RxBatch, SocketStatistics};
@@ -47,6 +48,18 @@ pub enum ZeroCopy {
     No,
 }
 
+/// An address to take, and by which MAC and VLAN: those of the interface that carries it, which may stand on the one that
+/// the program is attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address.
+    pub address: IpAddr,
+    /// The destination MAC a frame for it must have.
+    pub mac: [u8; 6],
+    /// The 802.1Q VLAN id (1 to 4094) a frame for it must have; `None`: it must have no tag.
+    pub vlan: Option<u16>,
+}
+
 /// What to attach where.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,16 +67,12 @@ pub struct Options {
     pub interface: String,
     /// Its index.
     pub index: u32,
-    /// Its MAC address: the destination a frame must have.
-    pub mac: [u8; 6],
     /// Its MTU in bytes.
     pub mtu: u32,
     /// Destination addresses to take.
-    pub addresses: Vec<IpAddr>,
+    pub places: Vec<Place>,
     /// UDP destination port to take.
     pub port: u16,
-    /// 802.1Q ids to take besides untagged frames.
-    pub vlans: Vec<u16>,
     /// Native or generic.
     pub mode: Mode,
     /// Zero-copy or copy.
@@ -75,18 +84,22 @@ pub struct Options {
 /// Frames for each receive queue unless told otherwise: 8 MiB of UMEM at an MTU of 1500.
 pub const DEFAULT_FRAMES: u32 = 4096;
 
-/// Loads the program, attaches it, and makes a socket for every receive queue of the interface.
-///
-/// The queues are counted after the attach, because attaching may change their number (virtio_net). Their fill rings
-/// are full and they are in no map yet. May take about five seconds when a former process's sockets are still being
-/// torn down.
+/// Loads the program and attaches it. It redirects nothing yet.
 ///
 /// # Errors
 /// The cause and the fix, see [`Kind`]. Nothing stays attached then.
-pub fn open(options: &Options) -> Result<(Attachment, Vec<Queue>), XdpError> {
-    let attachment = Attachment::new(options)?;
-    let queues = (0..rx_queues(&options.interface))
-        .map(|queue| Queue::new(options, queue, Arc::clone(attachment.sockets_map())))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok((attachment, queues))
+pub fn attach(options: &Options) -> Result<Attachment, XdpError> {
+    Attachment::new(options)
+}
+
+/// Makes sockets for the first `count` receive queues of the interface.
+///
+/// Count the queues after the attach, because attaching may change their number (virtio_net). Their fill
+/// rings are full and they are in no map yet. May take about five seconds when a former process's sockets are still being
+/// torn down.
+///
+/// # Errors
+/// The cause and the fix, see [`Kind`].
+pub fn open_queues(options: &Options, attachment: &Attachment, count: u32) -> Result<Vec<Queue>, XdpError> {
+    (0..count).map(|queue| Queue::new(options, queue, Arc::clone(attachment.redirection()))).collect()
 }

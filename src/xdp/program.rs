@@ -1,22 +1,16 @@
 //! The XDP program: loading, its maps, its link to an interface, its counters.
 
-use std::ffi::{CStr, c_int, c_void};
 use std::mem::size_of;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
-use std::{io, mem, ptr};
+use std::{io, mem};
 
 use libbpf_sys as bpf;
 
 use super::error::{Kind, XdpError, capture_library_log};
-use super::{Mode, Options};
-
-/// The object that `build.rs` makes of `bpf/runbound.bpf.c`, aligned as ELF wants it.
-#[repr(C, align(8))]
-struct Aligned<T: ?Sized>(T);
-static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runbound.bpf.o")));
+use super::maps::{Object, Redirection, check, delete, sum_over_cpus, update, with_address};
+use super::{Mode, Options, Place};
 
 /// What the program decided about a frame: `enum runbound_verdict` in `bpf/runbound.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +18,13 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR")
 pub enum Verdict {
     /// To the socket of its receive queue.
     Redirected,
-    /// Ours, but its queue has no socket in the map.
+    /// Ours, but its queue's gate is closed or has no socket.
     NoSocket,
     /// Not IPv4 or IPv6.
     NotIp,
-    /// Tagged with an id that is not configured, or twice.
+    /// Not of the VLAN of its address's interface, or tagged twice.
     Vlan,
-    /// Destination MAC is not ours.
+    /// Destination MAC is not that of its address's interface.
     Mac,
     /// Fragment or IPv4 options.
     IpShape,
@@ -99,7 +93,7 @@ pub struct Attachment {
     index: u32,
     mode: Mode,
     object: Object,
-    sockets: Arc<SocketMap>,
+    redirection: Arc<Redirection>,
     // Option: closed before the object in `drop`.
     link: Option<OwnedFd>,
 }
@@ -108,23 +102,22 @@ impl Attachment {
     pub(super) fn new(options: &Options) -> Result<Self, XdpError> {
         capture_library_log();
         let object = Object::load(&options.interface)?;
-        let sockets = object.map(c"xsks").and_then(|map| map.try_clone_to_owned());
-        let sockets = sockets.map_err(|e| XdpError::step(&options.interface, "find the socket map", &e))?;
+        let redirection = Redirection::of(&object);
+        let redirection = redirection.map_err(|e| XdpError::step(&options.interface, "find the program's maps", &e))?;
         let mut attachment = Self {
             interface: options.interface.clone(),
             index: options.index,
             mode: options.mode,
             object,
-            sockets: Arc::new(SocketMap(sockets)),
+            redirection: Arc::new(redirection),
             link: None,
         };
         let fill = |step: &str, result: io::Result<()>| {
             result.map_err(|e| XdpError::step(&options.interface, &format!("fill the program's maps ({step})"), &e))
         };
-        fill("settings", attachment.set_mac_and_port(options.mac, options.port))?;
-        fill("vlans", attachment.set_vlans(&options.vlans))?;
-        for &address in &options.addresses {
-            fill("addresses", attachment.add_address(address))?;
+        fill("settings", attachment.set_port(options.port))?;
+        for place in &options.places {
+            fill("addresses", attachment.put(place))?;
         }
         attachment.link = Some(attachment.attach(options.mtu)?);
         Ok(attachment)
@@ -145,55 +138,33 @@ impl Attachment {
         self.mode
     }
 
-    pub(super) const fn sockets_map(&self) -> &Arc<SocketMap> {
-        &self.sockets
+    pub(super) const fn redirection(&self) -> &Arc<Redirection> {
+        &self.redirection
     }
 
-    /// Takes frames for `address` from now on.
+    /// Takes frames for the place's address from now on, or by another MAC and VLAN than before.
     ///
     /// # Errors
     /// `bpf(2)`'s; E2BIG when the set is full (1024 addresses of each family).
-    pub fn add_address(&self, address: IpAddr) -> io::Result<()> {
-        match address {
-            IpAddr::V4(v4) => update(self.object.map(c"addresses_v4")?, &v4.octets(), &1u8),
-            IpAddr::V6(v6) => update(self.object.map(c"addresses_v6")?, &v6.octets(), &1u8),
-        }
+    pub fn put(&self, place: &Place) -> io::Result<()> {
+        // `struct runbound_place` of bpf/runbound.h.
+        let mut value = [0u8; 8];
+        value[..6].copy_from_slice(&place.mac);
+        value[6..].copy_from_slice(&place.vlan.unwrap_or(0).to_ne_bytes());
+        with_address(&self.object, place.address, |map, key| update(map, key, &value))
     }
 
     /// Leaves frames for `address` to the kernel from now on.
     ///
     /// # Errors
     /// `bpf(2)`'s; ENOENT when it was not in the set.
-    pub fn remove_address(&self, address: IpAddr) -> io::Result<()> {
-        match address {
-            IpAddr::V4(v4) => delete(self.object.map(c"addresses_v4")?, &v4.octets()),
-            IpAddr::V6(v6) => delete(self.object.map(c"addresses_v6")?, &v6.octets()),
-        }
+    pub fn remove(&self, address: IpAddr) -> io::Result<()> {
+        with_address(&self.object, address, delete)
     }
 
-    /// Which MAC and which UDP port a frame must be for.
-    ///
-    /// # Errors
-    /// `bpf(2)`'s.
-    pub fn set_mac_and_port(&self, mac: [u8; 6], port: u16) -> io::Result<()> {
+    fn set_port(&self, port: u16) -> io::Result<()> {
         // `struct runbound_settings` of bpf/runbound.h.
-        let mut settings = [0u8; 8];
-        settings[..6].copy_from_slice(&mac);
-        settings[6..].copy_from_slice(&port.to_be_bytes());
-        update(self.object.map(c".data.settings")?, &0u32, &settings)
-    }
-
-    /// Which 802.1Q ids to take, besides untagged frames.
-    ///
-    /// # Errors
-    /// `bpf(2)`'s.
-    pub fn set_vlans(&self, ids: &[u16]) -> io::Result<()> {
-        let mut bits = [0u64; 64];
-        for id in ids {
-            bits[usize::from(id >> 6 & 63)] |= 1 << (id & 63);
-        }
-        let map = self.object.map(c"vlans")?;
-        (0u32..).zip(&bits).try_for_each(|(word, value)| update(map, &word, value))
+        update(self.object.map(c".data.settings")?, &0u32, &port.to_be_bytes())
     }
 
     /// What the program did with the frames it saw.
@@ -202,19 +173,19 @@ impl Attachment {
     /// `bpf(2)`'s.
     pub fn verdicts(&self) -> io::Result<VerdictCounts> {
         let map = self.object.map(c"counters")?;
-        // SAFETY: no arguments; reads sysfs once.
-        let cpus = unsafe { bpf::libbpf_num_possible_cpus() };
-        let cpus = usize::try_from(cpus).map_err(|_| io::Error::from_raw_os_error(-cpus))?;
-        let mut per_cpu = vec![0u64; cpus];
         let mut sum = VerdictCounts::default();
         for (key, sum) in (0u32..).zip(&mut sum.0) {
-            // SAFETY: an entry of the map is one u64 for each possible CPU, and the vector has room for all.
-            check(unsafe {
-                bpf::bpf_map_lookup_elem(map.as_raw_fd(), (&raw const key).cast(), per_cpu.as_mut_ptr().cast())
-            })?;
-            *sum = per_cpu.iter().sum();
+            *sum = sum_over_cpus(map, key)?;
         }
         Ok(sum)
+    }
+
+    /// Frames that the program sent to the socket of a receive queue.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s.
+    pub fn redirected(&self, queue: u32) -> io::Result<u64> {
+        self.redirection.redirected(queue)
     }
 
     /// Whether the kernel still runs our program on the interface: false after the interface went away.
@@ -229,9 +200,33 @@ impl Attachment {
         result == 0 && unsafe { info.__bindgen_anon_1.xdp.ifindex } == self.index
     }
 
+    /// Leaves the frames of one receive queue to the kernel; its socket stays in the map.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s, as for the next two.
+    pub fn close_gate(&self, queue: u32) -> io::Result<()> {
+        self.redirection.close(queue)
+    }
+
+    /// Sends the queue's next frame to its socket, and no more.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s.
+    pub fn try_gate(&self, queue: u32) -> io::Result<()> {
+        self.redirection.try_one(queue)
+    }
+
+    /// Sends all that is ours on the queue to its socket.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s.
+    pub fn open_gate(&self, queue: u32) -> io::Result<()> {
+        self.redirection.open(queue)
+    }
+
     /// Takes every socket out of the map: all frames go up the kernel's stack.
     pub fn remove_all_from_map(&self) {
-        self.sockets.remove_all();
+        self.redirection.remove_all();
     }
 
     fn attach(&self, mtu: u32) -> Result<OwnedFd, XdpError> {
@@ -287,82 +282,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        self.sockets.remove_all();
+        self.redirection.remove_all();
         self.link.take();
-    }
-}
-
-/// The map from receive queue to socket.
-#[derive(Debug)]
-pub(super) struct SocketMap(OwnedFd);
-
-/// Entries of the map, as bpf/runbound.bpf.c has it: receive queues that can have a socket.
-const SOCKET_MAP_ENTRIES: u32 = 1024;
-
-impl SocketMap {
-    pub(super) fn insert(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
-        update(self.0.as_fd(), &queue, &socket.as_raw_fd())
-    }
-
-    /// An empty slot is as good as a removed one.
-    pub(super) fn remove(&self, queue: u32) {
-        let _ = delete(self.0.as_fd(), &queue);
-    }
-
-    fn remove_all(&self) {
-        (0..SOCKET_MAP_ENTRIES).for_each(|queue| self.remove(queue));
-    }
-}
-
-/// A loaded object: program and maps.
-#[derive(Debug)]
-struct Object(NonNull<bpf::bpf_object>);
-
-// SAFETY: libbpf objects are not tied to a thread, and after the load ours is only read (descriptors of maps).
-unsafe impl Send for Object {}
-// SAFETY: as above.
-unsafe impl Sync for Object {}
-
-impl Object {
-    fn load(interface: &str) -> Result<Self, XdpError> {
-        let opts = bpf::bpf_object_open_opts {
-            sz: size_of::<bpf::bpf_object_open_opts>() as _,
-            object_name: c"runbound".as_ptr(),
-            // SAFETY: all-zero is a valid value of this C structure.
-            ..unsafe { mem::zeroed() }
-        };
-        let fail = |step| XdpError::step(interface, step, &io::Error::last_os_error());
-        // SAFETY: the object lies in static memory of this length; libbpf copies what it needs.
-        let object =
-            unsafe { bpf::bpf_object__open_mem(OBJECT.0.as_ptr().cast(), OBJECT.0.len() as _, &raw const opts) };
-        let object = Self(NonNull::new(object).ok_or_else(|| fail("read the XDP program"))?);
-        // SAFETY: an open object, loaded once.
-        match unsafe { bpf::bpf_object__load(object.0.as_ptr()) } {
-            0 => Ok(object),
-            _ => Err(fail("load the XDP program")),
-        }
-    }
-
-    fn map(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
-        // SAFETY: a loaded object and a terminated name.
-        let fd = check(unsafe { bpf::bpf_object__find_map_fd_by_name(self.0.as_ptr(), name.as_ptr()) })?;
-        // SAFETY: the object keeps the descriptor open for as long as it lives.
-        Ok(unsafe { BorrowedFd::borrow_raw(fd) })
-    }
-
-    /// Descriptor of the program, or a negative errno.
-    fn program(&self) -> c_int {
-        // SAFETY: a loaded object and a terminated name.
-        let program = unsafe { bpf::bpf_object__find_program_by_name(self.0.as_ptr(), c"runbound".as_ptr()) };
-        // SAFETY: null or a program of the object.
-        if program.is_null() { -libc::ENOENT } else { unsafe { bpf::bpf_program__fd(program) } }
-    }
-}
-
-impl Drop for Object {
-    fn drop(&mut self) {
-        // SAFETY: open, and not used after.
-        unsafe { bpf::bpf_object__close(self.0.as_ptr()) }
     }
 }
 
@@ -383,22 +304,6 @@ fn program_on(index: u32) -> Option<(u32, String)> {
     check(unsafe { bpf::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut size) }).ok()?;
     let name = info.name.iter().take_while(|&&byte| byte != 0).map(|&byte| char::from(byte.cast_unsigned())).collect();
     Some((id, name))
-}
-
-/// libbpf returns a negative errno.
-fn check(result: c_int) -> io::Result<c_int> {
-    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result) }
-}
-
-fn update<K, V>(map: BorrowedFd<'_>, key: &K, value: &V) -> io::Result<()> {
-    let (key, value): (*const c_void, *const c_void) = (ptr::from_ref(key).cast(), ptr::from_ref(value).cast());
-    // SAFETY: every caller passes key and value of the sizes that bpf/runbound.bpf.c declares for the map.
-    check(unsafe { bpf::bpf_map_update_elem(map.as_raw_fd(), key, value, u64::from(bpf::BPF_ANY)) }).map(drop)
-}
-
-fn delete<K>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
-    // SAFETY: every caller passes a key of the size that bpf/runbound.bpf.c declares for the map.
-    check(unsafe { bpf::bpf_map_delete_elem(map.as_raw_fd(), ptr::from_ref(key).cast()) }).map(drop)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::error::XdpError;
-use super::program::SocketMap;
+use super::maps::Redirection;
 use super::socket::{Cursors, Socket};
 use super::umem::Frame;
 use super::{Options, ZeroCopy};
@@ -39,7 +39,7 @@ pub struct Queue {
     interface: String,
     queue: u32,
     in_map: bool,
-    map: Arc<SocketMap>,
+    map: Arc<Redirection>,
     fill: Producer<u64>,
     completion: Consumer<u64>,
     rx: Consumer<Descriptor>,
@@ -102,7 +102,7 @@ pub struct SocketStatistics {
 }
 
 impl Queue {
-    pub(super) fn new(options: &Options, queue: u32, map: Arc<SocketMap>) -> Result<Self, XdpError> {
+    pub(super) fn new(options: &Options, queue: u32, map: Arc<Redirection>) -> Result<Self, XdpError> {
         let (socket, Cursors { fill, completion, rx, tx }) = Socket::new(options, queue)?;
         let (frames, chunk) = (socket.area.frames(), socket.area.chunk());
         let mut queue = Self {
@@ -150,8 +150,9 @@ impl Queue {
         self.max_frame as usize
     }
 
-    /// Lets the program redirect to this socket. To be called when the worker runs; the fill ring is topped up first,
-    /// since a bound socket without it would swallow what the kernel could have answered.
+    /// Lets the program redirect one frame to this socket; when it has come, [`open_gate`](Self::open_gate) lets it
+    /// redirect all. To be called when the worker runs; the fill ring is topped up first, since a bound socket without it
+    /// would swallow what the kernel could have answered.
     ///
     /// # Errors
     /// `bpf(2)`'s: EOPNOTSUPP or EINVAL when the socket is no longer bound.
@@ -160,6 +161,15 @@ impl Queue {
         self.map.insert(self.queue, self.socket.fd())?;
         self.in_map = true;
         Ok(())
+    }
+
+    /// Lets the program redirect all that is ours: frames do arrive here. One system call.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s.
+    pub fn open_gate(&self) -> io::Result<()> {
+        // Main may have taken it out of the map just now.
+        if self.in_map { self.map.open(self.queue) } else { Ok(()) }
     }
 
     /// Sends what arrives from now on up the kernel's stack. What the socket has already is still to be answered.

@@ -3,10 +3,8 @@
 //! The bound for the real server, and a look at the worker's loop without anything else in it:
 //! `reflect INTERFACE ADDRESS...`; ends with SIGTERM or SIGINT like any program, and nothing stays attached.
 
-use std::net::IpAddr;
-
 use runbound::wire::{parse_udp_frame, reply_in_place};
-use runbound::xdp::{self, Mode, Options, Queue, RxBatch, ZeroCopy};
+use runbound::xdp::{self, Mode, Options, Place, Queue, RxBatch, ZeroCopy};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,23 +16,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (byte, hex) in mac.iter_mut().zip(fact("address")?.trim().split(':')) {
         *byte = u8::from_str_radix(hex, 16)?;
     }
+    let mut places = Vec::new();
+    for address in addresses {
+        places.push(Place { address: address.parse()?, mac, vlan: None });
+    }
     let options = Options {
         interface: interface.clone(),
         index: fact("ifindex")?.trim().parse()?,
-        mac,
         mtu: fact("mtu")?.trim().parse()?,
-        addresses: addresses.iter().map(|address| address.parse()).collect::<Result<Vec<IpAddr>, _>>()?,
+        places,
         port: 53,
-        vlans: Vec::new(),
         mode: Mode::Native,
         zero_copy: ZeroCopy::Auto,
         frames: xdp::DEFAULT_FRAMES,
     };
-    let (attachment, mut queues) = xdp::open(&options)?;
+    let attachment = xdp::attach(&options)?;
+    let mut queues = xdp::open_queues(&options, &attachment, 1)?;
     for queue in &mut queues {
         queue.insert_into_map()?;
     }
     eprintln!("{interface}: {} queue(s), {:?}", queues.len(), attachment.mode());
+    // The benchmark knows that frames arrive.
+    for queue in &queues {
+        queue.open_gate()?;
+    }
     let mut batch = RxBatch::new();
     loop {
         for queue in &mut queues {

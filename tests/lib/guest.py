@@ -7,6 +7,7 @@ virtio-serial port.
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -102,7 +103,7 @@ class Guest(Machine):
 
     def spawn(self, command, log):
         """Start a command that goes on running, its output in a file of the guest; returns its process id there."""
-        return int(self.sh(f"setsid {command} > {log} 2>&1 < /dev/null & echo $!"))
+        return int(self.sh(f"{command} > {log} 2>&1 < /dev/null & echo $!"))
 
     def write(self, path, text):
         """Write a file in the guest."""
@@ -137,6 +138,10 @@ class Guest(Machine):
         elif got is not None or time.monotonic() > end:
             self.check()
             raise LabError(f"{self.name}: no reply to {what}; the console:\n{self.console()[-3000:]}")
+
+    def healthy(self):
+        """Whether the kernel has printed no oops, warning or stall on the console."""
+        return not re.search(r"BUG:|WARNING:|Oops|rcu_.*stall|soft lockup|Call Trace", self.console())
 
     def stop(self):
         """End QEMU now."""

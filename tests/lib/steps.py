@@ -9,8 +9,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
-       "lifecycle", "million_zones", "deployment", "reattach", "install", "confinement",
-       "proxmox_snippet"]
+       "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "unit_findings", "install",
+       "confinement", "proxmox_snippet"]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output

@@ -1,6 +1,6 @@
 //! Whether the addresses are here, can be listened at, and are not what we forward to.
 
-use super::Subject;
+use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
 use crate::host::{Link, PortProbe, PortState};
 use std::net::{IpAddr, SocketAddr};
@@ -10,13 +10,31 @@ const UNITS: [&str; 8] = ["coredns", "dnsmasq", "knotd", "kresd", "named", "nsd"
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     present(subject, found);
-    for served in subject.links().iter().filter(|served| !served.link.up) {
-        let name = &served.link.name;
-        let text = format!("{name} carries {} and is not up", served.address.ip);
-        found.push(Finding::new(Level::Warn, "link-down", text).with_fix(format!("ip link set {name} up")));
-    }
+    let links = subject.links();
+    found.extend(links.iter().filter_map(|served| down(subject, served)));
     ports(subject, found);
     forward_loops(subject, found);
+}
+
+/// An interface that is not up, or is up and has nothing at its other end.
+fn down(subject: &Subject, served: &Served) -> Option<Finding> {
+    let (name, ip) = (&served.link.name, served.address.ip);
+    if !served.link.up {
+        let text = format!("{name} carries {ip} and is not up");
+        return Some(Finding::new(Level::Warn, "link-down", text).with_fix(format!("ip link set {name} up")));
+    }
+    if served.link.carrier {
+        return None;
+    }
+    let text = format!("{name} carries {ip} and has no carrier");
+    Some(match subject.facts.links.peer(served.link).filter(|peer| !peer.up) {
+        Some(peer) => Finding::new(Level::Warn, "link-down", format!("{text}: its peer {} is not up", peer.name))
+            .with_fix(format!("ip link set {} up", peer.name)),
+        None => {
+            let text = format!("{text}: a cable is out, or its peer, ports or parent are down; nothing comes in there");
+            Finding::new(Level::Warn, "link-down", text)
+        }
+    })
 }
 
 fn present(subject: &Subject, found: &mut Vec<Finding>) {
@@ -57,8 +75,15 @@ fn absent(subject: &Subject, ip: IpAddr) -> Finding {
             let text = format!("no interface carries {ip} yet: kernel sockets serve it once one does");
             Finding::new(Level::Warn, "address", text)
         }
+        _ if subject.config.awaits_addresses() => {
+            let text = format!("no interface carries {ip} yet: it is answered as soon as one does (ip-freebind: yes)");
+            Finding::new(Level::Warn, "address", text)
+        }
         _ => {
-            let text = format!("no interface carries {ip}: add it to one, or correct interface:");
+            let text = format!(
+                "no interface carries {ip}: it is not answered before one does; add it to one, correct interface:, or set \
+                 ip-freebind: yes if it comes later"
+            );
             Finding::new(Level::Fail, "address", text).with_fix("ip -brief address")
         }
     }

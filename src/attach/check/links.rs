@@ -1,9 +1,11 @@
 //! The links below each address, and what XDP can do there.
 
 use super::{Served, Subject};
+use crate::attach::advice;
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
-use crate::attach::plan::{self, Outcome};
+use crate::attach::plan::{Outcome, Target};
+use crate::config::Toggle;
 use crate::host::{Kind, Link};
 
 /// The greatest MTU that veth and virtio_net take with a program that sees whole frames in one page: 4096 octets less
@@ -25,39 +27,46 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
             .collect();
         found.push(Finding::new(Level::Info, "topology", format!("{}: {chain}", addresses.join(", "))));
         found.push(support(subject, served));
+        passed_over(served, found);
         bridges_above(subject, served.link, &chain, found);
-        if !matches!(served.outcome, Outcome::Kernel { .. }) {
-            mtu(subject, served.link, found);
-            queues(served.link, found);
-            programs(subject, served.link, found);
-        }
+    }
+    for target in &subject.plan.targets {
+        let Some(link) = subject.facts.links.by_index(target.index) else { continue };
+        mtu(subject, link, found);
+        queues(subject, link, target, found);
+        programs(subject, link, found);
+        physical(subject, link, target, found);
     }
 }
 
 fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
-    let Some(name) = &subject.config.xdp.interface else { return };
-    let text = match subject.facts.links.by_name(name) {
-        None => format!("xdp-interface: there is no {name} here, kernel sockets serve"),
-        Some(link) if !subject.served.iter().any(|served| served.link.index == link.index) => {
-            format!("xdp-interface: {name} carries no address that is listened at, kernel sockets serve")
-        }
-        Some(_) => return,
-    };
-    found.push(Finding::new(Level::Warn, "xdp-interface", text).with_fix("ip -brief address"));
+    for name in &subject.config.xdp.interfaces {
+        let kind = subject.facts.links.by_name(name).map(|link| &link.kind);
+        let taken = subject.plan.targets.iter().any(|target| target.interface == *name);
+        let text = match kind {
+            _ if taken => continue,
+            None => format!("xdp-interface: there is no {name} here, kernel sockets serve"),
+            Some(Kind::Bond { .. }) => {
+                format!("xdp-interface: {name} is a bond: name its slaves, a line each; kernel sockets serve")
+            }
+            Some(_) => format!(
+                "xdp-interface: {name} neither carries an address that is listened at nor stands below one, or has no \
+                 native XDP: kernel sockets serve"
+            ),
+        };
+        found.push(Finding::new(Level::Warn, "xdp-interface", text).with_fix("ip -brief address"));
+    }
 }
 
 fn support(subject: &Subject, served: &Served) -> Finding {
     let name = &served.link.name;
-    match &served.outcome {
-        Outcome::Native(why) => {
-            Finding::new(Level::Ok, "xdp-support", format!("{name}: {why}, the program goes there"))
+    match served.outcome {
+        Outcome::Native { why, sure, .. } => {
+            let text = format!("{name}: {why}, the program goes {}", where_to(subject, served));
+            let text = if *sure { text } else { format!("{text}; if not, kernel sockets serve") };
+            Finding::new(if *sure { Level::Ok } else { Level::Info }, "xdp-support", text)
         }
-        Outcome::Untold(what) => {
-            let text =
-                format!("{name}: whether {what} has native XDP shows at the start; if not, kernel sockets serve");
-            Finding::new(Level::Info, "xdp-support", text)
-        }
-        Outcome::Generic => generic(subject, served),
+        Outcome::Generic { .. } => generic(subject, served),
         Outcome::Kernel { reason, wanted: false } => {
             Finding::new(Level::Info, "xdp-support", format!("{name}: kernel sockets serve: {reason}"))
         }
@@ -65,6 +74,28 @@ fn support(subject: &Subject, served: &Served) -> Finding {
             let text = format!("{name}: kernel sockets serve: {reason}");
             advise(subject, served, "xdp-support", text)
         }
+    }
+}
+
+/// `there`, or the interfaces below with the VLAN that is filtered for.
+fn where_to(subject: &Subject, served: &Served) -> String {
+    let spots = served.outcome.spots();
+    if spots.iter().any(|spot| spot.index == served.link.index) {
+        return "there".into();
+    }
+    let name = |index| subject.facts.links.by_index(index).map_or("?", |link| link.name.as_str());
+    let names: Vec<&str> = spots.iter().map(|spot| name(spot.index)).collect();
+    let vlan = spots.iter().find_map(|spot| spot.vlan).map_or(String::new(), |id| format!("VLAN {id}, "));
+    format!("to {}: {vlan}this MAC and address alone", names.join(" and "))
+}
+
+/// The places on the way that were not taken although another was.
+fn passed_over(served: &Served, found: &mut Vec<Finding>) {
+    if served.outcome.spots().is_empty() {
+        return;
+    }
+    for reason in &served.decision.passed_over {
+        found.push(Finding::new(Level::Info, "xdp-candidate", format!("not at {reason}")));
     }
 }
 
@@ -89,7 +120,7 @@ fn generic(subject: &Subject, served: &Served) -> Finding {
 fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) -> Finding {
     let Served { link, address, .. } = served;
     let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);
-    let fix = if default { None } else { plan::veth_pair(&subject.facts.links, link, *address) };
+    let fix = if default { None } else { advice::veth_pair(&subject.facts.links, link, *address) };
     let text = match link.kind {
         Kind::Physical => text,
         _ if default => format!(
@@ -151,15 +182,46 @@ fn mtu(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
     });
 }
 
-fn queues(link: &Link, found: &mut Vec<Finding>) {
+fn queues(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
     let name = &link.name;
-    found.push(match link.rx_queues {
-        1 => Finding::new(Level::Ok, "rx-queues", format!("{name}: 1 receive queue, 1 AF_XDP socket")),
-        queues => {
+    let steer = subject.config.xdp.steer;
+    found.push(match (link.rx_queues, steer, link.ntuple) {
+        (1, ..) => Finding::new(Level::Ok, "rx-queues", format!("{name}: 1 receive queue, 1 AF_XDP socket")),
+        (queues, Toggle::Auto, Some(true)) | (queues, Toggle::Yes, _) if target.physical => {
+            let text =
+                format!("{name}: {queues} receive queues; a rule of the driver is to send what is ours to queue 0");
+            Finding::new(Level::Info, "rx-queues", format!("{text}, else an AF_XDP socket is on each"))
+        }
+        (queues, Toggle::Auto, Some(false)) if target.physical => {
+            let text = format!("{name}: {queues} receive queues, an AF_XDP socket on each; its ntuple filters are off");
+            Finding::new(Level::Info, "rx-queues", text).with_fix(format!("ethtool -K {name} ntuple on"))
+        }
+        (queues, ..) => {
             let text = format!("{name}: {queues} receive queues, an AF_XDP socket on each");
             Finding::new(Level::Info, "rx-queues", text)
         }
     });
+}
+
+/// What attaching does to others on a network card.
+fn physical(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
+    if !target.resets {
+        return;
+    }
+    let name = &link.name;
+    let below = subject.facts.links.uppers(link).next().is_some();
+    let level = if below { Level::Warn } else { Level::Info };
+    let whose = match target.bond.and_then(|bond| subject.facts.links.by_index(bond)) {
+        Some(bond) => format!(" and {} goes on with its other slaves: one is attached to after the other", bond.name),
+        None if below => " with all that goes through it".into(),
+        None => String::new(),
+    };
+    let text = format!("{name}: attaching and detaching may reset its link for seconds{whose}");
+    found.push(Finding::new(level, "xdp-physical", text));
+    if target.places.iter().any(|place| place.vlan.is_some()) && link.rx_vlan == Some(true) {
+        let text = format!("{name}: rxvlan is switched off while the program is there, and on again at exit");
+        found.push(Finding::new(Level::Info, "rx-vlan", text));
+    }
 }
 
 /// One program a link, and none where a link above has one (EBUSY and EEXIST of net/core/dev.c).

@@ -7,12 +7,13 @@ mod neighbours;
 mod process;
 #[cfg(test)]
 mod tests;
+mod unit;
+mod zero_copy;
 
 use super::finding::Finding;
-use super::is_global;
-use super::plan::{self, Outcome};
+use super::plan::{Decision, Outcome, Plan, plan};
 use crate::config::Config;
-use crate::host::{Facts, InterfaceAddress, Kind, Link, PortState};
+use crate::host::{Facts, InterfaceAddress, Link, PortState};
 use std::net::SocketAddr;
 
 /// What the findings are about.
@@ -21,6 +22,8 @@ struct Subject<'a> {
     facts: &'a Facts,
     /// The sockets to be opened.
     listen: &'a [SocketAddr],
+    /// What is to be attached where.
+    plan: &'a Plan,
     /// The addresses that are reached from outside, each with the link that carries it.
     served: Vec<Served<'a>>,
     /// A runbound serves already: what it holds is no fault.
@@ -31,17 +34,20 @@ struct Subject<'a> {
 struct Served<'a> {
     address: InterfaceAddress,
     link: &'a Link,
-    outcome: Outcome,
+    outcome: &'a Outcome,
+    decision: &'a Decision,
 }
 
-/// All findings, in the order of a query's way: addresses, links, neighbours, the process.
+/// All findings, in the order of a query's way: addresses, links, neighbours, the process, its unit.
 pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Finding> {
     let owner = |state: &PortState| matches!(state, PortState::Taken(Some(who)) if addresses::is_runbound(who));
+    let plan = plan(config, listen, &facts.links);
     let subject = Subject {
         config,
         facts,
         listen,
-        served: served(config, listen, facts),
+        served: served(&plan, facts),
+        plan: &plan,
         running: facts.ports.iter().any(|port| owner(&port.state)),
     };
     let mut found = Vec::new();
@@ -49,23 +55,19 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     links::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
     process::check(&subject, &mut found);
+    unit::check(&subject, &mut found);
+    zero_copy::check(&subject, &mut found);
     found
 }
 
-/// A wildcard stands for every global address of the host.
-fn served<'a>(config: &Config, listen: &[SocketAddr], facts: &'a Facts) -> Vec<Served<'a>> {
+/// The addresses of the plan, each once.
+fn served<'a>(plan: &'a Plan, facts: &'a Facts) -> Vec<Served<'a>> {
     let mut all: Vec<Served<'a>> = Vec::new();
-    for socket in listen {
-        for link in facts.links.iter().filter(|link| link.kind != Kind::Loopback) {
-            for &address in &link.addresses {
-                let meant = match socket.ip() {
-                    any if any.is_unspecified() => any.is_ipv4() == address.ip.is_ipv4() && is_global(address.ip),
-                    ip => ip == address.ip,
-                };
-                let known = all.iter().any(|served| served.link.index == link.index && served.address == address);
-                if meant && !known {
-                    all.push(Served { address, link, outcome: plan::outcome(config, link) });
-                }
+    for decision in &plan.decisions {
+        let Some(link) = facts.links.by_index(decision.carrier) else { continue };
+        for &(address, _) in &decision.addresses {
+            if all.iter().all(|served| served.link.index != link.index || served.address != address) {
+                all.push(Served { address, link, outcome: &decision.outcome, decision });
             }
         }
     }

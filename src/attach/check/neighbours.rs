@@ -1,9 +1,10 @@
 //! Other interfaces of the same network, which may draw the queries to themselves or have answers dropped.
 
 use super::Subject;
+use crate::attach::advice;
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
-use crate::attach::plan::{self, Outcome};
+use crate::attach::plan::Outcome;
 use crate::host::{Kind, Link};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -44,7 +45,7 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
             "{}{why} answers ARP for {ip} with its own MAC (arp_ignore 0): queries come in there and pass {} by",
             link.name, carrier.name
         );
-        let fix = plan::sysctl(&link.name, "arp_ignore", 1);
+        let fix = advice::sysctl(&link.name, "arp_ignore", 1);
         found.push(Finding::new(Level::Warn, "arp-flux", text).with_fix(fix));
     }
     if answering.is_empty() && others.iter().all(|link| link.arp_ignore.is_some()) {
@@ -63,7 +64,7 @@ fn rp_filter(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fi
                 "{name} has strict rp_filter and the route to the network of {ip} goes by {out}: the kernel drops TCP \
                  and all that XDP leaves to it"
             );
-            let fix = plan::sysctl(name, "rp_filter", LOOSE);
+            let fix = advice::sysctl(name, "rp_filter", LOOSE);
             found.push(Finding::new(Level::Warn, "rp-filter", text).with_fix(fix));
         }
         _ => found.push(Finding::new(

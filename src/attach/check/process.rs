@@ -1,6 +1,6 @@
 //! What this process may do: memory, capabilities, and what the kernel is able to.
 
-use super::Subject;
+use super::{Subject, unit};
 use crate::attach::finding::{Finding, Level};
 use crate::host::UNIT;
 use rustix::thread::CapabilitySet;
@@ -36,16 +36,12 @@ fn memlock(subject: &Subject, found: &mut Vec<Finding>) {
     found.push(if has(subject, CapabilitySet::IPC_LOCK) {
         Finding::new(Level::Ok, "memlock", format!("{limit}, which CAP_IPC_LOCK makes moot"))
     } else if let Some(unit) = &facts.service {
-        let folder = format!("/etc/systemd/system/{unit}.d");
-        let fix = format!(
-            "mkdir -p {folder}\nprintf '[Service]\\nLimitMEMLOCK=infinity\\n' > {folder}/memlock.conf\n\
-             systemctl daemon-reload\nsystemctl restart {unit}"
-        );
+        let fix = unit::drop_in(unit, "memlock", "LimitMEMLOCK=infinity");
         let text = format!("{limit} in {unit}: with too little for its UMEM an interface is left to kernel sockets");
         Finding::new(Level::Warn, "memlock", text).with_fix(fix)
     } else {
-        let unit = match &facts.unit_memlock {
-            Some(limit) => format!("{UNIT} has LimitMEMLOCK={limit}"),
+        let unit = match &facts.unit {
+            Some(unit) => format!("{UNIT} has LimitMEMLOCK={}", unit.memlock()),
             None => format!("no {UNIT} is installed"),
         };
         let text = format!("{limit} in this shell, a service has its unit's limit; {unit}");
@@ -61,18 +57,24 @@ const FOR_XDP: [(CapabilitySet, &str, &str); 4] = [
     (CapabilitySet::PERFMON, "cap_perfmon", "have it verified"),
 ];
 
-fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
-    let Some(mut have) = subject.facts.capabilities else { return };
-    if have.contains(CapabilitySet::SYS_ADMIN) {
-        // It stands for both, as before they were split from it (linux/capability.h).
-        have |= CapabilitySet::BPF | CapabilitySet::PERFMON;
-    }
+/// The capabilities that are needed here, their names for setcap(8), and what each is for.
+pub(super) fn needed(subject: &Subject) -> Vec<(CapabilitySet, &'static str, &'static str)> {
     let low_port =
         subject.listen.iter().any(|listen| listen.port() != 0 && listen.port() < subject.facts.first_free_port);
     let mut needed = if subject.attaches() { FOR_XDP.to_vec() } else { Vec::new() };
     if low_port {
         needed.push((CapabilitySet::NET_BIND_SERVICE, "cap_net_bind_service", "bind a port below 1024"));
     }
+    needed
+}
+
+fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
+    let Some(mut have) = subject.facts.capabilities else { return };
+    if have.contains(CapabilitySet::SYS_ADMIN) {
+        // It stands for both, as before they were split from it (linux/capability.h).
+        have |= CapabilitySet::BPF | CapabilitySet::PERFMON;
+    }
+    let needed = needed(subject);
     let missing: Vec<_> = needed.iter().filter(|(capability, ..)| !have.contains(*capability)).collect();
     let names: Vec<&str> = needed.iter().map(|(_, name, _)| *name).collect();
     let setcap = format!("setcap {}+ep \"$(command -v runbound)\"", names.join(","));
@@ -91,10 +93,22 @@ fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
     }
 }
 
+/// What newer kernels have and this program uses, with the version that brought it.
+const FEATURES: [((u32, u32), &str); 3] = [
+    ((5, 4), "need_wakeup of AF_XDP sockets"),
+    ((5, 8), "CAP_BPF and CAP_PERFMON"),
+    (KERNEL_BPF_LINK, "bpf_link for XDP"),
+];
+
 fn kernel(subject: &Subject, found: &mut Vec<Finding>) {
     let Some(version @ (major, minor)) = subject.facts.kernel else { return };
-    let text = if version < KERNEL_BPF_LINK {
-        format!("Linux {major}.{minor} has no bpf_link for XDP (5.9 has): kernel sockets serve")
+    let lacks: Vec<String> = FEATURES
+        .iter()
+        .filter(|(since, _)| version < *since)
+        .map(|((major, minor), what)| format!("{what} ({major}.{minor})"))
+        .collect();
+    let text = if !lacks.is_empty() {
+        format!("Linux {major}.{minor} lacks {}: kernel sockets serve", lacks.join(", "))
     } else if version < KERNEL_BPF_MEMORY {
         format!("Linux {major}.{minor} counts BPF maps against RLIMIT_MEMLOCK (since 5.11 it does not)")
     } else {

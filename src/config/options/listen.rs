@@ -4,12 +4,14 @@ use super::*;
 use crate::config::model::{AccessAction, AccessRule, Interface, Toggle, XdpMode, XdpUse};
 
 const TAGS: &str = "tags are not used; the lines without tags hold for every client";
+const ABSENT: &str = "an address that no interface carries yet is a warning, and served as soon as one does (Unbound \
+    does not start); the addresses of an interface given by name are looked up at start";
 const VIEWS: &str = "views are not used; the client gets the global answers";
 const TOGGLE: &[Kind] = &[Kind::Choice(&["auto", "yes", "no"])];
 const TOGGLES: [Toggle; 3] = [Toggle::Auto, Toggle::Yes, Toggle::No];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
-    honoured("interface", &[Kind::Interface], "127.0.0.1 and ::1", add_interface).alias(&["ip-address"]),
+    honoured("interface", &[Kind::Interface], "127.0.0.1 and ::1", add_interface).alias(&["ip-address"]).note(ABSENT),
     honoured("port", PORT, "53", |config, args| match args.number(0) {
         0 => Err("the port is 0; use 53 or leave the line out".into()),
         port => {
@@ -41,16 +43,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set!(choice xdp.enable, [XdpUse::Yes, XdpUse::No, XdpUse::Require]),
     )
     .since("runbound"),
-    honoured("xdp-interface", TEXT, "auto", |config, args| {
-        config.xdp.interface = Some(args.text(0)).filter(|name| *name != "auto").map(str::to_owned);
-        match &config.xdp.interface {
-            Some(name) if name.is_empty() || name.len() > 15 => {
-                Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""))
-            }
-            _ => Ok(()),
-        }
-    })
-    .since("runbound"),
+    honoured("xdp-interface", TEXT, "auto", add_xdp_interface).since("runbound"),
+    honoured("xdp-physical", YES_NO, "no", set!(flag xdp.physical)).since("runbound"),
+    honoured("xdp-steer", TOGGLE, "auto", set!(choice xdp.steer, TOGGLES)).since("runbound"),
     honoured(
         "xdp-mode",
         &[Kind::Choice(&["auto", "native", "generic"])],
@@ -84,8 +79,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     not_yet("access-control-tag-data", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
     not_yet("access-control-view", &[Kind::Netblock, Kind::Text], "none", VIEWS, &[]),
     inert("so-reuseport", YES_NO, "yes", "one worker reads every socket, there is nothing to spread"),
-    not_yet("ip-transparent", YES_NO, "no", "an address must be there when it is bound", &["no"]),
-    not_yet("ip-freebind", YES_NO, "no", "an address must be there when it is bound", &["no"]),
+    honoured("ip-transparent", YES_NO, "no", set!(flag ip_transparent))
+        .note("does what ip-freebind does: the socket option IP_TRANSPARENT itself is not set"),
+    honoured("ip-freebind", YES_NO, "no", set!(flag ip_freebind))
+        .note("absent addresses are bound without it too; with it that is expected, and no warning"),
     not_yet("ip-dscp", &[Kind::Number(0, 63)], "0", "answers carry DSCP 0", &["0"]),
     not_yet("proxy-protocol-port", PORT, "none", "the PROXYv2 header is not read; such queries are malformed", &[]),
     not_yet("tcp-mss", COUNT, "0", "the kernel's maximum segment size holds", &["0"]),
@@ -132,6 +129,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 fn add_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if let Some((host, port)) = args.host(0) {
         config.interfaces.push(Interface { host, port, at: args.at });
+    }
+    Ok(())
+}
+
+/// Several lines name several interfaces, the slaves of a bond for instance; `auto` forgets those before.
+fn add_xdp_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    match args.text(0) {
+        "auto" => config.xdp.interfaces.clear(),
+        name if name.is_empty() || name.len() > 15 => {
+            return Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""));
+        }
+        name => config.xdp.interfaces.push(name.to_owned()),
     }
     Ok(())
 }

@@ -86,6 +86,8 @@ pub struct OptionSpec {
     pub status: Status,
     /// The version of Unbound that brought it, when that is after 1.22; `runbound` for our own.
     pub since: Option<&'static str>,
+    /// How a directive that is honoured differs from Unbound's all the same.
+    pub note: Option<&'static str>,
 }
 
 impl OptionSpec {
@@ -106,10 +108,16 @@ impl OptionSpec {
         self.since = Some(version);
         self
     }
+
+    /// Honoured, with a difference.
+    const fn note(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
+    }
 }
 
 const fn row(name: &'static str, args: &'static [Kind], default: &'static str, status: Status) -> OptionSpec {
-    OptionSpec { name, aliases: &[], clause: Clause::Server, args, default, status, since: None }
+    OptionSpec { name, aliases: &[], clause: Clause::Server, args, default, status, since: None, note: None }
 }
 
 const fn honoured(name: &'static str, args: &'static [Kind], default: &'static str, set: Setter) -> OptionSpec {

@@ -12,7 +12,6 @@ mod start;
 
 use super::events::{self, QueryEvent};
 use super::fast_path::FastPath;
-use super::listen;
 use super::worker::{Command, Done};
 use crate::answer::compile;
 use crate::answer::policy::Policy;
@@ -21,6 +20,7 @@ use crate::config::{self, Config, Diagnostic};
 use crate::control::ControlServer;
 use crate::dns::Name;
 use crate::dns::scan::HashKey;
+use crate::host;
 use crate::resolve::ForwardTable;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -40,8 +40,6 @@ pub use start::{StartError, start};
 
 /// Between two looks of the fast-path watchdog.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
-/// Between two looks at the interfaces: recreated ones, addresses that came or went.
-const REVIEW_EVERY: Duration = Duration::from_secs(2);
 /// How long main waits for the worker to carry out a command before it says that it did not.
 const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -65,7 +63,8 @@ pub struct Program {
     hash_key: HashKey,
     policy: Arc<Policy>,
     fast_path: FastPath,
-    xdp_wanted: bool,
+    /// The watch over the interfaces, while XDP is wanted.
+    host: Option<host::Watch>,
     listen: Vec<SocketAddr>,
     signals: SignalFd,
     control: Vec<ControlServer>,
@@ -101,7 +100,6 @@ impl Program {
         let mut orderly = true;
         let mut statistics = self.started + self.statistics_interval();
         let mut watch = self.started;
-        let mut review = self.started + REVIEW_EVERY;
         while !self.stopping {
             self.wait();
             while let Some(signal) = self.signals.next() {
@@ -114,9 +112,11 @@ impl Program {
                 self.fast_path.watch();
                 watch = Instant::now() + WATCH_EVERY;
             }
-            if self.xdp_wanted && Instant::now() >= review {
+            if self.host.as_mut().is_some_and(|host| host.is_due(Instant::now())) {
                 self.review_interfaces();
-                review = Instant::now() + REVIEW_EVERY;
+                if let Some(host) = &mut self.host {
+                    host.looked(Instant::now(), self.fast_path.is_complete());
+                }
             }
             if Instant::now() >= statistics {
                 self.log_statistics();
@@ -150,13 +150,15 @@ impl Program {
         } else {
             WATCH_EVERY
         };
-        let due = self.control.iter().filter_map(ControlServer::deadline).min();
+        let review = self.host.iter().map(host::Watch::due_at);
+        let due = self.control.iter().filter_map(ControlServer::deadline).chain(review).min();
         let timeout = due.map_or(timeout, |due| timeout.min(due.saturating_duration_since(Instant::now())));
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN),
         ];
         fds.extend(self.control.iter().flat_map(ControlServer::poll_fds));
+        fds.extend(self.host.iter().filter_map(host::Watch::poll_fd));
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         // An interrupted poll is a turn without news.
         let _ = poll(&mut fds, Some(&timeout));
@@ -228,16 +230,19 @@ impl Program {
 
     /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
     fn review_interfaces(&mut self) {
-        let Ok(host) = listen::host_interfaces() else { return };
-        let (targets, _) = attach::targets(&self.config, &self.listen, &host);
-        for interface in self.fast_path.review(&targets) {
+        let Ok(links) = host::links() else { return };
+        let plan = attach::plan(&self.config, &self.listen, &links);
+        let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
+        self.fast_path.lose(&removed);
+        self.fast_path.take_plan(&plan, &links);
+        for interface in self.fast_path.review(&plan) {
             let room = Vec::with_capacity(1024);
             match self.ask_worker(Command::Detach(interface.clone(), room)) {
                 Ok(_queues) => self.fast_path.forget(&interface),
                 Err(cause) => log::error!("{interface}: {cause}"),
             }
         }
-        let queues = self.fast_path.attach_missing(&self.config, &targets);
+        let queues = self.fast_path.attach_missing(&self.config, &plan);
         if !queues.is_empty()
             && let Err(cause) = self.ask_worker(Command::Attach(queues))
         {
@@ -336,6 +341,7 @@ impl Program {
             }
         }
         events::log_some(&mut self.events);
+        self.fast_path.end();
         if let Some(path) = &self.pidfile {
             // Left behind when the user change took the right to remove it; the next start writes it anew.
             let _ = std::fs::remove_file(path);

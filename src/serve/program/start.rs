@@ -9,6 +9,7 @@ use crate::attach;
 use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, Toggle, XdpUse};
 use crate::control::ControlServer;
 use crate::dns::scan::HashKey;
+use crate::host;
 use crate::resolve::{self, Resolver, SocketOptions, TtlLimits};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc;
@@ -82,23 +83,25 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let signals = SignalFd::new().map_err(|cause| format!("signalfd: {cause}"))?;
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
     let hostname = clock::hostname();
-    let host = listen::host_interfaces()?;
-    let addresses = listen::addresses(&config, &host).map_err(StartError::Config)?;
+    let interfaces = listen::host_interfaces()?;
+    let (addresses, missing) = listen::addresses(&config, &interfaces).map_err(StartError::Config)?;
+    super::log_findings(&missing);
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
     let table = forwards::table(&config);
     raise_limits(&config);
     let sockets = listen::open(&config, &addresses)?;
-    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses, &host)?;
+    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
     let outside = addresses.iter().any(|address| !address.ip().is_loopback());
     let xdp_wanted = outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp;
+    let host = xdp_wanted.then(watch_host);
     let control = open_control(&config)?;
     let pidfile = write_pidfile(&config)?;
     let chroot = privileges::drop(&config, &invocation.file, xdp_wanted)?;
     let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
     let listen = addresses;
     let parts = Parts {
-        xdp_wanted,
+        host,
         listen,
         invocation,
         config,
@@ -134,25 +137,37 @@ fn open_fast_path(
     invocation: &Invocation,
     config: &Config,
     addresses: &[SocketAddr],
-    host: &[crate::host::Interface],
 ) -> Result<(FastPath, Queues), String> {
     if invocation.no_xdp || config.xdp.enable == XdpUse::No {
         let cause = if invocation.no_xdp { "--no-xdp" } else { "xdp: no" };
         log::info!("XDP is off by {cause}: kernel sockets serve");
-        return Ok(Default::default());
+        return Ok((FastPath::off(), Queues::new()));
     }
     if !config.do_udp {
         log::info!("XDP is off: do-udp: no leaves nothing for it");
-        return Ok(Default::default());
+        return Ok((FastPath::off(), Queues::new()));
     }
-    let (targets, notes) = attach::targets(config, addresses, host);
-    for note in notes {
-        log::info!("{note}");
+    let links = host::links().map_err(|cause| format!("cannot read this host's links: {cause}"))?;
+    let plan = attach::plan(config, addresses, &links);
+    plan.notes.iter().for_each(|note| log::info!("{note}"));
+    if plan.decisions.is_empty() && config.xdp.enable == XdpUse::Yes {
+        let local = addresses.iter().all(|address| address.ip().is_loopback());
+        let why = if local { "every address is on loopback" } else { "no interface to attach to has an address yet" };
+        log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
-    if targets.is_empty() && config.xdp.enable == XdpUse::Yes {
-        log::info!("XDP has nothing to attach to: every address is on loopback, kernel sockets serve");
+    FastPath::open(config, &plan, &links)
+}
+
+/// The watch over interfaces that come and go.
+fn watch_host() -> host::Watch {
+    let (watch, trouble) = host::Watch::open(Instant::now());
+    if let Some(cause) = trouble {
+        log::warn!(
+            "no notifications of interfaces that come and go: {cause}; they are looked at every two seconds instead \
+             (under systemd, RestrictAddressFamilies= must name AF_NETLINK)"
+        );
     }
-    FastPath::open(config, &targets)
+    watch
 }
 
 fn open_control(config: &Config) -> Result<Vec<ControlServer>, String> {
@@ -183,7 +198,7 @@ struct Parts {
     hash_key: HashKey,
     policy: Arc<Policy>,
     fast_path: FastPath,
-    xdp_wanted: bool,
+    host: Option<host::Watch>,
     listen: Vec<SocketAddr>,
     signals: SignalFd,
     control: Vec<ControlServer>,
@@ -272,7 +287,7 @@ impl Parts {
             hash_key: self.hash_key,
             policy: self.policy,
             fast_path: self.fast_path,
-            xdp_wanted: self.xdp_wanted,
+            host: self.host,
             listen: self.listen,
             signals: self.signals,
             control: self.control,

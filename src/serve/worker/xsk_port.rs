@@ -21,6 +21,8 @@ pub(super) struct XskPort {
     queue: Queue,
     batch: RxBatch,
     stats: Arc<QueueStats>,
+    /// A frame has come and the gate was opened; what closes it later is the watchdog.
+    proven: bool,
 }
 
 /// What became of a received frame.
@@ -35,7 +37,7 @@ enum Outcome {
 
 impl XskPort {
     pub(super) fn new(queue: Queue, stats: Arc<QueueStats>, id: u32) -> XskPort {
-        XskPort { id, queue, batch: RxBatch::new(), stats }
+        XskPort { id, queue, batch: RxBatch::new(), stats, proven: false }
     }
 
     /// Lets the program redirect here: the worker runs.
@@ -83,6 +85,13 @@ impl XskPort {
             self.queue.kick_if_outstanding();
             self.queue.wake_rx();
             return false;
+        }
+        if !self.proven {
+            self.proven = true;
+            if let Err(cause) = self.queue.open_gate() {
+                let (interface, number) = (self.queue.interface(), self.queue.queue());
+                log::warn!("{interface}: queue {number}: the program's gate: {cause}; kernel sockets serve");
+            }
         }
         if received >= LOOK_AHEAD && answerer.looks_ahead() {
             look_ahead(&mut self.queue, &self.batch, answerer);

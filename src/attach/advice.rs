@@ -1,0 +1,56 @@
+//! Commands that an administrator is advised to run.
+
+use super::is_global;
+use crate::host::{InterfaceAddress, Kind, Link, Links};
+
+/// Commands that move `address` from `link` to a veth pair, where native XDP works: at the bridge that is there, or at a
+/// new one. `None` where `link` is of another kind, or other addresses would be cut off by that.
+pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Option<String> {
+    let others = |link: &Link| link.addresses.iter().any(|other| other.ip != address.ip && is_global(other.ip));
+    let (own, peer) = (free_name(links, "veth-rb")?, free_name(links, "veth-bnd")?);
+    let InterfaceAddress { ip, prefix } = address;
+    let stacked = matches!(link.kind, Kind::Ipvlan | Kind::Macvlan);
+    let mut lines = Vec::new();
+    let lower = match link.kind {
+        // Its parent cannot be a bridge's port at the same time: both want the frames first.
+        Kind::Ipvlan | Kind::Macvlan if !others(link) => {
+            lines.push(format!("ip link del {}", link.name));
+            links.parent(link)?
+        }
+        Kind::Bridge | Kind::Vlan { .. } | Kind::Bond { .. } => link,
+        _ => return None,
+    };
+    let bridge = match (&lower.kind, links.master(lower)) {
+        (Kind::Bridge, _) => lower.name.clone(),
+        (_, Some(master)) => master.name.clone(),
+        (_, None) if others(lower) => return None,
+        (_, None) => {
+            let bridge = free_name(links, "br-rb")?;
+            lines.push(format!("ip link add {bridge} type bridge"));
+            lines.push(format!("ip link set {} master {bridge}", lower.name));
+            lines.push(format!("ip link set {bridge} up"));
+            bridge
+        }
+    };
+    lines.push(format!("ip link add {own} type veth peer name {peer}"));
+    lines.push(format!("ip link set {peer} master {bridge} up"));
+    if !stacked {
+        lines.push(format!("ip address del {ip}/{prefix} dev {}", link.name));
+    }
+    lines.push(format!("ip link set {own} up"));
+    lines.push(format!("ip address add {ip}/{prefix} dev {own}"));
+    lines.push(sysctl(&bridge, "arp_ignore", 1));
+    Some(lines.join("\n"))
+}
+
+/// `name`, or with the first number behind it that no link has yet.
+fn free_name(links: &Links, name: &str) -> Option<String> {
+    let numbered = (2..).map(|number| format!("{name}{number}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| links.by_name(name).is_none())
+}
+
+/// The command that sets an IPv4 setting of a link. A name with a dot wants slashes between the words.
+pub fn sysctl(link: &str, name: &str, value: u32) -> String {
+    let separator = if link.contains('.') { "/" } else { "." };
+    format!("sysctl -w {}={value}", ["net", "ipv4", "conf", link, name].join(separator))
+}

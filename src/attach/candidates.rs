@@ -1,0 +1,204 @@
+//! The links where a program could see the queries for an address: the one that carries it and those below, and what each
+//! kind of link and each driver is known for.
+
+use crate::config::Config;
+use crate::host::{Kind, Link, Links};
+
+/// Drivers with native XDP and redirect to AF_XDP (the kernel's `ndo_bpf` users), as sysfs names them.
+const NATIVE_DRIVERS: [&str; 22] = [
+    "atlantic",
+    "bnxt_en",
+    "ena",
+    "fsl_dpaa2_eth",
+    "fsl_enetc",
+    "gve",
+    "hv_netvsc",
+    "i40e",
+    "ice",
+    "igb",
+    "igc",
+    "ionic",
+    "ixgbe",
+    "ixgbevf",
+    "mana",
+    "mlx4_core",
+    "mlx5_core",
+    "nfp",
+    "qede",
+    "sfc",
+    "tsnep",
+    "virtio_net",
+];
+
+/// Drivers known to have none.
+const GENERIC_DRIVERS: [&str; 8] = ["8139cp", "8139too", "bnx2x", "e1000", "e1000e", "iavf", "r8169", "tg3"];
+
+/// The driver that attaches without resetting its link: guests' cards.
+const SMOOTH_DRIVER: &str = "virtio_net";
+
+/// Where a program is to be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// Index of the link.
+    pub index: u32,
+    /// VLAN id that the frames for the carrier's addresses have there.
+    pub vlan: Option<u16>,
+}
+
+/// What a link is good for: why that is expected, or why it is good for nothing.
+pub(super) type Fit = Result<Expectation, String>;
+
+/// Why a program is expected to work on a link.
+pub(super) struct Expectation {
+    why: String,
+    /// The kind of link or its driver is known for it; else the start will tell.
+    sure: bool,
+}
+
+/// What the walk down from a carrier found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The places to attach to.
+    pub(super) taken: Vec<Spot>,
+    /// For each kind of them, why it fits.
+    pub(super) whys: Vec<String>,
+    /// Some of them are not known to fit: the start will tell.
+    pub(super) unsure: bool,
+    /// The places that were thought of and not taken, with the reason.
+    pub(super) passed_over: Vec<String>,
+    /// The configuration keeps XDP away, not the links.
+    pub(super) by_choice: bool,
+}
+
+impl Found {
+    /// Why nothing was taken, in one line.
+    pub(super) fn reason(&self) -> String {
+        self.passed_over.join("; ")
+    }
+}
+
+/// Walks down from `carrier` to the nearest links that fit.
+pub(super) fn find(config: &Config, links: &Links, carrier: &Link, fit: fn(&Link) -> Fit) -> Found {
+    let mut walk = Walk { config, links, fit, seen: Vec::new(), found: Found::default() };
+    walk.visit(carrier, None, true);
+    walk.found
+}
+
+struct Walk<'a> {
+    config: &'a Config,
+    links: &'a Links,
+    fit: fn(&Link) -> Fit,
+    /// A link is visited once, so that a topology that bites its tail ends.
+    seen: Vec<u32>,
+    found: Found,
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, link: &Link, vlan: Option<u16>, is_carrier: bool) {
+        if self.seen.contains(&link.index) {
+            return;
+        }
+        self.seen.push(link.index);
+        let name = &link.name;
+        match (self.fit)(link).and_then(|expected| self.permitted(link, is_carrier).map(|()| expected)) {
+            Ok(Expectation { why, sure }) => {
+                self.found.taken.push(Spot { index: link.index, vlan });
+                self.found.unsure |= !sure;
+                if !self.found.whys.contains(&why) {
+                    self.found.whys.push(why);
+                }
+                return;
+            }
+            Err(why) => self.found.passed_over.push(format!("{name}: {why}")),
+        }
+        let vlan = match (&link.kind, vlan) {
+            (Kind::Vlan { id }, None) => Some(*id),
+            (Kind::Vlan { .. }, Some(_)) => {
+                self.found.passed_over.push(format!("below {name}: frames have two VLAN tags there"));
+                return;
+            }
+            (_, vlan) => vlan,
+        };
+        for lower in below(self.links, link) {
+            self.visit(lower, vlan, false);
+        }
+    }
+
+    /// Whether the configuration lets a program be attached to a link where that works.
+    fn permitted(&mut self, link: &Link, is_carrier: bool) -> Result<(), String> {
+        let names = &self.config.xdp.interfaces;
+        if !names.is_empty() {
+            return if names.contains(&link.name) {
+                Ok(())
+            } else {
+                self.found.by_choice = true;
+                Err("xdp-interface names another one".into())
+            };
+        }
+        match self.links.master(link) {
+            Some(master) if resets(link) && !is_carrier && !self.config.xdp.physical => Err(format!(
+                "attaching would reset its link for seconds, and all that goes through {} with it (xdp-physical: yes \
+                 permits that)",
+                master.name
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether attaching in the driver may reset the link for seconds: network cards, but a guest's.
+pub(super) fn resets(link: &Link) -> bool {
+    link.kind == Kind::Physical && link.driver.as_deref() != Some(SMOOTH_DRIVER)
+}
+
+/// What a link stands on, as far as queries for it come that way. A veth carries frames of its own; the other ports of a
+/// bridge than hardware are guests.
+pub(super) fn below<'a>(links: &'a Links, link: &Link) -> Vec<&'a Link> {
+    match &link.kind {
+        Kind::Vlan { .. } | Kind::Ipvlan | Kind::Macvlan => links.parent(link).into_iter().collect(),
+        Kind::Bond { .. } => links.ports(link).collect(),
+        Kind::Bridge => links.ports(link).filter(|port| leads_down(port)).collect(),
+        Kind::Loopback | Kind::Physical | Kind::Veth { .. } | Kind::Other(_) => Vec::new(),
+    }
+}
+
+/// Whether a bridge's port leads to the network rather than to a guest.
+pub(super) fn leads_down(port: &Link) -> bool {
+    matches!(port.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. })
+}
+
+/// Whether a program in the driver can send frames to AF_XDP sockets.
+pub(super) fn native(link: &Link) -> Fit {
+    let sure = |why: String| Ok(Expectation { why, sure: true });
+    let untold =
+        |what: &str| Ok(Expectation { why: format!("whether {what} has native XDP shows at the start"), sure: false });
+    let none = |what: &str| Err(format!("{what} has no native XDP"));
+    match (&link.kind, link.driver.as_deref()) {
+        (Kind::Veth { .. }, _) => sure("veth has native XDP".into()),
+        (Kind::Physical, Some(driver)) if NATIVE_DRIVERS.contains(&driver) => {
+            sure(format!("driver {driver} has native XDP"))
+        }
+        (Kind::Physical, Some(driver)) if GENERIC_DRIVERS.contains(&driver) => none(&format!("driver {driver}")),
+        (Kind::Physical, Some(driver)) => untold(&format!("driver {driver}")),
+        (Kind::Physical, None) => untold("its driver"),
+        (Kind::Other(word), _) => untold(word),
+        (Kind::Vlan { .. }, _) => none("a VLAN interface"),
+        (Kind::Ipvlan, _) => none("an ipvlan"),
+        (Kind::Macvlan, _) => none("a macvlan"),
+        (Kind::Bridge, _) => none("a bridge"),
+        (Kind::Bond { .. }, _) => Err(
+            "a bond runs XDP programs on its slaves, and an AF_XDP socket of the master receives nothing from there"
+                .into(),
+        ),
+        (Kind::Loopback, _) => Err("loopback carries nothing from outside".into()),
+    }
+}
+
+/// Whether a program in the network stack can. A bond and a bridge are never attached to.
+pub(super) fn generic(link: &Link) -> Fit {
+    match &link.kind {
+        Kind::Bond { .. } | Kind::Bridge => Err("an AF_XDP socket there receives nothing".into()),
+        Kind::Loopback => Err("loopback carries nothing from outside".into()),
+        _ => Ok(Expectation { why: "generic XDP".into(), sure: true }),
+    }
+}

@@ -1,0 +1,95 @@
+//! Addresses, ports and forwarders.
+
+use super::*;
+
+#[test]
+fn missing_addresses_fail() {
+    let found = all(&Config::default(), &["192.168.10.9:53", "127.0.0.1:53", "127.0.0.2:53"], &sound());
+    let levels: Vec<Level> =
+        found.iter().filter(|finding| finding.name == "address").map(|finding| finding.level).collect();
+    assert_eq!(levels, [Level::Fail, Level::Ok, Level::Ok]);
+    assert_eq!(one("address", &sound()).text, "192.168.10.250 is on veth-rb");
+
+    let mut elsewhere = sound();
+    let address = "192.168.10.9:53".parse().unwrap();
+    elsewhere.ports = vec![PortProbe { address, tcp: false, state: PortState::Free }];
+    let found = all(&Config::default(), &["192.168.10.9:53"], &elsewhere);
+    assert_eq!(found[0].level, Level::Warn, "net.ipv4.ip_nonlocal_bind: {found:?}");
+}
+
+#[test]
+fn an_address_that_is_expected_later_is_a_warning() {
+    for (ip_freebind, ip_transparent) in [(true, false), (false, true)] {
+        let config = Config { ip_freebind, ip_transparent, ..Config::default() };
+        let found = all(&config, &["192.168.10.9:53"], &sound());
+        let found = found.iter().find(|finding| finding.name == "address").unwrap();
+        assert!(found.level == Level::Warn && found.text.contains("as soon as one does"), "{found}");
+    }
+}
+
+#[test]
+fn an_address_on_two_interfaces() {
+    let address = sound().links.by_name("veth-rb").unwrap().addresses[0];
+    let facts = changed(sound(), "br-rb", |link| link.addresses.push(address));
+    let found = named("address", &facts);
+    assert_eq!(found[0].level, Level::Warn);
+    assert_eq!(fix(&found[0]), "ip address del 192.168.10.250/24 dev br-rb");
+}
+
+#[test]
+fn a_link_that_is_down() {
+    assert!(named("link-down", &sound()).is_empty());
+    let facts = changed(sound(), "veth-rb", |link| link.up = false);
+    assert_eq!(fix(&one("link-down", &facts)), "ip link set veth-rb up");
+
+    let bare = changed(sound(), "veth-rb", |link| link.carrier = false);
+    let found = one("link-down", &bare);
+    assert!(found.level == Level::Warn && found.text.contains("no carrier") && found.fix.is_none(), "{found}");
+    let peer = changed(bare, "veth-bnd", |link| link.up = false);
+    assert_eq!(fix(&one("link-down", &peer)), "ip link set veth-bnd up");
+}
+
+#[test]
+fn ports_in_use_are_named_with_their_owner() {
+    let mut facts = sound();
+    let port = |state| vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state }];
+    facts.ports = port(PortState::Taken(Some("systemd-resolve (pid 12)".into())));
+    let found = one("port", &facts);
+    assert_eq!(found.level, Level::Fail);
+    assert!(found.text.contains("192.168.10.250:53 over TCP is taken by systemd-resolve (pid 12)"), "{found}");
+    assert!(fix(&found).contains("DNSStubListener=no"));
+    facts.ports = port(PortState::Taken(Some("dnsmasq (pid 3)".into())));
+    assert_eq!(fix(&one("port", &facts)), "systemctl disable --now dnsmasq");
+    facts.ports = port(PortState::Taken(None));
+    assert_eq!(fix(&one("port", &facts)), "ss -lpn 'sport = :53'");
+    facts.ports = port(PortState::Taken(Some("runbound (pid 3)".into())));
+    assert_eq!(one("port", &facts).level, Level::Info);
+    facts.ports = port(PortState::Free);
+    assert_eq!(one("port", &facts).level, Level::Ok);
+    facts.ports = port(PortState::Unknown);
+    assert!(named("port", &facts).is_empty());
+}
+
+#[test]
+fn forwarders_that_are_ourselves() {
+    let mut config = Config::default();
+    let loops = |config: &Config, listen: &str| {
+        let found = all(config, &[listen], &sound());
+        found.iter().filter(|finding| finding.name == "forward-loop" && finding.level == Level::Fail).count()
+    };
+    let server = |address: &str, port| ForwardServer {
+        address: address.parse().unwrap(),
+        port,
+        tls_name: String::new(),
+        at: Default::default(),
+    };
+    let servers = vec![server("192.168.10.250", 53), server("192.168.10.250", 5353), server("9.9.9.9", 53)];
+    config.forward_zones = vec![ForwardZone { servers, ..ForwardZone::default() }];
+    assert_eq!(loops(&config, SERVER), 1);
+    assert_eq!(loops(&config, "0.0.0.0:53"), 1);
+    assert_eq!(loops(&config, "192.168.10.201:53"), 0);
+    config.forward_zones[0].servers = vec![server("127.0.0.1", 53)];
+    assert_eq!(loops(&config, "0.0.0.0:53"), 0, "do-not-query-localhost");
+    config.do_not_query_localhost = false;
+    assert_eq!(loops(&config, "0.0.0.0:53"), 1);
+}

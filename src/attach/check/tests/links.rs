@@ -1,0 +1,125 @@
+//! The links below an address and what XDP can do there.
+
+use super::*;
+
+#[test]
+fn topology_is_told() {
+    let told = one("topology", &sound());
+    let chain = "192.168.10.250: veth-rb ⇄ veth-bnd → br-rb → bond0.10 → bond0 → {enp33s0f0, enp33s0f1}";
+    assert_eq!((told.level, told.text.as_str()), (Level::Info, chain));
+}
+
+#[test]
+fn a_bond_under_a_bridge_above_us() {
+    let found = one("bridge-above", &recorded::facts("vmbr0"));
+    assert_eq!(found.level, Level::Info, "a VLAN gets its frames before the bridge does");
+    assert!(found.text.starts_with("bond0 is a port of vmbr0"), "{found}");
+    assert!(named("bridge-above", &sound()).is_empty());
+
+    let address = recorded::facts("vmbr0").links.by_name("veth-rb").unwrap().addresses[0];
+    let facts = changed(recorded::facts("vmbr0"), "veth-rb", |link| link.addresses.clear());
+    let facts = changed(facts, "bond0", |link| link.addresses.push(address));
+    let found = one("bridge-above", &facts);
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set bond0 nomaster"));
+    assert!(named("bridge-above", &changed(facts, "bond0", |link| link.master = None)).is_empty());
+}
+
+#[test]
+fn links_without_native_xdp_come_with_a_veth_pair() {
+    let found = one("xdp-support", &recorded::facts("vlan"));
+    assert_eq!(found.level, Level::Warn);
+    assert!(found.text.contains("bond0.10") && found.text.contains("VLAN"), "{found}");
+    assert_eq!(
+        fix(&found),
+        "ip link add br-rb type bridge\n\
+         ip link set bond0.10 master br-rb\n\
+         ip link set br-rb up\n\
+         ip link add veth-rb type veth peer name veth-bnd\n\
+         ip link set veth-bnd master br-rb up\n\
+         ip address del 192.168.10.250/24 dev bond0.10\n\
+         ip link set veth-rb up\n\
+         ip address add 192.168.10.250/24 dev veth-rb\n\
+         sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"
+    );
+    let bridge = one("xdp-support", &recorded::facts("bridge"));
+    assert!(fix(&bridge).starts_with("ip link add veth-rb type veth") && bridge.text.contains("bridge"), "{bridge}");
+    assert!(fix(&bridge).ends_with("sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"), "{bridge}");
+    for (kind, word) in [(Kind::Ipvlan, "ipvlan"), (Kind::Macvlan, "macvlan")] {
+        let facts = changed(recorded::facts("ipvlan"), "ipv0", |link| link.kind = kind.clone());
+        let below = one("xdp-support", &facts);
+        assert!(below.level == Level::Ok && below.text.contains("goes to eth0"), "{below}");
+        assert!(one("xdp-candidate", &facts).text.contains(word));
+        let facts = changed(facts, "eth0", |link| link.driver = Some("r8169".into()));
+        let found = one("xdp-support", &facts);
+        assert!(found.level == Level::Warn && found.text.contains(word), "{found}");
+        assert!(found.fix.is_none(), "the parent's own address would be cut off: {found}");
+        let found = one("xdp-support", &changed(facts, "eth0", |link| link.addresses.clear()));
+        let commands = "ip link del ipv0\nip link add br-rb type bridge\nip link set eth0 master br-rb\n";
+        assert!(fix(&found).starts_with(commands) && !fix(&found).contains("address del"), "{found}");
+    }
+    let bond = changed(recorded::facts("vlan"), "bond0.10", |link| link.kind = Kind::Bond { mode: "active-backup" });
+    assert!(one("xdp-support", &bond).text.contains("slaves"));
+}
+
+#[test]
+fn an_address_the_host_needs_is_not_moved() {
+    let mut facts = recorded::facts("bridge");
+    assert!(one("xdp-support", &facts).fix.is_some());
+    let mut default = facts.routes[0].clone();
+    default.destination.prefix = 0;
+    facts.routes.push(default);
+    let found = one("xdp-support", &facts);
+    assert!(found.fix.is_none() && found.text.contains("an address of its own"), "{found}");
+}
+
+#[test]
+fn drivers() {
+    let driver =
+        |name: Option<&str>| changed(recorded::facts("eth0"), "eth0", |link| link.driver = name.map(Into::into));
+    assert_eq!(one("xdp-support", &driver(Some("ixgbe"))).level, Level::Ok);
+    assert_eq!(one("xdp-support", &driver(Some("r8169"))).level, Level::Warn);
+    assert_eq!(one("xdp-support", &driver(Some("new"))).level, Level::Info);
+    assert_eq!(one("xdp-support", &driver(None)).level, Level::Info);
+}
+
+#[test]
+fn generic_mode_on_a_stacked_interface() {
+    let mut config = Config::default();
+    config.xdp.mode = XdpMode::Generic;
+    for (record, level) in [("vlan", Level::Warn), ("ipvlan", Level::Warn), ("reference", Level::Info)] {
+        let found = with("generic-mode", &config, &recorded::facts(record));
+        assert_eq!(found.iter().map(|finding| finding.level).collect::<Vec<_>>(), [level], "{record}");
+    }
+    assert!(named("generic-mode", &recorded::facts("vlan")).is_empty());
+}
+
+#[test]
+fn mtu_queues_and_programs() {
+    let long = changed(sound(), "veth-bnd", |link| link.mtu = 9000);
+    let found = one("mtu", &long);
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set veth-bnd mtu 1500"));
+    assert_eq!(one("mtu", &sound()).level, Level::Ok);
+    let virtio = changed(recorded::facts("eth0"), "eth0", |link| link.mtu = 3507);
+    assert_eq!(one("mtu", &virtio).level, Level::Warn);
+
+    let four = changed(recorded::facts("eth0"), "eth0", |link| link.rx_queues = 4);
+    assert!(one("rx-queues", &four).text.contains("4 receive queues"));
+    assert_eq!(one("rx-queues", &sound()).level, Level::Ok);
+
+    assert!(named("xdp-program", &sound()).is_empty());
+    let mut busy = changed(sound(), "veth-rb", |link| link.program = Some(AttachedProgram { id: 7, generic: true }));
+    let found = one("xdp-program", &busy);
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set dev veth-rb xdpgeneric off"));
+    let owner = PortState::Taken(Some("runbound (pid 3)".into()));
+    busy.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: false, state: owner }];
+    assert_eq!(one("xdp-program", &busy).level, Level::Info);
+}
+
+#[test]
+fn xdp_interface_must_carry_an_address() {
+    let mut config = Config::default();
+    for (name, expected) in [("veth-rb", 0), ("eth9", 1), ("br-rb", 1)] {
+        config.xdp.interfaces = vec![name.into()];
+        assert_eq!(with("xdp-interface", &config, &sound()).len(), expected, "{name}");
+    }
+}

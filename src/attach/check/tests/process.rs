@@ -1,0 +1,89 @@
+//! Memory, capabilities and the kernel.
+
+use super::*;
+
+#[test]
+fn locked_memory() {
+    let mut facts = sound();
+    assert_eq!(one("memlock", &facts).level, Level::Ok);
+    facts.memlock = Some(8 << 20);
+    assert_eq!(one("memlock", &facts).level, Level::Ok, "CAP_IPC_LOCK makes it moot");
+    facts.capabilities = Some(CapabilitySet::all() - CapabilitySet::IPC_LOCK);
+    assert_eq!(one("memlock", &facts).level, Level::Info, "a shell's limit is not the service's");
+    facts.unit = Some(Unit::from_texts(["[Service]\nLimitMEMLOCK=infinity\n"]));
+    assert!(one("memlock", &facts).text.contains("LimitMEMLOCK=infinity"));
+    facts.service = Some("runbound.service".into());
+    let found = one("memlock", &facts);
+    assert_eq!(found.level, Level::Warn);
+    assert!(found.text.contains("8192 KiB") && fix(&found).contains("LimitMEMLOCK=infinity"), "{found}");
+    facts.memlock = None;
+    assert_eq!(one("memlock", &facts).level, Level::Ok);
+}
+
+#[test]
+fn each_missing_capability() {
+    let mut facts = sound();
+    assert_eq!(one("capability", &facts).level, Level::Ok);
+    for (missing, name) in [
+        (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
+        (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
+        (CapabilitySet::BPF | CapabilitySet::SYS_ADMIN, "CAP_BPF"),
+        (CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN, "CAP_PERFMON"),
+        (CapabilitySet::NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE"),
+    ] {
+        facts.capabilities = Some(CapabilitySet::all() - missing);
+        let found = one("capability", &facts);
+        assert!(found.level == Level::Warn && found.text.starts_with(name), "{found}");
+        assert_eq!(
+            fix(&found),
+            "setcap cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_net_bind_service+ep \"$(command -v runbound)\""
+        );
+    }
+    facts.service = Some("runbound.service".into());
+    assert_eq!(one("capability", &facts).level, Level::Fail, "a service that cannot bind does not start");
+    facts.first_free_port = 53;
+    assert_eq!(one("capability", &facts).level, Level::Ok);
+    facts.capabilities = None;
+    assert!(named("capability", &facts).is_empty());
+}
+
+#[test]
+fn old_kernels() {
+    let mut facts = sound();
+    for (version, level, word) in [
+        (Some((5, 3)), Level::Warn, "need_wakeup of AF_XDP sockets (5.4), CAP_BPF"),
+        (Some((5, 8)), Level::Warn, "lacks bpf_link for XDP (5.9): kernel sockets serve"),
+        (Some((5, 10)), Level::Warn, "RLIMIT_MEMLOCK"),
+        (Some((5, 11)), Level::Ok, "5.11"),
+    ] {
+        facts.kernel = version;
+        let found = one("kernel", &facts);
+        assert!(found.level == level && found.text.contains(word), "{found}");
+    }
+    facts.kernel = None;
+    assert!(named("kernel", &facts).is_empty());
+}
+
+#[test]
+fn zero_copy_by_driver_and_kernel() {
+    let mut facts = recorded::facts("eth0");
+    let driver = |facts: &Facts, name: &str| changed(facts.clone(), "eth0", |link| link.driver = Some(name.into()));
+    for (name, version, there) in [
+        ("virtio_net", (6, 12), true),
+        ("virtio_net", (6, 13), false),
+        ("igb", (6, 12), true),
+        ("ixgbe", (6, 12), false),
+    ] {
+        facts.kernel = Some(version);
+        let found = named("zero-copy", &driver(&facts, name));
+        assert_eq!(!found.is_empty(), there, "{name} {version:?}: {found:?}");
+        assert!(found.iter().all(|finding| finding.level == Level::Info && finding.text.starts_with("eth0: ")));
+    }
+    facts.kernel = Some((6, 12));
+    let igb = driver(&facts, "igb");
+    let mut config = Config::default();
+    for (toggle, expected) in [(Toggle::Yes, Some(Level::Warn)), (Toggle::No, None)] {
+        config.xdp.zerocopy = toggle;
+        assert_eq!(with("zero-copy", &config, &igb).first().map(|finding| finding.level), expected);
+    }
+}

@@ -1,0 +1,122 @@
+//! What the installed unit forbids or does not give: address families and capabilities. Inside a service its own findings
+//! tell what is in force; here a shell learns it before the start.
+
+use super::{Subject, process};
+use crate::attach::finding::{Finding, Level};
+use crate::host::{UNIT, Unit, Words};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    let installed = subject.facts.unit.as_ref().filter(|_| subject.facts.service.is_none());
+    families(subject, installed, found);
+    if let Some(unit) = installed {
+        capabilities(subject, unit, found);
+    }
+}
+
+/// The address families that will be asked for, and what for.
+fn needed_families(subject: &Subject) -> Vec<(&'static str, &'static str)> {
+    let any = |wanted: fn(&SocketAddr) -> bool| subject.listen.iter().any(wanted);
+    let config = subject.config;
+    let mut needed = vec![("AF_NETLINK", "the interfaces cannot be read")];
+    if subject.attaches() {
+        needed.push(("AF_XDP", "kernel sockets serve"));
+    }
+    if any(SocketAddr::is_ipv4) {
+        needed.push(("AF_INET", "IPv4 addresses cannot be listened at"));
+    }
+    if any(SocketAddr::is_ipv6) {
+        needed.push(("AF_INET6", "IPv6 addresses cannot be listened at"));
+    }
+    if config.use_syslog || config.remote_control.enable {
+        needed.push(("AF_UNIX", "there is neither control socket nor syslog"));
+    }
+    needed
+}
+
+fn families(subject: &Subject, installed: Option<&Unit>, found: &mut Vec<Finding>) {
+    let before = found.len();
+    let needed = needed_families(subject);
+    for (family, without) in &needed {
+        if !subject.facts.refused_families.contains(family) {
+            continue;
+        }
+        let (who, fix) = match &subject.facts.service {
+            Some(unit) => {
+                let fix = drop_in(unit, "families", &format!("RestrictAddressFamilies={family}"));
+                (format!("{unit} forbids it (RestrictAddressFamilies=), or the kernel has none such"), Some(fix))
+            }
+            None => ("the kernel has none such, or what started this shell forbids it".to_owned(), None),
+        };
+        let text = format!("{family} is refused: {who}; {without}");
+        found.push(Finding { level: Level::Warn, name: "address-families", text, fix });
+    }
+    let allowed = installed.and_then(|unit| unit.words("RestrictAddressFamilies", None));
+    let forbidden: Vec<_> =
+        needed.iter().filter(|(family, _)| allowed.as_ref().is_some_and(|words| !words.allow(family))).collect();
+    if !forbidden.is_empty() {
+        let names: Vec<&str> = forbidden.iter().map(|(family, _)| *family).collect();
+        let without: Vec<&str> = forbidden.iter().map(|(_, without)| *without).collect();
+        let text =
+            format!("RestrictAddressFamilies= of {UNIT} does not let {} pass: {}", names.join(" "), without.join(", "));
+        let fix = drop_in(UNIT, "families", &format!("RestrictAddressFamilies={}", names.join(" ")));
+        found.push(Finding::new(Level::Warn, "address-families", text).with_fix(fix));
+    }
+    if found.len() == before {
+        let names: Vec<&str> = needed.iter().map(|(family, _)| *family).collect();
+        found.push(Finding::new(Level::Ok, "address-families", format!("to be had: {}", names.join(", "))));
+    }
+}
+
+fn capabilities(subject: &Subject, unit: &Unit, found: &mut Vec<Finding>) {
+    let mut needed: Vec<(&str, &str)> =
+        process::needed(subject).into_iter().map(|(_, name, purpose)| (name, purpose)).collect();
+    if subject.attaches() && unit.memlock() != "infinity" {
+        needed.push(("cap_ipc_lock", "lock more memory than LimitMEMLOCK="));
+    }
+    if needed.is_empty() {
+        return;
+    }
+    let none = || Words::Only(BTreeSet::new());
+    let bounds = unit.words("CapabilityBoundingSet", Some(none()));
+    let ambient = unit.words("AmbientCapabilities", Some(none())).unwrap_or_else(none);
+    // root has all that the bounding set leaves.
+    let as_root = matches!(unit.value("User"), None | Some("root" | "0"));
+    let mut missing = Vec::new();
+    let mut settings = BTreeSet::new();
+    for (name, purpose) in &needed {
+        let name = name.to_ascii_uppercase();
+        let bounded = bounds.as_ref().is_some_and(|words| !words.allow(&name));
+        let not_given = !as_root && !ambient.allow(&name);
+        if bounded {
+            settings.insert("CapabilityBoundingSet");
+        }
+        if not_given {
+            settings.insert("AmbientCapabilities");
+        }
+        if bounded || not_given {
+            missing.push((name, *purpose));
+        }
+    }
+    if missing.is_empty() {
+        found.push(Finding::new(Level::Ok, "unit-capabilities", format!("{UNIT} gives what is needed")));
+        return;
+    }
+    let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
+    let purposes: Vec<&str> = missing.iter().map(|(_, purpose)| *purpose).collect();
+    let lines: Vec<String> = settings.iter().map(|setting| format!("{setting}={}", names.join(" "))).collect();
+    let text = format!("{UNIT} does not give {}, needed to {}", names.join(" "), purposes.join(", "));
+    let fix = drop_in(UNIT, "capabilities", &lines.join("\\n"));
+    found.push(Finding::new(Level::Warn, "unit-capabilities", text).with_fix(fix));
+}
+
+/// Commands that add lines to a unit's `[Service]` section and put them in force. Lists are added to, not replaced, and so
+/// is what an earlier fix wrote.
+pub(super) fn drop_in(unit: &str, name: &str, lines: &str) -> String {
+    let folder = format!("/etc/systemd/system/{unit}.d");
+    format!(
+        "mkdir -p {folder}\nprintf '[Service]\\n{lines}\\n' >> {folder}/{name}.conf\nsystemctl daemon-reload\n\
+         systemctl restart {unit}"
+    )
+}

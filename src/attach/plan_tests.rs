@@ -1,0 +1,164 @@
+use super::*;
+use crate::config::Toggle;
+use crate::host::recorded;
+
+const ADDRESS: &str = "192.168.10.250";
+
+fn config(change: impl Fn(&mut Config)) -> Config {
+    let mut config = Config::default();
+    change(&mut config);
+    config
+}
+
+fn links(record: &str, change: impl Fn(&mut Link)) -> Links {
+    let mut links: Vec<Link> = recorded::facts(record).links.iter().cloned().collect();
+    links.iter_mut().for_each(change);
+    Links::new(links)
+}
+
+fn unchanged(_: &mut Link) {}
+
+/// The plan in words: interface, VLAN and mode of each place of the server's address; or why there is none.
+fn planned(config: &Config, links: &Links) -> String {
+    let plan = plan(config, &[format!("{ADDRESS}:53").parse().unwrap()], links);
+    let place = |target: &Target| {
+        let vlan = target.places[0].vlan.map_or(String::new(), |id| format!(" VLAN {id}"));
+        format!("{}{vlan}{}", target.interface, if target.generic { " generic" } else { "" })
+    };
+    match &plan.decisions[0].outcome {
+        Outcome::Kernel { reason, .. } => format!("kernel: {reason}"),
+        _ => plan.targets.iter().map(place).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[test]
+fn the_interface_of_the_address_comes_first() {
+    let auto = Config::default();
+    assert_eq!(planned(&auto, &links("reference", unchanged)), "veth-rb");
+    assert_eq!(planned(&auto, &links("eth0", unchanged)), "eth0");
+    assert_eq!(planned(&auto, &links("vmbr0", unchanged)), "veth-rb");
+}
+
+#[test]
+fn what_has_no_native_xdp_is_served_below() {
+    let auto = Config::default();
+    assert_eq!(planned(&auto, &links("ipvlan", unchanged)), "eth0");
+    let macvlan = |link: &mut Link| {
+        if link.kind == Kind::Ipvlan {
+            link.kind = Kind::Macvlan;
+        }
+    };
+    let macvlan = links("ipvlan", macvlan);
+    assert_eq!(planned(&auto, &macvlan), "eth0");
+    let found = plan(&auto, &[format!("{ADDRESS}:53").parse().unwrap()], &macvlan);
+    let carrier = macvlan.by_name("ipv0").unwrap();
+    assert_eq!(found.targets[0].places[0].mac, carrier.mac.unwrap(), "the MAC of the link with the address");
+    assert_eq!(found.decisions[0].passed_over, ["ipv0: a macvlan has no native XDP"]);
+    // The VLAN of a card that is nobody's port.
+    let on_card = links("ipvlan", |link: &mut Link| {
+        if link.kind == Kind::Ipvlan {
+            link.kind = Kind::Vlan { id: 10 };
+        }
+    });
+    assert_eq!(planned(&auto, &on_card), "eth0 VLAN 10");
+}
+
+#[test]
+fn a_card_that_others_use_needs_leave() {
+    let auto = Config::default();
+    for record in ["vlan", "bridge"] {
+        let refusal = planned(&auto, &links(record, unchanged));
+        assert!(refusal.starts_with("kernel: ") && refusal.contains("enp33s0f0: attaching would reset"), "{refusal}");
+        assert!(refusal.contains("xdp-physical: yes"), "{refusal}");
+        let physical = config(|config| config.xdp.physical = true);
+        assert_eq!(planned(&physical, &links(record, unchanged)), "enp33s0f0 VLAN 10, enp33s0f1 VLAN 10");
+        let one = config(|config| config.xdp.interfaces = vec!["enp33s0f1".into()]);
+        assert_eq!(planned(&one, &links(record, unchanged)), "enp33s0f1 VLAN 10");
+    }
+    // A guest's card does not notice.
+    let virtio = |link: &mut Link| link.driver = link.driver.as_ref().map(|_| "virtio_net".to_owned());
+    assert_eq!(planned(&auto, &links("bridge", virtio)), "enp33s0f0 VLAN 10, enp33s0f1 VLAN 10");
+}
+
+#[test]
+fn never_a_bond_or_a_bridge() {
+    for name in ["bond0", "br-rb"] {
+        for mode in [XdpMode::Auto, XdpMode::Native, XdpMode::Generic] {
+            let named = config(|config| {
+                config.xdp.interfaces = vec![name.into()];
+                config.xdp.mode = mode;
+            });
+            assert!(planned(&named, &links("bridge", unchanged)).starts_with("kernel: "), "{name} {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn generic_only_when_asked_for_or_when_nothing_else_is_left() {
+    let generic = config(|config| config.xdp.mode = XdpMode::Generic);
+    assert_eq!(planned(&generic, &links("reference", unchanged)), "veth-rb generic");
+    assert_eq!(planned(&generic, &links("vlan", unchanged)), "bond0.10 generic");
+    assert_eq!(planned(&generic, &links("bridge", unchanged)), "bond0.10 generic");
+    let require = config(|config| config.xdp.enable = XdpUse::Require);
+    assert_eq!(planned(&require, &links("vlan", unchanged)), "bond0.10 generic");
+    assert_eq!(planned(&require, &links("reference", unchanged)), "veth-rb");
+    let slow = |link: &mut Link| link.driver = link.driver.as_ref().map(|_| "e1000e".to_owned());
+    assert!(planned(&Config::default(), &links("eth0", slow)).contains("driver e1000e has no native XDP"));
+    assert_eq!(planned(&require, &links("eth0", slow)), "eth0 generic");
+}
+
+#[test]
+fn two_tags_and_circles_end_the_walk() {
+    let inner = |link: &mut Link| {
+        if link.name == "bond0" {
+            link.kind = Kind::Vlan { id: 20 };
+            link.parent = Some(2);
+        }
+    };
+    let physical = config(|config| config.xdp.physical = true);
+    let refusal = planned(&physical, &links("vlan", inner));
+    assert!(refusal.contains("two VLAN tags"), "{refusal}");
+    let circle = |link: &mut Link| {
+        if link.name == "bond0.10" {
+            link.parent = Some(link.index);
+        }
+    };
+    assert_eq!(planned(&physical, &links("vlan", circle)), "kernel: bond0.10: a VLAN interface has no native XDP");
+}
+
+#[test]
+fn wildcards_ports_and_families() {
+    let listen = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+    let links = links("eth0", unchanged);
+    let found = plan(&Config::default(), &listen(&["0.0.0.0:53", "[::]:53", "127.0.0.1:53"]), &links);
+    let addresses: Vec<String> = found.targets[0].places.iter().map(|place| place.address.to_string()).collect();
+    assert_eq!(addresses, ["192.168.10.250", "2001:db8::250"]);
+    let found = plan(&Config::default(), &listen(&["192.168.10.250:53", "192.168.10.250:5353"]), &links);
+    assert_eq!((found.targets[0].port, found.targets[0].places.len(), found.notes.len()), (53, 1, 1));
+    assert_eq!(plan(&Config::default(), &listen(&["127.0.0.1:53"]), &links), Plan::default());
+}
+
+#[test]
+fn slaves_know_their_bond() {
+    let physical = config(|config| config.xdp.physical = true);
+    let links = links("vlan", unchanged);
+    let found = plan(&physical, &[format!("{ADDRESS}:53").parse().unwrap()], &links);
+    let bond = links.by_name("bond0").map(|bond| bond.index);
+    assert!(found.targets.iter().all(|target| target.bond == bond && target.physical && target.carrier));
+    assert_eq!(
+        describe(&found.decisions[0], &links),
+        [
+            "plan: 192.168.10.250 on bond0.10 → bond0 → {enp33s0f0, enp33s0f1}: native XDP at enp33s0f0 (VLAN 10), \
+             enp33s0f1 (VLAN 10)",
+            "plan: not at bond0.10: a VLAN interface has no native XDP",
+            "plan: not at bond0: a bond runs XDP programs on its slaves, and an AF_XDP socket of the master receives \
+             nothing from there",
+        ]
+    );
+    let off = config(|config| config.xdp.enable = XdpUse::No);
+    assert_eq!(
+        describe(&plan(&off, &[format!("{ADDRESS}:53").parse().unwrap()], &links).decisions[0], &links).len(),
+        1
+    );
+    assert_eq!(Config::default().xdp.steer, Toggle::Auto);
+}

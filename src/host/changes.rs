@@ -1,0 +1,298 @@
+//! The few changes this program makes to interfaces, each taken back when it lets go of them: VLAN tags left in place,
+//! queries steered to receive queue 0, fewer receive queues.
+//!
+//! Before a change is made, what takes it back is written to a journal below /run/runbound, so that the next start takes
+//! back what a killed process left.
+
+use super::journal::Journal;
+use crate::sys::ethtool::{self, Channels, Feature, UdpRule};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// The part of ethtool that is used, so that tests can stand in for drivers.
+pub trait Driver {
+    /// See [`ethtool::feature`].
+    fn feature(&self, interface: &str, feature: Feature) -> io::Result<bool>;
+    /// See [`ethtool::set_feature`].
+    fn set_feature(&mut self, interface: &str, feature: Feature, on: bool) -> io::Result<()>;
+    /// See [`ethtool::channels`].
+    fn channels(&self, interface: &str) -> io::Result<Channels>;
+    /// See [`ethtool::set_channels`].
+    fn set_channels(&mut self, interface: &str, channels: Channels) -> io::Result<()>;
+    /// See [`ethtool::find_rule`].
+    fn find_rule(&self, interface: &str, rule: &UdpRule) -> io::Result<Option<u32>>;
+    /// See [`ethtool::insert_rule`].
+    fn insert_rule(&mut self, interface: &str, rule: &UdpRule) -> io::Result<u32>;
+    /// See [`ethtool::delete_rule`].
+    fn delete_rule(&mut self, interface: &str, location: u32) -> io::Result<()>;
+}
+
+/// The kernel's drivers.
+#[derive(Debug, Default)]
+pub struct Kernel;
+
+impl Driver for Kernel {
+    fn feature(&self, interface: &str, feature: Feature) -> io::Result<bool> {
+        ethtool::feature(interface, feature)
+    }
+    fn set_feature(&mut self, interface: &str, feature: Feature, on: bool) -> io::Result<()> {
+        ethtool::set_feature(interface, feature, on)
+    }
+    fn channels(&self, interface: &str) -> io::Result<Channels> {
+        ethtool::channels(interface)
+    }
+    fn set_channels(&mut self, interface: &str, channels: Channels) -> io::Result<()> {
+        ethtool::set_channels(interface, channels)
+    }
+    fn find_rule(&self, interface: &str, rule: &UdpRule) -> io::Result<Option<u32>> {
+        ethtool::find_rule(interface, rule)
+    }
+    fn insert_rule(&mut self, interface: &str, rule: &UdpRule) -> io::Result<u32> {
+        ethtool::insert_rule(interface, rule)
+    }
+    fn delete_rule(&mut self, interface: &str, location: u32) -> io::Result<()> {
+        ethtool::delete_rule(interface, location)
+    }
+}
+
+/// What takes a change back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Undo {
+    /// Switch a feature back.
+    Feature(Feature, bool),
+    /// So many queues: receiving, sending, other, combined.
+    Channels([u32; 4]),
+    /// Remove a rule.
+    Rule(UdpRule),
+}
+
+/// A change, on the interface of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    interface: String,
+    undo: Undo,
+}
+
+/// All changes that are in force.
+#[derive(Debug, Default)]
+pub struct Changes<D = Kernel> {
+    driver: D,
+    /// Where the journal is made at the first change; nowhere without a name.
+    folder: PathBuf,
+    journal: Option<Journal>,
+    made: Vec<Change>,
+}
+
+impl Changes<Kernel> {
+    /// For this host; first takes back what processes that are gone left in the journals of `folder`. Every change taken
+    /// back, and a journal that cannot be had, is a log line.
+    pub fn of_this_host(folder: &Path) -> Self {
+        let mut left = Self { made: Journal::take_over(folder), ..Self::default() };
+        let interfaces: Vec<String> = left.made.iter().map(|change| change.interface.clone()).collect();
+        for interface in interfaces {
+            log::info!("{interface}: a runbound that was killed left changes there");
+            left.undo(&interface);
+        }
+        Self { folder: folder.to_owned(), ..Self::default() }
+    }
+}
+
+impl<D: Driver> Changes<D> {
+    /// Has VLAN tags left on the frames of an interface: the XDP program looks for them.
+    ///
+    /// # Errors
+    /// Why they are not there, and what to do.
+    pub fn keep_vlan_tags(&mut self, interface: &str) -> Result<(), String> {
+        // A driver that tells nothing takes nothing off.
+        if !self.driver.feature(interface, Feature::RxVlan).unwrap_or(false) {
+            return Ok(());
+        }
+        self.note(interface, Undo::Feature(Feature::RxVlan, true));
+        match self.driver.set_feature(interface, Feature::RxVlan, false) {
+            Ok(()) => {
+                log::info!("{interface}: rxvlan is off while XDP serves a VLAN there");
+                Ok(())
+            }
+            Err(cause) => {
+                self.forget(interface, Undo::Feature(Feature::RxVlan, true));
+                Err(format!(
+                    "{interface}: the driver takes VLAN tags off and `ethtool -K {interface} rxvlan off` fails: {cause}"
+                ))
+            }
+        }
+    }
+
+    /// Has what `rules` name sent to receive queue 0. With `force`, the steering of the driver is switched on for that.
+    ///
+    /// # Errors
+    /// Why they are not: nothing is steered then.
+    pub fn steer(&mut self, interface: &str, rules: &[UdpRule], force: bool) -> Result<(), String> {
+        let failed = |what: &str, cause: io::Error| format!("{what}: {cause}");
+        let on = self.driver.feature(interface, Feature::Ntuple).map_err(|cause| failed("ntuple", cause))?;
+        if !on {
+            if !force {
+                return Err(format!(
+                    "its ntuple filters are off; `ethtool -K {interface} ntuple on`, or xdp-steer: yes"
+                ));
+            }
+            self.note(interface, Undo::Feature(Feature::Ntuple, false));
+            if let Err(cause) = self.driver.set_feature(interface, Feature::Ntuple, true) {
+                self.forget(interface, Undo::Feature(Feature::Ntuple, false));
+                return Err(failed("the driver has no ntuple filters", cause));
+            }
+        }
+        let steered = rules.iter().try_for_each(|rule| self.add_rule(interface, rule));
+        if steered.is_err() {
+            self.undo_some(interface, |undo| matches!(undo, Undo::Rule(_) | Undo::Feature(Feature::Ntuple, _)));
+        }
+        steered
+    }
+
+    /// Removes our rules that are not among `rules`.
+    pub fn keep_rules(&mut self, interface: &str, rules: &[UdpRule]) {
+        self.undo_some(interface, |undo| matches!(undo, Undo::Rule(rule) if !rules.contains(rule)));
+    }
+
+    /// One rule, read back. A rule that is there already is somebody else's and stays at exit.
+    fn add_rule(&mut self, interface: &str, rule: &UdpRule) -> Result<(), String> {
+        if matches!(self.driver.find_rule(interface, rule), Ok(Some(_))) {
+            return Ok(());
+        }
+        self.note(interface, Undo::Rule(*rule));
+        let inserted = self.driver.insert_rule(interface, rule);
+        match inserted.map(|_| self.driver.find_rule(interface, rule)) {
+            Ok(Ok(Some(_))) => Ok(()),
+            Ok(_) => Err(format!("the driver took a rule for {} and does not show it", rule.address)),
+            Err(cause) => {
+                self.forget(interface, Undo::Rule(*rule));
+                Err(format!("the driver refuses a rule for UDP to {} port {}: {cause}", rule.address, rule.port))
+            }
+        }
+    }
+
+    /// Has the interface receive on one queue. The driver may reset its link for that.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn receive_on_one_queue(&mut self, interface: &str) -> Result<(), String> {
+        let before = self.driver.channels(interface).map_err(|cause| format!("channels: {cause}"))?;
+        if before.rx + before.combined <= 1 {
+            return Ok(());
+        }
+        let one =
+            if before.combined > 0 { Channels { combined: 1, rx: 0, ..before } } else { Channels { rx: 1, ..before } };
+        let undo = Undo::Channels([before.rx, before.tx, before.other, before.combined]);
+        self.note(interface, undo);
+        self.driver.set_channels(interface, one).map_err(|cause| {
+            self.forget(interface, undo);
+            format!("`ethtool -L {interface}` fails: {cause}")
+        })
+    }
+
+    /// Takes back what was changed on an interface, the last change first. What cannot be taken back is a log line; an
+    /// interface that is gone took its settings along.
+    pub fn undo(&mut self, interface: &str) {
+        self.undo_some(interface, |_| true);
+    }
+
+    /// Takes back everything.
+    pub fn undo_all(&mut self) {
+        while let Some(last) = self.made.last() {
+            let interface = last.interface.clone();
+            self.undo(&interface);
+        }
+    }
+
+    fn undo_some(&mut self, interface: &str, which: impl Fn(&Undo) -> bool) {
+        while let Some(at) = self.made.iter().rposition(|change| change.interface == interface && which(&change.undo)) {
+            let change = self.made.remove(at);
+            match self.take_back(&change) {
+                Ok(()) => log::info!("{interface}: set back: {}", change.undo),
+                Err(cause) if cause.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => (),
+                Err(cause) => log::warn!("{interface}: not set back: {}: {cause}", change.undo),
+            }
+        }
+        self.write();
+    }
+
+    fn take_back(&mut self, change: &Change) -> io::Result<()> {
+        let interface = &change.interface;
+        match change.undo {
+            Undo::Feature(feature, on) => self.driver.set_feature(interface, feature, on),
+            Undo::Channels([rx, tx, other, combined]) => {
+                self.driver.set_channels(interface, Channels { rx, tx, other, combined, ..Channels::default() })
+            }
+            Undo::Rule(rule) => match self.driver.find_rule(interface, &rule)? {
+                Some(location) => self.driver.delete_rule(interface, location),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn note(&mut self, interface: &str, undo: Undo) {
+        self.made.push(Change { interface: interface.to_owned(), undo });
+        self.write();
+    }
+
+    fn forget(&mut self, interface: &str, undo: Undo) {
+        self.made.retain(|change| change.interface != interface || change.undo != undo);
+        self.write();
+    }
+
+    fn write(&mut self) {
+        if self.journal.is_none() && !self.made.is_empty() && !self.folder.as_os_str().is_empty() {
+            self.journal = Journal::create(&std::mem::take(&mut self.folder));
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.write(&self.made);
+        }
+    }
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Feature(feature, on) => write!(f, "{} {}", feature.word(), if *on { "on" } else { "off" }),
+            Self::Channels([rx, tx, other, combined]) => write!(f, "channels {rx} {tx} {other} {combined}"),
+            Self::Rule(rule) => write!(f, "rule {} {} {}", rule.address, rule.port, rule.queue),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.interface, self.undo)
+    }
+}
+
+impl FromStr for Change {
+    type Err = ();
+
+    fn from_str(line: &str) -> Result<Self, ()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words.get(at).and_then(|word| word.parse::<u32>().ok()).ok_or(());
+        let on = || match words.get(2) {
+            Some(&"on") => Ok(true),
+            Some(&"off") => Ok(false),
+            _ => Err(()),
+        };
+        let undo = match *words.get(1).ok_or(())? {
+            "rxvlan" => Undo::Feature(Feature::RxVlan, on()?),
+            "ntuple" => Undo::Feature(Feature::Ntuple, on()?),
+            "channels" => Undo::Channels([number(2)?, number(3)?, number(4)?, number(5)?]),
+            "rule" => Undo::Rule(UdpRule {
+                address: words.get(2).and_then(|word| word.parse().ok()).ok_or(())?,
+                port: number(3)?.try_into().map_err(|_| ())?,
+                queue: number(4)?,
+            }),
+            _ => return Err(()),
+        };
+        Ok(Self { interface: words[0].to_owned(), undo })
+    }
+}
+
+#[cfg(test)]
+#[path = "changes_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+use super::*;
+use std::cell::Cell;
+
+/// A driver of four queues that refuses what it is told to.
+#[derive(Debug, Default)]
+struct Fake {
+    rx_vlan: bool,
+    ntuple: bool,
+    combined: u32,
+    rules: Vec<UdpRule>,
+    refuses_rules: bool,
+    hides_rules: bool,
+    refuses_features: bool,
+    calls: Cell<u32>,
+}
+
+fn refused() -> io::Error {
+    io::Error::from_raw_os_error(rustix::io::Errno::OPNOTSUPP.raw_os_error())
+}
+
+impl Driver for Fake {
+    fn feature(&self, _: &str, feature: Feature) -> io::Result<bool> {
+        Ok(if feature == Feature::RxVlan { self.rx_vlan } else { self.ntuple })
+    }
+    fn set_feature(&mut self, _: &str, feature: Feature, on: bool) -> io::Result<()> {
+        if self.refuses_features {
+            return Err(refused());
+        }
+        *(if feature == Feature::RxVlan { &mut self.rx_vlan } else { &mut self.ntuple }) = on;
+        Ok(())
+    }
+    fn channels(&self, _: &str) -> io::Result<Channels> {
+        Ok(Channels { combined: self.combined, max_combined: 8, ..Channels::default() })
+    }
+    fn set_channels(&mut self, _: &str, channels: Channels) -> io::Result<()> {
+        self.combined = channels.combined;
+        Ok(())
+    }
+    fn find_rule(&self, _: &str, rule: &UdpRule) -> io::Result<Option<u32>> {
+        self.calls.set(self.calls.get() + 1);
+        let at = self.rules.iter().position(|known| known == rule);
+        Ok(at.filter(|_| !self.hides_rules).map(|at| at as u32))
+    }
+    fn insert_rule(&mut self, _: &str, rule: &UdpRule) -> io::Result<u32> {
+        if self.refuses_rules {
+            return Err(refused());
+        }
+        self.rules.push(*rule);
+        Ok(0)
+    }
+    fn delete_rule(&mut self, _: &str, location: u32) -> io::Result<()> {
+        self.rules.remove(location as usize);
+        Ok(())
+    }
+}
+
+fn changes(driver: Fake) -> Changes<Fake> {
+    Changes { driver, ..Changes::default() }
+}
+
+fn rule(address: &str) -> UdpRule {
+    UdpRule { address: address.parse().unwrap(), port: 53, queue: 0 }
+}
+
+#[test]
+fn everything_is_set_back_as_it_was() {
+    let mut changes = changes(Fake { rx_vlan: true, combined: 4, ..Fake::default() });
+    changes.keep_vlan_tags("eth0").unwrap();
+    changes.steer("eth0", &[rule("192.0.2.1"), rule("2001:db8::1")], true).unwrap();
+    changes.receive_on_one_queue("eth0").unwrap();
+    let driver = &changes.driver;
+    assert_eq!((driver.rx_vlan, driver.ntuple, driver.combined, driver.rules.len()), (false, true, 1, 2));
+    changes.undo("eth1");
+    assert_eq!(changes.driver.rules.len(), 2, "another interface's");
+    changes.undo_all();
+    let driver = &changes.driver;
+    assert_eq!((driver.rx_vlan, driver.ntuple, driver.combined, driver.rules.len()), (true, false, 4, 0));
+}
+
+#[test]
+fn rules_that_were_there_stay() {
+    let there = rule("192.0.2.1");
+    let mut changes = changes(Fake { ntuple: true, rules: vec![there], ..Fake::default() });
+    changes.steer("eth0", &[there, rule("192.0.2.2")], false).unwrap();
+    assert_eq!(changes.driver.rules.len(), 2);
+    changes.undo_all();
+    assert_eq!(changes.driver.rules, [there]);
+}
+
+#[test]
+fn a_driver_that_cannot_is_left_as_it_was() {
+    let mut off = changes(Fake::default());
+    assert!(off.steer("eth0", &[rule("192.0.2.1")], false).unwrap_err().contains("ethtool -K eth0 ntuple on"));
+    let mut none = changes(Fake { refuses_features: true, ..Fake::default() });
+    assert!(none.steer("eth0", &[rule("192.0.2.1")], true).is_err() && none.made.is_empty());
+    let mut refuses = changes(Fake { refuses_rules: true, ..Fake::default() });
+    assert!(refuses.steer("eth0", &[rule("192.0.2.1")], true).unwrap_err().contains("192.0.2.1 port 53"));
+    assert!(!refuses.driver.ntuple && refuses.made.is_empty(), "ntuple is off again");
+    let mut hides = changes(Fake { ntuple: true, hides_rules: true, ..Fake::default() });
+    assert!(hides.steer("eth0", &[rule("192.0.2.1")], false).is_err());
+    let mut stuck = changes(Fake { rx_vlan: true, refuses_features: true, ..Fake::default() });
+    assert!(stuck.keep_vlan_tags("eth0").unwrap_err().contains("rxvlan off"));
+    assert!(stuck.made.is_empty());
+}
+
+#[test]
+fn a_change_is_written_and_read() {
+    for line in [
+        "eth0 rxvlan on",
+        "eth0 ntuple off",
+        "enp33s0f0 channels 0 0 1 4",
+        "eth0 rule 192.0.2.1 53 0",
+        "eth0 rule 2001:db8::1 5353 0",
+    ] {
+        assert_eq!(line.parse::<Change>().map(|change| change.to_string()), Ok(line.to_owned()));
+    }
+    for line in ["", "eth0", "eth0 rxvlan", "eth0 rxvlan maybe", "eth0 channels 1 2", "eth0 rule x 53 0", "eth0 mtu 9"]
+    {
+        assert_eq!(line.parse::<Change>(), Err(()), "{line:?}");
+    }
+}
+
+#[test]
+fn what_a_process_left_is_taken_over_once() {
+    let folder = std::env::temp_dir().join(format!("runbound-journal-{}", std::process::id()));
+    let change: Change = "eth0 rxvlan on".parse().unwrap();
+    let mut living = Journal::create(&folder).expect("a journal");
+    living.write(std::slice::from_ref(&change));
+    assert_eq!(Journal::take_over(&folder), [], "its process lives");
+    let name = format!("changes.{}", std::process::id());
+    std::fs::copy(folder.join(&name), folder.join("changes.1")).unwrap();
+    std::fs::write(folder.join("changes.2"), "net:[1]\neth0 rxvlan on\n").unwrap();
+    std::fs::write(folder.join("changes.3"), "").unwrap();
+    assert_eq!(Journal::take_over(&folder), [change], "one of this namespace");
+    assert_eq!(Journal::take_over(&folder), []);
+    drop(living);
+    assert!(!folder.join(&name).exists() && folder.join("changes.2").exists());
+    std::fs::remove_dir_all(&folder).unwrap();
+}

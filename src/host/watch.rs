@@ -1,0 +1,263 @@
+//! When to look at the interfaces again: the kernel's notifications of links and addresses (rtnetlink(7)), and how often
+//! they may have an effect.
+//!
+//! The first notification is let settle, since a change seldom comes alone: a veth pair made anew is a dozen of them. While
+//! a look is due the socket is left unread, so a flood costs a wake-up and a drain a look, not one a message; what does not
+//! fit into its buffer is told by ENOBUFS and means the same as a message: something changed.
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with, sockopt};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// From the first notification to the look.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Between two looks, whatever is notified.
+const GAP: Duration = Duration::from_millis(200);
+/// From a look to the next when it left something undone, or something was notified while it went on (most of the time
+/// its own doing, such as a program attached); twice as long after each further one. Also the pace without notifications.
+const SLOW: Duration = Duration::from_secs(2);
+/// Between two looks when nothing is notified at all.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// Groups of linux/rtnetlink.h: RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR.
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// Octets of notifications the kernel may keep for us: a thousand or more, so that a removed link is rarely among what is
+/// lost in a flood.
+const BUFFER: usize = 1 << 20;
+/// Notifications read in one go: the rest is for the next.
+const MOST: usize = 4096;
+/// nlmsghdr and ifinfomsg, which stand at the beginning; of the attributes nothing is asked.
+const HEADERS: usize = 32;
+const RTM_DELLINK: u16 = 17;
+
+/// The watch over links and addresses of this network namespace.
+pub struct Watch {
+    socket: Option<OwnedFd>,
+    pace: Pace,
+    removed: Vec<u32>,
+}
+
+impl Watch {
+    /// Subscribes to the notifications. Without them, for the reason given beside it, the watch asks for a look every two
+    /// seconds.
+    pub fn open(now: Instant) -> (Watch, Option<io::Error>) {
+        match subscribe() {
+            Ok(socket) => (Watch { socket: Some(socket), pace: Pace::new(now, QUIET), removed: Vec::new() }, None),
+            Err(cause) => (Watch { socket: None, pace: Pace::new(now, SLOW), removed: Vec::new() }, Some(cause.into())),
+        }
+    }
+
+    /// What to poll beside [`Watch::due_at`]; nothing while a look is due anyway.
+    pub fn poll_fd(&self) -> Option<PollFd<'_>> {
+        let socket = self.socket.as_ref().filter(|_| !self.pace.stirred)?;
+        Some(PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN))
+    }
+
+    /// When to call [`Watch::is_due`] at the latest.
+    pub fn due_at(&self) -> Instant {
+        self.pace.due
+    }
+
+    /// Whether to look at the interfaces now. Never blocks.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        if !self.pace.stirred && self.drain() {
+            self.pace.stir(now);
+        }
+        let due = now >= self.pace.due;
+        if due {
+            // What is read now is seen by the look that follows.
+            self.drain();
+        }
+        due
+    }
+
+    /// Says that the look [`Watch::is_due`] asked for is over, and whether all that it wanted to do was done: if not, it is
+    /// to be tried again before long.
+    pub fn looked(&mut self, now: Instant, done: bool) {
+        let echo = self.drain();
+        self.pace.looked(now, done && !echo);
+    }
+
+    /// The indices of the links that went away since the last call. A link that was moved to another namespace and back
+    /// keeps its index, but no AF_XDP socket stays bound to it.
+    pub fn take_removed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.removed)
+    }
+
+    /// Reads what was notified; whether there was anything.
+    fn drain(&mut self) -> bool {
+        let Some(socket) = &self.socket else { return false };
+        let mut message = [0u8; HEADERS];
+        let mut any = false;
+        for _ in 0..MOST {
+            match recv(socket, &mut message[..], RecvFlags::DONTWAIT) {
+                Ok((_, length)) => {
+                    any = true;
+                    self.removed.extend(message.get(..length).and_then(removed_link));
+                }
+                Err(Errno::NOBUFS) => any = true,
+                Err(Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+        any
+    }
+}
+
+fn subscribe() -> Result<OwnedFd, Errno> {
+    // NETLINK_ROUTE is protocol 0.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+    // Past the system's limit where CAP_NET_ADMIN allows it; a smaller buffer overflows sooner, nothing more.
+    let _ = sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, BUFFER));
+    bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
+    Ok(socket)
+}
+
+/// The index of the link that a notification says is gone: nlmsghdr (length, type, ...), then ifinfomsg (family, type,
+/// index, ...). Of another family than none it tells of a bridge's port that is one no more.
+fn removed_link(message: &[u8]) -> Option<u32> {
+    let kind = u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?);
+    let index = u32::from_ne_bytes(message.get(20..24)?.try_into().ok()?);
+    (kind == RTM_DELLINK && message[16] == 0).then_some(index)
+}
+
+/// The pacing, with time as an argument.
+struct Pace {
+    /// The next look.
+    due: Instant,
+    /// The last look's end.
+    last: Instant,
+    /// Something was notified since then.
+    stirred: bool,
+    /// Between two looks when nothing is notified.
+    every: Duration,
+    /// Between the last look and the next when that one was not settled.
+    again: Duration,
+}
+
+impl Pace {
+    fn new(now: Instant, every: Duration) -> Self {
+        // The interfaces were looked at a moment before; what changed since may not have been notified.
+        Self { due: now + SLOW.min(every), last: now, stirred: false, every, again: SLOW }
+    }
+
+    fn stir(&mut self, now: Instant) {
+        self.stirred = true;
+        self.due = self.due.min((now + SETTLE).max(self.last + GAP));
+    }
+
+    fn looked(&mut self, now: Instant, settled: bool) {
+        (self.last, self.stirred) = (now, false);
+        self.due = now + if settled { self.every } else { self.again.min(self.every) };
+        self.again = if settled { SLOW } else { (2 * self.again).min(QUIET) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_first_notification_settles_and_later_ones_do_not_put_the_look_off() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, QUIET);
+        pace.looked(start, true);
+        assert_eq!(pace.due, start + QUIET);
+        let now = start + 1000 * MS;
+        pace.stir(now);
+        assert_eq!(pace.due, now + SETTLE);
+        pace.stir(now + 50 * MS);
+        assert_eq!(pace.due, now + SETTLE);
+    }
+
+    #[test]
+    fn a_flood_gets_five_looks_a_second() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, QUIET);
+        let mut looks = 0;
+        for tick in 0..10_000 {
+            let now = start + tick * MS;
+            pace.stir(now);
+            if now >= pace.due {
+                looks += 1;
+                pace.looked(now, true);
+            }
+        }
+        assert!((45..=50).contains(&looks), "{looks} in ten seconds");
+    }
+
+    #[test]
+    fn what_a_look_stirs_up_itself_is_looked_at_slowly() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, QUIET);
+        pace.looked(start, false);
+        assert_eq!(pace.due, start + SLOW);
+        pace.stir(start + 10 * MS);
+        assert_eq!(pace.due, start + GAP, "a change from outside is not made to wait for that");
+        pace.looked(start + GAP, true);
+        assert_eq!(pace.due, start + GAP + QUIET);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_tried_less_and_less() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, QUIET);
+        let waits: Vec<u64> = (0..6)
+            .map(|_| {
+                pace.looked(start, false);
+                (pace.due - start).as_secs()
+            })
+            .collect();
+        assert_eq!(waits, [2, 4, 8, 16, 30, 30]);
+        pace.looked(start, true);
+        pace.looked(start, false);
+        assert_eq!(pace.due, start + SLOW);
+    }
+
+    #[test]
+    fn without_notifications_the_old_pace_holds() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, SLOW);
+        pace.looked(start, true);
+        assert_eq!(pace.due, start + SLOW);
+    }
+
+    #[test]
+    fn removed_links_are_told_from_ports_of_bridges() {
+        let message = |kind: u16, family: u8| {
+            let mut octets = [0u8; HEADERS];
+            octets[4..6].copy_from_slice(&kind.to_ne_bytes());
+            octets[16] = family;
+            octets[20..24].copy_from_slice(&7u32.to_ne_bytes());
+            octets
+        };
+        assert_eq!(removed_link(&message(RTM_DELLINK, 0)), Some(7));
+        assert_eq!(removed_link(&message(RTM_DELLINK, 7)), None, "AF_BRIDGE");
+        assert_eq!(removed_link(&message(16, 0)), None, "RTM_NEWLINK");
+        for length in 0..24 {
+            assert_eq!(removed_link(&message(RTM_DELLINK, 0)[..length]), None);
+        }
+    }
+
+    #[test]
+    fn the_socket_subscribes_and_an_idle_watch_is_not_due() {
+        let start = Instant::now();
+        let (mut watch, trouble) = Watch::open(start);
+        assert!(trouble.is_none(), "{trouble:?}");
+        assert!(watch.poll_fd().is_some());
+        watch.pace.looked(start, true);
+        watch.pace.stir(start);
+        assert!(watch.poll_fd().is_none(), "a look is due: the socket may wait");
+        assert!(watch.is_due(start + GAP));
+        watch.looked(start + GAP, true);
+        assert!(watch.due_at() >= start + GAP + SLOW);
+    }
+}

@@ -1,0 +1,257 @@
+//! One interface with our program on it.
+
+use super::Queues;
+use super::watch::{Step, Watch};
+use crate::attach::Target;
+use crate::config::{Config, Toggle};
+use crate::host::{self, Changes};
+use crate::stats::{Frames, QueueStats, Watchdog, XdpFigures, XdpMode};
+use crate::sys::ethtool::UdpRule;
+use crate::xdp::{self, Attachment, Mode, Queue, Verdict, VerdictCounts, ZeroCopy};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// See the module's text.
+pub(super) struct Attached {
+    pub(super) target: Target,
+    pub(super) attachment: Attachment,
+    /// When it was attached to.
+    pub(super) since: Instant,
+    /// The interface was away, and may be back under the same index: its sockets are not bound any more.
+    pub(super) lost: bool,
+    queues: Vec<QueueWatch>,
+    zero_copy: bool,
+    /// A rule of the driver sends what is ours to queue 0.
+    steered: bool,
+}
+
+struct QueueWatch {
+    number: u32,
+    stats: Arc<QueueStats>,
+    watch: Watch,
+}
+
+/// Changes what must be changed, attaches, makes sockets. Where it fails, all is as before.
+pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> Result<(Attached, Queues), String> {
+    let opened = open_or_leave(config, target, changes);
+    if opened.is_err() {
+        changes.undo(&target.interface);
+    }
+    let (attachment, queues, steered) = opened?;
+    let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
+    let queues: Queues = queues.into_iter().map(|queue| (queue, Arc::default())).collect();
+    let watches = queues.iter().map(|(queue, stats)| QueueWatch {
+        number: queue.queue(),
+        stats: Arc::clone(stats),
+        watch: Watch::default(),
+    });
+    let attached = Attached {
+        target: target.clone(),
+        attachment,
+        since: Instant::now(),
+        lost: false,
+        queues: watches.collect(),
+        zero_copy,
+        steered,
+    };
+    Ok((attached, queues))
+}
+
+fn open_or_leave(
+    config: &Config,
+    target: &Target,
+    changes: &mut Changes,
+) -> Result<(Attachment, Vec<Queue>, bool), String> {
+    let name = &target.interface;
+    if target.places.iter().any(|place| place.vlan.is_some()) {
+        changes.keep_vlan_tags(name)?;
+    }
+    if target.resets {
+        log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
+    }
+    let options = options(config, target);
+    let attachment = xdp::attach(&options).map_err(|error| error.to_string())?;
+    // Attaching may have changed their number (virtio_net).
+    let mut queues = host::rx_queues(name);
+    let mut steered = false;
+    if target.physical && queues > 1 && config.xdp.steer != Toggle::No {
+        steered = steer(config, target, changes, queues);
+        queues = if steered { 1 } else { host::rx_queues(name) };
+    }
+    let queues = xdp::open_queues(&options, &attachment, queues).map_err(|error| error.to_string())?;
+    Ok((attachment, queues, steered))
+}
+
+fn options(config: &Config, target: &Target) -> xdp::Options {
+    let place = |place: &crate::attach::Place| xdp::Place { address: place.address, mac: place.mac, vlan: place.vlan };
+    xdp::Options {
+        interface: target.interface.clone(),
+        index: target.index,
+        mtu: target.mtu,
+        places: target.places.iter().map(place).collect(),
+        port: target.port,
+        mode: if target.generic { Mode::Generic } else { Mode::Native },
+        zero_copy: match config.xdp.zerocopy {
+            Toggle::Auto => ZeroCopy::Auto,
+            Toggle::Yes => ZeroCopy::Yes,
+            Toggle::No => ZeroCopy::No,
+        },
+        frames: xdp::DEFAULT_FRAMES,
+    }
+}
+
+fn rules(target: &Target) -> Vec<UdpRule> {
+    let rule = |place: &crate::attach::Place| UdpRule { address: place.address, port: target.port, queue: 0 };
+    target.places.iter().map(rule).collect()
+}
+
+/// Has what is ours come in at queue 0: true when a rule does it. The log says which way it goes.
+fn steer(config: &Config, target: &Target, changes: &mut Changes, queues: u32) -> bool {
+    let name = &target.interface;
+    let force = config.xdp.steer == Toggle::Yes;
+    let reason = match changes.steer(name, &rules(target), force) {
+        Ok(()) => {
+            log::info!("{name}: a rule of the driver sends what is ours to receive queue 0 of {queues}");
+            return true;
+        }
+        Err(reason) => reason,
+    };
+    if force {
+        match changes.receive_on_one_queue(name) {
+            Ok(()) => log::warn!("{name}: no steering to receive queue 0 ({reason}): it receives on one queue instead"),
+            Err(cause) => log::warn!(
+                "{name}: no steering to receive queue 0 ({reason}; {cause}): an AF_XDP socket is on each of {queues}; \
+                 xdp-steer: no saves the try"
+            ),
+        }
+    } else {
+        log::info!("{name}: no steering to receive queue 0 ({reason}): an AF_XDP socket is on each of {queues}");
+    }
+    false
+}
+
+impl Attached {
+    /// One line: what is served here, and how.
+    pub(super) fn describe(&self) -> String {
+        let place = |place: &crate::attach::Place| match place.vlan {
+            Some(id) => format!("{} (VLAN {id})", place.address),
+            None => place.address.to_string(),
+        };
+        let places: Vec<String> = self.target.places.iter().map(place).collect();
+        let queues = self.queues.len();
+        format!(
+            "{}: XDP serves {} port {}: {}, {}, {queues} of {} receive queues{}",
+            self.target.interface,
+            places.join(" "),
+            self.target.port,
+            if self.target.generic { "generic mode" } else { "native mode" },
+            if self.zero_copy { "zero-copy" } else { "copy" },
+            host::rx_queues(&self.target.interface).max(queues as u32),
+            if self.steered { ", steered to" } else { "" },
+        )
+    }
+
+    /// Puts addresses, MACs and VLANs that changed in force.
+    pub(super) fn follow(&mut self, target: &Target, changes: &mut Changes) {
+        let name = &target.interface;
+        let said = |what: String, done: io::Result<()>| match done {
+            Ok(()) => log::info!("{name}: XDP {what}"),
+            Err(cause) => log::warn!("{name}: XDP {what}: {cause}; kernel sockets serve it"),
+        };
+        if target.places == self.target.places {
+            self.target = target.clone();
+            return;
+        }
+        if target.places.iter().any(|place| place.vlan.is_some())
+            && let Err(cause) = changes.keep_vlan_tags(name)
+        {
+            log::warn!("{cause}; kernel sockets serve VLANs there");
+        }
+        for place in target.places.iter().filter(|place| !self.target.places.contains(place)) {
+            let known = self.target.places.iter().any(|known| known.address == place.address);
+            let how = if known { "by its new MAC or VLAN" } else { "too" };
+            let put = xdp::Place { address: place.address, mac: place.mac, vlan: place.vlan };
+            said(format!("serves {} {how}", place.address), self.attachment.put(&put));
+        }
+        let wanted = |address| target.places.iter().any(|place| place.address == address);
+        for place in self.target.places.iter().filter(|place| !wanted(place.address)) {
+            said(format!("serves {} no more", place.address), self.attachment.remove(place.address));
+        }
+        if self.steered {
+            changes.keep_rules(name, &rules(target));
+            if let Err(cause) = changes.steer(name, &rules(target), false) {
+                log::warn!(
+                    "{name}: no steering for the new addresses: {cause}; kernel sockets serve what comes to other queues"
+                );
+            }
+        }
+        self.target = target.clone();
+    }
+
+    /// Looks whether what the program redirects arrives; to be called a few times a second.
+    pub(super) fn watch(&mut self) {
+        let (attachment, name) = (&self.attachment, &self.target.interface);
+        for QueueWatch { number, stats, watch } in &mut self.queues {
+            let Ok(redirected) = attachment.redirected(*number) else { continue };
+            let was_tripped = watch.is_tripped();
+            let step = watch.look(redirected, stats.rx.get());
+            let done = match step {
+                Step::Stay => continue,
+                Step::Try => attachment.try_gate(*number),
+                Step::Close => attachment.close_gate(*number),
+                Step::Open => attachment.open_gate(*number),
+            };
+            match (step, done) {
+                (_, Err(cause)) => log::warn!("{name}: queue {number}: the program's gate: {cause}"),
+                (Step::Close, Ok(())) if !was_tripped => log::warn!(
+                    "{name}: queue {number}: the XDP program redirects queries and the socket receives none ({}): kernel \
+                     sockets serve, one query is tried from time to time; an address on a veth pair works, or set xdp: no",
+                    dropped(stats),
+                ),
+                (Step::Open, Ok(())) => log::info!("{name}: queue {number}: queries arrive again, XDP serves"),
+                _ => (),
+            }
+        }
+    }
+
+    /// What the control socket shows.
+    pub(super) fn figures(&self) -> XdpFigures {
+        let verdicts: VerdictCounts = self.attachment.verdicts().unwrap_or_default();
+        let sum = |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.stats)).sum::<u64>();
+        let tripped = self.queues.iter().filter(|queue| queue.watch.is_tripped()).count();
+        XdpFigures {
+            interface: self.target.interface.clone(),
+            mode: if self.target.generic { XdpMode::Generic } else { XdpMode::Native },
+            zerocopy: self.zero_copy,
+            queues: self.queues.len() as u64,
+            rx: sum(|queue| queue.rx.get()),
+            tx: sum(|queue| queue.tx.get()),
+            verdicts: Verdict::ALL.iter().map(|&verdict| (verdict.name(), verdicts.get(verdict))).collect(),
+            frames: Frames {
+                total: sum(|queue| queue.frames_total.get()),
+                free: sum(|queue| queue.frames_free.get()),
+                fill: sum(|queue| queue.frames_fill.get()),
+                rx: sum(|queue| queue.frames_rx.get()),
+                tx: sum(|queue| queue.frames_tx.get()),
+                completion: sum(|queue| queue.frames_completion.get()),
+            },
+            watchdog: if tripped > 0 { Watchdog::Tripped } else { Watchdog::Watching },
+            fallback: (tripped > 0).then(|| {
+                format!(
+                    "redirected queries did not arrive at {tripped} of {} queues; kernel sockets serve",
+                    self.queues.len()
+                )
+            }),
+        }
+    }
+}
+
+fn dropped(stats: &QueueStats) -> String {
+    format!(
+        "rx_dropped {}, rx_ring_full {}, fill_ring_empty {}",
+        stats.rx_dropped.get(),
+        stats.rx_ring_full.get(),
+        stats.fill_ring_empty.get()
+    )
+}

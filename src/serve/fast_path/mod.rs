@@ -1,0 +1,239 @@
+//! The AF_XDP side as main sees it: what is attached by the plan, what could not be, and the watchdog over it.
+
+mod attached;
+mod watch;
+
+use crate::attach::{self, Decision, Outcome, Plan, Target};
+use crate::config::{Config, XdpUse};
+use crate::host::{Changes, Links};
+use crate::stats::{QueueStats, XdpFigures};
+use crate::xdp::Queue;
+use attached::Attached;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where the journal of changes to interfaces is.
+const RUN_FOLDER: &str = "/run/runbound";
+/// How long a bond goes on with a slave that was attached to before the next one is: its link must come back and LACP must
+/// take it in again.
+const BOND_SETTLES: Duration = Duration::from_secs(10);
+/// Between two attempts at an interface that refused, at first and at most. An attempt at a network card may reset its
+/// link.
+const RETRY: Duration = Duration::from_secs(2);
+const RETRY_RESETS: Duration = Duration::from_secs(60);
+const RETRY_MOST: Duration = Duration::from_secs(600);
+
+/// An interface the fast path was wanted on and is not.
+struct Refused {
+    target: Target,
+    reason: String,
+    pause: Duration,
+    again: Instant,
+}
+
+/// All of it.
+#[derive(Default)]
+pub struct FastPath {
+    attached: Vec<Attached>,
+    refused: Vec<Refused>,
+    /// What the plan decided, to be said once and again when it changes.
+    decisions: Vec<(String, Decision)>,
+    changes: Changes,
+    /// Every target of the plan has its program.
+    complete: bool,
+}
+
+/// Queues for the worker, with the counters it keeps for each.
+pub type Queues = Vec<(Queue, Arc<QueueStats>)>;
+
+impl FastPath {
+    /// Nothing attached; changes that a killed process left on interfaces are set back.
+    pub fn off() -> FastPath {
+        FastPath { changes: Changes::of_this_host(Path::new(RUN_FOLDER)), ..FastPath::default() }
+    }
+
+    /// Attaches to every target that can be attached to. Each outcome is one log line.
+    ///
+    /// # Errors
+    /// With `xdp: require`, the first address or interface that cannot have it.
+    pub fn open(config: &Config, plan: &Plan, links: &Links) -> Result<(FastPath, Queues), String> {
+        let mut path = FastPath::off();
+        path.take_plan(plan, links);
+        let queues = path.attach_missing(config, plan);
+        if config.xdp.enable == XdpUse::Require {
+            if let Some(refused) = path.refused.first() {
+                return Err(format!("xdp: require: {}", refused.reason));
+            }
+            if let Some((name, reason)) = path.without().next() {
+                return Err(format!("xdp: require: {name}: {reason}"));
+            }
+            if path.attached.is_empty() {
+                return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
+            }
+        }
+        Ok((path, queues))
+    }
+
+    /// Says what the plan decided, as far as it is news.
+    pub fn take_plan(&mut self, plan: &Plan, links: &Links) {
+        let named = |decision: &Decision| {
+            let name = links.by_index(decision.carrier).map_or_else(String::new, |link| link.name.clone());
+            (name, decision.clone())
+        };
+        let decisions: Vec<(String, Decision)> = plan.decisions.iter().map(named).collect();
+        for (name, decision) in decisions.iter().filter(|decision| !self.decisions.contains(decision)) {
+            attach::describe(decision, links).iter().for_each(|line| log::info!("{line}"));
+            if let Outcome::Kernel { reason, wanted: true } = &decision.outcome {
+                log::warn!(
+                    "{name}: XDP is off, kernel sockets serve: {reason}; runbound --check-config says what helps"
+                );
+            }
+        }
+        self.decisions = decisions;
+    }
+
+    /// Attaches to the targets that have no program of ours yet. What cannot be attached to is said once for each
+    /// reason, and tried again ever more rarely, or when the target has changed.
+    pub fn attach_missing(&mut self, config: &Config, plan: &Plan) -> Queues {
+        let mut all = Queues::new();
+        let now = Instant::now();
+        self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
+        for target in &plan.targets {
+            let known = self.attached.iter().any(|attached| attached.target.index == target.index);
+            let waits = self.refused.iter().any(|refused| refused.target == *target && now < refused.again);
+            if known || waits || self.bond_is_unsettled(target, plan, now) {
+                continue;
+            }
+            match attached::open(config, target, &mut self.changes) {
+                Ok((attached, queues)) => {
+                    log::info!("{}", attached.describe());
+                    self.refused.retain(|refused| refused.target.index != target.index);
+                    all.extend(queues);
+                    self.attached.push(attached);
+                }
+                Err(reason) => self.refuse(target, reason),
+            }
+        }
+        self.complete = plan
+            .targets
+            .iter()
+            .all(|target| self.attached.iter().any(|attached| attached.target.index == target.index));
+        all
+    }
+
+    /// True when a program is attached wherever one is wanted: there is nothing to try again.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether another slave of the target's bond was attached to just now: with both without a link the bond would be.
+    fn bond_is_unsettled(&self, target: &Target, plan: &Plan, now: Instant) -> bool {
+        let carrier_of =
+            |index| plan.targets.iter().find(|other| other.index == index).is_none_or(|other| other.carrier);
+        target.bond.is_some()
+            && target.resets
+            && self
+                .attached
+                .iter()
+                .filter(|attached| attached.target.bond == target.bond)
+                .any(|attached| now < attached.since + BOND_SETTLES || !carrier_of(attached.target.index))
+    }
+
+    fn refuse(&mut self, target: &Target, reason: String) {
+        let before = self.refused.iter().position(|refused| refused.target.index == target.index);
+        let before = before.map(|at| self.refused.swap_remove(at));
+        if before.as_ref().is_none_or(|before| before.reason != reason) {
+            log::warn!("XDP is off, kernel sockets serve: {reason}");
+        }
+        let first = if target.resets { RETRY_RESETS } else { RETRY };
+        let pause = before.filter(|before| before.target == *target).map_or(first, |before| before.pause * 2);
+        let pause = pause.min(RETRY_MOST);
+        self.refused.push(Refused { target: target.clone(), reason, pause, again: Instant::now() + pause });
+    }
+
+    /// Says which interfaces, by index, were away for a moment at least: [`FastPath::review`] lets go of them.
+    pub fn lose(&mut self, removed: &[u32]) {
+        for attached in self.attached.iter_mut().filter(|attached| removed.contains(&attached.target.index)) {
+            attached.lost = true;
+        }
+    }
+
+    /// Compares what is attached with what should be now: addresses, MACs and VLANs that changed are put in force, and the
+    /// names of interfaces whose program is to go (the interface was removed, recreated or renamed, or serves no address)
+    /// are given.
+    pub fn review(&mut self, plan: &Plan) -> Vec<String> {
+        let mut gone = Vec::new();
+        for attached in &mut self.attached {
+            let same = |target: &&Target| {
+                target.index == attached.target.index
+                    && target.interface == attached.target.interface
+                    && (target.mtu, target.port, target.generic)
+                        == (attached.target.mtu, attached.target.port, attached.target.generic)
+            };
+            match plan.targets.iter().find(same) {
+                Some(target) if !attached.lost && attached.attachment.is_attached() => {
+                    attached.follow(target, &mut self.changes)
+                }
+                _ => {
+                    let name = attached.attachment.interface();
+                    log::warn!(
+                        "{name}: the interface went away, changed or serves no address any more: XDP lets go of it"
+                    );
+                    attached.attachment.remove_all_from_map();
+                    gone.push(name.to_owned());
+                }
+            }
+        }
+        gone
+    }
+
+    /// Lets go of an interface's program; its queues must be dropped before.
+    pub fn forget(&mut self, interface: &str) {
+        self.attached.retain(|attached| attached.attachment.interface() != interface);
+        self.changes.undo(interface);
+    }
+
+    /// True when no program is attached.
+    pub fn is_empty(&self) -> bool {
+        self.attached.is_empty()
+    }
+
+    /// Looks whether what the programs redirect arrives; to be called a few times a second.
+    pub fn watch(&mut self) {
+        self.attached.iter_mut().for_each(Attached::watch);
+    }
+
+    /// Takes every socket out of the maps: the first step of every way out.
+    pub fn close(&self) {
+        for attached in &self.attached {
+            attached.attachment.remove_all_from_map();
+        }
+    }
+
+    /// The last step: takes the programs off and sets the interfaces back; the queues must be dropped before.
+    pub fn end(&mut self) {
+        self.attached.clear();
+        self.changes.undo_all();
+    }
+
+    /// What the control socket shows.
+    pub fn figures(&self) -> Vec<XdpFigures> {
+        let off = |interface: &str, reason: &str| XdpFigures {
+            interface: interface.to_owned(),
+            fallback: Some(reason.to_owned()),
+            ..XdpFigures::default()
+        };
+        let attached = self.attached.iter().map(Attached::figures);
+        let refused = self.refused.iter().map(|refused| off(&refused.target.interface, &refused.reason));
+        attached.chain(refused).chain(self.without().map(|(name, reason)| off(name, reason))).collect()
+    }
+
+    /// Links whose addresses were meant for XDP and have no place for it.
+    fn without(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.decisions.iter().filter_map(|(name, decision)| match &decision.outcome {
+            Outcome::Kernel { reason, wanted: true } => Some((name.as_str(), reason.as_str())),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,222 @@
+"""The topologies of a Proxmox host within one guest: both ends of every cable, in namespaces that come and go.
+
+Cards in pairs, one of each pair for the server's side and one for the other: two pairs of igb (`enp1s0f0`, `enp1s0f1` and
+`far0`, `far1`) and one of virtio_net (`eth0` and `feth0`). The namespace `host` is the server's machine, `far` its
+clients', `vm` a guest on the host's bridge. A card goes back to the guest's own namespace with the one it was in.
+"""
+
+import json
+import os
+import subprocess
+
+import servers
+from guest import TOOLS, Guest
+from lab import LabError
+
+RUNBOUND, ADDRESS, HOST, CLIENT, NEIGHBOUR = "/bin/runbound", "192.168.10.250", "192.168.10.201", "192.168.10.9", "192.168.10.77"
+NAME, ANSWER, OTHER_ANSWER = "a.lan.example.", "192.0.2.1", "192.0.2.77"
+EXAMPLES = f"{servers.ROOT}/target/x86_64-unknown-linux-musl/release/examples"
+CARDS = {"enp1s0f0": "52:54:00:aa:01:00", "far0": "52:54:00:bb:01:00", "enp1s0f1": "52:54:00:aa:01:01",
+         "far1": "52:54:00:bb:01:01", "eth0": "52:54:00:aa:02:00", "feth0": "52:54:00:bb:02:00"}
+SERVER = """server:
+    interface: {address}
+    access-control: 192.168.10.0/24 allow
+    local-zone: "lan.example." static
+    local-data: "{name} 300 IN A {answer}"
+    username: ""
+    chroot: ""
+    directory: ""
+    pidfile: ""
+    logfile: ""
+    use-syslog: no
+    verbosity: 1
+{extra}
+remote-control:
+    control-enable: yes
+    control-use-cert: no
+    control-interface: {control}
+forward-zone:
+    name: "."
+    forward-addr: 192.0.2.53
+"""
+LACP = "mode 802.3ad lacp_rate fast miimon 100 xmit_hash_policy layer3+4"
+BACKUP = "mode active-backup miimon 100"
+
+
+def build_client():
+    """The static client that asks from within the guest."""
+    subprocess.run(["cargo", "build", "--locked", "-q", "--release", "--example", "ask"], cwd=servers.ROOT, check=True)
+    return f"{EXAMPLES}/ask"
+
+
+class Field:
+    """A booted guest with the cards; topologies are set up and removed in it."""
+
+    def __init__(self, lab, name, kernel, tools=()):
+        self.servers = 0
+        files = {RUNBOUND: servers.COMMAND[0], "/bin/ask": build_client()}
+        self.guest = guest = Guest(lab, name, kernel, files, tools=(*TOOLS, *tools))
+        macs = list(CARDS.values())
+        for place in range(0, len(macs), 2):
+            guest.pair("virtio-net-pci" if place == 4 else "igb", macs[place], macs[place + 1])
+        guest.boot()
+        lines = [f'for link in /sys/class/net/*; do [ "$(cat $link/address)" = {mac} ] && ip link set ${{link##*/}} name {name}.; done'
+                 for name, mac in CARDS.items()]
+        guest.sh("set +e\n" + "\n".join(lines) + "\n" + "\n".join(f"ip link set {name}. name {name}" for name in CARDS))
+
+    def namespaces(self, *names):
+        """Make the namespaces."""
+        for name in names:
+            self.guest.sh(f"ip netns add {name}; ip -n {name} link set lo up; ip netns exec {name} sysctl -qw "
+                          "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
+
+    def cable(self, address, ends=("eth0", "feth0"), far_address=CLIENT):
+        """One pair of cards: the server's end into `host` with `address` (or none), the other into `far`."""
+        near, far = ends
+        self.guest.sh(f"ip link set {near} netns host; ip -n host link set {near} up; "
+                      f"ip link set {far} netns far; ip -n far link set {far} up; "
+                      f"ip -n far address add {far_address}/24 dev {far}"
+                      + (f"\nip -n host address add {address}/24 dev {near}" if address else ""))
+        self.wait_carrier("host", near)
+
+    def bonds(self, mode=LACP, vlan=10):
+        """bond0 and bond0.VLAN over the igb pairs on both sides, up; the far one has the client's address."""
+        script = ""
+        for ns, slaves in (("host", ("enp1s0f0", "enp1s0f1")), ("far", ("far0", "far1"))):
+            script += f"ip -n {ns} link add bond0 type bond {mode}\n"
+            for slave in slaves:
+                script += f"ip link set {slave} netns {ns}; ip -n {ns} link set {slave} master bond0\n"
+            script += f"ip -n {ns} link set bond0 up\nip -n {ns} link add link bond0 name bond0.{vlan} type vlan id {vlan}\n"
+            script += f"ip -n {ns} link set bond0.{vlan} up\n"
+        self.guest.sh(script + f"ip -n far address add {CLIENT}/24 dev bond0.{vlan}")
+        self.wait_bond(2 if mode == LACP else 1)
+
+    def wait_bond(self, ports):
+        """Wait until the bonds of both sides carry frames, over `ports` cards."""
+        ready = ("for ns in host far; do ip netns exec $ns cat /proc/net/bonding/bond0 > /tmp/bond; "
+                 "[ $(grep -c '^MII Status: up' /tmp/bond) = 3 ] || { cat /tmp/bond; exit 1; }; ")
+        if ports > 1:
+            ready += "grep -q 'Number of ports: 2' /tmp/bond || { cat /tmp/bond; exit 1; }; "
+        self.guest.wait(ready + "done", 60, "both bonds have their cards")
+
+    def wait_carrier(self, ns, interface):
+        """Wait until an interface is up."""
+        self.guest.wait(f"ip -n {ns} link show {interface} | grep -q 'state UP'", 30, f"{interface} is up")
+
+    def reset(self):
+        """Remove the namespaces and wait until the cards are back."""
+        back = " && ".join(f"[ -e /sys/class/net/{name} ]" for name in CARDS)
+        self.guest.sh("for ns in $(ip netns list | cut -d ' ' -f 1); do "
+                      "for pid in $(ip netns pids $ns); do kill -9 $pid; done; ip netns del $ns; done")
+        self.guest.wait(back, 30, "the cards come back")
+
+    def configure(self, name, address=ADDRESS, answer=ANSWER, extra=""):
+        """Write a configuration; returns its path."""
+        path = f"/run/{name}.conf"
+        self.guest.write(path, SERVER.format(address=address, name=NAME, answer=answer, control=f"/run/{name}.ctl",
+                                             extra="\n".join(f"    {line}" for line in extra.splitlines())))
+        return path
+
+    def serve(self, ns="host", name="runbound", options="", wrap="", **configuration):
+        """Start a runbound in a namespace; returns it when its control socket answers."""
+        path = self.configure(name, **configuration)
+        server = Server(self.guest, ns, name, f"{wrap} {RUNBOUND} {options} -c {path}")
+        server.wait_ready()
+        return server
+
+    def findings(self, path, ns="host", wrap="", options=""):
+        """What --check-config says of the host: [{level, name, text, fix}]."""
+        _, output = self.guest.run(f"ip netns exec {ns} {wrap} {RUNBOUND} {options} --check-config=json -c {path}")
+        try:
+            return json.loads(output)["host"]
+        except (ValueError, KeyError) as error:
+            raise LabError(f"--check-config=json: {error}: {output}") from error
+
+    def ask(self, count=1000, server=ADDRESS, answer=ANSWER, ns="far", options="", seconds=120):
+        """Ask from a namespace; returns a Tally."""
+        _, output = self.guest.run(f"ip netns exec {ns} ask --count {count} --answer {answer} {options} {server} {NAME}", seconds)
+        return Tally(output)
+
+    def ask_both(self, count, seconds=300):
+        """Ask the server and the DNS server of the guest on the bridge at the same time; returns both Tallies."""
+        ask = f"ip netns exec far ask --count {count} --answer"
+        _, output = self.guest.run(f"{ask} {ANSWER} {ADDRESS} {NAME} > /run/one & {ask} {OTHER_ANSWER} {NEIGHBOUR} {NAME} > /run/two & "
+                                   "wait; cat /run/one; echo ----; cat /run/two", seconds)
+        one, _, two = output.partition("----\n")
+        return Tally(one), Tally(two)
+
+    def settle(self):
+        """Wait until every card that is in use has its link: attaching a program resets some for seconds."""
+        self.guest.wait("for ns in host far; do for card in " + " ".join(CARDS) + "; do "
+                        "state=$(ip -n $ns link show $card up 2>/dev/null) || continue; "
+                        "case $state in '' | *'state UP'*) ;; *) echo \"$state\"; exit 1 ;; esac; done; done", 30, "the cards have a link")
+        if "LACP" in self.guest.sh("ip netns exec host [ -e /proc/net/bonding/bond0 ] && ip netns exec host grep -q 802.3ad "
+                                   "/proc/net/bonding/bond0 && echo LACP || true"):
+            self.wait_bond(2)
+
+    def on_host(self, script):
+        """Run commands in the namespace of the server's machine."""
+        self.guest.write("/run/script", "set -e\n" + script + "\n")
+        return self.guest.sh("ip netns exec host dash /run/script")
+
+    def forget_neighbours(self, ns="far"):
+        """Have the clients resolve addresses anew."""
+        self.guest.sh(f"ip -n {ns} neigh flush all")
+
+
+class Tally:
+    """What the client said: numbers of questions."""
+
+    def __init__(self, output):
+        self.text = output.strip()
+        words = self.text.split()
+        if len(words) < 10 or words[0] != "sent":
+            raise LabError(f"the client said: {output}")
+        self.sent, self.answered, self.wrong, self.lost = (int(words[place]) for place in (1, 3, 5, 7))
+        self.seconds = float(words[9])
+
+    def complete(self):
+        """All were answered rightly."""
+        return self.answered == self.sent and self.wrong == 0
+
+
+class Server:
+    """A runbound in the guest."""
+
+    def __init__(self, guest, ns, name, command):
+        self.guest, self.ns, self.name = guest, ns, name
+        self.log_path = f"/run/{name}.log"
+        guest.sh(f"rm -f /run/{name}.ctl")
+        self.pid = guest.spawn(f"ip netns exec {ns} {command}", self.log_path)
+
+    def wait_ready(self, seconds=30):
+        """Wait until the control socket answers."""
+        status, _ = self.guest.run(
+            f"for i in $(seq {seconds * 5}); do ask --control /run/{self.name}.ctl status 2>/dev/null | grep -q running && exit 0; "
+            f"kill -0 {self.pid} || exit 1; sleep 0.2; done; exit 1", seconds + 10)
+        if status != 0:
+            raise LabError(f"{self.name} does not run:\n{self.log()}")
+
+    def control(self, command):
+        """A command over the control socket."""
+        return self.guest.sh(f"ask --control /run/{self.name}.ctl {command}")
+
+    def counters(self):
+        """stats_noreset as a dictionary."""
+        found = {}
+        for line in self.control("stats_noreset").splitlines():
+            name, _, value = line.partition("=")
+            try:
+                found[name] = float(value) if "." in value else int(value)
+            except ValueError:
+                found[name] = value
+        return found
+
+    def log(self):
+        """All it wrote."""
+        return self.guest.run(f"cat {self.log_path}")[1]
+
+    def stop(self):
+        """SIGTERM, and wait for the end."""
+        self.guest.sh(f"kill {self.pid} 2>/dev/null || true; for i in $(seq 100); do kill -0 {self.pid} 2>/dev/null || exit 0; "
+                      "sleep 0.1; done; exit 1")
