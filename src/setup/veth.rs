@@ -189,16 +189,19 @@ fn is_up() -> bool {
     Path::new("/sys/class/net").join(VETH).exists()
 }
 
-/// By ifdown; and by hand, where ifdown knows nothing of it.
+/// By ifdown; and by hand, where ifdown is not there or knows nothing of it.
 fn down(run: &mut Run) -> Result<(), SetupError> {
-    run.command("ifdown", &[VETH], "run it by hand")?;
-    if !run.dry_run && is_up() {
+    let ifdown = ["/usr/sbin/ifdown", "/sbin/ifdown"].iter().any(|path| Path::new(path).exists());
+    if ifdown {
+        run.command("ifdown", &[VETH], "run it by hand")?;
+    }
+    if !ifdown || !run.dry_run && is_up() {
         run.command("ip", &["link", "del", "dev", VETH], "run it by hand")?;
     }
     Ok(())
 }
 
-/// Says how the pair comes up, or with `now` has it come up. `changes`: how many there were before its files.
+/// Says how the pair comes up, or with `now` has it come up. `changed`: its files are not what they were.
 pub(super) fn bring_up(run: &mut Run, site: &Site, now: bool, changed: bool) -> Result<(), SetupError> {
     if site.bridge.is_none() || !run.is_host() {
         return Ok(());
@@ -213,9 +216,9 @@ pub(super) fn bring_up(run: &mut Run, site: &Site, now: bool, changed: bool) -> 
         return Ok(());
     }
     if up {
-        run.command("ifdown", &[VETH], "run it by hand")?;
+        down(run)?;
     }
-    run.command("ifup", &[VETH], "`ip link show` and the output above tell more; see also the bridge")
+    run.command("ifup", &[VETH], "it is part of the packages ifupdown2 and ifupdown; `ip link show` tells more")
 }
 
 /// What interfaces(5) of both ifupdown2 and ifupdown take. Each address has a stanza, as ifupdown wants it.

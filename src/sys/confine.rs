@@ -173,6 +173,14 @@ mod tests {
         assert_eq!(fs::read_to_string(top.join("own/file")).unwrap(), "1");
         fs::remove_file(top.join("own/file")).unwrap();
 
+        fs::create_dir_all(top.join("own")).unwrap();
+        let mut options = fs::OpenOptions::new();
+        let journal = options.read(true).write(true).create(true).truncate(true).open(top.join("own/journal")).unwrap();
+        rustix::fs::flock(&journal, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+        journal.set_len(0).unwrap();
+        drop(journal);
+        fs::remove_file(top.join("own/journal")).unwrap();
+
         assert_eq!(kind(fs::read(top.join("closed/file"))), denied);
         assert_eq!(kind(fs::read("/etc/passwd")), denied);
     }
