@@ -196,7 +196,7 @@ pub fn parse_mac(text: &str) -> Option<Mac> {
     let mut mac = [0; 6];
     let mut parts = text.trim().split([':', '-']);
     for octet in &mut mac {
-        let part = parts.next().filter(|part| part.len() == 2)?;
+        let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|c| c.is_ascii_hexdigit()))?;
         *octet = u8::from_str_radix(part, 16).ok()?;
     }
     parts.next().is_none().then_some(mac)
