@@ -224,7 +224,11 @@ impl Service for Agent {
         // Taken before reading: an edge that comes meanwhile wakes the next poll.
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let told = epoll::wait(&self.poller, edges.as_mut_slice(), Some(&at_once)).unwrap_or(0);
-        if edges.iter().take(told).any(|edge| edge.flags.contains(EventFlags::HUP)) {
+        let gone = |edge: &epoll::Event| {
+            let flags = edge.flags;
+            flags.contains(EventFlags::HUP)
+        };
+        if edges.iter().take(told).any(gone) {
             self.replies.clear();
         }
         self.work(now)

@@ -66,6 +66,10 @@ impl Console {
         for screen in &screens {
             log::info!("console: figures on {}", screen.path().display());
         }
+        Console::new(screens, shell, warnings, now)
+    }
+
+    fn new(screens: Vec<Screen>, shell: Option<Shell>, warnings: Warnings, now: Instant) -> Console {
         Console { screens, shell, warnings, history: History::default(), question: None, next: now, flush: None }
     }
 
@@ -183,6 +187,45 @@ impl Service for Console {
 mod tests {
     use super::*;
     use crate::host::InterfaceAddress;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_server_is_asked_and_its_figures_are_shown_with_the_next_screen() {
+        let (mut person, screen) = screen::tests::terminal();
+        let path = std::env::temp_dir().join(format!("runbound-console-{}", std::process::id()));
+        let server = UnixListener::bind(&path).unwrap();
+        let start = Instant::now();
+        let warnings = Warnings::default();
+        let mut console = Console::new(vec![screen], None, warnings.clone(), start);
+        let status = Status { server: Some(7), control_socket: path.clone(), ..Status::default() };
+        let mut turn = |seconds| console.turn(PollFlags::empty(), start + Duration::from_secs(seconds), &status);
+        for second in 0..2 {
+            assert_eq!(turn(second), []);
+            let shown = screen::tests::shown(&mut person);
+            assert_eq!(shown.contains("not answering"), second == 0, "{shown}");
+            let (mut client, _) = server.accept().unwrap();
+            client.read_exact(&mut [0; 20]).unwrap();
+            let queries = 1000 + 250 * second;
+            writeln!(client, "total.num.queries={queries}\ntime.up={second}.5").unwrap();
+            drop(client);
+            assert_eq!(turn(second), []);
+        }
+        warnings.push("the disk is full");
+        turn(2);
+        std::fs::remove_file(&path).unwrap();
+        let shown = screen::tests::shown(&mut person);
+        assert!(shown.contains("Queries   250/s, 1,250 in 00:00:01"), "{shown}");
+        assert!(shown.contains("  the disk is full"), "{shown}");
+    }
+
+    #[test]
+    fn without_a_terminal_the_service_ends() {
+        let now = Instant::now();
+        let mut console = Console::new(Vec::new(), None, Warnings::default(), now);
+        let events = console.turn(PollFlags::empty(), now, &Status::default());
+        assert!(matches!(events.as_slice(), [Event::Close(_)]), "{events:?}");
+    }
 
     #[test]
     fn memory_is_what_is_not_available() {
@@ -201,10 +244,7 @@ mod tests {
             mtu: 1500,
             up,
             loopback,
-            addresses: addresses
-                .iter()
-                .map(|ip| InterfaceAddress { ip: ip.parse().unwrap(), prefix: 24 })
-                .collect(),
+            addresses: addresses.iter().map(|ip| InterfaceAddress { ip: ip.parse().unwrap(), prefix: 24 }).collect(),
             rx_queues: 1,
         };
         let shown = addresses(&[
@@ -213,9 +253,12 @@ mod tests {
             interface("eth1", true, false, &[]),
             interface("eth2", false, false, &[]),
         ]);
-        assert_eq!(shown, [
-            ("eth0".to_owned(), vec!["192.0.2.1/24".to_owned(), "2001:db8::1/24".to_owned()]),
-            ("eth1".to_owned(), vec![]),
-        ]);
+        assert_eq!(
+            shown,
+            [
+                ("eth0".to_owned(), vec!["192.0.2.1/24".to_owned(), "2001:db8::1/24".to_owned()]),
+                ("eth1".to_owned(), vec![]),
+            ]
+        );
     }
 }

@@ -26,9 +26,9 @@ const STATISTICS: [(&str, &str); 8] = [
 /// name is looked up where the kernel tells it.
 pub(super) fn port(root: &Path) -> Option<PathBuf> {
     let ports = fs::read_dir(root.join("sys/class/virtio-ports")).ok()?;
-    let mut ports = ports.flatten().filter(|port| {
-        fs::read_to_string(port.path().join("name")).is_ok_and(|name| name.trim_end() == PORT_NAME)
-    });
+    let mut ports = ports
+        .flatten()
+        .filter(|port| fs::read_to_string(port.path().join("name")).is_ok_and(|name| name.trim_end() == PORT_NAME));
     ports.next().map(|port| root.join("dev").join(port.file_name()))
 }
 

@@ -86,7 +86,9 @@ fn libvirt_syncs_behind_what_another_client_left() {
 fn a_shutdown_is_passed_on_and_not_answered() {
     let (got, events) = exchange(b"{\"execute\":\"guest-shutdown\"}\n");
     assert_eq!((got.as_str(), events.as_slice()), ("", &[Event::PowerOff("guest agent: shutdown".into())][..]));
-    let mode = |mode| execute(format!("{{\"execute\":\"guest-shutdown\",\"arguments\":{{\"mode\":{mode}}}}}").as_bytes(), &Fake);
+    let mode = |mode| {
+        execute(format!("{{\"execute\":\"guest-shutdown\",\"arguments\":{{\"mode\":{mode}}}}}").as_bytes(), &Fake)
+    };
     assert_eq!(mode("\"powerdown\""), Outcome::Shutdown(Shutdown::PowerOff));
     assert_eq!(mode("\"halt\""), Outcome::Shutdown(Shutdown::PowerOff));
     assert_eq!(mode("\"reboot\""), Outcome::Shutdown(Shutdown::Reboot));
@@ -169,7 +171,8 @@ fn a_freeze_syncs_and_later_requests_wait_for_it() {
         got.extend(replies(&mut host));
         thread::sleep(Duration::from_millis(5));
     }
-    let lines: Vec<Value> = got.trim_ascii().split(|&octet| octet == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        got.trim_ascii().split(|&octet| octet == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
     assert_eq!(lines[0]["id"], 9);
     assert!(lines[0]["return"].is_u64() || lines[0]["error"]["desc"].is_string(), "{lines:?}");
     assert_eq!(lines[1], json!({"return": {}}));

@@ -57,11 +57,11 @@ fn entry(lines: &mut Vec<String>, label: &str, value: &str) {
 
 /// The first line of `text` when broken at a space, and what follows.
 fn broken(text: &str, columns: usize) -> (&str, &str) {
-    let Some((end, _)) = text.char_indices().nth(columns) else { return (text, "") };
-    let head = &text[..end];
-    match head.rfind(' ') {
+    let Some((end, next)) = text.char_indices().nth(columns) else { return (text, "") };
+    let upto = end + next.len_utf8();
+    match text[..upto].rfind(' ') {
         Some(at) if at > columns / 2 => (&text[..at], text[at..].trim_start()),
-        _ => (head, &text[end..]),
+        _ => text.split_at(end),
     }
 }
 

@@ -29,10 +29,13 @@ fn figures() -> Figures {
             rate: Some(12_345.4),
             hit_rate: Some(0.9312),
             xdp_share: Some(0.997),
-            paths: vec![path("eth0", "native", "copy", 2), Path {
-                fallback: "eth1: no native XDP on this driver; set xdp-mode: generic to use it".into(),
-                ..path("eth1", "off", "", 0)
-            }],
+            paths: vec![
+                path("eth0", "native", "copy", 2),
+                Path {
+                    fallback: "the driver has no native XDP; set xdp-mode: generic to use it".into(),
+                    ..path("eth1", "off", "", 0)
+                },
+            ],
             upstream: Upstream { replies: 812, timeouts: 3, failures: 0, in_flight: 5 },
         }),
         warnings: vec![
@@ -46,12 +49,12 @@ fn figures() -> Figures {
 #[test]
 fn a_running_appliance() {
     let expected = "\
-runbound 0.1.0              dns1.example.net               up 3 days 04:12:33
+runbound 0.1.0               dns1.example.net                up 3 days 04:12:33
 -------------------------------------------------------------------------------
 Address   eth0   192.168.10.250/24  2001:db8::250/64
           eth1   10.0.0.2/24
 Path      eth0   AF_XDP native, copy, 2 queues
-          eth1   kernel sockets only (eth1: no native XDP on this driver; set
+          eth1   kernel sockets only (the driver has no native XDP; set
           xdp-mode: generic to use it)
           kernel sockets: 0.3 % of the last queries
 
@@ -104,7 +107,9 @@ fn the_health_of_upstream_is_one_word() {
 fn a_stalled_fast_path_says_so() {
     let mut figures = figures();
     figures.server.as_mut().unwrap().paths[0].watchdog = "tripped".into();
-    assert!(draw(&figures).join("\n").contains("2 queues, stalled: the kernel sockets carry"));
+    let words = draw(&figures).join(" ");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    assert!(words.join(" ").contains("2 queues, stalled: the kernel sockets carry the traffic"), "{words:?}");
     figures.server.as_mut().unwrap().paths[0] = Path { bind: "zerocopy".into(), queues: 1, ..Path::default() };
     assert!(draw(&figures).join("\n").contains("zero-copy, 1 queue\n"));
 }

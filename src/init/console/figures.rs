@@ -265,7 +265,9 @@ mod tests {
     fn other_replies_are_no_sample() {
         let mut history = History::default();
         let now = Instant::now();
-        for text in ["", "error unknown command\n", "=\n==\n", "total.num.queries\n", "total.num.queries=1\ntime.up=-1\n"] {
+        for text in
+            ["", "error unknown command\n", "=\n==\n", "total.num.queries\n", "total.num.queries=1\ntime.up=-1\n"]
+        {
             assert!(!history.add(text, now), "{text}");
         }
         assert!(history.add("total.num.queries=99999999999999999999\ntime.up=1\n", now));

@@ -88,13 +88,13 @@ fn silence(terminal: &OwnedFd) -> Result<(), Errno> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use rustix::pty::OpenptFlags;
     use std::io::{Read, Write};
 
     /// A terminal and the end that a person would look at.
-    fn terminal() -> (std::fs::File, Screen) {
+    pub(in crate::init::console) fn terminal() -> (std::fs::File, Screen) {
         let person = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         rustix::pty::grantpt(&person).unwrap();
         rustix::pty::unlockpt(&person).unwrap();
@@ -104,7 +104,7 @@ mod tests {
         (person.into(), screen)
     }
 
-    fn shown(person: &mut std::fs::File) -> String {
+    pub(in crate::init::console) fn shown(person: &mut std::fs::File) -> String {
         let mut octets = Vec::new();
         let mut chunk = [0; 4096];
         while let Ok(len @ 1..) = person.read(&mut chunk) {

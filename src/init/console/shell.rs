@@ -89,17 +89,20 @@ mod tests {
         let mut shell = Shell::new(Instant::now());
         shell.keep(Path::new(path.to_str().unwrap()), Instant::now());
         let child = shell.child.expect("busybox is installed, and started");
-        // Ctrl-C ends the sleep: the shell has the terminal, and no signal is blocked.
-        person.write_all(b"sleep 1000; echo $((40+2))\n").unwrap();
-        std::thread::sleep(Duration::from_millis(300));
+        let mut got = String::new();
+        let mut wait_for = |person: &mut std::fs::File, text: &str| {
+            let mut chunk = [0; 1024];
+            while !got.contains(text) {
+                let len = person.read(&mut chunk).unwrap();
+                got.push_str(&String::from_utf8_lossy(&chunk[..len]));
+            }
+        };
+        // Ctrl-C ends the sleep, whose end nobody would wait for: the shell has the terminal, and no signal is blocked.
+        person.write_all(b"echo $((40+2)); sleep 100000\n").unwrap();
+        wait_for(&mut person, "\n42");
         person.write_all(b"\x03").unwrap();
         person.write_all(b"echo $((50+2)); exit\n").unwrap();
-        let mut got = String::new();
-        let mut chunk = [0; 1024];
-        while !got.contains("\n52") {
-            let len = person.read(&mut chunk).unwrap();
-            got.push_str(&String::from_utf8_lossy(&chunk[..len]));
-        }
+        wait_for(&mut person, "\n52");
         rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap();
         let now = Instant::now();
         shell.keep(Path::new("/nonexistent"), now);
