@@ -63,7 +63,8 @@ fn probe(device: &mut (impl Read + Seek)) -> Option<(&'static str, String)> {
     }
     // FAT: the type's name in the boot sector, the label 11 octets before it.
     let sector = at(device, 0, 512)?;
-    for (kind, name) in [(0x52, b"FAT32   ".as_slice()), (0x36, b"FAT16   "), (0x36, b"FAT12   "), (0x36, b"FAT     ")] {
+    for (kind, name) in [(0x52, b"FAT32   ".as_slice()), (0x36, b"FAT16   "), (0x36, b"FAT12   "), (0x36, b"FAT     ")]
+    {
         if sector.get(kind..kind + 8) == Some(name) {
             return Some(("vfat", text(&sector[kind - 11..kind])));
         }

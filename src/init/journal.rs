@@ -19,11 +19,8 @@ struct Journal {
 /// Installs the logger. The devices must be there.
 pub fn install() {
     let open = |path: &str| OpenOptions::new().write(true).open(path).ok();
-    let journal = Journal {
-        kernel: open("/dev/kmsg"),
-        console: Mutex::new(open("/dev/console")),
-        warnings: Warnings::default(),
-    };
+    let journal =
+        Journal { kernel: open("/dev/kmsg"), console: Mutex::new(open("/dev/console")), warnings: Warnings::default() };
     if JOURNAL.set(journal).is_ok()
         && let Some(journal) = JOURNAL.get()
         && log::set_logger(journal).is_ok()

@@ -37,13 +37,7 @@ pub fn mount_all() {
 ///
 /// # Errors
 /// mount(2)'s.
-pub fn mount_at(
-    source: &str,
-    target: &Path,
-    kind: &str,
-    flags: MountFlags,
-    options: &str,
-) -> Result<(), Errno> {
+pub fn mount_at(source: &str, target: &Path, kind: &str, flags: MountFlags, options: &str) -> Result<(), Errno> {
     // Below a file system that is not there yet it cannot be made; mount says so then.
     let _ = fs::create_dir_all(target);
     let options = CString::new(options).map_err(|_| Errno::INVAL)?;

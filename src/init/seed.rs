@@ -109,9 +109,8 @@ fn meta_data(seed: &mut Seed, name: &str, text: &str, id: &str, hostname: &str) 
         serde_json::Value::Null
     });
     let mut notes = Notes::default();
-    let mut field = |key: &str| {
-        value.get(key).and_then(|value| Node { value, path: format!("{name}: {key}") }.text(&mut notes))
-    };
+    let mut field =
+        |key: &str| value.get(key).and_then(|value| Node { value, path: format!("{name}: {key}") }.text(&mut notes));
     seed.instance_id = field(id).unwrap_or_default();
     seed.hostname = field(hostname);
     notes.into_lines().iter().for_each(|line| log::warn!("{line}"));
@@ -119,10 +118,12 @@ fn meta_data(seed: &mut Seed, name: &str, text: &str, id: &str, hostname: &str) 
 }
 
 fn read_text(path: &Path) -> Option<String> {
-    read(path).map(|data| String::from_utf8(data).unwrap_or_else(|error| {
-        log::warn!("{}: not UTF-8 text; what is not is left out", path.display());
-        String::from_utf8_lossy(error.as_bytes()).into_owned()
-    }))
+    read(path).map(|data| {
+        String::from_utf8(data).unwrap_or_else(|error| {
+            log::warn!("{}: not UTF-8 text; what is not is left out", path.display());
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        })
+    })
 }
 
 /// A file that need not be there.
@@ -154,7 +155,7 @@ mod tests {
         assert_eq!((seed.instance_id.as_str(), seed.hostname.as_deref()), ("0e3f", Some("dns1")));
         let json = "{\n     \"uuid\": \"0123\",\n     \"network_config\": { \"content_path\": \"/content/0000\" }\n}\n";
         let value = meta_data(&mut seed, "meta_data.json", json, "uuid", "hostname");
-        assert_eq!((seed.instance_id.as_str(), seed.hostname), ("0123", None));
+        assert_eq!((seed.instance_id.as_str(), &seed.hostname), ("0123", &None));
         assert_eq!(value.pointer("/network_config/content_path").and_then(|path| path.as_str()), Some("/content/0000"));
         meta_data(&mut seed, "meta-data", "a: [", "instance-id", "local-hostname");
         assert_eq!(seed.instance_id, "");

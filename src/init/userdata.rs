@@ -154,7 +154,8 @@ fn decode(content: &str, encoding: &str) -> Result<Vec<u8>, String> {
 
 fn gunzip(data: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
-    let length = GzDecoder::new(data).take(MAX_FILE + 1).read_to_end(&mut out).map_err(|cause| format!("gzip: {cause}"))?;
+    let length =
+        GzDecoder::new(data).take(MAX_FILE + 1).read_to_end(&mut out).map_err(|cause| format!("gzip: {cause}"))?;
     if length as u64 > MAX_FILE { Err(format!("more than {MAX_FILE} octets")) } else { Ok(out) }
 }
 
@@ -212,7 +213,9 @@ mod tests {
 
     #[test]
     fn what_is_no_cloud_config_says_so() {
-        for data in [b"#!/bin/sh\n".as_slice(), b"#cloud-config\na: [", b"\xff\xfe", b"\x1f\x8bxx", b"#cloud-config\n- a\n"] {
+        for data in
+            [b"#!/bin/sh\n".as_slice(), b"#cloud-config\na: [", b"\xff\xfe", b"\x1f\x8bxx", b"#cloud-config\n- a\n"]
+        {
             assert_eq!(read(data).warnings.len(), 1, "{data:?}");
         }
         assert_eq!(read(b""), UserData::default());

@@ -94,7 +94,9 @@ impl<'a> Node<'a> {
             Value::Bool(truth) => Some(*truth),
             Value::String(text) if ["yes", "on", "true"].contains(&text.to_ascii_lowercase().as_str()) => Some(true),
             Value::String(text) if ["no", "off", "false"].contains(&text.to_ascii_lowercase().as_str()) => Some(false),
-            Value::Number(number) if number.as_u64().is_some_and(|number| number <= 1) => Some(number.as_u64() == Some(1)),
+            Value::Number(number) if number.as_u64().is_some_and(|number| number <= 1) => {
+                Some(number.as_u64() == Some(1))
+            }
             _ => self.not(notes, "true or false"),
         }
     }

@@ -68,12 +68,7 @@ fn link(
     Some(link)
 }
 
-fn subnet(
-    table: &mut Table<'_>,
-    link: &mut LinkPlan,
-    nameservers: &mut Vec<std::net::IpAddr>,
-    notes: &mut Notes,
-) {
+fn subnet(table: &mut Table<'_>, link: &mut LinkPlan, nameservers: &mut Vec<std::net::IpAddr>, notes: &mut Notes) {
     let kind = table.take("type").and_then(|node| node.text(notes)).unwrap_or_default();
     match kind.as_str() {
         "static" | "static6" => {

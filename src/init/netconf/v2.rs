@@ -127,8 +127,7 @@ fn bond(item: &mut Table<'_>, notes: &mut Notes) -> BondPlan {
     bond.miimon = params.take("mii-monitor-interval").and_then(|node| node.number(0..=u32::MAX, notes));
     let rate = params.take("lacp-rate").and_then(|node| super::named(&node, &["slow", "fast"], notes));
     bond.lacp_fast = rate.map(|rate| rate == 1);
-    bond.hash_policy =
-        params.take("transmit-hash-policy").and_then(|node| super::named(&node, &HASH_POLICIES, notes));
+    bond.hash_policy = params.take("transmit-hash-policy").and_then(|node| super::named(&node, &HASH_POLICIES, notes));
     params.finish(notes);
     bond
 }
