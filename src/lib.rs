@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod dns;
 pub mod host;
+pub mod init;
 pub mod resolve;
 pub mod ring;
 pub mod serve;

@@ -5,8 +5,10 @@
 #![allow(unsafe_code)]
 
 pub mod allocator;
+pub mod child;
 pub mod clock;
 pub mod cpu;
+pub mod device;
 pub mod limits;
 pub mod mmsg;
 pub mod owner;
