@@ -5,16 +5,18 @@ guest agent's channel, VGA and a serial console.
 """
 
 import os
+import re
 import shutil
 import time
 
 import client
 from kernels import ROOT, unpacked
-from lab import LabError, sh
+from lab import LabError, sh, wait_until
 from vm import Machine
 
 OUT = f"{ROOT}/target/appliance"
 MAC, SERVER4, SERVER6 = "bc:24:11:aa:00:01", "10.53.0.2", "fd53::2"
+KERNEL = 0xFFFF_FFFF_8000_0000  # where Linux lies in a processor's address space, and nothing before it
 CLIENT4, CLIENT6 = "10.53.0.1", "fd53::1"
 # network-config as Proxmox writes it (PVE::QemuServer::Cloudinit, nocloud).
 NETWORK = f"""version: 1
@@ -120,6 +122,16 @@ class Appliance(Machine):
         """Start QEMU in the namespace that holds the cables' other ends."""
         with self.ns.inside():
             super().start()
+
+    def wait_kernel(self, seconds):
+        """Wait until the kernel runs, which the first processor's instruction pointer tells; returns that moment."""
+        def runs():
+            self.check()
+            registers = self.qmp("human-monitor-command", **{"command-line": "info registers"})
+            found = re.search(r"^RIP=([0-9a-f]+)", registers, re.M)
+            return found and int(found.group(1), 16) >= KERNEL
+        wait_until(runs, seconds, f"{self.name}: the firmware and GRUB start the kernel:\n{self.console()[-1000:]}", pause=0.03)
+        return time.monotonic()
 
     def first_answer(self, address=SERVER4, name="localhost.", seconds=120):
         """Ask until there is an answer; returns (reply, moment of it by the host's clock)."""
