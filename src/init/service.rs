@@ -15,6 +15,10 @@ pub enum Event {
     RestartServer(String),
     /// Have the server read its configuration again (SIGHUP). The text says what changed.
     ReloadServer(String),
+    /// Links or addresses changed: look again.
+    LinksChanged,
+    /// A lease names these servers to forward to; none when it ended.
+    NameServers(String, Vec<std::net::IpAddr>),
     /// This service is done: drop it. The text says why, for the log; empty says nothing.
     Close(String),
 }

@@ -8,6 +8,7 @@ pub mod allocator;
 pub mod child;
 pub mod clock;
 pub mod cpu;
+pub mod device;
 pub mod limits;
 pub mod mmsg;
 pub mod owner;

@@ -6,14 +6,17 @@ BUILD_PACKAGES="clang llvm libclang-dev m4 make pkg-config musl-tools autoconf a
 DEMO_PACKAGES="iproute2 bind9-dnsutils procps"
 TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils dnsperf bpftool libxdp-dev libbpf-dev
  systemd passwd"
+VM_PACKAGES="genisoimage dash ethtool kmod cpio zstd xz-utils"
+# appliance/build brings the tools that make the image itself (appliance/inputs); these only fetch, check and unpack them.
+APPLIANCE_PACKAGES="python3 gpgv debian-archive-keyring dpkg util-linux git ca-certificates"
 MUSL_TARGET=x86_64-unknown-linux-musl
 
 say() { printf '%s\n' "$*" >&2; }
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" = "ii " ]; }
 
-# apt_install PACKAGE...: installs what is missing. DNS servers that come in only as peers for the tests are neither
-# started nor enabled: nothing here may take port 53 of the host.
+# apt_install PACKAGE...: installs what is missing, with the options of apt-get in APT_OPTIONS. DNS servers that come in
+# only as peers for the tests are neither started nor enabled: nothing here may take port 53 of the host.
 apt_install() {
     local missing="" package policy=""
     for package in "$@"; do installed "$package" || missing="$missing $package"; done
@@ -26,8 +29,10 @@ apt_install() {
     fi
     local status=0 log
     log=$(mktemp)
-    { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing; } \
-        >"$log" 2>&1 </dev/null || status=1
+    {
+        apt-get -q update &&
+            DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends ${APT_OPTIONS:-} $missing
+    } >"$log" 2>&1 </dev/null || status=1
     [ -z "$policy" ] || rm -f "$policy"
     if [ $status -ne 0 ]; then
         tail -n 20 "$log" >&2
@@ -73,7 +78,7 @@ rust_install() {
 
 rustup_install() {
     command -v rustup >/dev/null && return 0
-    if [ -n "$(apt-cache policy rustup 2>/dev/null | sed -n 's/ *Candidate: \([0-9].*\)/\1/p')" ]; then
+    if [ -n "$(candidate rustup)" ]; then
         apt_install rustup
         return
     fi
@@ -87,6 +92,32 @@ rust_tools_install() {
         rustup -q component add clippy rustfmt >/dev/null
 }
 
+# QEMU with the network card igb: since 8.0. Debian 12 has it in its backports; Proxmox VE has its own package.
+qemu_install() {
+    local has_igb="qemu-system-x86_64 -device igb,help"
+    $has_igb >/dev/null 2>&1 && return 0
+    if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
+        backports_source && APT_OPTIONS="-t bookworm-backports" apt_install qemu-system-x86/bookworm-backports || return 1
+    else
+        apt_install qemu-system-x86 || return 1
+    fi
+    $has_igb >/dev/null 2>&1 || { say "qemu-system-x86_64 has no device igb: version 8.0 or newer is needed"; return 1; }
+}
+
+# candidate PACKAGE: the version that apt would install.
+candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/ *Candidate: \([0-9].*\)/\1/p'; }
+
+# Debian 12's backports, in a file of its own, when apt does not know them. Nothing is taken from there unasked.
+backports_source() {
+    apt-cache policy 2>/dev/null | grep -q 'n=bookworm-backports' && return 0
+    say "adding bookworm-backports: /etc/apt/sources.list.d/runbound-tests.sources"
+    printf '%s\n' 'Types: deb' 'URIs: http://deb.debian.org/debian' 'Suites: bookworm-backports' 'Components: main' \
+        'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg' >/etc/apt/sources.list.d/runbound-tests.sources
+}
+
 build_deps() { apt_install $BUILD_PACKAGES && rust_install "$1"; }
+appliance_deps() { apt_install $APPLIANCE_PACKAGES && build_deps "$1"; }
 demo_deps() { apt_install $DEMO_PACKAGES; }
-test_deps() { apt_install $BUILD_PACKAGES $TEST_PACKAGES && rust_install "$1" && rust_tools_install; }
+test_deps() {
+    apt_install $BUILD_PACKAGES $TEST_PACKAGES $VM_PACKAGES && qemu_install && rust_install "$1" && rust_tools_install
+}

@@ -175,7 +175,8 @@ class Process:
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _die_with_parent():
+def die_with_parent():
+    """To run in a child before exec: it is killed when this process ends, however it ends."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -269,7 +270,7 @@ class Lab:
         with open(log_path, "wb") as log:
             popen = subprocess.Popen(
                 ["ip", "netns", "exec", ns.name, *pin, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent, cwd=self.directory)
+                env={**os.environ, **(env or {})}, preexec_fn=die_with_parent, cwd=self.directory)
         process = Process(popen, log_path)
         self.processes.append(process)
         return process

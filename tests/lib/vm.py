@@ -1,0 +1,157 @@
+"""Virtual machines: a QEMU process with its arguments, its console and its channels.
+
+Add drives, pairs of network cards, firmware, channels, then start() it. guest.py has a machine that boots a kernel and
+runs shell commands. There is no network to the outside: cards are joined by hubs within QEMU. A machine belongs to a
+Lab, which ends its process and removes its files.
+
+Environment: VM_ACCEL  what QEMU runs it with: tcg (default, the same on every machine) or kvm.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+
+from lab import LabError, Process, die_with_parent, wait_until
+
+ACCEL = os.environ.get("VM_ACCEL", "tcg")
+QEMU = "qemu-system-x86_64"
+
+
+class Machine:
+    """A QEMU process. Arguments gather in `arguments` until start(); console() is all the machine wrote to ttyS0."""
+
+    def __init__(self, lab, name, memory=512, cpus=2):
+        self.lab, self.name = lab, name
+        self.process = None
+        self.hubs = self.slots = self.drives = 0
+        self.console_path, self.console_socket = lab.path(f"{name}.console"), lab.path(f"{name}.tty")
+        self.qmp_socket = lab.path(f"{name}.qmp")
+        accel = "tcg,thread=multi" if ACCEL == "tcg" else ACCEL
+        self.arguments = [
+            "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-accel", accel,
+            "-cpu", "host" if ACCEL == "kvm" else "max,la57=off", "-smp", str(cpus), "-m", str(memory), "-no-reboot",
+            "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+            "-chardev", f"socket,id=tty,path={self.console_socket},server=on,wait=off,logfile={self.console_path}",
+            "-serial", "chardev:tty", "-qmp", f"unix:{self.qmp_socket},server=on,wait=off"]
+
+    def add(self, *arguments):
+        """Further arguments of QEMU."""
+        self.arguments += arguments
+
+    def kernel(self, image, initrd=None, command_line=""):
+        """Boot this kernel instead of a drive."""
+        self.add("-kernel", image, "-append", command_line, *(["-initrd", initrd] if initrd else []))
+
+    def firmware(self, code, variables=None):
+        """Other firmware than SeaBIOS (UEFI): its read-only code, and a writable file with its variables."""
+        self.add("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}")
+        if variables:
+            self.add("-drive", f"if=pflash,format=raw,unit=1,file={variables}")
+
+    def drive(self, path, device="virtio-blk-pci", form="raw", snapshot=False, boot=None, serial=None):
+        """A disk image. `snapshot`: what is written is forgotten at the end. `boot`: place in the firmware's order."""
+        self.drives += 1
+        more = (f",bootindex={boot}" if boot is not None else "") + (f",serial={serial}" if serial else "")
+        self.add("-drive", f"if=none,id=drive{self.drives},format={form},file={path}" + (",snapshot=on" if snapshot else ""),
+                 "-device", f"{device},drive=drive{self.drives}{more}")
+
+    def cdrom(self, path, boot=None):
+        """An ISO image in a CD drive."""
+        self.drives += 1
+        self.add("-drive", f"if=none,id=drive{self.drives},media=cdrom,readonly=on,format=raw,file={path}",
+                 "-device", f"ide-cd,drive=drive{self.drives}" + (f",bootindex={boot}" if boot is not None else ""))
+
+    def nic(self, model, hub, mac, options=""):
+        """A network card on the hub of that number. Each gets a root port: igb's virtual functions want slots."""
+        self.slots += 1
+        number = self.slots
+        self.add("-device", f"pcie-root-port,id=root{number},chassis={number},slot={number}",
+                 "-netdev", f"hubport,id=net{number},hubid={hub}",
+                 "-device", f"{model},id=nic{number},netdev=net{number},bus=root{number},mac={mac},romfile={options}")
+
+    def pair(self, model, left, right, options=""):
+        """Two cards of a model on a hub of their own, as if joined by a cable; their MACs."""
+        self.hubs += 1
+        for mac in (left, right):
+            self.nic(model, self.hubs, mac, options)
+
+    def channel(self, name):
+        """A virtio-serial port, /dev/virtio-ports/NAME where udev runs; returns the path of its socket here."""
+        path = self.lab.path(f"{self.name}.{name}")
+        self.add("-chardev", f"socket,id={name},path={path},server=on,wait=off",
+                 "-device", f"virtserialport,chardev={name},name={name}")
+        return path
+
+    def start(self):
+        """Start QEMU; it dies with this process."""
+        log_path = self.lab.path(f"{self.name}.log")
+        with open(log_path, "wb") as log:
+            popen = subprocess.Popen([QEMU, "-name", self.name, *self.arguments], stdin=subprocess.DEVNULL, stdout=log,
+                                     stderr=log, preexec_fn=die_with_parent, cwd=self.lab.directory)
+        self.process = Process(popen, log_path)
+        self.lab.processes.append(self.process)
+
+    def connect(self, path, seconds=10):
+        """A socket connected to a channel of the running machine."""
+        return wait_until(lambda: self._try_connect(path), seconds, f"{self.name}: QEMU opens {path}")
+
+    def _try_connect(self, path):
+        self.check()
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.connect(path)
+            return sock
+        except OSError:
+            sock.close()
+            return None
+
+    def check(self):
+        """LabError with what QEMU and the console said when the machine has ended."""
+        if not self.process.alive():
+            raise LabError(f"{self.name}: QEMU ended with {self.process.popen.returncode}: {self.process.log()[-1000:]}\n"
+                           f"{self.console()[-3000:]}")
+
+    def console(self):
+        """All that came over the serial console so far."""
+        with contextlib.suppress(FileNotFoundError), open(self.console_path, errors="replace") as file:
+            return file.read()
+        return ""
+
+    def wait_console(self, text, seconds):
+        """Wait until the console has shown a text."""
+        def shown():
+            self.check()
+            return text in self.console()
+        wait_until(shown, seconds, f"{self.name}: {text!r} on the console; its end:\n{self.console()[-2000:]}", pause=0.1)
+
+    def type(self, text):
+        """Type on the serial console."""
+        with self.connect(self.console_socket) as sock:
+            sock.sendall(text.encode())
+
+    def qmp(self, command, **arguments):
+        """One command of QEMU's monitor (`system_powerdown`, `set_link` name=nic1 up=False, ...); its result."""
+        with self.connect(self.qmp_socket) as sock, sock.makefile("rw") as file:
+            sock.settimeout(10)
+            file.readline()  # the greeting
+            for name, words in (("qmp_capabilities", {}), (command, arguments)):
+                file.write(json.dumps({"execute": name, "arguments": words}) + "\n")
+                file.flush()
+                reply = json.loads(file.readline())
+                while "event" in reply:
+                    reply = json.loads(file.readline())
+                if "error" in reply:
+                    raise LabError(f"{self.name}: {name}: {reply['error']['desc']}")
+        return reply["return"]
+
+    def wait_end(self, seconds):
+        """Wait until the machine has switched itself off; LabError when it does not."""
+        if self.process.wait(seconds) is None:
+            raise LabError(f"{self.name} still runs after {seconds} s:\n{self.console()[-2000:]}")
+
+    def stop(self):
+        """End QEMU now."""
+        if self.process:
+            self.process.stop()
