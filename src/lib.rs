@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod attach;
+pub mod backup;
 pub mod config;
 pub mod control;
 pub mod dns;

@@ -53,8 +53,7 @@ pub(super) struct Parser {
     clause: Option<Clause>,
     /// The last directive's row: the next line is often of the same.
     last: Option<&'static OptionSpec>,
-    base: PathBuf,
-    chroot: Option<PathBuf>,
+    place: include::Place,
     /// No file is opened.
     sealed: bool,
     /// The words of the current directive and where each ends.
@@ -66,7 +65,12 @@ pub(super) struct Parser {
 impl Parser {
     /// A parser inside of `chroot`, where the files' paths still start with it.
     pub fn new(chroot: Option<&Path>) -> Self {
-        Self { chroot: chroot.map(Path::to_path_buf), ..Self::default() }
+        Self::at(include::Place { chroot: chroot.map(Path::to_path_buf), ..include::Place::default() })
+    }
+
+    /// A parser that finds files at `place`.
+    pub fn at(place: include::Place) -> Self {
+        Self { place, ..Self::default() }
     }
 
     /// Reads the file at `path` and all it includes.
@@ -237,9 +241,7 @@ impl Parser {
 
     /// Unbound changes to the folder at once, so that later includes are relative to it.
     fn enter_directory(&mut self) {
-        let directory = &self.config.directory;
-        let inside = self.chroot.as_ref().and_then(|chroot| directory.strip_prefix(chroot).ok());
-        self.base = inside.map_or_else(|| self.base.join(directory), |inside| Path::new("/").join(inside));
+        self.place.enter(&self.config.directory);
     }
 
     /// Appends the next value to `words`.
@@ -269,7 +271,7 @@ impl Parser {
         if self.sealed {
             return self.error(at, format!("include: {pattern:?}: files are not read here"));
         }
-        let files = match include::expand(&pattern, &self.base, self.chroot.as_deref()) {
+        let files = match include::expand(&pattern, &self.place) {
             Ok(files) => files,
             Err(error) => return self.error(at, format!("include: {pattern:?}: {error}")),
         };

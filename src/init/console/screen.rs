@@ -95,7 +95,7 @@ pub(super) mod tests {
 
     /// A terminal and the end that a person would look at.
     pub(in crate::init::console) fn terminal() -> (std::fs::File, Screen) {
-        let person = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let person = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         rustix::pty::grantpt(&person).unwrap();
         rustix::pty::unlockpt(&person).unwrap();
         let path = rustix::pty::ptsname(&person, Vec::new()).unwrap();

@@ -15,6 +15,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The shell, started again whenever it ends. PID 1 reaps it, as all children.
 pub(super) struct Shell {
+    command: &'static [&'static str],
     child: Option<Pid>,
     next: Instant,
 }
@@ -33,7 +34,7 @@ pub(super) fn is_wanted(command_line: &str) -> bool {
 
 impl Shell {
     pub(super) fn new(now: Instant) -> Shell {
-        Shell { child: None, next: now }
+        Shell { command: &[BUSYBOX, "sh"], child: None, next: now }
     }
 
     /// Starts the shell when there is none.
@@ -46,7 +47,7 @@ impl Shell {
             return;
         }
         self.next = now + PAUSE;
-        match start(terminal) {
+        match start(self.command, terminal) {
             Ok(child) => {
                 log::info!("{WORD}: a shell on {}", terminal.display());
                 self.child = Some(child);
@@ -56,14 +57,15 @@ impl Shell {
     }
 }
 
-fn start(terminal: &Path) -> std::io::Result<Pid> {
+fn start(words: &[&str], terminal: &Path) -> std::io::Result<Pid> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let terminal = rustix::fs::open(terminal, flags, Mode::empty())?;
     // Opened without waiting for a carrier; the shell wants to wait for its input.
     rustix::io::ioctl_fionbio(&terminal, false)?;
     let copy = || terminal.try_clone().map(Stdio::from);
-    let mut command = Command::new(BUSYBOX);
-    command.arg("sh").env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin").env("TERM", "vt100").env("HOME", "/");
+    let (program, arguments) = words.split_first().ok_or_else(|| std::io::Error::other("no program"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin").env("TERM", "vt100").env("HOME", "/");
     command.stdin(copy()?).stdout(copy()?).stderr(copy()?);
     let child = child::own_terminal(&mut command).spawn()?;
     Pid::from_raw(child.id().cast_signed()).ok_or_else(|| std::io::Error::other("the child has no process id"))
@@ -72,6 +74,7 @@ fn start(terminal: &Path) -> std::io::Result<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::pty::OpenptFlags;
     use std::io::{Read, Write};
 
@@ -81,31 +84,44 @@ mod tests {
         assert!(!is_wanted("xrunbound.debug runbound.debug=0"));
     }
 
+    /// Reads what the terminal shows until `text` is there; `false` when it is not within `patience`.
+    fn shows(person: &mut std::fs::File, got: &mut String, text: &str, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        while !got.contains(text) {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+            let mut chunk = [0; 1024];
+            let ready = poll(&mut [PollFd::new(&*person, PollFlags::IN)], Some(&left)).unwrap();
+            match if ready > 0 { person.read(&mut chunk) } else { Ok(0) } {
+                Ok(len @ 1..) => got.push_str(&String::from_utf8_lossy(&chunk[..len])),
+                _ => return false,
+            }
+        }
+        true
+    }
+
     #[test]
     fn a_shell_has_the_terminal_and_takes_its_keys() {
-        let mut person = std::fs::File::from(rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let mut person = std::fs::File::from(rustix::pty::openpt(flags).unwrap());
         rustix::pty::unlockpt(&person).unwrap();
         let path = rustix::pty::ptsname(&person, Vec::new()).unwrap();
-        let mut shell = Shell::new(Instant::now());
+        let mut shell = Shell { command: &["/bin/sh"], ..Shell::new(Instant::now()) };
         shell.keep(Path::new(path.to_str().unwrap()), Instant::now());
-        let child = shell.child.expect("busybox is installed, and started");
+        let child = shell.child.expect("a shell was started");
         let mut got = String::new();
-        let mut wait_for = |person: &mut std::fs::File, text: &str| {
-            let mut chunk = [0; 1024];
-            while !got.contains(text) {
-                let len = person.read(&mut chunk).unwrap();
-                got.push_str(&String::from_utf8_lossy(&chunk[..len]));
-            }
-        };
-        // Ctrl-C ends the sleep, whose end nobody would wait for: the shell has the terminal, and no signal is blocked.
-        person.write_all(b"echo $((40+2)); sleep 100000\n").unwrap();
-        wait_for(&mut person, "\n42");
-        person.write_all(b"\x03").unwrap();
-        person.write_all(b"echo $((50+2)); exit\n").unwrap();
-        wait_for(&mut person, "\n52");
+        person.write_all(b"echo [$((40+2))]; sleep 100000\n").unwrap();
+        assert!(shows(&mut person, &mut got, "[42]", Duration::from_secs(30)), "{got}");
+        // Ctrl-C ends the sleep: the shell has the terminal, and no signal is blocked. One that comes before the sleep has
+        // begun is lost, so it is pressed until it worked.
+        let pressed = (0..30).any(|_| {
+            person.write_all(b"\x03echo [$((50+2))]\n").unwrap();
+            shows(&mut person, &mut got, "[52]", Duration::from_secs(1))
+        });
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
         rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap();
-        let now = Instant::now();
-        shell.keep(Path::new("/nonexistent"), now);
+        assert!(pressed, "{got}");
+        shell.keep(Path::new("/nonexistent"), Instant::now());
         assert_eq!(shell.child, None);
     }
 }
