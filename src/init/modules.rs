@@ -17,7 +17,7 @@ const ROUNDS: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The modules of the running kernel.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Modules {
     folder: PathBuf,
     /// Pattern and module, in the file's order.
