@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 /// Deepest folder below /sys/devices that is looked at.
 const DEPTH: usize = 24;
-/// Drivers bring devices, which want drivers: so many rounds, and so long, at most.
-const ROUNDS: usize = 6;
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Drivers bring devices, which want drivers: so many rounds, and so long, at most. Disks come in the third or fourth.
+const ROUNDS: usize = 8;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The modules of the running kernel.
 #[derive(Clone, Default)]

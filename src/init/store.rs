@@ -145,8 +145,13 @@ impl Store {
     }
 }
 
+/// Whether a volume is the data partition.
+pub fn is_ours(volume: &Volume) -> bool {
+    volume.kind == "ext4" && volume.label == LABEL
+}
+
 fn partition(volumes: &[Volume], modules: &mut Modules) -> Result<String, String> {
-    let mut ours = volumes.iter().filter(|volume| volume.kind == "ext4" && volume.label == LABEL);
+    let mut ours = volumes.iter().filter(|volume| is_ours(volume));
     let Some(volume) = ours.next() else { return Err(format!("no partition is labelled {LABEL}")) };
     for other in ours {
         log::warn!(
