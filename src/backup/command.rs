@@ -2,7 +2,7 @@
 //!
 //! The server may have given up the rights to write there, and `unbound-control` carries text alone.
 
-use super::{Summary, named, restore, write, write_file};
+use super::{Place, Summary, named, restore, write, write_file};
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -10,45 +10,45 @@ use std::path::{Path, PathBuf};
 /// The name that stands for standard input and output.
 const STANDARD: &str = "-";
 
-/// Saves the folder of `configuration` as the tar `target`; what to tell the user, a line each.
+/// Saves the configuration's folder as the tar `target`; what to tell the user, a line each.
 ///
 /// # Errors
 /// Why there is no backup, one line.
-pub fn save(configuration: &Path, target: &Path) -> Result<Vec<String>, String> {
+pub fn save(place: &Place<'_>, target: &Path) -> Result<Vec<String>, String> {
     let summary = if target == Path::new(STANDARD) {
         let mut out = io::stdout().lock();
         if out.is_terminal() {
             return Err("a tar is nothing for a terminal: name a file, or send the output to one".into());
         }
-        write(configuration, &mut out, None)?
+        write(place, &mut out)?
     } else {
-        write_file(configuration, target, None)?
+        write_file(place, target)?
     };
     Ok(told(summary, |files| format!("saved {files} files to {}", target.display())))
 }
 
-/// Restores the configuration at `configuration`, and what lies beside it, from the tar `source`; what to tell the user, a
+/// Restores the configuration, and what lies beside it, from the tar `source`; what to tell the user, a
 /// line each.
 ///
 /// # Errors
 /// Why nothing was changed, or what the next start is going to finish; one line.
-pub fn load(configuration: &Path, source: &Path) -> Result<Vec<String>, String> {
+pub fn load(place: &Place<'_>, source: &Path) -> Result<Vec<String>, String> {
     let summary = if source == Path::new(STANDARD) {
-        restore(configuration, &mut io::stdin().lock(), None)?
+        restore(place, &mut io::stdin().lock())?
     } else {
         let mut tar = File::open(source).map_err(|cause| format!("{}: {cause}", source.display()))?;
-        restore(configuration, &mut tar, None)?
+        restore(place, &mut tar)?
     };
     Ok(told(summary, |files| format!("restored {files} files; a reload or restart of the server puts them in force")))
 }
 
-/// [`save`] for a client of the control socket: `name` is a file in the folder. `chroot` is the one this process is in.
+/// [`save`] for a client of the control socket: `name` is a file in the folder.
 ///
 /// # Errors
 /// As of [`save`].
-pub fn save_named(configuration: &Path, name: &str, chroot: Option<&Path>) -> Result<Vec<String>, String> {
-    let target = named_writable(configuration, name)?;
-    let summary = write_file(configuration, &target, chroot)?;
+pub fn save_named(place: &Place<'_>, name: &str) -> Result<Vec<String>, String> {
+    let target = named_writable(place.saved, name)?;
+    let summary = write_file(place, &target)?;
     Ok(told(summary, |files| format!("saved {files} files to {}", target.display())))
 }
 
@@ -56,10 +56,10 @@ pub fn save_named(configuration: &Path, name: &str, chroot: Option<&Path>) -> Re
 ///
 /// # Errors
 /// As of [`load`].
-pub fn load_named(configuration: &Path, name: &str, chroot: Option<&Path>) -> Result<Vec<String>, String> {
-    let source = named_writable(configuration, name)?;
+pub fn load_named(place: &Place<'_>, name: &str) -> Result<Vec<String>, String> {
+    let source = named_writable(place.saved, name)?;
     let mut tar = File::open(&source).map_err(|cause| format!("{}: {cause}", source.display()))?;
-    let summary = restore(configuration, &mut tar, chroot)?;
+    let summary = restore(place, &mut tar)?;
     Ok(told(summary, |files| format!("restored {files} files; reload puts them in force")))
 }
 
