@@ -1,7 +1,7 @@
 //! The `runbound` command.
 
 use runbound::attach::{self, Finding, Level};
-use runbound::backup::{self, Place};
+use runbound::backup;
 use runbound::config::cli::{Action, Cli, Format, HELP};
 use runbound::config::{self, Config, Loaded, XdpUse};
 use runbound::host;
@@ -33,8 +33,8 @@ fn main() -> ExitCode {
         Action::PrintDirectives => print!("{}", config::directives()),
         Action::CheckConfig(format) => return check(&cli, format),
         Action::Install => return set_up(setup::install(&cli.setup, &mut say)),
-        Action::Backup => return tell(backup::save(&place(&cli), &cli.tar)),
-        Action::Restore => return tell(backup::load(&place(&cli), &cli.tar)),
+        Action::Backup => return tell(backup::save(&cli.file, &cli.tar)),
+        Action::Restore => return tell(backup::load(&cli.file, &cli.tar)),
         Action::Uninstall => return set_up(setup::uninstall(&cli.setup, &mut say)),
         Action::Run => return serve(cli),
     }
@@ -100,10 +100,6 @@ fn set_up(done: Result<(), SetupError>) -> ExitCode {
     }
 }
 
-fn place(cli: &Cli) -> Place<'_> {
-    Place { read: &cli.file, saved: cli.saved.as_ref().unwrap_or(&cli.file), chroot: None }
-}
-
 /// To standard error: the output may be the backup.
 fn tell(done: Result<Vec<String>, String>) -> ExitCode {
     match done {
@@ -120,7 +116,7 @@ fn tell(done: Result<Vec<String>, String>) -> ExitCode {
 
 /// What a power cut left half done is done before the configuration is read.
 fn finish_restore(cli: &Cli) {
-    match backup::finish(place(cli).saved) {
+    match backup::finish(&cli.file) {
         Ok(0) => {}
         Ok(files) => log::info!("finished a restore that was interrupted: {files} files came to their places"),
         Err(error) => log::error!("{error}; free the way and start again"),
@@ -147,8 +143,7 @@ fn run(cli: Cli, loaded: Loaded) -> ExitCode {
         return ExitCode::FAILURE;
     }
     program::log_findings(&loaded.warnings);
-    let saved = cli.saved.unwrap_or_else(|| cli.file.clone());
-    let invocation = Invocation { file: cli.file, saved, verbose: cli.verbose, no_xdp: cli.no_xdp };
+    let invocation = Invocation { file: cli.file, verbose: cli.verbose, no_xdp: cli.no_xdp };
     match program::start(invocation, loaded) {
         Ok(program) => {
             log::info!("runbound {} is ready", env!("CARGO_PKG_VERSION"));

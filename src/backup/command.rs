@@ -2,7 +2,7 @@
 //!
 //! The server may have given up the rights to write there, and `unbound-control` carries text alone.
 
-use super::{Place, Summary, named, restore, write, write_file};
+use super::{Summary, named, restore, write, write_file};
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -10,45 +10,45 @@ use std::path::{Path, PathBuf};
 /// The name that stands for standard input and output.
 const STANDARD: &str = "-";
 
-/// Saves the configuration's folder as the tar `target`; what to tell the user, a line each.
+/// Saves the folder of `configuration` as the tar `target`; what to tell the user, a line each.
 ///
 /// # Errors
 /// Why there is no backup, one line.
-pub fn save(place: &Place<'_>, target: &Path) -> Result<Vec<String>, String> {
+pub fn save(configuration: &Path, target: &Path) -> Result<Vec<String>, String> {
     let summary = if target == Path::new(STANDARD) {
         let mut out = io::stdout().lock();
         if out.is_terminal() {
             return Err("a tar is nothing for a terminal: name a file, or send the output to one".into());
         }
-        write(place, &mut out)?
+        write(configuration, &mut out, None)?
     } else {
-        write_file(place, target)?
+        write_file(configuration, target, None)?
     };
     Ok(told(summary, |files| format!("saved {files} files to {}", target.display())))
 }
 
-/// Restores the configuration, and what lies beside it, from the tar `source`; what to tell the user, a
+/// Restores the configuration at `configuration`, and what lies beside it, from the tar `source`; what to tell the user, a
 /// line each.
 ///
 /// # Errors
 /// Why nothing was changed, or what the next start is going to finish; one line.
-pub fn load(place: &Place<'_>, source: &Path) -> Result<Vec<String>, String> {
+pub fn load(configuration: &Path, source: &Path) -> Result<Vec<String>, String> {
     let summary = if source == Path::new(STANDARD) {
-        restore(place, &mut io::stdin().lock())?
+        restore(configuration, &mut io::stdin().lock(), None)?
     } else {
         let mut tar = File::open(source).map_err(|cause| format!("{}: {cause}", source.display()))?;
-        restore(place, &mut tar)?
+        restore(configuration, &mut tar, None)?
     };
     Ok(told(summary, |files| format!("restored {files} files; a reload or restart of the server puts them in force")))
 }
 
-/// [`save`] for a client of the control socket: `name` is a file in the folder.
+/// [`save`] for a client of the control socket: `name` is a file in the folder. `chroot` is the one this process is in.
 ///
 /// # Errors
 /// As of [`save`].
-pub fn save_named(place: &Place<'_>, name: &str) -> Result<Vec<String>, String> {
-    let target = named_writable(place.saved, name)?;
-    let summary = write_file(place, &target)?;
+pub fn save_named(configuration: &Path, name: &str, chroot: Option<&Path>) -> Result<Vec<String>, String> {
+    let target = named_writable(configuration, name)?;
+    let summary = write_file(configuration, &target, chroot)?;
     Ok(told(summary, |files| format!("saved {files} files to {}", target.display())))
 }
 
@@ -56,10 +56,10 @@ pub fn save_named(place: &Place<'_>, name: &str) -> Result<Vec<String>, String> 
 ///
 /// # Errors
 /// As of [`load`].
-pub fn load_named(place: &Place<'_>, name: &str) -> Result<Vec<String>, String> {
-    let source = named_writable(place.saved, name)?;
+pub fn load_named(configuration: &Path, name: &str, chroot: Option<&Path>) -> Result<Vec<String>, String> {
+    let source = named_writable(configuration, name)?;
     let mut tar = File::open(&source).map_err(|cause| format!("{}: {cause}", source.display()))?;
-    let summary = restore(place, &mut tar)?;
+    let summary = restore(configuration, &mut tar, chroot)?;
     Ok(told(summary, |files| format!("restored {files} files; reload puts them in force")))
 }
 

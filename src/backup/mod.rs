@@ -37,17 +37,6 @@ const OWN: &str = ".runbound-";
 /// Holds a backup until it is whole.
 const UNFINISHED: &str = ".runbound-backup";
 
-/// The configuration that is saved or restored.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// What the server reads.
-    pub read: &'a Path,
-    /// The file whose folder it is about: the same, or one that it includes.
-    pub saved: &'a Path,
-    /// The chroot that this process is in.
-    pub chroot: Option<&'a Path>,
-}
-
 /// What a backup or restore did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -57,21 +46,17 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
-/// Writes all regular files of the configuration's folder as a tar to `out`.
+/// Writes all regular files of the folder of `configuration` as a tar to `out`. `chroot` is the one this process is in.
 ///
 /// # Errors
 /// What could not be read or written, or is too much; one line. `out` then holds a part that no restore takes.
-pub fn write(place: &Place<'_>, out: &mut dyn Write) -> Result<Summary, String> {
-    let folder = folder_of(place.saved)?;
+pub fn write(configuration: &Path, out: &mut dyn Write, chroot: Option<&Path>) -> Result<Summary, String> {
+    let folder = folder_of(configuration)?;
     let mut summary = collect::write(&folder, out)?;
     // A configuration that cannot be read is saved as it is.
-    if let Ok(loaded) = config::load_within(place.read, place.chroot) {
+    if let Ok(loaded) = config::load_within(configuration, chroot) {
         let paths = loaded.config.files.paths().iter();
-        // What the server reads around the saved file is made anew at every start.
-        let around = place.read.parent().filter(|_| place.read != place.saved);
-        let is_outside =
-            |path: &Path| !path.starts_with(&folder) && !around.is_some_and(|around| path.starts_with(around));
-        let outside = paths.filter(|path| std::path::absolute(path).is_ok_and(|path| is_outside(&path)));
+        let outside = paths.filter(|path| std::path::absolute(path).is_ok_and(|path| !path.starts_with(&folder)));
         let note = |path: &PathBuf| format!("{} is included and lies outside of the folder: not saved", path.display());
         summary.notes.extend(outside.map(note));
     }
@@ -82,12 +67,12 @@ pub fn write(place: &Place<'_>, out: &mut dyn Write) -> Result<Summary, String> 
 ///
 /// # Errors
 /// As of [`write`].
-pub fn write_file(place: &Place<'_>, target: &Path) -> Result<Summary, String> {
+pub fn write_file(configuration: &Path, target: &Path, chroot: Option<&Path>) -> Result<Summary, String> {
     let unfinished = target.with_file_name(UNFINISHED);
     let folder = target.parent().unwrap_or(Path::new(""));
     let failed = |cause: io::Error| format!("{}: {cause}", target.display());
     let mut file = remove_file(&unfinished).and_then(|()| create(&unfinished, 0o600)).map_err(failed)?;
-    let done = write(place, &mut file).and_then(|summary| {
+    let done = write(configuration, &mut file, chroot).and_then(|summary| {
         file.sync_all().and_then(|()| fs::rename(&unfinished, target)).and_then(|()| sync(folder)).map_err(failed)?;
         Ok(summary)
     });

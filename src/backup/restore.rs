@@ -6,7 +6,7 @@
 //! 4. Each file is renamed to its place. A start that finds the folder there goes on with this step.
 
 use super::unpack::unpack;
-use super::{Place, Summary, folder_of, remove_folder, sync};
+use super::{Summary, folder_of, remove_folder, sync};
 use crate::config::{self, Diagnostic};
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,13 +21,12 @@ const READY: &str = ".runbound-restore.ready";
 /// Findings shown of a configuration that is refused.
 const FINDINGS_MAX: usize = 3;
 
-/// Replaces the configuration, and what lies beside it, by the files of `tar`. What is in force does not change before a
-/// reload.
+/// Replaces the configuration at `configuration`, and what lies beside it, by the files of `tar`. `chroot` is the one this
+/// process is in. What is in force does not change before a reload.
 ///
 /// # Errors
 /// Why nothing was changed, one line; or what could not be put in place, which the next start tries again.
-pub fn restore(place: &Place<'_>, tar: &mut dyn Read) -> Result<Summary, String> {
-    let configuration = place.saved;
+pub fn restore(configuration: &Path, tar: &mut dyn Read, chroot: Option<&Path>) -> Result<Summary, String> {
     let folder = folder_of(configuration)?;
     let name = configuration.file_name().ok_or_else(|| format!("{} is no file", configuration.display()))?;
     finish(configuration)?;
@@ -39,7 +38,7 @@ pub fn restore(place: &Place<'_>, tar: &mut dyn Read) -> Result<Summary, String>
             return Err(format!("there is no {} in the tar", name.display()));
         }
         files.iter().try_for_each(|file| check_place(&folder, file))?;
-        let notes = check(place, &folder, &stage)?;
+        let notes = check(&folder, &stage, Path::new(name), chroot)?;
         files.iter().for_each(|file| take_owner(&folder, &stage, file));
         sync_folders(&stage).and_then(|()| fs::rename(&stage, folder.join(READY))).map_err(failed)?;
         Ok(Summary { files: files.len(), notes })
@@ -58,8 +57,8 @@ pub fn restore(place: &Place<'_>, tar: &mut dyn Read) -> Result<Summary, String>
 ///
 /// # Errors
 /// What could not be put in place; one line.
-pub fn finish(saved: &Path) -> Result<usize, String> {
-    let folder = folder_of(saved)?;
+pub fn finish(configuration: &Path) -> Result<usize, String> {
+    let folder = folder_of(configuration)?;
     let ready = folder.join(READY);
     if !ready.is_dir() {
         return Ok(0);
@@ -69,7 +68,7 @@ pub fn finish(saved: &Path) -> Result<usize, String> {
     let mut files = Vec::new();
     walk(&ready, Path::new(""), &mut files).map_err(failed)?;
     // The configuration itself comes last: what it includes is there by then.
-    files.sort_by_key(|file| Some(file.as_os_str()) == saved.file_name());
+    files.sort_by_key(|file| Some(file.as_os_str()) == configuration.file_name());
     let mut folders = BTreeSet::from([folder.clone()]);
     for file in &files {
         let place = folder.join(file);
@@ -106,13 +105,11 @@ fn check_place(folder: &Path, file: &Path) -> Result<(), String> {
 
 /// Reads the configuration in `stage` as if it were in `folder` already, between the files that stay there. What else
 /// there is to know.
-fn check(place: &Place<'_>, folder: &Path, stage: &Path) -> Result<Vec<String>, String> {
+fn check(folder: &Path, stage: &Path, name: &Path, chroot: Option<&Path>) -> Result<Vec<String>, String> {
     let mut lent = Vec::new();
-    let staged = stage.join(place.saved.file_name().unwrap_or_default());
-    let read = if place.read == place.saved { &staged } else { place.read };
     let result = lend(folder, stage, &mut lent)
         .map_err(|cause| format!("{}: {cause}", stage.display()))
-        .and_then(|()| config::load_staged(read, place.chroot, folder, stage).map_err(|errors| shown(&errors)));
+        .and_then(|()| config::load_staged(&stage.join(name), chroot, folder, stage).map_err(|errors| shown(&errors)));
     let kept: Vec<String> = match &result {
         Ok(loaded) => {
             let read = loaded.config.files.paths().iter();

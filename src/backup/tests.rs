@@ -15,10 +15,6 @@ fn base() -> PathBuf {
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-fn alone(configuration: &Path) -> Place<'_> {
-    Place { read: configuration, saved: configuration, chroot: None }
-}
-
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Folder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -40,18 +36,14 @@ impl Folder {
         self.0.join("unbound.conf")
     }
 
-    fn save(&self, out: &mut Vec<u8>) -> Result<Summary, String> {
-        write(&alone(&self.conf()), out)
-    }
-
     fn tar(&self) -> Vec<u8> {
         let mut tar = Vec::new();
-        self.save(&mut tar).unwrap();
+        write(&self.conf(), &mut tar, None).unwrap();
         tar
     }
 
     fn restore(&self, mut tar: &[u8]) -> Result<Summary, String> {
-        restore(&alone(&self.conf()), &mut tar)
+        restore(&self.conf(), &mut tar, None)
     }
 
     /// Every file with its content, links with a mark.
@@ -141,7 +133,7 @@ fn links_backups_and_our_own_work_are_not_saved_and_links_are_told() {
         Folder::new(&[("unbound.conf", CONF), ("old.tar", "x"), (".runbound-backup", "x"), ("lost+found/x", "x")]);
     symlink("/etc/passwd", folder.0.join("passwd")).unwrap();
     let mut tar = Vec::new();
-    let summary = folder.save(&mut tar).unwrap();
+    let summary = write(&folder.conf(), &mut tar, None).unwrap();
     assert_eq!(summary.files, 1);
     assert!(matches!(summary.notes.as_slice(), [note] if note.contains("passwd: a symbolic link")), "{summary:?}");
     assert!(!String::from_utf8_lossy(&tar).contains("root:"));
@@ -152,9 +144,9 @@ fn a_backup_that_fails_is_no_tar_to_restore() {
     let deep = format!("{}x", "d/".repeat(DEPTH_MAX + 2));
     let folder = Folder::new(&[("a", "a"), ("unbound.conf", CONF), (&format!("z/{deep}"), "x")]);
     let mut tar = Vec::new();
-    assert!(folder.save(&mut tar).unwrap_err().contains("folders within"));
+    assert!(write(&folder.conf(), &mut tar, None).unwrap_err().contains("folders within"));
     assert!(folder.restore(&tar).is_err());
-    assert!(save(&alone(&folder.conf()), &folder.0.join("b.tar")).is_err());
+    assert!(save(&folder.conf(), &folder.0.join("b.tar")).is_err());
     assert!(folder.all().iter().all(|(name, _)| !name.contains("b.tar") && !name.contains(".runbound")));
 }
 
@@ -162,7 +154,7 @@ fn a_backup_that_fails_is_no_tar_to_restore() {
 fn what_is_included_from_elsewhere_is_told() {
     let elsewhere = Folder::new(&[("more.conf", "server:\n")]);
     let folder = Folder::new(&[("unbound.conf", &format!("{CONF}include: {}/more.conf\n", elsewhere.0.display()))]);
-    let summary = folder.save(&mut Vec::new()).unwrap();
+    let summary = write(&folder.conf(), &mut Vec::new(), None).unwrap();
     assert!(matches!(summary.notes.as_slice(), [note] if note.contains("more.conf is included and lies outside")));
 }
 
@@ -300,34 +292,17 @@ fn a_link_is_replaced_and_not_written_through() {
 fn clients_of_the_control_socket_name_tars_in_the_folder_alone() {
     let folder = Folder::new(&[("unbound.conf", CONF)]);
     for name in ["", "x", "../x.tar", "/tmp/x.tar", "a/x.tar", ".x.tar", "..", ".tar", "x.tar/"] {
-        assert!(save_named(&alone(&folder.conf()), name).unwrap_err().contains("no name of a tar"), "{name}");
-        assert!(load_named(&alone(&folder.conf()), name).unwrap_err().contains("no name of a tar"), "{name}");
+        assert!(save_named(&folder.conf(), name, None).unwrap_err().contains("no name of a tar"), "{name}");
+        assert!(load_named(&folder.conf(), name, None).unwrap_err().contains("no name of a tar"), "{name}");
     }
-    let lines = save_named(&alone(&folder.conf()), "backup.tar").unwrap();
+    let lines = save_named(&folder.conf(), "backup.tar", None).unwrap();
     assert!(matches!(lines.as_slice(), [line] if line.starts_with("saved 1 files to ")), "{lines:?}");
     folder.put("unbound.conf", "server:\n");
     assert_eq!(
-        load_named(&alone(&folder.conf()), "backup.tar").unwrap(),
+        load_named(&folder.conf(), "backup.tar", None).unwrap(),
         ["restored 1 files; reload puts them in force"]
     );
     assert_eq!(folder.read("unbound.conf"), CONF);
-}
-
-#[test]
-fn a_file_that_includes_the_saved_one_is_checked_as_a_whole() {
-    let folder = Folder::new(&[("unbound.conf", "server:\n  verbosity: 1\n")]);
-    let around = format!("server:\n  directory: \"{0}\"\ninclude: \"{0}/unbound.conf\"\n{CONF}", folder.0.display());
-    let outer = Folder::new(&[("main.conf", &around)]);
-    let (read, saved) = (outer.0.join("main.conf"), folder.conf());
-    let place = Place { read: &read, saved: &saved, chroot: None };
-    let mut tar = Vec::new();
-    assert_eq!(write(&place, &mut tar), Ok(Summary { files: 1, notes: vec![] }));
-    folder.put("unbound.conf", "server:\n  verbosity: 2\n");
-    assert_eq!(restore(&place, &mut tar.as_slice()).map(|summary| summary.files), Ok(1));
-    assert_eq!(folder.read("unbound.conf"), "server:\n  verbosity: 1\n");
-    let broken = [entry("unbound.conf", EntryType::Regular, b"server:\n  port: many\n"), end()].concat();
-    assert!(restore(&place, &mut broken.as_slice()).unwrap_err().contains("unbound.conf:2"));
-    assert_eq!(outer.read("main.conf"), around);
 }
 
 proptest! {
@@ -348,7 +323,7 @@ proptest! {
             let at = at.index(tar.len());
             tar[at] ^= octet;
         }
-        let _ = restore(&alone(&outer.0.join("inner/unbound.conf")), &mut tar.as_slice());
+        let _ = restore(&outer.0.join("inner/unbound.conf"), &mut tar.as_slice(), None);
         let names: Vec<_> = fs::read_dir(&outer.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         prop_assert_eq!(names, ["inner"]);
         prop_assert!(outer.all().iter().all(|(name, content)| !name.contains(".runbound") && content != "link"));

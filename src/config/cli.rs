@@ -24,7 +24,6 @@ A DNS resolver that answers from AF_XDP and reads unbound.conf. It stays in the 
       --print-directives print docs/configuration.md and exit
       --backup FILE      save the configuration's folder as a tar and exit; - for standard output
       --restore FILE     check a tar that --backup made, put its files in place and exit; - for standard input
-      --saved-config FILE  the file that these two are about, where the configuration only includes it
       --version          print the version and exit
   -h, --help             print this and exit
 
@@ -99,8 +98,6 @@ pub struct Cli {
     pub setup: Setup,
     /// Of [`Action::Backup`] and [`Action::Restore`]; `-` is standard output or input.
     pub tar: PathBuf,
-    /// The file whose folder they are about; none for [`Cli::file`].
-    pub saved: Option<PathBuf>,
 }
 
 /// A command line that makes no sense; exit status 2.
@@ -133,7 +130,7 @@ impl Cli {
     {
         let setup = Setup::default();
         let (file, tar) = (DEFAULT_FILE.into(), PathBuf::new());
-        let mut cli = Self { file, action: Action::Run, verbose: 0, no_xdp: false, setup, tar, saved: None };
+        let mut cli = Self { file, action: Action::Run, verbose: 0, no_xdp: false, setup, tar };
         let mut file: Option<PathBuf> = None;
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(argument) = parser.next()? {
@@ -144,7 +141,6 @@ impl Cli {
                 Short('v') | Long("verbose") => cli.verbose = cli.verbose.saturating_add(1),
                 Long("check-config") => cli.action = Action::CheckConfig(format(parser.optional_value())?),
                 Long("no-xdp") => cli.no_xdp = true,
-                Long("saved-config") => cli.saved = Some(parser.value()?.into()),
                 Long("backup") => (cli.action, cli.tar) = (Action::Backup, parser.value()?.into()),
                 Long("restore") => (cli.action, cli.tar) = (Action::Restore, parser.value()?.into()),
                 Long("install") => cli.set_up(Action::Install)?,
@@ -255,8 +251,7 @@ mod tests {
                 verbose: 0,
                 no_xdp: false,
                 setup,
-                tar: PathBuf::new(),
-                saved: None
+                tar: PathBuf::new()
             }
         );
         assert_eq!(parse("--check-config=json").unwrap().action, Action::CheckConfig(Format::Json));
@@ -264,8 +259,8 @@ mod tests {
         assert_eq!(parse("-h").unwrap().action, Action::Help);
         let cli = parse("--backup a.tar -c x").unwrap();
         assert_eq!((cli.action, cli.tar, cli.file), (Action::Backup, "a.tar".into(), "x".into()));
-        let cli = parse("--restore - --saved-config y").unwrap();
-        assert_eq!((cli.action, cli.tar, cli.saved), (Action::Restore, "-".into(), Some("y".into())));
+        let cli = parse("--restore -").unwrap();
+        assert_eq!((cli.action, cli.tar), (Action::Restore, "-".into()));
     }
 
     #[test]

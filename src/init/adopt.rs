@@ -6,7 +6,6 @@
 use super::forwarders;
 use super::store::{DATA, RESTORE, Store};
 use super::userdata::SeedFile;
-use crate::backup;
 use crate::config::{self, Config, Loaded};
 use std::fs;
 use std::net::IpAddr;
@@ -14,8 +13,6 @@ use std::path::{Path, PathBuf};
 
 /// What the server is started with.
 pub const ENTRY: &str = "/run/runbound/unbound.conf";
-/// What the server's commands backup and restore are about.
-pub const SAVED: &str = "/data/unbound.conf";
 const FORWARDERS: &str = "/run/runbound/forwarders.conf";
 const CONTROL: &str = "/run/runbound/control";
 const CONFIGURATION: &str = "unbound.conf";
@@ -83,11 +80,6 @@ fn apply(store: &Store, source: &str, files: &[SeedFile]) -> bool {
 /// Chooses the configuration: the user's if it passes, else the last good one, else the built-in one.
 pub fn choose(store: &Store) -> Adopted {
     let own = store.path(CONFIGURATION);
-    match backup::finish(&own) {
-        Ok(0) => {}
-        Ok(files) => log::info!("finished a restore that was interrupted: {files} files came to their places"),
-        Err(why) => log::warn!("{why}"),
-    }
     if !own.exists() {
         let default = store.image_default.as_deref().unwrap_or(BUILT_IN);
         match store.write(Path::new(CONFIGURATION), default.as_bytes(), 0o644) {

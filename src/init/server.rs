@@ -1,6 +1,6 @@
 //! The server as a child process: started, watched, started again when it ends.
 
-use super::adopt::{ENTRY, SAVED};
+use super::adopt::ENTRY;
 use super::journal;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -140,7 +140,7 @@ fn spawn(now: Instant) -> io::Result<Child> {
     fcntl_setfl(&log, OFlags::NONBLOCK)?;
     let child = Command::new("/proc/self/exe")
         .arg0("runbound")
-        .args(["-c", ENTRY, "--saved-config", SAVED])
+        .args(["-c", ENTRY])
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(write.try_clone()?)

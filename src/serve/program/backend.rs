@@ -1,9 +1,9 @@
 //! What the control socket's commands do.
 
 use super::edits::Edits;
-use super::{Invocation, Program, forwards};
+use super::{Program, forwards};
 use crate::answer::policy::Policy;
-use crate::backup::{self, Place};
+use crate::backup;
 use crate::control::{Backend, ForwardZone, LocalEditor, Status};
 use crate::dns::{Name, name};
 use crate::serve::events::{class_word, rtype_word};
@@ -36,11 +36,11 @@ impl Backend for Program {
     }
 
     fn backup(&mut self, name: &str) -> Result<Vec<String>, String> {
-        backup::save_named(&self.place(), name)
+        backup::save_named(&self.invocation.file, name, self.chroot.as_deref())
     }
 
     fn restore(&mut self, name: &str) -> Result<Vec<String>, String> {
-        let lines = backup::load_named(&self.place(), name)?;
+        let lines = backup::load_named(&self.invocation.file, name, self.chroot.as_deref())?;
         log::info!("asked over the control socket: {}", lines.join("; "));
         Ok(lines)
     }
@@ -133,13 +133,6 @@ impl Backend for Program {
             Done::Forgotten(entries) => Ok(entries),
             _ => Ok(0),
         }
-    }
-}
-
-impl Program {
-    fn place(&self) -> Place<'_> {
-        let Invocation { file, saved, .. } = &self.invocation;
-        Place { read: file, saved, chroot: self.chroot.as_deref() }
     }
 }
 

@@ -50,8 +50,6 @@ const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Invocation {
     /// The configuration's path.
     pub file: PathBuf,
-    /// The file whose folder is saved and restored: the same, or one that it includes.
-    pub saved: PathBuf,
     /// Added to `verbosity:`.
     pub verbose: u8,
     /// Kernel sockets alone.
