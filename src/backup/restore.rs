@@ -34,7 +34,8 @@ pub fn restore(configuration: &Path, tar: &mut dyn Read, chroot: Option<&Path>) 
     let failed = |cause: io::Error| format!("{}: {cause}", stage.display());
     remove_folder(&stage).and_then(|()| fs::create_dir(&stage)).map_err(failed)?;
     let prepared = unpack(tar, &stage).and_then(|files| {
-        if !files.contains(Path::new(name)) {
+        let own = name.as_encoded_bytes().starts_with(super::OWN.as_bytes());
+        if !own && !files.contains(Path::new(name)) {
             return Err(format!("there is no {} in the tar", name.display()));
         }
         files.iter().try_for_each(|file| check_place(&folder, file))?;
@@ -108,6 +109,7 @@ fn check_place(folder: &Path, file: &Path) -> Result<(), String> {
 fn check(folder: &Path, stage: &Path, name: &Path, chroot: Option<&Path>) -> Result<Vec<String>, String> {
     let mut lent = Vec::new();
     let result = lend(folder, stage, &mut lent)
+        .and_then(|()| lend_own(folder, stage, name, &mut lent))
         .map_err(|cause| format!("{}: {cause}", stage.display()))
         .and_then(|()| config::load_staged(&stage.join(name), chroot, folder, stage).map_err(|errors| shown(&errors)));
     let kept: Vec<String> = match &result {
@@ -135,6 +137,17 @@ fn shown(errors: &[Diagnostic]) -> String {
         text.push(format!("and {} more", errors.len() - FINDINGS_MAX));
     }
     text.join("; ")
+}
+
+/// A configuration that is one of our own files, which no tar holds, shows as well.
+fn lend_own(folder: &Path, stage: &Path, name: &Path, lent: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !name.as_os_str().as_encoded_bytes().starts_with(super::OWN.as_bytes()) {
+        return Ok(());
+    }
+    let ours = stage.join(name);
+    fs::copy(folder.join(name), &ours)?;
+    lent.push(ours);
+    Ok(())
 }
 
 /// Makes what is in `folder` and not in `stage` show there, too: by links, which a file system like FAT has not, or else

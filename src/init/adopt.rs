@@ -1,26 +1,29 @@
 //! Which configuration the server gets. What is new is tried first; what does not pass does not replace the last good one.
 //!
-//! The server reads [`ENTRY`], which includes the user's file and, unless that forwards everything itself, the name servers
+//! The server reads an entry, which includes the user's file and, unless that forwards everything itself, the name servers
 //! that the drive or DHCP told.
 
 use super::forwarders;
 use super::store::{DATA, RESTORE, Store};
 use super::userdata::SeedFile;
+use crate::backup;
 use crate::config::{self, Config, Loaded};
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// What the server is started with.
-pub const ENTRY: &str = "/run/runbound/unbound.conf";
+/// What the server is started with: in the folder of the user's files, so that it is their configuration to backups, too.
+const ENTRY: &str = "/data/.runbound-entry.conf";
+/// The same where nothing can be written there.
+const ENTRY_IN_RAM: &str = "/run/runbound/unbound.conf";
 const FORWARDERS: &str = "/run/runbound/forwarders.conf";
 const CONTROL: &str = "/run/runbound/control";
 const CONFIGURATION: &str = "unbound.conf";
 /// The last one that passed.
-const GOOD: &str = "unbound.conf.good";
+const GOOD: &str = ".runbound-good.conf";
 /// The one that this boot runs with instead of a bad one.
 const INSTEAD: &str = "/run/runbound/instead.conf";
-const INSTANCE: &str = ".instance-id";
+const INSTANCE: &str = ".runbound-instance";
 /// The configuration of the image.
 const BUILT_IN: &str = include_str!("unbound.conf");
 
@@ -32,61 +35,63 @@ pub struct Adopted {
     pub control_socket: PathBuf,
     /// Whether the user's file has a forward-zone for the root.
     pub forwards_everything: bool,
+    /// What the server is to read, once it is written.
+    pub entry: PathBuf,
+    /// The name servers in it.
+    written: Option<String>,
 }
 
 /// Puts what a tar to restore and the drive bring onto the partition, each as one change that must pass the check.
 pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) {
-    match store.restorable() {
-        Ok(None) => {}
-        Ok(Some(files)) => {
-            apply(store, RESTORE, &files);
-            // Also when it was refused: it would be refused again.
-            if let Err(cause) = store.remove(Path::new(RESTORE)) {
-                log::warn!("{cause}; it will be restored again at the next boot");
-            }
-        }
-        Err(why) => log::error!("{why}; it is not restored"),
+    write_default(store);
+    let entry = Adopted::entry_of(&store.path(CONFIGURATION), &[]);
+    match backup::finish(&entry) {
+        Ok(0) => {}
+        Ok(count) => log::info!("a change that the power cut is finished: {count} files came to their places"),
+        Err(cause) => log::error!("{cause}"),
+    }
+    match store.restore(&entry) {
+        Ok(false) => {}
+        Ok(true) => log::info!("restored from {}", store.path(RESTORE).display()),
+        Err(why) => log::error!("{} is not restored, what was before stays: {why}", store.path(RESTORE).display()),
+    }
+    // Also when it was refused: it would be refused again.
+    if let Err(cause) = store.remove(Path::new(RESTORE)) {
+        log::warn!("{cause}; it will be restored again at the next boot");
     }
     if instance.is_empty() && files.is_empty() || store.text(INSTANCE).as_deref() == Some(instance) {
         return;
     }
-    if !files.is_empty() && !apply(store, "the cloud-init drive", files) {
-        return;
+    if !files.is_empty() {
+        if let Err(why) = store.change(&entry, files) {
+            log::error!("the files of the cloud-init drive are not applied, what was before stays: {why}");
+            return;
+        }
+        let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+        log::info!("from the cloud-init drive: {}", names.join(", "));
+        store.back_up(&entry);
     }
     if let Err(cause) = store.write(Path::new(INSTANCE), format!("{instance}\n").as_bytes(), 0o644) {
         log::warn!("{cause}; the drive will be applied again at the next boot");
     }
 }
 
-fn apply(store: &Store, source: &str, files: &[SeedFile]) -> bool {
-    let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
-    let done = store.change(files, || {
-        let present = store.path(CONFIGURATION).exists();
-        if present { check(&store.path(CONFIGURATION)).map(|_| ()) } else { Ok(()) }
-    });
-    match done {
-        Ok(()) => {
-            log::info!("from {source}: {}", names.join(", "));
-            store.back_up();
-            true
-        }
-        Err(why) => {
-            log::error!("{source} is not applied, what was before stays: {why}");
-            false
-        }
+/// A first configuration where there is none.
+fn write_default(store: &Store) {
+    let own = store.path(CONFIGURATION);
+    if own.exists() {
+        return;
+    }
+    let default = store.image_default.as_deref().unwrap_or(BUILT_IN);
+    match store.write(Path::new(CONFIGURATION), default.as_bytes(), 0o644) {
+        Ok(()) => log::info!("{}: there was none; the default is written", own.display()),
+        Err(cause) => log::warn!("{cause}; the built-in configuration is used"),
     }
 }
 
 /// Chooses the configuration: the user's if it passes, else the last good one, else the built-in one.
 pub fn choose(store: &Store) -> Adopted {
     let own = store.path(CONFIGURATION);
-    if !own.exists() {
-        let default = store.image_default.as_deref().unwrap_or(BUILT_IN);
-        match store.write(Path::new(CONFIGURATION), default.as_bytes(), 0o644) {
-            Ok(()) => log::info!("{}: there was none; the default is written", own.display()),
-            Err(cause) => log::warn!("{cause}; the built-in configuration is used"),
-        }
-    }
     match check(&own) {
         Ok(loaded) => {
             keep_good(store, &own);
@@ -115,7 +120,8 @@ fn adopted(file: PathBuf, config: &Config) -> Adopted {
     let own = config.remote_control.enable.then(|| config.remote_control.sockets.first()).flatten();
     let theirs = |zone: &&config::ForwardZone| config.files.path(zone.at) != Path::new(FORWARDERS);
     let forwards_everything = config.forward_zones.iter().filter(theirs).any(|zone| zone.name == [0]);
-    Adopted { file, control_socket: own.map_or(CONTROL.into(), |(path, _)| path.clone()), forwards_everything }
+    let control_socket = own.map_or(CONTROL.into(), |(path, _)| path.clone());
+    Adopted { file, control_socket, forwards_everything, entry: ENTRY.into(), written: None }
 }
 
 fn keep_good(store: &Store, own: &Path) {
@@ -129,20 +135,41 @@ fn keep_good(store: &Store, own: &Path) {
 
 impl Adopted {
     /// Writes what the server reads: anew when the name servers change. Whether that changed anything.
-    pub fn write_entry(&self, servers: &[IpAddr]) -> bool {
+    pub fn write_entry(&mut self, servers: &[IpAddr]) -> bool {
         let forwarders = forwarders::include(servers);
-        let text = entry(&self.file, self.forwards_everything, self.control_socket == Path::new(CONTROL));
-        let old = (fs::read_to_string(ENTRY).ok(), fs::read_to_string(FORWARDERS).ok());
-        if (old.0.as_ref(), old.1.as_ref()) == (Some(&text), Some(&forwarders)) {
+        if self.written.as_ref() == Some(&forwarders) {
             return false;
         }
-        for (path, text) in [(FORWARDERS, &forwarders), (ENTRY, &text)] {
-            if let Err(cause) = put(Path::new(path), text) {
-                log::error!("{path}: {cause}");
-            }
+        if let Err(cause) = put(Path::new(FORWARDERS), &forwarders) {
+            log::error!("{FORWARDERS}: {cause}");
         }
+        let control = self.control_socket == Path::new(CONTROL);
+        self.entry = put_entry(&entry(&self.file, self.forwards_everything, control));
+        self.written = Some(forwarders);
         true
     }
+
+    /// An entry for a file that was not looked at yet.
+    fn entry_of(file: &Path, servers: &[IpAddr]) -> PathBuf {
+        if let Err(cause) = put(Path::new(FORWARDERS), &forwarders::include(servers)) {
+            log::error!("{FORWARDERS}: {cause}");
+        }
+        put_entry(&entry(file, false, false))
+    }
+}
+
+/// Writes the entry; where it is.
+fn put_entry(text: &str) -> PathBuf {
+    for path in [ENTRY, ENTRY_IN_RAM] {
+        if fs::read_to_string(path).is_ok_and(|old| old == text) {
+            return path.into();
+        }
+        match put(Path::new(path), text) {
+            Ok(()) => return path.into(),
+            Err(cause) => log::warn!("{path}: {cause}"),
+        }
+    }
+    ENTRY_IN_RAM.into()
 }
 
 /// Reads a configuration as the server would, with a forward-zone that stands for the name servers not known yet.

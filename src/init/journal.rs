@@ -74,7 +74,7 @@ impl Journal {
             let _ = kernel.write_all(format!("<{severity}>{line}\n").as_bytes());
         }
         if let Some(console) = &mut *self.console.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = console.write_all(format!("{line}\r\n").as_bytes());
+            let _ = console.write_all(format!("{line}\n").as_bytes());
         }
     }
 }

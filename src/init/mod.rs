@@ -8,7 +8,7 @@
 //! | `journal` | where log lines go |
 //! | `disks`, `seed`, `userdata` | volumes by label; the cloud-init drive and what it asks for |
 //! | `netconf` | network settings of every source as one plan (pure) |
-//! | `apply`, `netlink`, `dhcp`, `links` | the plan made real, leases, links that come and go |
+//! | `apply`, `netlink`, `dhcp`, `links`, `hotplug` | the plan made real, leases, links and devices that come and go |
 //! | `store`, `adopt`, `forwarders` | the data partition; configurations tried before they replace one; whom to ask |
 //! | `tuning` | what is set at boot for speed |
 //! | `server` | the server as a child process |
@@ -23,6 +23,7 @@ pub mod console;
 mod dhcp;
 mod disks;
 mod forwarders;
+mod hotplug;
 mod journal;
 mod links;
 mod modules;

@@ -47,7 +47,8 @@ pub fn mount_at(source: &str, target: &Path, kind: &str, flags: MountFlags, opti
 /// Writes a value of sysctl(8); the name with dots or slashes. Returns whether the kernel took it.
 pub fn sysctl(name: &str, value: &str) -> bool {
     let path = format!("/proc/sys/{name}");
-    let written = fs::write(&path, value);
+    // Some take a value only with the line's end, as sysctl(8) writes it.
+    let written = fs::write(&path, format!("{value}\n"));
     if let Err(cause) = &written {
         log::warn!("{path} = {value}: {cause}");
     }

@@ -4,6 +4,7 @@ use super::apply::apply;
 use super::boot::{Booted, boot, start_dhcp};
 use super::dhcp::Dhcp;
 use super::forwarders::own_addresses;
+use super::hotplug::Hotplug;
 use super::journal;
 use super::links::{LinkWatch, nics};
 use super::netconf::cmdline;
@@ -18,6 +19,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::process::{Signal, WaitOptions, wait};
 use rustix::system::RebootCommand;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The loop turns at least so often: children are reaped, the watchdog sees that it lives.
@@ -28,9 +30,7 @@ const LOG_WORD: &str = "runbound.log";
 /// Boots, and keeps the machine until it is switched off.
 pub fn run() -> ! {
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}; this is a bug of PID 1, the kernel resets")));
-    let booted = boot();
-    let mut run = Run::new(booted, Instant::now());
-    run.name_servers();
+    let mut run = Run::new(boot(), Instant::now());
     loop {
         if let Some(command) = run.turn() {
             shutdown::end(&mut run.server, command);
@@ -57,6 +57,10 @@ impl Run {
             Ok(watch) => services.push(Box::new(watch)),
             Err(cause) => log::error!("netlink: {cause}; interfaces that come later are not noticed"),
         }
+        match Hotplug::open(booted.modules.clone()) {
+            Ok(hotplug) => services.push(Box::new(hotplug)),
+            Err(cause) => log::error!("uevents: {cause}; devices that come later have no driver"),
+        }
         PowerButton::open_all().into_iter().for_each(|button| services.push(Box::new(button)));
         Agent::open().into_iter().for_each(|agent| services.push(Box::new(agent)));
         Watchdog::open(now).into_iter().for_each(|watchdog| services.push(Box::new(watchdog)));
@@ -66,7 +70,11 @@ impl Run {
             services.push(Box::new(Console::open(journal::warnings(), now)));
             journal::leave_console();
         }
-        Self { booted, server: Server::new(now), signals, services, nics: identities(&nics()) }
+        let nics = identities(&nics());
+        let mut run = Self { server: Server::new(Path::new(""), now), booted, signals, services, nics };
+        run.name_servers();
+        run.server = Server::new(&run.booted.adopted.entry, now);
+        run
     }
 
     /// Waits for what happens next and does it. A command ends the loop.

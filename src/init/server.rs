@@ -1,6 +1,5 @@
 //! The server as a child process: started, watched, started again when it ends.
 
-use super::adopt::ENTRY;
 use super::journal;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,6 +9,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,16 @@ const LINE: usize = 4096;
 
 /// The server, running or about to.
 pub struct Server {
+    /// The configuration it reads.
+    entry: PathBuf,
     child: Option<Child>,
     /// When to start it, while it is down.
     next: Option<Instant>,
     pause: Duration,
     /// Starts so far.
     starts: u32,
+    /// The machine goes down: it is not to be started any more.
+    retired: bool,
 }
 
 struct Child {
@@ -40,8 +44,8 @@ struct Child {
 
 impl Server {
     /// A server that starts at the first turn.
-    pub fn new(now: Instant) -> Self {
-        Self { child: None, next: Some(now), pause: FIRST, starts: 0 }
+    pub fn new(entry: &Path, now: Instant) -> Self {
+        Self { entry: entry.to_owned(), child: None, next: Some(now), pause: FIRST, starts: 0, retired: false }
     }
 
     /// Its process id while it runs.
@@ -76,7 +80,7 @@ impl Server {
     }
 
     fn start(&mut self, now: Instant) {
-        match spawn(now) {
+        match spawn(&self.entry, now) {
             Ok(child) => {
                 self.starts += 1;
                 log::info!("server started, process {}", child.pid.as_raw_nonzero());
@@ -93,6 +97,9 @@ impl Server {
     pub fn reaped(&mut self, pid: Pid, status: WaitStatus, now: Instant) {
         let Some(mut child) = self.child.take_if(|child| child.pid == pid) else { return };
         child.relay();
+        if self.retired {
+            return;
+        }
         let age = now.saturating_duration_since(child.since);
         if age >= HEALTHY {
             self.pause = FIRST;
@@ -131,16 +138,18 @@ impl Server {
 
     /// It is not to be started any more.
     pub fn retire(&mut self) {
+        self.retired = true;
         self.next = None;
     }
 }
 
-fn spawn(now: Instant) -> io::Result<Child> {
+fn spawn(entry: &Path, now: Instant) -> io::Result<Child> {
     let (log, write) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&log, OFlags::NONBLOCK)?;
     let child = Command::new("/proc/self/exe")
         .arg0("runbound")
-        .args(["-c", ENTRY])
+        .arg("-c")
+        .arg(entry)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(write.try_clone()?)

@@ -39,7 +39,6 @@ fn stop(server: &mut Server) {
     while server.pid().is_some() {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             server.reaped(pid, status, Instant::now());
-            server.retire();
         }
         if began.elapsed() > PATIENCE && !killed {
             log::warn!("the server does not end within {} s; killed", PATIENCE.as_secs());

@@ -4,9 +4,10 @@ use super::disks::Volume;
 use super::modules::Modules;
 use super::mounts::mount_at;
 use super::userdata::SeedFile;
+use crate::backup;
 use rustix::mount::MountFlags;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,18 +17,14 @@ pub const DATA: &str = "/data";
 const LABEL: &str = "runbound-data";
 /// The other name of the data folder, as installed systems have it.
 const ALIAS: &str = "/etc/runbound";
+/// What the names of our own files start with: they are never part of a backup.
+const OWN: &str = ".runbound-";
 /// The end of the name of a file that is being written.
 const TEMPORARY: &str = ".new";
-/// How things were before the change that is going on.
-const UNDO: &str = ".undo.tar";
 /// The backup, made after each change.
 const BACKUP: &str = "backup.tar";
-/// Found at boot, it takes the place of everything.
+/// Found at boot, its files take the place of those that are there.
 pub const RESTORE: &str = "restore.tar";
-/// Files that are not part of a backup.
-const NOT_BACKED_UP: [&str; 4] = [BACKUP, RESTORE, UNDO, "lost+found"];
-/// A file of a tar is not taken beyond this size.
-const MAX_FILE: u64 = 64 << 20;
 
 /// The folder with all that outlives a boot.
 pub struct Store {
@@ -95,100 +92,56 @@ impl Store {
         }
     }
 
-    /// Puts `files` in place as one change, that `check` may refuse: then, and when the power fails before it is done, all
-    /// is as before.
+    /// Puts `files` in place as one change: unpacked beside, checked as the configuration that `entry` reads, then renamed
+    /// to their places; what the power cuts is finished at the next boot.
     ///
     /// # Errors
-    /// Why the change was not made.
-    pub fn change(&self, files: &[SeedFile], check: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-        let failed = |cause: io::Error| format!("{cause}; nothing was changed");
-        self.save(UNDO).map_err(failed)?;
-        let written = files.iter().try_for_each(|file| self.write(&file.path, &file.content, file.mode));
-        let done = written.map_err(|cause| cause.to_string()).and_then(|()| check());
-        if done.is_err() {
-            self.undo();
-        } else {
-            self.remove(Path::new(UNDO)).map_err(failed)?;
-        }
-        done
+    /// Why nothing was changed.
+    pub fn change(&self, entry: &Path, files: &[SeedFile]) -> Result<(), String> {
+        let tar = pack(files).map_err(|cause| cause.to_string())?;
+        backup::restore(entry, &mut &tar[..], None).map(|summary| {
+            // Of our own files the user need not know.
+            let theirs = |note: &&String| !note.starts_with(OWN) && !note.starts_with("/run/");
+            summary.notes.iter().filter(theirs).for_each(|note| log::info!("{note}"));
+        })
     }
 
     /// Writes the backup.
-    pub fn back_up(&self) {
-        match self.save(BACKUP) {
-            Ok(()) => log::info!("backup written: {}", self.path(BACKUP).display()),
+    pub fn back_up(&self, entry: &Path) {
+        let target = self.path(BACKUP);
+        match backup::write_file(entry, &target, None) {
+            Ok(summary) => log::info!("backup of {} files: {}", summary.files, target.display()),
             Err(cause) => log::warn!("no backup: {cause}"),
         }
     }
 
-    /// The files of a tar that was left for us to restore.
+    /// Restores a tar that was left for us. Whether there was one that could be used.
     ///
     /// # Errors
-    /// Why it cannot be used.
-    pub fn restorable(&self) -> Result<Option<Vec<SeedFile>>, String> {
-        let path = self.path(RESTORE);
-        match File::open(&path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(format!("{}: {cause}", path.display())),
-            Ok(file) => {
-                let files = unpack(file).map_err(|cause| format!("{}: {cause}", path.display()))?;
-                if files.is_empty() { Err(format!("{}: no files in it", path.display())) } else { Ok(Some(files)) }
-            }
+    /// Why it cannot be.
+    pub fn restore(&self, entry: &Path) -> Result<bool, String> {
+        match File::open(self.path(RESTORE)) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(cause.to_string()),
+            Ok(mut tar) => backup::restore(entry, &mut tar, None).map(|_| true),
         }
     }
 
-    /// Finishes what the end of the last boot left half done.
+    /// Takes away what the end of the last boot left half written.
     fn recover(&self) {
-        let mut left = Vec::new();
-        files_below(&self.root, Path::new(""), &mut left);
-        for name in left.iter().filter(|name| is_temporary(name)) {
-            log::info!("{} was not finished when the power failed; removed", self.path(name).display());
-            if let Err(cause) = self.remove(name) {
-                log::warn!("{cause}");
+        for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            if name.starts_with(OWN.as_bytes())
+                && name.ends_with(TEMPORARY.as_bytes())
+                && entry.file_type().is_ok_and(|kind| kind.is_file())
+            {
+                log::info!("{} was not finished when the power failed; removed", entry.path().display());
+                if let Err(cause) = self.remove(Path::new(&entry.file_name())) {
+                    log::warn!("{cause}");
+                }
             }
         }
-        if self.path(UNDO).exists() {
-            log::warn!("a change was under way when the power failed; what was before it is back");
-            self.undo();
-        }
-    }
-
-    /// Makes everything as the undo file has it.
-    fn undo(&self) {
-        let undone = File::open(self.path(UNDO)).and_then(unpack).and_then(|before| {
-            let mut now = Vec::new();
-            files_below(&self.root, Path::new(""), &mut now);
-            for name in now.iter().filter(|name| is_kept(name) && !before.iter().any(|file| file.path == **name)) {
-                self.remove(name)?;
-            }
-            let differs = |file: &&SeedFile| fs::read(self.path(&file.path)).ok().as_ref() != Some(&file.content);
-            before.iter().filter(differs).try_for_each(|file| self.write(&file.path, &file.content, file.mode))?;
-            self.remove(Path::new(UNDO))
-        });
-        if let Err(cause) = undone {
-            log::error!("what was before a change could not be brought back: {cause}");
-        }
-    }
-
-    /// Writes all files into a tar.
-    fn save(&self, name: &str) -> io::Result<()> {
-        let mut names = Vec::new();
-        files_below(&self.root, Path::new(""), &mut names);
-        names.retain(|name| is_kept(name));
-        names.sort();
-        write_whole(&self.path(name), 0o600, |file| {
-            let mut tar = tar::Builder::new(io::BufWriter::new(file));
-            tar.mode(tar::HeaderMode::Deterministic);
-            for name in &names {
-                let mut source = File::open(self.path(name))?;
-                let metadata = source.metadata()?;
-                let mut header = tar::Header::new_gnu();
-                header.set_size(metadata.len());
-                header.set_mode(metadata.permissions().mode() & 0o7777);
-                tar.append_data(&mut header, name, &mut source)?;
-            }
-            tar.into_inner()?.flush()
-        })
     }
 }
 
@@ -211,50 +164,16 @@ fn partition(volumes: &[Volume], modules: &mut Modules) -> Result<String, String
     Ok(device)
 }
 
-fn is_temporary(name: &Path) -> bool {
-    let name = name.file_name().unwrap_or_default().as_encoded_bytes();
-    name.starts_with(b".") && name.ends_with(TEMPORARY.as_bytes())
-}
-
-fn is_kept(name: &Path) -> bool {
-    let first = name.iter().next().unwrap_or_default();
-    !NOT_BACKED_UP.iter().any(|other| first == *other) && !is_temporary(name)
-}
-
-/// The plain files below a folder, by their path within it.
-fn files_below(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(root.join(folder)) else { return };
-    for entry in entries.flatten() {
-        let name = folder.join(entry.file_name());
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() && name.iter().count() < 16 => files_below(root, &name, found),
-            Ok(kind) if kind.is_file() => found.push(name),
-            _ => {}
-        }
+/// The files as a tar.
+fn pack(files: &[SeedFile]) -> io::Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for file in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(file.content.len() as u64);
+        header.set_mode(file.mode);
+        tar.append_data(&mut header, &file.path, &file.content[..])?;
     }
-}
-
-/// The files of a tar. Paths that lead out of it, links and devices are passed over with a line.
-fn unpack(tar: impl Read) -> io::Result<Vec<SeedFile>> {
-    let mut files = Vec::new();
-    for entry in tar::Archive::new(tar).entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.components().filter(|part| *part != std::path::Component::CurDir).collect::<PathBuf>();
-        let plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        let kind = entry.header().entry_type();
-        if kind.is_dir() {
-            continue;
-        }
-        if !kind.is_file() || !plain || path.file_name().is_none() || !is_kept(&path) || entry.size() > MAX_FILE {
-            log::warn!("{}: no plain file of this folder; it is passed over", path.display());
-            continue;
-        }
-        let mode = entry.header().mode().unwrap_or(0o644) & 0o7777;
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content)?;
-        files.push(SeedFile { path, content, mode });
-    }
-    Ok(files)
+    tar.into_inner()
 }
 
 fn write_whole(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
@@ -262,7 +181,7 @@ fn write_whole(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Resul
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(failed)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{}{TEMPORARY}", name.trim_start_matches('.')));
+    let temporary = folder.join(format!("{OWN}{}{TEMPORARY}", name.trim_start_matches(OWN)));
     let written = OpenOptions::new()
         .write(true)
         .create(true)
@@ -315,76 +234,41 @@ mod tests {
         }
     }
 
-    fn file(path: &str, content: &str) -> SeedFile {
-        SeedFile { path: path.into(), content: content.into(), mode: 0o644 }
-    }
-
-    fn tree(store: &Store) -> Vec<String> {
-        let mut names = Vec::new();
-        files_below(&store.root, Path::new(""), &mut names);
-        names.sort();
-        names
-            .iter()
-            .map(|name| format!("{} {}", name.display(), fs::read_to_string(store.path(name)).unwrap()))
-            .collect()
-    }
-
     #[test]
-    fn a_change_that_is_refused_leaves_everything_as_it_was() {
-        let (_folder, store) = Folder::new("refused");
-        store.change(&[file("unbound.conf", "one"), file("lists/a", "a")], || Ok(())).unwrap();
-        let before = tree(&store);
-        assert_eq!(before, ["lists/a a", "unbound.conf one"]);
-        let refused = store.change(&[file("unbound.conf", "two"), file("lists/b", "b")], || Err("no".into()));
-        assert_eq!(refused, Err("no".into()));
-        assert_eq!(tree(&store), before);
-    }
-
-    #[test]
-    fn a_change_that_the_power_cut_is_undone_at_boot() {
-        let (_folder, store) = Folder::new("cut");
-        store.change(&[file("unbound.conf", "one")], || Ok(())).unwrap();
-        store.save(UNDO).unwrap();
-        store.write(Path::new("unbound.conf"), b"half of a change", 0o644).unwrap();
-        store.write(Path::new("new/file"), b"x", 0o644).unwrap();
-        fs::write(store.path(".unbound.conf.new"), "hal").unwrap();
+    fn a_file_is_there_whole_and_what_was_half_written_goes() {
+        let (_folder, store) = Folder::new("whole");
+        store.write(Path::new("lists/a"), b"one", 0o640).unwrap();
+        store.write(Path::new("lists/a"), b"two", 0o600).unwrap();
+        assert_eq!(store.text("lists/a").as_deref(), Some("two"));
+        assert_eq!(fs::metadata(store.path("lists/a")).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(store.path(".runbound-unbound.conf.new"), "hal").unwrap();
         store.recover();
-        assert_eq!(tree(&store), ["unbound.conf one"]);
+        let left: Vec<_> = fs::read_dir(&store.root).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["lists"]);
+        store.remove(Path::new("lists/a")).unwrap();
+        store.remove(Path::new("lists/a")).unwrap();
+        assert_eq!(store.text("lists/a"), None);
     }
 
     #[test]
-    fn a_backup_can_be_restored() {
-        let (_folder, store) = Folder::new("backup");
-        store.change(&[file("unbound.conf", "one"), file("lists/a", "a")], || Ok(())).unwrap();
-        store.back_up();
-        assert_eq!(store.restorable().unwrap(), None);
+    fn a_change_that_is_refused_changes_nothing() {
+        let (_folder, store) = Folder::new("change");
+        let entry = store.path(".runbound-entry.conf");
+        let main = store.path("unbound.conf");
+        fs::write(&entry, format!("include: \"{}\"\n", main.display())).unwrap();
+        let zone = "forward-zone:\n    name: \".\"\n    forward-addr: 192.0.2.1\n";
+        let file = |path: &str, content: &str| SeedFile { path: path.into(), content: content.into(), mode: 0o644 };
+        store.change(&entry, &[file("unbound.conf", zone)]).unwrap();
+        assert_eq!(fs::read_to_string(&main).unwrap(), zone);
+        let list = format!("{zone}include: \"{}\"\n", store.path("lists/a.conf").display());
+        store.change(&entry, &[file("unbound.conf", &list), file("lists/a.conf", "server:\n    port: 53\n")]).unwrap();
+        let why = store.change(&entry, &[file("lists/a.conf", "server:\n    port: none\n")]).unwrap_err();
+        assert!(why.contains("lists/a.conf:2"), "{why}");
+        assert_eq!(store.text("lists/a.conf").as_deref(), Some("server:\n    port: 53"));
+        store.back_up(&entry);
         fs::rename(store.path(BACKUP), store.path(RESTORE)).unwrap();
-        let files = store.restorable().unwrap().unwrap();
-        assert_eq!(files, [file("lists/a", "a"), file("unbound.conf", "one")]);
-        fs::write(store.path(RESTORE), "no tar at all").unwrap();
-        assert!(store.restorable().is_err());
-    }
-
-    #[test]
-    fn nothing_of_a_tar_leaves_the_folder() {
-        let mut tar = tar::Builder::new(Vec::new());
-        for name in ["ok", "./fine/x", ".undo.tar"] {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(1);
-            header.set_mode(0o600);
-            tar.append_data(&mut header, name, &b"x"[..]).unwrap();
-        }
-        let mut header = tar::Header::new_gnu();
-        header.as_old_mut().name[..9].copy_from_slice(b"../escape");
-        header.set_size(1);
-        header.set_cksum();
-        tar.append(&header, &b"x"[..]).unwrap();
-        let mut link = tar::Header::new_gnu();
-        link.set_entry_type(tar::EntryType::Symlink);
-        link.set_size(0);
-        tar.append_link(&mut link, "link", "/etc/passwd").unwrap();
-        let files = unpack(&tar.into_inner().unwrap()[..]).unwrap();
-        let names: Vec<_> = files.iter().map(|file| file.path.to_str().unwrap()).collect();
-        assert_eq!(names, ["ok", "fine/x"]);
+        fs::write(&main, "nonsense").unwrap();
+        assert_eq!(store.restore(&entry), Ok(true));
+        assert_eq!(fs::read_to_string(&main).unwrap(), list);
     }
 }

@@ -68,8 +68,8 @@ class Appliance(Machine):
     def __init__(self, lab, ns, name, memory=192, cpus=1, queues=1):
         super().__init__(lab, name, memory, cpus)
         self.ns, self.queues = ns, queues
-        self.add("-vga", "std", "-device", "virtio-scsi-pci,id=scsi", "-device", "qemu-xhci,id=usb",
-                 "-device", "i6300esb", "-watchdog-action", "reset", "-device", "virtio-balloon-pci")
+        self.add("-vga", "std", "-device", "virtio-scsi-pci,id=scsi", "-device", "i6300esb", "-watchdog-action", "reset",
+                 "-device", "virtio-balloon-pci")
         self.agent = self.channel("org.qemu.guest_agent.0")
 
     def uefi(self):
@@ -94,8 +94,11 @@ class Appliance(Machine):
             self.cdrom(image, boot=0)
         elif way == "disk":
             self.drive(self.overlay(image), "scsi-hd", "qcow2", boot=0)
+        elif way == "usb":
+            self.add("-device", "qemu-xhci,id=usb")
+            self.drive(image, "usb-storage", snapshot=True, boot=0)
         else:
-            self.drive(image, {"usb": "usb-storage", "iso-disk": "scsi-hd"}[way], snapshot=True, boot=0)
+            self.drive(image, "scsi-hd", snapshot=True, boot=0)
 
     def overlay(self, image):
         """A qcow2 that takes the writes to an image; returns its path. It outlives the machine."""

@@ -9,7 +9,10 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
-       "lifecycle", "million_zones", "deployment", "reattach", "install"]
+       "lifecycle", "million_zones", "deployment", "reattach", "install", "proxmox_recipe", "appliance_build", "vm_appliance"]
+# Those that compile or boot more than once get more time than the others, in seconds; and what must have passed before.
+E2E_SECONDS = {"appliance_build": 2400, "vm_appliance": 2400}
+E2E_NEEDS = {"vm_appliance": "appliance_build"}
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output
@@ -70,7 +73,8 @@ def steps():
     yield Step("loom-build", [*loom_test, "-q", "--no-run"], 600, env=loom)
     yield Step("loom", [*loom_test, "ring::"], 120, env=loom, count=count_cargo, needs="loom-build")
     for name in E2E:
-        yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs="build")
+        yield Step(name, [sys.executable, f"tests/e2e/{name}"], E2E_SECONDS.get(name, 300), count=count_report,
+                   needs=E2E_NEEDS.get(name, "build"))
     yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600)
     for name in FUZZ_TARGETS:
         yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs="fuzz-build")
