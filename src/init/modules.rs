@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 /// Deepest folder below /sys/devices that is looked at.
 const DEPTH: usize = 24;
-/// Drivers bring devices, which want drivers: so many rounds, and so long, at most.
+/// Drivers bring devices, which want drivers: so many rounds, and so long, at most. Controllers come in the first round,
+/// disks in the second: on a busy or emulated machine the first alone takes many seconds.
 const ROUNDS: usize = 6;
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The modules of the running kernel.
 #[derive(Clone, Default)]
