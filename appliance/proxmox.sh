@@ -66,7 +66,9 @@ qm_do() {
         if [[ $word =~ ^[A-Za-z0-9_+=:,./-]+$ ]]; then printf ' %s' "$word"; else printf ' %q' "$word"; fi
     done
     printf '\n'
-    [ $run = no ] || qm "$@" || { printf 'proxmox.sh: that failed; `qm destroy %s` takes back what was made\n' "$vmid" >&2; exit 1; }
+    [ $run = no ] || qm "$@" && return
+    printf 'proxmox.sh: that failed; `qm destroy %s` takes back what was made\n' "$vmid" >&2
+    exit 1
 }
 
 make() {
@@ -100,8 +102,10 @@ check() {
     word --bridge "$bridge"
     [ "$ip" = dhcp ] || prefix --ip "$ip" 4 32
     [ "$ip6" = auto ] || [ "$ip6" = dhcp ] || prefix --ip6 "$ip6" 6 128
-    [ -z "$gw" ] || { [ "$ip" != dhcp ] && is_ip4 "$gw"; } || die "--gw $gw: an IPv4 address beside --ip ADDRESS/LENGTH is wanted"
-    [ -z "$gw6" ] || { [[ $ip6 == */* ]] && is_ip6 "$gw6"; } || die "--gw6 $gw6: an IPv6 address beside --ip6 ADDRESS/LENGTH is wanted"
+    [ -z "$gw" ] || { [ "$ip" != dhcp ] && is_ip4 "$gw"; } ||
+        die "--gw $gw: an IPv4 address beside --ip ADDRESS/LENGTH is wanted"
+    [ -z "$gw6" ] || { [[ $ip6 == */* ]] && is_ip6 "$gw6"; } ||
+        die "--gw6 $gw6: an IPv6 address beside --ip6 ADDRESS/LENGTH is wanted"
     IFS=, read -ra servers <<<"$nameserver"
     for server in "${servers[@]}"; do
         address --nameserver "$server"
@@ -122,7 +126,8 @@ main() {
     while [ $# -gt 0 ]; do
         case $1 in
             --run | --start) declare -g "${1#--}=yes" ;;
-            --vmid | --name | --storage | --bridge | --vlan | --cores | --queues | --memory | --ip | --gw | --ip6 | --gw6 | --nameserver | --image | --bios)
+            --vmid | --name | --storage | --bridge | --vlan | --cores | --queues | --memory | --ip | --gw | --ip6 | --gw6 | \
+                --nameserver | --image | --bios)
                 [ $# -ge 2 ] && [ -n "$2" ] || die "$1 wants a value"
                 declare -g "${1#--}=$2"
                 shift

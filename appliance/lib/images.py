@@ -10,7 +10,8 @@ MIB = 1 << 20
 SECTOR = 512
 ESP_SERIAL = "72756e62"
 DISK_GUID = "6f5c9f0e-58b3-4d0c-9c7b-72756e626f75"
-BIOS_BOOT, ESP, DATA = "21686148-6449-6E6F-744E-656564454649", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+BIOS_BOOT, ESP = "21686148-6449-6E6F-744E-656564454649", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+DATA = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 DATA_UUID = "b1b4d9a6-3a5f-4d55-9df4-64617461aa01"
 # The data partition is the last one, so that it can grow with the disk.
 BIOS_BOOT_MIB, ESP_MIB, DATA_MIB = (1, 1), (2, 64), (66, 64)
@@ -99,14 +100,15 @@ class Maker:
 
     def disk(self, name, vmlinuz, initrd, config):
         """The qcow2: BIOS boot partition, EFI system partition with kernel and initramfs, data partition."""
-        esp = self.fat("esp.img", ESP_MIB[1], {**self.efi_files(config), "runbound/vmlinuz": vmlinuz, "runbound/initrd": initrd})
+        files = {**self.efi_files(config), "runbound/vmlinuz": vmlinuz, "runbound/initrd": initrd}
+        esp = self.fat("esp.img", ESP_MIB[1], files)
         core = self.grub_core("core.img", "i386-pc", "(,gpt2)/EFI/debian", GRUB_DISK)
         raw = self.path("disk.raw")
         with open(raw, "wb") as file:
             file.truncate(DISK_MIB * MIB)
         table = [f"label: gpt\nlabel-id: {DISK_GUID}\n"]
-        for number, ((start, size), kind, label) in enumerate(((BIOS_BOOT_MIB, BIOS_BOOT, "runbound-bios"), (ESP_MIB, ESP, "runbound-boot"),
-                                                               (DATA_MIB, DATA, "runbound-data")), 1):
+        partitions = ((BIOS_BOOT_MIB, BIOS_BOOT, "runbound-bios"), (ESP_MIB, ESP, "runbound-boot"), (DATA_MIB, DATA, "runbound-data"))
+        for number, ((start, size), kind, label) in enumerate(partitions, 1):
             table.append(f"start={start}MiB, size={size}MiB, type={kind}, uuid={DISK_GUID[:-1]}{number}, name={label}\n")
         self.tools.run("sfdisk", "--quiet", raw, input="".join(table))
         with open(raw, "r+b") as file:
@@ -122,8 +124,8 @@ class Maker:
         image = self.path("data.img")
         with open(image, "wb") as file:
             file.truncate(DATA_MIB[1] * MIB)
-        self.tools.run("mke2fs", "-q", "-t", "ext4", "-L", "runbound-data", "-U", DATA_UUID, "-m", "0", "-I", "256", "-b", "4096",
-                       "-E", f"hash_seed={DATA_UUID},lazy_itable_init=0,root_owner=0:0", image)
+        self.tools.run("mke2fs", "-q", "-t", "ext4", "-L", "runbound-data", "-U", DATA_UUID, "-m", "0", "-I", "256",
+                       "-b", "4096", "-E", f"hash_seed={DATA_UUID},lazy_itable_init=0,root_owner=0:0", image)
         return image
 
     def _put_grub(self, disk, core):

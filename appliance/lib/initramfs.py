@@ -1,4 +1,4 @@
-"""The initramfs: our program as /init (with its default configuration), kernel modules. The same input gives the same octets."""
+"""The initramfs: our program as /init, kernel modules. The same input gives the same octets."""
 
 import lzma
 import os

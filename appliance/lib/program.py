@@ -19,7 +19,8 @@ def install_packages(root):
 
 def commit_date(root):
     """Seconds since 1970 of the commit that is checked out."""
-    done = subprocess.run(["git", "-c", f"safe.directory={root}", "log", "-1", "--format=%ct"], cwd=root, capture_output=True, text=True)
+    command = ["git", "-c", f"safe.directory={root}", "log", "-1", "--format=%ct"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildError("not a git clone, so there is no date to put into the images: set SOURCE_DATE_EPOCH")
     return done.stdout.strip()

@@ -19,8 +19,8 @@ class ToolRoot:
     def __init__(self, folder, debs, epoch):
         names = "\n".join(os.path.basename(deb) for deb in debs)
         self.root = os.path.join(folder, hashlib.sha256(names.encode()).hexdigest()[:16])
-        self.environment = {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": "/", "SOURCE_DATE_EPOCH": str(epoch),
-                            "E2FSPROGS_FAKE_TIME": str(epoch), "MKE2FS_CONFIG": "/etc/mke2fs.conf"}
+        self.environment = {"PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": "/",
+                            "SOURCE_DATE_EPOCH": str(epoch), "E2FSPROGS_FAKE_TIME": str(epoch), "MKE2FS_CONFIG": "/etc/mke2fs.conf"}
         if not os.path.exists(os.path.join(self.root, ".complete")):
             shutil.rmtree(folder, ignore_errors=True)
             self._unpack(debs)
@@ -46,8 +46,8 @@ class ToolRoot:
     def run(self, *argv, input=None):
         """Run a tool; paths below the root are given as the host sees them. Its words are shown only if it fails."""
         inside = [str(word).replace(self.root, "") for word in argv]
-        done = subprocess.run(inside, env=self.environment, input=input, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              preexec_fn=lambda: (os.chroot(self.root), os.chdir("/")))
+        done = subprocess.run(inside, env=self.environment, input=input, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, preexec_fn=lambda: (os.chroot(self.root), os.chdir("/")))
         if done.returncode != 0:
             raise archive.BuildError(f"{' '.join(inside)}\n{done.stdout.strip()}")
         return done.stdout
