@@ -4,10 +4,12 @@
 
 pub mod answer;
 pub mod attach;
+pub mod backup;
 pub mod config;
 pub mod control;
 pub mod dns;
 pub mod host;
+pub mod init;
 pub mod resolve;
 pub mod ring;
 pub mod serve;

@@ -1,9 +1,11 @@
 //! The `runbound` command.
 
 use runbound::attach::{self, Finding, Level};
+use runbound::backup;
 use runbound::config::cli::{Action, Cli, Format, HELP};
 use runbound::config::{self, Config, Diagnostic, Loaded, XdpUse};
 use runbound::host;
+use runbound::init;
 use runbound::serve::listen;
 use runbound::serve::log as logger;
 use runbound::serve::program::{self, Invocation};
@@ -15,6 +17,9 @@ use std::process::ExitCode;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    if init::is_appliance() {
+        init::run();
+    }
     let cli = match Cli::parse(std::env::args_os().skip(1)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -28,6 +33,8 @@ fn main() -> ExitCode {
         Action::PrintDirectives => print!("{}", config::directives()),
         Action::CheckConfig(format) => return check(&cli, format),
         Action::Install => return set_up(setup::install(&cli.setup, &mut say)),
+        Action::Backup => return tell(backup::save(&cli.file, &cli.tar)),
+        Action::Restore => return tell(backup::load(&cli.file, &cli.tar)),
         Action::Uninstall => return set_up(setup::uninstall(&cli.setup, &mut say)),
         Action::Run => return serve(cli),
     }
@@ -95,9 +102,33 @@ fn set_up(done: Result<(), SetupError>) -> ExitCode {
     }
 }
 
+/// To standard error: the output may be the backup.
+fn tell(done: Result<Vec<String>, String>) -> ExitCode {
+    match done {
+        Ok(lines) => {
+            lines.iter().for_each(|line| eprintln!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("runbound: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a power cut left half done is done before the configuration is read.
+fn finish_restore(cli: &Cli) {
+    match backup::finish(&cli.file) {
+        Ok(0) => {}
+        Ok(files) => log::info!("finished a restore that was interrupted: {files} files came to their places"),
+        Err(error) => log::error!("{error}; free the way and start again"),
+    }
+}
+
 fn serve(cli: Cli) -> ExitCode {
     logger::install();
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}; this is a bug, the process aborts")));
+    finish_restore(&cli);
     match config::load(&cli.file) {
         Ok(loaded) => run(cli, loaded),
         Err(errors) => {

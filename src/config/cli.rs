@@ -23,6 +23,8 @@ A DNS resolver that answers from AF_XDP and reads unbound.conf. It stays in the 
       --check-config=json  the same as one JSON object
       --no-xdp           kernel sockets alone, whatever xdp: says
       --print-directives print docs/configuration.md and exit
+      --backup FILE      save the configuration's folder as a tar and exit; - for standard output
+      --restore FILE     check a tar that --backup made, put its files in place and exit; - for standard input
       --version          print the version and exit
   -h, --help             print this and exit
 
@@ -50,6 +52,10 @@ pub enum Action {
     CheckConfig(Format),
     /// Print the directive table.
     PrintDirectives,
+    /// Save the configuration's folder to [`Cli::tar`].
+    Backup,
+    /// Restore it from there.
+    Restore,
     /// Print the version.
     Version,
     /// Print [`HELP`].
@@ -97,6 +103,8 @@ pub struct Cli {
     pub no_xdp: bool,
     /// Of [`Action::Install`] and [`Action::Uninstall`].
     pub setup: Setup,
+    /// Of [`Action::Backup`] and [`Action::Restore`]; `-` is standard output or input.
+    pub tar: PathBuf,
 }
 
 /// A command line that makes no sense; exit status 2.
@@ -128,7 +136,8 @@ impl Cli {
         I::Item: Into<OsString>,
     {
         let setup = Setup::default();
-        let mut cli = Self { file: DEFAULT_FILE.into(), action: Action::Run, verbose: 0, no_xdp: false, setup };
+        let (file, tar) = (DEFAULT_FILE.into(), PathBuf::new());
+        let mut cli = Self { file, action: Action::Run, verbose: 0, no_xdp: false, setup, tar };
         let mut file: Option<PathBuf> = None;
         let mut parser = lexopt::Parser::from_args(args);
         while let Some(argument) = parser.next()? {
@@ -139,6 +148,8 @@ impl Cli {
                 Short('v') | Long("verbose") => cli.verbose = cli.verbose.saturating_add(1),
                 Long("check-config") => cli.action = Action::CheckConfig(format(parser.optional_value())?),
                 Long("no-xdp") => cli.no_xdp = true,
+                Long("backup") => (cli.action, cli.tar) = (Action::Backup, parser.value()?.into()),
+                Long("restore") => (cli.action, cli.tar) = (Action::Restore, parser.value()?.into()),
                 Long("install") => cli.set_up(Action::Install)?,
                 Long("uninstall") => cli.set_up(Action::Uninstall)?,
                 Long("dry-run") => cli.setup.dry_run = true,
@@ -248,11 +259,22 @@ mod tests {
         let setup = Setup::default();
         assert_eq!(
             parse("--check-config x").unwrap(),
-            Cli { file: "x".into(), action: Action::CheckConfig(Format::Text), verbose: 0, no_xdp: false, setup }
+            Cli {
+                file: "x".into(),
+                action: Action::CheckConfig(Format::Text),
+                verbose: 0,
+                no_xdp: false,
+                setup,
+                tar: PathBuf::new()
+            }
         );
         assert_eq!(parse("--check-config=json").unwrap().action, Action::CheckConfig(Format::Json));
         assert_eq!(parse("--version").unwrap().action, Action::Version);
         assert_eq!(parse("-h").unwrap().action, Action::Help);
+        let cli = parse("--backup a.tar -c x").unwrap();
+        assert_eq!((cli.action, cli.tar, cli.file), (Action::Backup, "a.tar".into(), "x".into()));
+        let cli = parse("--restore -").unwrap();
+        assert_eq!((cli.action, cli.tar), (Action::Restore, "-".into()));
     }
 
     #[test]
@@ -291,7 +313,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_a_usage_error() {
-        for line in ["-x", "--nonsense", "-c", "--check-config=xml", "--no-xdp=1"] {
+        for line in ["-x", "--nonsense", "-c", "--check-config=xml", "--no-xdp=1", "--backup"] {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains("--help"), "{line}: {error}");
         }

@@ -55,6 +55,11 @@ impl Files {
         self.paths.get(usize::from(at.file)).map_or(Path::new(""), PathBuf::as_path)
     }
 
+    /// The paths of all files, in the order they were opened.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
     /// `file:line`, for messages.
     pub fn describe(&self, at: Location) -> String {
         format!("{}:{}", self.path(at).display(), at.line)

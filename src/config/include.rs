@@ -6,22 +6,33 @@ use std::path::{Path, PathBuf};
 /// Most paths the braces of one pattern may open out to.
 const MAX_BRACES: usize = 1000;
 
+/// Where the paths in a file lead.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// The folder that `directory:` named.
+    pub base: PathBuf,
+    /// The folder that is the root already: paths in the files still start with it.
+    pub chroot: Option<PathBuf>,
+    /// A folder, and the one that is looked at in its stead.
+    pub staged: Option<(PathBuf, PathBuf)>,
+}
+
 /// The files that `pattern` names, sorted; none when a pattern with wildcards matches nothing, as in Unbound.
 ///
 /// # Errors
 /// What is wrong with the pattern, or what could not be read, for a message that names the line.
-pub(super) fn expand(pattern: &str, base: &Path, chroot: Option<&Path>) -> Result<Vec<PathBuf>, String> {
+pub(super) fn expand(pattern: &str, place: &Place) -> Result<Vec<PathBuf>, String> {
     if pattern.is_empty() {
         return Err("the file name is empty".into());
     }
     if !pattern.contains(['*', '?', '[', '{', '~']) {
-        return Ok(vec![resolve(pattern, base, chroot)]);
+        return Ok(vec![place.resolve(pattern)]);
     }
     let mut patterns = Vec::new();
     open_braces(pattern, &mut patterns)?;
     let mut files = Vec::new();
     for pattern in patterns {
-        let path = resolve(&home(pattern), base, chroot);
+        let path = place.resolve(&home(pattern));
         let path = path.to_str().ok_or("the path is not UTF-8 text")?;
         // A run of stars is one star to glob(3); the crate would take two for any depth of folders.
         let mut path = path.to_owned();
@@ -39,21 +50,35 @@ pub(super) fn expand(pattern: &str, base: &Path, chroot: Option<&Path>) -> Resul
 }
 
 /// The folder below which `pattern` finds its files, if it has wildcards.
-pub(super) fn folder(pattern: &str, base: &Path, chroot: Option<&Path>) -> Option<PathBuf> {
+pub(super) fn folder(pattern: &str, place: &Place) -> Option<PathBuf> {
     let fixed = &pattern[..pattern.find(['*', '?', '[', '{'])?];
     let folder = &fixed[..fixed.rfind('/').map_or(0, |slash| slash + 1)];
-    Some(resolve(&home(folder.to_owned()), base, chroot))
+    Some(place.resolve(&home(folder.to_owned())))
 }
 
-/// A path against the folder that `directory:` named, without the chroot that this process may be in already.
-fn resolve(path: &str, base: &Path, chroot: Option<&Path>) -> PathBuf {
-    base.join(inside(Path::new(path), chroot))
-}
+impl Place {
+    /// A path against the folder that `directory:` named, without the chroot that this process may be in already, and in
+    /// the staged folder where it leads to the one that is staged.
+    fn resolve(&self, path: &str) -> PathBuf {
+        let path = self.inside(Path::new(path)).unwrap_or_else(|| path.into());
+        let path = self.base.join(path);
+        let Some((folder, stage)) = &self.staged else { return path };
+        // Without a `directory:` a path is relative to where this process is.
+        let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        absolute.strip_prefix(folder).map_or(path, |rest| stage.join(rest))
+    }
 
-/// A path as it is seen inside of `chroot`, where this process may be already.
-pub(super) fn inside(path: &Path, chroot: Option<&Path>) -> PathBuf {
-    let path_inside = chroot.and_then(|chroot| path.strip_prefix(chroot).ok());
-    path_inside.map_or_else(|| path.to_owned(), |path| Path::new("/").join(path))
+    /// Makes `directory` the base of later paths.
+    pub(super) fn enter(&mut self, directory: &Path) {
+        let directory = self.inside(directory).unwrap_or_else(|| directory.into());
+        self.base = self.base.join(directory);
+    }
+
+    /// The path as it is seen from within the chroot, when it leads there.
+    pub(super) fn inside(&self, path: &Path) -> Option<PathBuf> {
+        let rest = path.strip_prefix(self.chroot.as_ref()?).ok()?;
+        Some(Path::new("/").join(rest))
+    }
 }
 
 /// `~/` as the caller's home.
@@ -126,7 +151,8 @@ mod tests {
     #[test]
     fn a_pattern_looks_below_a_folder() {
         let base = Path::new("/etc/runbound");
-        let folder = |pattern| folder(pattern, base, None);
+        let place = Place { base: base.into(), ..Place::default() };
+        let folder = |pattern| folder(pattern, &place);
         assert_eq!(folder("/srv/lists/*.conf").as_deref(), Some(Path::new("/srv/lists/")));
         assert_eq!(folder("/srv/{a,b}/c*/d").as_deref(), Some(Path::new("/srv/")));
         assert_eq!(folder("*.conf").as_deref(), Some(base));
@@ -136,10 +162,24 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_directory_and_lose_the_chroot() {
-        let base = Path::new("/etc/runbound");
-        assert_eq!(resolve("a.conf", base, None), Path::new("/etc/runbound/a.conf"));
-        assert_eq!(resolve("/b.conf", base, None), Path::new("/b.conf"));
-        assert_eq!(resolve("/jail/c.conf", base, Some(Path::new("/jail"))), Path::new("/c.conf"));
-        assert_eq!(resolve("/jailed/c.conf", base, Some(Path::new("/jail"))), Path::new("/jailed/c.conf"));
+        let resolve = |path: &str, chroot: Option<&str>| {
+            let chroot = chroot.map(PathBuf::from);
+            Place { base: "/etc/runbound".into(), chroot, staged: None }.resolve(path)
+        };
+        assert_eq!(resolve("a.conf", None), Path::new("/etc/runbound/a.conf"));
+        assert_eq!(resolve("/b.conf", None), Path::new("/b.conf"));
+        assert_eq!(resolve("/jail/c.conf", Some("/jail")), Path::new("/c.conf"));
+        assert_eq!(resolve("/jailed/c.conf", Some("/jail")), Path::new("/jailed/c.conf"));
+    }
+
+    #[test]
+    fn paths_into_a_staged_folder_lead_to_the_stage() {
+        let staged = Some(("/etc/runbound".into(), "/etc/runbound/.new".into()));
+        let mut place = Place { staged, ..Place::default() };
+        assert_eq!(place.resolve("/etc/runbound/lists/*.conf"), Path::new("/etc/runbound/.new/lists/*.conf"));
+        assert_eq!(place.resolve("/etc/runbounder/a"), Path::new("/etc/runbounder/a"));
+        place.enter(Path::new("/etc/runbound/lists"));
+        assert_eq!(place.resolve("a.conf"), Path::new("/etc/runbound/.new/lists/a.conf"));
+        assert_eq!(place.resolve("/elsewhere"), Path::new("/elsewhere"));
     }
 }

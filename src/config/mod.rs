@@ -67,6 +67,19 @@ pub fn load_within(path: &Path, chroot: Option<&Path>, sandboxed: bool) -> Resul
     finish(parser)
 }
 
+/// [`load_within`] of a configuration that is to come: what its files name below `folder` (an absolute path) is read below
+/// `stage`.
+///
+/// # Errors
+/// As of [`load`].
+pub fn load_staged(path: &Path, chroot: Option<&Path>, folder: &Path, stage: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let staged = Some((folder.to_path_buf(), stage.to_path_buf()));
+    let chroot = chroot.map(Path::to_path_buf);
+    let mut parser = parser::Parser::at(include::Place { base: Default::default(), chroot, staged });
+    parser.read_file(path);
+    finish(parser)
+}
+
 /// [`load`] of `text`, called `name` in messages, without a look at the file system: an `include:` is an error. For
 /// fuzzing.
 ///

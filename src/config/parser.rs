@@ -55,8 +55,7 @@ pub(super) struct Parser {
     clause: Option<Clause>,
     /// The last directive's row: the next line is often of the same.
     last: Option<&'static OptionSpec>,
-    base: PathBuf,
-    chroot: Option<PathBuf>,
+    place: include::Place,
     /// Files are closed to this process that its user could open.
     pub sandboxed: bool,
     /// No file is opened.
@@ -70,13 +69,18 @@ pub(super) struct Parser {
 impl Parser {
     /// A parser inside of `chroot`, where the files' paths still start with it.
     pub fn new(chroot: Option<&Path>) -> Self {
-        Self { chroot: chroot.map(Path::to_path_buf), ..Self::default() }
+        Self::at(include::Place { chroot: chroot.map(Path::to_path_buf), ..include::Place::default() })
+    }
+
+    /// A parser that finds files at `place`.
+    pub fn at(place: include::Place) -> Self {
+        Self { place, ..Self::default() }
     }
 
     /// Reads the file at `path` and all it includes.
     pub fn read_file(&mut self, path: &Path) {
         let here = Location::default();
-        match self.open(&include::inside(path, self.chroot.as_deref())) {
+        match self.open(&self.place.inside(path).unwrap_or_else(|| path.into())) {
             Ok(input) => self.start(path.to_path_buf(), input, false, here),
             Err(error) => {
                 let message = format!("cannot open the configuration: {error}{}", self.denied(&error.to_string()));
@@ -241,9 +245,7 @@ impl Parser {
 
     /// Unbound changes to the folder at once, so that later includes are relative to it.
     fn enter_directory(&mut self) {
-        let directory = &self.config.directory;
-        let inside = self.chroot.as_ref().and_then(|chroot| directory.strip_prefix(chroot).ok());
-        self.base = inside.map_or_else(|| self.base.join(directory), |inside| Path::new("/").join(inside));
+        self.place.enter(&self.config.directory);
     }
 
     /// Appends the next value to `words`.
@@ -273,13 +275,13 @@ impl Parser {
         if self.sealed {
             return self.error(at, format!("include: {pattern:?}: files are not read here"));
         }
-        let files = match include::expand(&pattern, &self.base, self.chroot.as_deref()) {
+        let files = match include::expand(&pattern, &self.place) {
             Ok(files) => files,
             Err(error) => {
                 return self.error(at, format!("include: {pattern:?}: {error}{}", self.denied(&error)));
             }
         };
-        if let Some(folder) = include::folder(&pattern, &self.base, self.chroot.as_deref()) {
+        if let Some(folder) = include::folder(&pattern, &self.place) {
             self.config.files.note_folder(folder);
         }
         if toplevel {

@@ -21,6 +21,13 @@ pub trait Backend {
     /// Reads the configuration anew. On `Err` the running one stays.
     fn reload(&mut self, keep_cache: bool) -> Result<(), String>;
 
+    /// Saves the configuration's folder as a tar of this name in it; what to say of it, a line each.
+    fn backup(&mut self, name: &str) -> Result<Vec<String>, String>;
+
+    /// Replaces the configuration's files by those of the tar of this name in their folder, if the configuration in it can
+    /// be used; what to say of it, a line each. What is in force stays until a reload.
+    fn restore(&mut self, name: &str) -> Result<Vec<String>, String>;
+
     /// Sets the verbosity, as the directive does.
     fn set_verbosity(&mut self, level: i32);
 

@@ -97,6 +97,8 @@ fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, r
         "reload" => reply.result(backend.reload(false)),
         "reload_keep_cache" => reply.result(backend.reload(true)),
         "fast_reload" => reply.result(fast_reload(arguments).and_then(|()| backend.reload(true))),
+        "backup" => archive(backend.backup(arguments), reply),
+        "restore" => archive(backend.restore(arguments), reply),
         "log_reopen" => reply.result(backend.log_reopen()),
         "verbosity" => reply.result(verbosity(arguments).map(|level| backend.set_verbosity(level))),
         "status" => report::status(&backend.status(), &backend.snapshot(), reply),
@@ -118,6 +120,14 @@ fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, r
             Some((_, instead)) => reply.line(format_args!("error {word} is not supported yet: {instead}")),
             None => reply.line(format_args!("error unknown command '{line}'")),
         },
+    }
+}
+
+/// `ok` with what was done, then what else there is to know.
+fn archive(done: Result<Vec<String>, String>, reply: &mut Reply) {
+    match done {
+        Ok(lines) => reply.line(format_args!("ok {}", lines.join("\n"))),
+        Err(reason) => reply.result(Err(reason)),
     }
 }
 

@@ -100,6 +100,17 @@ impl Backend for Fake {
         }
     }
 
+    fn backup(&mut self, name: &str) -> Result<Vec<String>, String> {
+        self.call(format!("backup {name}")).map(|()| vec!["saved 2 files".to_owned(), "note: one left out".to_owned()])
+    }
+
+    fn restore(&mut self, name: &str) -> Result<Vec<String>, String> {
+        match &self.broken {
+            Some(reason) => Err(reason.clone()),
+            None => self.call(format!("restore {name}")).map(|()| vec!["restored 2 files".to_owned()]),
+        }
+    }
+
     fn set_verbosity(&mut self, level: i32) {
         self.verbosity = level;
     }

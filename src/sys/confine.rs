@@ -23,7 +23,7 @@ pub struct Folders {
     pub write: Vec<PathBuf>,
     /// Files are removed.
     pub remove: Vec<PathBuf>,
-    /// Files are read, made, written, renamed and removed.
+    /// Files and folders are read, made, written, renamed and removed.
     pub own: Vec<PathBuf>,
 }
 
@@ -73,7 +73,7 @@ fn close_files(folders: &Folders) -> Result<String, String> {
     let read = make_bitflags!(AccessFs::{ReadFile | ReadDir});
     let write = make_bitflags!(AccessFs::{WriteFile | MakeReg});
     let remove = make_bitflags!(AccessFs::{RemoveFile});
-    let own = read | write | remove | AccessFs::Truncate;
+    let own = read | write | remove | make_bitflags!(AccessFs::{Truncate | MakeDir | RemoveDir | Refer});
     for (paths, rights) in
         [(&folders.read, read), (&folders.write, write), (&folders.remove, remove), (&folders.own, own)]
     {

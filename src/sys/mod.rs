@@ -5,9 +5,11 @@
 #![allow(unsafe_code)]
 
 pub mod allocator;
+pub mod child;
 pub mod clock;
 pub mod confine;
 pub mod cpu;
+pub mod device;
 pub mod ethtool;
 pub mod limits;
 pub mod mmsg;

@@ -6,7 +6,10 @@ BUILD_PACKAGES="clang llvm libclang-dev m4 make pkg-config musl-tools autoconf a
 DEMO_PACKAGES="iproute2 bind9-dnsutils procps"
 TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils dnsperf bpftool libxdp-dev libbpf-dev
  systemd passwd"
-VM_PACKAGES="dash ethtool kmod cpio zstd xz-utils debootstrap e2fsprogs debian-archive-keyring"
+VM_PACKAGES="genisoimage xorriso dnsmasq-base e2fsprogs qemu-utils dash ethtool kmod cpio zstd xz-utils debootstrap
+ debian-archive-keyring"
+# appliance/build brings the tools that make the image itself (appliance/inputs); these only fetch, check and unpack them.
+APPLIANCE_PACKAGES="python3 gpgv debian-archive-keyring dpkg util-linux git ca-certificates"
 MUSL_TARGET=x86_64-unknown-linux-musl
 
 say() { printf '%s\n' "$*" >&2; }
@@ -115,6 +118,7 @@ backports_source() {
 }
 
 build_deps() { apt_install $BUILD_PACKAGES && rust_install "$1"; }
+appliance_deps() { apt_install $APPLIANCE_PACKAGES && build_deps "$1"; }
 demo_deps() { apt_install $DEMO_PACKAGES; }
 test_deps() {
     apt_install $BUILD_PACKAGES $TEST_PACKAGES $VM_PACKAGES && qemu_install && rust_install "$1" && rust_tools_install

@@ -10,8 +10,11 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
        "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "unit_findings", "install",
-       "confinement", "proxmox_snippet"]
+       "confinement", "proxmox_snippet", "proxmox_recipe"]
 VM = ["vm_topologies", "vm_findings"]
+# They boot and compile more than once. What must have passed before, and seconds.
+APPLIANCE = {"appliance_build": ("build", 1500), "vm_appliance": ("appliance_build", 900),
+             "vm_appliance_upgrade": ("appliance_build", 900)}
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output
@@ -79,6 +82,8 @@ def steps():
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 900, count=count_report, needs="vm-build")
     yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs="vm-build")
     yield Step("vm_systemd", [sys.executable, "tests/e2e/vm_systemd"], 480, count=count_report, needs="vm-debian")
+    for name, (needs, seconds) in APPLIANCE.items():
+        yield Step(name, [sys.executable, f"tests/e2e/{name}"], seconds, count=count_report, needs=needs)
     yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600)
     for name in FUZZ_TARGETS:
         yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs="fuzz-build")

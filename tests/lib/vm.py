@@ -25,7 +25,7 @@ class Machine:
     def __init__(self, lab, name, memory=512, cpus=2):
         self.lab, self.name = lab, name
         self.process = None
-        self.hubs = self.slots = self.drives = 0
+        self.hubs = self.slots = self.drives = self.cdroms = 0
         self.console_path, self.console_socket = lab.path(f"{name}.console"), lab.path(f"{name}.tty")
         self.qmp_socket = lab.path(f"{name}.qmp")
         accel = "tcg,thread=multi" if ACCEL == "tcg" else ACCEL
@@ -58,10 +58,11 @@ class Machine:
                  "-device", f"{device},drive=drive{self.drives}{more}")
 
     def cdrom(self, path, boot=None):
-        """An ISO image in a CD drive."""
+        """An ISO image in a CD drive, each on an IDE bus of its own."""
         self.drives += 1
+        self.cdroms += 1
         self.add("-drive", f"if=none,id=drive{self.drives},media=cdrom,readonly=on,format=raw,file={path}",
-                 "-device", f"ide-cd,drive=drive{self.drives}" + (f",bootindex={boot}" if boot is not None else ""))
+                 "-device", f"ide-cd,bus=ide.{self.cdroms - 1},drive=drive{self.drives}" + (f",bootindex={boot}" if boot is not None else ""))
 
     def nic(self, model, hub, mac, options=""):
         """A network card on the hub of that number. Each gets a root port: igb's virtual functions want slots."""

@@ -3,6 +3,7 @@
 use super::edits::Edits;
 use super::{Program, forwards};
 use crate::answer::policy::Policy;
+use crate::backup;
 use crate::control::{Backend, ForwardZone, LocalEditor, Status};
 use crate::dns::{Name, name};
 use crate::serve::events::{class_word, rtype_word};
@@ -33,6 +34,16 @@ impl Backend for Program {
 
     fn reload(&mut self, keep_cache: bool) -> Result<(), String> {
         self.reload_config(keep_cache)
+    }
+
+    fn backup(&mut self, name: &str) -> Result<Vec<String>, String> {
+        backup::save_named(&self.invocation.file, name, self.chroot.as_deref())
+    }
+
+    fn restore(&mut self, name: &str) -> Result<Vec<String>, String> {
+        let lines = backup::load_named(&self.invocation.file, name, self.chroot.as_deref())?;
+        log::info!("asked over the control socket: {}", lines.join("; "));
+        Ok(lines)
     }
 
     fn set_verbosity(&mut self, level: i32) {

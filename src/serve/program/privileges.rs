@@ -49,6 +49,13 @@ fn folders(config: &Config, file: &Path, root: Option<&Path>) -> Folders {
     let mut folders = Folders { own: vec![RUN.into()], ..Folders::default() };
     folders.read.extend(FACTS.map(PathBuf::from));
     // A reload reads it all again: the same files, or new ones beside them (an editor may replace the file).
+    // `backup` and `restore` write to its folder, where that is this user's to write to: under the unit it is not.
+    let home = inside(file, root);
+    let home = home.canonicalize().unwrap_or(home);
+    let writable = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+    if let Some(folder) = home.parent().filter(|folder| writable(folder)) {
+        add(&mut folders.own, folder.to_owned(), root);
+    }
     let files = std::iter::once(file).chain(config.files.iter());
     files.for_each(|file| add_home(&mut folders.read, &inside(file, root), root));
     config.files.folders().for_each(|folder| add(&mut folders.read, inside(folder, root), root));

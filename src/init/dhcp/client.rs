@@ -1,0 +1,161 @@
+//! The client of RFC 2131 as a state machine: time and packets go in, packets and leases come out.
+
+use super::lease::{Lease, Message, parse, request};
+use crate::init::netconf::plan::Mac;
+use smoltcp::wire::DhcpMessageType;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+/// First and longest time between two tries without a lease.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+/// Tries for an address that was offered, before the search begins anew.
+const REQUESTS: u32 = 4;
+/// Least time between two tries to renew (RFC 2131, 4.4.5).
+const RENEWALS: Duration = Duration::from_secs(60);
+/// Tries without an answer before it is said.
+const PATIENCE: u32 = 3;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send this to the server, by broadcast when there is no address.
+    Send(Option<Ipv4Addr>, Vec<u8>),
+    /// A lease, new or renewed.
+    Bound(Lease),
+    /// The lease is over; the text says why.
+    Lost(String),
+    /// Nobody answers.
+    Silence,
+}
+
+#[derive(Debug)]
+enum State {
+    Searching { tries: u32 },
+    Requesting { offer: Lease, tries: u32 },
+    Bound { lease: Lease, since: Instant },
+}
+
+/// A client of one interface.
+#[derive(Debug)]
+pub struct Client {
+    mac: Mac,
+    hostname: String,
+    state: State,
+    /// The transaction's number; another one for each search and each renewal.
+    transaction: u32,
+    began: Instant,
+    next: Instant,
+}
+
+impl Client {
+    /// A client that begins at `now`. `seed` is random: it tells this client's packets from others'.
+    pub fn new(mac: Mac, hostname: &str, seed: u32, now: Instant) -> Self {
+        let state = State::Searching { tries: 0 };
+        Self { mac, hostname: hostname.to_owned(), state, transaction: seed, began: now, next: now }
+    }
+
+    /// When [`Client::due`] is to be called.
+    pub fn deadline(&self) -> Instant {
+        self.next
+    }
+
+    /// What the time asks for.
+    pub fn due(&mut self, now: Instant) -> Vec<Action> {
+        if now < self.next {
+            return Vec::new();
+        }
+        match &mut self.state {
+            State::Searching { tries } => {
+                *tries += 1;
+                let silent = *tries == PATIENCE + 1;
+                self.next = now + back_off(*tries);
+                let discover = Message { kind: DhcpMessageType::Discover, ..self.message(now) };
+                let mut actions = vec![Action::Send(None, request(&discover))];
+                actions.extend(silent.then_some(Action::Silence));
+                actions
+            }
+            State::Requesting { tries, .. } if *tries >= REQUESTS => {
+                self.search(now);
+                self.due(now)
+            }
+            State::Requesting { offer, tries } => {
+                *tries += 1;
+                self.next = now + back_off(*tries);
+                let (requested, server) = (offer.address, offer.server);
+                let message = Message { requested: Some(requested), server: Some(server), ..self.message(now) };
+                vec![Action::Send(None, request(&message))]
+            }
+            State::Bound { lease, since } => {
+                let age = now.saturating_duration_since(*since);
+                if age >= lease.duration {
+                    self.search(now);
+                    let mut actions = vec![Action::Lost("it ran out and nobody renewed it".into())];
+                    actions.extend(self.due(now));
+                    return actions;
+                }
+                let rebinding = age >= lease.rebind;
+                let until = if rebinding { lease.duration } else { lease.rebind } - age;
+                let (address, server) = (lease.address, lease.server);
+                self.next = now + (until / 2).max(RENEWALS).min(until);
+                let message = Message { client: Some(address), ..self.message(now) };
+                vec![Action::Send((!rebinding).then_some(server), request(&message))]
+            }
+        }
+    }
+
+    /// Takes in a packet; anything that is no answer to this client is passed over.
+    pub fn take(&mut self, packet: &[u8], now: Instant) -> Vec<Action> {
+        let Some((kind, lease)) = parse(packet, self.mac, self.transaction) else { return Vec::new() };
+        match (&self.state, kind, lease) {
+            (State::Searching { .. }, DhcpMessageType::Offer, Some(offer)) => {
+                self.state = State::Requesting { offer, tries: 0 };
+                self.next = now;
+                self.due(now)
+            }
+            (State::Requesting { .. } | State::Bound { .. }, DhcpMessageType::Ack, Some(lease)) => {
+                self.next = now + lease.renew;
+                self.transaction = self.transaction.wrapping_add(1);
+                self.state = State::Bound { lease: lease.clone(), since: now };
+                vec![Action::Bound(lease)]
+            }
+            (State::Requesting { .. }, DhcpMessageType::Nak, _) => {
+                self.search(now);
+                // Not at once: a server that offers what it then refuses would be asked without end.
+                self.next = now + FIRST;
+                Vec::new()
+            }
+            (State::Bound { .. }, DhcpMessageType::Nak, _) => {
+                self.search(now);
+                let mut actions = vec![Action::Lost("the server refused to renew it".into())];
+                actions.extend(self.due(now));
+                actions
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn search(&mut self, now: Instant) {
+        self.state = State::Searching { tries: 0 };
+        self.transaction = self.transaction.wrapping_add(1);
+        (self.began, self.next) = (now, now);
+    }
+
+    fn message(&self, now: Instant) -> Message<'_> {
+        let seconds = now.saturating_duration_since(self.began).as_secs();
+        Message {
+            kind: DhcpMessageType::Request,
+            mac: self.mac,
+            hostname: &self.hostname,
+            transaction: self.transaction,
+            seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
+            client: None,
+            requested: None,
+            server: None,
+        }
+    }
+}
+
+fn back_off(tries: u32) -> Duration {
+    (FIRST * 2u32.saturating_pow(tries.saturating_sub(1).min(16))).min(LONGEST)
+}

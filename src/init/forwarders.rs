@@ -1,0 +1,102 @@
+//! Whom to ask: the name servers that the drive and DHCP name become the forward-zone of everything, in a file that is
+//! included behind the user's own.
+
+use super::netconf::NetworkPlan;
+use crate::host::Interface;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// The name servers known, by who told them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Servers {
+    plan: Vec<IpAddr>,
+    /// By interface.
+    leases: BTreeMap<String, Vec<IpAddr>>,
+}
+
+impl Servers {
+    /// Those of the plan.
+    pub fn of(plan: &NetworkPlan) -> Self {
+        Self { plan: plan.nameservers.clone(), leases: BTreeMap::new() }
+    }
+
+    /// Those that a lease brings; none when it ended. Whether that changed anything.
+    pub fn lease(&mut self, interface: &str, servers: Vec<IpAddr>) -> bool {
+        let before = self.leases.get(interface).cloned().unwrap_or_default();
+        let changed = before != servers;
+        self.leases.insert(interface.to_owned(), servers);
+        changed
+    }
+
+    /// Those to ask: what the plan names goes before what DHCP tells. Own addresses would make a loop.
+    pub fn usable(&self, own: &[IpAddr]) -> Vec<IpAddr> {
+        // Somebody who set them on the drive meant them alone.
+        let told =
+            if self.plan.is_empty() { self.leases.values().flatten().copied().collect() } else { self.plan.clone() };
+        let mut usable = Vec::new();
+        for server in told {
+            if own.contains(&server) || server.is_loopback() || server.is_unspecified() {
+                log::warn!("name server {server} is this machine itself; it is left out");
+            } else if !usable.contains(&server) {
+                usable.push(server);
+            }
+        }
+        usable
+    }
+}
+
+/// The addresses of this machine.
+pub fn own_addresses(interfaces: &[Interface]) -> Vec<IpAddr> {
+    interfaces.iter().flat_map(|interface| &interface.addresses).map(|address| address.ip).collect()
+}
+
+/// The file to include. Without a server names that are not local get SERVFAIL, which the log said.
+pub fn include(servers: &[IpAddr]) -> String {
+    let mut text = String::from("forward-zone:\n    name: \".\"\n");
+    for server in servers {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "    forward-addr: {server}");
+    }
+    if servers.is_empty() {
+        // A zone needs a server; at the discard port of this machine nobody answers, at once.
+        text += "    forward-addr: 127.0.0.1@9\n";
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn ips(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn nobody_asks_himself() {
+        let plan = NetworkPlan {
+            nameservers: ips(&["192.0.2.53", "192.0.2.10", "127.0.0.1", "::1", "192.0.2.53", "0.0.0.0"]),
+            ..NetworkPlan::default()
+        };
+        let servers = Servers::of(&plan);
+        assert_eq!(servers.usable(&ips(&["192.0.2.10"])), ips(&["192.0.2.53"]));
+    }
+
+    #[test]
+    fn leases_count_when_the_plan_names_none() {
+        let mut servers = Servers::of(&NetworkPlan::default());
+        assert!(servers.lease("eth0", ips(&["192.0.2.1"])));
+        assert!(!servers.lease("eth0", ips(&["192.0.2.1"])));
+        assert_eq!(servers.usable(&[]), ips(&["192.0.2.1"]));
+        assert!(servers.lease("eth0", vec![]));
+        assert_eq!(servers.usable(&[]), vec![] as Vec<IpAddr>);
+    }
+
+    #[test]
+    fn the_include_is_a_configuration() {
+        assert!(include(&ips(&["192.0.2.1", "2001:db8::1"])).ends_with("192.0.2.1\n    forward-addr: 2001:db8::1\n"));
+        assert!(crate::config::parse_bytes("forwarders.conf", include(&[]).as_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,53 @@
+//! PID 1 of the appliance: the same program, started by the kernel from an initramfs that says so.
+//!
+//! The way of its data, in the order of a boot:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mounts`, `modules` | the kernel's file systems; drivers by modalias |
+//! | `journal` | where log lines go |
+//! | `disks`, `seed`, `userdata` | volumes by label; the cloud-init drive and what it asks for |
+//! | `netconf` | network settings of every source as one plan (pure) |
+//! | `apply`, `netlink`, `dhcp`, `links`, `hotplug` | the plan made real, leases, links and devices that come and go |
+//! | `store`, `adopt`, `forwarders` | the data partition; configurations tried before they replace one; whom to ask |
+//! | `tuning` | what is set at boot for speed |
+//! | `server` | the server as a child process |
+//! | `agent`, `console`, `power`, `watchdog` | services beside it |
+//! | `run`, `boot`, `shutdown` | the loop, what comes before it and after it |
+
+mod adopt;
+pub mod agent;
+mod apply;
+mod boot;
+pub mod console;
+mod dhcp;
+mod disks;
+mod forwarders;
+mod hotplug;
+mod journal;
+mod links;
+mod modules;
+mod mounts;
+pub mod netconf;
+mod netlink;
+pub mod power;
+mod run;
+mod seed;
+mod server;
+pub mod service;
+mod shutdown;
+mod store;
+mod tuning;
+mod userdata;
+pub mod watchdog;
+
+pub use run::run;
+pub use service::{Event, Service, Status};
+
+/// The file in the initramfs that says that this is the appliance.
+const MARKER: &str = "/etc/runbound-appliance";
+
+/// Whether this process is PID 1 of the appliance. In a container it may be PID 1 too, and is a server as anywhere.
+pub fn is_appliance() -> bool {
+    std::process::id() == 1 && std::path::Path::new(MARKER).exists()
+}

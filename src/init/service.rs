@@ -1,0 +1,65 @@
+//! What the loop of PID 1 turns: one service for each descriptor or clock that it watches.
+
+use rustix::event::PollFlags;
+use rustix::fd::BorrowedFd;
+use std::time::Instant;
+
+/// What a service asks of PID 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Stop the server, sync, unmount, power off. The text says who asked, for the log.
+    PowerOff(String),
+    /// The same, then reset.
+    Reboot(String),
+    /// Start the server anew: what it reads at start has changed. The text says what.
+    RestartServer(String),
+    /// Have the server read its configuration again (SIGHUP). The text says what changed.
+    ReloadServer(String),
+    /// Links or addresses changed: look again.
+    LinksChanged,
+    /// A lease names these servers to forward to; none when it ended.
+    NameServers(String, Vec<std::net::IpAddr>),
+    /// This service is done: drop it. The text says why, for the log; empty says nothing.
+    Close(String),
+}
+
+/// What a service may know of the rest of the appliance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The host's name in force.
+    pub hostname: String,
+    /// Where the configuration lies: a device, or RAM and why.
+    pub storage: String,
+    /// Where the network's settings came from: a drive, the kernel's command line, DHCP.
+    pub network_source: String,
+    /// Process id of the server, `None` while it is down.
+    pub server: Option<u32>,
+    /// Starts of the server after the first.
+    pub restarts: u32,
+    /// The server's control socket.
+    pub control_socket: std::path::PathBuf,
+}
+
+/// Something PID 1 watches. Every call returns at once: nothing here may block, the same thread feeds the watchdog.
+pub trait Service {
+    /// For the log.
+    fn name(&self) -> &'static str;
+
+    /// The descriptor to poll; `None` for one that only has a deadline.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// What to poll the descriptor for. Errors and hang-ups are always told.
+    fn interest(&self) -> PollFlags {
+        PollFlags::IN
+    }
+
+    /// When to be turned at the latest; `None` for never.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The descriptor is ready (`readiness` is not empty), or the deadline has come.
+    fn turn(&mut self, readiness: PollFlags, now: Instant, status: &Status) -> Vec<Event>;
+}
