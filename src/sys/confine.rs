@@ -135,8 +135,9 @@ mod tests {
     fn only_the_named_folders_stay_open() {
         let Some(top) = env::var_os(CHILD).map(PathBuf::from) else {
             let top = env::temp_dir().join(format!("runbound-confine-{}", std::process::id()));
-            assert!(in_a_child("sys::confine::tests::only_the_named_folders_stay_open", &top).success());
-            return fs::remove_dir_all(top).unwrap();
+            let status = in_a_child("sys::confine::tests::only_the_named_folders_stay_open", &top);
+            fs::remove_dir_all(top).unwrap();
+            return assert!(status.success());
         };
         for name in ["read", "write", "remove", "own", "closed"] {
             fs::create_dir_all(top.join(name)).unwrap();
@@ -174,6 +175,7 @@ mod tests {
         fs::remove_file(top.join("own/file")).unwrap();
 
         fs::create_dir_all(top.join("own")).unwrap();
+        assert_eq!(kind(fs::create_dir(top.join("own/folder"))), denied);
         let mut options = fs::OpenOptions::new();
         let journal = options.read(true).write(true).create(true).truncate(true).open(top.join("own/journal")).unwrap();
         rustix::fs::flock(&journal, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();

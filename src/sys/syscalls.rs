@@ -73,6 +73,9 @@ const ALLOWED: &[i64] = &[
     libc::SYS_readlinkat,
     libc::SYS_getdents64,
     libc::SYS_getcwd,
+    // Making a folder that is there already must say so.
+    libc::SYS_mkdir,
+    libc::SYS_mkdirat,
     libc::SYS_rename,
     libc::SYS_renameat,
     libc::SYS_renameat2,
