@@ -6,7 +6,7 @@ BUILD_PACKAGES="clang llvm libclang-dev m4 make pkg-config musl-tools autoconf a
 DEMO_PACKAGES="iproute2 bind9-dnsutils procps"
 TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils dnsperf bpftool libxdp-dev libbpf-dev
  systemd passwd"
-VM_PACKAGES="dash ethtool kmod cpio zstd xz-utils debootstrap e2fsprogs debian-archive-keyring"
+VM_PACKAGES="dash ethtool kmod libcap2-bin cpio zstd xz-utils debootstrap e2fsprogs debian-archive-keyring"
 MUSL_TARGET=x86_64-unknown-linux-musl
 
 say() { printf '%s\n' "$*" >&2; }
