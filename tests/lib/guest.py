@@ -60,10 +60,10 @@ class Guest(Machine):
         self.linux, self.number, self.sock = kernel, 0, None
         self.agent_path = self.channel("agent")
         initrd = initramfs(lab, f"{name}.initrd", kernel, files or {}, tools, modules)
-        self.kernel(kernel.image, initrd, "console=ttyS0 loglevel=4 panic=-1 rdinit=/init net.ifnames=0 "
+        self.kernel(kernel.image, initrd, "console=ttyS0 loglevel=7 panic=-1 rdinit=/init net.ifnames=0 "
                     "mitigations=off nokaslr random.trust_cpu=on tsc=reliable")
 
-    def boot(self, seconds=120):
+    def boot(self, seconds=300):
         """Start it and wait until it takes commands."""
         self.start()
         self.sock = self.connect(self.agent_path)

@@ -65,7 +65,7 @@ class Machine:
                  "-device", f"ide-cd,bus=ide.{self.cdroms - 1},drive=drive{self.drives}" + (f",bootindex={boot}" if boot is not None else ""))
 
     def nic(self, model, hub, mac, options=""):
-        """A network card on the hub of that number. Each gets a root port: igb's virtual functions want slots."""
+        """A network card on the hub of that number; `options` as in `,mq=on`. Each has a root port, which igb wants."""
         self.slots += 1
         number = self.slots
         self.add("-device", f"pcie-root-port,id=root{number},chassis={number},slot={number}",
