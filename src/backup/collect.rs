@@ -4,7 +4,7 @@ use super::{DEPTH_MAX, FILES_MAX, OCTETS_MAX, OWN, Summary};
 use std::cell::Cell;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
@@ -69,7 +69,7 @@ impl Collector<'_> {
                 self.folder(&path, depth + 1)?;
             } else if found.is_file() {
                 self.file(&path).map_err(|cause| format!("{}: {cause}", path.display()))?;
-            } else {
+            } else if !found.file_type().is_socket() {
                 self.left_out += 1;
                 if self.left_out <= NOTES_MAX {
                     let kind = if found.is_symlink() { "a symbolic link" } else { "no regular file" };

@@ -3,7 +3,7 @@
 use super::adopt::{self, Adopted};
 use super::apply::{Applied, apply};
 use super::dhcp::Dhcp;
-use super::disks;
+use super::disks::{self, Volume};
 use super::forwarders::Servers;
 use super::links::nics;
 use super::modules::Modules;
@@ -11,12 +11,12 @@ use super::mounts::{mount_all, sysctl};
 use super::netconf::{NetworkPlan, cmdline};
 use super::seed::{self, Seed};
 use super::service::Status;
-use super::store::Store;
+use super::store::{self, Store};
 use super::userdata::{self, UserData};
 use super::{journal, tuning};
 use rustix::system::{RebootCommand, reboot, sethostname};
 use std::fs;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The name of a host that nobody named.
 const HOSTNAME: &str = "runbound";
@@ -24,6 +24,10 @@ const HOSTNAME: &str = "runbound";
 const EARLIEST: u64 = 1_750_000_000;
 /// Modules that no device asks for by itself: input devices (the power button), packet sockets.
 const BY_NAME: [&str; 2] = ["evdev", "af_packet"];
+
+/// More looks for disks on USB, and the time between them.
+const LOOKS: usize = 8;
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What the loop works with.
 pub struct Booted {
@@ -62,7 +66,7 @@ pub fn boot() -> Booted {
     });
     clock_and_entropy();
 
-    let volumes = disks::volumes();
+    let volumes = find_volumes(&mut modules);
     let store = Store::mount(&volumes, &mut modules);
     let seed = seed::find(&volumes, &mut modules).unwrap_or_default();
     let user_data = userdata::read(&seed.user_data);
@@ -75,6 +79,7 @@ pub fn boot() -> Booted {
     let (plan, applied, network_source) = or_automatic(plan, applied, network_source, &mut modules);
     let dhcp = start_dhcp(&plan, &applied, &hostname);
 
+    modules.give_up_unneeded();
     adopt::take_in(&store, &seed.instance_id, &user_data.files);
     let adopted = adopt::choose(&store);
     let status = Status {
@@ -85,6 +90,26 @@ pub fn boot() -> Booted {
         ..Status::default()
     };
     Booted { modules, servers: Servers::of(&plan), plan, adopted, dhcp, status, cmdline }
+}
+
+/// The volumes. Disks on USB come a second after their driver: where one is missing, a few looks more.
+fn find_volumes(modules: &mut Modules) -> Vec<Volume> {
+    let mut volumes = disks::volumes();
+    let usb = || fs::read_dir("/sys/bus/usb/drivers/usb-storage").is_ok_and(|mut entries| entries.any(is_device));
+    for _ in 0..LOOKS {
+        if volumes.iter().any(store::is_ours) || !usb() {
+            break;
+        }
+        std::thread::sleep(LOOK);
+        modules.coldplug();
+        volumes = disks::volumes();
+    }
+    volumes
+}
+
+/// Below a driver, devices have names like `2-1:1.0`.
+fn is_device(entry: std::io::Result<fs::DirEntry>) -> bool {
+    entry.is_ok_and(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit))
 }
 
 fn release() -> String {

@@ -33,9 +33,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The first of these that is a terminal.
-const VGA: [&str; 2] = ["/dev/tty1", "/dev/console"];
+const VGA: &str = "/dev/tty1";
 const SERIAL: &str = "/dev/ttyS0";
+/// Where neither of them is: often another name of one of them.
+const OTHER: &str = "/dev/console";
 /// Between two drawings.
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two tries to hand a slow terminal the rest of a drawing.
@@ -59,9 +60,11 @@ impl Console {
     pub fn open(warnings: Warnings, now: Instant) -> Console {
         let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
         let shell = shell::is_wanted(&command_line).then(|| Shell::new(now));
-        let mut screens: Vec<Screen> = VGA.iter().find_map(|path| Screen::open(Path::new(path))).into_iter().collect();
-        if shell.is_none() {
-            screens.extend(Screen::open(Path::new(SERIAL)));
+        let paths = [Some(VGA), shell.is_none().then_some(SERIAL)];
+        let open = |path: &str| Screen::open(Path::new(path));
+        let mut screens: Vec<Screen> = paths.into_iter().flatten().filter_map(open).collect();
+        if screens.is_empty() && shell.is_none() {
+            screens.extend(open(OTHER));
         }
         for screen in &screens {
             log::info!("console: figures on {}", screen.path().display());

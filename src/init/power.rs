@@ -171,7 +171,7 @@ mod tests {
         let found = paths(&root);
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(found, [root.join("dev/input/event0"), root.join("dev/input/event2")]);
-        assert_eq!(paths(&root), [PathBuf::new(); 0]);
+        assert!(paths(&root).is_empty());
     }
 
     proptest! {

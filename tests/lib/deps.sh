@@ -6,7 +6,7 @@ BUILD_PACKAGES="clang llvm libclang-dev m4 make pkg-config musl-tools autoconf a
 DEMO_PACKAGES="iproute2 bind9-dnsutils procps"
 TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils dnsperf bpftool libxdp-dev libbpf-dev
  systemd passwd"
-VM_PACKAGES="genisoimage dash ethtool kmod cpio zstd xz-utils"
+VM_PACKAGES="genisoimage xorriso dnsmasq-base e2fsprogs qemu-utils dash ethtool kmod cpio zstd xz-utils"
 # appliance/build brings the tools that make the image itself (appliance/inputs); these only fetch, check and unpack them.
 APPLIANCE_PACKAGES="python3 gpgv debian-archive-keyring dpkg util-linux git ca-certificates"
 MUSL_TARGET=x86_64-unknown-linux-musl

@@ -10,10 +10,12 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
        "lifecycle", "million_zones", "deployment", "reattach", "install", "proxmox_recipe", "appliance_build", "vm_appliance",
-       "vm_appliance_upgrade"]
+       "vm_appliance_upgrade", "vm_appliance_cloudinit", "vm_appliance_bad_input", "vm_appliance_kill", "vm_appliance_load"]
 # Those that compile or boot more than once get more time than the others, in seconds; and what must have passed before.
-E2E_SECONDS = {"appliance_build": 2400, "vm_appliance": 2400, "vm_appliance_upgrade": 1800}
-E2E_NEEDS = {"vm_appliance": "appliance_build", "vm_appliance_upgrade": "appliance_build"}
+E2E_SECONDS = {"appliance_build": 2400, "vm_appliance": 2400, "vm_appliance_upgrade": 1800,
+               **{f"vm_appliance_{name}": 2400 for name in ("cloudinit", "bad_input", "kill", "load")}}
+E2E_NEEDS = {"vm_appliance": "appliance_build", "vm_appliance_upgrade": "appliance_build",
+             **{f"vm_appliance_{name}": "appliance_build" for name in ("cloudinit", "bad_input", "kill", "load")}}
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output
