@@ -12,7 +12,7 @@
 #   --vlan N            VLAN tag on that bridge, 1 to 4094 (none)
 #   --cores N           1 to 64 (2)
 #   --queues N          queues of the network card, 1 to 64 (as many as cores)
-#   --memory MB         192 or more (512)
+#   --memory MB         192 or more, with ovmf 256 or more (512)
 #   --ip ADDRESS        ADDRESS/LENGTH, or dhcp (dhcp)
 #   --gw ADDRESS        IPv4 gateway
 #   --ip6 ADDRESS       ADDRESS/LENGTH, auto or dhcp (auto)
@@ -95,7 +95,8 @@ check() {
     number --vmid "$vmid" 100 999999999
     number --cores "$cores" 1 64
     number --queues "$queues" 1 64
-    number --memory "$memory" 192 4194304
+    # The firmware of secure boot takes so much that with less the kernel finds no room to unpack itself.
+    if [ "$bios" = ovmf ]; then number --memory "$memory" 256 4194304; else number --memory "$memory" 192 4194304; fi
     [ -z "$vlan" ] || number --vlan "$vlan" 1 4094
     host_name --name "$name"
     word --storage "$storage"

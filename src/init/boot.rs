@@ -79,6 +79,7 @@ pub fn boot() -> Booted {
     let (plan, applied, network_source) = or_automatic(plan, applied, network_source, &mut modules);
     let dhcp = start_dhcp(&plan, &applied, &hostname);
 
+    modules.give_up_unneeded();
     adopt::take_in(&store, &seed.instance_id, &user_data.files);
     let adopted = adopt::choose(&store);
     let status = Status {

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Deepest folder below /sys/devices that is looked at.
@@ -16,14 +17,18 @@ const DEPTH: usize = 24;
 const ROUNDS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// KiB of memory below which large drivers are given up, and octets from which one is large.
+const SMALL: u64 = 160 << 10;
+const LARGE: u64 = 128 << 10;
+
 /// The modules of the running kernel.
 #[derive(Clone, Default)]
 pub struct Modules {
     folder: PathBuf,
-    /// Pattern and module, in the file's order.
-    aliases: Vec<(Pattern, String)>,
+    /// The text of modules.alias: thousands of patterns, of which hardly one is needed twice.
+    aliases: Rc<str>,
     /// Module → its file and those it needs, the last to be loaded first.
-    files: HashMap<String, (String, Vec<String>)>,
+    files: Rc<HashMap<String, (String, Vec<String>)>>,
     loaded: BTreeSet<String>,
 }
 
@@ -43,12 +48,6 @@ impl Modules {
     }
 
     fn parse(folder: PathBuf, aliases: &str, dependencies: &str) -> Self {
-        let alias = |line: &str| {
-            let mut words = line.strip_prefix("alias ")?.split_ascii_whitespace();
-            // Two stars in a row are one to fnmatch(3), and an error to this library.
-            let pattern = words.next()?.replace("**", "*");
-            Some((Pattern::new(&pattern).ok()?, canonical(words.next()?)))
-        };
         let file = |line: &str| {
             let (path, needs) = line.split_once(':')?;
             let needs = needs.split_ascii_whitespace().map(module_name).collect();
@@ -56,8 +55,8 @@ impl Modules {
         };
         Self {
             folder,
-            aliases: aliases.lines().filter_map(alias).collect(),
-            files: dependencies.lines().filter_map(file).collect(),
+            aliases: aliases.into(),
+            files: Rc::new(dependencies.lines().filter_map(file).collect()),
             loaded: BTreeSet::new(),
         }
     }
@@ -90,9 +89,30 @@ impl Modules {
 
     /// The modules that take a device of this modalias.
     pub fn matching(&self, modalias: &str) -> Vec<String> {
-        let bus = modalias.split(':').next().unwrap_or_default();
-        let fits = |(pattern, _): &&(Pattern, String)| pattern.as_str().starts_with(bus) && pattern.matches(modalias);
-        self.aliases.iter().filter(fits).map(|(_, module)| module.clone()).collect()
+        self.aliases.lines().filter_map(|line| fitting(line, modalias)).collect()
+    }
+
+    /// Where memory is scarce, takes the large drivers that no device here wants out of it: the initramfs lies in RAM.
+    pub fn give_up_unneeded(&self) {
+        let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_ascii_whitespace().next());
+        let total: u64 = total.and_then(|total| total.parse().ok()).unwrap_or(u64::MAX);
+        if total >= SMALL {
+            return;
+        }
+        let mut freed = 0;
+        for (_, (file, _)) in self.files.iter().filter(|(name, _)| !self.loaded.contains(*name)) {
+            let path = self.folder.join(file);
+            let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            if length >= LARGE && fs::remove_file(&path).is_ok() {
+                freed += length;
+            }
+        }
+        log::warn!(
+            "{} MB of memory is little: {} MB of drivers without a device are given up; give the machine 192 MB",
+            total >> 10,
+            freed >> 20
+        );
     }
 
     /// Loads a module and what it needs; whether it was not there before and is now. One that the kernel has built in,
@@ -121,6 +141,18 @@ impl Modules {
             }
         }
     }
+}
+
+/// The module of a line of modules.alias whose pattern fits.
+fn fitting(line: &str, modalias: &str) -> Option<String> {
+    let (pattern, module) = line.strip_prefix("alias ")?.split_once(' ')?;
+    let literal = pattern.split(['*', '?', '[']).next()?;
+    if !modalias.starts_with(literal) {
+        return None;
+    }
+    // Two stars in a row are one to fnmatch(3), and an error to this library.
+    let pattern = Pattern::new(&pattern.replace("**", "*")).ok()?;
+    pattern.matches(modalias).then(|| canonical(module.trim()))
 }
 
 fn insert(path: &Path, parameters: &str) -> Result<(), Errno> {

@@ -98,6 +98,7 @@ impl Store {
     /// # Errors
     /// Why nothing was changed.
     pub fn change(&self, entry: &Path, files: &[SeedFile]) -> Result<(), String> {
+        self.holds(entry)?;
         let tar = pack(files).map_err(|cause| cause.to_string())?;
         backup::restore(entry, &mut &tar[..], None).map(|summary| {
             // Of our own files the user need not know.
@@ -109,7 +110,7 @@ impl Store {
     /// Writes the backup.
     pub fn back_up(&self, entry: &Path) {
         let target = self.path(BACKUP);
-        match backup::write_file(entry, &target, None) {
+        match self.holds(entry).and_then(|()| backup::write_file(entry, &target, None)) {
             Ok(summary) => log::info!("backup of {} files: {}", summary.files, target.display()),
             Err(cause) => log::warn!("no backup: {cause}"),
         }
@@ -123,8 +124,16 @@ impl Store {
         match File::open(self.path(RESTORE)) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(cause) => Err(cause.to_string()),
-            Ok(mut tar) => backup::restore(entry, &mut tar, None).map(|_| true),
+            Ok(mut tar) => self.holds(entry).and_then(|()| backup::restore(entry, &mut tar, None)).map(|_| true),
         }
+    }
+
+    /// Whether the entry is in this folder: it is elsewhere when nothing could be written here.
+    fn holds(&self, entry: &Path) -> Result<(), String> {
+        if entry.starts_with(&self.root) {
+            return Ok(());
+        }
+        Err(format!("nothing can be written to {}: free room there, or repair it", self.root.display()))
     }
 
     /// Takes away what the end of the last boot left half written.
@@ -164,7 +173,7 @@ fn partition(volumes: &[Volume], modules: &mut Modules) -> Result<String, String
     let device = volume.device.display().to_string();
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
     mount_at(&device, Path::new(DATA), "ext4", flags, "errors=remount-ro")
-        .map_err(|cause| format!("{device} ({LABEL}) cannot be mounted: {cause}"))?;
+        .map_err(|cause| format!("{device} ({LABEL}) cannot be mounted: {cause}; repair it with e2fsck"))?;
     log::info!("configuration on {device}");
     Ok(device)
 }

@@ -13,8 +13,10 @@ E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_fail
        "confinement", "proxmox_snippet", "proxmox_recipe"]
 VM = ["vm_topologies", "vm_findings"]
 # They boot and compile more than once. What must have passed before, and seconds.
-APPLIANCE = {"appliance_build": ("build", 1500), "vm_appliance": ("appliance_build", 900),
-             "vm_appliance_upgrade": ("appliance_build", 900)}
+APPLIANCE = {"appliance_build": ("build", 1500),
+             **{name: ("appliance_build", 900)
+                for name in ("vm_appliance", "vm_appliance_upgrade", "vm_appliance_cloudinit", "vm_appliance_bad_input",
+                             "vm_appliance_kill", "vm_appliance_load")}}
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output
