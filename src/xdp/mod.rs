@@ -92,6 +92,15 @@ pub fn attach(options: &Options) -> Result<Attachment, XdpError> {
     Attachment::new(options)
 }
 
+/// Whether a socket on the first receive queue can be had at all: to be asked before [`attach`] where attaching resets the
+/// link, so that what cannot work does it no harm.
+///
+/// # Errors
+/// The cause and the fix, see [`Kind`].
+pub fn try_socket(options: &Options) -> Result<(), XdpError> {
+    socket::Socket::new(options, 0).map(drop)
+}
+
 /// Makes sockets for the first `count` receive queues of the interface.
 ///
 /// Count the queues after the attach, because attaching may change their number (virtio_net). Their fill

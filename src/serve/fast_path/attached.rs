@@ -67,10 +67,11 @@ fn open_or_leave(
     if target.places.iter().any(|place| place.vlan.is_some()) {
         changes.keep_vlan_tags(name)?;
     }
+    let options = options(config, target);
     if target.resets {
+        xdp::try_socket(&options).map_err(|error| error.to_string())?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
     }
-    let options = options(config, target);
     let attachment = xdp::attach(&options).map_err(|error| error.to_string())?;
     // Attaching may have changed their number (virtio_net).
     let mut queues = host::rx_queues(name);
