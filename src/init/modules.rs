@@ -7,6 +7,7 @@ use rustix::system::finit_module;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ const ROUNDS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// KiB of memory below which large drivers are given up, and octets from which one is large.
-const SMALL: u64 = 160 << 10;
+const SMALL: u64 = 112 << 10;
 const LARGE: u64 = 128 << 10;
 
 /// The modules of the running kernel.
@@ -69,7 +70,7 @@ impl Modules {
             let look = Instant::now();
             let mut found = BTreeSet::new();
             modaliases(Path::new("/sys/devices"), 0, &mut found);
-            let wanted: BTreeSet<String> = found.iter().flat_map(|alias| self.matching(alias)).collect();
+            let wanted: BTreeSet<String> = self.aliases.lines().filter_map(|line| fitting(line, &found)).collect();
             looking += look.elapsed();
             let mut more = false;
             for name in wanted {
@@ -89,7 +90,8 @@ impl Modules {
 
     /// The modules that take a device of this modalias.
     pub fn matching(&self, modalias: &str) -> Vec<String> {
-        self.aliases.lines().filter_map(|line| fitting(line, modalias)).collect()
+        let one = BTreeSet::from([modalias.to_owned()]);
+        self.aliases.lines().filter_map(|line| fitting(line, &one)).collect()
     }
 
     /// Where memory is scarce, takes the large drivers that no device here wants out of it: the initramfs lies in RAM.
@@ -143,16 +145,16 @@ impl Modules {
     }
 }
 
-/// The module of a line of modules.alias whose pattern fits.
-fn fitting(line: &str, modalias: &str) -> Option<String> {
+/// The module of a line of modules.alias whose pattern fits one of these. Its first octets choose which are looked at.
+fn fitting(line: &str, modaliases: &BTreeSet<String>) -> Option<String> {
     let (pattern, module) = line.strip_prefix("alias ")?.split_once(' ')?;
     let literal = pattern.split(['*', '?', '[']).next()?;
-    if !modalias.starts_with(literal) {
-        return None;
-    }
+    let from = (Bound::Included(literal), Bound::Unbounded);
+    let mut alike = modaliases.range::<str, _>(from).take_while(|modalias| modalias.starts_with(literal)).peekable();
+    alike.peek()?;
     // Two stars in a row are one to fnmatch(3), and an error to this library.
     let pattern = Pattern::new(&pattern.replace("**", "*")).ok()?;
-    pattern.matches(modalias).then(|| canonical(module.trim()))
+    alike.any(|modalias| pattern.matches(modalias)).then(|| canonical(module.trim()))
 }
 
 fn insert(path: &Path, parameters: &str) -> Result<(), Errno> {
