@@ -26,8 +26,8 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 }
 
 /// With arp_ignore 0 Linux answers ARP for any address of the host on every interface, with that interface's own MAC:
-/// queries then come in there, where no program looks at them. The bridge below a veth pair does so even when it has no
-/// address at all.
+/// queries then come in there, where no program takes them. The bridge below a veth pair and the parent of a macvlan do so
+/// even when they have no address at all.
 fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
     let links = &subject.facts.links;
     let below = Chain::from(links, carrier).indices();
@@ -35,9 +35,14 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
         let mut others = link.addresses.iter().filter(|address| address.ip.is_ipv4() && address.ip != IpAddr::V4(ip));
         others.any(|address| address.covers(ip.into()))
     };
-    let is_bridge_below = |link: &Link| link.kind == Kind::Bridge && below.contains(&link.index);
+    // They hear the same broadcasts as the carrier does.
+    let is_beside = |link: &Link| match (&carrier.kind, &link.kind) {
+        (_, Kind::Bridge) => below.contains(&link.index),
+        (Kind::Macvlan, _) => carrier.parent == Some(link.index),
+        _ => false,
+    };
     let candidates = links.iter().filter(|link| link.index != carrier.index && link.kind != Kind::Loopback && link.up);
-    let others: Vec<&Link> = candidates.filter(|link| in_network(link) || is_bridge_below(link)).collect();
+    let others: Vec<&Link> = candidates.filter(|link| in_network(link) || is_beside(link)).collect();
     let answering: Vec<&&Link> = others.iter().filter(|link| link.arp_ignore == Some(0)).collect();
     for link in &answering {
         let why = if in_network(link) { " has an address in that network and" } else { "" };

@@ -20,6 +20,18 @@ fn arp_flux_is_named_until_the_bridge_ignores_arp() {
 }
 
 #[test]
+fn the_parent_of_a_macvlan_answers_arp_as_well() {
+    let facts = changed(recorded::facts("ipvlan"), "ipv0", |link| link.kind = Kind::Macvlan);
+    let facts = changed(facts, "eth0", |link| {
+        link.addresses.clear();
+        link.arp_ignore = Some(0);
+    });
+    let found = one("arp-flux", &facts);
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "sysctl -w net.ipv4.conf.eth0.arp_ignore=1"));
+    assert_eq!(one("arp-flux", &changed(facts, "eth0", |link| link.arp_ignore = Some(1))).level, Level::Ok);
+}
+
+#[test]
 fn strict_rp_filter_with_the_route_elsewhere() {
     let strict = |facts| changed(facts, "veth-rb", |link| link.rp_filter = Some(1));
     let found = one("rp-filter", &strict(sound()));
