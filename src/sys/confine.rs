@@ -175,7 +175,9 @@ mod tests {
         fs::remove_file(top.join("own/file")).unwrap();
 
         fs::create_dir_all(top.join("own")).unwrap();
-        assert_eq!(kind(fs::create_dir(top.join("own/folder"))), denied);
+        fs::create_dir(top.join("own/folder")).unwrap();
+        fs::remove_dir(top.join("own/folder")).unwrap();
+        assert_eq!(kind(fs::create_dir(top.join("write/folder"))), denied);
         let mut options = fs::OpenOptions::new();
         let journal = options.read(true).write(true).create(true).truncate(true).open(top.join("own/journal")).unwrap();
         rustix::fs::flock(&journal, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();

@@ -81,8 +81,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_renameat2,
     libc::SYS_unlink,
     libc::SYS_unlinkat,
-    libc::SYS_mkdir,
-    libc::SYS_mkdirat,
     libc::SYS_rmdir,
     libc::SYS_chmod,
     libc::SYS_fchmod,
