@@ -19,8 +19,9 @@ PACKAGES = "systemd-sysv,udev,dbus,iproute2,ifupdown2,ethtool,procps,kmod"
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "ext4", "af_packet", "bridge", "veth")
 
 TO_DISK = """#!/bin/dash
-export PATH=/bin:/bin/busybox.d
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/bin/busybox.d
 busybox mkdir -p /proc /sys /dev /disk
+busybox --install -s /bin/busybox.d
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
