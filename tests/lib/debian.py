@@ -21,8 +21,8 @@ MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "ext4", "
 TO_DISK = """#!/bin/dash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/bin/busybox.d
 busybox mkdir -p /proc /sys /dev /disk
-busybox --install -s /bin/busybox.d
 busybox mount -t proc proc /proc
+busybox --install -s /bin/busybox.d
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
 while read -r module options; do

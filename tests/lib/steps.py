@@ -12,11 +12,12 @@ E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_fail
        "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "unit_findings", "install",
        "confinement", "proxmox_snippet", "proxmox_recipe"]
 VM = ["vm_topologies", "vm_findings"]
-# They boot and compile more than once. What must have passed before, and seconds.
-APPLIANCE = {"appliance_build": ("build", 1500),
-             **{name: ("appliance_build", 900)
-                for name in ("vm_appliance", "vm_appliance_upgrade", "vm_appliance_cloudinit", "vm_appliance_bad_input",
-                             "vm_appliance_kill", "vm_appliance_load")}}
+# Of the appliance: one build and two of the ways to boot. The rest boots dozens of machines and takes about an hour.
+APPLIANCE = [("appliance", "build", ["appliance_build", "once"], 1500),
+             ("vm_appliance", "appliance", ["vm_appliance", "cd-bios", "disk-uefi"], 600)]
+ON_DEMAND = [("appliance_twice", ["appliance_build"]), ("vm_appliance_ways", ["vm_appliance"]),
+             *((name, [name]) for name in ("vm_appliance_upgrade", "vm_appliance_cloudinit", "vm_appliance_bad_input",
+                                           "vm_appliance_kill", "vm_appliance_load"))]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 SHOWN = 150  # lines of a failed step's output
@@ -84,19 +85,30 @@ def steps():
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 900, count=count_report, needs="vm-build")
     yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs="vm-build")
     yield Step("vm_systemd", [sys.executable, "tests/e2e/vm_systemd"], 480, count=count_report, needs="vm-debian")
-    for name, (needs, seconds) in APPLIANCE.items():
-        yield Step(name, [sys.executable, f"tests/e2e/{name}"], seconds, count=count_report, needs=needs)
+    for name, needs, (script, *words), seconds in APPLIANCE:
+        yield Step(name, [sys.executable, f"tests/e2e/{script}", *words], seconds, count=count_report, needs=needs)
     yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600)
     for name in FUZZ_TARGETS:
         yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs="fuzz-build")
 
 
+def on_demand():
+    """The steps that run only when they are named, or with --all."""
+    for name, (script, *words) in ON_DEMAND:
+        yield Step(name, [sys.executable, f"tests/e2e/{script}", *words], 1800, count=count_report, needs="appliance")
+
+
 def main(wanted):
     """Run the steps (all, or those named) and print the sum."""
-    known = list(steps())
+    known, rest = list(steps()), list(on_demand())
     if wanted == ["--list"]:
-        print("\n".join(step.name for step in known))
+        print("\n".join([step.name for step in known] + [f"{step.name} (when named, or with --all)" for step in rest]))
         return 0
+    if wanted == ["--all"]:
+        wanted = []
+        known += rest
+    elif wanted:
+        known += rest
     unknown = [name for name in wanted if name not in {step.name for step in known}]
     if unknown:
         print(f"no such step: {', '.join(unknown)}; ./tests/run --list shows them", file=sys.stderr)
