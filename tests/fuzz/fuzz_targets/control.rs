@@ -64,6 +64,14 @@ impl Backend for Program {
         Ok(())
     }
 
+    fn backup(&mut self, name: &str) -> Result<Vec<String>, String> {
+        Ok(vec![name.to_owned()])
+    }
+
+    fn restore(&mut self, name: &str) -> Result<Vec<String>, String> {
+        Err(name.to_owned())
+    }
+
     fn set_verbosity(&mut self, level: i32) {
         assert!(level >= 0);
     }
