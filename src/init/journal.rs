@@ -2,6 +2,7 @@
 //! last warnings for the screen.
 
 use super::console::Warnings;
+use crate::serve::log::level_word;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -88,12 +89,7 @@ impl Log for Journal {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let word = match record.level() {
-            Level::Error => "error",
-            Level::Warn => "warning",
-            Level::Info => "info",
-            Level::Debug | Level::Trace => "debug",
-        };
+        let word = level_word(record.level());
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         self.put(record.level(), &format!("[{seconds}] init[1:0] {word}: {}", record.args()));
     }

@@ -107,6 +107,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A level as Unbound writes it in a line.
+pub fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
+    }
+}
+
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
@@ -116,12 +126,7 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let word = match record.level() {
-            Level::Error => "error",
-            Level::Warn => "warning",
-            Level::Info => "info",
-            Level::Debug | Level::Trace => "debug",
-        };
+        let word = level_word(record.level());
         let identity = lock(&self.identity).clone();
         let identity = if identity.is_empty() { "runbound" } else { &identity };
         let pid = std::process::id();

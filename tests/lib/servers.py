@@ -48,6 +48,18 @@ def control_clause(socket_path):
             f"    control-interface: {socket_path}\n")
 
 
+def read_counters(text):
+    """The lines `name=value` of statistics as a dictionary; numbers are numbers, the rest is text."""
+    found = {}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        try:
+            found[name] = float(value) if "." in value else int(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
 class Server:
     """A running DNS server: its process, where it answers, its control socket."""
 
@@ -70,14 +82,7 @@ class Server:
 
     def counters(self):
         """stats_noreset as a dictionary; numbers are numbers, the rest (xdp.mode) is text."""
-        found = {}
-        for line in self.control("stats_noreset").splitlines():
-            name, _, value = line.partition("=")
-            try:
-                found[name] = float(value) if "." in value else int(value)
-            except ValueError:
-                found[name] = value
-        return found
+        return read_counters(self.control("stats_noreset"))
 
     def frames(self):
         """The frames of all interfaces by place (total, free, fill, rx, tx, completion, lost), summed."""

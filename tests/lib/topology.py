@@ -208,14 +208,7 @@ class Server:
 
     def counters(self):
         """stats_noreset as a dictionary."""
-        found = {}
-        for line in self.control("stats_noreset").splitlines():
-            name, _, value = line.partition("=")
-            try:
-                found[name] = float(value) if "." in value else int(value)
-            except ValueError:
-                found[name] = value
-        return found
+        return servers.read_counters(self.control("stats_noreset"))
 
     def log(self):
         """All it wrote."""
