@@ -87,6 +87,10 @@ class Appliance(Machine):
         self.add("-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on")
         self.firmware(f"{folder}/OVMF_CODE_4M.secboot.fd", variables)
 
+    def i440fx(self):
+        """The older board, which Proxmox gives a machine unless told otherwise, with the USB tablet it adds."""
+        self.add("-machine", "pc", "-device", "piix3-usb-uhci,id=usb1", "-device", "usb-tablet,bus=usb1.0")
+
     def boot_from(self, way, image=None):
         """`cd`, `usb` and `iso-disk` take the ISO, `disk` takes a copy of the qcow2 so that it stays as it was built."""
         image = image or f"{OUT}/runbound.{'qcow2' if way == 'disk' else 'iso'}"
