@@ -27,7 +27,7 @@ const COMPRESSED_FILE: i32 = 4;
 
 /// KiB of memory below which large drivers are given up, and octets from which one is large.
 const SMALL: u64 = 112 << 10;
-const LARGE: u64 = 128 << 10;
+const LARGE: u64 = 32 << 10;
 
 /// A module's file, and those it needs.
 type Files = HashMap<String, (String, Vec<String>)>;
@@ -119,7 +119,8 @@ impl Modules {
             }
         }
         log::warn!(
-            "{} MB of memory is little: {} MB of drivers without a device are given up; give the machine 192 MB",
+            "{} MB of memory beside the kernel is little: {} MB of drivers without a device are given up, devices that come \
+             later may miss theirs; give the machine 192 MB",
             total >> 10,
             freed >> 20
         );

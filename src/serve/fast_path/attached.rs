@@ -12,6 +12,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Octets of memory below which a queue has this many UMEM frames.
+const SMALL: u64 = 112 << 20;
+const SMALL_FRAMES: u32 = 1024;
+
 /// See the module's text.
 pub(super) struct Attached {
     pub(super) target: Target,
@@ -98,8 +102,23 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
             Toggle::Yes => ZeroCopy::Yes,
             Toggle::No => ZeroCopy::No,
         },
-        frames: xdp::DEFAULT_FRAMES,
+        frames: frames(),
     }
+}
+
+/// UMEM frames for each queue: they are never swapped nor freed, so a small machine has fewer.
+fn frames() -> u32 {
+    let memory = rustix::system::sysinfo();
+    let octets = memory.totalram.saturating_mul(memory.mem_unit.into());
+    if octets >= SMALL {
+        return xdp::DEFAULT_FRAMES;
+    }
+    log::info!(
+        "{} MB of memory: {SMALL_FRAMES} frames for each receive queue in place of {}",
+        octets >> 20,
+        xdp::DEFAULT_FRAMES
+    );
+    SMALL_FRAMES
 }
 
 fn rules(target: &Target) -> Vec<UdpRule> {
