@@ -14,8 +14,6 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Deepest folder below /sys/devices that is looked at.
-const DEPTH: usize = 24;
 /// Drivers bring devices, which want drivers: so many rounds, and so long, at most. Disks come in the third or fourth.
 const ROUNDS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,8 +77,7 @@ impl Modules {
         let mut seen = BTreeSet::new();
         for _ in 0..ROUNDS {
             let look = Instant::now();
-            let mut found = BTreeSet::new();
-            modaliases(Path::new("/sys/devices"), 0, &mut found);
+            let found = modaliases();
             let new = &found - &seen;
             let wanted: BTreeSet<String> = self.aliases.lines().filter_map(|line| fitting(line, &new)).collect();
             seen = found;
@@ -243,21 +240,12 @@ fn canonical(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// What the devices below `folder` say of themselves. Links are not followed: they lead in circles.
-fn modaliases(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() && depth < DEPTH {
-            modaliases(&entry.path(), depth + 1, found);
-        } else if kind.is_file()
-            && entry.file_name() == "modalias"
-            && let Ok(text) = fs::read_to_string(entry.path())
-            && !text.trim().is_empty()
-        {
-            found.insert(text.trim().to_owned());
-        }
-    }
+/// What the devices of all buses say of themselves.
+fn modaliases() -> BTreeSet<String> {
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let devices = below(Path::new("/sys/bus")).flat_map(|bus| below(&bus.path().join("devices")));
+    let said = devices.filter_map(|device| fs::read_to_string(device.path().join("modalias")).ok());
+    said.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
 }
 
 #[cfg(test)]
