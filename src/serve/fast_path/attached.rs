@@ -71,7 +71,7 @@ fn open_or_leave(
     if target.places.iter().any(|place| place.vlan.is_some()) {
         changes.keep_vlan_tags(name)?;
     }
-    let options = options(config, target);
+    let options = xdp::Options { frames: frames(), ..options(config, target) };
     if target.resets {
         xdp::try_socket(&options).map_err(|error| error.to_string())?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
@@ -102,7 +102,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
             Toggle::Yes => ZeroCopy::Yes,
             Toggle::No => ZeroCopy::No,
         },
-        frames: frames(),
+        frames: xdp::DEFAULT_FRAMES,
     }
 }
 
