@@ -40,6 +40,9 @@ const STREAM_QUERIES: usize = 128;
 const EVENTS: usize = 1024;
 /// Least numbers of questions asked upstream at once, and of queries that wait for them.
 const QUESTIONS: usize = 4096;
+/// The same, and the share of memory that the cache may have, where memory is little.
+const SMALL_QUESTIONS: usize = 256;
+const CACHE_SHARE: u64 = 64;
 const WAITERS: usize = 16384;
 /// Busy threads besides the worker: the resolver, and the kernel's packet work.
 const OTHER_BUSY_THREADS: usize = 2;
@@ -255,7 +258,7 @@ impl Parts {
         };
 
         let sink = RingSink::new(events, main_bell.clone(), Arc::clone(&worker_stats));
-        let cache = AnswerCache::new(usize::try_from(self.config.msg_cache_size).unwrap_or(usize::MAX));
+        let cache = AnswerCache::new(self.cache_octets());
         let answerer = Answerer::new(Arc::clone(&self.policy), cache, Arc::clone(&worker_stats), Box::new(sink));
         let links = Links {
             bell: worker_bell.clone(),
@@ -333,7 +336,24 @@ impl Parts {
 
     /// Questions asked upstream at once.
     fn questions(&self) -> usize {
-        (self.config.num_queries_per_thread as usize).max(QUESTIONS)
+        let least = if host::small_memory().is_some() { SMALL_QUESTIONS } else { QUESTIONS };
+        (self.config.num_queries_per_thread as usize).max(least)
+    }
+
+    /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
+    fn cache_octets(&self) -> usize {
+        let wanted = self.config.msg_cache_size;
+        let given = host::small_memory().map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+        if let Some(memory) = host::small_memory() {
+            log::warn!(
+                "{} MB of memory is little: {} KB of cache of {} KB, {} questions at once, fewer packet frames",
+                memory >> 20,
+                given >> 10,
+                wanted >> 10,
+                self.questions()
+            );
+        }
+        usize::try_from(given).unwrap_or(usize::MAX)
     }
 
     fn stream_options(&self) -> StreamOptions {
