@@ -138,6 +138,7 @@ fn link(body: &[u8]) -> Option<Link> {
         program: find(attributes, IFLA_XDP).and_then(program),
         addresses: Vec::new(),
         arp_ignore: None,
+        arp_announce: None,
         rp_filter: None,
         rx_vlan: None,
         ntuple: None,

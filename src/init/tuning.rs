@@ -11,9 +11,9 @@ const CPUS_FOR_OWN_CORE: usize = 3;
 
 /// Sets everything.
 pub fn tune() {
-    // An address is answered for by the interface that carries it alone, or queries come in where no XDP program is.
-    if sysctl("net/ipv4/conf/all/arp_ignore", "1") {
-        log::info!("tuning: arp_ignore = 1: each interface answers ARP for its own addresses only");
+    // The interface that carries an address speaks ARP for it alone, or queries come in where no XDP program is.
+    if sysctl("net/ipv4/conf/all/arp_ignore", "1") && sysctl("net/ipv4/conf/all/arp_announce", "2") {
+        log::info!("tuning: arp_ignore = 1, arp_announce = 2: each interface speaks ARP for its own addresses only");
     }
     if sysctl("net/core/rmem_max", SOCKET_BUFFERS) && sysctl("net/core/wmem_max", SOCKET_BUFFERS) {
         log::info!("tuning: sockets may buffer {SOCKET_BUFFERS} octets (so-rcvbuf, so-sndbuf)");

@@ -9,8 +9,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
-       "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "unit_findings", "install",
-       "confinement", "proxmox_snippet", "proxmox_recipe"]
+       "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "one_network", "unit_findings",
+       "install", "confinement", "proxmox_snippet", "proxmox_recipe"]
 VM = ["vm_topologies", "vm_findings"]
 # Of the appliance: one build and two of the ways to boot. The rest boots dozens of machines and takes about an hour.
 APPLIANCE = [("appliance", "build", ["appliance_build", "once"], 1500),
