@@ -198,11 +198,6 @@ impl Attached {
             let was_tripped = watch.is_tripped();
             let step = watch.look(redirected, stats.rx.get());
             let done = match step {
-                // The worker opened it when its first frame came; whatever closed it since, frames do arrive.
-                Step::Stay if watch.wants_open() && matches!(attachment.gate_is_open(*number), Ok(false)) => {
-                    log::info!("{name}: queue {number}: the program's gate was closed though queries arrive: opened");
-                    attachment.open_gate(*number)
-                }
                 Step::Stay => continue,
                 Step::Try => attachment.try_gate(*number),
                 Step::Close => attachment.close_gate(*number),
