@@ -320,6 +320,8 @@ pub struct Xdp {
     pub zerocopy: Toggle,
     /// `xdp-busy-poll:`
     pub busy_poll: Toggle,
+    /// `xdp-huge-pages:`, packet memory in huge pages.
+    pub huge_pages: bool,
 }
 
 impl Config {
@@ -363,6 +365,7 @@ impl Default for Config {
                 mode: XdpMode::Auto,
                 zerocopy: Toggle::Auto,
                 busy_poll: Toggle::Auto,
+                huge_pages: false,
             },
             access_control: Vec::new(),
             local_zones: LocalZones::default(),

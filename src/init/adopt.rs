@@ -3,9 +3,9 @@
 //! The server reads an entry, which includes the user's file and, unless that forwards everything itself, the name servers
 //! that the drive or DHCP told.
 
-use super::forwarders;
 use super::store::{DATA, RESTORE, Store};
 use super::userdata::SeedFile;
+use super::{forwarders, tuning};
 use crate::backup;
 use crate::config::{self, Config, Loaded};
 use std::fs;
@@ -191,8 +191,10 @@ fn check(file: &Path) -> Result<Loaded, String> {
 
 /// The file that includes the others. There are no users here, and no folder to be locked into.
 fn entry(file: &Path, forwards: bool, control: bool) -> String {
+    // Before the user's file, which may say otherwise.
+    let pages = if tuning::wants_huge_pages() { "    xdp-huge-pages: yes\n" } else { "" };
     let mut text = format!(
-        "server:\n    directory: \"{DATA}\"\ninclude: \"{}\"\nserver:\n    username: \"\"\n    chroot: \"\"\n    \
+        "server:\n    directory: \"{DATA}\"\n{pages}include: \"{}\"\nserver:\n    username: \"\"\n    chroot: \"\"\n    \
          pidfile: \"\"\n    logfile: \"\"\n    use-syslog: no\n",
         file.display()
     );
@@ -207,7 +209,8 @@ fn entry(file: &Path, forwards: bool, control: bool) -> String {
     text
 }
 
-fn put(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a small file that a power cut may take, whole.
+pub(super) fn put(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
