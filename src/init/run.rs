@@ -33,7 +33,7 @@ pub fn run() -> ! {
     let mut run = Run::new(boot(), Instant::now());
     loop {
         if let Some(command) = run.turn() {
-            shutdown::end(&mut run.server, command);
+            shutdown::end(&mut run.server, &mut run.services, command);
             // The kernel refused, which is past all help; PID 1 must not end.
             std::thread::sleep(TURN);
         }

@@ -62,4 +62,7 @@ pub trait Service {
 
     /// The descriptor is ready (`readiness` is not empty), or the deadline has come.
     fn turn(&mut self, readiness: PollFlags, now: Instant, status: &Status) -> Vec<Event>;
+
+    /// Everything is written and unmounted: the machine is switched off or reset next.
+    fn machine_ends(&mut self) {}
 }
