@@ -156,6 +156,9 @@ fn what_is_included_from_elsewhere_is_told() {
     let folder = Folder::new(&[("unbound.conf", &format!("{CONF}include: {}/more.conf\n", elsewhere.0.display()))]);
     let summary = write(&folder.conf(), &mut Vec::new(), None).unwrap();
     assert!(matches!(summary.notes.as_slice(), [note] if note.contains("more.conf is included and lies outside")));
+    let missed = |path: &str| super::is_missed(Path::new(path), Path::new("/data"));
+    assert!(missed("/srv/more.conf") && missed("/runbound/more.conf"));
+    assert!(!missed("/data/lists/a.conf") && !missed("/run/runbound/forwarders.conf"));
 }
 
 #[test]

@@ -242,6 +242,8 @@ pub struct ForwardZone {
     pub first: bool,
     /// `forward-no-cache:`
     pub no_cache: bool,
+    /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.
+    pub default: bool,
     /// The line of the clause.
     pub at: Location,
 }

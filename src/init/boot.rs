@@ -39,6 +39,8 @@ pub struct Booted {
     pub servers: Servers,
     /// The configuration in force.
     pub adopted: Adopted,
+    /// The folder with the configuration.
+    pub store: Store,
     /// DHCP clients.
     pub dhcp: Vec<Dhcp>,
     /// What services may know.
@@ -84,12 +86,12 @@ pub fn boot() -> Booted {
     let adopted = adopt::choose(&store);
     let status = Status {
         hostname,
-        storage: store.description,
+        storage: store.description.clone(),
         network_source,
         control_socket: adopted.control_socket.clone(),
         ..Status::default()
     };
-    Booted { modules, servers: Servers::of(&plan), plan, adopted, dhcp, status, cmdline }
+    Booted { modules, servers: Servers::of(&plan), plan, adopted, store, dhcp, status, cmdline }
 }
 
 /// The volumes. Disks on USB come a second after their driver: where one is missing, a few looks more.

@@ -86,6 +86,10 @@ impl Run {
             self.server.reaped(pid, status, now);
         }
         self.server.turn(server, now);
+        if self.booted.adopted.look(&self.booted.store) {
+            log::info!("the server reads it");
+            self.server.signal(Signal::HUP);
+        }
         let status = &mut self.booted.status;
         status.server = self.server.pid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
         status.restarts = self.server.restarts();
@@ -217,7 +221,11 @@ impl Run {
             return;
         }
         if usable.is_empty() && !self.booted.adopted.forwards_everything {
-            log::warn!("no name server to forward to: only local data and the cache answer; name one on the drive");
+            if self.booted.dhcp.is_empty() {
+                log::warn!("no name server to forward to: only local data and the cache answer; name one on the drive");
+            } else {
+                log::info!("no name server to forward to yet: DHCP is asked; only local data and the cache answer");
+            }
         }
         if self.server.pid().is_some() {
             let servers: Vec<String> = usable.iter().map(ToString::to_string).collect();

@@ -193,6 +193,24 @@ fn what_is_not_there_yet_warns_when_it_matters() {
 }
 
 #[test]
+fn a_default_zone_gives_way_to_one_of_its_name() {
+    let zone = |name: &str, rest: &str| format!("forward-zone:\n name: {name}\n {rest}\n");
+    let default = zone(".", "forward-default: yes\n forward-addr: 192.0.2.1");
+    let servers = |text: &str| -> Vec<String> {
+        let loaded = parse_bytes("test.conf", text.as_bytes()).unwrap();
+        assert_eq!(loaded.warnings.len(), 0, "{:?}", loaded.warnings);
+        let servers = loaded.config.forward_zones.iter().flat_map(|zone| &zone.servers);
+        servers.map(|server| server.address.to_string()).collect()
+    };
+    let own = zone(".", "forward-addr: 192.0.2.2");
+    assert_eq!(servers(&format!("{default}{own}")), ["192.0.2.2"], "wherever it stands");
+    assert_eq!(servers(&format!("{own}{default}")), ["192.0.2.2"]);
+    let other = zone("example.", "forward-addr: 192.0.2.3");
+    assert_eq!(servers(&format!("{default}{other}")), ["192.0.2.1", "192.0.2.3"]);
+    assert_eq!(servers(&zone(".", "forward-default: yes")), Vec::<String>::new());
+}
+
+#[test]
 fn forward_zones_keep_their_servers() {
     let text = "forward-zone: name: Example.COM forward-addr: 192.0.2.1 forward-addr: 2001:db8::1@853#dns.example forward-first: yes\n";
     let config = read(format!("{text}{ROOT}")).unwrap().config;

@@ -3,7 +3,6 @@
 use super::{memory, split, step};
 use crate::sys::cpu;
 use crate::sys::ethtool::{self, Channels, Rings};
-use std::io;
 
 /// Longest ring that is asked for. A longer one keeps queries longer than their clients wait.
 const LONGEST: u32 = 4096;
