@@ -13,12 +13,14 @@ pub struct Servers {
     plan: Vec<IpAddr>,
     /// By interface.
     leases: BTreeMap<String, Vec<IpAddr>>,
+    /// By the interface's index.
+    routers: BTreeMap<u32, Vec<IpAddr>>,
 }
 
 impl Servers {
     /// Those of the plan.
     pub fn of(plan: &NetworkPlan) -> Self {
-        Self { plan: plan.nameservers.clone(), leases: BTreeMap::new() }
+        Self { plan: plan.nameservers.clone(), ..Self::default() }
     }
 
     /// Those that a lease brings; none when it ended. Whether that changed anything.
@@ -29,15 +31,25 @@ impl Servers {
         changed
     }
 
-    /// Those to ask: what the plan names goes before what DHCP tells. Own addresses would make a loop.
+    /// Those that the routers of an interface tell; none when their time is over.
+    pub fn routers(&mut self, index: u32, servers: Vec<IpAddr>) {
+        self.routers.insert(index, servers);
+    }
+
+    /// Those to ask: what the plan names goes before what DHCP tells, and that before what routers tell. Own addresses
+    /// would make a loop.
     pub fn usable(&self, own: &[IpAddr]) -> Vec<IpAddr> {
         // Somebody who set them on the drive meant them alone.
-        let told =
-            if self.plan.is_empty() { self.leases.values().flatten().copied().collect() } else { self.plan.clone() };
+        let leases: Vec<IpAddr> = self.leases.values().flatten().copied().collect();
+        let routers: Vec<IpAddr> = self.routers.values().flatten().copied().collect();
+        let told = [self.plan.clone(), leases, routers].into_iter().find(|servers| !servers.is_empty());
         let mut usable = Vec::new();
-        for server in told {
+        for server in told.unwrap_or_default() {
             if own.contains(&server) || server.is_loopback() || server.is_unspecified() {
                 log::warn!("name server {server} is this machine itself; it is left out");
+            } else if matches!(server, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+                // forward-addr: has no place for the interface that would have to be named with it.
+                log::warn!("name server {server} is an address of one link alone; it is left out");
             } else if !usable.contains(&server) {
                 usable.push(server);
             }
@@ -87,6 +99,18 @@ mod tests {
         assert!(!servers.lease("eth0", ips(&["192.0.2.1"])));
         assert_eq!(servers.usable(&[]), ips(&["192.0.2.1"]));
         assert!(servers.lease("eth0", vec![]));
+        assert_eq!(servers.usable(&[]), vec![] as Vec<IpAddr>);
+    }
+
+    #[test]
+    fn routers_count_when_nobody_else_names_one() {
+        let mut servers = Servers::of(&NetworkPlan::default());
+        servers.routers(2, ips(&["fe80::1", "2001:db8::53"]));
+        assert_eq!(servers.usable(&[]), ips(&["2001:db8::53"]));
+        servers.lease("eth0", ips(&["192.0.2.1"]));
+        assert_eq!(servers.usable(&[]), ips(&["192.0.2.1"]));
+        servers.lease("eth0", vec![]);
+        servers.routers(2, vec![]);
         assert_eq!(servers.usable(&[]), vec![] as Vec<IpAddr>);
     }
 

@@ -2,7 +2,6 @@
 
 use super::apply::apply;
 use super::boot::{Booted, boot, start_dhcp};
-use super::dhcp::Dhcp;
 use super::forwarders::own_addresses;
 use super::hotplug::Hotplug;
 use super::journal;
@@ -50,13 +49,14 @@ struct Run {
 }
 
 impl Run {
-    fn new(booted: Booted, now: Instant) -> Self {
+    fn new(mut booted: Booted, now: Instant) -> Self {
         let signals = SignalFd::new().map_err(|cause| log::error!("signalfd: {cause}; Ctrl-Alt-Del is ignored")).ok();
         let mut services: Vec<Box<dyn Service>> = Vec::new();
         match LinkWatch::open() {
             Ok(watch) => services.push(Box::new(watch)),
             Err(cause) => log::error!("netlink: {cause}; interfaces that come later are not noticed"),
         }
+        booted.routers.take().into_iter().for_each(|routers| services.push(Box::new(routers)));
         match Hotplug::open(booted.modules.clone()) {
             Ok(hotplug) => services.push(Box::new(hotplug)),
             Err(cause) => log::error!("uevents: {cause}; devices that come later have no driver"),
@@ -97,7 +97,7 @@ impl Run {
             events.push(Event::Reboot("Ctrl-Alt-Del".into()));
         }
         for (client, readiness) in self.booted.dhcp.iter_mut().zip(leases) {
-            if is_due(client, readiness, now) {
+            if is_due(client.as_ref(), readiness, now) {
                 events.extend(client.turn(readiness, now, &self.booted.status));
             }
         }
@@ -126,7 +126,7 @@ impl Run {
 
     /// What is ready: the server's log, signals, leases, services.
     fn wait(&self) -> (PollFlags, PollFlags, Vec<PollFlags>, Vec<PollFlags>) {
-        let leases = self.booted.dhcp.iter().map(|client| client as &dyn Service);
+        let leases = self.booted.dhcp.iter().map(|client| client.as_ref() as &dyn Service);
         let others = self.services.iter().map(|service| service.as_ref());
         let services: Vec<&dyn Service> = leases.chain(others).collect();
         let own = [self.server.fd(), self.signals.as_ref().map(|signals| signals.as_fd())];
@@ -180,6 +180,7 @@ impl Run {
                 self.booted.servers.lease(&interface, servers);
                 self.name_servers();
             }
+            Event::RouterServers(index, servers) => self.router_servers(index, servers),
             Event::LinksChanged => {
                 self.look_at_links();
                 self.name_servers();
@@ -200,7 +201,14 @@ impl Run {
         log::info!("interfaces changed: {}", names(&there));
         self.nics = identities;
         let all: Vec<u32> = interfaces().unwrap_or_default().iter().map(|interface| interface.index).collect();
-        self.booted.dhcp.retain(|client: &Dhcp| all.contains(&client.index()));
+        let servers = &mut self.booted.servers;
+        self.booted.dhcp.retain(|client| {
+            let stays = all.contains(&client.index());
+            if !stays {
+                servers.lease(&client.source(), Vec::new());
+            }
+            stays
+        });
         if self.booted.plan.links.is_empty() {
             let automatic = super::netconf::NetworkPlan::automatic(there.into_iter().map(|nic| nic.name));
             self.booted.plan.links = automatic.links;
@@ -211,6 +219,21 @@ impl Run {
             .filter(|link| !self.booted.dhcp.iter().any(|client| client.index() == link.index))
             .collect();
         self.booted.dhcp.extend(start_dhcp(&self.booted.plan, &new, &self.booted.status.hostname));
+    }
+
+    /// What routers tell counts on interfaces that are to take their word.
+    fn router_servers(&mut self, index: u32, servers: Vec<IpAddr>) {
+        let interfaces = interfaces().unwrap_or_default();
+        let interface = interfaces.iter().find(|interface| interface.index == index);
+        if !servers.is_empty() && !interface.is_some_and(|interface| self.booted.plan.takes_advertisements(interface)) {
+            return;
+        }
+        let name = interface.map_or("an interface that went", |interface| &interface.name);
+        let told: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        let told = if told.is_empty() { "none".to_owned() } else { told.join(" ") };
+        log::info!("{name}: router advertisements: name servers: {told}");
+        self.booted.servers.routers(index, servers);
+        self.name_servers();
     }
 
     /// Writes the name servers that are known for the server to read; tells it when they changed.
