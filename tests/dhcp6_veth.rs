@@ -119,8 +119,9 @@ fn turn(services: &mut [&mut dyn Service]) -> Vec<Event> {
         fds.iter().map(PollFd::revents).collect()
     };
     let now = Instant::now();
-    let turned = services.iter_mut().zip(ready).filter(|(service, ready)| {
-        !ready.is_empty() || service.deadline().is_some_and(|deadline| now >= deadline)
-    });
+    let turned = services
+        .iter_mut()
+        .zip(ready)
+        .filter(|(service, ready)| !ready.is_empty() || service.deadline().is_some_and(|deadline| now >= deadline));
     turned.flat_map(|(service, ready)| service.turn(ready, now, &Status::default())).collect()
 }

@@ -5,8 +5,8 @@ BUILD_PACKAGES="clang llvm libclang-dev m4 make pkg-config musl-tools autoconf a
  libtool linux-libc-dev gcc g++ libc6-dev ca-certificates curl"
 DEMO_PACKAGES="iproute2 bind9-dnsutils procps"
 TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils dnsperf bpftool libxdp-dev libbpf-dev
- dnsmasq-base systemd passwd"
-VM_PACKAGES="genisoimage xorriso e2fsprogs qemu-utils dash ethtool kmod libcap2-bin cpio zstd xz-utils debootstrap
+ systemd passwd"
+VM_PACKAGES="genisoimage xorriso dnsmasq-base e2fsprogs qemu-utils dash ethtool kmod libcap2-bin cpio zstd xz-utils debootstrap
  debian-archive-keyring"
 # appliance/build brings the tools that make the image itself (appliance/inputs); these only fetch, check and unpack them.
 APPLIANCE_PACKAGES="python3 gpgv debian-archive-keyring dpkg util-linux git ca-certificates"
