@@ -246,6 +246,18 @@ fn a_configuration_that_does_not_pass_replaces_nothing() {
 }
 
 #[test]
+fn an_entry_of_our_own_is_read_and_not_told() {
+    let folder = Folder::new(&[("unbound.conf", "server:\n")]);
+    let own = folder.0.join(".runbound-entry.conf");
+    fs::write(&own, format!("{CONF}include: \"{}\"\n", folder.conf().display())).unwrap();
+    let tar = [entry("unbound.conf", EntryType::Regular, b"server:\n  verbosity: 2\n"), end()].concat();
+    let summary = restore(&own, &mut tar.as_slice(), None).unwrap();
+    assert_eq!((summary.files, summary.notes), (1, vec![]));
+    let broken = [entry("unbound.conf", EntryType::Regular, b"server:\n  verbosity: x\n"), end()].concat();
+    assert!(restore(&own, &mut broken.as_slice(), None).is_err());
+}
+
+#[test]
 fn what_stays_beside_the_restored_files_is_part_of_the_check_and_told() {
     let text = format!("{CONF}include: \"FOLDER/lists/*.conf\"\n");
     let folder = Folder::new(&[("unbound.conf", &text), ("lists/a.conf", "server:\n"), ("notes.txt", "mine")]);

@@ -244,10 +244,12 @@ impl Run {
             return;
         }
         if usable.is_empty() && !self.booted.adopted.forwards_everything {
-            if self.booted.dhcp.is_empty() {
-                log::warn!("no name server to forward to: only local data and the cache answer; name one on the drive");
+            let asked = !self.booted.dhcp.is_empty();
+            if asked || self.booted.plan.links.iter().any(|link| link.accept_ra == Some(true)) {
+                let who = if asked { "DHCP" } else { "a router" };
+                log::info!("no name server to forward to yet: {who} may tell; only local data and the cache answer");
             } else {
-                log::info!("no name server to forward to yet: DHCP is asked; only local data and the cache answer");
+                log::warn!("no name server to forward to: only local data and the cache answer; name one on the drive");
             }
         }
         if self.server.pid().is_some() {

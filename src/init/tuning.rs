@@ -74,6 +74,11 @@ fn huge_pages() -> String {
     }
 }
 
+/// A number of things, in words.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Octets of memory.
 fn memory() -> u64 {
     let info = rustix::system::sysinfo();
@@ -89,7 +94,7 @@ fn split(cpus: &[usize]) -> Option<(usize, &[usize])> {
 fn interrupts() -> String {
     let cpus = cpu::allowed_cpus();
     let Some((worker, others)) = split(&cpus) else {
-        return format!("{} CPUs: interrupts and the worker share them, nothing spins", cpus.len());
+        return format!("interrupts and the worker share {}, nothing spins", counted(cpus.len(), "CPU"));
     };
     let list = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let mask = others.iter().filter(|&&cpu| cpu < 32).fold(0u32, |mask, cpu| mask | 1 << cpu);

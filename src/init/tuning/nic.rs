@@ -1,6 +1,6 @@
 //! Receive queues and rings of one network card, set while it is down: most drivers begin anew for that.
 
-use super::{memory, split, step};
+use super::{counted, memory, split, step};
 use crate::sys::cpu;
 use crate::sys::ethtool::{self, Channels, Rings};
 
@@ -22,8 +22,8 @@ pub fn nic(name: &str) {
     }
     let cpus = cpu::allowed_cpus();
     let takers = split(&cpus).map_or(cpus.len(), |(_, others)| others.len());
-    let (queues, count) = channels(name, takers);
-    step(name, &format!("{name}: {queues}; {}", rings(name, count)));
+    let (said, count) = channels(name, takers);
+    step(name, &format!("{name}: {said}; {}", rings(name, count)));
 }
 
 /// One queue for each CPU that takes interrupts. What came of it, and how many receive queues there are.
@@ -33,11 +33,15 @@ fn channels(name: &str, takers: usize) -> (String, u32) {
         Err(cause) => return (format!("the driver tells no number of queues ({cause})"), 1),
     };
     let all = now.combined + now.rx;
-    let Some(wanted) = wanted_queues(&now, takers) else { return (format!("{all} queues"), all) };
+    let Some(wanted) = wanted_queues(&now, takers) else { return (queues(all), all) };
     match ethtool::set_channels(name, Channels { combined: wanted, ..now }) {
-        Ok(()) => (format!("{wanted} of {} queues, there were {all}", now.max_combined), wanted),
-        Err(cause) => (format!("{all} queues, the driver does not take {wanted} ({cause})"), all),
+        Ok(()) => (format!("{} of {} possible, there were {all}", queues(wanted), now.max_combined), wanted),
+        Err(cause) => (format!("{}, the driver does not take {wanted} ({cause})", queues(all)), all),
     }
+}
+
+fn queues(number: u32) -> String {
+    counted(number as usize, "queue")
 }
 
 /// How many queues to ask for; `None` when it has as many, or when receiving and sending have queues of their own, as no
