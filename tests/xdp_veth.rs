@@ -95,6 +95,7 @@ fn options() -> Options {
         mode: Mode::Native,
         zero_copy: ZeroCopy::Auto,
         frames: 256,
+        huge_pages: false,
     }
 }
 

@@ -97,6 +97,7 @@ fn finish(parser: parser::Parser) -> Result<Loaded, Vec<Diagnostic>> {
     let parser::Parser { mut config, mut errors, mut warnings, .. } = parser;
     config.local_zones.shrink();
     config.local_data.shrink();
+    check::drop_defaults(&mut config.forward_zones);
     // Without a file, or with a file of another kind, there is nothing more to say.
     let nothing_read = config.files.path(Location::default()).as_os_str().is_empty();
     if !nothing_read && errors.len() < parser::MAX_ERRORS {

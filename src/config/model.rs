@@ -242,6 +242,8 @@ pub struct ForwardZone {
     pub first: bool,
     /// `forward-no-cache:`
     pub no_cache: bool,
+    /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.
+    pub default: bool,
     /// The line of the clause.
     pub at: Location,
 }
@@ -320,6 +322,8 @@ pub struct Xdp {
     pub zerocopy: Toggle,
     /// `xdp-busy-poll:`
     pub busy_poll: Toggle,
+    /// `xdp-huge-pages:`, packet memory in huge pages.
+    pub huge_pages: bool,
 }
 
 impl Config {
@@ -363,6 +367,7 @@ impl Default for Config {
                 mode: XdpMode::Auto,
                 zerocopy: Toggle::Auto,
                 busy_poll: Toggle::Auto,
+                huge_pages: false,
             },
             access_control: Vec::new(),
             local_zones: LocalZones::default(),

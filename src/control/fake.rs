@@ -70,6 +70,7 @@ impl Backend for Fake {
             extended_statistics: true,
             inhibit_zero: true,
             sandbox: "off".to_owned(),
+            tuning: vec!["worker shares 2 CPUs, never spins".to_owned()],
         }
     }
 

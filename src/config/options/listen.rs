@@ -55,6 +55,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     .since("runbound"),
     honoured("xdp-zerocopy", TOGGLE, "auto", set!(choice xdp.zerocopy, TOGGLES)).since("runbound"),
     honoured("xdp-busy-poll", TOGGLE, "auto", set!(choice xdp.busy_poll, TOGGLES)).since("runbound"),
+    honoured("xdp-huge-pages", YES_NO, "no", set!(flag xdp.huge_pages)).since("runbound"),
     not_yet(
         "interface-automatic",
         YES_NO,

@@ -22,6 +22,8 @@ pub(super) struct Attached {
     pub(super) lost: bool,
     queues: Vec<QueueWatch>,
     zero_copy: bool,
+    /// Queues whose packet memory lies in huge pages.
+    huge: usize,
     /// A rule of the driver sends what is ours to queue 0.
     steered: bool,
 }
@@ -40,6 +42,7 @@ pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> R
     }
     let (attachment, queues, steered) = opened?;
     let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
+    let huge = queues.iter().filter(|queue| queue.has_huge_pages()).count();
     let queues: Queues = queues.into_iter().map(|queue| (queue, Arc::default())).collect();
     let watches = queues.iter().map(|(queue, stats)| QueueWatch {
         number: queue.queue(),
@@ -53,6 +56,7 @@ pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> R
         lost: false,
         queues: watches.collect(),
         zero_copy,
+        huge,
         steered,
     };
     Ok((attached, queues))
@@ -99,6 +103,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
             Toggle::No => ZeroCopy::No,
         },
         frames: xdp::DEFAULT_FRAMES,
+        huge_pages: config.xdp.huge_pages,
     }
 }
 
@@ -151,6 +156,15 @@ impl Attached {
             host::rx_queues(&self.target.interface).max(queues as u32),
             if self.steered { ", steered to" } else { "" },
         )
+    }
+
+    /// One line where the packet memory lies, when huge pages were asked for.
+    pub(super) fn memory(&self, config: &Config) -> Option<String> {
+        let (name, queues) = (&self.target.interface, self.queues.len());
+        config
+            .xdp
+            .huge_pages
+            .then(|| format!("{name}: packet memory of {} of {queues} queues in huge pages", self.huge))
     }
 
     /// Puts addresses, MACs and VLANs that changed in force.

@@ -9,6 +9,7 @@ mod forwards;
 mod privileges;
 mod restart;
 mod start;
+mod tuning;
 
 use super::events::{self, QueryEvent};
 use super::fast_path::FastPath;
@@ -37,6 +38,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use start::{StartError, start};
+pub use tuning::BOOT_STEPS;
 
 /// Between two looks of the fast-path watchdog.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
@@ -83,6 +85,8 @@ pub struct Program {
     statistics_base: Option<Snapshot>,
     /// Commands to the worker that were given up on and are not answered yet.
     late: u32,
+    /// How the worker waits, for `status`.
+    worker_waits: String,
     /// The pid file that was written.
     pidfile: Option<PathBuf>,
     stopping: bool,

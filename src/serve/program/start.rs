@@ -1,6 +1,6 @@
 //! From a configuration to a running program.
 
-use super::{Invocation, Program, Stats, forwards, privileges};
+use super::{Invocation, Program, Stats, forwards, privileges, tuning};
 use crate::answer::cache::AnswerCache;
 use crate::answer::compile;
 use crate::answer::decide::Answerer;
@@ -270,8 +270,9 @@ impl Parts {
             main_bell: main_bell.clone(),
         };
         let options = self.worker_options();
+        let idle = options.idle;
         let worker = Worker::new(options, answerer, Arc::clone(&worker_stats), queues, sockets.udp, links);
-        let pin = options.idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
+        let pin = idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
         threads.push(spawn("worker", &stop, move |stop| {
             if let Some(Err(cause)) = pin.map(cpu::pin_this_thread) {
                 log::warn!("the worker is not pinned to a core: {cause}");
@@ -303,6 +304,7 @@ impl Parts {
             started: Instant::now(),
             statistics_base: None,
             late: 0,
+            worker_waits: tuning::worker(idle, pin, cpu::usable_cores()),
             pidfile: self.pidfile,
             stopping: false,
         })
