@@ -6,13 +6,13 @@ use super::dhcp::Dhcp;
 use super::forwarders::own_addresses;
 use super::hotplug::Hotplug;
 use super::journal;
-use super::links::{LinkWatch, nics};
+use super::links::nics;
 use super::netconf::cmdline;
 use super::server::Server;
 use super::service::{Event, Service};
 use super::shutdown;
 use super::{agent::Agent, console::Console, power::PowerButton, watchdog::Watchdog};
-use crate::host::{Interface, interfaces};
+use crate::host::{Interface, Watch, interfaces};
 use crate::sys::signals::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -53,10 +53,11 @@ impl Run {
     fn new(booted: Booted, now: Instant) -> Self {
         let signals = SignalFd::new().map_err(|cause| log::error!("signalfd: {cause}; Ctrl-Alt-Del is ignored")).ok();
         let mut services: Vec<Box<dyn Service>> = Vec::new();
-        match LinkWatch::open() {
-            Ok(watch) => services.push(Box::new(watch)),
-            Err(cause) => log::error!("netlink: {cause}; interfaces that come later are not noticed"),
+        let (watch, trouble) = Watch::open(now);
+        if let Some(cause) = trouble {
+            log::error!("netlink: {cause}; interfaces that come later are looked for every two seconds");
         }
+        services.push(Box::new(watch));
         match Hotplug::open(booted.modules.clone()) {
             Ok(hotplug) => services.push(Box::new(hotplug)),
             Err(cause) => log::error!("uevents: {cause}; devices that come later have no driver"),

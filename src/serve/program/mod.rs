@@ -160,7 +160,8 @@ impl Program {
             PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN),
         ];
         fds.extend(self.control.iter().flat_map(ControlServer::poll_fds));
-        fds.extend(self.host.iter().filter_map(host::Watch::poll_fd));
+        let host = self.host.iter().filter_map(host::Watch::poll_fd);
+        fds.extend(host.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         // An interrupted poll is a turn without news.
         let _ = poll(&mut fds, Some(&timeout));
