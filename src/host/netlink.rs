@@ -1,22 +1,31 @@
 //! The links as rtnetlink(7) tells: RTM_GETLINK, answered with one message a link. The kind of a link, a veth's peer and
 //! an attached XDP program are in no file of sysfs.
 //!
-//! netlink-packet-route reads them, but each attribute by itself: its `LinkMessage` is read whole or not at all, so one
-//! attribute that it takes for broken, of a later kernel or a driver of its own mind, would cost the link.
+//! netlink-packet-route reads them, but each attribute by itself, and only those that are asked for: its `LinkMessage` is
+//! read whole or not at all, so one attribute that it takes for broken, of a later kernel or a driver of its own mind, would
+//! cost the link; and it logs warnings about types of links and of virtual functions that it does not know.
 
 use super::links::{AttachedProgram, Kind, Link};
-use libc::{IFLA_INFO_DATA, IFLA_LINKINFO, RTM_NEWLINK, ifinfomsg};
+use bytemuck::{Pod, Zeroable};
+use libc::{
+    IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    IFLA_XDP, RTM_NEWLINK,
+};
 use netlink_packet_core::{
     DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, NlaBuffer, NlasIterator, Parseable, ParseableParametrized,
 };
 use netlink_packet_route::link::{
-    InfoBond, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkHeader, LinkMessage, LinkXdp, XdpAttached,
+    InfoBond, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkMessage, LinkXdp, XdpAttached,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 use std::io;
+
+/// The attributes that make a link.
+const READ: [u16; 8] =
+    [IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_LINK_NETNSID, IFLA_XDP];
 
 /// Names of the bond modes, by number (linux/if_bonding.h).
 const BOND_MODES: [&str; 7] =
@@ -101,10 +110,32 @@ fn take_messages(mut data: &[u8], links: &mut Vec<Link>, steady: &mut bool) -> i
     Ok(true)
 }
 
+/// `struct ifinfomsg`, behind which attributes stand.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct LinkHeader {
+    /// None (0), or the family that the message is about a port of.
+    pub(super) family: u8,
+    pad: u8,
+    hardware: u16,
+    /// Index of the link.
+    pub(super) index: u32,
+    flags: u32,
+    change: u32,
+}
+
+impl LinkHeader {
+    /// The header, and the attributes.
+    pub(super) fn split(body: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, attributes) = body.split_at_checked(size_of::<Self>())?;
+        Some((bytemuck::pod_read_unaligned(header), attributes))
+    }
+}
+
 /// A link from ifinfomsg and its attributes. What cannot be read is left out; a link without a name is none.
 fn link(body: &[u8]) -> Option<Link> {
-    let header = LinkHeader::parse(body).ok()?;
-    let is = |flag| header.flags.contains(flag);
+    let (header, body) = LinkHeader::split(body)?;
+    let is = |flag| LinkFlags::from_bits_retain(header.flags).contains(flag);
     let mut link = Link {
         name: String::new(),
         index: header.index,
@@ -125,7 +156,7 @@ fn link(body: &[u8]) -> Option<Link> {
         ntuple: None,
     };
     let (mut below, mut elsewhere) = (None, false);
-    for attribute in attributes(body.get(size_of::<ifinfomsg>()..)?) {
+    for attribute in attributes(body).filter(|attribute| READ.contains(&attribute.kind())) {
         if attribute.kind() == IFLA_LINKINFO {
             link.kind = kind_of(attribute.value()).unwrap_or(link.kind);
             continue;
@@ -200,10 +231,7 @@ fn attributes(octets: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use libc::{
-        IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_MASTER, IFLA_MTU,
-        IFLA_XDP,
-    };
+    use libc::{IFF_UP, IFLA_INFO_KIND};
     use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR};
 
     /// Octets of nlmsghdr, of ifinfomsg and of rtattr.

@@ -5,10 +5,9 @@
 //! a look is due the socket is left unread, so a flood costs a wake-up and a drain a look, not one a message; what does not
 //! fit into its buffer is told by ENOBUFS and means the same as a message: something changed.
 
-use libc::{RTM_DELLINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK, ifinfomsg, nlmsghdr};
+use super::netlink::LinkHeader;
+use libc::{RTM_DELLINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK, nlmsghdr};
 use netlink_packet_core::NetlinkBuffer;
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::link::LinkHeader;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -33,7 +32,7 @@ const BUFFER: usize = 1 << 20;
 /// Notifications read in one go: the rest is for the next.
 const MOST: usize = 4096;
 /// nlmsghdr and ifinfomsg, which stand at the beginning; of the attributes nothing is asked.
-const HEADERS: usize = size_of::<nlmsghdr>() + size_of::<ifinfomsg>();
+const HEADERS: usize = size_of::<nlmsghdr>() + size_of::<LinkHeader>();
 
 /// The watch over links and addresses of this network namespace.
 pub struct Watch {
@@ -121,9 +120,9 @@ fn subscribe() -> Result<OwnedFd, Errno> {
 /// The index of the link that a notification says is gone. Of another family than none it tells of a bridge's port that is
 /// one no more.
 fn removed_link(message: &[u8]) -> Option<u32> {
-    let link = LinkHeader::parse(message.get(size_of::<nlmsghdr>()..)?).ok()?;
+    let (link, _) = LinkHeader::split(message.get(size_of::<nlmsghdr>()..)?)?;
     let removed = NetlinkBuffer::new(message).message_type() == RTM_DELLINK;
-    (removed && link.interface_family == AddressFamily::Unspec).then_some(link.index)
+    (removed && link.family == 0).then_some(link.index)
 }
 
 /// The pacing, with time as an argument.
