@@ -130,7 +130,7 @@ impl Backend for Program {
     }
 
     fn flush_negative(&mut self) -> Result<u64, String> {
-        match self.ask_worker(Command::ForgetNegative)? {
+        match self.threads.ask_worker(Command::ForgetNegative)? {
             Done::Forgotten(entries) => Ok(entries),
             _ => Ok(0),
         }
