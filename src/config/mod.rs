@@ -5,6 +5,7 @@
 //! [`LocalData`]): a line of a block list costs its name and 12 bytes. What uses the configuration compiles it into a
 //! form of its own; nothing here is looked at for a packet.
 
+mod access;
 mod check;
 pub mod cli;
 pub mod default_zones;
@@ -24,14 +25,12 @@ mod report;
 pub mod site;
 mod values;
 
+pub use access::{AccessAction, AccessRule, default_access_control};
 pub use check::validate;
 pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use local_data::{LocalData, LocalRecord};
 pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
-pub use model::{
-    AccessAction, AccessRule, Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode,
-    XdpUse, default_access_control,
-};
+pub use model::{Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode, XdpUse};
 pub use record::{DEFAULT_TTL, Record};
 pub use report::{directives, findings, findings_json, json_string};
 pub use values::{Host, Kind, Netblock};

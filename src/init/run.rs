@@ -5,13 +5,13 @@ use super::boot::{Booted, boot, start_dhcp};
 use super::forwarders::own_addresses;
 use super::hotplug::Hotplug;
 use super::journal;
-use super::links::{LinkWatch, nics};
+use super::links::nics;
 use super::netconf::cmdline;
 use super::server::Server;
 use super::service::{Event, Service};
 use super::shutdown;
 use super::{agent::Agent, console::Console, power::PowerButton, watchdog::Watchdog};
-use crate::host::{Interface, interfaces};
+use crate::host::{Interface, Watch, interfaces};
 use crate::sys::signals::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -52,10 +52,11 @@ impl Run {
     fn new(mut booted: Booted, now: Instant) -> Self {
         let signals = SignalFd::new().map_err(|cause| log::error!("signalfd: {cause}; Ctrl-Alt-Del is ignored")).ok();
         let mut services: Vec<Box<dyn Service>> = Vec::new();
-        match LinkWatch::open() {
-            Ok(watch) => services.push(Box::new(watch)),
-            Err(cause) => log::error!("netlink: {cause}; interfaces that come later are not noticed"),
+        let (watch, trouble) = Watch::open(now);
+        if let Some(cause) = trouble {
+            log::error!("netlink: {cause}; interfaces that come later are looked for every two seconds");
         }
+        services.push(Box::new(watch));
         booted.routers.take().into_iter().for_each(|routers| services.push(Box::new(routers)));
         match Hotplug::open(booted.modules.clone()) {
             Ok(hotplug) => services.push(Box::new(hotplug)),

@@ -1,7 +1,8 @@
 //! `server:` directives about where to listen and who may ask.
 
 use super::*;
-use crate::config::model::{AccessAction, AccessRule, Interface, Toggle, XdpMode, XdpUse};
+use crate::config::access::{AccessAction, AccessRule};
+use crate::config::model::{Interface, Toggle, XdpMode, XdpUse};
 
 const TAGS: &str = "tags are not used; the lines without tags hold for every client";
 const ABSENT: &str = "an address that no interface carries yet is a warning, and served as soon as one does (Unbound \

@@ -132,7 +132,7 @@ impl Backend for Program {
     }
 
     fn flush_negative(&mut self) -> Result<u64, String> {
-        match self.ask_worker(Command::ForgetNegative)? {
+        match self.threads.ask_worker(Command::ForgetNegative)? {
             Done::Forgotten(entries) => Ok(entries),
             _ => Ok(0),
         }
@@ -142,7 +142,7 @@ impl Backend for Program {
 impl Program {
     fn tuning(&self) -> Vec<String> {
         let mut lines = tuning::at_boot(Path::new(tuning::BOOT_STEPS));
-        lines.push(self.worker_waits.clone());
+        lines.push(self.threads.worker_waits.clone());
         lines.extend(self.fast_path.tuning(&self.config));
         lines
     }

@@ -52,7 +52,7 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
     for (kind, word) in [(Kind::Ipvlan, "ipvlan"), (Kind::Macvlan, "macvlan")] {
         let facts = changed(recorded::facts("ipvlan"), "ipv0", |link| link.kind = kind.clone());
         let below = one("xdp-support", &facts);
-        assert!(below.level == Level::Ok && below.text.contains("goes to eth0"), "{below}");
+        assert!(below.level == Level::Ok && below.text.contains("native XDP at eth0"), "{below}");
         assert!(one("xdp-candidate", &facts).text.contains(word));
         let facts = changed(facts, "eth0", |link| link.driver = Some("r8169".into()));
         let found = one("xdp-support", &facts);
