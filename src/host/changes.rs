@@ -7,6 +7,7 @@
 use super::journal::Journal;
 use super::netlink;
 use crate::sys::ethtool::{self, Channels, Feature, UdpRule};
+use rustix::io::Errno;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use std::str::FromStr;
 pub trait Driver {
     /// The index of the interface that has this name now.
     fn index(&self, interface: &str) -> Option<u32>;
-    /// The name that the interface of an index has now; none when it is gone.
-    fn name(&self, index: u32) -> Option<String>;
+    /// The name that the interface of an index has now; ENODEV when it is gone.
+    fn name(&self, index: u32) -> io::Result<String>;
     /// See [`ethtool::feature`].
     fn feature(&self, interface: &str, feature: Feature) -> io::Result<bool>;
     /// See [`ethtool::set_feature`].
@@ -42,8 +43,9 @@ impl Driver for Kernel {
     fn index(&self, interface: &str) -> Option<u32> {
         netlink::links().ok()?.into_iter().find(|link| link.name == interface).map(|link| link.index)
     }
-    fn name(&self, index: u32) -> Option<String> {
-        netlink::links().ok()?.into_iter().find(|link| link.index == index).map(|link| link.name)
+    fn name(&self, index: u32) -> io::Result<String> {
+        let link = netlink::links()?.into_iter().find(|link| link.index == index);
+        link.map(|link| link.name).ok_or(Errno::NODEV.into())
     }
     fn feature(&self, interface: &str, feature: Feature) -> io::Result<bool> {
         ethtool::feature(interface, feature)
@@ -85,7 +87,7 @@ enum Undo {
 pub(super) struct Change {
     /// The name when the change was made: what the rest of the program calls it.
     interface: String,
-    /// The index; 0, which none has, when the interface was gone already.
+    /// The index; 0, which none has, when it could not be found out: then the name has to do.
     index: u32,
     undo: Undo,
 }
@@ -222,11 +224,11 @@ impl<D: Driver> Changes<D> {
     fn undo_some(&mut self, interface: &str, which: impl Fn(&Undo) -> bool) {
         while let Some(at) = self.made.iter().rposition(|change| change.interface == interface && which(&change.undo)) {
             let Change { index, undo, .. } = self.made.remove(at);
-            let Some(name) = self.driver.name(index) else { continue };
-            match self.take_back(&name, undo) {
-                Ok(()) => log::info!("{name}: set back: {undo}"),
-                Err(cause) if cause.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => (),
-                Err(cause) => log::warn!("{name}: not set back: {undo}: {cause}"),
+            let name = if index == 0 { Ok(interface.to_owned()) } else { self.driver.name(index) };
+            match name.and_then(|name| self.take_back(&name, undo).map(|()| name)) {
+                Ok(name) => log::info!("{name}: set back: {undo}"),
+                Err(cause) if cause.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => (),
+                Err(cause) => log::warn!("{interface}: not set back: {undo}: {cause}"),
             }
         }
         self.write();

@@ -35,9 +35,9 @@ impl Driver for Fake {
     fn index(&self, interface: &str) -> Option<u32> {
         self.names().iter().position(|name| *name == interface).map(|at| at as u32 + 1)
     }
-    fn name(&self, index: u32) -> Option<String> {
-        let name = self.names().get(index.checked_sub(1)? as usize).copied()?;
-        (!name.is_empty()).then(|| name.to_owned())
+    fn name(&self, index: u32) -> io::Result<String> {
+        let name = self.names()[index as usize - 1];
+        if name.is_empty() { Err(Errno::NODEV.into()) } else { Ok(name.to_owned()) }
     }
     fn feature(&self, _: &str, feature: Feature) -> io::Result<bool> {
         Ok(if feature == Feature::RxVlan { self.rx_vlan } else { self.ntuple })
