@@ -12,36 +12,46 @@ FOLDERS = ["data", "dev", "etc", "etc/runbound", "proc", "run", "sys", "tmp", "v
 
 
 def read_module_list(path):
-    """`appliance/modules` as {name: names to be loaded before it}."""
-    wanted = {}
+    """`appliance/modules` as {name: names to be loaded before it}, and the names that stay compressed."""
+    wanted, packed = {}, set()
     with open(path) as file:
         for line in file:
             name, _, before = line.partition("#")[0].partition(":")
-            if name.strip():
-                wanted[_canonical(name.strip())] = [_canonical(other) for other in before.split()]
-    return wanted
+            name = name.strip()
+            if name.endswith(".xz"):
+                name = name.removesuffix(".xz")
+                packed.add(_canonical(name))
+            if name:
+                wanted[_canonical(name)] = [_canonical(other) for other in before.split()]
+    return wanted, packed
 
 
-def install_modules(wanted, kernel_tree, release, rootfs, run_tool):
-    """Copy the wanted modules and what they need, uncompressed (PID 1 has no decompressor), and index them."""
+def install_modules(wanted, packed, kernel_tree, release, rootfs, run_tool):
+    """Copy the wanted modules and what they need, and index them. Those in `packed`, and what only they need, stay
+    compressed: the kernel unpacks them when they are loaded."""
     source, target = (os.path.join(tree, "lib/modules", release) for tree in (kernel_tree, rootfs))
     run_tool("depmod", "-b", kernel_tree, release)
     needs = _read_dep(os.path.join(source, "modules.dep"))
     with open(os.path.join(source, "modules.builtin")) as file:
         builtin = {_module_name(line.strip()) for line in file}
-    chosen = set()
-    for name in [*wanted, *(other for before in wanted.values() for other in before)]:
-        if name in needs:
-            chosen.update([name, *needs[name][1]])
-        elif name not in builtin:
-            raise SystemExit(f"appliance/modules: the kernel has no module {name}")
+    chosen, plain = set(), set()
+    for name, others in wanted.items():
+        for each in (name, *others):
+            if each in needs:
+                chosen.update([each, *needs[each][1]])
+                if name not in packed:
+                    plain.update([each, *needs[each][1]])
+            elif each not in builtin:
+                raise SystemExit(f"appliance/modules: the kernel has no module {each}")
     for name in sorted(chosen):
         path = needs[name][0]
         os.makedirs(os.path.dirname(os.path.join(target, path)), exist_ok=True)
         with open(os.path.join(source, path), "rb") as file:
             data = file.read()
-        with open(os.path.join(target, path.removesuffix(".xz")), "wb") as file:
-            file.write(lzma.decompress(data) if path.endswith(".xz") else data)
+        if name in plain and path.endswith(".xz"):
+            path, data = path.removesuffix(".xz"), lzma.decompress(data)
+        with open(os.path.join(target, path), "wb") as file:
+            file.write(data)
     for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
         os.link(os.path.join(source, name), os.path.join(target, name))
     run_tool("depmod", "-b", rootfs, release)

@@ -9,7 +9,7 @@ use super::netlink::{Netlink, SET};
 use super::tuning;
 use crate::host::Interface;
 use netlink_packet_core::NLM_F_CREATE;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope, CacheInfo};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
 use netlink_packet_route::link::{
     BondLacpRate, InfoBond, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
@@ -209,6 +209,10 @@ impl Step<'_> {
             // 2: also if something turned forwarding on.
             sysctl(&format!("net/ipv6/conf/{name}/accept_ra"), if ra { "2" } else { "0" });
         }
+        // Addresses answer while the link is asked for others that have them (RFC 4429), instead of a second later.
+        for setting in ["optimistic_dad", "use_optimistic"] {
+            sysctl(&format!("net/ipv6/conf/{name}/{setting}"), "1");
+        }
         if let Some(mtu) = link.mtu {
             let mut message = link_message(index);
             message.attributes.push(LinkAttribute::Mtu(mtu));
@@ -264,6 +268,10 @@ fn address_message(index: u32, address: Network, seconds: Option<u32>) -> Addres
     {
         let hosts = u32::MAX.checked_shr(address.prefix.into()).unwrap_or(0);
         message.attributes.push(AddressAttribute::Broadcast((ip.to_bits() | hosts).into()));
+    }
+    if address.ip.is_ipv6() {
+        // By itself the kernel takes only addresses that routers advertise for optimistic.
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Optimistic));
     }
     if let Some(seconds) = seconds {
         let mut lifetime = CacheInfo::default();

@@ -18,6 +18,7 @@ use super::userdata::{self, UserData};
 use super::{journal, tuning};
 use rustix::system::{RebootCommand, reboot, sethostname};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The name of a host that nobody named.
@@ -27,9 +28,9 @@ const EARLIEST: u64 = 1_750_000_000;
 /// Modules that no device asks for by itself: input devices (the power button), packet sockets.
 const BY_NAME: [&str; 2] = ["evdev", "af_packet"];
 
-/// More looks for disks on USB, and the time between them.
-const LOOKS: usize = 8;
-const LOOK: Duration = Duration::from_millis(500);
+/// The longest wait for disks on USB, and the time between two looks.
+const PATIENCE: Duration = Duration::from_secs(4);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What the loop works with.
 pub struct Booted {
@@ -101,14 +102,11 @@ pub fn boot() -> Booted {
     Booted { modules, servers: Servers::of(&plan), plan, adopted, store, dhcp, routers, status, cmdline }
 }
 
-/// The volumes. Disks on USB come a second after their driver: where one is missing, a few looks more.
+/// The volumes. Disks on USB come a second after their driver: while one is to come, and ours is missing, more looks.
 fn find_volumes(modules: &mut Modules) -> Vec<Volume> {
+    let began = Instant::now();
     let mut volumes = disks::volumes();
-    let usb = || fs::read_dir("/sys/bus/usb/drivers/usb-storage").is_ok_and(|mut entries| entries.any(is_device));
-    for _ in 0..LOOKS {
-        if volumes.iter().any(store::is_ours) || !usb() {
-            break;
-        }
+    while !volumes.iter().any(store::is_ours) && usb_disk_to_come() && began.elapsed() < PATIENCE {
         std::thread::sleep(LOOK);
         modules.coldplug();
         volumes = disks::volumes();
@@ -116,9 +114,29 @@ fn find_volumes(modules: &mut Modules) -> Vec<Volume> {
     volumes
 }
 
+/// Whether a USB device has a driver for disks, but there is no disk of it yet (HOST/TARGET/UNIT/block below it).
+fn usb_disk_to_come() -> bool {
+    let below = |folder: &Path, start: &str| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(start))
+            .map(|entry| entry.path())
+            .collect()
+    };
+    let has_disk = |device: &Path| {
+        let hosts = below(device, "host");
+        let targets = hosts.iter().flat_map(|host| below(host, "target"));
+        targets.flat_map(|target| below(&target, "")).any(|unit| unit.join("block").exists())
+    };
+    ["usb-storage", "uas"].iter().any(|driver| {
+        let devices = fs::read_dir(Path::new("/sys/bus/usb/drivers").join(driver)).into_iter().flatten();
+        devices.flatten().any(|entry| is_device(&entry) && !has_disk(&entry.path()))
+    })
+}
+
 /// Below a driver, devices have names like `2-1:1.0`.
-fn is_device(entry: std::io::Result<fs::DirEntry>) -> bool {
-    entry.is_ok_and(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit))
+fn is_device(entry: &fs::DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit)
 }
 
 fn release() -> String {

@@ -1,26 +1,34 @@
 //! Kernel modules by modalias, as depmod indexes them: what a device says of itself, against the patterns of
-//! `modules.alias`; what a module needs, by `modules.dep`. Modules lie uncompressed.
+//! `modules.alias`; what a module needs, by `modules.dep`. Modules lie in RAM, those that few machines need compressed.
 
 use glob::Pattern;
 use rustix::io::Errno;
 use rustix::system::finit_module;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// Deepest folder below /sys/devices that is looked at.
-const DEPTH: usize = 24;
 /// Drivers bring devices, which want drivers: so many rounds, and so long, at most. Disks come in the third or fourth.
 const ROUNDS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Modules loaded at the same time: a driver that waits for its hardware then does not keep the others waiting.
+const AT_ONCE: usize = 4;
+/// MODULE_INIT_COMPRESSED_FILE (linux/module.h): the kernel is to unpack the file.
+const COMPRESSED_FILE: i32 = 4;
+
 /// KiB of memory below which large drivers are given up, and octets from which one is large.
 const SMALL: u64 = 112 << 10;
-const LARGE: u64 = 128 << 10;
+const LARGE: u64 = 32 << 10;
+
+/// A module's file, and those it needs.
+type Files = HashMap<String, (String, Vec<String>)>;
 
 /// The modules of the running kernel.
 #[derive(Clone, Default)]
@@ -29,7 +37,7 @@ pub struct Modules {
     /// The text of modules.alias: thousands of patterns, of which hardly one is needed twice.
     aliases: Rc<str>,
     /// Module → its file and those it needs, the last to be loaded first.
-    files: Rc<HashMap<String, (String, Vec<String>)>>,
+    files: Rc<Files>,
     loaded: BTreeSet<String>,
 }
 
@@ -66,26 +74,23 @@ impl Modules {
     pub fn coldplug(&mut self) {
         let (began, before) = (Instant::now(), self.loaded.len());
         let mut looking = Duration::ZERO;
+        let mut seen = BTreeSet::new();
         for _ in 0..ROUNDS {
             let look = Instant::now();
-            let mut found = BTreeSet::new();
-            modaliases(Path::new("/sys/devices"), 0, &mut found);
-            let wanted: BTreeSet<String> = self.aliases.lines().filter_map(|line| fitting(line, &found)).collect();
+            let found = modaliases();
+            let new = &found - &seen;
+            let wanted: BTreeSet<String> = self.aliases.lines().filter_map(|line| fitting(line, &new)).collect();
+            seen = found;
             looking += look.elapsed();
-            let mut more = false;
-            for name in wanted {
-                more |= self.load(&name, "");
-            }
-            if !more || began.elapsed() > PATIENCE {
+            if !self.load_all(&wanted) || began.elapsed() > PATIENCE {
                 break;
             }
         }
-        log::info!(
-            "{} kernel modules loaded in {} ms, {} ms of it to look for them",
-            self.loaded.len() - before,
-            began.elapsed().as_millis(),
-            looking.as_millis()
-        );
+        let more = self.loaded.len() - before;
+        if more > 0 {
+            let (all, looking) = (began.elapsed().as_millis(), looking.as_millis());
+            log::info!("{more} kernel modules loaded in {all} ms, {looking} ms of it to look for them");
+        }
     }
 
     /// The modules that take a device of this modalias.
@@ -103,7 +108,10 @@ impl Modules {
             return;
         }
         let mut freed = 0;
-        for (_, (file, _)) in self.files.iter().filter(|(name, _)| !self.loaded.contains(*name)) {
+        // A network card that a virtual machine gets later is of this kind.
+        let kept = self.chain("virtio_net");
+        let spare = |name: &String| !self.loaded.contains(name) && !kept.contains(name);
+        for (_, (file, _)) in self.files.iter().filter(|(name, _)| spare(name)) {
             let path = self.folder.join(file);
             let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             if length >= LARGE && fs::remove_file(&path).is_ok() {
@@ -111,38 +119,93 @@ impl Modules {
             }
         }
         log::warn!(
-            "{} MB of memory is little: {} MB of drivers without a device are given up; give the machine 192 MB",
+            "{} MB of memory beside the kernel is little: {} MB of drivers without a device are given up, devices that come \
+             later may miss theirs; give the machine 192 MB",
             total >> 10,
             freed >> 20
         );
     }
 
-    /// Loads a module and what it needs; whether it was not there before and is now. One that the kernel has built in,
-    /// or that is not part of the image, is nothing to tell of.
+    /// Loads a module and what it needs; whether one of them was not there before and is now. One that the kernel has
+    /// built in, or that is not part of the image, is nothing to tell of.
     pub fn load(&mut self, name: &str, parameters: &str) -> bool {
+        let inserted = insert_chain(&self.folder, &self.files, &self.chain(name), parameters);
+        self.take_in(inserted)
+    }
+
+    /// What is to be inserted for a module, in this order; it is the last.
+    fn chain(&self, name: &str) -> Vec<String> {
         let name = canonical(name);
-        if self.loaded.contains(&name) {
-            return false;
-        }
-        let Some((file, needs)) = self.files.get(&name).cloned() else {
-            log::debug!("module {name}: not in this image");
-            return false;
+        let Some((_, needs)) = self.files.get(&name).filter(|_| !self.loaded.contains(&name)) else {
+            return Vec::new();
         };
-        self.loaded.insert(name.clone());
-        for need in needs.iter().rev() {
-            self.load(need, "");
-        }
-        match insert(&self.folder.join(&file), parameters) {
-            Ok(()) => true,
-            Err(Errno::EXIST) => false,
-            // As of a driver that found nothing of its own.
-            Err(Errno::NODEV) => false,
-            Err(cause) => {
-                log::warn!("module {name}: {cause}; the device it drives is missing");
-                false
+        let all = needs.iter().rev().chain([&name]);
+        all.filter(|each| self.files.contains_key(*each) && !self.loaded.contains(*each)).cloned().collect()
+    }
+
+    /// Loads these and what they need, several at a time; whether there is a module more now.
+    fn load_all(&mut self, names: &BTreeSet<String>) -> bool {
+        let chains: Vec<Vec<String>> =
+            names.iter().map(|name| self.chain(name)).filter(|all| !all.is_empty()).collect();
+        let (folder, files) = (self.folder.as_path(), &*self.files);
+        let queue = Mutex::new(chains.iter());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            let mut done = BTreeMap::new();
+            while let Some(chain) = next() {
+                done.extend(insert_chain(folder, files, chain, ""));
             }
+            done
+        };
+        let inserted = thread::scope(|scope| {
+            let others: Vec<_> = (1..chains.len().min(AT_ONCE))
+                .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+                .collect();
+            let mut inserted = work();
+            others.into_iter().filter_map(|other| other.join().ok()).for_each(|other| inserted.extend(other));
+            inserted
+        });
+        self.take_in(inserted)
+    }
+
+    /// Remembers what was tried, and removes the files that have served their purpose: they lie in RAM. Whether there is a
+    /// module more.
+    fn take_in(&mut self, inserted: BTreeMap<String, Result<(), Errno>>) -> bool {
+        let mut more = false;
+        for (name, result) in inserted {
+            match result {
+                Ok(()) | Err(Errno::EXIST) => {
+                    more |= result.is_ok();
+                    if let Some((file, _)) = self.files.get(&name) {
+                        // One that stays only takes room.
+                        let _ = fs::remove_file(self.folder.join(file));
+                    }
+                }
+                // As of a driver that found nothing of its own.
+                Err(Errno::NODEV) => {}
+                Err(cause) => log::warn!("module {name}: {cause}; the device it drives is missing"),
+            }
+            self.loaded.insert(name);
+        }
+        more
+    }
+}
+
+/// Inserts modules one after the other, the last with parameters; what the kernel said to each.
+fn insert_chain(
+    folder: &Path,
+    files: &Files,
+    chain: &[String],
+    parameters: &str,
+) -> BTreeMap<String, Result<(), Errno>> {
+    let mut said = BTreeMap::new();
+    for (at, name) in chain.iter().enumerate() {
+        if let Some((file, _)) = files.get(name) {
+            let parameters = if at + 1 == chain.len() { parameters } else { "" };
+            said.insert(name.clone(), insert(name, &folder.join(file), parameters));
         }
     }
+    said
 }
 
 /// The module of a line of modules.alias whose pattern fits one of these. Its first octets choose which are looked at.
@@ -157,10 +220,16 @@ fn fitting(line: &str, modaliases: &BTreeSet<String>) -> Option<String> {
     alike.any(|modalias| pattern.matches(modalias)).then(|| canonical(module.trim()))
 }
 
-fn insert(path: &Path, parameters: &str) -> Result<(), Errno> {
-    let file = File::open(path).map_err(|cause| Errno::from_io_error(&cause).unwrap_or(Errno::IO))?;
+fn insert(name: &str, path: &Path, parameters: &str) -> Result<(), Errno> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        // Its file was removed when it was loaded.
+        Err(_) if Path::new("/sys/module").join(name).exists() => return Err(Errno::EXIST),
+        Err(cause) => return Err(Errno::from_io_error(&cause).unwrap_or(Errno::IO)),
+    };
     let parameters = CString::new(parameters).map_err(|_| Errno::INVAL)?;
-    finit_module(&file, &parameters, 0)
+    let packed = path.extension().is_some_and(|extension| extension != "ko");
+    finit_module(&file, &parameters, if packed { COMPRESSED_FILE } else { 0 })
 }
 
 /// `kernel/drivers/net/virtio_net.ko` is `virtio_net`.
@@ -174,21 +243,12 @@ fn canonical(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// What the devices below `folder` say of themselves. Links are not followed: they lead in circles.
-fn modaliases(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() && depth < DEPTH {
-            modaliases(&entry.path(), depth + 1, found);
-        } else if kind.is_file()
-            && entry.file_name() == "modalias"
-            && let Ok(text) = fs::read_to_string(entry.path())
-            && !text.trim().is_empty()
-        {
-            found.insert(text.trim().to_owned());
-        }
-    }
+/// What the devices of all buses say of themselves.
+fn modaliases() -> BTreeSet<String> {
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let devices = below(Path::new("/sys/bus")).flat_map(|bus| below(&bus.path().join("devices")));
+    let said = devices.filter_map(|device| fs::read_to_string(device.path().join("modalias")).ok());
+    said.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
 }
 
 #[cfg(test)]

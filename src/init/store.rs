@@ -5,6 +5,7 @@ use super::modules::Modules;
 use super::mounts::mount_at;
 use super::userdata::SeedFile;
 use crate::backup;
+use rustix::io::Errno;
 use rustix::mount::MountFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -170,8 +171,11 @@ fn partition(volumes: &[Volume], modules: &mut Modules) -> Result<String, String
     modules.load("ext4", "");
     let device = volume.device.display().to_string();
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
-    mount_at(&device, Path::new(DATA), "ext4", flags, "errors=remount-ro")
-        .map_err(|cause| format!("{device} ({LABEL}) cannot be mounted: {cause}; repair it with e2fsck"))?;
+    mount_at(&device, Path::new(DATA), "ext4", flags, "errors=remount-ro").map_err(|cause| {
+        // What the C library has no words for.
+        let why = if cause == Errno::UCLEAN { "its file system is damaged".into() } else { cause.to_string() };
+        format!("{device} ({LABEL}) cannot be mounted: {why}; repair it with e2fsck")
+    })?;
     log::info!("configuration on {device}");
     Ok(device)
 }

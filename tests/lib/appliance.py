@@ -87,6 +87,10 @@ class Appliance(Machine):
         self.add("-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on")
         self.firmware(f"{folder}/OVMF_CODE_4M.secboot.fd", variables)
 
+    def i440fx(self):
+        """The older board, which Proxmox gives a machine unless told otherwise, with the USB tablet it adds."""
+        self.add("-machine", "pc", "-device", "piix3-usb-uhci,id=usb1", "-device", "usb-tablet,bus=usb1.0")
+
     def boot_from(self, way, image=None):
         """`cd`, `usb` and `iso-disk` take the ISO, `disk` takes a copy of the qcow2 so that it stays as it was built."""
         image = image or f"{OUT}/runbound.{'qcow2' if way == 'disk' else 'iso'}"
@@ -100,8 +104,8 @@ class Appliance(Machine):
         else:
             self.drive(image, "scsi-hd", snapshot=True, boot=0)
 
-    def direct(self, disk=None, words=""):
-        """The ISO's kernel and initramfs without its boot loader, the log on the serial console instead of the screen.
+    def direct(self, disk=None, words="", screen=False):
+        """The ISO's kernel and initramfs without its boot loader, the log on the serial console unless it is the screen.
         `disk` is a qcow2 that takes the writes to the image's disk, its data partition among them; it outlives the machine."""
         for name in ("vmlinuz", "initrd"):
             path = f"{self.lab.directory}/{name}"
@@ -112,7 +116,7 @@ class Appliance(Machine):
                 sh("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"{OUT}/runbound.qcow2", disk)
             self.drive(disk, "scsi-hd", "qcow2")
         self.kernel(f"{self.lab.directory}/vmlinuz", f"{self.lab.directory}/initrd",
-                    f"console=ttyS0 quiet panic=10 runbound.log {words}")
+                    f"console=ttyS0 quiet panic=10 {'' if screen else 'runbound.log'} {words}")
 
     def overlay(self, image):
         """A qcow2 that takes the writes to an image; returns its path. It outlives the machine."""

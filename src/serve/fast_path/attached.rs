@@ -12,6 +12,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Octets of memory below which a queue has this many UMEM frames.
+const SMALL: u64 = 112 << 20;
+const SMALL_FRAMES: u32 = 1024;
+
 /// See the module's text.
 pub(super) struct Attached {
     pub(super) target: Target,
@@ -71,7 +75,7 @@ fn open_or_leave(
     if target.places.iter().any(|place| place.vlan.is_some()) {
         changes.keep_vlan_tags(name)?;
     }
-    let options = options(config, target);
+    let options = xdp::Options { frames: frames(), ..options(config, target) };
     if target.resets {
         xdp::try_socket(&options).map_err(|error| error.to_string())?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
@@ -105,6 +109,21 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
         frames: xdp::DEFAULT_FRAMES,
         huge_pages: config.xdp.huge_pages,
     }
+}
+
+/// UMEM frames for each queue: they are never swapped nor freed, so a small machine has fewer.
+fn frames() -> u32 {
+    let memory = rustix::system::sysinfo();
+    let octets = memory.totalram.saturating_mul(memory.mem_unit.into());
+    if octets >= SMALL {
+        return xdp::DEFAULT_FRAMES;
+    }
+    log::info!(
+        "{} MB of memory: {SMALL_FRAMES} frames for each receive queue in place of {}",
+        octets >> 20,
+        xdp::DEFAULT_FRAMES
+    );
+    SMALL_FRAMES
 }
 
 fn rules(target: &Target) -> Vec<UdpRule> {
