@@ -3,16 +3,16 @@
 //! The order is Unbound's: access control, header, question, EDNS, CHAOS, local zones, recursion rights, cache.
 
 use super::acl::Access;
+use super::admit::{ErrorRate, meta_type_error};
 use super::alias;
 use super::cache::{self, Answer, AnswerCache, KeyFixed};
 use super::local::Local;
 use super::policy::Policy;
 use super::reply::{Asked, bare};
 use crate::dns::body::Fixed;
-use crate::dns::edns::{self, Edns};
+use crate::dns::edns;
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::question::Question;
-use crate::dns::record::Record;
 use crate::dns::scan::NameScan;
 use crate::dns::{class, rcode, rtype};
 use crate::stats::WorkerStats;
@@ -26,6 +26,17 @@ pub enum Via {
     Datagram(usize),
     /// Over a stream.
     Stream,
+}
+
+/// What is known of a query beside its octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who asks.
+    pub client: SocketAddr,
+    /// How it came.
+    pub via: Via,
+    /// When, in seconds of the caller's clock.
+    pub now: u32,
 }
 
 /// What to do with a query.
@@ -74,9 +85,6 @@ pub trait EventSink {
     fn event(&mut self, event: Event<'_>, client: SocketAddr, name: &[u8], qtype: u16, qclass: u16);
 }
 
-/// Errors a second that get a reply; the rest are dropped, so that no loop of errors builds up (Unbound does the same).
-const ERRORS_PER_SECOND: u32 = 100;
-
 /// Decides and answers; owned by the worker.
 pub struct Answerer {
     pub(super) policy: Arc<Policy>,
@@ -90,8 +98,7 @@ pub struct Answerer {
     missed_alias: bool,
     scratch: Box<[u8]>,
     rebuilt: Box<[u8]>,
-    error_second: u32,
-    errors: u32,
+    pub(super) errors: ErrorRate,
 }
 
 /// A question and all that is known of it so far.
@@ -124,8 +131,7 @@ impl Answerer {
             missed_alias: false,
             scratch: vec![0; 1 << 17].into_boxed_slice(),
             rebuilt: vec![0; 1 << 16].into_boxed_slice(),
-            error_second: 0,
-            errors: 0,
+            errors: ErrorRate::default(),
         }
     }
 
@@ -152,19 +158,11 @@ impl Answerer {
 
     /// Decides about the query in `message[..len]` and writes the reply over it.
     ///
-    /// `now` is in seconds of the caller's clock. `given` answers a question that was a miss before: the query is
-    /// decided once more, with that answer where the cache would be asked.
+    /// `given` answers a question that was a miss before: the query is decided once more, with that answer where the cache
+    /// would be asked.
     #[inline]
-    pub fn decide(
-        &mut self,
-        message: &mut [u8],
-        len: usize,
-        client: SocketAddr,
-        via: Via,
-        now: u32,
-        given: Option<Given<'_>>,
-    ) -> Decision {
-        let decision = self.decide_inner(message, len, client, via, now, given);
+    pub fn decide(&mut self, message: &mut [u8], len: usize, arrival: Arrival, given: Option<Given<'_>>) -> Decision {
+        let decision = self.decide_uncounted(message, len, arrival, given);
         if let Decision::Reply(_) = decision {
             self.count_reply(message);
         }
@@ -180,13 +178,11 @@ impl Answerer {
     }
 
     #[inline]
-    fn decide_inner(
+    fn decide_uncounted(
         &mut self,
         message: &mut [u8],
         len: usize,
-        client: SocketAddr,
-        via: Via,
-        now: u32,
+        Arrival { client, via, now }: Arrival,
         given: Option<Given<'_>>,
     ) -> Decision {
         let len = len.min(message.len());
@@ -234,82 +230,6 @@ impl Answerer {
             self.count_query(&query);
         }
         self.decide_question(message, &mut query, now, given)
-    }
-
-    /// Header sanity before any name is looked at. `Err(None)`: drop.
-    #[inline]
-    fn check_header(&self, message: &[u8]) -> Result<u16, Option<u16>> {
-        if message.len() < header::LEN || self.policy.harden_large_queries && message.len() > 512 {
-            return Err(None);
-        }
-        let flags = header::flags(message);
-        if flags & flag::QR != 0 {
-            return Err(None);
-        }
-        if flags & flag::TC != 0 {
-            return Err(Some(rcode::FORMERR));
-        }
-        let opcode = header::opcode_of(flags);
-        if opcode != opcode::QUERY && opcode != opcode::NOTIFY {
-            return Err(Some(rcode::NOTIMP));
-        }
-        let [questions, answers, authorities, additionals] = header::counts(message);
-        let notify_soa = opcode == opcode::NOTIFY && answers == 1;
-        if questions != 1 || answers != 0 && !notify_soa || authorities != 0 || additionals > 1 {
-            return Err(Some(rcode::FORMERR));
-        }
-        Ok(flags)
-    }
-
-    /// Reads the OPT record and settles how long the reply may be.
-    #[inline]
-    fn read_edns(
-        &mut self,
-        message: &mut [u8],
-        len: usize,
-        asked: &mut Asked,
-        via: Via,
-        now: u32,
-    ) -> Result<(), Decision> {
-        let [_, answers, _, additionals] = header::counts(message);
-        let mut advertised = 512;
-        if additionals == 1 {
-            let mut at = asked.end;
-            if answers == 1 {
-                at = Record::at(&message[..len], at).map_or(len, |record| record.end());
-            }
-            match Edns::parse(&message[..len], at) {
-                Ok(edns) => {
-                    asked.edns = Some(edns);
-                    advertised = edns.udp_size;
-                }
-                Err(_) => {
-                    return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::FORMERR))));
-                }
-            }
-        }
-        let policy = &self.policy;
-        if policy.harden_short_bufsize {
-            advertised = advertised.max(512);
-        }
-        let path = match via {
-            Via::Datagram(path) => path,
-            Via::Stream => usize::from(u16::MAX),
-        };
-        let capped = if via == Via::Stream { u16::MAX } else { advertised.min(policy.max_udp_size) };
-        asked.limit = usize::from(capped).min(path);
-        if asked.edns.is_some_and(|edns| edns.version != 0) {
-            return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::BADVERS))));
-        }
-        if usize::from(capped) < header::LEN {
-            return Err(self.limited(now, |_| {
-                let end = bare(message, asked.flags, rcode::SERVFAIL, None);
-                let flags = header::flags(message) | flag::TC;
-                header::set_flags(message, flags);
-                Decision::Reply(end)
-            }));
-        }
-        Ok(())
     }
 
     fn decide_question(
@@ -426,25 +346,6 @@ impl Answerer {
         self.events.event(event, client, name, question.qtype, question.qclass);
     }
 
-    /// A bare error reply, unless this second had too many.
-    fn error(&mut self, message: &mut [u8], code: u16, question: Option<Question>, now: u32) -> Decision {
-        let flags = header::flags(message);
-        self.limited(now, |_| Decision::Reply(bare(message, flags, code, question)))
-    }
-
-    fn limited(&mut self, now: u32, reply: impl FnOnce(&mut Self) -> Decision) -> Decision {
-        if self.error_second != now {
-            self.error_second = now;
-            self.errors = 0;
-        }
-        self.errors += 1;
-        if self.errors > ERRORS_PER_SECOND {
-            self.stats.outcomes.dropped.add(1);
-            return Decision::Drop;
-        }
-        reply(self)
-    }
-
     fn count_unwanted(&self) {
         self.stats.outcomes.unwanted.add(1);
     }
@@ -459,14 +360,5 @@ impl Answerer {
             outcomes.query_edns.add(1);
             outcomes.query_do.add(u64::from(edns.bits & edns::DO != 0));
         }
-    }
-}
-
-/// Types that are no question to ask (RFC 5936 for transfers; RFC 6895 section 3.1 for the meta range).
-fn meta_type_error(qtype: u16) -> Option<u16> {
-    match qtype {
-        rtype::AXFR | rtype::IXFR => Some(rcode::REFUSED),
-        rtype::OPT | rtype::TSIG | rtype::TKEY | rtype::MAILA | rtype::MAILB | 128..=248 => Some(rcode::FORMERR),
-        _ => None,
     }
 }

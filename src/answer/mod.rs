@@ -4,6 +4,7 @@
 //! over it, whatever socket the buffer came from.
 
 pub mod acl;
+mod admit;
 pub mod ahead;
 mod alias;
 pub mod cache;

@@ -2,7 +2,7 @@
 
 use super::acl::{Access, Acl};
 use super::cache::{Answer, AnswerCache};
-use super::decide::{Answerer, Decision, Event, EventSink, Given, Via};
+use super::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
 use super::policy::Policy;
 use super::zones::{LocalRecord, ZoneType, ZonesBuilder};
 use crate::dns::body::{BodyWriter, Counts, Fixed, for_each_record};
@@ -98,7 +98,8 @@ impl Query {
     fn ask(&self, answerer: &mut Answerer, given: Option<Given<'_>>) -> Reply {
         let mut buffer = vec![0xee; 70_000];
         buffer[..self.message.len()].copy_from_slice(&self.message);
-        match answerer.decide(&mut buffer, self.message.len(), self.client, self.via, 1, given) {
+        let arrival = Arrival { client: self.client, via: self.via, now: 1 };
+        match answerer.decide(&mut buffer, self.message.len(), arrival, given) {
             Decision::Reply(len) => Reply::Message(buffer[..len].to_vec()),
             Decision::Drop => Reply::Dropped,
             Decision::Miss => Reply::Missed,
@@ -310,7 +311,7 @@ proptest::proptest! {
         buffer.resize(octets.len().max(600), 0);
         let via = if stream { Via::Stream } else { Via::Datagram(1472) };
         let client = "127.0.0.1:1".parse().unwrap();
-        if let Decision::Reply(len) = answerer.decide(&mut buffer, octets.len(), client, via, 0, None) {
+        if let Decision::Reply(len) = answerer.decide(&mut buffer, octets.len(), Arrival { client, via, now: 0 }, None) {
             assert!(len <= buffer.len() && header::flags(&buffer) & flag::QR != 0);
         }
     }

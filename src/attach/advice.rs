@@ -39,7 +39,7 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     }
     lines.push(format!("ip link set {own} up"));
     lines.push(format!("ip address add {ip}/{prefix} dev {own}"));
-    lines.push(sysctl(&bridge, "arp_ignore", 1));
+    lines.push(arp_for_itself_only(&bridge));
     Some(lines.join("\n"))
 }
 
@@ -47,6 +47,11 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
 fn free_name(links: &Links, name: &str) -> Option<String> {
     let numbered = (2..).map(|number| format!("{name}{number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| links.by_name(name).is_none())
+}
+
+/// The commands that have a link speak ARP for the addresses it carries itself, and for no other of the host.
+pub fn arp_for_itself_only(link: &str) -> String {
+    format!("{}\n{}", sysctl(link, "arp_ignore", 1), sysctl(link, "arp_announce", 2))
 }
 
 /// The command that sets an IPv4 setting of a link. A name with a dot wants slashes between the words.

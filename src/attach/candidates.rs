@@ -45,11 +45,20 @@ pub struct Spot {
     pub vlan: Option<u16>,
 }
 
+/// Where on a link a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hook {
+    /// In the driver: native XDP.
+    Driver,
+    /// In the network stack: generic XDP.
+    Stack,
+}
+
 /// What a link is good for: why that is expected, or why it is good for nothing.
-pub(super) type Fit = Result<Expectation, String>;
+type Fit = Result<Expectation, String>;
 
 /// Why a program is expected to work on a link.
-pub(super) struct Expectation {
+struct Expectation {
     why: String,
     /// The kind of link or its driver is known for it; else the start will tell.
     sure: bool,
@@ -77,9 +86,9 @@ impl Found {
     }
 }
 
-/// Walks down from `carrier` to the nearest links that fit.
-pub(super) fn find(config: &Config, links: &Links, carrier: &Link, fit: fn(&Link) -> Fit) -> Found {
-    let mut walk = Walk { config, links, fit, seen: Vec::new(), found: Found::default() };
+/// Walks down from `carrier` to the nearest links where a program fits.
+pub(super) fn find(config: &Config, links: &Links, carrier: &Link, hook: Hook) -> Found {
+    let mut walk = Walk { config, links, hook, seen: Vec::new(), found: Found::default() };
     walk.visit(carrier, None, true);
     walk.found
 }
@@ -87,7 +96,7 @@ pub(super) fn find(config: &Config, links: &Links, carrier: &Link, fit: fn(&Link
 struct Walk<'a> {
     config: &'a Config,
     links: &'a Links,
-    fit: fn(&Link) -> Fit,
+    hook: Hook,
     /// A link is visited once, so that a topology that bites its tail ends.
     seen: Vec<u32>,
     found: Found,
@@ -100,7 +109,11 @@ impl Walk<'_> {
         }
         self.seen.push(link.index);
         let name = &link.name;
-        match (self.fit)(link).and_then(|expected| self.permitted(link, is_carrier).map(|()| expected)) {
+        let fit = match self.hook {
+            Hook::Driver => native(link),
+            Hook::Stack => generic(link),
+        };
+        match fit.and_then(|expected| self.permitted(link, is_carrier).map(|()| expected)) {
             Ok(Expectation { why, sure }) => {
                 self.found.taken.push(Spot { index: link.index, vlan });
                 self.found.unsure |= !sure;
@@ -135,14 +148,15 @@ impl Walk<'_> {
                 Err("xdp-interface names another one".into())
             };
         }
-        match self.links.master(link) {
-            Some(master) if resets(link) && !is_carrier && !self.config.xdp.physical => Err(format!(
-                "attaching would reset its link for seconds, and all that goes through {} with it (xdp-physical: yes \
-                 permits that)",
-                master.name
-            )),
-            _ => Ok(()),
+        let Some(master) = self.links.master(link) else { return Ok(()) };
+        if resets(link) && !is_carrier && !self.config.xdp.physical {
+            let harm = match self.hook {
+                Hook::Driver => "attaching would reset its link for seconds, and with it all that goes",
+                Hook::Stack => "a program in the network stack would slow down all that goes",
+            };
+            return Err(format!("{harm} through {} (xdp-physical: yes permits that)", master.name));
         }
+        Ok(())
     }
 }
 
@@ -168,7 +182,7 @@ fn leads_down(port: &Link) -> bool {
 }
 
 /// Whether a program in the driver can send frames to AF_XDP sockets.
-pub(super) fn native(link: &Link) -> Fit {
+fn native(link: &Link) -> Fit {
     let sure = |why: String| Ok(Expectation { why, sure: true });
     let untold =
         |what: &str| Ok(Expectation { why: format!("whether {what} has native XDP shows at the start"), sure: false });
@@ -195,7 +209,7 @@ pub(super) fn native(link: &Link) -> Fit {
 }
 
 /// Whether a program in the network stack can. A bond and a bridge are never attached to.
-pub(super) fn generic(link: &Link) -> Fit {
+fn generic(link: &Link) -> Fit {
     match &link.kind {
         Kind::Bond { .. } | Kind::Bridge => Err("an AF_XDP socket there receives nothing".into()),
         Kind::Loopback => Err("loopback carries nothing from outside".into()),

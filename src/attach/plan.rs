@@ -1,7 +1,7 @@
 //! Where each address is served: the interface that carries it when XDP can be had there in the driver, else the ones it
 //! stands on, else kernel sockets; and why not elsewhere.
 
-use super::candidates::{self, Spot};
+use super::candidates::{self, Hook, Spot};
 use super::chain::Chain;
 use super::is_global;
 use crate::config::{Config, XdpMode, XdpUse};
@@ -41,6 +41,20 @@ impl Outcome {
         match self {
             Self::Native { at, .. } | Self::Generic { at } => at,
             Self::Kernel { .. } => &[],
+        }
+    }
+
+    /// What serves, and where: `native XDP at enp33s0f0 (VLAN 10), enp33s0f1 (VLAN 10)`.
+    pub(super) fn describe(&self, links: &Links) -> String {
+        let place = |spot: &Spot| {
+            let name = links.by_index(spot.index).map_or("?", |link| link.name.as_str());
+            spot.vlan.map_or_else(|| name.to_owned(), |id| format!("{name} (VLAN {id})"))
+        };
+        let places = || self.spots().iter().map(place).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Native { .. } => format!("native XDP at {}", places()),
+            Self::Generic { .. } => format!("generic XDP at {}", places()),
+            Self::Kernel { reason, .. } => format!("kernel sockets serve: {reason}"),
         }
     }
 }
@@ -152,7 +166,7 @@ fn decide(config: &Config, links: &Links, carrier: &Link) -> (Outcome, Vec<Strin
     if config.xdp.mode == XdpMode::Generic {
         return generic(config, links, carrier, Vec::new());
     }
-    let found = candidates::find(config, links, carrier, candidates::native);
+    let found = candidates::find(config, links, carrier, Hook::Driver);
     if !found.taken.is_empty() {
         let why = found.whys.join("; ");
         return (Outcome::Native { at: found.taken, why, sure: !found.unsure }, found.passed_over);
@@ -165,7 +179,7 @@ fn decide(config: &Config, links: &Links, carrier: &Link) -> (Outcome, Vec<Strin
 }
 
 fn generic(config: &Config, links: &Links, carrier: &Link, mut before: Vec<String>) -> (Outcome, Vec<String>) {
-    let found = candidates::find(config, links, carrier, candidates::generic);
+    let found = candidates::find(config, links, carrier, Hook::Stack);
     let reason = found.reason();
     before.extend(found.passed_over);
     let outcome = if found.taken.is_empty() {
@@ -217,20 +231,8 @@ fn add_targets(
 /// taken.
 pub fn describe(decision: &Decision, links: &Links) -> Vec<String> {
     let Some(carrier) = links.by_index(decision.carrier) else { return Vec::new() };
-    let name = |index| links.by_index(index).map_or("?", |link| link.name.as_str());
     let addresses: Vec<String> = decision.addresses.iter().map(|(address, _)| address.ip.to_string()).collect();
-    let at = |spots: &[Spot]| {
-        let at = |spot: &Spot| match spot.vlan {
-            Some(id) => format!("{} (VLAN {id})", name(spot.index)),
-            None => name(spot.index).to_owned(),
-        };
-        spots.iter().map(at).collect::<Vec<_>>().join(", ")
-    };
-    let what = match &decision.outcome {
-        Outcome::Native { at: spots, .. } => format!("native XDP at {}", at(spots)),
-        Outcome::Generic { at: spots } => format!("generic XDP at {}", at(spots)),
-        Outcome::Kernel { reason, .. } => format!("kernel sockets: {reason}"),
-    };
+    let what = decision.outcome.describe(links);
     let mut lines = vec![format!("plan: {} on {}: {what}", addresses.join(" "), Chain::from(links, carrier))];
     if !decision.outcome.spots().is_empty() {
         lines.extend(decision.passed_over.iter().map(|reason| format!("plan: not at {reason}")));

@@ -81,6 +81,27 @@ fn a_card_that_others_use_needs_leave() {
 }
 
 #[test]
+fn generic_mode_wants_leave_for_a_reason_of_its_own() {
+    // The address on the bond itself: below it are the cards alone.
+    let facts = recorded::facts("vlan");
+    let bond = facts.links.by_name("bond0").unwrap().index;
+    let links = links("vlan", |link: &mut Link| {
+        let carries = link.index == bond;
+        link.addresses = if carries { facts.links.by_name("bond0.10").unwrap().addresses.clone() } else { Vec::new() };
+    });
+    let generic = config(|config| config.xdp.mode = XdpMode::Generic);
+    let refusal = planned(&generic, &links);
+    assert!(refusal.contains("enp33s0f0: a program in the network stack would slow down all that goes"), "{refusal}");
+    assert!(refusal.contains("through bond0") && refusal.contains("xdp-physical: yes"), "{refusal}");
+    assert!(!refusal.contains("reset"), "{refusal}");
+    let physical = config(|config| {
+        config.xdp.mode = XdpMode::Generic;
+        config.xdp.physical = true;
+    });
+    assert_eq!(planned(&physical, &links), "enp33s0f0 generic, enp33s0f1 generic");
+}
+
+#[test]
 fn never_a_bond_or_a_bridge() {
     for name in ["bond0", "br-rb"] {
         for mode in [XdpMode::Auto, XdpMode::Native, XdpMode::Generic] {

@@ -34,6 +34,8 @@ pub const DEPTH_MAX: usize = 16;
 
 /// What our own files in the folder start with: never saved, never restored.
 const OWN: &str = ".runbound-";
+/// Holds what lives as long as the machine runs.
+const MADE_AT_BOOT: &str = "/run";
 /// Holds a backup until it is whole.
 const UNFINISHED: &str = ".runbound-backup";
 
@@ -55,12 +57,16 @@ pub fn write(configuration: &Path, out: &mut dyn Write, chroot: Option<&Path>) -
     let mut summary = collect::write(&folder, out)?;
     // A configuration that cannot be read is saved as it is.
     if let Ok(loaded) = config::load_within(configuration, chroot, false) {
-        let paths = loaded.config.files.paths().iter();
-        let outside = paths.filter(|path| std::path::absolute(path).is_ok_and(|path| !path.starts_with(&folder)));
+        let outside = loaded.config.files.paths().iter().filter(|path| is_missed(path, &folder));
         let note = |path: &PathBuf| format!("{} is included and lies outside of the folder: not saved", path.display());
         summary.notes.extend(outside.map(note));
     }
     Ok(summary)
+}
+
+/// Whether a backup of `folder` lacks the included file `path`. What is made anew at every boot it need not bring back.
+fn is_missed(path: &Path, folder: &Path) -> bool {
+    std::path::absolute(path).is_ok_and(|path| !path.starts_with(folder) && !path.starts_with(MADE_AT_BOOT))
 }
 
 /// [`write`] to a file, which is there whole or not at all.

@@ -116,7 +116,10 @@ fn check(folder: &Path, stage: &Path, name: &Path, chroot: Option<&Path>) -> Res
         Ok(loaded) => {
             let read = loaded.config.files.paths().iter();
             let kept = read.filter(|path| lent.iter().any(|lent| path.starts_with(lent)));
-            kept.filter_map(|path| path.strip_prefix(stage).ok()).map(|path| path.display().to_string()).collect()
+            let kept = kept.filter_map(|path| path.strip_prefix(stage).ok());
+            // Of our own files no tar has any, and the user need not know.
+            let kept = kept.filter(|path| !path.as_os_str().as_encoded_bytes().starts_with(super::OWN.as_bytes()));
+            kept.map(|path| path.display().to_string()).collect()
         }
         Err(_) => Vec::new(),
     };

@@ -156,6 +156,9 @@ fn what_is_included_from_elsewhere_is_told() {
     let folder = Folder::new(&[("unbound.conf", &format!("{CONF}include: {}/more.conf\n", elsewhere.0.display()))]);
     let summary = write(&folder.conf(), &mut Vec::new(), None).unwrap();
     assert!(matches!(summary.notes.as_slice(), [note] if note.contains("more.conf is included and lies outside")));
+    let missed = |path: &str| super::is_missed(Path::new(path), Path::new("/data"));
+    assert!(missed("/srv/more.conf") && missed("/runbound/more.conf"));
+    assert!(!missed("/data/lists/a.conf") && !missed("/run/runbound/forwarders.conf"));
 }
 
 #[test]
@@ -240,6 +243,18 @@ fn a_configuration_that_does_not_pass_replaces_nothing() {
     let list = entry("lists/a.conf", EntryType::Regular, b"server:\n  nonsense\n");
     assert!(folder.restore(&[conf, list, end()].concat()).is_err());
     assert_eq!(folder.read("lists/a.conf"), "server:\n");
+}
+
+#[test]
+fn an_entry_of_our_own_is_read_and_not_told() {
+    let folder = Folder::new(&[("unbound.conf", "server:\n")]);
+    let own = folder.0.join(".runbound-entry.conf");
+    fs::write(&own, format!("{CONF}include: \"{}\"\n", folder.conf().display())).unwrap();
+    let tar = [entry("unbound.conf", EntryType::Regular, b"server:\n  verbosity: 2\n"), end()].concat();
+    let summary = restore(&own, &mut tar.as_slice(), None).unwrap();
+    assert_eq!((summary.files, summary.notes), (1, vec![]));
+    let broken = [entry("unbound.conf", EntryType::Regular, b"server:\n  verbosity: x\n"), end()].concat();
+    assert!(restore(&own, &mut broken.as_slice(), None).is_err());
 }
 
 #[test]

@@ -24,6 +24,12 @@ pub fn validate(config: &Config) -> Vec<Diagnostic> {
     vec![Diagnostic { severity: Severity::Error, file, line: 0, message: message.into() }]
 }
 
+/// Takes away the clauses with `forward-default: yes` whose name another clause has.
+pub(super) fn drop_defaults(zones: &mut Vec<ForwardZone>) {
+    let named: Vec<Vec<u8>> = zones.iter().filter(|zone| !zone.default).map(|zone| zone.name.clone()).collect();
+    zones.retain(|zone| !zone.default || !named.contains(&zone.name));
+}
+
 /// Errors and warnings about clauses and local data.
 pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
@@ -38,7 +44,7 @@ fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
         let mut error = |message: String| findings.push(Diagnostic::error(&config.files, zone.at, message));
         if zone.name.is_empty() {
             error("the forward-zone has no name; add a line like name: \".\"".into());
-        } else if zone.servers.is_empty() {
+        } else if zone.servers.is_empty() && !zone.default {
             error(format!(
                 "the forward-zone {} has no forward-addr; add one like forward-addr: 192.0.2.53",
                 names::to_text(&zone.name)

@@ -1,4 +1,4 @@
-//! The local zones that are there without a word in the file (RFC 6303, 6761, 7686, 8375; Unbound 1.22's list).
+//! The local zones that are there without a word in the file (RFC 6303, 6761, 7686, 8375, 9462, 9665; Unbound 1.26's list).
 
 use super::local_data::LocalData;
 use super::local_zones::LocalZoneType;
@@ -24,6 +24,8 @@ const ALWAYS: &[&str] = &[
     "127.in-addr.arpa",
     "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
     "home.arpa",
+    "resolver.arpa",
+    "service.arpa",
     "onion",
     "test",
     "invalid",
@@ -147,7 +149,7 @@ mod tests {
     fn the_list_is_unbounds() {
         let config = Config::default();
         let zones = missing_from(&config);
-        assert_eq!(zones.len(), 7 + 31 + 64);
+        assert_eq!(zones.len(), 9 + 31 + 64);
         for zone in &zones {
             let text = names::to_text(&zone.name);
             let expected = match text.as_str() {
@@ -173,7 +175,7 @@ mod tests {
             config.local_zones.push(&wire(text), kind, Location::default());
         }
         let left = names(&config);
-        assert_eq!(left.len(), 100);
+        assert_eq!(left.len(), 102);
         assert!(!left.contains(&"onion.".into()) && !left.contains(&"10.in-addr.arpa.".into()));
         assert!(left.contains(&"test.".into()));
     }
@@ -181,6 +183,6 @@ mod tests {
     #[test]
     fn lan_zones_can_be_left_out() {
         let config = Config { unblock_lan_zones: true, ..Config::default() };
-        assert_eq!(names(&config).len(), 7);
+        assert_eq!(names(&config).len(), 9);
     }
 }

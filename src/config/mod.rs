@@ -5,6 +5,7 @@
 //! [`LocalData`]): a line of a block list costs its name and 12 bytes. What uses the configuration compiles it into a
 //! form of its own; nothing here is looked at for a packet.
 
+mod access;
 mod check;
 pub mod cli;
 pub mod default_zones;
@@ -24,14 +25,12 @@ mod report;
 pub mod site;
 mod values;
 
+pub use access::{AccessAction, AccessRule, default_access_control};
 pub use check::validate;
 pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use local_data::{LocalData, LocalRecord};
 pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
-pub use model::{
-    AccessAction, AccessRule, Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode,
-    XdpUse, default_access_control,
-};
+pub use model::{Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode, XdpUse};
 pub use record::{DEFAULT_TTL, Record};
 pub use report::{directives, findings, findings_json, json_string};
 pub use values::{Host, Kind, Netblock};
@@ -97,6 +96,7 @@ fn finish(parser: parser::Parser) -> Result<Loaded, Vec<Diagnostic>> {
     let parser::Parser { mut config, mut errors, mut warnings, .. } = parser;
     config.local_zones.shrink();
     config.local_data.shrink();
+    check::drop_defaults(&mut config.forward_zones);
     // Without a file, or with a file of another kind, there is nothing more to say.
     let nothing_read = config.files.path(Location::default()).as_os_str().is_empty();
     if !nothing_read && errors.len() < parser::MAX_ERRORS {

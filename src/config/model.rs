@@ -1,9 +1,10 @@
 //! [`Config`]: what the configuration says, in types.
 
+use super::access::AccessRule;
 use super::diagnostic::{Files, Location};
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
-use super::values::{Host, Netblock};
+use super::values::Host;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ pub struct Config {
     pub xdp: Xdp,
 
     /// `access-control:` lines in order. The longest prefix wins; of equal ones the last line, as in Unbound. They stand
-    /// over [`default_access_control`].
+    /// over [`super::default_access_control`].
     pub access_control: Vec<AccessRule>,
 
     /// `local-zone:` lines.
@@ -105,7 +106,7 @@ pub struct Config {
     pub outgoing_port_rules: Vec<(bool, RangeInclusive<u16>)>,
     /// `jostle-timeout:` in milliseconds, the age at which a question may be given up for a new one.
     pub jostle_timeout: u32,
-    /// `num-queries-per-thread:`, questions in flight at a time.
+    /// `num-queries-per-thread:`, questions in flight at a time; the server takes a few thousand at least.
     pub num_queries_per_thread: u32,
 
     /// `verbosity:`
@@ -158,77 +159,6 @@ pub struct Interface {
     pub at: Location,
 }
 
-/// What a client may do (unbound.conf(5), `access-control`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AccessAction {
-    /// No answer.
-    Deny,
-    /// REFUSED.
-    Refuse,
-    /// Answers with RD; without it REFUSED, local data excepted.
-    Allow,
-    /// As `allow`, and RD is set for the client.
-    AllowSetRd,
-    /// Answers with and without RD.
-    AllowSnoop,
-    /// As `allow` with a DNS cookie that is right, else BADCOOKIE over UDP.
-    AllowCookie,
-    /// Local data, else no answer.
-    DenyNonLocal,
-    /// Local data, else REFUSED.
-    RefuseNonLocal,
-}
-
-impl AccessAction {
-    /// The words of `unbound.conf`, in the order of [`AccessAction::ALL`].
-    pub const WORDS: &[&str] = &[
-        "deny",
-        "refuse",
-        "allow",
-        "allow_setrd",
-        "allow_snoop",
-        "allow_cookie",
-        "deny_non_local",
-        "refuse_non_local",
-    ];
-
-    /// All actions.
-    pub const ALL: [Self; 8] = [
-        Self::Deny,
-        Self::Refuse,
-        Self::Allow,
-        Self::AllowSetRd,
-        Self::AllowSnoop,
-        Self::AllowCookie,
-        Self::DenyNonLocal,
-        Self::RefuseNonLocal,
-    ];
-}
-
-/// One `access-control:` line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccessRule {
-    /// The clients.
-    pub netblock: Netblock,
-    /// What they may do.
-    pub action: AccessAction,
-    /// The line.
-    pub at: Location,
-}
-
-/// What holds for clients that no `access-control:` line names: localhost may, all others are refused.
-pub fn default_access_control() -> [(Netblock, AccessAction); 5] {
-    let block = |address: [u16; 8], prefix| Netblock { address: IpAddr::from(address), prefix };
-    let v4 = |first: u8, prefix| Netblock { address: IpAddr::from([first, 0, 0, 0]), prefix };
-    [
-        (v4(0, 0), AccessAction::Refuse),
-        (v4(127, 8), AccessAction::Allow),
-        (block([0; 8], 0), AccessAction::Refuse),
-        (block([0, 0, 0, 0, 0, 0, 0, 1], 128), AccessAction::Allow),
-        (block([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], 128), AccessAction::Allow),
-    ]
-}
-
 /// One `forward-zone:` clause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForwardZone {
@@ -242,6 +172,8 @@ pub struct ForwardZone {
     pub first: bool,
     /// `forward-no-cache:`
     pub no_cache: bool,
+    /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.
+    pub default: bool,
     /// The line of the clause.
     pub at: Location,
 }
@@ -320,6 +252,8 @@ pub struct Xdp {
     pub zerocopy: Toggle,
     /// `xdp-busy-poll:`
     pub busy_poll: Toggle,
+    /// `xdp-huge-pages:`, packet memory in huge pages.
+    pub huge_pages: bool,
 }
 
 impl Config {
@@ -363,6 +297,7 @@ impl Default for Config {
                 mode: XdpMode::Auto,
                 zerocopy: Toggle::Auto,
                 busy_poll: Toggle::Auto,
+                huge_pages: false,
             },
             access_control: Vec::new(),
             local_zones: LocalZones::default(),

@@ -101,6 +101,8 @@ pub struct Status {
     pub inhibit_zero: bool,
     /// What closes files and system calls to the process, in a few words.
     pub sandbox: String,
+    /// What was set for speed, at boot or by this program, a line each.
+    pub tuning: Vec<String>,
 }
 
 /// One `forward-zone:`.

@@ -1,4 +1,4 @@
-//! A backend for tests: it remembers what it was asked.
+//! A backend for tests and the fuzz target: it remembers what it was asked.
 
 use super::backend::{Backend, EditError, ForwardZone, LocalEditor, Status};
 use crate::dns::Name;
@@ -8,18 +8,25 @@ use std::time::Duration;
 
 /// Remembers calls, zones and data.
 #[derive(Default)]
-pub(super) struct Fake {
-    pub(super) calls: Vec<String>,
-    pub(super) zones: BTreeMap<String, String>,
-    pub(super) data: BTreeMap<String, Vec<String>>,
-    pub(super) worker: WorkerStats,
-    pub(super) upstream: Upstream,
-    pub(super) stopped: bool,
+pub struct Fake {
+    /// Commands that changed or asked for something, in words.
+    pub calls: Vec<String>,
+    /// Names and types of local zones.
+    pub zones: BTreeMap<String, String>,
+    /// Records by owner.
+    pub data: BTreeMap<String, Vec<String>>,
+    /// Counters that `stats` shows.
+    pub worker: WorkerStats,
+    /// Counters that `stats` shows.
+    pub upstream: Upstream,
+    /// Whether `stop` came.
+    pub stopped: bool,
     /// How often edits came into force.
-    pub(super) compilations: usize,
+    pub compilations: usize,
     /// What `reload` and `edit_local` fail with.
-    pub(super) broken: Option<String>,
-    pub(super) verbosity: i32,
+    pub broken: Option<String>,
+    /// What was set.
+    pub verbosity: i32,
 }
 
 impl Fake {
@@ -70,6 +77,7 @@ impl Backend for Fake {
             extended_statistics: true,
             inhibit_zero: true,
             sandbox: "off".to_owned(),
+            tuning: vec!["worker shares 2 CPUs, never spins".to_owned()],
         }
     }
 

@@ -17,8 +17,8 @@
 mod backend;
 mod command;
 mod connection;
-#[cfg(test)]
-mod fake;
+#[cfg(any(test, fuzzing))]
+pub mod fake;
 mod local;
 mod reply;
 mod report;

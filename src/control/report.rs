@@ -46,6 +46,7 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     reply.line(format_args!("uptime: {} seconds", figures.up.as_secs()));
     reply.line(format_args!("options: control(namedpipe)"));
     reply.line(format_args!("sandbox: {}", status.sandbox));
+    status.tuning.iter().for_each(|line| reply.line(format_args!("tuning: {line}")));
     figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
     let total = figures.total();
     reply.line(format_args!("queries: xdp {} udp {} tcp {}", total.xdp_queries, total.udp_queries, total.tcp_queries));

@@ -5,14 +5,20 @@
 //! back what a killed process left.
 
 use super::journal::Journal;
+use super::netlink;
 use crate::sys::ethtool::{self, Channels, Feature, UdpRule};
+use rustix::io::Errno;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The part of ethtool that is used, so that tests can stand in for drivers.
+/// The part of ethtool that is used, and what it is used on, so that tests can stand in for drivers.
 pub trait Driver {
+    /// The index of the interface that has this name now.
+    fn index(&self, interface: &str) -> Option<u32>;
+    /// The name that the interface of an index has now; ENODEV when it is gone.
+    fn name(&self, index: u32) -> io::Result<String>;
     /// See [`ethtool::feature`].
     fn feature(&self, interface: &str, feature: Feature) -> io::Result<bool>;
     /// See [`ethtool::set_feature`].
@@ -34,6 +40,13 @@ pub trait Driver {
 pub struct Kernel;
 
 impl Driver for Kernel {
+    fn index(&self, interface: &str) -> Option<u32> {
+        netlink::links().ok()?.into_iter().find(|link| link.name == interface).map(|link| link.index)
+    }
+    fn name(&self, index: u32) -> io::Result<String> {
+        let link = netlink::links()?.into_iter().find(|link| link.index == index);
+        link.map(|link| link.name).ok_or(Errno::NODEV.into())
+    }
     fn feature(&self, interface: &str, feature: Feature) -> io::Result<bool> {
         ethtool::feature(interface, feature)
     }
@@ -68,10 +81,14 @@ enum Undo {
     Rule(UdpRule),
 }
 
-/// A change, on the interface of a name.
+/// A change, and the interface it was made on. Names pass from one interface to another, the index is what it is found
+/// again by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
+    /// The name when the change was made: what the rest of the program calls it.
     interface: String,
+    /// The index; 0, which none has, when it could not be found out: then the name has to do.
+    index: u32,
     undo: Undo,
 }
 
@@ -90,8 +107,7 @@ impl Changes<Kernel> {
     /// back, and a journal that cannot be had, is a log line.
     pub fn of_this_host(folder: &Path) -> Self {
         let mut left = Self { made: Journal::take_over(folder), ..Self::default() };
-        let interfaces: Vec<String> = left.made.iter().map(|change| change.interface.clone()).collect();
-        for interface in interfaces {
+        while let Some(interface) = left.made.last().map(|change| change.interface.clone()) {
             log::info!("{interface}: a runbound that was killed left changes there");
             left.undo(&interface);
         }
@@ -191,8 +207,8 @@ impl<D: Driver> Changes<D> {
         })
     }
 
-    /// Takes back what was changed on an interface, the last change first. What cannot be taken back is a log line; an
-    /// interface that is gone took its settings along.
+    /// Takes back what was changed on an interface, whatever its name is by now, the last change first. What cannot be taken
+    /// back is a log line; an interface that is gone took its settings along.
     pub fn undo(&mut self, interface: &str) {
         self.undo_some(interface, |_| true);
     }
@@ -207,19 +223,19 @@ impl<D: Driver> Changes<D> {
 
     fn undo_some(&mut self, interface: &str, which: impl Fn(&Undo) -> bool) {
         while let Some(at) = self.made.iter().rposition(|change| change.interface == interface && which(&change.undo)) {
-            let change = self.made.remove(at);
-            match self.take_back(&change) {
-                Ok(()) => log::info!("{interface}: set back: {}", change.undo),
-                Err(cause) if cause.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => (),
-                Err(cause) => log::warn!("{interface}: not set back: {}: {cause}", change.undo),
+            let Change { index, undo, .. } = self.made.remove(at);
+            let name = if index == 0 { Ok(interface.to_owned()) } else { self.driver.name(index) };
+            match name.and_then(|name| self.take_back(&name, undo).map(|()| name)) {
+                Ok(name) => log::info!("{name}: set back: {undo}"),
+                Err(cause) if cause.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => (),
+                Err(cause) => log::warn!("{interface}: not set back: {undo}: {cause}"),
             }
         }
         self.write();
     }
 
-    fn take_back(&mut self, change: &Change) -> io::Result<()> {
-        let interface = &change.interface;
-        match change.undo {
+    fn take_back(&mut self, interface: &str, undo: Undo) -> io::Result<()> {
+        match undo {
             Undo::Feature(feature, on) => self.driver.set_feature(interface, feature, on),
             Undo::Channels([rx, tx, other, combined]) => {
                 self.driver.set_channels(interface, Channels { rx, tx, other, combined, ..Channels::default() })
@@ -232,7 +248,8 @@ impl<D: Driver> Changes<D> {
     }
 
     fn note(&mut self, interface: &str, undo: Undo) {
-        self.made.push(Change { interface: interface.to_owned(), undo });
+        let index = self.driver.index(interface).unwrap_or(0);
+        self.made.push(Change { interface: interface.to_owned(), index, undo });
         self.write();
     }
 
@@ -263,7 +280,7 @@ impl fmt::Display for Undo {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.interface, self.undo)
+        write!(f, "{} {} {}", self.index, self.interface, self.undo)
     }
 }
 
@@ -273,23 +290,23 @@ impl FromStr for Change {
     fn from_str(line: &str) -> Result<Self, ()> {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |at: usize| words.get(at).and_then(|word| word.parse::<u32>().ok()).ok_or(());
-        let on = || match words.get(2) {
+        let on = || match words.get(3) {
             Some(&"on") => Ok(true),
             Some(&"off") => Ok(false),
             _ => Err(()),
         };
-        let undo = match *words.get(1).ok_or(())? {
+        let undo = match *words.get(2).ok_or(())? {
             "rxvlan" => Undo::Feature(Feature::RxVlan, on()?),
             "ntuple" => Undo::Feature(Feature::Ntuple, on()?),
-            "channels" => Undo::Channels([number(2)?, number(3)?, number(4)?, number(5)?]),
+            "channels" => Undo::Channels([number(3)?, number(4)?, number(5)?, number(6)?]),
             "rule" => Undo::Rule(UdpRule {
-                address: words.get(2).and_then(|word| word.parse().ok()).ok_or(())?,
-                port: number(3)?.try_into().map_err(|_| ())?,
-                queue: number(4)?,
+                address: words.get(3).and_then(|word| word.parse().ok()).ok_or(())?,
+                port: number(4)?.try_into().map_err(|_| ())?,
+                queue: number(5)?,
             }),
             _ => return Err(()),
         };
-        Ok(Self { interface: words[0].to_owned(), undo })
+        Ok(Self { index: number(0)?, interface: words[1].to_owned(), undo })
     }
 }
 

@@ -1,9 +1,11 @@
 use super::*;
 use std::cell::Cell;
 
-/// A driver of four queues that refuses what it is told to.
+/// A driver of four queues that refuses what it is told to, of interfaces that have the names of [`NAMES`] first.
 #[derive(Debug, Default)]
 struct Fake {
+    /// The names that 1, 2 and 3 have by now.
+    renamed: Option<[&'static str; 3]>,
     rx_vlan: bool,
     ntuple: bool,
     combined: u32,
@@ -12,17 +14,36 @@ struct Fake {
     hides_rules: bool,
     refuses_features: bool,
     calls: Cell<u32>,
+    /// The interfaces of which a feature was set, one after the other.
+    set: Vec<String>,
 }
+
+/// The names of the interfaces 1, 2 and 3; an empty one has gone.
+const NAMES: [&str; 3] = ["lo", "eth0", "eth1"];
 
 fn refused() -> io::Error {
     io::Error::from_raw_os_error(rustix::io::Errno::OPNOTSUPP.raw_os_error())
 }
 
+impl Fake {
+    fn names(&self) -> [&'static str; 3] {
+        self.renamed.unwrap_or(NAMES)
+    }
+}
+
 impl Driver for Fake {
+    fn index(&self, interface: &str) -> Option<u32> {
+        self.names().iter().position(|name| *name == interface).map(|at| at as u32 + 1)
+    }
+    fn name(&self, index: u32) -> io::Result<String> {
+        let name = self.names()[index as usize - 1];
+        if name.is_empty() { Err(Errno::NODEV.into()) } else { Ok(name.to_owned()) }
+    }
     fn feature(&self, _: &str, feature: Feature) -> io::Result<bool> {
         Ok(if feature == Feature::RxVlan { self.rx_vlan } else { self.ntuple })
     }
-    fn set_feature(&mut self, _: &str, feature: Feature, on: bool) -> io::Result<()> {
+    fn set_feature(&mut self, interface: &str, feature: Feature, on: bool) -> io::Result<()> {
+        self.set.push(interface.to_owned());
         if self.refuses_features {
             return Err(refused());
         }
@@ -78,6 +99,26 @@ fn everything_is_set_back_as_it_was() {
 }
 
 #[test]
+fn an_interface_is_found_again_under_another_name() {
+    let mut changes = changes(Fake { rx_vlan: true, ..Fake::default() });
+    changes.keep_vlan_tags("eth0").unwrap();
+    changes.driver.renamed = Some(["lo", "lan0", "eth0"]);
+    changes.undo("eth0");
+    assert_eq!(changes.driver.set, ["eth0", "lan0"], "not on the one that has the name now");
+    assert!(changes.driver.rx_vlan && changes.made.is_empty());
+}
+
+#[test]
+fn an_interface_that_is_gone_leaves_others_alone() {
+    let mut changes = changes(Fake { rx_vlan: true, ..Fake::default() });
+    changes.keep_vlan_tags("eth0").unwrap();
+    changes.driver.renamed = Some(["lo", "", "eth0"]);
+    changes.undo_all();
+    assert_eq!(changes.driver.set, ["eth0"]);
+    assert!(changes.made.is_empty());
+}
+
+#[test]
 fn rules_that_were_there_stay() {
     let there = rule("192.0.2.1");
     let mut changes = changes(Fake { ntuple: true, rules: vec![there], ..Fake::default() });
@@ -106,16 +147,24 @@ fn a_driver_that_cannot_is_left_as_it_was() {
 #[test]
 fn a_change_is_written_and_read() {
     for line in [
-        "eth0 rxvlan on",
-        "eth0 ntuple off",
-        "enp33s0f0 channels 0 0 1 4",
-        "eth0 rule 192.0.2.1 53 0",
-        "eth0 rule 2001:db8::1 5353 0",
+        "2 eth0 rxvlan on",
+        "2 eth0 ntuple off",
+        "3 enp33s0f0 channels 0 0 1 4",
+        "2 eth0 rule 192.0.2.1 53 0",
+        "2 eth0 rule 2001:db8::1 5353 0",
     ] {
         assert_eq!(line.parse::<Change>().map(|change| change.to_string()), Ok(line.to_owned()));
     }
-    for line in ["", "eth0", "eth0 rxvlan", "eth0 rxvlan maybe", "eth0 channels 1 2", "eth0 rule x 53 0", "eth0 mtu 9"]
-    {
+    for line in [
+        "",
+        "2 eth0",
+        "2 eth0 rxvlan",
+        "2 eth0 rxvlan maybe",
+        "2 eth0 channels 1 2",
+        "2 eth0 rule x 53 0",
+        "2 eth0 mtu 9",
+        "eth0 rxvlan on",
+    ] {
         assert_eq!(line.parse::<Change>(), Err(()), "{line:?}");
     }
 }
@@ -123,13 +172,13 @@ fn a_change_is_written_and_read() {
 #[test]
 fn what_a_process_left_is_taken_over_once() {
     let folder = std::env::temp_dir().join(format!("runbound-journal-{}", std::process::id()));
-    let change: Change = "eth0 rxvlan on".parse().unwrap();
+    let change: Change = "2 eth0 rxvlan on".parse().unwrap();
     let mut living = Journal::create(&folder).expect("a journal");
     living.write(std::slice::from_ref(&change));
     assert_eq!(Journal::take_over(&folder), [], "its process lives");
     let name = format!("changes.{}", std::process::id());
     std::fs::copy(folder.join(&name), folder.join("changes.1")).unwrap();
-    std::fs::write(folder.join("changes.2"), "net:[1]\neth0 rxvlan on\n").unwrap();
+    std::fs::write(folder.join("changes.2"), "net:[1]\n2 eth0 rxvlan on\n").unwrap();
     std::fs::write(folder.join("changes.3"), "").unwrap();
     assert_eq!(Journal::take_over(&folder), [change], "one of this namespace");
     assert_eq!(Journal::take_over(&folder), []);

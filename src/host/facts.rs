@@ -62,11 +62,10 @@ impl Facts {
 /// When the links or their addresses cannot be read.
 pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
     let mut links = links()?;
-    let (arp_all, rp_all) = (sysctl("all", "arp_ignore"), sysctl("all", "rp_filter"));
     for link in links.iter_mut() {
-        let greater = |all: Option<u32>, own: Option<u32>| Some(all?.max(own?));
-        link.arp_ignore = greater(arp_all, sysctl(&link.name, "arp_ignore"));
-        link.rp_filter = greater(rp_all, sysctl(&link.name, "rp_filter"));
+        let in_force = |setting| Some(sysctl("all", setting)?.max(sysctl(&link.name, setting)?));
+        (link.arp_ignore, link.arp_announce) = (in_force("arp_ignore"), in_force("arp_announce"));
+        link.rp_filter = in_force("rp_filter");
         let is_on = |feature| ethtool::feature(&link.name, feature).ok();
         (link.rx_vlan, link.ntuple) = (is_on(Feature::RxVlan), is_on(Feature::Ntuple));
     }

@@ -76,6 +76,8 @@ pub struct Link {
     pub addresses: Vec<InterfaceAddress>,
     /// arp_ignore in force: the greater of `all` and its own. `None` when it cannot be read.
     pub arp_ignore: Option<u32>,
+    /// arp_announce in force: the greater of `all` and its own. `None` when it cannot be read.
+    pub arp_announce: Option<u32>,
     /// rp_filter in force, found in the same way.
     pub rp_filter: Option<u32>,
     /// Whether its driver takes VLAN tags off what it receives.

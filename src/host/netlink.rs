@@ -1,52 +1,37 @@
 //! The links as rtnetlink(7) tells: RTM_GETLINK, answered with one message a link. The kind of a link, a veth's peer and
 //! an attached XDP program are in no file of sysfs.
 //!
-//! Numbers are of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h.
+//! netlink-packet-route reads them, but each attribute by itself, and only those that are asked for: its `LinkMessage` is
+//! read whole or not at all, so one attribute that it takes for broken, of a later kernel or a driver of its own mind, would
+//! cost the link; and it logs warnings about types of links and of virtual functions that it does not know.
 
 use super::links::{AttachedProgram, Kind, Link};
+use bytemuck::{Pod, Zeroable};
+use libc::{
+    IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    IFLA_XDP, RTM_NEWLINK,
+};
+use netlink_packet_core::{
+    DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NlaBuffer, NlasIterator, Parseable, ParseableParametrized,
+};
+use netlink_packet_route::link::{
+    InfoBond, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkMessage, LinkXdp, XdpAttached,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 use std::io;
 
-const RTM_NEWLINK: u16 = 16;
-const RTM_GETLINK: u16 = 18;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const NLM_F_REQUEST_DUMP: u16 = 0x301;
-/// Octets of nlmsghdr, of ifinfomsg and of rtattr.
-const HEADER: usize = 16;
-const IFINFO: usize = 16;
-const ATTRIBUTE: usize = 4;
-/// The two upper bits of an attribute's type are flags.
-const TYPE_MASK: u16 = 0x3fff;
-const IFF_UP: u32 = 1;
-const IFF_LOOPBACK: u32 = 8;
-const IFF_LOWER_UP: u32 = 1 << 16;
-/// The links changed while the kernel told them: some may be missing or be there twice.
-const NLM_F_DUMP_INTR: u16 = 0x10;
-/// How often to ask anew when they did.
-const TRIES: usize = 5;
-
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-const IFLA_LINK: u16 = 5;
-const IFLA_MASTER: u16 = 10;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_LINK_NETNSID: u16 = 37;
-const IFLA_XDP: u16 = 43;
-const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INFO_DATA: u16 = 2;
-const IFLA_VLAN_ID: u16 = 1;
-const IFLA_BOND_MODE: u16 = 1;
-const IFLA_XDP_ATTACHED: u16 = 2;
-const IFLA_XDP_PROG_ID: u16 = 4;
-const XDP_ATTACHED_SKB: u8 = 2;
+/// The attributes that make a link.
+const READ: [u16; 8] =
+    [IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_LINK_NETNSID, IFLA_XDP];
 
 /// Names of the bond modes, by number (linux/if_bonding.h).
 const BOND_MODES: [&str; 7] =
     ["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"];
-
+/// How often to ask anew when the links changed while the kernel told them.
+const TRIES: usize = 5;
 /// All links. Addresses, driver, queues and sysctls are left for others to tell.
 ///
 /// # Errors
@@ -69,7 +54,7 @@ pub(super) fn links() -> io::Result<Vec<Link>> {
 /// The links, and whether they stayed the same while they were told.
 fn dump() -> io::Result<(Vec<Link>, bool)> {
     // NETLINK_ROUTE is protocol 0.
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+    let socket = socket_with(rustix::net::AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     send(&socket, &request(), SendFlags::empty())?;
     let mut buffer = vec![0u8; 64 * 1024];
     let (mut links, mut steady) = (Vec::new(), true);
@@ -85,29 +70,39 @@ fn dump() -> io::Result<(Vec<Link>, bool)> {
     }
 }
 
-/// nlmsghdr: length, type, flags, sequence number, port; then an ifinfomsg of zeros.
-fn request() -> [u8; HEADER + IFINFO] {
-    let mut request = [0u8; HEADER + IFINFO];
-    request[..4].copy_from_slice(&((HEADER + IFINFO) as u32).to_ne_bytes());
-    request[4..6].copy_from_slice(&RTM_GETLINK.to_ne_bytes());
-    request[6..8].copy_from_slice(&NLM_F_REQUEST_DUMP.to_ne_bytes());
-    request
+fn request() -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    let mut message = NetlinkMessage::new(header, RouteNetlinkMessage::GetLink(LinkMessage::default()).into());
+    message.finalize();
+    let mut octets = vec![0; message.buffer_len()];
+    message.serialize(&mut octets);
+    octets
+}
+
+/// What a message is about, when that is a link.
+struct Told(Option<Link>);
+
+impl NetlinkDeserializable for Told {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, body: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Told(if header.message_type == RTM_NEWLINK { link(body) } else { None }))
+    }
 }
 
 /// Takes the links out of one datagram; whether there are more datagrams to come. `steady` becomes false when the links
-/// changed meanwhile.
+/// changed meanwhile: some may be missing or be there twice.
 fn take_messages(mut data: &[u8], links: &mut Vec<Link>, steady: &mut bool) -> io::Result<bool> {
-    while let (Some(length), Some(kind), Some(flags)) = (u32_at(data, 0), u16_at(data, 4), u16_at(data, 6)) {
-        *steady &= flags & NLM_F_DUMP_INTR == 0;
-        let length = length as usize;
-        let Some(body) = data.get(HEADER..length) else { return Err(Errno::BADMSG.into()) };
-        match kind {
-            NLMSG_DONE => return Ok(false),
-            NLMSG_ERROR => {
-                let errno = u32_at(body, 0).map_or(0, |errno| (errno as i32).wrapping_neg());
-                return Err(io::Error::from_raw_os_error(errno));
-            }
-            RTM_NEWLINK => links.extend(link(body)),
+    while !data.is_empty() {
+        let broken = |_: DecodeError| io::Error::from(Errno::BADMSG);
+        let length = NetlinkBuffer::new_checked(data).map_err(broken)?.length() as usize;
+        let message = NetlinkMessage::<Told>::deserialize(data).map_err(broken)?;
+        *steady &= message.header.flags & NLM_F_DUMP_INTR == 0;
+        match message.payload {
+            NetlinkPayload::Done(_) => return Ok(false),
+            NetlinkPayload::Error(error) => return Err(error.to_io()),
+            NetlinkPayload::InnerMessage(Told(link)) => links.extend(link),
             _ => {}
         }
         data = data.get(length.next_multiple_of(4)..).unwrap_or(&[]);
@@ -115,89 +110,140 @@ fn take_messages(mut data: &[u8], links: &mut Vec<Link>, steady: &mut bool) -> i
     Ok(true)
 }
 
-/// A link from ifinfomsg (family, type, index, flags, change) and its attributes.
+/// `struct ifinfomsg`, behind which attributes stand.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct LinkHeader {
+    /// None (0), or the family that the message is about a port of.
+    pub(super) family: u8,
+    pad: u8,
+    hardware: u16,
+    /// Index of the link.
+    pub(super) index: u32,
+    flags: u32,
+    change: u32,
+}
+
+impl LinkHeader {
+    /// The header, and the attributes.
+    pub(super) fn split(body: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, attributes) = body.split_at_checked(size_of::<Self>())?;
+        Some((bytemuck::pod_read_unaligned(header), attributes))
+    }
+}
+
+/// A link from ifinfomsg and its attributes. What cannot be read is left out; a link without a name is none.
 fn link(body: &[u8]) -> Option<Link> {
-    let (index, flags) = (u32_at(body, 4)?, u32_at(body, 8)?);
-    let attributes = body.get(IFINFO..)?;
-    let number = |kind| find(attributes, kind).and_then(|value| u32_at(value, 0)).filter(|&index| index != 0);
-    // With a namespace beside it, the index is one of that namespace.
-    let below = if find(attributes, IFLA_LINK_NETNSID).is_some() { None } else { number(IFLA_LINK) };
-    let kind = kind_of(flags, find(attributes, IFLA_LINKINFO).unwrap_or(&[]), below);
-    Some(Link {
-        name: text(find(attributes, IFLA_IFNAME)?),
-        index,
-        mac: find(attributes, IFLA_ADDRESS).and_then(|mac| mac.try_into().ok()).filter(|mac| *mac != [0; 6]),
-        mtu: number(IFLA_MTU).unwrap_or(0),
-        up: flags & IFF_UP != 0,
-        carrier: flags & IFF_LOWER_UP != 0,
-        master: number(IFLA_MASTER),
-        parent: if matches!(kind, Kind::Vlan { .. } | Kind::Ipvlan | Kind::Macvlan) { below } else { None },
-        kind,
+    let (header, body) = LinkHeader::split(body)?;
+    let is = |flag| LinkFlags::from_bits_retain(header.flags).contains(flag);
+    let mut link = Link {
+        name: String::new(),
+        index: header.index,
+        mac: None,
+        mtu: 0,
+        up: is(LinkFlags::Up),
+        carrier: is(LinkFlags::LowerUp),
+        master: None,
+        parent: None,
+        kind: if is(LinkFlags::Loopback) { Kind::Loopback } else { Kind::Physical },
         driver: None,
         rx_queues: 1,
-        program: find(attributes, IFLA_XDP).and_then(program),
+        program: None,
         addresses: Vec::new(),
         arp_ignore: None,
+        arp_announce: None,
         rp_filter: None,
         rx_vlan: None,
         ntuple: None,
+    };
+    let (mut below, mut elsewhere) = (None, false);
+    for attribute in attributes(body).filter(|attribute| READ.contains(&attribute.kind())) {
+        if attribute.kind() == IFLA_LINKINFO {
+            link.kind = kind_of(attribute.value()).unwrap_or(link.kind);
+            continue;
+        }
+        match LinkAttribute::parse_with_param(&attribute, AddressFamily::Unspec) {
+            Ok(LinkAttribute::IfName(name)) => link.name = name,
+            Ok(LinkAttribute::Address(mac)) => link.mac = mac.try_into().ok().filter(|mac| *mac != [0; 6]),
+            Ok(LinkAttribute::Mtu(mtu)) => link.mtu = mtu,
+            Ok(LinkAttribute::Controller(index)) => link.master = Some(index).filter(|&index| index != 0),
+            Ok(LinkAttribute::Link(index)) => below = Some(index).filter(|&index| index != 0),
+            Ok(LinkAttribute::LinkNetNsId(_)) => elsewhere = true,
+            Ok(LinkAttribute::Xdp(xdp)) => link.program = program(&xdp),
+            _ => {}
+        }
+    }
+    // With a namespace beside it, the index is one of that namespace.
+    let below = below.filter(|_| !elsewhere);
+    match &mut link.kind {
+        Kind::Veth { peer } => *peer = below,
+        Kind::Vlan { .. } | Kind::Ipvlan | Kind::Macvlan => link.parent = below,
+        _ => {}
+    }
+    (!link.name.is_empty()).then_some(link)
+}
+
+/// The kind that IFLA_LINKINFO tells; `None` of hardware, which has none.
+fn kind_of(info: &[u8]) -> Option<Kind> {
+    let kind = attributes(info).find_map(|attribute| InfoKind::parse(&attribute).ok())?;
+    let data = attributes(info).find(|attribute| attribute.kind() == IFLA_INFO_DATA);
+    let data = data.as_ref().map_or(&[][..], NlaBuffer::value);
+    Some(match kind {
+        InfoKind::Veth => Kind::Veth { peer: None },
+        InfoKind::Bridge => Kind::Bridge,
+        InfoKind::Bond => Kind::Bond { mode: bond_mode(data) },
+        InfoKind::Vlan => Kind::Vlan { id: vlan_id(data) },
+        InfoKind::IpVlan | InfoKind::IpVtap => Kind::Ipvlan,
+        InfoKind::MacVlan | InfoKind::MacVtap => Kind::Macvlan,
+        other => Kind::Other(other.to_string()),
     })
 }
 
-fn kind_of(flags: u32, info: &[u8], below: Option<u32>) -> Kind {
-    let data = find(info, IFLA_INFO_DATA).unwrap_or(&[]);
-    let word = find(info, IFLA_INFO_KIND).map(text).unwrap_or_default();
-    match word.as_str() {
-        "" if flags & IFF_LOOPBACK != 0 => Kind::Loopback,
-        "" => Kind::Physical,
-        "veth" => Kind::Veth { peer: below },
-        "bridge" => Kind::Bridge,
-        "bond" => {
-            let mode = find(data, IFLA_BOND_MODE).and_then(|value| value.first().copied()).unwrap_or(u8::MAX);
-            Kind::Bond { mode: BOND_MODES.get(usize::from(mode)).copied().unwrap_or("unknown mode") }
-        }
-        "vlan" => Kind::Vlan { id: find(data, IFLA_VLAN_ID).and_then(|value| u16_at(value, 0)).unwrap_or(0) },
-        "ipvlan" | "ipvtap" => Kind::Ipvlan,
-        "macvlan" | "macvtap" => Kind::Macvlan,
-        _ => Kind::Other(word),
-    }
+fn bond_mode(data: &[u8]) -> &'static str {
+    let mode = attributes(data).find_map(|attribute| match InfoBond::parse(&attribute) {
+        Ok(InfoBond::Mode(mode)) => Some(u8::from(mode)),
+        _ => None,
+    });
+    mode.and_then(|mode| BOND_MODES.get(usize::from(mode)).copied()).unwrap_or("unknown mode")
 }
 
-fn program(xdp: &[u8]) -> Option<AttachedProgram> {
-    let attached = find(xdp, IFLA_XDP_ATTACHED)?.first().copied().filter(|&how| how != 0)?;
-    let id = find(xdp, IFLA_XDP_PROG_ID).and_then(|value| u32_at(value, 0)).unwrap_or(0);
-    Some(AttachedProgram { id, generic: attached == XDP_ATTACHED_SKB })
+fn vlan_id(data: &[u8]) -> u16 {
+    let id = attributes(data).find_map(|attribute| match InfoVlan::parse(&attribute) {
+        Ok(InfoVlan::Id(id)) => Some(id),
+        _ => None,
+    });
+    id.unwrap_or(0)
 }
 
-/// The value of the first attribute of a type. What is cut short ends the search.
-fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    loop {
-        let length = usize::from(u16_at(attributes, 0)?);
-        let kind = u16_at(attributes, 2)? & TYPE_MASK;
-        let value = attributes.get(ATTRIBUTE..length)?;
-        if kind == wanted {
-            return Some(value);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
+fn program(xdp: &[LinkXdp]) -> Option<AttachedProgram> {
+    let attached = xdp.iter().find_map(|part| match part {
+        LinkXdp::Attached(how) if *how != XdpAttached::None => Some(*how),
+        _ => None,
+    })?;
+    let id = xdp.iter().find_map(|part| if let LinkXdp::ProgId(id) = part { Some(*id) } else { None });
+    Some(AttachedProgram { id: id.unwrap_or(0), generic: attached == XdpAttached::SocketBuffer })
 }
 
-fn u32_at(data: &[u8], at: usize) -> Option<u32> {
-    data.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
-}
-
-fn u16_at(data: &[u8], at: usize) -> Option<u16> {
-    data.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes)
-}
-
-fn text(value: &[u8]) -> String {
-    let end = value.iter().position(|&octet| octet == 0).unwrap_or(value.len());
-    String::from_utf8_lossy(&value[..end]).into_owned()
+/// Attributes in a row. What is cut short ends them.
+fn attributes(octets: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+    NlasIterator::new(octets).map_while(Result::ok)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libc::{IFF_UP, IFLA_INFO_KIND};
+    use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR};
+
+    /// Octets of nlmsghdr, of ifinfomsg and of rtattr.
+    const HEADER: usize = 16;
+    const IFINFO: usize = 16;
+    const ATTRIBUTE: usize = 4;
+    const IFLA_VLAN_ID: u16 = 1;
+    const IFLA_BOND_MODE: u16 = 1;
+    const IFLA_XDP_ATTACHED: u16 = 2;
+    const IFLA_XDP_PROG_ID: u16 = 4;
+    const XDP_ATTACHED_SKB: u8 = 2;
 
     fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
         let mut out = ((value.len() + ATTRIBUTE) as u16).to_ne_bytes().to_vec();
@@ -219,7 +265,7 @@ mod tests {
     fn vlan() -> Vec<u8> {
         let mut body = vec![0; IFINFO];
         body[4..8].copy_from_slice(&5u32.to_ne_bytes());
-        body[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
+        body[8..12].copy_from_slice(&(IFF_UP as u32).to_ne_bytes());
         body.extend(attribute(IFLA_IFNAME, b"bond0.10\0"));
         body.extend(attribute(IFLA_MTU, &1500u32.to_ne_bytes()));
         body.extend(attribute(IFLA_LINK, &4u32.to_ne_bytes()));
@@ -269,6 +315,18 @@ mod tests {
         let mut steady = true;
         take_messages(&data, &mut Vec::new(), &mut steady).unwrap();
         assert!(!steady);
+    }
+
+    #[test]
+    fn an_attribute_that_cannot_be_read_costs_no_other() {
+        let mut body = vlan();
+        let mut info = attribute(IFLA_INFO_KIND, b"bond\0");
+        let mode = [attribute(7, &[]), attribute(IFLA_BOND_MODE, &[4])].concat();
+        info.extend(attribute(IFLA_INFO_DATA, &mode));
+        body.extend(attribute(IFLA_LINKINFO, &info));
+        body.extend(attribute(IFLA_MTU, &[1]));
+        let link = link(&body).unwrap();
+        assert_eq!((link.kind, link.mtu), (Kind::Bond { mode: "802.3ad" }, 1500));
     }
 
     #[test]

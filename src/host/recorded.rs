@@ -78,6 +78,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         program: value(line, "xdp").map(|id| AttachedProgram { id: id.parse().expect("an id"), generic: false }),
         addresses: words.iter().filter_map(address).collect(),
         arp_ignore: Some(number("arp_ignore", 0)),
+        arp_announce: Some(number("arp_announce", 0)),
         rp_filter: Some(number("rp_filter", 0)),
         rx_vlan: Some(number("rxvlan", 0) != 0),
         ntuple: Some(number("ntuple", 0) != 0),

@@ -5,11 +5,13 @@
 //! a look is due the socket is left unread, so a flood costs a wake-up and a drain a look, not one a message; what does not
 //! fit into its buffer is told by ENOBUFS and means the same as a message: something changed.
 
-use rustix::event::{PollFd, PollFlags};
-use rustix::fd::{AsFd, OwnedFd};
+use super::netlink::LinkHeader;
+use libc::{RTM_DELLINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK, nlmsghdr};
+use netlink_packet_core::NetlinkBuffer;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with, sockopt};
+use rustix::net::{self, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with, sockopt};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -23,16 +25,14 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Between two looks when nothing is notified at all.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// Groups of linux/rtnetlink.h: RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR.
-const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+const GROUPS: u32 = (RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR) as u32;
 /// Octets of notifications the kernel may keep for us: a thousand or more, so that a removed link is rarely among what is
 /// lost in a flood.
 const BUFFER: usize = 1 << 20;
 /// Notifications read in one go: the rest is for the next.
 const MOST: usize = 4096;
 /// nlmsghdr and ifinfomsg, which stand at the beginning; of the attributes nothing is asked.
-const HEADERS: usize = 32;
-const RTM_DELLINK: u16 = 17;
+const HEADERS: usize = size_of::<nlmsghdr>() + size_of::<LinkHeader>();
 
 /// The watch over links and addresses of this network namespace.
 pub struct Watch {
@@ -51,10 +51,9 @@ impl Watch {
         }
     }
 
-    /// What to poll beside [`Watch::due_at`]; nothing while a look is due anyway.
-    pub fn poll_fd(&self) -> Option<PollFd<'_>> {
-        let socket = self.socket.as_ref().filter(|_| !self.pace.stirred)?;
-        Some(PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN))
+    /// What to poll for input beside [`Watch::due_at`]; nothing while a look is due anyway.
+    pub fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().filter(|_| !self.pace.stirred).map(AsFd::as_fd)
     }
 
     /// When to call [`Watch::is_due`] at the latest.
@@ -110,7 +109,7 @@ impl Watch {
 fn subscribe() -> Result<OwnedFd, Errno> {
     // NETLINK_ROUTE is protocol 0.
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+    let socket = socket_with(net::AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
     // Past the system's limit where CAP_NET_ADMIN allows it; a smaller buffer overflows sooner, nothing more.
     let _ = sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER)
         .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, BUFFER));
@@ -118,12 +117,12 @@ fn subscribe() -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// The index of the link that a notification says is gone: nlmsghdr (length, type, ...), then ifinfomsg (family, type,
-/// index, ...). Of another family than none it tells of a bridge's port that is one no more.
+/// The index of the link that a notification says is gone. Of another family than none it tells of a bridge's port that is
+/// one no more.
 fn removed_link(message: &[u8]) -> Option<u32> {
-    let kind = u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?);
-    let index = u32::from_ne_bytes(message.get(20..24)?.try_into().ok()?);
-    (kind == RTM_DELLINK && message[16] == 0).then_some(index)
+    let (link, _) = LinkHeader::split(message.get(size_of::<nlmsghdr>()..)?)?;
+    let removed = NetlinkBuffer::new(message).message_type() == RTM_DELLINK;
+    (removed && link.family == 0).then_some(link.index)
 }
 
 /// The pacing, with time as an argument.

@@ -1,15 +1,17 @@
 //! Which configuration the server gets. What is new is tried first; what does not pass does not replace the last good one.
 //!
-//! The server reads an entry, which includes the user's file and, unless that forwards everything itself, the name servers
-//! that the drive or DHCP told.
+//! The server reads an entry, which includes the user's file and, for when that does not forward everything itself, the name
+//! servers that the drive or the network told. A file that changes while the machine runs, as by a restore over the control
+//! socket, is tried at once.
 
-use super::forwarders;
 use super::store::{DATA, RESTORE, Store};
 use super::userdata::SeedFile;
+use super::{forwarders, tuning};
 use crate::backup;
 use crate::config::{self, Config, Loaded};
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What the server is started with: in the folder of the user's files, so that it is their configuration to backups, too.
@@ -39,6 +41,15 @@ pub struct Adopted {
     pub entry: PathBuf,
     /// The name servers in it.
     written: Option<String>,
+    /// The user's file when it was tried last.
+    seen: Option<Seen>,
+}
+
+/// Which file it is: its number, size and time of change, which a rename changes, too.
+type Seen = (u64, u64, i64, i64);
+
+fn seen(path: &Path) -> Option<Seen> {
+    fs::metadata(path).ok().map(|found| (found.ino(), found.size(), found.ctime(), found.ctime_nsec()))
 }
 
 /// Puts what a tar to restore and the drive bring onto the partition, each as one change that must pass the check.
@@ -92,6 +103,9 @@ fn write_default(store: &Store) {
 /// Chooses the configuration: the user's if it passes, else the last good one, else the built-in one.
 pub fn choose(store: &Store) -> Adopted {
     let own = store.path(CONFIGURATION);
+    // Before it is read, so that no change in between is missed.
+    let seen = seen(&own);
+    let adopted = |file, config: &Config| Adopted { seen, ..adopted(file, config) };
     match check(&own) {
         Ok(loaded) => {
             keep_good(store, &own);
@@ -118,10 +132,13 @@ pub fn choose(store: &Store) -> Adopted {
 
 fn adopted(file: PathBuf, config: &Config) -> Adopted {
     let own = config.remote_control.enable.then(|| config.remote_control.sockets.first()).flatten();
-    let theirs = |zone: &&config::ForwardZone| config.files.path(zone.at) != Path::new(FORWARDERS);
-    let forwards_everything = config.forward_zones.iter().filter(theirs).any(|zone| zone.name == [0]);
     let control_socket = own.map_or(CONTROL.into(), |(path, _)| path.clone());
-    Adopted { file, control_socket, forwards_everything, entry: ENTRY.into(), written: None }
+    let forwards_everything = forwards_everything(config);
+    Adopted { file, control_socket, forwards_everything, entry: ENTRY.into(), written: None, seen: None }
+}
+
+fn forwards_everything(config: &Config) -> bool {
+    config.forward_zones.iter().any(|zone| zone.name == [0] && !zone.default)
 }
 
 fn keep_good(store: &Store, own: &Path) {
@@ -143,10 +160,48 @@ impl Adopted {
         if let Err(cause) = put(Path::new(FORWARDERS), &forwarders) {
             log::error!("{FORWARDERS}: {cause}");
         }
-        let control = self.control_socket == Path::new(CONTROL);
-        self.entry = put_entry(&entry(&self.file, self.forwards_everything, control));
+        self.point_at_file();
         self.written = Some(forwarders);
         true
+    }
+
+    /// Writes the entry for the file.
+    fn point_at_file(&mut self) {
+        self.entry = put_entry(&entry(&self.file, self.control_socket == Path::new(CONTROL)));
+    }
+
+    /// Tries the user's file when it has changed since it was last tried. One that passes is the last good one from here
+    /// on. Whether the server is to read anew: it runs with another file than the user's, which passes now. Otherwise it
+    /// keeps what it has until it is told to reload.
+    pub fn look(&mut self, store: &Store) -> bool {
+        let repaired = self.look_by(store, check);
+        if repaired {
+            self.point_at_file();
+        }
+        repaired
+    }
+
+    fn look_by(&mut self, store: &Store, check: impl FnOnce(&Path) -> Result<Loaded, String>) -> bool {
+        let own = store.path(CONFIGURATION);
+        let now = seen(&own);
+        if now == self.seen {
+            return false;
+        }
+        self.seen = now;
+        match check(&own) {
+            Ok(loaded) => {
+                keep_good(store, &own);
+                self.forwards_everything = forwards_everything(&loaded.config);
+                let repaired = self.file != own;
+                log::info!("{} has changed and passes the check: it is the last good one now", own.display());
+                self.file = own;
+                repaired
+            }
+            Err(why) => {
+                log::error!("{} has changed and has errors; the server keeps what it has: {why}", own.display());
+                false
+            }
+        }
     }
 
     /// An entry for a file that was not looked at yet.
@@ -154,7 +209,7 @@ impl Adopted {
         if let Err(cause) = put(Path::new(FORWARDERS), &forwarders::include(servers)) {
             log::error!("{FORWARDERS}: {cause}");
         }
-        put_entry(&entry(file, false, false))
+        put_entry(&entry(file, false))
     }
 }
 
@@ -181,7 +236,7 @@ fn check(file: &Path) -> Result<Loaded, String> {
     let written = fs::metadata(FORWARDERS)
         .map(|_| ())
         .or_else(|_| put(Path::new(FORWARDERS), &forwarders::include(&[])))
-        .and_then(|()| put(trial, &entry(file, false, false)));
+        .and_then(|()| put(trial, &entry(file, false)));
     written.map_err(|cause| format!("{}: {cause}", trial.display()))?;
     config::load(trial).map_err(|errors| {
         let lines: Vec<String> = errors.iter().take(8).map(ToString::to_string).collect();
@@ -190,15 +245,14 @@ fn check(file: &Path) -> Result<Loaded, String> {
 }
 
 /// The file that includes the others. There are no users here, and no folder to be locked into.
-fn entry(file: &Path, forwards: bool, control: bool) -> String {
+fn entry(file: &Path, control: bool) -> String {
+    // Before the user's file, which may say otherwise.
+    let pages = if tuning::wants_huge_pages() { "    xdp-huge-pages: yes\n" } else { "" };
     let mut text = format!(
-        "server:\n    directory: \"{DATA}\"\ninclude: \"{}\"\nserver:\n    username: \"\"\n    chroot: \"\"\n    \
-         pidfile: \"\"\n    logfile: \"\"\n    use-syslog: no\n",
+        "server:\n    directory: \"{DATA}\"\n{pages}include: \"{}\"\nserver:\n    username: \"\"\n    chroot: \"\"\n    \
+         pidfile: \"\"\n    logfile: \"\"\n    use-syslog: no\ninclude: \"{FORWARDERS}\"\n",
         file.display()
     );
-    if !forwards {
-        text += &format!("include: \"{FORWARDERS}\"\n");
-    }
     if control {
         text += &format!(
             "remote-control:\n    control-enable: yes\n    control-use-cert: no\n    control-interface: {CONTROL}\n"
@@ -207,7 +261,8 @@ fn entry(file: &Path, forwards: bool, control: bool) -> String {
     text
 }
 
-fn put(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a small file that a power cut may take, whole.
+pub(super) fn put(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -225,16 +280,47 @@ mod tests {
     fn the_built_in_configuration_is_one() {
         let text = format!("{BUILT_IN}{}", forwarders::include(&[]));
         let loaded = config::parse_bytes("unbound.conf", text.as_bytes()).unwrap();
-        assert!(loaded.warnings.iter().all(|warning| warning.message.contains("never asked")), "{:?}", loaded.warnings);
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         assert!(loaded.config.username.is_empty());
     }
 
     #[test]
+    fn a_file_that_changes_is_tried_once() {
+        let root = std::env::temp_dir().join(format!("runbound-adopt-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let store = Store::at(&root);
+        let check = |path: &Path| {
+            let text = format!("{}{}", fs::read_to_string(path).unwrap(), forwarders::include(&[]));
+            config::parse_bytes("unbound.conf", text.as_bytes()).map_err(|errors| errors[0].to_string())
+        };
+        let own = store.path(CONFIGURATION);
+        let write = |text: &str| store.write(Path::new(CONFIGURATION), text.as_bytes(), 0o644).unwrap();
+        write("server:\n");
+        let mut adopted = Adopted { seen: seen(&own), ..adopted(own.clone(), &Config::default()) };
+        assert!(!adopted.look_by(&store, |_| panic!("it has not changed")));
+
+        write("forward-zone:\n name: .\n forward-addr: 192.0.2.1\n");
+        assert!(!adopted.look_by(&store, check), "the server is not told to read what it was not told to reload");
+        assert!(adopted.forwards_everything);
+        assert_eq!(store.text(GOOD), store.text(CONFIGURATION));
+
+        write("nonsense: yes\n");
+        assert!(!adopted.look_by(&store, check));
+        assert!(!adopted.look_by(&store, |_| panic!("once is enough")));
+        assert!(store.text(GOOD).unwrap().contains("192.0.2.1"), "the last good one stays");
+
+        // A boot with that file runs with the last good one, until the user's is mended.
+        let mut adopted = Adopted { file: store.path(GOOD), ..adopted };
+        write("server:\n verbosity: 2\n");
+        assert!(adopted.look_by(&store, check) && adopted.file == own && !adopted.forwards_everything);
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
     fn the_entry_overrules_what_cannot_be_here() {
-        let text = entry(Path::new("/data/unbound.conf"), false, true);
+        let text = entry(Path::new("/data/unbound.conf"), true);
         let user = text.find("include: \"/data/unbound.conf\"").unwrap();
         assert!(text.find("username: \"\"").unwrap() > user && text.contains(FORWARDERS) && text.contains(CONTROL));
-        let text = entry(Path::new("/data/unbound.conf"), true, false);
-        assert!(!text.contains(FORWARDERS) && !text.contains(CONTROL));
+        assert!(!entry(Path::new("/data/unbound.conf"), false).contains(CONTROL));
     }
 }

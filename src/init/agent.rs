@@ -4,6 +4,7 @@
 //! and poll(2) tells so for as long as it lasts. Edge-triggered epoll tells it once, and wakes when the next client comes.
 
 mod commands;
+mod exec;
 mod framer;
 mod system;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 use super::service::{Event, Service, Status};
 use commands::{Guest, Outcome, Shutdown};
+use exec::Runs;
 use framer::{Framer, Piece};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFlags, Timespec};
@@ -18,7 +20,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,6 +55,9 @@ pub struct Agent {
     /// Since when there may be more to read although no edge will tell.
     unread: Option<Instant>,
     guest: Box<dyn Guest>,
+    runs: Runs,
+    /// The server's control socket.
+    control: PathBuf,
 }
 
 impl Agent {
@@ -84,7 +89,8 @@ impl Agent {
         epoll::add(&poller, &port, EventData::new_u64(0), events)?;
         let (framer, replies) = (Framer::default(), Vec::new());
         let pieces = VecDeque::new();
-        Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest })
+        let (runs, control) = (Runs::default(), PathBuf::new());
+        Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest, runs, control })
     }
 
     /// Reads, answers and writes as far as that goes without waiting.
@@ -146,6 +152,14 @@ impl Agent {
                 Outcome::ReplyDelimited(reply) => {
                     self.replies.push(0xFF);
                     self.reply(&reply);
+                }
+                Outcome::Run(run, id) => {
+                    let started = self.runs.start(run, &self.control);
+                    self.reply(&commands::done(started, id));
+                }
+                Outcome::RunStatus(pid, id) => {
+                    let status = self.runs.status(pid);
+                    self.reply(&commands::done(status, id));
                 }
                 Outcome::Sync(id) => self.syncing = Some(start_sync(id, now)),
                 Outcome::Shutdown(Shutdown::PowerOff) => events.push(Event::PowerOff("guest agent: shutdown".into())),
@@ -219,7 +233,8 @@ impl Service for Agent {
         self.unread.or_else(|| self.syncing.as_ref().map(|syncing| syncing.look))
     }
 
-    fn turn(&mut self, _readiness: PollFlags, now: Instant, _status: &Status) -> Vec<Event> {
+    fn turn(&mut self, _readiness: PollFlags, now: Instant, status: &Status) -> Vec<Event> {
+        self.control.clone_from(&status.control_socket);
         let mut edges = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 1];
         // Taken before reading: an edge that comes meanwhile wakes the next poll.
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -6,6 +6,7 @@ use super::mounts::sysctl;
 use super::netconf::plan::mac_text;
 use super::netconf::{BondPlan, LinkKind, LinkPlan, Network, NetworkPlan, RoutePlan};
 use super::netlink::{Netlink, SET};
+use super::tuning;
 use crate::host::Interface;
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
@@ -51,6 +52,7 @@ pub fn apply(plan: &NetworkPlan, modules: &mut Modules) -> Vec<Applied> {
     for (at, nic) in matched {
         if let Some(link) = plan.links.get(at) {
             let name = link.name.clone().unwrap_or(nic.name);
+            tuning::nic(&name);
             there.insert(at, (name, nic.index));
         }
     }

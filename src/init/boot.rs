@@ -2,13 +2,15 @@
 
 use super::adopt::{self, Adopted};
 use super::apply::{Applied, apply};
-use super::dhcp::Dhcp;
+use super::dhcp::{AddressClient, Dhcp};
+use super::dhcp6::Dhcp6;
 use super::disks::{self, Volume};
 use super::forwarders::Servers;
 use super::links::nics;
 use super::modules::Modules;
 use super::mounts::{mount_all, sysctl};
 use super::netconf::{NetworkPlan, cmdline};
+use super::router::RouterServers;
 use super::seed::{self, Seed};
 use super::service::Status;
 use super::store::{self, Store};
@@ -40,8 +42,12 @@ pub struct Booted {
     pub servers: Servers,
     /// The configuration in force.
     pub adopted: Adopted,
+    /// The folder with the configuration.
+    pub store: Store,
     /// DHCP clients.
-    pub dhcp: Vec<Dhcp>,
+    pub dhcp: Vec<Box<dyn AddressClient>>,
+    /// What routers tell.
+    pub routers: Option<RouterServers>,
     /// What services may know.
     pub status: Status,
     /// The kernel's command line.
@@ -76,6 +82,9 @@ pub fn boot() -> Booted {
     let (plan, network_source) = plan(&seed, &cmdline);
     let hostname = name_host(&user_data, &seed, &plan);
     tuning::tune();
+    let routers = RouterServers::open()
+        .map_err(|cause| log::error!("netlink: {cause}; name servers that routers tell are not noticed"))
+        .ok();
     let applied = apply(&plan, &mut modules);
     let (plan, applied, network_source) = or_automatic(plan, applied, network_source, &mut modules);
     let dhcp = start_dhcp(&plan, &applied, &hostname);
@@ -85,12 +94,12 @@ pub fn boot() -> Booted {
     let adopted = adopt::choose(&store);
     let status = Status {
         hostname,
-        storage: store.description,
+        storage: store.description.clone(),
         network_source,
         control_socket: adopted.control_socket.clone(),
         ..Status::default()
     };
-    Booted { modules, servers: Servers::of(&plan), plan, adopted, dhcp, status, cmdline }
+    Booted { modules, servers: Servers::of(&plan), plan, adopted, store, dhcp, routers, status, cmdline }
 }
 
 /// The volumes. Disks on USB come a second after their driver: while one is to come, and ours is missing, more looks.
@@ -192,25 +201,35 @@ fn or_automatic(
     (plan, applied, format!("DHCP and SLAAC: no interface of the {source} is there"))
 }
 
-/// A DHCP client for each interface that wants one.
-pub fn start_dhcp(plan: &NetworkPlan, applied: &[Applied], hostname: &str) -> Vec<Dhcp> {
-    let wanted = applied.iter().filter(|link| plan.links.get(link.plan).is_some_and(|plan| plan.dhcp4));
+/// A DHCP client for each interface and family that wants one.
+pub fn start_dhcp(plan: &NetworkPlan, applied: &[Applied], hostname: &str) -> Vec<Box<dyn AddressClient>> {
     let interfaces = crate::host::interfaces().unwrap_or_default();
-    let start = |link: &Applied| {
+    let now = Instant::now();
+    let mut clients: Vec<Box<dyn AddressClient>> = Vec::new();
+    for link in applied {
+        let (v4, v6) = plan.links.get(link.plan).map_or((false, false), |plan| (plan.dhcp4, plan.dhcp6));
+        if !v4 && !v6 {
+            continue;
+        }
         let mac = interfaces.iter().find(|interface| interface.index == link.index).and_then(|there| there.mac);
         let Some(mac) = mac else {
             log::error!("{}: no MAC address, so no DHCP", link.name);
-            return None;
+            continue;
         };
-        match Dhcp::start(&link.name, link.index, mac, hostname, Instant::now()) {
-            Ok(client) => Some(client),
-            Err(cause) => {
-                log::error!("{}: DHCP: {cause}", link.name);
-                None
+        if v4 {
+            match Dhcp::start(&link.name, link.index, mac, hostname, now) {
+                Ok(client) => clients.push(Box::new(client)),
+                Err(cause) => log::error!("{}: DHCP: {cause}", link.name),
             }
         }
-    };
-    wanted.filter_map(start).collect()
+        if v6 {
+            match Dhcp6::start(&link.name, link.index, mac, now) {
+                Ok(client) => clients.push(Box::new(client)),
+                Err(cause) => log::error!("{}: DHCPv6: {cause}", link.name),
+            }
+        }
+    }
+    clients
 }
 
 fn name_host(user_data: &UserData, seed: &Seed, plan: &NetworkPlan) -> String {

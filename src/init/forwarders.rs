@@ -1,5 +1,5 @@
-//! Whom to ask: the name servers that the drive and DHCP name become the forward-zone of everything, in a file that is
-//! included behind the user's own.
+//! Whom to ask: the name servers that the drive, DHCP and router advertisements name become the forward-zone of everything,
+//! in a file that is included behind the user's own and gives way to a forward-zone of everything there.
 
 use super::netconf::NetworkPlan;
 use crate::host::Interface;
@@ -13,12 +13,14 @@ pub struct Servers {
     plan: Vec<IpAddr>,
     /// By interface.
     leases: BTreeMap<String, Vec<IpAddr>>,
+    /// By the interface's index.
+    routers: BTreeMap<u32, Vec<IpAddr>>,
 }
 
 impl Servers {
     /// Those of the plan.
     pub fn of(plan: &NetworkPlan) -> Self {
-        Self { plan: plan.nameservers.clone(), leases: BTreeMap::new() }
+        Self { plan: plan.nameservers.clone(), ..Self::default() }
     }
 
     /// Those that a lease brings; none when it ended. Whether that changed anything.
@@ -29,15 +31,25 @@ impl Servers {
         changed
     }
 
-    /// Those to ask: what the plan names goes before what DHCP tells. Own addresses would make a loop.
+    /// Those that the routers of an interface tell; none when their time is over.
+    pub fn routers(&mut self, index: u32, servers: Vec<IpAddr>) {
+        self.routers.insert(index, servers);
+    }
+
+    /// Those to ask: what the plan names goes before what DHCP tells, and that before what routers tell. Own addresses
+    /// would make a loop.
     pub fn usable(&self, own: &[IpAddr]) -> Vec<IpAddr> {
         // Somebody who set them on the drive meant them alone.
-        let told =
-            if self.plan.is_empty() { self.leases.values().flatten().copied().collect() } else { self.plan.clone() };
+        let leases: Vec<IpAddr> = self.leases.values().flatten().copied().collect();
+        let routers: Vec<IpAddr> = self.routers.values().flatten().copied().collect();
+        let told = [self.plan.clone(), leases, routers].into_iter().find(|servers| !servers.is_empty());
         let mut usable = Vec::new();
-        for server in told {
+        for server in told.unwrap_or_default() {
             if own.contains(&server) || server.is_loopback() || server.is_unspecified() {
                 log::warn!("name server {server} is this machine itself; it is left out");
+            } else if matches!(server, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+                // forward-addr: has no place for the interface that would have to be named with it.
+                log::warn!("name server {server} is an address of one link alone; it is left out");
             } else if !usable.contains(&server) {
                 usable.push(server);
             }
@@ -53,14 +65,10 @@ pub fn own_addresses(interfaces: &[Interface]) -> Vec<IpAddr> {
 
 /// The file to include. Without a server names that are not local get SERVFAIL, which the log said.
 pub fn include(servers: &[IpAddr]) -> String {
-    let mut text = String::from("forward-zone:\n    name: \".\"\n");
+    let mut text = String::from("forward-zone:\n    name: \".\"\n    forward-default: yes\n");
     for server in servers {
         // Writing into a string does not fail.
         let _ = writeln!(text, "    forward-addr: {server}");
-    }
-    if servers.is_empty() {
-        // A zone needs a server; at the discard port of this machine nobody answers, at once.
-        text += "    forward-addr: 127.0.0.1@9\n";
     }
     text
 }
@@ -95,8 +103,21 @@ mod tests {
     }
 
     #[test]
+    fn routers_count_when_nobody_else_names_one() {
+        let mut servers = Servers::of(&NetworkPlan::default());
+        servers.routers(2, ips(&["fe80::1", "2001:db8::53"]));
+        assert_eq!(servers.usable(&[]), ips(&["2001:db8::53"]));
+        servers.lease("eth0", ips(&["192.0.2.1"]));
+        assert_eq!(servers.usable(&[]), ips(&["192.0.2.1"]));
+        servers.lease("eth0", vec![]);
+        servers.routers(2, vec![]);
+        assert_eq!(servers.usable(&[]), vec![] as Vec<IpAddr>);
+    }
+
+    #[test]
     fn the_include_is_a_configuration() {
         assert!(include(&ips(&["192.0.2.1", "2001:db8::1"])).ends_with("192.0.2.1\n    forward-addr: 2001:db8::1\n"));
-        assert!(crate::config::parse_bytes("forwarders.conf", include(&[]).as_bytes()).is_ok());
+        let loaded = crate::config::parse_bytes("forwarders.conf", include(&[]).as_bytes()).unwrap();
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     }
 }

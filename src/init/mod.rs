@@ -8,7 +8,7 @@
 //! | `journal` | where log lines go |
 //! | `disks`, `seed`, `userdata` | volumes by label; the cloud-init drive and what it asks for |
 //! | `netconf` | network settings of every source as one plan (pure) |
-//! | `apply`, `netlink`, `dhcp`, `links`, `hotplug` | the plan made real, leases, links and devices that come and go |
+//! | `apply`, `netlink`, `dhcp`, `dhcp6`, `router`, `links`, `hotplug` | the plan made real, leases, name servers that routers tell, links and devices that come and go |
 //! | `store`, `adopt`, `forwarders` | the data partition; configurations tried before they replace one; whom to ask |
 //! | `tuning` | what is set at boot for speed |
 //! | `server` | the server as a child process |
@@ -21,6 +21,7 @@ mod apply;
 mod boot;
 pub mod console;
 mod dhcp;
+pub mod dhcp6;
 mod disks;
 mod forwarders;
 mod hotplug;
@@ -31,6 +32,7 @@ mod mounts;
 pub mod netconf;
 mod netlink;
 pub mod power;
+pub mod router;
 mod run;
 mod seed;
 mod server;

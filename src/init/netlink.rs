@@ -11,6 +11,9 @@ use std::io;
 /// Make it when it is not there, change it when it is.
 pub const SET: u16 = NLM_F_CREATE | NLM_F_REPLACE;
 
+/// Octets of the kernel's word on a request: an error holds the request, and none of ours is as long.
+const ANSWER: usize = 8192;
+
 /// A socket to the kernel's network.
 pub struct Netlink {
     socket: Socket,
@@ -42,8 +45,9 @@ impl Netlink {
         message.serialize(&mut buffer);
         self.socket.send(&buffer, 0)?;
         loop {
-            let (answer, _) = self.socket.recv_from_full()?;
-            let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
+            let mut answer = [0; ANSWER];
+            let octets = self.socket.recv(&mut &mut answer[..], 0)?;
+            let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(answer.get(..octets).unwrap_or_default())
                 .map_err(|cause| io::Error::other(cause.to_string()))?;
             match answer.payload {
                 NetlinkPayload::Error(error) if answer.header.sequence_number == self.sequence => {

@@ -2,17 +2,16 @@
 
 use super::apply::apply;
 use super::boot::{Booted, boot, start_dhcp};
-use super::dhcp::Dhcp;
 use super::forwarders::own_addresses;
 use super::hotplug::Hotplug;
 use super::journal;
-use super::links::{LinkWatch, nics};
+use super::links::nics;
 use super::netconf::cmdline;
 use super::server::Server;
 use super::service::{Event, Service};
 use super::shutdown;
 use super::{agent::Agent, console::Console, power::PowerButton, watchdog::Watchdog};
-use crate::host::{Interface, interfaces};
+use crate::host::{Interface, Watch, interfaces};
 use crate::sys::signals::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -33,7 +32,7 @@ pub fn run() -> ! {
     let mut run = Run::new(boot(), Instant::now());
     loop {
         if let Some(command) = run.turn() {
-            shutdown::end(&mut run.server, command);
+            shutdown::end(&mut run.server, &mut run.services, command);
             // The kernel refused, which is past all help; PID 1 must not end.
             std::thread::sleep(TURN);
         }
@@ -50,13 +49,15 @@ struct Run {
 }
 
 impl Run {
-    fn new(booted: Booted, now: Instant) -> Self {
+    fn new(mut booted: Booted, now: Instant) -> Self {
         let signals = SignalFd::new().map_err(|cause| log::error!("signalfd: {cause}; Ctrl-Alt-Del is ignored")).ok();
         let mut services: Vec<Box<dyn Service>> = Vec::new();
-        match LinkWatch::open() {
-            Ok(watch) => services.push(Box::new(watch)),
-            Err(cause) => log::error!("netlink: {cause}; interfaces that come later are not noticed"),
+        let (watch, trouble) = Watch::open(now);
+        if let Some(cause) = trouble {
+            log::error!("netlink: {cause}; interfaces that come later are looked for every two seconds");
         }
+        services.push(Box::new(watch));
+        booted.routers.take().into_iter().for_each(|routers| services.push(Box::new(routers)));
         match Hotplug::open(booted.modules.clone()) {
             Ok(hotplug) => services.push(Box::new(hotplug)),
             Err(cause) => log::error!("uevents: {cause}; devices that come later have no driver"),
@@ -86,6 +87,10 @@ impl Run {
             self.server.reaped(pid, status, now);
         }
         self.server.turn(server, now);
+        if self.booted.adopted.look(&self.booted.store) {
+            log::info!("the server reads it");
+            self.server.signal(Signal::HUP);
+        }
         let status = &mut self.booted.status;
         status.server = self.server.pid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
         status.restarts = self.server.restarts();
@@ -93,7 +98,7 @@ impl Run {
             events.push(Event::Reboot("Ctrl-Alt-Del".into()));
         }
         for (client, readiness) in self.booted.dhcp.iter_mut().zip(leases) {
-            if is_due(client, readiness, now) {
+            if is_due(client.as_ref(), readiness, now) {
                 events.extend(client.turn(readiness, now, &self.booted.status));
             }
         }
@@ -122,7 +127,7 @@ impl Run {
 
     /// What is ready: the server's log, signals, leases, services.
     fn wait(&self) -> (PollFlags, PollFlags, Vec<PollFlags>, Vec<PollFlags>) {
-        let leases = self.booted.dhcp.iter().map(|client| client as &dyn Service);
+        let leases = self.booted.dhcp.iter().map(|client| client.as_ref() as &dyn Service);
         let others = self.services.iter().map(|service| service.as_ref());
         let services: Vec<&dyn Service> = leases.chain(others).collect();
         let own = [self.server.fd(), self.signals.as_ref().map(|signals| signals.as_fd())];
@@ -176,6 +181,7 @@ impl Run {
                 self.booted.servers.lease(&interface, servers);
                 self.name_servers();
             }
+            Event::RouterServers(index, servers) => self.router_servers(index, servers),
             Event::LinksChanged => {
                 self.look_at_links();
                 self.name_servers();
@@ -196,7 +202,14 @@ impl Run {
         log::info!("interfaces changed: {}", names(&there));
         self.nics = identities;
         let all: Vec<u32> = interfaces().unwrap_or_default().iter().map(|interface| interface.index).collect();
-        self.booted.dhcp.retain(|client: &Dhcp| all.contains(&client.index()));
+        let servers = &mut self.booted.servers;
+        self.booted.dhcp.retain(|client| {
+            let stays = all.contains(&client.index());
+            if !stays {
+                servers.lease(&client.source(), Vec::new());
+            }
+            stays
+        });
         if self.booted.plan.links.is_empty() {
             let automatic = super::netconf::NetworkPlan::automatic(there.into_iter().map(|nic| nic.name));
             self.booted.plan.links = automatic.links;
@@ -209,6 +222,21 @@ impl Run {
         self.booted.dhcp.extend(start_dhcp(&self.booted.plan, &new, &self.booted.status.hostname));
     }
 
+    /// What routers tell counts on interfaces that are to take their word.
+    fn router_servers(&mut self, index: u32, servers: Vec<IpAddr>) {
+        let interfaces = interfaces().unwrap_or_default();
+        let interface = interfaces.iter().find(|interface| interface.index == index);
+        if !servers.is_empty() && !interface.is_some_and(|interface| self.booted.plan.takes_advertisements(interface)) {
+            return;
+        }
+        let name = interface.map_or("an interface that went", |interface| &interface.name);
+        let told: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        let told = if told.is_empty() { "none".to_owned() } else { told.join(" ") };
+        log::info!("{name}: router advertisements: name servers: {told}");
+        self.booted.servers.routers(index, servers);
+        self.name_servers();
+    }
+
     /// Writes the name servers that are known for the server to read; tells it when they changed.
     fn name_servers(&mut self) {
         let own: Vec<IpAddr> = own_addresses(&interfaces().unwrap_or_default());
@@ -217,7 +245,13 @@ impl Run {
             return;
         }
         if usable.is_empty() && !self.booted.adopted.forwards_everything {
-            log::warn!("no name server to forward to: only local data and the cache answer; name one on the drive");
+            let asked = !self.booted.dhcp.is_empty();
+            if asked || self.booted.plan.links.iter().any(|link| link.accept_ra == Some(true)) {
+                let who = if asked { "DHCP" } else { "a router" };
+                log::info!("no name server to forward to yet: {who} may tell; only local data and the cache answer");
+            } else {
+                log::warn!("no name server to forward to: only local data and the cache answer; name one on the drive");
+            }
         }
         if self.server.pid().is_some() {
             let servers: Vec<String> = usable.iter().map(ToString::to_string).collect();

@@ -19,6 +19,8 @@ pub enum Event {
     LinksChanged,
     /// A lease names these servers to forward to; none when it ended.
     NameServers(String, Vec<std::net::IpAddr>),
+    /// Routers on the interface of this index tell these servers; none when their time is over.
+    RouterServers(u32, Vec<std::net::IpAddr>),
     /// This service is done: drop it. The text says why, for the log; empty says nothing.
     Close(String),
 }
@@ -62,4 +64,7 @@ pub trait Service {
 
     /// The descriptor is ready (`readiness` is not empty), or the deadline has come.
     fn turn(&mut self, readiness: PollFlags, now: Instant, status: &Status) -> Vec<Event>;
+
+    /// Everything is written and unmounted: the machine is switched off or reset next.
+    fn machine_ends(&mut self) {}
 }

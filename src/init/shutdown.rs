@@ -1,6 +1,7 @@
 //! The end: server stopped, everything written, file systems unmounted, power off.
 
 use super::server::Server;
+use super::service::Service;
 use super::store::DATA;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Signal, WaitOptions, wait};
@@ -13,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Does all of it. Comes back only when the kernel refuses.
-pub fn end(server: &mut Server, command: RebootCommand) {
+pub fn end(server: &mut Server, services: &mut [Box<dyn Service>], command: RebootCommand) {
     server.retire();
     stop(server);
     rustix::fs::sync();
@@ -26,6 +27,7 @@ pub fn end(server: &mut Server, command: RebootCommand) {
         }
     }
     rustix::fs::sync();
+    services.iter_mut().for_each(|service| service.machine_ends());
     log::info!("{}", if command == RebootCommand::Restart { "reset" } else { "power off" });
     if let Err(cause) = reboot(command) {
         log::error!("reboot(2): {cause}");

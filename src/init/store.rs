@@ -102,9 +102,7 @@ impl Store {
         self.holds(entry)?;
         let tar = pack(files).map_err(|cause| cause.to_string())?;
         backup::restore(entry, &mut &tar[..], None).map(|summary| {
-            // Of our own files the user need not know.
-            let theirs = |note: &&String| !note.starts_with(OWN) && !note.starts_with("/run/");
-            summary.notes.iter().filter(theirs).for_each(|note| log::info!("{note}"));
+            summary.notes.iter().for_each(|note| log::info!("{note}"));
         })
     }
 

@@ -14,9 +14,10 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Written before closing, it disarms the watchdog ("magic close"); any other octet feeds it.
 const DISARM: &[u8] = b"V";
 
-/// An armed watchdog: opening it armed it. Dropping it disarms it, so keep it until the machine is about to go down.
+/// An armed watchdog: opening it armed it, and closing it after the magic octet disarms it.
 pub struct Watchdog {
-    device: OwnedFd,
+    /// `None` once it is disarmed.
+    device: Option<OwnedFd>,
     next: Instant,
     /// The last feeding failed, and that was told.
     failing: bool,
@@ -32,7 +33,7 @@ impl Watchdog {
         match rustix::fs::open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
             Ok(device) => {
                 log::info!("watchdog: {} is fed every {} seconds", path.display(), EVERY.as_secs());
-                Some(Watchdog { device, next: now, failing: false })
+                Some(Watchdog { device: Some(device), next: now, failing: false })
             }
             Err(Errno::NOENT | Errno::NODEV) => {
                 log::info!("watchdog: this machine has none; in Proxmox: qm set VMID --watchdog model=i6300esb");
@@ -45,9 +46,9 @@ impl Watchdog {
         }
     }
 
-    /// Feeds it: at the end, too, so that the time until power-off counts from here.
     fn feed(&mut self) {
-        match rustix::io::write(&self.device, b"\0") {
+        let Some(device) = &self.device else { return };
+        match rustix::io::write(device, b"\0") {
             Ok(_) => self.failing = false,
             Err(cause) if !self.failing => {
                 log::warn!("watchdog: feeding it: {cause}; the machine may be reset although all is well");
@@ -58,21 +59,22 @@ impl Watchdog {
     }
 }
 
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        if let Err(cause) = rustix::io::write(&self.device, DISARM) {
-            log::warn!("watchdog: disarming it: {cause}; the machine may be reset on its way down");
-        }
-    }
-}
-
 impl Service for Watchdog {
     fn name(&self) -> &'static str {
         "watchdog"
     }
 
     fn deadline(&self) -> Option<Instant> {
-        Some(self.next)
+        self.device.as_ref().map(|_| self.next)
+    }
+
+    /// A timer that runs on would start a machine that was switched off, or reset one while its firmware starts.
+    fn machine_ends(&mut self) {
+        let Some(device) = self.device.take() else { return };
+        match rustix::io::write(&device, DISARM) {
+            Ok(_) => log::info!("watchdog: disarmed"),
+            Err(cause) => log::warn!("watchdog: disarming it: {cause}; it may reset the machine on its way down"),
+        }
     }
 
     fn turn(&mut self, _readiness: PollFlags, now: Instant, _status: &Status) -> Vec<Event> {
@@ -100,7 +102,10 @@ mod tests {
             assert_eq!(watchdog.turn(PollFlags::empty(), now, &Status::default()), []);
             assert!(watchdog.deadline().unwrap() > now);
         }
-        drop(watchdog);
+        // Closed right behind the last octet, or it does not count.
+        watchdog.machine_ends();
+        assert!(watchdog.device.is_none() && watchdog.deadline().is_none());
+        watchdog.turn(PollFlags::empty(), start + Duration::from_secs(60), &Status::default());
         let written = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(written, b"\0\0\0V");

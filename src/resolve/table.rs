@@ -51,25 +51,34 @@ impl ForwardTable {
     /// asked are left out with a warning each in the log; a zone that is left without any answers SERVFAIL.
     pub fn new(zones: Vec<ForwardZone>, reachable: Reachable) -> ForwardTable {
         let mut table = ForwardTable::default();
+        // For each zone, whether a server was named at all.
+        let mut named = Vec::new();
         for mut zone in zones {
             zone.name.make_ascii_lowercase();
             let Some(name) = Name::from_wire(&zone.name) else {
                 log::warn!("forward-zone with a malformed name left out");
                 continue;
             };
+            let names_some = !zone.servers.is_empty();
             zone.servers.retain(|server| may_ask(server, &name, reachable));
             match table.by_name.get(zone.name.as_slice()) {
-                Some(&place) => table.zones[place as usize].servers.append(&mut zone.servers),
+                Some(&place) => {
+                    table.zones[place as usize].servers.append(&mut zone.servers);
+                    named[place as usize] |= names_some;
+                }
                 None => {
                     table.by_name.insert(zone.name.clone().into_boxed_slice(), table.zones.len() as u32);
                     table.depths |= 1 << name.label_count();
                     table.zones.push(zone);
+                    named.push(names_some);
                 }
             }
         }
-        for zone in &mut table.zones {
+        for (zone, named) in table.zones.iter_mut().zip(named) {
             let name = Name::from_wire(&zone.name).unwrap_or(Name::ROOT);
-            if zone.servers.is_empty() {
+            if zone.servers.is_empty() && !named {
+                log::info!("forward-zone {name}: no server is named yet; until then every question in it fails");
+            } else if zone.servers.is_empty() {
                 log::warn!("forward-zone {name}: no server left to ask; every question in it fails");
             }
             if zone.servers.len() > MAX_SERVERS {

@@ -9,7 +9,7 @@
 //! All three are model-tested for weakly ordered CPUs: every interleaving and every value that the memory model allows.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg loom" cargo test --release --lib --target-dir target/loom loom_
+//! cd tests/loom && RUSTFLAGS="--cfg loom" cargo test --release
 //! ```
 #![allow(unsafe_code)]
 

@@ -9,8 +9,9 @@ ADDRESSES="@ADDRESSES@"
 join() {
     [ -e /sys/class/net/veth-bnd ] && [ -e "/sys/class/net/$BRIDGE/bridge" ] || return 0
     ip link set dev veth-bnd master "$BRIDGE" up
-    # The bridge answers ARP for its own address alone, or queries would come to it and never to veth-rb.
+    # The bridge speaks ARP for its own address alone, or queries would come to it and never to veth-rb.
     echo 1 >"/proc/sys/net/ipv4/conf/$BRIDGE/arp_ignore"
+    echo 2 >"/proc/sys/net/ipv4/conf/$BRIDGE/arp_announce"
 }
 
 # rules NIC ADDRESS: the numbers of the rules that steer the address.

@@ -13,6 +13,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 const SIOCETHTOOL: u32 = 0x8946;
 
 const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GRINGPARAM: u32 = 0x10;
+const ETHTOOL_SRINGPARAM: u32 = 0x11;
 const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETHTOOL_SFLAGS: u32 = 0x26;
 const ETHTOOL_GRXCLSRLCNT: u32 = 0x2e;
@@ -82,6 +84,30 @@ pub struct Channels {
     pub other: u32,
     /// Queues that do both.
     pub combined: u32,
+}
+
+/// `struct ethtool_ringparam`: how many packets may wait between driver and card, for each queue.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rings {
+    /// The request's number, set when it is made.
+    pub command: u32,
+    /// Most received packets.
+    pub max_rx: u32,
+    /// The same for cards with further rings.
+    pub max_rx_mini: u32,
+    /// The same for cards with further rings.
+    pub max_rx_jumbo: u32,
+    /// Most packets to be sent.
+    pub max_tx: u32,
+    /// Received packets.
+    pub rx: u32,
+    /// The same for cards with further rings.
+    pub rx_mini: u32,
+    /// The same for cards with further rings.
+    pub rx_jumbo: u32,
+    /// Packets to be sent.
+    pub tx: u32,
 }
 
 /// A rule: UDP to this address and port goes to this receive queue, whatever else the frame holds.
@@ -185,6 +211,27 @@ pub fn channels(interface: &str) -> io::Result<Channels> {
 /// ioctl(2)'s, whatever the driver makes of it.
 pub fn set_channels(interface: &str, channels: Channels) -> io::Result<()> {
     let mut request = Channels { command: ETHTOOL_SCHANNELS, ..channels };
+    // SAFETY: the structure of this command.
+    unsafe { ethtool(interface, &mut request) }
+}
+
+/// How long the rings of each queue are and may be.
+///
+/// # Errors
+/// ioctl(2)'s: EOPNOTSUPP when the driver has no number to tell.
+pub fn rings(interface: &str) -> io::Result<Rings> {
+    let mut rings = Rings { command: ETHTOOL_GRINGPARAM, ..Rings::default() };
+    // SAFETY: the structure of this command.
+    unsafe { ethtool(interface, &mut rings) }.map(|()| rings)
+}
+
+/// Sets the lengths of the rings: the `max_` members are not looked at. Most drivers begin anew for that, so frames on
+/// their way are lost, and the link of a card that is up may go down for seconds.
+///
+/// # Errors
+/// ioctl(2)'s, whatever the driver makes of it.
+pub fn set_rings(interface: &str, rings: Rings) -> io::Result<()> {
+    let mut request = Rings { command: ETHTOOL_SRINGPARAM, ..rings };
     // SAFETY: the structure of this command.
     unsafe { ethtool(interface, &mut request) }
 }
@@ -321,6 +368,7 @@ pub fn delete_rule(interface: &str, location: u32) -> io::Result<()> {
 
 // The sizes of the C structures on 64-bit machines.
 const _: () = assert!(size_of::<FlowSpec>() == 168 && size_of::<RxNfc<0>>() == 192 && size_of::<Channels>() == 36);
+const _: () = assert!(size_of::<Rings>() == 36);
 const _: () = assert!(size_of::<DriverInfo>() == 196 && std::mem::offset_of!(RxNfc<1>, locations) == 188);
 
 #[cfg(test)]
@@ -351,6 +399,7 @@ mod tests {
         assert!(
             insert_rule("lo", &UdpRule { address: "127.0.0.1".parse().expect("address"), port: 53, queue: 0 }).is_err()
         );
+        assert!(rings("lo").is_err() && set_rings("lo", Rings::default()).is_err());
         assert!(channels("no-such-if").is_err() && driver("a-name-that-is-far-too-long").is_none());
         assert_eq!(feature("lo", Feature::RxVlan).ok(), Some(false));
     }

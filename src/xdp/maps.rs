@@ -126,16 +126,6 @@ impl Redirection {
         (0..MAX_QUEUES).for_each(|queue| self.remove(queue));
     }
 
-    /// Whether all of the queue's frames go to its socket.
-    pub(super) fn is_open(&self, queue: u32) -> io::Result<bool> {
-        let mut gate = 0u32;
-        // SAFETY: an entry of the map is one u32.
-        check(unsafe {
-            bpf::bpf_map_lookup_elem(self.gates.as_raw_fd(), (&raw const queue).cast(), (&raw mut gate).cast())
-        })?;
-        Ok(gate == Gate::Open as u32)
-    }
-
     /// Frames sent to the queue's socket so far.
     pub(super) fn redirected(&self, queue: u32) -> io::Result<u64> {
         sum_over_cpus(self.redirected.as_fd(), queue)

@@ -79,6 +79,8 @@ pub struct Options {
     pub zero_copy: ZeroCopy,
     /// UMEM frames for each receive queue, a power of two; [`DEFAULT_FRAMES`] is a good number.
     pub frames: u32,
+    /// UMEM in huge pages of 2 MiB, if the kernel has so many; else in ordinary ones, which is logged.
+    pub huge_pages: bool,
 }
 
 /// Frames for each receive queue unless told otherwise: 8 MiB of UMEM at an MTU of 1500.

@@ -208,14 +208,6 @@ impl Attachment {
         self.redirection.close(queue)
     }
 
-    /// Whether all that is ours on the queue goes to its socket.
-    ///
-    /// # Errors
-    /// `bpf(2)`'s.
-    pub fn gate_is_open(&self, queue: u32) -> io::Result<bool> {
-        self.redirection.is_open(queue)
-    }
-
     /// Sends the queue's next frame to its socket, and no more.
     ///
     /// # Errors

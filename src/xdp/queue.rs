@@ -127,6 +127,11 @@ impl Queue {
         Ok(queue)
     }
 
+    /// Whether its UMEM lies in huge pages.
+    pub const fn has_huge_pages(&self) -> bool {
+        self.socket.has_huge_pages()
+    }
+
     /// Interface name.
     pub fn interface(&self) -> &str {
         &self.interface

@@ -59,6 +59,21 @@ pub(super) struct Cursors {
     pub(super) tx: Producer<Descriptor>,
 }
 
+/// Packet memory: in huge pages where they are wanted and there, else in ordinary ones.
+fn memory(frames: u32, chunk: u32, options: &Options, queue: u32) -> io::Result<Area> {
+    if !options.huge_pages {
+        return Area::new(frames, chunk, false);
+    }
+    Area::new(frames, chunk, true).or_else(|cause| {
+        info!(
+            "{}: no huge pages for the packet memory of receive queue {queue}: {cause}; it lies in ordinary ones \
+             (sysctl vm.nr_overcommit_hugepages says how many there may be)",
+            options.interface
+        );
+        Area::new(frames, chunk, false)
+    })
+}
+
 impl Socket {
     /// Socket on `queue` of the interface, and its cursors.
     pub(super) fn new(options: &Options, queue: u32) -> Result<(Self, Cursors), XdpError> {
@@ -69,7 +84,7 @@ impl Socket {
         let chunk = if options.mtu <= 1500 { 2048 } else { 4096 };
         let frames = options.frames.next_power_of_two().clamp(64, 1 << 19);
         let bind = |flags| {
-            let area = Area::new(frames, chunk).map_err(|e| explain("allocate packet memory", &e))?;
+            let area = memory(frames, chunk, options, queue).map_err(|e| explain("allocate packet memory", &e))?;
             Self::bind_patiently(area, name, queue, flags).map_err(|e| explain("make the AF_XDP socket", &e))
         };
         let socket = match (options.zero_copy, options.mode) {
@@ -94,6 +109,10 @@ impl Socket {
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: a live socket; libxdp keeps its descriptor open until it is deleted.
         unsafe { BorrowedFd::borrow_raw(xdp::xsk_socket__fd(self.socket.as_ptr())) }
+    }
+
+    pub(super) const fn has_huge_pages(&self) -> bool {
+        self.area.is_huge()
     }
 
     pub(super) const fn is_zero_copy(&self) -> bool {

@@ -5,6 +5,9 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
+/// Bytes of a huge page.
+const HUGE_PAGE: usize = 2 << 20;
+
 /// The right to read, write and send one frame of one queue's UMEM.
 ///
 /// It is neither `Copy` nor `Clone`: it goes back with `Queue::transmit` or `Queue::free`, once. Dropping it instead
@@ -40,20 +43,32 @@ pub(super) struct Area {
     start: NonNull<u8>,
     size: usize,
     chunk_shift: u32,
+    huge: bool,
 }
 
 // SAFETY: plain memory that this value owns.
 unsafe impl Send for Area {}
 
 impl Area {
-    /// `frames` chunks of `chunk` bytes, both powers of two, together below 4 GiB.
-    pub(super) fn new(frames: u32, chunk: u32) -> io::Result<Self> {
+    /// `frames` chunks of `chunk` bytes, both powers of two, together below 4 GiB. `huge`: in pages of 2 MiB; the kernel
+    /// sets them aside here or refuses, so that none is missing later.
+    pub(super) fn new(frames: u32, chunk: u32, huge: bool) -> io::Result<Self> {
         let size = frames as usize * chunk as usize;
-        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::POPULATE);
+        if huge && !size.is_multiple_of(HUGE_PAGE) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let pages = if huge { MapFlags::HUGETLB | MapFlags::HUGE_2MB } else { MapFlags::empty() };
+        let flags = MapFlags::PRIVATE | MapFlags::POPULATE | pages;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), size, access, flags) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, size, chunk_shift: chunk.trailing_zeros() })
+        Ok(Self { start, size, chunk_shift: chunk.trailing_zeros(), huge })
+    }
+
+    /// Whether it lies in huge pages.
+    pub(super) const fn is_huge(&self) -> bool {
+        self.huge
     }
 
     pub(super) const fn start(&self) -> NonNull<u8> {
@@ -128,7 +143,7 @@ mod tests {
 
     #[test]
     fn data_ends_with_its_chunk() {
-        let mut area = Area::new(4, 2048).expect("memory");
+        let mut area = Area::new(4, 2048, false).expect("memory");
         assert_eq!((area.frames(), area.chunk(), area.size()), (4, 2048, 8192));
         let frame = Frame { addr: 2048 + 256, len: 60, queue: 0 };
         assert_eq!(area.data(&frame).len(), 2048 - 256);
@@ -136,5 +151,7 @@ mod tests {
         area.data(&frame)[1791] = 7;
         let outside = Frame { addr: 8192, len: 60, queue: 0 };
         assert!(area.data(&outside).is_empty());
+        assert!(!area.is_huge());
+        assert!(Area::new(4, 2048, true).is_err(), "less than a huge page");
     }
 }

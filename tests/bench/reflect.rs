@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         port: 53,
         mode: Mode::Native,
         zero_copy: ZeroCopy::Auto,
+        huge_pages: false,
         frames: xdp::DEFAULT_FRAMES,
     };
     let attachment = xdp::attach(&options)?;

@@ -4,6 +4,8 @@ The machine looks as Proxmox makes it: virtio-scsi for the disk, an IDE CD drive
 guest agent's channel, VGA and a serial console.
 """
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -153,6 +155,33 @@ class Appliance(Machine):
             return found and int(found.group(1), 16) >= KERNEL
         wait_until(runs, seconds, f"{self.name}: the firmware and GRUB start the kernel:\n{self.console()[-1000:]}", pause=0.03)
         return time.monotonic()
+
+    def ask_agent(self, command, arguments=None, reply=True, seconds=15):
+        """A command of the guest agent, sent as Proxmox does it: behind a delimited sync. Returns what it returns."""
+        with self.connect(self.agent) as sock, sock.makefile("rwb") as file:
+            sock.settimeout(seconds)
+            number = int(time.monotonic() * 1000) & 0x7FFFFFFF
+            for name, words in (("guest-sync-delimited", {"id": number}), (command, arguments or {})):
+                file.write(json.dumps({"execute": name, "arguments": words}).encode() + b"\n")
+            file.flush()
+            line = file.readline()
+            while json.loads(line.rpartition(b"\xff")[2] or b"{}").get("return") != number:
+                line = file.readline()
+            if not reply:
+                return None
+            answer = json.loads(file.readline())
+        if "error" in answer:
+            raise LabError(f"{self.name}: {command}: {answer['error']['desc']}")
+        return answer["return"]
+
+    def control(self, *words, seconds=30):
+        """What `qm guest exec VMID -- unbound-control WORDS` prints."""
+        started = self.ask_agent("guest-exec", {"path": "unbound-control", "arg": list(words), "capture-output": True})
+        def ended():
+            status = self.ask_agent("guest-exec-status", {"pid": started["pid"]})
+            return status if status["exited"] else None
+        status = wait_until(ended, seconds, f"{self.name}: unbound-control {' '.join(words)}", pause=0.1)
+        return base64.b64decode(status.get("out-data") or status.get("err-data") or "").decode()
 
     def first_answer(self, address=SERVER4, name="localhost.", seconds=120):
         """Ask until there is an answer; returns (reply, moment of it by the host's clock)."""

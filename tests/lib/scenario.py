@@ -155,7 +155,7 @@ def _names():
                  "8.e.f.ip6.arpa.", "1." + "0." * 31 + "ip6.arpa.", "0." * 32 + "ip6.arpa.", "onion.", "hidden.onion.",
                  "x.onion.", "test.", "x.test.", "invalid.", "x.invalid.", "home.arpa.", "x.home.arpa.",
                  "255.255.255.255.in-addr.arpa.", "0.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa.", "local.",
-                 "resolver.arpa.", "_dns.resolver.arpa."):
+                 "resolver.arpa.", "_dns.resolver.arpa.", "service.arpa.", "x.service.arpa."):
         yield (name, ["A", "PTR", "SOA", "NS", "AAAA"])
     # forwarded
     for n in range(0, 100, 3):

@@ -1,16 +1,21 @@
-"""The steps of ./tests/run: each prints its name, time and result; the last line is the sum of all tests."""
+"""The steps of ./tests/run: each prints its name, time and result; the last line is the sum of all tests.
+
+Most tests wait more than they compute. What is only compiled for later steps is compiled meanwhile, in the time that they
+leave: those steps show no time of their own but what was left to wait for.
+"""
 
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
-       "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "unit_findings", "install",
-       "confinement", "proxmox_snippet", "proxmox_recipe"]
+       "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "one_network", "unit_findings",
+       "install", "confinement", "proxmox_snippet", "proxmox_recipe"]
 VM = ["vm_topologies", "vm_findings"]
 # Of the appliance: one build and two of the ways to boot. The rest boots dozens of machines and takes about an hour.
 APPLIANCE = [("appliance", "build", ["appliance_build", "once"], 1500),
@@ -20,22 +25,33 @@ ON_DEMAND = [("appliance_twice", ["appliance_build"]), ("vm_appliance_ways", ["v
                                            "vm_appliance_kill", "vm_appliance_load"))]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
+IDLE_SECONDS = 1200
+COMPILING = ("format", "clippy", "build", "unit")  # nothing else is compiled beside them
 SHOWN = 150  # lines of a failed step's output
 
 
 class Step:
-    """A command with a time limit; `count` reads the number of passed and failed tests out of its output."""
+    """A command with a time limit; `count` reads the number of passed and failed tests out of its output.
 
-    def __init__(self, name, argv, seconds, env=None, count=None, needs=None):
+    `idle`: it may run while others do, in their idle time, and so may take longer by IDLE_SECONDS.
+    """
+
+    def __init__(self, name, argv, seconds, env=None, count=None, needs=None, idle=False):
         self.name, self.argv, self.seconds, self.env = name, argv, seconds, env or {}
+        self.idle, self.process, self.done = idle, None, None
+        if idle:
+            self.seconds += IDLE_SECONDS
         self.count = count or (lambda output, status: (1, 0) if status == 0 else (0, 1))
         self.needs = needs
+        self.outcome = None
 
     def run(self):
         """Run it; returns (passed, failed, output)."""
-        with subprocess.Popen(self.argv, cwd=ROOT, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
+        argv = ["chrt", "--idle", "0", *self.argv] if self.idle else self.argv
+        with subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                               start_new_session=True) as process:
+            self.process = process
             try:
                 output, _ = process.communicate(timeout=self.seconds)
             except subprocess.TimeoutExpired:
@@ -50,6 +66,30 @@ class Step:
         if process.returncode != 0 and failed == 0:
             failed = 1
         return passed, failed, output
+
+    def result(self):
+        """As `run`, which an idle step may have done or be doing already."""
+        if not self.done:
+            return self.run()
+        self.done.wait()
+        return self.outcome
+
+
+def in_idle_time(steps):
+    """Starts the idle ones of the steps, one after the other, and returns."""
+    waiting = [step for step in steps if step.idle]
+    for step in waiting:
+        step.done = threading.Event()
+
+    def work():
+        for step in waiting:
+            step.outcome = (0, 1, "it could not be started")
+            try:
+                step.outcome = step.run()
+            finally:
+                step.done.set()
+
+    threading.Thread(target=work, daemon=True).start()
 
 
 def count_cargo(output, _):
@@ -70,13 +110,6 @@ def steps():
     yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--all-targets", "--", "-D", "warnings"], 600)
     yield Step("build", ["cargo", "build", "--locked", "-q", "--release"], 900)
     yield Step("unit", ["cargo", "test", "--locked"], 900, count=count_cargo)
-    # The model tests of the rings: every interleaving, every reordering that a weakly ordered CPU may show. One that fails
-    # may not end by itself, hence the short limit; whole-program optimization would only cost time.
-    loom = {"RUSTFLAGS": "--cfg loom", "LOOM_MAX_PREEMPTIONS": "3", "CARGO_TARGET_DIR": f"{ROOT}/target/loom",
-            "CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
-    loom_test = ["cargo", "test", "--locked", "--release", "--lib"]
-    yield Step("loom-build", [*loom_test, "-q", "--no-run"], 600, env=loom)
-    yield Step("loom", [*loom_test, "ring::"], 120, env=loom, count=count_cargo, needs="loom-build")
     for name in E2E:
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs="build")
     # Fetches Debian's kernels when they are not there yet: some minutes, once.
@@ -86,8 +119,15 @@ def steps():
     yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs="vm-build")
     yield Step("vm_systemd", [sys.executable, "tests/e2e/vm_systemd"], 480, count=count_report, needs="vm-debian")
     for name, needs, (script, *words), seconds in APPLIANCE:
-        yield Step(name, [sys.executable, f"tests/e2e/{script}", *words], seconds, count=count_report, needs=needs)
-    yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600)
+        yield Step(name, [sys.executable, f"tests/e2e/{script}", *words], seconds, count=count_report, needs=needs,
+                   idle=name == "appliance")
+    # The model tests of the rings: every interleaving, every reordering that a weakly ordered CPU may show. One that fails
+    # may not end by itself, hence the short limit.
+    loom = {"RUSTFLAGS": "--cfg loom", "LOOM_MAX_PREEMPTIONS": "3", "CARGO_TARGET_DIR": f"{ROOT}/target/loom"}
+    loom_test = ["cargo", "test", "--locked", "--release", "--manifest-path", "tests/loom/Cargo.toml"]
+    yield Step("loom-build", [*loom_test, "-q", "--no-run"], 600, env=loom, idle=True)
+    yield Step("loom", loom_test, 120, env=loom, count=count_cargo, needs="loom-build")
+    yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600, idle=True)
     for name in FUZZ_TARGETS:
         yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs="fuzz-build")
 
@@ -113,12 +153,24 @@ def main(wanted):
     if unknown:
         print(f"no such step: {', '.join(unknown)}; ./tests/run --list shows them", file=sys.stderr)
         return 2
+    chosen = [step for step in known if not wanted or step.name in wanted]
+    try:
+        return run_all(chosen)
+    finally:
+        for step in chosen:
+            if step.idle and step.process and step.process.poll() is None:
+                os.killpg(step.process.pid, signal.SIGKILL)
+
+
+def run_all(chosen):
+    """Run the steps in their order and print the sum; returns the exit status."""
     total_passed = total_failed = 0
-    broken = set()
+    broken, idle_time = set(), False
     begin = time.monotonic()
-    for step in known:
-        if wanted and step.name not in wanted:
-            continue
+    for step in chosen:
+        if step.name not in COMPILING and not idle_time:
+            idle_time = True
+            in_idle_time(chosen)
         print(f"{step.name:18}", end="", flush=True)
         if step.needs in broken:
             broken.add(step.name)
@@ -126,7 +178,7 @@ def main(wanted):
             print(f" FAILED             not run: {step.needs} failed", flush=True)
             continue
         started = time.monotonic()
-        passed, failed, output = step.run()
+        passed, failed, output = step.result()
         total_passed += passed
         total_failed += failed
         print(f" {'ok    ' if failed == 0 else 'FAILED'} {time.monotonic() - started:7.1f} s  {passed} passed"

@@ -11,6 +11,8 @@ give it the TTL of the record it is made from.
 
 A question for DS goes to the zone above in 1.17.1, whatever the type of the zone that starts there. Newer versions
 (`local_zones_lookup`) refuse it when that zone is always_refuse.
+
+resolver.arpa and service.arpa are no built-in zones in 1.17.1; in 1.26 they are.
 """
 
 import struct
@@ -42,6 +44,16 @@ def same_error(query, mine, its):
         return True
     without_opt = its[:11] + b"\0" + its[12:-11]
     return its[3] & 0xF == 1 and its[-11:-8] == b"\0\0\x29" and its[11:12] == b"\1" and mine == without_opt
+
+
+def add_newer_zones(unbound):
+    """Gives a running Unbound the built-in zones of newer versions that it lacks."""
+    there = unbound.control("list_local_zones").split()
+    for zone in ("resolver.arpa.", "service.arpa."):
+        if zone not in there:
+            for command in (f"local_zone {zone} static", f"local_data {zone} 10800 IN NS localhost.",
+                            f"local_data {zone} 10800 IN SOA localhost. nobody.invalid. 1 3600 1200 604800 10800"):
+                unbound.control(command)
 
 
 def is_below(name, zone):

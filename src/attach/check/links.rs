@@ -60,33 +60,18 @@ fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
 
 fn support(subject: &Subject, served: &Served) -> Finding {
     let name = &served.link.name;
+    let what = served.outcome.describe(&subject.facts.links);
     match served.outcome {
-        Outcome::Native { why, sure, .. } => {
-            let text = format!("{name}: {why}, the program goes {}", where_to(subject, served));
-            let text = if *sure { text } else { format!("{text}; if not, kernel sockets serve") };
-            Finding::new(if *sure { Level::Ok } else { Level::Info }, "xdp-support", text)
+        Outcome::Native { why, sure: true, .. } => {
+            Finding::new(Level::Ok, "xdp-support", format!("{name}: {what}: {why}"))
+        }
+        Outcome::Native { why, sure: false, .. } => {
+            Finding::new(Level::Info, "xdp-support", format!("{name}: {what}: {why}; if not, kernel sockets serve"))
         }
         Outcome::Generic { .. } => generic(subject, served),
-        Outcome::Kernel { reason, wanted: false } => {
-            Finding::new(Level::Info, "xdp-support", format!("{name}: kernel sockets serve: {reason}"))
-        }
-        Outcome::Kernel { reason, wanted: true } => {
-            let text = format!("{name}: kernel sockets serve: {reason}");
-            advise(subject, served, "xdp-support", text)
-        }
+        Outcome::Kernel { wanted: false, .. } => Finding::new(Level::Info, "xdp-support", format!("{name}: {what}")),
+        Outcome::Kernel { wanted: true, .. } => advise(subject, served, "xdp-support", format!("{name}: {what}")),
     }
-}
-
-/// `there`, or the interfaces below with the VLAN that is filtered for.
-fn where_to(subject: &Subject, served: &Served) -> String {
-    let spots = served.outcome.spots();
-    if spots.iter().any(|spot| spot.index == served.link.index) {
-        return "there".into();
-    }
-    let name = |index| subject.facts.links.by_index(index).map_or("?", |link| link.name.as_str());
-    let names: Vec<&str> = spots.iter().map(|spot| name(spot.index)).collect();
-    let vlan = spots.iter().find_map(|spot| spot.vlan).map_or(String::new(), |id| format!("VLAN {id}, "));
-    format!("to {}: {vlan}this MAC and address alone", names.join(" and "))
 }
 
 /// The places on the way that were not taken although another was.

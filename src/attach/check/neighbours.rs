@@ -12,6 +12,8 @@ use std::net::{IpAddr, Ipv4Addr};
 const STRICT: u32 = 1;
 /// rp_filter in loose mode.
 const LOOSE: u32 = 2;
+/// arp_announce: an ARP request names an address of the interface it leaves by, whatever the packet is sent from.
+const ANNOUNCE_OWN: u32 = 2;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     for served in &subject.served {
@@ -28,6 +30,10 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 /// With arp_ignore 0 Linux answers ARP for any address of the host on every interface, with that interface's own MAC:
 /// queries then come in there, where no program takes them. The bridge below a veth pair and the parent of a macvlan do so
 /// even when they have no address at all.
+///
+/// An interface with an address in the network draws them in a second way. What the kernel answers may leave by it, and with
+/// arp_announce below 2 it asks for the client's MAC in our address's name and with its own MAC, which the client learns.
+/// 1 is not enough: our address is of its network (net/ipv4/arp.c, arp_solicit).
 fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
     let links = &subject.facts.links;
     let below = Chain::from(links, carrier).indices();
@@ -43,18 +49,26 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
     };
     let candidates = links.iter().filter(|link| link.index != carrier.index && link.kind != Kind::Loopback && link.up);
     let others: Vec<&Link> = candidates.filter(|link| in_network(link) || is_beside(link)).collect();
-    let answering: Vec<&&Link> = others.iter().filter(|link| link.arp_ignore == Some(0)).collect();
-    for link in &answering {
+    let mut sound = true;
+    for link in others {
+        let (Some(ignore), Some(announce)) = (link.arp_ignore, link.arp_announce) else {
+            sound = false;
+            continue;
+        };
         let why = if in_network(link) { " has an address in that network and" } else { "" };
-        let text = format!(
-            "{}{why} answers ARP for {ip} with its own MAC (arp_ignore 0): queries come in there and pass {} by",
-            link.name, carrier.name
-        );
-        let fix = advice::sysctl(&link.name, "arp_ignore", 1);
+        let does = match (ignore, in_network(link) && announce < ANNOUNCE_OWN) {
+            (0, false) => format!("answers ARP for {ip} with its own MAC (arp_ignore 0)"),
+            (0, true) => format!("speaks ARP for {ip} with its own MAC (arp_ignore 0, arp_announce {announce})"),
+            (_, true) => format!("asks ARP in the name of {ip} with its own MAC (arp_announce {announce})"),
+            (_, false) => continue,
+        };
+        sound = false;
+        let text = format!("{}{why} {does}: queries come in there and pass {} by", link.name, carrier.name);
+        let fix = advice::arp_for_itself_only(&link.name);
         found.push(Finding::new(Level::Warn, "arp-flux", text).with_fix(fix));
     }
-    if answering.is_empty() && others.iter().all(|link| link.arp_ignore.is_some()) {
-        let text = format!("no other interface answers ARP for {ip}");
+    if sound {
+        let text = format!("no other interface answers ARP for {ip} or asks in its name");
         found.push(Finding::new(Level::Ok, "arp-flux", text));
     }
 }

@@ -89,6 +89,8 @@ const FORWARD: &[OptionSpec] = &all_inside(
         not_yet("forward-host", TEXT, "none", "the server is not asked; give its address in a forward-addr line", &[]),
         honoured("forward-first", YES_NO, "no", |config, args| in_zone(config, |zone| zone.first = args.flag(0))),
         honoured("forward-no-cache", YES_NO, "no", |config, args| in_zone(config, |zone| zone.no_cache = args.flag(0))),
+        honoured("forward-default", YES_NO, "no", |config, args| in_zone(config, |zone| zone.default = args.flag(0)))
+            .since("runbound"),
         row("forward-tls-upstream", YES_NO, "no", TLS).alias(&["forward-ssl-upstream"]),
         not_yet(
             "forward-tcp-upstream",

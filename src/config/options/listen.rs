@@ -1,7 +1,8 @@
 //! `server:` directives about where to listen and who may ask.
 
 use super::*;
-use crate::config::model::{AccessAction, AccessRule, Interface, Toggle, XdpMode, XdpUse};
+use crate::config::access::{AccessAction, AccessRule};
+use crate::config::model::{Interface, Toggle, XdpMode, XdpUse};
 
 const TAGS: &str = "tags are not used; the lines without tags hold for every client";
 const ABSENT: &str = "an address that no interface carries yet is a warning, and served as soon as one does (Unbound \
@@ -55,6 +56,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     .since("runbound"),
     honoured("xdp-zerocopy", TOGGLE, "auto", set!(choice xdp.zerocopy, TOGGLES)).since("runbound"),
     honoured("xdp-busy-poll", TOGGLE, "auto", set!(choice xdp.busy_poll, TOGGLES)).since("runbound"),
+    honoured("xdp-huge-pages", YES_NO, "no", set!(flag xdp.huge_pages)).since("runbound"),
     not_yet(
         "interface-automatic",
         YES_NO,

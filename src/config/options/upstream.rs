@@ -14,7 +14,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         &[Kind::Number(1, i32::MAX as i64)],
         "1024",
         set!(number num_queries_per_thread),
-    ),
+    )
+    .note("one worker stands for all threads: fewer than 4096 are taken for 4096"),
     not_yet(
         "do-not-query-address",
         NETBLOCK,

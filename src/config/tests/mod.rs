@@ -83,7 +83,7 @@ fn values_reach_their_fields() {
         "interface: 192.0.2.1@5353\ninterface: eth0\nip-address: ::1\nport: 5300\ndo-ip6: no\nso-rcvbuf: 4m\nusername: \"\"\n\
          access-control: 10.0.0.1/8 allow_snoop\nverbosity: 3 cache-max-ttl: 60 logfile: 'a b.log'\nidentity: \"me\"\n\
          xdp: require xdp-interface: eth0 xdp-interface: auto xdp-interface: eth1 xdp-interface: eth2 xdp-physical: yes\n\
-         xdp-steer: no xdp-mode: generic xdp-zerocopy: no xdp-busy-poll: yes\nedns-buffer-size: 99999",
+         xdp-steer: no xdp-mode: generic xdp-zerocopy: no xdp-busy-poll: yes xdp-huge-pages: yes\nedns-buffer-size: 99999",
     );
     assert_eq!(config.interfaces.len(), 3);
     assert_eq!((config.interfaces[0].port, config.interfaces[0].at.line), (Some(5353), 2));
@@ -101,6 +101,7 @@ fn values_reach_their_fields() {
         mode: XdpMode::Generic,
         zerocopy: Toggle::No,
         busy_poll: Toggle::Yes,
+        huge_pages: true,
     };
     assert_eq!(config.xdp, xdp);
 }
@@ -189,6 +190,24 @@ fn what_is_not_there_yet_warns_when_it_matters() {
     assert_eq!(found.len(), 3);
     let stub = read(format!("stub-zone:\n name: a\n stub-addr: 192.0.2.1\n{ROOT}")).unwrap().warnings;
     assert!(stub.len() == 1 && stub[0].to_string().starts_with("test.conf:1: stub-zone: is not supported yet"));
+}
+
+#[test]
+fn a_default_zone_gives_way_to_one_of_its_name() {
+    let zone = |name: &str, rest: &str| format!("forward-zone:\n name: {name}\n {rest}\n");
+    let default = zone(".", "forward-default: yes\n forward-addr: 192.0.2.1");
+    let servers = |text: &str| -> Vec<String> {
+        let loaded = parse_bytes("test.conf", text.as_bytes()).unwrap();
+        assert_eq!(loaded.warnings.len(), 0, "{:?}", loaded.warnings);
+        let servers = loaded.config.forward_zones.iter().flat_map(|zone| &zone.servers);
+        servers.map(|server| server.address.to_string()).collect()
+    };
+    let own = zone(".", "forward-addr: 192.0.2.2");
+    assert_eq!(servers(&format!("{default}{own}")), ["192.0.2.2"], "wherever it stands");
+    assert_eq!(servers(&format!("{own}{default}")), ["192.0.2.2"]);
+    let other = zone("example.", "forward-addr: 192.0.2.3");
+    assert_eq!(servers(&format!("{default}{other}")), ["192.0.2.1", "192.0.2.3"]);
+    assert_eq!(servers(&zone(".", "forward-default: yes")), Vec::<String>::new());
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The commands of the guest agent protocol: a request in, a reply and perhaps a wish out.
 //!
 //! The protocol is documented by QEMU (`qemu-ga-ref(7)`). What a hypervisor needs to show the addresses, to shut down in
-//! order and to take a backup is answered; what would run programs, read files or change users is not.
+//! order and to take a backup is answered, and `guest-exec` of `unbound-control`; what would run other programs, read files
+//! or change users is not.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 /// What the guest is asked about: the system behind the commands.
@@ -26,6 +29,15 @@ pub(super) enum Shutdown {
     Reboot,
 }
 
+/// A `guest-exec` of `unbound-control`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Command and arguments, as one line of the control protocol.
+    pub(super) words: String,
+    /// Standard input.
+    pub(super) input: Option<Vec<u8>>,
+}
+
 /// What comes of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
@@ -35,6 +47,10 @@ pub(super) enum Outcome {
     ReplyDelimited(Value),
     /// Every file system is to be synced; then [`synced`] is the reply. Holds the request's `id`.
     Sync(Option<Value>),
+    /// To be run; [`done`] is the reply. Holds the request's `id`.
+    Run(Run, Option<Value>),
+    /// The status of a run, for [`done`] as well.
+    RunStatus(i64, Option<Value>),
     /// No reply: that the guest goes is the reply.
     Shutdown(Shutdown),
 }
@@ -53,13 +69,17 @@ const COMMANDS: &[&str] = &[
     "guest-fsfreeze-freeze",
     "guest-fsfreeze-freeze-list",
     "guest-fsfreeze-thaw",
+    "guest-exec",
+    "guest-exec-status",
     SHUTDOWN,
 ];
 const SHUTDOWN: &str = "guest-shutdown";
+/// The one program that `guest-exec` knows.
+const CONTROL: &str = "unbound-control";
 
-/// Commands of QEMU's agent that are left out on purpose: they run programs, read or write files, or change users. Each
+/// Commands of QEMU's agent that are left out on purpose: they read or write files, or change users. Each
 /// stands for all commands that start with it.
-const REFUSED: &[&str] = &["guest-exec", "guest-file-", "guest-ssh-", "guest-set-user-password"];
+const REFUSED: &[&str] = &["guest-file-", "guest-ssh-", "guest-set-user-password"];
 
 struct Error {
     class: &'static str,
@@ -78,6 +98,11 @@ pub(super) fn complaint(text: &str) -> Value {
 /// The reply to a freeze, once `synced` file systems have their data on disk.
 pub(super) fn synced(count: Result<usize, String>, id: Option<Value>) -> Value {
     reply_with(count.map(|count| json!(count)).map_err(error), id)
+}
+
+/// The reply to a run that was started, or to the question for its status.
+pub(super) fn done(result: Result<Value, String>, id: Option<Value>) -> Value {
+    reply_with(result.map_err(error), id)
 }
 
 fn reply_with(result: Result<Value, Error>, id: Option<Value>) -> Value {
@@ -116,8 +141,42 @@ pub(super) fn execute(request: &[u8], guest: &dyn Guest) -> Outcome {
             Ok(mode) => Outcome::Shutdown(mode),
             Err(cause) => Outcome::Reply(reply_with(Err(cause), id)),
         },
+        "guest-exec" => match run(&arguments) {
+            Ok(run) => Outcome::Run(run, id),
+            Err(cause) => Outcome::Reply(reply_with(Err(cause), id)),
+        },
+        "guest-exec-status" => match arguments.get("pid").and_then(Value::as_i64) {
+            Some(pid) => Outcome::RunStatus(pid, id),
+            None => Outcome::Reply(reply_with(Err(error("the argument 'pid' is an integer")), id)),
+        },
         command => Outcome::Reply(reply_with(answer(command, &arguments, guest), id)),
     }
+}
+
+fn run(arguments: &Map<String, Value>) -> Result<Run, Error> {
+    let path = arguments.get("path").and_then(Value::as_str).ok_or_else(|| error("the argument 'path' is a string"))?;
+    if path.rsplit('/').next() != Some(CONTROL) {
+        return Err(error(format!("this guest runs no programs; {CONTROL} alone is answered, by the server itself")));
+    }
+    let words = match arguments.get("arg") {
+        None => Vec::new(),
+        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).collect(),
+        Some(_) => return Err(error("the argument 'arg' is a list of strings")),
+    };
+    if words.first().is_none_or(|word| word.starts_with('-')) {
+        return Err(error(format!("{CONTROL} takes a command here and no options, such as: {CONTROL} status")));
+    }
+    if words.iter().any(|word| word.contains(char::is_control)) {
+        return Err(error("an argument holds a control character"));
+    }
+    let input = match arguments.get("input-data").map(Value::as_str) {
+        None => None,
+        Some(text) => {
+            let octets = text.and_then(|text| BASE64_STANDARD.decode(text).ok());
+            Some(octets.ok_or_else(|| error("the argument 'input-data' is base64"))?)
+        }
+    };
+    Ok(Run { words: words.join(" "), input })
 }
 
 fn answer(command: &str, arguments: &Map<String, Value>, guest: &dyn Guest) -> Result<Value, Error> {
@@ -138,7 +197,7 @@ fn answer(command: &str, arguments: &Map<String, Value>, guest: &dyn Guest) -> R
 
 fn unknown(command: &str) -> Error {
     let text = if REFUSED.iter().any(|refused| command.starts_with(refused)) {
-        format!("{command} is disabled: this guest runs no programs and shows no files to the host")
+        format!("{command} is disabled: this guest has no users and shows no files to the host")
     } else {
         let shown: String = command.chars().take(64).collect();
         format!("{shown} is not known; guest-info lists the commands")

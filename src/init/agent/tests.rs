@@ -1,4 +1,4 @@
-use super::commands::{Guest, Outcome, Shutdown, execute};
+use super::commands::{Guest, Outcome, Run, Shutdown, execute};
 use super::system::{self, shown};
 use super::*;
 use crate::host::{Interface, InterfaceAddress};
@@ -117,21 +117,100 @@ fn what_guest_info_lists_is_answered() {
         let name = command["name"].as_str().unwrap();
         let request = json!({"execute": name, "arguments": {"id": 1}}).to_string();
         match execute(request.as_bytes(), &Fake) {
+            Outcome::Reply(reply) if name.starts_with("guest-exec") => {
+                assert!(reply["error"]["desc"].as_str().unwrap().starts_with("the argument"), "{reply}");
+            }
             Outcome::Reply(reply) | Outcome::ReplyDelimited(reply) => assert!(reply.get("return").is_some(), "{name}"),
             Outcome::Sync(_) => assert!(name.starts_with("guest-fsfreeze-freeze")),
             Outcome::Shutdown(_) => assert_eq!(command["success-response"], false),
+            Outcome::Run(..) | Outcome::RunStatus(..) => panic!("{name} without arguments"),
         }
     }
 }
 
 #[test]
 fn programs_and_files_are_refused() {
-    for name in ["guest-exec", "guest-exec-status", "guest-file-open", "guest-file-read", "guest-set-user-password"] {
+    for name in ["guest-file-open", "guest-file-read", "guest-set-user-password"] {
         let reply = answer(&json!({"execute": name, "arguments": {"path": "/bin/sh"}}).to_string());
         assert_eq!(reply["error"]["class"], "CommandNotFound");
         assert!(reply["error"]["desc"].as_str().unwrap().contains("disabled"), "{reply}");
     }
     assert_eq!(answer(r#"{"execute":"nonsense"}"#)["error"]["class"], "CommandNotFound");
+}
+
+fn exec(arguments: Value) -> Outcome {
+    execute(json!({"execute": "guest-exec", "arguments": arguments}).to_string().as_bytes(), &Fake)
+}
+
+#[test]
+fn unbound_control_alone_is_run() {
+    for path in ["unbound-control", "/usr/sbin/unbound-control"] {
+        let asked = exec(json!({"path": path, "arg": ["flush_zone", "example.org"], "capture-output": true}));
+        let run = Run { words: "flush_zone example.org".into(), input: None };
+        assert_eq!(asked, Outcome::Run(run, None));
+    }
+    let asked = exec(json!({"path": "unbound-control", "arg": ["local_datas"], "input-data": "YS4gQSAxLjIuMy40Cg=="}));
+    assert_eq!(asked, Outcome::Run(Run { words: "local_datas".into(), input: Some(b"a. A 1.2.3.4\n".to_vec()) }, None));
+    for wrong in [
+        json!({"path": "/bin/sh", "arg": ["-c", "reboot"]}),
+        json!({"path": "unbound-control"}),
+        json!({"path": "unbound-control", "arg": "status"}),
+        json!({"path": "unbound-control", "arg": ["-c", "/etc/unbound.conf", "status"]}),
+        json!({"path": "unbound-control", "arg": ["status\nUBCT1 stop"]}),
+        json!({"path": "unbound-control", "arg": ["local_datas"], "input-data": "*"}),
+        json!({"path": 1}),
+        json!({}),
+    ] {
+        let Outcome::Reply(reply) = exec(wrong.clone()) else { panic!("{wrong}") };
+        assert_eq!(reply["error"]["class"], "GenericError", "{wrong}");
+    }
+}
+
+#[test]
+fn a_run_is_answered_by_the_control_socket() {
+    let socket = std::env::temp_dir().join(format!("runbound-exec-{}", std::process::id()));
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = String::new();
+        client.read_to_string(&mut request).unwrap();
+        client.write_all(b"error unknown command\n").unwrap();
+        request
+    });
+    let (mut host, mut agent) = pair();
+    let status = Status { control_socket: socket.clone(), ..Status::default() };
+    let mut ask = |request: Value| {
+        host.write_all(format!("{request}\n").as_bytes()).unwrap();
+        agent.turn(PollFlags::IN, Instant::now(), &status);
+        serde_json::from_slice::<Value>(&replies(&mut host)).unwrap()
+    };
+    let arguments = json!({"path": "unbound-control", "arg": ["nonsense"], "input-data": "eA=="});
+    let started = ask(json!({"execute": "guest-exec", "arguments": arguments, "id": 3}));
+    assert_eq!(started, json!({"return": {"pid": 1}, "id": 3}));
+    assert_eq!(server.join().unwrap(), "UBCT1 nonsense\nx\x04\n");
+    std::fs::remove_file(&socket).unwrap();
+    let question = json!({"execute": "guest-exec-status", "arguments": {"pid": 1}});
+    let ended = loop {
+        let reply = ask(question.clone());
+        if reply["return"]["exited"] == true {
+            break reply;
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    let output = "ZXJyb3IgdW5rbm93biBjb21tYW5kCg==";
+    assert_eq!(ended, json!({"return": {"exited": true, "exitcode": 1, "out-data": output}}));
+    assert!(ask(question).get("error").is_some(), "a status is told once");
+    // Nobody listens any more.
+    ask(json!({"execute": "guest-exec", "arguments": {"path": "unbound-control", "arg": ["status"]}}));
+    let failed = loop {
+        let reply = ask(json!({"execute": "guest-exec-status", "arguments": {"pid": 2}}));
+        if reply["return"]["exited"] == true {
+            break reply;
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(failed["return"]["exitcode"], 1);
+    assert!(failed["return"]["err-data"].is_string());
 }
 
 #[test]

@@ -27,6 +27,15 @@ const SERVER_PORT: u16 = 67;
 /// Packets taken in at one turn.
 const BATCH: usize = 16;
 
+/// What asks for an address of one interface.
+pub trait AddressClient: Service {
+    /// The interface's index.
+    fn index(&self) -> u32;
+
+    /// Under which name it tells name servers.
+    fn source(&self) -> String;
+}
+
 /// The client of one interface.
 pub struct Dhcp {
     interface: String,
@@ -54,11 +63,6 @@ impl Dhcp {
         getrandom::fill(&mut seed).map_err(|cause| io::Error::other(cause.to_string()))?;
         let client = Client::new(mac, hostname, u32::from_ne_bytes(seed), now);
         Ok(Self { interface: interface.to_owned(), index, socket, client, lease: None, failing: false })
-    }
-
-    /// The interface's index.
-    pub fn index(&self) -> u32 {
-        self.index
     }
 
     fn act(&mut self, actions: Vec<Action>, events: &mut Vec<Event>) {
@@ -109,7 +113,7 @@ impl Dhcp {
                 lease.server,
                 if servers.is_empty() { "none".to_owned() } else { servers.join(" ") }
             );
-            events.push(Event::NameServers(self.interface.clone(), lease.name_servers));
+            events.push(Event::NameServers(self.source(), lease.name_servers));
         }
     }
 
@@ -123,7 +127,17 @@ impl Dhcp {
         {
             log::warn!("{}: {}: {cause}", self.interface, lease.network());
         }
-        events.push(Event::NameServers(self.interface.clone(), Vec::new()));
+        events.push(Event::NameServers(self.source(), Vec::new()));
+    }
+}
+
+impl AddressClient for Dhcp {
+    fn index(&self) -> u32 {
+        self.index
+    }
+
+    fn source(&self) -> String {
+        self.interface.clone()
     }
 }
 

@@ -67,7 +67,8 @@ fn iface(values: &[&str], stanza: &mut Stanza, plan: &mut NetworkPlan) -> Option
         }
         ("inet6", "dhcp") => {
             link.accept_ra = Some(true);
-            Some(super::NO_DHCP6.into())
+            link.dhcp6 = true;
+            None
         }
         _ => Some("is not supported; it is ignored".into()),
     }

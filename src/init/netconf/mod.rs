@@ -13,8 +13,6 @@ mod tests;
 pub use plan::{BondPlan, LinkKind, LinkPlan, Network, NetworkPlan, Parsed, RoutePlan};
 use tree::{Node, Notes, Table};
 
-const NO_DHCP6: &str = "stateful DHCPv6 is not supported; router advertisements (SLAAC) are used";
-
 /// Reads a cloud drive's network-config, version 1 or 2, with or without `network:` around it.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! What the network is to be: the one model that every source of settings is read into.
 
+use crate::host::Interface;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -37,6 +38,8 @@ pub struct LinkPlan {
     pub routes: Vec<RoutePlan>,
     /// Ask a DHCPv4 server.
     pub dhcp4: bool,
+    /// Ask a DHCPv6 server for an address.
+    pub dhcp6: bool,
     /// Take addresses and routes from router advertisements; `None` leaves the kernel's default, which is yes.
     pub accept_ra: Option<bool>,
 }
@@ -178,9 +181,21 @@ impl NetworkPlan {
             id: name.clone(),
             kind: LinkKind::ByName(name),
             dhcp4: true,
+            accept_ra: Some(true),
             ..LinkPlan::default()
         };
         Self { links: names.into_iter().map(link).collect(), ..Self::default() }
+    }
+
+    /// Whether the settings say that router advertisements count on this interface.
+    pub fn takes_advertisements(&self, interface: &Interface) -> bool {
+        let is_it = |link: &&LinkPlan| match (&link.name, &link.kind) {
+            (Some(name), _) => *name == interface.name,
+            (None, LinkKind::ByMac(mac)) => interface.mac == Some(*mac),
+            (None, LinkKind::ByName(name)) => *name == interface.name,
+            (None, _) => link.id == interface.name,
+        };
+        self.links.iter().find(is_it).is_some_and(|link| link.accept_ra == Some(true))
     }
 
     /// Adds a server that is not there yet.

@@ -81,9 +81,8 @@ fn subnet(table: &mut Table<'_>, link: &mut LinkPlan, nameservers: &mut Vec<std:
         "ipv6_slaac" => link.accept_ra = Some(true),
         "dhcp6" | "ipv6_dhcpv6-stateful" | "ipv6_dhcpv6-stateless" => {
             link.accept_ra = Some(true);
-            if kind != "ipv6_dhcpv6-stateless" {
-                notes.add(&table.path, super::NO_DHCP6);
-            }
+            // Stateless: the router tells addresses; name servers are taken from it, too.
+            link.dhcp6 = kind != "ipv6_dhcpv6-stateless";
         }
         "manual" => {}
         other => notes.add(&table.path, format!("type {other:?} is not supported; it is left out")),

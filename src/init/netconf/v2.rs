@@ -94,11 +94,10 @@ fn addresses(item: &mut Table<'_>, link: &mut LinkPlan, nameservers: &mut Vec<Ip
     if let Some(ra) = item.take("accept-ra").and_then(|node| node.truth(notes)) {
         link.accept_ra = Some(ra);
     }
-    if let Some(node) = item.take("dhcp6")
-        && node.truth(notes) == Some(true)
-    {
+    link.dhcp6 = item.take("dhcp6").and_then(|node| node.truth(notes)).unwrap_or(false);
+    if link.dhcp6 {
+        // Which networks are on the link, and the router, nobody else tells.
         link.accept_ra = Some(true);
-        notes.add(&node.path, super::NO_DHCP6);
     }
     link.mtu = item.take("mtu").and_then(|node| node.number(68..=65_535, notes));
     // Nobody waits for a link here.

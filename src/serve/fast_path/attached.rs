@@ -25,6 +25,8 @@ pub(super) struct Attached {
     pub(super) lost: bool,
     queues: Vec<QueueWatch>,
     zero_copy: bool,
+    /// Queues whose packet memory lies in huge pages.
+    huge: usize,
     /// A rule of the driver sends what is ours to queue 0.
     steered: bool,
 }
@@ -43,6 +45,7 @@ pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> R
     }
     let (attachment, queues, steered) = opened?;
     let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
+    let huge = queues.iter().filter(|queue| queue.has_huge_pages()).count();
     let queues: Queues = queues.into_iter().map(|queue| (queue, Arc::default())).collect();
     let watches = queues.iter().map(|(queue, stats)| QueueWatch {
         number: queue.queue(),
@@ -56,6 +59,7 @@ pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> R
         lost: false,
         queues: watches.collect(),
         zero_copy,
+        huge,
         steered,
     };
     Ok((attached, queues))
@@ -102,6 +106,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
             Toggle::No => ZeroCopy::No,
         },
         frames: xdp::DEFAULT_FRAMES,
+        huge_pages: config.xdp.huge_pages,
     }
 }
 
@@ -161,6 +166,15 @@ impl Attached {
         )
     }
 
+    /// One line where the packet memory lies, when huge pages were asked for.
+    pub(super) fn memory(&self, config: &Config) -> Option<String> {
+        let (name, queues) = (&self.target.interface, self.queues.len());
+        config
+            .xdp
+            .huge_pages
+            .then(|| format!("{name}: packet memory of {} of {queues} queues in huge pages", self.huge))
+    }
+
     /// Puts addresses, MACs and VLANs that changed in force.
     pub(super) fn follow(&mut self, target: &Target, changes: &mut Changes) {
         let name = &target.interface;
@@ -206,11 +220,6 @@ impl Attached {
             let was_tripped = watch.is_tripped();
             let step = watch.look(redirected, stats.rx.get());
             let done = match step {
-                // The worker opened it when its first frame came; whatever closed it since, frames do arrive.
-                Step::Stay if watch.wants_open() && matches!(attachment.gate_is_open(*number), Ok(false)) => {
-                    log::info!("{name}: queue {number}: the program's gate was closed though queries arrive: opened");
-                    attachment.open_gate(*number)
-                }
                 Step::Stay => continue,
                 Step::Try => attachment.try_gate(*number),
                 Step::Close => attachment.close_gate(*number),

@@ -236,6 +236,11 @@ impl FastPath {
         attached.chain(refused).chain(self.without().map(|(name, reason)| off(name, reason))).collect()
     }
 
+    /// What was done for speed, a line each.
+    pub fn tuning(&self, config: &Config) -> impl Iterator<Item = String> {
+        self.attached.iter().filter_map(|attached| attached.memory(config))
+    }
+
     /// Links whose addresses were meant for XDP and have no place for it.
     fn without(&self) -> impl Iterator<Item = (&str, &str)> {
         self.decisions.iter().filter_map(|(name, decision)| match &decision.outcome {

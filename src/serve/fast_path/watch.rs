@@ -54,11 +54,6 @@ impl Watch {
         !matches!(self.state, State::Watching { .. })
     }
 
-    /// Whether the gate is to be open: frames arrive.
-    pub(super) fn wants_open(&self) -> bool {
-        matches!(self.state, State::Watching { .. }) && self.received > 0
-    }
-
     /// Takes the counts of now: frames redirected to the socket and received by it. Both only grow, and the first is to be
     /// read before the second.
     pub(super) fn look(&mut self, redirected: u64, received: u64) -> Step {
@@ -110,7 +105,6 @@ mod tests {
         assert_eq!(watch.look(20, 5), Step::Stay);
         assert_eq!(watch.look(30, 5), Step::Stay);
         assert_eq!(watch.look(30, 6), Step::Stay, "late, but it works");
-        assert!(watch.wants_open());
         assert_eq!(watch.look(40, 6), Step::Stay);
     }
 
@@ -118,7 +112,6 @@ mod tests {
     fn the_first_frame_has_more_time() {
         let mut watch = Watch::default();
         assert_eq!(watch.look(0, 0), Step::Stay);
-        assert!(!watch.wants_open());
         for _ in 1..TRIAL {
             assert_eq!(watch.look(1, 0), Step::Stay);
         }

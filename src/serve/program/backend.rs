@@ -1,7 +1,7 @@
 //! What the control socket's commands do.
 
 use super::edits::Edits;
-use super::{Program, forwards};
+use super::{Program, forwards, tuning};
 use crate::answer::policy::Policy;
 use crate::backup;
 use crate::control::{Backend, ForwardZone, LocalEditor, Status};
@@ -9,6 +9,7 @@ use crate::dns::{Name, name};
 use crate::serve::events::{class_word, rtype_word};
 use crate::serve::worker::{Command, Done};
 use crate::stats::Snapshot;
+use std::path::Path;
 use std::sync::Arc;
 
 impl Backend for Program {
@@ -20,6 +21,7 @@ impl Backend for Program {
             extended_statistics: self.config.extended_statistics,
             inhibit_zero: self.config.statistics_inhibit_zero,
             sandbox: crate::sys::confine::summary().to_owned(),
+            tuning: self.tuning(),
         }
     }
 
@@ -130,10 +132,19 @@ impl Backend for Program {
     }
 
     fn flush_negative(&mut self) -> Result<u64, String> {
-        match self.ask_worker(Command::ForgetNegative)? {
+        match self.threads.ask_worker(Command::ForgetNegative)? {
             Done::Forgotten(entries) => Ok(entries),
             _ => Ok(0),
         }
+    }
+}
+
+impl Program {
+    fn tuning(&self) -> Vec<String> {
+        let mut lines = tuning::at_boot(Path::new(tuning::BOOT_STEPS));
+        lines.push(self.threads.worker_waits.clone());
+        lines.extend(self.fast_path.tuning(&self.config));
+        lines
     }
 }
 

@@ -9,8 +9,9 @@ mod forwards;
 mod privileges;
 mod restart;
 mod start;
+mod threads;
+mod tuning;
 
-use super::events::{self, QueryEvent};
 use super::fast_path::FastPath;
 use super::worker::{Command, Done};
 use crate::answer::compile;
@@ -21,29 +22,23 @@ use crate::control::ControlServer;
 use crate::dns::Name;
 use crate::dns::scan::HashKey;
 use crate::host;
-use crate::resolve::ForwardTable;
-use crate::ring::doorbell::Doorbell;
-use crate::ring::spsc::{Consumer, Producer};
-use crate::stats::{Snapshot, Streams, Upstream, WorkerStats};
+use crate::stats::Snapshot;
 use crate::sys::signals::{Signal, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use start::{StartError, start};
+use threads::Threads;
+pub use tuning::BOOT_STEPS;
 
 /// Between two looks of the fast-path watchdog.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// After a look at the interfaces that failed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How long main waits for the worker to carry out a command before it says that it did not.
-const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the command line adds to the configuration.
 #[derive(Clone, Debug)]
@@ -70,29 +65,12 @@ pub struct Program {
     listen: Vec<SocketAddr>,
     signals: SignalFd,
     control: Vec<ControlServer>,
-    stats: Stats,
-    events: Consumer<QueryEvent>,
-    commands: Producer<Option<Command>>,
-    done: Consumer<Option<Done>>,
-    bell: Doorbell,
-    bells: [Doorbell; 3],
-    tables: Sender<Arc<ForwardTable>>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
     started: Instant,
     statistics_base: Option<Snapshot>,
-    /// Commands to the worker that were given up on and are not answered yet.
-    late: u32,
     /// The pid file that was written.
     pidfile: Option<PathBuf>,
     stopping: bool,
-}
-
-/// The counters of all threads.
-struct Stats {
-    worker: Arc<WorkerStats>,
-    upstream: Arc<Upstream>,
-    streams: Option<Arc<Streams>>,
 }
 
 impl Program {
@@ -108,7 +86,7 @@ impl Program {
                 self.obey(signal);
             }
             self.serve_control();
-            events::log_some(&mut self.events);
+            self.threads.log_events();
             // Two looks shortly after one another could both fall into one batch of the worker.
             if Instant::now() >= watch {
                 self.fast_path.watch();
@@ -124,7 +102,7 @@ impl Program {
                 self.log_statistics();
                 statistics = Instant::now() + self.statistics_interval();
             }
-            if self.threads.iter().any(JoinHandle::is_finished) {
+            if self.threads.any_ended() {
                 log::error!("a thread ended unasked; stopping");
                 orderly = false;
                 self.stopping = true;
@@ -143,8 +121,8 @@ impl Program {
 
     /// Sleeps until something stirs, or the watchdog wants to look.
     fn wait(&mut self) {
-        self.bell.arm();
-        let timeout = if !self.events.is_empty() {
+        self.threads.bell().arm();
+        let timeout = if self.threads.has_events() {
             Duration::ZERO
         } else if self.fast_path.is_empty() {
             // The pace of everything that nobody rings for.
@@ -157,15 +135,16 @@ impl Program {
         let timeout = due.map_or(timeout, |due| timeout.min(due.saturating_duration_since(Instant::now())));
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.threads.bell().fd(), PollFlags::IN),
         ];
         fds.extend(self.control.iter().flat_map(ControlServer::poll_fds));
-        fds.extend(self.host.iter().filter_map(host::Watch::poll_fd));
+        let host = self.host.iter().filter_map(host::Watch::poll_fd);
+        fds.extend(host.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         // An interrupted poll is a turn without news.
         let _ = poll(&mut fds, Some(&timeout));
         drop(fds);
-        self.bell.disarm();
+        self.threads.bell().disarm();
     }
 
     fn serve_control(&mut self) {
@@ -216,10 +195,8 @@ impl Program {
             log::warn!("reload: {directive} changed; restart to put it in force");
         }
         start::forget_zones(&mut config);
-        // The table first: what the old servers still answer is then not kept, and the cache is emptied of the rest. The
-        // resolver is gone only when the program stops.
-        let _ = self.tables.send(Arc::new(forwards::table(&config)));
-        self.ring_all();
+        // The table first: what the old servers still answer is then not kept, and the cache is emptied of the rest.
+        self.threads.forward_by(forwards::table(&config));
         self.set_policy(Arc::new(policy))?;
         if !keep_cache {
             self.forget(Name::ROOT, None, true)?;
@@ -240,14 +217,14 @@ impl Program {
         self.fast_path.take_plan(&plan, &links);
         for index in self.fast_path.review(&plan) {
             let room = Vec::with_capacity(1024);
-            match self.ask_worker(Command::Detach(index, room)) {
+            match self.threads.ask_worker(Command::Detach(index, room)) {
                 Ok(_queues) => self.fast_path.forget(index),
                 Err(cause) => log::error!("letting go of an interface: {cause}"),
             }
         }
         let queues = self.fast_path.attach_missing(&self.config, &plan);
         if !queues.is_empty()
-            && let Err(cause) = self.ask_worker(Command::Attach(queues))
+            && let Err(cause) = self.threads.ask_worker(Command::Attach(queues))
         {
             log::error!("{cause}");
         }
@@ -255,62 +232,23 @@ impl Program {
     }
 
     fn set_policy(&mut self, policy: Arc<Policy>) -> Result<(), String> {
-        self.ask_worker(Command::Policy(Arc::clone(&policy)))?;
+        self.threads.ask_worker(Command::Policy(Arc::clone(&policy)))?;
         self.policy = policy;
         Ok(())
     }
 
     fn forget(&mut self, name: Name, qtype: Option<u16>, below: bool) -> Result<u64, String> {
-        match self.ask_worker(Command::Forget { name: name.to_lower(), qtype, below })? {
+        match self.threads.ask_worker(Command::Forget { name: name.to_lower(), qtype, below })? {
             Done::Forgotten(entries) => Ok(entries),
             _ => Ok(0),
         }
     }
 
-    /// Hands the worker a command and waits for what came of it. What comes of a command that was given up on is passed
-    /// over when it comes.
-    fn ask_worker(&mut self, command: Command) -> Result<Done, String> {
-        let busy = || "the worker did not answer; nothing changed or it is late".to_owned();
-        let slot = self.commands.reserve().ok_or_else(busy)?;
-        *slot = Some(command);
-        self.commands.publish();
-        self.ring_all();
-        let deadline = Instant::now() + WORKER_PATIENCE;
-        loop {
-            self.bell.arm();
-            if let Some(slot) = self.done.front() {
-                let done = slot.take();
-                self.done.release();
-                self.bell.disarm();
-                if self.late > 0 {
-                    self.late -= 1;
-                    continue;
-                }
-                return done.ok_or_else(busy);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                self.bell.disarm();
-                self.late += 1;
-                return Err(busy());
-            }
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            let mut fds = [PollFd::from_borrowed_fd(self.bell.fd(), PollFlags::IN)];
-            let _ = poll(&mut fds, Some(&timeout));
-            self.bell.disarm();
-        }
-    }
-
-    fn ring_all(&self) {
-        for bell in &self.bells {
-            bell.ring();
-        }
-    }
-
     fn snapshot_now(&self) -> Snapshot {
         let up = self.started.elapsed();
-        let mut snapshot = Snapshot::collect([&*self.stats.worker], &self.stats.upstream, self.fast_path.figures(), up);
-        snapshot.stream_connections = self.stats.streams.as_ref().map_or(0, |streams| streams.open.get());
+        let stats = &self.threads.stats;
+        let mut snapshot = Snapshot::collect([&*stats.worker], &stats.upstream, self.fast_path.figures(), up);
+        snapshot.stream_connections = stats.streams.as_ref().map_or(0, |streams| streams.open.get());
         snapshot.worker_allocations = crate::sys::allocator::watched_allocations();
         snapshot
     }
@@ -336,15 +274,7 @@ impl Program {
 
     fn shut_down(mut self) {
         self.fast_path.close();
-        self.stop.store(true, Ordering::Release);
-        self.ring_all();
-        for thread in self.threads.drain(..) {
-            let name = thread.thread().name().unwrap_or("a thread").to_owned();
-            if thread.join().is_err() {
-                log::error!("{name} ended in a panic");
-            }
-        }
-        events::log_some(&mut self.events);
+        self.threads.end();
         self.fast_path.end();
         if let Some(path) = &self.pidfile {
             // Left behind when the user change took the right to remove it; the next start writes it anew.

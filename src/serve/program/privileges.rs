@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Where files that come and go while the server runs are kept; the unit makes it.
 const RUN: &str = "/run/runbound";
+/// The users of a system; an appliance or a container of one program has none.
+const USERS: &str = "/etc/passwd";
 /// What tells of this host's interfaces, and how many CPUs there are. Of /proc the root, not folders in it: procfs makes
 /// those anew when memory is short, and a rule holds for the one that was there.
 const FACTS: [&str; 3] = ["/proc", "/sys/class/net", "/sys/devices"];
@@ -20,6 +22,7 @@ const FACTS: [&str; 3] = ["/proc", "/sys/class/net", "/sys/devices"];
 /// What could not be done; the program must not go on with more rights than asked for.
 pub(super) fn drop(config: &Config, file: &Path, xdp: bool) -> Result<Option<PathBuf>, String> {
     let user = find_user(config)?;
+    let has_users = Path::new(USERS).exists();
     let root = (!config.chroot.as_os_str().is_empty()).then(|| config.chroot.clone());
     if let Some(root) = &root {
         privileges::enter_chroot(root).map_err(|error| error.to_string())?;
@@ -27,7 +30,11 @@ pub(super) fn drop(config: &Config, file: &Path, xdp: bool) -> Result<Option<Pat
     }
     enter_directory(config, root.as_deref())?;
     if user.is_none() && rustix::process::geteuid().is_root() {
-        log::warn!("running as root: set username: to a user of its own (`useradd --system runbound` makes one)");
+        if has_users {
+            log::warn!("running as root: set username: to a user of its own (`useradd --system runbound` makes one)");
+        } else {
+            log::info!("running as root: this system has no users ({USERS} is not there)");
+        }
     }
     if let Some(user) = user {
         let keep = if xdp { XDP_CAPABILITIES } else { CapabilitySet::empty() };

@@ -1,51 +1,22 @@
 //! From a configuration to a running program.
 
-use super::{Invocation, Program, Stats, forwards, privileges};
-use crate::answer::cache::AnswerCache;
+use super::threads::Threads;
+use super::{Invocation, Program, forwards, privileges};
 use crate::answer::compile;
-use crate::answer::decide::Answerer;
-use crate::answer::policy::Policy;
 use crate::attach;
-use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, Toggle, XdpUse};
+use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, XdpUse};
 use crate::control::ControlServer;
 use crate::dns::scan::HashKey;
 use crate::host;
-use crate::resolve::{self, Resolver, SocketOptions, TtlLimits};
-use crate::ring::doorbell::Doorbell;
-use crate::ring::spsc;
-use crate::serve::events::{QueryEvent, RingSink};
 use crate::serve::fast_path::{FastPath, Queues};
-use crate::serve::listen::{self, Sockets};
-use crate::serve::stream::{StreamOptions, StreamServer};
-use crate::serve::worker::idle::{BusyPoll, IdleOptions};
-use crate::serve::worker::{Links, Worker, WorkerOptions};
-use crate::stats::WorkerStats;
+use crate::serve::listen;
 use crate::sys::signals::SignalFd;
-use crate::sys::{clock, cpu, limits};
+use crate::sys::{clock, limits};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
-
-/// Slots of the rings to and from the resolver. A request is small; a response's slot is 64 KiB of address space, of
-/// which a typical answer touches one page.
-const REQUESTS: usize = 4096;
-const RESPONSES: usize = 512;
-/// Queries over streams that are with the worker at once.
-const STREAM_QUERIES: usize = 128;
-/// Events for the log on their way to main.
-const EVENTS: usize = 1024;
-/// Least numbers of questions asked upstream at once, and of queries that wait for them.
-const QUESTIONS: usize = 4096;
-/// The same, and the share of memory that the cache may have, where memory is little.
-const SMALL_QUESTIONS: usize = 256;
-const CACHE_SHARE: u64 = 64;
-const WAITERS: usize = 16384;
-/// Busy threads besides the worker: the resolver, and the kernel's packet work.
-const OTHER_BUSY_THREADS: usize = 2;
+use std::time::Instant;
 
 /// Why the program did not start.
 #[derive(Debug)]
@@ -91,7 +62,6 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     super::log_findings(&missing);
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
-    let table = forwards::table(&config);
     raise_limits(&config);
     let sockets = listen::open(&config, &addresses)?;
     let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
@@ -102,22 +72,25 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let pidfile = write_pidfile(&config)?;
     let chroot = privileges::drop(&config, &invocation.file, xdp_wanted)?;
     let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
-    let listen = addresses;
-    let parts = Parts {
-        host,
-        listen,
+    let threads = Threads::start(&config, &policy, forwards::table(&config), sockets, queues)?;
+    Ok(Program {
         invocation,
         config,
         chroot,
-        pidfile,
         hostname,
         hash_key,
         policy,
         fast_path,
+        host,
+        listen: addresses,
         signals,
         control,
-    };
-    parts.run(sockets, queues, table)
+        threads,
+        started: Instant::now(),
+        statistics_base: None,
+        pidfile,
+        stopping: false,
+    })
 }
 
 /// Local zones and data live on in the policy; a million names need not be kept twice.
@@ -189,207 +162,4 @@ fn write_pidfile(config: &Config) -> Result<Option<PathBuf>, String> {
     std::fs::write(path, format!("{}\n", std::process::id()))
         .map_err(|cause| format!("pidfile {}: {cause}; correct pidfile: or make the directory", path.display()))?;
     Ok(Some(path.clone()))
-}
-
-/// What is there before the threads are.
-struct Parts {
-    invocation: Invocation,
-    config: Config,
-    chroot: Option<PathBuf>,
-    pidfile: Option<PathBuf>,
-    hostname: String,
-    hash_key: HashKey,
-    policy: Arc<Policy>,
-    fast_path: FastPath,
-    host: Option<host::Watch>,
-    listen: Vec<SocketAddr>,
-    signals: SignalFd,
-    control: Vec<ControlServer>,
-}
-
-impl Parts {
-    /// Makes the rings and starts the threads.
-    fn run(self, sockets: Sockets, queues: Queues, table: resolve::ForwardTable) -> Result<Program, StartError> {
-        let bell = || Doorbell::new().map_err(|cause| format!("eventfd: {cause}"));
-        let (main_bell, worker_bell, resolver_bell, stream_bell) = (bell()?, bell()?, bell()?, bell()?);
-        let (requests, requests_end) = spsc::channel_zeroed(REQUESTS);
-        let (responses, responses_end) = spsc::channel_zeroed(RESPONSES);
-        let (stream_queries, stream_queries_end) = spsc::channel_zeroed(STREAM_QUERIES);
-        let (stream_replies, stream_replies_end) = spsc::channel_zeroed(STREAM_QUERIES);
-        let (commands, commands_end) = spsc::channel(16, || None);
-        let (done, done_end) = spsc::channel(16, || None);
-        let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
-        let (tables, tables_end) = mpsc::channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let worker_stats = Arc::new(WorkerStats::default());
-        let upstream_stats = Arc::new(crate::stats::Upstream::default());
-        let mut threads = Vec::new();
-
-        let links = resolve::Links {
-            requests: requests_end,
-            responses,
-            bell: resolver_bell.clone(),
-            worker_bell: worker_bell.clone(),
-            tables: tables_end,
-            stats: Arc::clone(&upstream_stats),
-        };
-        let resolver = Resolver::new(self.resolver_options(), Arc::new(table), links)
-            .map_err(|cause| format!("resolver: {cause}"))?;
-        threads.push(spawn("resolver", &stop, move |stop| resolver.run(stop))?);
-
-        let stream_stats = if sockets.tcp.is_empty() {
-            None
-        } else {
-            let server = StreamServer::new(
-                self.stream_options(),
-                sockets.tcp,
-                stream_queries,
-                stream_replies_end,
-                stream_bell.clone(),
-                worker_bell.clone(),
-            );
-            let stats = server.stats();
-            threads.push(spawn("stream", &stop, move |stop| {
-                if let Err(cause) = server.run(stop) {
-                    log::error!("stream: {cause}");
-                }
-            })?);
-            Some(stats)
-        };
-
-        let sink = RingSink::new(events, main_bell.clone(), Arc::clone(&worker_stats));
-        let cache = AnswerCache::new(self.cache_octets());
-        let answerer = Answerer::new(Arc::clone(&self.policy), cache, Arc::clone(&worker_stats), Box::new(sink));
-        let links = Links {
-            bell: worker_bell.clone(),
-            requests,
-            responses: responses_end,
-            resolver_bell: resolver_bell.clone(),
-            stream_queries: stream_queries_end,
-            stream_replies,
-            stream_bell: stream_bell.clone(),
-            commands: commands_end,
-            done,
-            main_bell: main_bell.clone(),
-        };
-        let options = self.worker_options();
-        let worker = Worker::new(options, answerer, Arc::clone(&worker_stats), queues, sockets.udp, links);
-        let pin = options.idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
-        threads.push(spawn("worker", &stop, move |stop| {
-            if let Some(Err(cause)) = pin.map(cpu::pin_this_thread) {
-                log::warn!("the worker is not pinned to a core: {cause}");
-            }
-            worker.run(stop);
-        })?);
-
-        Ok(Program {
-            invocation: self.invocation,
-            config: self.config,
-            chroot: self.chroot,
-            hostname: self.hostname,
-            hash_key: self.hash_key,
-            policy: self.policy,
-            fast_path: self.fast_path,
-            host: self.host,
-            listen: self.listen,
-            signals: self.signals,
-            control: self.control,
-            stats: Stats { worker: worker_stats, upstream: upstream_stats, streams: stream_stats },
-            events: events_end,
-            commands,
-            done: done_end,
-            bell: main_bell,
-            bells: [worker_bell, resolver_bell, stream_bell],
-            tables,
-            stop,
-            threads,
-            started: Instant::now(),
-            statistics_base: None,
-            late: 0,
-            pidfile: self.pidfile,
-            stopping: false,
-        })
-    }
-
-    fn resolver_options(&self) -> resolve::Options {
-        let config = &self.config;
-        resolve::Options {
-            questions: self.questions(),
-            tcp_connections: config.outgoing_num_tcp as usize,
-            edns_size: config.edns_buffer_size,
-            minimal_responses: config.minimal_responses,
-            ttl: TtlLimits {
-                min: config.cache_min_ttl,
-                max: config.cache_max_ttl,
-                max_negative: config.cache_max_negative_ttl,
-            },
-            patience: Duration::from_secs(12),
-            jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
-            sockets: SocketOptions {
-                ports: config.outgoing_ports(),
-                addresses: config.outgoing_interfaces.clone(),
-                most: config.outgoing_range as usize,
-                ..SocketOptions::default()
-            },
-        }
-    }
-
-    /// Questions asked upstream at once.
-    fn questions(&self) -> usize {
-        let least = if host::small_memory().is_some() { SMALL_QUESTIONS } else { QUESTIONS };
-        (self.config.num_queries_per_thread as usize).max(least)
-    }
-
-    /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
-    fn cache_octets(&self) -> usize {
-        let wanted = self.config.msg_cache_size;
-        let given = host::small_memory().map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
-        if let Some(memory) = host::small_memory() {
-            log::warn!(
-                "{} MB of memory is little: {} KB of cache of {} KB, {} questions at once, fewer packet frames",
-                memory >> 20,
-                given >> 10,
-                wanted >> 10,
-                self.questions()
-            );
-        }
-        usize::try_from(given).unwrap_or(usize::MAX)
-    }
-
-    fn stream_options(&self) -> StreamOptions {
-        StreamOptions {
-            max_connections: self.config.incoming_num_tcp as usize,
-            idle_timeout: u64::from(self.config.tcp_idle_timeout),
-            ..StreamOptions::default()
-        }
-    }
-
-    fn worker_options(&self) -> WorkerOptions {
-        let busy_poll = match self.config.xdp.busy_poll {
-            Toggle::Auto => BusyPoll::Auto,
-            Toggle::Yes => BusyPoll::Yes,
-            Toggle::No => BusyPoll::No,
-        };
-        let own_core = cpu::usable_cores() > OTHER_BUSY_THREADS;
-        WorkerOptions {
-            // Twice what the resolver asks at once: what it gives up for a newer question is still waited for here.
-            questions: 2 * self.questions(),
-            waiters: WAITERS,
-            datagram: usize::from(self.policy.max_udp_size).max(4096),
-            idle: IdleOptions { busy_poll, own_core },
-        }
-    }
-}
-
-fn spawn(
-    name: &str,
-    stop: &Arc<AtomicBool>,
-    work: impl FnOnce(&AtomicBool) + Send + 'static,
-) -> Result<std::thread::JoinHandle<()>, String> {
-    let stop = Arc::clone(stop);
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(1 << 20)
-        .spawn(move || work(&stop))
-        .map_err(|cause| format!("thread {name}: {cause}"))
 }

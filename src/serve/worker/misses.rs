@@ -3,7 +3,7 @@
 use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
 use super::{Now, WorkerOptions, fill_request};
 use crate::answer::cache::Answer;
-use crate::answer::decide::{Answerer, Decision, Given, Via};
+use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via};
 use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -11,7 +11,6 @@ use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::WorkerStats;
 use crate::sys::mmsg::UdpPeer;
 use crate::wire::ReturnPath;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The way a late reply goes back.
@@ -62,19 +61,17 @@ impl Misses {
 
     /// Asks upstream for what `answerer` just missed. [`Decision::Miss`]: the query waits. Otherwise there was no room
     /// and the reply is SERVFAIL. Call [`Self::ring`] after a batch.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn hand_off(
         &mut self,
         answerer: &mut Answerer,
         message: &mut [u8],
         len: usize,
-        client: SocketAddr,
-        via: Via,
+        arrival: Arrival,
         route: Route,
         now: Now,
     ) -> Decision {
         let outcomes = &self.stats.outcomes;
-        let Some(waiter) = Waiter::new(route, client, now.nanoseconds, &message[..len]) else {
+        let Some(waiter) = Waiter::new(route, arrival.client, now.nanoseconds, &message[..len]) else {
             return Decision::Drop;
         };
         let miss = answerer.miss();
@@ -99,7 +96,7 @@ impl Misses {
             Joined::Full => {}
         }
         outcomes.overload.add(1);
-        answerer.decide(message, len, client, via, now.seconds, Some(Given { name: None, answer: SERVFAIL }))
+        answerer.decide(message, len, arrival, Some(Given { name: None, answer: SERVFAIL }))
     }
 
     /// Wakes the resolver if anything was asked since the last call.
@@ -147,7 +144,7 @@ impl Misses {
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);
         let given = Some(Given { name: Some(self.delivered.as_wire()), answer });
-        match answerer.decide(&mut self.buffer, query.len(), waiter.client, via, now.seconds, given) {
+        match answerer.decide(&mut self.buffer, query.len(), now.arrival(waiter.client, via), given) {
             Decision::Reply(len) => Some(len),
             Decision::Drop | Decision::Miss => None,
         }

@@ -14,7 +14,7 @@ pub use commands::{Command, Done};
 use super::fast_path::Queues;
 use super::stream_message::StreamMessage;
 use crate::answer::cache::CHECKING_DISABLED;
-use crate::answer::decide::{Answerer, Decision, Via};
+use crate::answer::decide::{Answerer, Arrival, Decision, Via};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -111,6 +111,12 @@ impl Now {
         let nanoseconds = clock::monotonic_coarse_ns();
         Now { nanoseconds, seconds: (nanoseconds / 1_000_000_000) as u32 }
     }
+
+    /// A query that is decided now.
+    #[inline]
+    fn arrival(self, client: SocketAddr, via: Via) -> Arrival {
+        Arrival { client, via, now: self.seconds }
+    }
 }
 
 impl Worker {
@@ -205,12 +211,13 @@ impl Worker {
             let Some(reply) = self.stream_replies.reserve() else { break };
             worked = true;
             let (token, client) = (query.token, query.client());
+            let arrival = now.arrival(client, Via::Stream);
             self.stats.places.tcp_queries.add(1);
             let (buffer, len) = query.buffer();
-            let decision = match self.answerer.decide(buffer, len, client, Via::Stream, now.seconds, None) {
+            let decision = match self.answerer.decide(buffer, len, arrival, None) {
                 Decision::Miss => {
                     let route = Route::Stream { token };
-                    self.misses.hand_off(&mut self.answerer, buffer, len, client, Via::Stream, route, now)
+                    self.misses.hand_off(&mut self.answerer, buffer, len, arrival, route, now)
                 }
                 decided => decided,
             };

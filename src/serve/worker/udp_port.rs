@@ -40,12 +40,12 @@ impl UdpPort {
             let Some(peer) = batch.peer(place) else { break };
             let Some(datagram) = batch.datagram(place) else { break };
             queries += 1;
-            let (buffer, len, client) = (datagram.buffer, datagram.len, client_or_nobody(datagram.peer));
-            let via = Via::Datagram(buffer.len());
-            let decision = match answerer.decide(buffer, len, client, via, now.seconds, None) {
+            let (buffer, len) = (datagram.buffer, datagram.len);
+            let arrival = now.arrival(client_or_nobody(datagram.peer), Via::Datagram(buffer.len()));
+            let decision = match answerer.decide(buffer, len, arrival, None) {
                 Decision::Miss => {
                     let route = Route::Udp { port: number, peer };
-                    misses.hand_off(answerer, buffer, len, client, via, route, now)
+                    misses.hand_off(answerer, buffer, len, arrival, route, now)
                 }
                 decided => decided,
             };

@@ -220,11 +220,11 @@ fn answer_frame(
     let payload = view.payload();
     let limit = room_in(max_frame, view.return_path()).min(data.len().saturating_sub(payload.start));
     let message = &mut data[payload.start..];
-    let (len, via) = (payload.len(), Via::Datagram(limit));
-    let decision = match answerer.decide(message, len, client, via, now.seconds, None) {
+    let (len, arrival) = (payload.len(), now.arrival(client, Via::Datagram(limit)));
+    let decision = match answerer.decide(message, len, arrival, None) {
         Decision::Miss => {
             let route = Route::Xsk { port, path: *view.return_path() };
-            misses.hand_off(answerer, message, len, client, via, route, now)
+            misses.hand_off(answerer, message, len, arrival, route, now)
         }
         decided => decided,
     };

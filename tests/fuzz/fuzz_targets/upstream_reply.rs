@@ -7,7 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use runbound::answer::acl::{Access, Acl};
 use runbound::answer::cache::{Answer, AnswerCache, KeyFixed};
-use runbound::answer::decide::{Answerer, Decision, Event, EventSink, Given, Via};
+use runbound::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
 use runbound::answer::policy::Policy;
 use runbound::answer::zones::ZonesBuilder;
 use runbound::dns::body::{Counts, for_each_record};
@@ -105,7 +105,7 @@ fn serve(query: &[u8], question: &Question, dnssec_ok: bool, answer: Answer<'_>,
             for via in [Via::Datagram(1452), Via::Stream] {
                 let mut message = vec![0u8; 65535];
                 message[..query.len()].copy_from_slice(query);
-                match answerer.decide(&mut message, query.len(), client, via, *now, given) {
+                match answerer.decide(&mut message, query.len(), Arrival { client, via, now: *now }, given) {
                     Decision::Reply(size) => {
                         assert!((header::LEN..=65535).contains(&size));
                         let [_, counts @ ..] = header::counts(&message);

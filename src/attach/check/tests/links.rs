@@ -39,15 +39,20 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
          ip address del 192.168.10.250/24 dev bond0.10\n\
          ip link set veth-rb up\n\
          ip address add 192.168.10.250/24 dev veth-rb\n\
-         sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"
+         sysctl -w net.ipv4.conf.br-rb.arp_ignore=1\n\
+         sysctl -w net.ipv4.conf.br-rb.arp_announce=2"
     );
     let bridge = one("xdp-support", &recorded::facts("bridge"));
     assert!(fix(&bridge).starts_with("ip link add veth-rb type veth") && bridge.text.contains("bridge"), "{bridge}");
-    assert!(fix(&bridge).ends_with("sysctl -w net.ipv4.conf.br-rb.arp_ignore=1"), "{bridge}");
+    assert!(
+        fix(&bridge)
+            .ends_with("sysctl -w net.ipv4.conf.br-rb.arp_ignore=1\nsysctl -w net.ipv4.conf.br-rb.arp_announce=2"),
+        "{bridge}"
+    );
     for (kind, word) in [(Kind::Ipvlan, "ipvlan"), (Kind::Macvlan, "macvlan")] {
         let facts = changed(recorded::facts("ipvlan"), "ipv0", |link| link.kind = kind.clone());
         let below = one("xdp-support", &facts);
-        assert!(below.level == Level::Ok && below.text.contains("goes to eth0"), "{below}");
+        assert!(below.level == Level::Ok && below.text.contains("native XDP at eth0"), "{below}");
         assert!(one("xdp-candidate", &facts).text.contains(word));
         let facts = changed(facts, "eth0", |link| link.driver = Some("r8169".into()));
         let found = one("xdp-support", &facts);

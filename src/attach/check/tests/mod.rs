@@ -54,7 +54,9 @@ fn changed(mut facts: Facts, name: &str, change: impl Fn(&mut Link)) -> Facts {
 
 /// The reference topology with its ARP set right.
 fn sound() -> Facts {
-    let facts = changed(recorded::facts("reference"), "br-rb", |link| link.arp_ignore = Some(1));
+    let facts = changed(recorded::facts("reference"), "br-rb", |link| {
+        (link.arp_ignore, link.arp_announce) = (Some(1), Some(2))
+    });
     changed(facts, "veth-rb", |link| link.rp_filter = Some(2))
 }
 

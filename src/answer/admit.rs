@@ -1,0 +1,131 @@
+//! What is looked at before any name: header and EDNS, and how many errors are told a second.
+
+use super::decide::{Answerer, Decision, Via};
+use super::reply::{Asked, bare};
+use crate::dns::edns::Edns;
+use crate::dns::header::{self, flag, opcode};
+use crate::dns::question::Question;
+use crate::dns::record::Record;
+use crate::dns::{rcode, rtype};
+
+/// Errors a second that get a reply; the rest are dropped, so that no loop of errors builds up (Unbound does the same).
+const ERRORS_PER_SECOND: u32 = 100;
+
+/// How many errors this second had.
+#[derive(Default)]
+pub(super) struct ErrorRate {
+    second: u32,
+    errors: u32,
+}
+
+impl ErrorRate {
+    /// Counts one more error; whether it gets a reply.
+    fn allows(&mut self, now: u32) -> bool {
+        if self.second != now {
+            *self = Self { second: now, errors: 0 };
+        }
+        self.errors += 1;
+        self.errors <= ERRORS_PER_SECOND
+    }
+}
+
+impl Answerer {
+    /// Header sanity before any name is looked at. `Err(None)`: drop.
+    #[inline]
+    pub(super) fn check_header(&self, message: &[u8]) -> Result<u16, Option<u16>> {
+        if message.len() < header::LEN || self.policy.harden_large_queries && message.len() > 512 {
+            return Err(None);
+        }
+        let flags = header::flags(message);
+        if flags & flag::QR != 0 {
+            return Err(None);
+        }
+        if flags & flag::TC != 0 {
+            return Err(Some(rcode::FORMERR));
+        }
+        let opcode = header::opcode_of(flags);
+        if opcode != opcode::QUERY && opcode != opcode::NOTIFY {
+            return Err(Some(rcode::NOTIMP));
+        }
+        let [questions, answers, authorities, additionals] = header::counts(message);
+        let notify_soa = opcode == opcode::NOTIFY && answers == 1;
+        if questions != 1 || answers != 0 && !notify_soa || authorities != 0 || additionals > 1 {
+            return Err(Some(rcode::FORMERR));
+        }
+        Ok(flags)
+    }
+
+    /// Reads the OPT record and settles how long the reply may be.
+    #[inline]
+    pub(super) fn read_edns(
+        &mut self,
+        message: &mut [u8],
+        len: usize,
+        asked: &mut Asked,
+        via: Via,
+        now: u32,
+    ) -> Result<(), Decision> {
+        let [_, answers, _, additionals] = header::counts(message);
+        let mut advertised = 512;
+        if additionals == 1 {
+            let mut at = asked.end;
+            if answers == 1 {
+                at = Record::at(&message[..len], at).map_or(len, |record| record.end());
+            }
+            match Edns::parse(&message[..len], at) {
+                Ok(edns) => {
+                    asked.edns = Some(edns);
+                    advertised = edns.udp_size;
+                }
+                Err(_) => {
+                    return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::FORMERR))));
+                }
+            }
+        }
+        let policy = &self.policy;
+        if policy.harden_short_bufsize {
+            advertised = advertised.max(512);
+        }
+        let path = match via {
+            Via::Datagram(path) => path,
+            Via::Stream => usize::from(u16::MAX),
+        };
+        let capped = if via == Via::Stream { u16::MAX } else { advertised.min(policy.max_udp_size) };
+        asked.limit = usize::from(capped).min(path);
+        if asked.edns.is_some_and(|edns| edns.version != 0) {
+            return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::BADVERS))));
+        }
+        if usize::from(capped) < header::LEN {
+            return Err(self.limited(now, |_| {
+                let end = bare(message, asked.flags, rcode::SERVFAIL, None);
+                let flags = header::flags(message) | flag::TC;
+                header::set_flags(message, flags);
+                Decision::Reply(end)
+            }));
+        }
+        Ok(())
+    }
+
+    /// A bare error reply, unless this second had too many.
+    pub(super) fn error(&mut self, message: &mut [u8], code: u16, question: Option<Question>, now: u32) -> Decision {
+        let flags = header::flags(message);
+        self.limited(now, |_| Decision::Reply(bare(message, flags, code, question)))
+    }
+
+    pub(super) fn limited(&mut self, now: u32, reply: impl FnOnce(&mut Self) -> Decision) -> Decision {
+        if !self.errors.allows(now) {
+            self.stats.outcomes.dropped.add(1);
+            return Decision::Drop;
+        }
+        reply(self)
+    }
+}
+
+/// Types that are no question to ask (RFC 5936 for transfers; RFC 6895 section 3.1 for the meta range).
+pub(super) fn meta_type_error(qtype: u16) -> Option<u16> {
+    match qtype {
+        rtype::AXFR | rtype::IXFR => Some(rcode::REFUSED),
+        rtype::OPT | rtype::TSIG | rtype::TKEY | rtype::MAILA | rtype::MAILB | 128..=248 => Some(rcode::FORMERR),
+        _ => None,
+    }
+}

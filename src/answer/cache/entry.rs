@@ -1,0 +1,139 @@
+//! How an entry lies in the ring: header, name, body, padding to [`ALIGN`]. Functions take what begins with the entry and may
+//! go on behind it.
+
+use super::{Answer, CHECKING_DISABLED, DNSSEC_OK, Hit, KeyFixed};
+use crate::dns::body;
+use crate::dns::name::MAX_LEN;
+use crate::dns::{get_u16, get_u32};
+
+const LEN: usize = 0; // u32, whole entry; its top bit: DEAD
+const HASH: usize = 4; // u64
+const KEPT: usize = 12; // u32, second it came
+const EXPIRES: usize = 16; // u32
+const QTYPE: usize = 20; // u16
+const QCLASS: usize = 22; // u16
+const COUNTS: usize = 24; // 3 x u16
+const BODY_LEN: usize = 30; // u16
+const RCODE: usize = 32; // u8
+const BITS: usize = 33; // u8: DO, CD and the states below
+const NAME_LEN: usize = 34; // u8
+const HEADER: usize = 36;
+
+const KEY_BITS: u8 = DNSSEC_OK | CHECKING_DISABLED;
+const ROTATES: u8 = 0x10;
+const USED: u8 = 0x20;
+/// In LEN: padding up to the ring's end, or an entry that was flushed or replaced. It stands in the first word because
+/// padding may be shorter than a header.
+const DEAD: u32 = 0x8000_0000;
+
+/// Entries begin at multiples of this, and are multiples of it long.
+pub(super) const ALIGN: usize = 8;
+/// More than any entry takes: header, name, body.
+pub(super) const LONGEST: usize = HEADER + MAX_LEN + 65536;
+
+/// Octets of an entry.
+pub(super) fn size(name: &[u8], answer: Answer<'_>) -> usize {
+    (HEADER + name.len() + answer.body.len()).next_multiple_of(ALIGN)
+}
+
+/// Writes an entry over `entry`, which is as long as [`size`] says. `hash` is that of name and key together.
+pub(super) fn write(entry: &mut [u8], name: &[u8], hash: u64, key: KeyFixed, answer: Answer<'_>, kept: u32, ttl: u32) {
+    let len = entry.len();
+    entry[LEN..HASH].copy_from_slice(&(len as u32).to_be_bytes());
+    entry[HASH..KEPT].copy_from_slice(&hash.to_be_bytes());
+    entry[KEPT..EXPIRES].copy_from_slice(&kept.to_be_bytes());
+    entry[EXPIRES..QTYPE].copy_from_slice(&kept.saturating_add(ttl).to_be_bytes());
+    entry[QTYPE..QCLASS].copy_from_slice(&key.qtype.to_be_bytes());
+    entry[QCLASS..COUNTS].copy_from_slice(&key.qclass.to_be_bytes());
+    for (place, count) in answer.counts.into_iter().enumerate() {
+        entry[COUNTS + 2 * place..][..2].copy_from_slice(&count.to_be_bytes());
+    }
+    entry[BODY_LEN..RCODE].copy_from_slice(&(answer.body.len() as u16).to_be_bytes());
+    let rotates = body::rrsets(answer.body, answer.counts).any(|set| set.records > 1);
+    entry[RCODE] = answer.rcode as u8;
+    entry[BITS] = key.bits & KEY_BITS | if rotates { ROTATES } else { 0 };
+    entry[NAME_LEN] = name.len() as u8;
+    entry[HEADER..HEADER + name.len()].copy_from_slice(name);
+    entry[HEADER + name.len()..][..answer.body.len()].copy_from_slice(answer.body);
+}
+
+/// Writes padding of `len` octets over what begins with it.
+pub(super) fn write_padding(entry: &mut [u8], len: usize) {
+    entry[..HASH].copy_from_slice(&(len as u32 | DEAD).to_be_bytes());
+}
+
+/// Whether it was kept under this name and key.
+#[inline]
+pub(super) fn is_of(entry: &[u8], name: &[u8], key: KeyFixed) -> bool {
+    entry.get(HEADER..HEADER + name.len()) == Some(name)
+        && usize::from(entry[NAME_LEN]) == name.len()
+        && get_u16(entry, QTYPE) == Some(key.qtype)
+        && get_u16(entry, QCLASS) == Some(key.qclass)
+        && entry[BITS] & KEY_BITS == key.bits
+}
+
+/// The answer in an entry with a name of `name_len` octets, unless it has expired by `now`; the entry counts as used.
+#[inline]
+pub(super) fn read(entry: &mut [u8], name_len: usize, now: u32) -> Option<Hit<'_>> {
+    let expires = get_u32(entry, EXPIRES)?;
+    if expires <= now {
+        return None;
+    }
+    entry[BITS] |= USED;
+    let kept = get_u32(entry, KEPT)?;
+    let body = HEADER + name_len;
+    let body_len = usize::from(get_u16(entry, BODY_LEN)?);
+    Some(Hit {
+        answer: Answer {
+            rcode: u16::from(entry[RCODE]),
+            counts: [0, 2, 4].map(|part| get_u16(entry, COUNTS + part).unwrap_or(0)),
+            body: entry.get(body..body + body_len)?,
+        },
+        age: now.saturating_sub(kept),
+        left: expires - now,
+        rotates: entry[BITS] & ROTATES != 0,
+    })
+}
+
+/// An entry's length, and whether it is dead.
+pub(super) fn len(entry: &[u8]) -> (usize, bool) {
+    let word = get_u32(entry, LEN).unwrap_or(DEAD);
+    (((word & !DEAD) as usize).max(ALIGN), word & DEAD != 0)
+}
+
+/// Marks it dead.
+pub(super) fn bury(entry: &mut [u8]) {
+    entry[LEN] |= (DEAD >> 24) as u8;
+}
+
+/// The hash of name and key it was written with.
+pub(super) fn hash(entry: &[u8]) -> u64 {
+    let mut octets = [0; 8];
+    octets.copy_from_slice(&entry[HASH..KEPT]);
+    u64::from_be_bytes(octets)
+}
+
+/// Whether it was asked for since it was written.
+pub(super) fn is_used(entry: &[u8]) -> bool {
+    entry[BITS] & USED != 0
+}
+
+/// Forgets that it was asked for.
+pub(super) fn set_unused(entry: &mut [u8]) {
+    entry[BITS] &= !USED;
+}
+
+/// Its name, wire form.
+pub(super) fn name(entry: &[u8]) -> &[u8] {
+    &entry[HEADER..HEADER + usize::from(entry[NAME_LEN])]
+}
+
+/// Its QTYPE.
+pub(super) fn qtype(entry: &[u8]) -> u16 {
+    get_u16(entry, QTYPE).unwrap_or(0)
+}
+
+/// Whether it has no records of its own: another code than NOERROR, or an empty answer section.
+pub(super) fn is_negative(entry: &[u8]) -> bool {
+    entry[RCODE] != 0 || get_u16(entry, COUNTS) == Some(0)
+}

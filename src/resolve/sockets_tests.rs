@@ -1,0 +1,131 @@
+use super::*;
+use rustix::net::getsockname;
+
+fn local(sockets: &Sockets, slot: u16) -> SocketAddr {
+    SocketAddr::try_from(getsockname(sockets.fd(slot).unwrap()).unwrap()).unwrap()
+}
+
+struct Rig {
+    sockets: Sockets,
+    random: Random,
+    poller: OwnedFd,
+    now: Duration,
+}
+
+impl Rig {
+    fn new(options: SocketOptions) -> Rig {
+        let poller = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let now = Duration::from_secs(1);
+        Rig { sockets: Sockets::new(options), random: Random::new().unwrap(), poller, now }
+    }
+
+    fn pick(&mut self, server: u32, address: &str) -> Result<u16, Errno> {
+        let address = address.parse().unwrap();
+        self.sockets.pick(server, address, self.now, &mut self.random, self.poller.as_fd())
+    }
+
+    fn open(&self) -> usize {
+        self.sockets.slots.iter().flatten().count()
+    }
+}
+
+fn narrow() -> SocketOptions {
+    SocketOptions { ports: (20000..=29999).collect(), receive_buffer: 0, ..SocketOptions::default() }
+}
+
+const SERVER: &str = "127.0.0.1:53";
+
+#[test]
+fn sockets_lie_in_the_range_and_are_replaced() {
+    let mut rig = Rig::new(narrow());
+    let mut ports = std::collections::BTreeSet::new();
+    let mut slots = Vec::new();
+    for _ in 0..QUERIES as usize * POOL * 2 {
+        let slot = rig.pick(0, SERVER).unwrap();
+        ports.insert(local(&rig.sockets, slot).port());
+        slots.push(slot);
+    }
+    assert!(ports.len() > POOL, "full ones were replaced");
+    assert!(ports.iter().all(|port| (20000..=29999).contains(port)));
+    for slot in slots.drain(..) {
+        rig.sockets.done(slot);
+    }
+    assert!(rig.open() <= POOL, "the retired ones are closed");
+    rig.now += AGE;
+    let slot = rig.pick(0, SERVER).unwrap();
+    assert!(ports.insert(local(&rig.sockets, slot).port()) || ports.len() > 100, "an old one was replaced");
+    rig.sockets.retire_all(0);
+    assert_eq!(rig.open(), 1, "one still waits for its answer");
+    rig.sockets.done(slot);
+    assert_eq!(rig.open(), 0);
+}
+
+#[test]
+fn idle_sockets_are_closed_when_they_are_old() {
+    let mut rig = Rig::new(narrow());
+    let slots: Vec<u16> = (0..100).map(|_| rig.pick(0, SERVER).unwrap()).collect();
+    slots[1..].iter().for_each(|&slot| rig.sockets.done(slot));
+    let before = rig.open();
+    rig.sockets.sweep(rig.now + AGE - Duration::from_millis(1));
+    assert_eq!(rig.open(), before, "still good");
+    rig.now += AGE + SWEEP;
+    rig.sockets.sweep(rig.now);
+    assert_eq!(rig.open(), 1, "one waits for its answer");
+    rig.sockets.done(slots[0]);
+    rig.now += SWEEP;
+    rig.sockets.sweep(rig.now);
+    assert_eq!(rig.open(), 0);
+}
+
+#[test]
+fn no_server_can_take_the_share_of_another() {
+    let mut rig = Rig::new(SocketOptions { most: 32, ..narrow() });
+    rig.sockets.share_out(4);
+    for server in 0..4 {
+        for _ in 0..16 * QUERIES {
+            rig.pick(server, SERVER).unwrap();
+        }
+        assert!((2..=8).contains(&rig.sockets.pools[server as usize].open), "{server}");
+        rig.now += AGE;
+    }
+    assert!(rig.open() <= 32);
+    rig.sockets.share_out(100);
+    assert!(rig.pick(99, SERVER).is_ok(), "one each at least");
+}
+
+#[test]
+fn one_socket_is_replaced_by_one() {
+    let mut rig = Rig::new(SocketOptions { most: 1, ..narrow() });
+    let slot = rig.pick(0, SERVER).unwrap();
+    let port = local(&rig.sockets, slot).port();
+    rig.now += AGE;
+    let serial = rig.sockets.serial(slot);
+    assert_eq!(rig.pick(0, SERVER), Ok(slot), "kept while it waits");
+    assert_eq!(rig.sockets.serial(slot), serial);
+    assert_eq!(local(&rig.sockets, slot).port(), port);
+    (0..2).for_each(|_| rig.sockets.done(slot));
+    let mut ports = (0..4).map(|_| {
+        let slot = rig.pick(0, SERVER).unwrap();
+        let port = local(&rig.sockets, slot).port();
+        assert!(rig.sockets.serial(slot) > serial, "another one in the same slot");
+        rig.sockets.done(slot);
+        rig.now += AGE;
+        port
+    });
+    assert!(ports.any(|new| new != port));
+    assert_eq!(rig.open(), 1);
+}
+
+#[test]
+fn questions_leave_from_the_addresses_that_were_named() {
+    let own: Vec<IpAddr> = ["127.0.0.2", "127.0.0.3"].map(|own| own.parse().unwrap()).to_vec();
+    let mut rig = Rig::new(SocketOptions { addresses: own.clone(), ..narrow() });
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..POOL * 4 {
+        let slot = rig.pick(0, SERVER).unwrap();
+        seen.insert(local(&rig.sockets, slot).ip());
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), own);
+    assert_eq!(rig.pick(1, "[::1]:53"), Err(Errno::ADDRNOTAVAIL), "not from an address that was not named");
+    assert!(!rig.sockets.options.can_ask(&"[::1]:53".parse().unwrap()));
+}

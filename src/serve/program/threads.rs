@@ -1,0 +1,353 @@
+//! The threads beside main, the rings between them, and what main has of both.
+
+use super::tuning;
+use crate::answer::cache::AnswerCache;
+use crate::answer::decide::Answerer;
+use crate::answer::policy::Policy;
+use crate::config::{Config, Toggle};
+use crate::host;
+use crate::resolve::{self, ForwardTable, Resolver, SocketOptions, TtlLimits};
+use crate::ring::doorbell::Doorbell;
+use crate::ring::spsc::{self, Consumer, Producer};
+use crate::serve::events::{self, QueryEvent, RingSink};
+use crate::serve::fast_path::Queues;
+use crate::serve::listen::Sockets;
+use crate::serve::stream::{StreamOptions, StreamServer};
+use crate::serve::stream_message::StreamMessage;
+use crate::serve::worker::idle::{BusyPoll, IdleOptions};
+use crate::serve::worker::{self, Command, Done, Worker, WorkerOptions};
+use crate::stats::{Streams, Upstream, WorkerStats};
+use crate::sys::cpu;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Slots of the rings to and from the resolver. A request is small; a response's slot is 64 KiB of address space, of
+/// which a typical answer touches one page.
+const REQUESTS: usize = 4096;
+const RESPONSES: usize = 512;
+/// Queries over streams that are with the worker at once.
+const STREAM_QUERIES: usize = 128;
+/// Events for the log on their way to main.
+const EVENTS: usize = 1024;
+/// How long main waits for the worker to carry out a command before it says that it did not.
+const WORKER_PATIENCE: Duration = Duration::from_secs(5);
+/// Commands to the worker at a time.
+const COMMANDS: usize = 16;
+/// Least numbers of questions asked upstream at once, and of queries that wait for them.
+const QUESTIONS: usize = 4096;
+/// The same, and the share of memory that the cache may have, where memory is little.
+const SMALL_QUESTIONS: usize = 256;
+const CACHE_SHARE: u64 = 64;
+const WAITERS: usize = 16384;
+/// Busy threads besides the worker: the resolver, and the kernel's packet work.
+const OTHER_BUSY_THREADS: usize = 2;
+
+/// The threads, and main's ends of the rings.
+pub(super) struct Threads {
+    handles: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    bells: Bells,
+    commands: Producer<Option<Command>>,
+    done: Consumer<Option<Done>>,
+    /// Commands to the worker that were given up on and are not answered yet.
+    late: u32,
+    tables: Sender<Arc<ForwardTable>>,
+    events: Consumer<QueryEvent>,
+    /// How the worker waits, for `status`.
+    pub(super) worker_waits: String,
+    /// The counters of all threads.
+    pub(super) stats: Stats,
+}
+
+/// The counters of all threads.
+pub(super) struct Stats {
+    pub(super) worker: Arc<WorkerStats>,
+    pub(super) upstream: Arc<Upstream>,
+    /// None without a thread for streams.
+    pub(super) streams: Option<Arc<Streams>>,
+}
+
+/// One doorbell for each thread.
+struct Bells {
+    main: Doorbell,
+    worker: Doorbell,
+    resolver: Doorbell,
+    stream: Doorbell,
+}
+
+impl Threads {
+    /// Makes the rings and starts the threads. All of `sockets` and `queues` are served when this returns.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub(super) fn start(
+        config: &Config,
+        policy: &Arc<Policy>,
+        table: ForwardTable,
+        sockets: Sockets,
+        queues: Queues,
+    ) -> Result<Threads, String> {
+        let (requests, requests_end) = spsc::channel_zeroed(REQUESTS);
+        let (responses, responses_end) = spsc::channel_zeroed(RESPONSES);
+        let (stream_queries, stream_queries_end) = spsc::channel_zeroed(STREAM_QUERIES);
+        let (stream_replies, stream_replies_end) = spsc::channel_zeroed(STREAM_QUERIES);
+        let (commands, commands_end) = spsc::channel(COMMANDS, || None);
+        let (done, done_end) = spsc::channel(COMMANDS, || None);
+        let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
+        let (tables, tables_end) = mpsc::channel();
+        let mut threads = Threads {
+            handles: Vec::new(),
+            stop: Arc::default(),
+            bells: Bells::new()?,
+            commands,
+            done: done_end,
+            late: 0,
+            tables,
+            events: events_end,
+            worker_waits: String::new(),
+            stats: Stats { worker: Arc::default(), upstream: Arc::default(), streams: None },
+        };
+        let bells = &threads.bells;
+        let links = resolve::Links {
+            requests: requests_end,
+            responses,
+            bell: bells.resolver.clone(),
+            worker_bell: bells.worker.clone(),
+            tables: tables_end,
+            stats: Arc::clone(&threads.stats.upstream),
+        };
+        let worker_links = worker::Links {
+            bell: bells.worker.clone(),
+            requests,
+            responses: responses_end,
+            resolver_bell: bells.resolver.clone(),
+            stream_queries: stream_queries_end,
+            stream_replies,
+            stream_bell: bells.stream.clone(),
+            commands: commands_end,
+            done,
+            main_bell: bells.main.clone(),
+        };
+        threads.start_resolver(config, table, links)?;
+        threads.start_stream(config, sockets.tcp, stream_queries, stream_replies_end)?;
+        threads.start_worker(config, policy, sockets.udp, queues, events, worker_links)?;
+        Ok(threads)
+    }
+
+    fn start_resolver(&mut self, config: &Config, table: ForwardTable, links: resolve::Links) -> Result<(), String> {
+        let resolver = Resolver::new(resolver_options(config), Arc::new(table), links)
+            .map_err(|cause| format!("resolver: {cause}"))?;
+        self.spawn("resolver", move |stop| resolver.run(stop))
+    }
+
+    /// Without listeners there is no thread for streams.
+    fn start_stream(
+        &mut self,
+        config: &Config,
+        listeners: Vec<OwnedFd>,
+        queries: Producer<StreamMessage>,
+        replies: Consumer<StreamMessage>,
+    ) -> Result<(), String> {
+        if listeners.is_empty() {
+            return Ok(());
+        }
+        let (own, worker) = (self.bells.stream.clone(), self.bells.worker.clone());
+        let server = StreamServer::new(stream_options(config), listeners, queries, replies, own, worker);
+        self.stats.streams = Some(server.stats());
+        self.spawn("stream", move |stop| {
+            if let Err(cause) = server.run(stop) {
+                log::error!("stream: {cause}");
+            }
+        })
+    }
+
+    fn start_worker(
+        &mut self,
+        config: &Config,
+        policy: &Arc<Policy>,
+        sockets: Vec<OwnedFd>,
+        queues: Queues,
+        events: Producer<QueryEvent>,
+        links: worker::Links,
+    ) -> Result<(), String> {
+        let stats = &self.stats.worker;
+        let sink = RingSink::new(events, self.bells.main.clone(), Arc::clone(stats));
+        let cache = AnswerCache::new(cache_octets(config));
+        let answerer = Answerer::new(Arc::clone(policy), cache, Arc::clone(stats), Box::new(sink));
+        let options = worker_options(config, policy);
+        let worker = Worker::new(options, answerer, Arc::clone(stats), queues, sockets, links);
+        let pin = options.idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
+        self.worker_waits = tuning::worker(options.idle, pin, cpu::usable_cores());
+        self.spawn("worker", move |stop| {
+            if let Some(Err(cause)) = pin.map(cpu::pin_this_thread) {
+                log::warn!("the worker is not pinned to a core: {cause}");
+            }
+            worker.run(stop);
+        })
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce(&AtomicBool) + Send + 'static) -> Result<(), String> {
+        let stop = Arc::clone(&self.stop);
+        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(1 << 20);
+        let handle = thread.spawn(move || work(&stop)).map_err(|cause| format!("thread {name}: {cause}"))?;
+        self.handles.push(handle);
+        Ok(())
+    }
+
+    /// Main's doorbell.
+    pub(super) fn bell(&self) -> &Doorbell {
+        &self.bells.main
+    }
+
+    /// Whether there are events to be logged.
+    pub(super) fn has_events(&mut self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Logs some of the events.
+    pub(super) fn log_events(&mut self) {
+        events::log_some(&mut self.events);
+    }
+
+    /// Whether a thread ended; none does unasked.
+    pub(super) fn any_ended(&self) -> bool {
+        self.handles.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Has the resolver ask by another table.
+    pub(super) fn forward_by(&self, table: ForwardTable) {
+        // The resolver is gone only when the program stops.
+        let _ = self.tables.send(Arc::new(table));
+        self.bells.resolver.ring();
+    }
+
+    /// Hands the worker a command and waits for what came of it. What comes of a command that was given up on is passed
+    /// over when it comes.
+    pub(super) fn ask_worker(&mut self, command: Command) -> Result<Done, String> {
+        let busy = || "the worker did not answer; nothing changed or it is late".to_owned();
+        let slot = self.commands.reserve().ok_or_else(busy)?;
+        *slot = Some(command);
+        self.commands.publish();
+        self.bells.worker.ring();
+        let deadline = Instant::now() + WORKER_PATIENCE;
+        loop {
+            self.bells.main.arm();
+            if let Some(slot) = self.done.front() {
+                let done = slot.take();
+                self.done.release();
+                self.bells.main.disarm();
+                if self.late > 0 {
+                    self.late -= 1;
+                    continue;
+                }
+                return done.ok_or_else(busy);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.bells.main.disarm();
+                self.late += 1;
+                return Err(busy());
+            }
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            let mut fds = [PollFd::from_borrowed_fd(self.bells.main.fd(), PollFlags::IN)];
+            let _ = poll(&mut fds, Some(&timeout));
+            self.bells.main.disarm();
+        }
+    }
+
+    /// Ends the threads and waits for them; the worker answers what its sockets hold.
+    pub(super) fn end(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        for bell in [&self.bells.worker, &self.bells.resolver, &self.bells.stream] {
+            bell.ring();
+        }
+        for thread in self.handles.drain(..) {
+            let name = thread.thread().name().unwrap_or("a thread").to_owned();
+            if thread.join().is_err() {
+                log::error!("{name} ended in a panic");
+            }
+        }
+        self.log_events();
+    }
+}
+
+impl Bells {
+    fn new() -> Result<Bells, String> {
+        let bell = || Doorbell::new().map_err(|cause| format!("eventfd: {cause}"));
+        Ok(Bells { main: bell()?, worker: bell()?, resolver: bell()?, stream: bell()? })
+    }
+}
+
+fn resolver_options(config: &Config) -> resolve::Options {
+    resolve::Options {
+        questions: questions(config),
+        tcp_connections: config.outgoing_num_tcp as usize,
+        edns_size: config.edns_buffer_size,
+        minimal_responses: config.minimal_responses,
+        ttl: TtlLimits {
+            min: config.cache_min_ttl,
+            max: config.cache_max_ttl,
+            max_negative: config.cache_max_negative_ttl,
+        },
+        patience: Duration::from_secs(12),
+        jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
+        sockets: SocketOptions {
+            ports: config.outgoing_ports(),
+            addresses: config.outgoing_interfaces.clone(),
+            most: config.outgoing_range as usize,
+            ..SocketOptions::default()
+        },
+    }
+}
+
+/// Questions asked upstream at once.
+fn questions(config: &Config) -> usize {
+    let least = if host::small_memory().is_some() { SMALL_QUESTIONS } else { QUESTIONS };
+    (config.num_queries_per_thread as usize).max(least)
+}
+
+/// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
+fn cache_octets(config: &Config) -> usize {
+    let wanted = config.msg_cache_size;
+    let memory = host::small_memory();
+    let given = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+    if let Some(memory) = memory {
+        log::warn!(
+            "{} MB of memory is little: {} KB of cache of {} KB, {} questions at once, fewer packet frames",
+            memory >> 20,
+            given >> 10,
+            wanted >> 10,
+            questions(config)
+        );
+    }
+    usize::try_from(given).unwrap_or(usize::MAX)
+}
+
+fn stream_options(config: &Config) -> StreamOptions {
+    StreamOptions {
+        max_connections: config.incoming_num_tcp as usize,
+        idle_timeout: u64::from(config.tcp_idle_timeout),
+        ..StreamOptions::default()
+    }
+}
+
+fn worker_options(config: &Config, policy: &Policy) -> WorkerOptions {
+    let busy_poll = match config.xdp.busy_poll {
+        Toggle::Auto => BusyPoll::Auto,
+        Toggle::Yes => BusyPoll::Yes,
+        Toggle::No => BusyPoll::No,
+    };
+    let own_core = cpu::usable_cores() > OTHER_BUSY_THREADS;
+    WorkerOptions {
+        // Twice what the resolver asks at once: what it gives up for a newer question is still waited for here.
+        questions: 2 * questions(config),
+        waiters: WAITERS,
+        datagram: usize::from(policy.max_udp_size).max(4096),
+        idle: IdleOptions { busy_poll, own_core },
+    }
+}

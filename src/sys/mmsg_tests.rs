@@ -1,0 +1,119 @@
+use super::*;
+use crate::sys::socket::{UdpOptions, udp_listener};
+use rustix::fd::{AsFd, OwnedFd};
+use std::net::UdpSocket;
+
+fn server(address: &str, pktinfo: bool) -> (OwnedFd, u16) {
+    let options = UdpOptions { pktinfo, ..UdpOptions::default() };
+    let fd = udp_listener(address.parse().unwrap(), &options).unwrap();
+    let bound: SocketAddr = rustix::net::getsockname(&fd).unwrap().try_into().unwrap();
+    (fd, bound.port())
+}
+
+fn client(address: &str) -> UdpSocket {
+    let socket = UdpSocket::bind((address, 0)).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    socket
+}
+
+#[test]
+fn a_batch_is_answered_in_place() {
+    let (fd, port) = server("127.0.0.1:0", false);
+    let client = client("127.0.0.1");
+    let mut batch = UdpBatch::new(512);
+    assert_eq!(batch.receive(fd.as_fd()).unwrap(), 0);
+    for i in 0..100u8 {
+        client.send_to(&[i; 20], ("127.0.0.1", port)).unwrap();
+    }
+    let mut answered = 0;
+    for expected in [BATCH, 100 - BATCH] {
+        assert_eq!(batch.receive(fd.as_fd()).unwrap(), expected);
+        for i in 0..expected {
+            let datagram = batch.datagram(i).unwrap();
+            assert_eq!((datagram.len, datagram.truncated), (20, false));
+            assert_eq!(datagram.peer, Some(client.local_addr().unwrap()));
+            assert_eq!(datagram.buffer.len(), 512);
+            let first = datagram.buffer[0];
+            datagram.buffer[20..512].fill(first);
+            // Every fourth gets no answer.
+            if i % 4 != 3 {
+                batch.set_reply(i, 512);
+                answered += 1;
+            }
+        }
+        assert!(batch.datagram(expected).is_none());
+        assert_eq!(batch.send(fd.as_fd()), Sent { sent: expected * 3 / 4, lost: 0 });
+        assert_eq!(batch.send(fd.as_fd()), Sent::default());
+    }
+    let mut reply = [0; 600];
+    for i in (0..100u8).filter(|i| i % 4 != 3) {
+        assert_eq!(client.recv(&mut reply).unwrap(), 512);
+        assert_eq!(reply[..512], [i; 512]);
+        answered -= 1;
+    }
+    assert_eq!(answered, 0);
+}
+
+#[test]
+fn long_datagrams_are_marked_and_long_replies_refused() {
+    let (fd, port) = server("127.0.0.1:0", false);
+    let client = client("127.0.0.1");
+    client.send_to(&[7; 513], ("127.0.0.1", port)).unwrap();
+    let mut batch = UdpBatch::new(512);
+    assert_eq!(batch.receive(fd.as_fd()).unwrap(), 1);
+    let datagram = batch.datagram(0).unwrap();
+    assert_eq!((datagram.len, datagram.truncated), (512, true));
+    batch.set_reply(0, 513);
+    batch.set_reply(1, 10);
+    assert_eq!(batch.send(fd.as_fd()), Sent::default());
+}
+
+#[test]
+fn wildcard_sockets_answer_from_the_address_asked() {
+    for (listen, ask) in [("0.0.0.0:0", "127.0.0.77"), ("[::]:0", "::1")] {
+        let (fd, port) = server(listen, true);
+        let family_local = if ask.contains(':') { "::1" } else { "127.0.0.1" };
+        let client = client(family_local);
+        client.connect((ask, port)).unwrap();
+        client.send(b"question").unwrap();
+        let mut batch = UdpBatch::new(65535);
+        assert_eq!(batch.receive(fd.as_fd()).unwrap(), 1);
+        assert_eq!(batch.datagram(0).unwrap().local, Some(ask.parse().unwrap()));
+        let late = batch.peer(0).unwrap();
+        // The interface is the routing table's choice, not the one the query came in by.
+        let interface = if ask.contains(':') { 16..20 } else { 0..4 };
+        assert_eq!(late.control[CMSG_HEADER..][interface], [0; 4]);
+        batch.set_reply(0, 3);
+        assert_eq!(batch.send(fd.as_fd()), Sent { sent: 1, lost: 0 });
+        send_one(fd.as_fd(), &late, b"later").unwrap();
+        // A connected socket takes only what comes from the address it asked.
+        let mut reply = [0; 16];
+        assert_eq!(client.recv(&mut reply).unwrap(), 3);
+        assert_eq!(client.recv(&mut reply).unwrap(), 5);
+        assert_eq!(&reply[..5], b"later");
+    }
+}
+
+#[test]
+fn a_refused_reply_does_not_keep_the_others_back() {
+    let (fd, port) = server("127.0.0.1:0", false);
+    let client = client("127.0.0.1");
+    for _ in 0..3 {
+        client.send_to(b"q", ("127.0.0.1", port)).unwrap();
+    }
+    let mut batch = UdpBatch::new(70_000);
+    assert_eq!(batch.receive(fd.as_fd()).unwrap(), 3);
+    batch.set_reply(0, 4);
+    batch.set_reply(1, 70_000);
+    batch.set_reply(2, 6);
+    assert_eq!(batch.send(fd.as_fd()), Sent { sent: 2, lost: 1 });
+    let mut reply = [0; 16];
+    assert_eq!(client.recv(&mut reply).unwrap(), 4);
+    assert_eq!(client.recv(&mut reply).unwrap(), 6);
+}
+
+#[test]
+fn a_dead_socket_is_an_error() {
+    let (reader, _writer) = rustix::pipe::pipe().unwrap();
+    assert!(UdpBatch::new(512).receive(reader.as_fd()).is_err());
+}

@@ -1,0 +1,127 @@
+//! DHCPv6 and router advertisements against dnsmasq, on a veth pair between two namespaces: needs root, and fails without.
+//!
+//! The outer test makes the namespaces and the server and runs the inner, ignored one in the client's; all of it is
+//! removed however it ends.
+
+use runbound::init::dhcp6::Dhcp6;
+use runbound::init::router::RouterServers;
+use runbound::init::{Event, Service, Status};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::net::IpAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const CLIENT: &str = "rb-dhcp6-c";
+const SERVER: &str = "rb-dhcp6-s";
+/// The client's end of the pair, and the server's.
+const ENDS: [&str; 2] = ["d6c", "d6s"];
+const NAME_SERVER: &str = "2001:db8::53";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What goes when the test ends.
+struct Lab {
+    server: Option<Child>,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        for namespace in [CLIENT, SERVER] {
+            let _ = Command::new("ip").args(["netns", "del", namespace]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status().expect("ip runs");
+    assert!(status.success(), "ip {arguments}");
+}
+
+#[test]
+fn an_address_and_name_servers_come_from_a_real_server() {
+    assert!(rustix::process::geteuid().is_root(), "network namespaces need root: run the tests as root");
+    let mut lab = Lab { server: None };
+    ip(&format!("netns add {CLIENT}"));
+    ip(&format!("netns add {SERVER}"));
+    let [client, server] = ENDS;
+    ip(&format!("-n {CLIENT} link add {client} type veth peer name {server} netns {SERVER}"));
+    ip(&format!("-n {SERVER} link set {server} up"));
+    ip(&format!("-n {SERVER} address add 2001:db8::1/64 dev {server} nodad"));
+    let inside = ["netns", "exec", SERVER, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0"];
+    let child = Command::new("ip")
+        .args(inside)
+        .args(["--user=root", "--pid-file=", "--log-facility=-", "--leasefile-ro", "--enable-ra"])
+        .args([&format!("--interface={server}"), "--bind-interfaces"])
+        .args(["--dhcp-range=2001:db8::100,2001:db8::1ff,64,1h", "--ra-param=*,4,120"])
+        .arg(format!("--dhcp-option=option6:dns-server,[{NAME_SERVER}]"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("ip runs dnsmasq (Debian: dnsmasq-base)");
+    lab.server = Some(child);
+    let status = Command::new("ip")
+        .args(["netns", "exec", CLIENT])
+        .arg(std::env::current_exe().expect("own path"))
+        .args(["--exact", "inner", "--ignored", "--nocapture", "--test-threads=1"])
+        .status()
+        .expect("ip runs");
+    assert!(status.success(), "the client failed");
+}
+
+#[test]
+#[ignore = "in the client's namespace alone"]
+fn inner() {
+    let name = ENDS[0];
+    let fact = |fact: &str| std::fs::read_to_string(format!("/sys/class/net/{name}/{fact}")).expect("sysfs");
+    let index: u32 = fact("ifindex").trim().parse().expect("number");
+    let octet = |hex: &str| u8::from_str_radix(hex, 16).expect("hex");
+    let mac: Vec<u8> = fact("address").trim().split(':').map(octet).collect();
+    // As at boot: the ears are open before the link is.
+    let mut routers = RouterServers::open().expect("netlink");
+    let mut client = Dhcp6::start(name, index, mac.try_into().expect("six octets"), Instant::now()).expect("socket");
+    ip(&format!("link set {name} up"));
+    let wanted: IpAddr = NAME_SERVER.parse().expect("address");
+    let (mut leased, mut told) = (false, false);
+    let end = Instant::now() + PATIENCE;
+    while !(leased && told) {
+        assert!(Instant::now() < end, "within {PATIENCE:?}: leased {leased}, told by the router {told}");
+        for event in turn(&mut [&mut client, &mut routers]) {
+            match event {
+                Event::NameServers(source, servers) => {
+                    assert_eq!((source.as_str(), servers.as_slice()), ("d6c DHCPv6", &[wanted][..]));
+                    leased = true;
+                }
+                Event::RouterServers(from, servers) => {
+                    assert_eq!((from, servers.as_slice()), (index, &[wanted][..]));
+                    told = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let shown = Command::new("ip").args(["-6", "address", "show", "dev", name]).output().expect("ip runs");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let line = shown.lines().find(|line| line.contains("inet6 2001:db8::1") && line.contains("/128"));
+    assert!(line.is_some_and(|line| line.contains("dynamic")), "an address with an end: {shown}");
+}
+
+/// What PID 1 does: waits, and turns who is ready or due.
+fn turn(services: &mut [&mut dyn Service]) -> Vec<Event> {
+    let ready: Vec<PollFlags> = {
+        let mut fds: Vec<PollFd<'_>> = services
+            .iter()
+            .filter_map(|service| service.fd().map(|fd| PollFd::from_borrowed_fd(fd, service.interest())))
+            .collect();
+        let timeout = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        poll(&mut fds, Some(&timeout)).expect("poll");
+        fds.iter().map(PollFd::revents).collect()
+    };
+    let now = Instant::now();
+    let turned = services
+        .iter_mut()
+        .zip(ready)
+        .filter(|(service, ready)| !ready.is_empty() || service.deadline().is_some_and(|deadline| now >= deadline));
+    turned.flat_map(|(service, ready)| service.turn(ready, now, &Status::default())).collect()
+}
