@@ -21,6 +21,15 @@ pub use probe::{PortProbe, PortState};
 pub use unit::{UNIT, Unit, Words};
 pub use watch::Watch;
 
+/// Octets of memory below which pools and caches are to be small.
+const SMALL: u64 = 112 << 20;
+
+/// The octets of this host's memory when they are few.
+pub fn small_memory() -> Option<u64> {
+    let memory = rustix::system::sysinfo();
+    Some(memory.totalram.saturating_mul(memory.mem_unit.into())).filter(|&octets| octets < SMALL)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

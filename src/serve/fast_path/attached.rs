@@ -12,8 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Octets of memory below which a queue has this many UMEM frames.
-const SMALL: u64 = 112 << 20;
+/// UMEM frames of a queue where memory is little.
 const SMALL_FRAMES: u32 = 1024;
 
 /// See the module's text.
@@ -113,17 +112,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
 
 /// UMEM frames for each queue: they are never swapped nor freed, so a small machine has fewer.
 fn frames() -> u32 {
-    let memory = rustix::system::sysinfo();
-    let octets = memory.totalram.saturating_mul(memory.mem_unit.into());
-    if octets >= SMALL {
-        return xdp::DEFAULT_FRAMES;
-    }
-    log::info!(
-        "{} MB of memory: {SMALL_FRAMES} frames for each receive queue in place of {}",
-        octets >> 20,
-        xdp::DEFAULT_FRAMES
-    );
-    SMALL_FRAMES
+    if host::small_memory().is_some() { SMALL_FRAMES } else { xdp::DEFAULT_FRAMES }
 }
 
 fn rules(target: &Target) -> Vec<UdpRule> {

@@ -5,6 +5,7 @@ use crate::answer::cache::AnswerCache;
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
+use crate::host;
 use crate::resolve::{self, ForwardTable, Resolver, SocketOptions, TtlLimits};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
@@ -40,6 +41,9 @@ const COMMANDS: usize = 16;
 /// Least numbers of questions asked upstream at once, and of queries that wait for them.
 const QUESTIONS: usize = 4096;
 const WAITERS: usize = 16384;
+/// Where memory is little: least questions at once, and the cache's part of the memory at most.
+const SMALL_QUESTIONS: usize = 256;
+const CACHE_SHARE: u64 = 64;
 /// Busy threads besides the worker: the resolver, and the kernel's packet work.
 const OTHER_BUSY_THREADS: usize = 2;
 
@@ -173,7 +177,7 @@ impl Threads {
     ) -> Result<(), String> {
         let stats = &self.stats.worker;
         let sink = RingSink::new(events, self.bells.main.clone(), Arc::clone(stats));
-        let cache = AnswerCache::new(usize::try_from(config.msg_cache_size).unwrap_or(usize::MAX));
+        let cache = AnswerCache::new(cache_octets(config));
         let answerer = Answerer::new(Arc::clone(policy), cache, Arc::clone(stats), Box::new(sink));
         let options = worker_options(config, policy);
         let worker = Worker::new(options, answerer, Arc::clone(stats), queues, sockets, links);
@@ -303,7 +307,24 @@ fn resolver_options(config: &Config) -> resolve::Options {
 
 /// Questions asked upstream at once.
 fn questions(config: &Config) -> usize {
-    (config.num_queries_per_thread as usize).max(QUESTIONS)
+    let least = if host::small_memory().is_some() { SMALL_QUESTIONS } else { QUESTIONS };
+    (config.num_queries_per_thread as usize).max(least)
+}
+
+/// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
+fn cache_octets(config: &Config) -> usize {
+    let wanted = config.msg_cache_size;
+    let given = host::small_memory().map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+    if let Some(memory) = host::small_memory() {
+        log::warn!(
+            "{} MB of memory is little: {} KB of cache of {} KB, {} questions at once, fewer packet frames",
+            memory >> 20,
+            given >> 10,
+            wanted >> 10,
+            questions(config)
+        );
+    }
+    usize::try_from(given).unwrap_or(usize::MAX)
 }
 
 fn stream_options(config: &Config) -> StreamOptions {
