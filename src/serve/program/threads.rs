@@ -40,10 +40,10 @@ const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 const COMMANDS: usize = 16;
 /// Least numbers of questions asked upstream at once, and of queries that wait for them.
 const QUESTIONS: usize = 4096;
-/// The same, and the share of memory that the cache may have, where memory is little.
+const WAITERS: usize = 16384;
+/// Where memory is little: least questions at once, and the cache's part of the memory at most.
 const SMALL_QUESTIONS: usize = 256;
 const CACHE_SHARE: u64 = 64;
-const WAITERS: usize = 16384;
 /// Busy threads besides the worker: the resolver, and the kernel's packet work.
 const OTHER_BUSY_THREADS: usize = 2;
 
@@ -314,9 +314,8 @@ fn questions(config: &Config) -> usize {
 /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
 fn cache_octets(config: &Config) -> usize {
     let wanted = config.msg_cache_size;
-    let memory = host::small_memory();
-    let given = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
-    if let Some(memory) = memory {
+    let given = host::small_memory().map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+    if let Some(memory) = host::small_memory() {
         log::warn!(
             "{} MB of memory is little: {} KB of cache of {} KB, {} questions at once, fewer packet frames",
             memory >> 20,
