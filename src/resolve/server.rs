@@ -82,12 +82,24 @@ impl Server {
     /// An answer came after `elapsed`.
     #[inline]
     pub fn heard(&mut self, elapsed: Duration) {
+        let was_dead = self.rtt.wait >= DEAD;
         self.rtt.heard(u32::try_from(elapsed.as_millis()).unwrap_or(u32::MAX));
+        if was_dead && self.rtt.wait < DEAD {
+            log::info!("name server {} answers again", self.address);
+        }
     }
 
     /// No answer came within `waited` milliseconds, or the host said that nobody listens.
     pub fn lost(&mut self, waited: u32) {
+        let was_dead = self.rtt.wait >= DEAD;
         self.rtt.lost(waited);
+        if !was_dead && self.rtt.wait >= DEAD {
+            log::warn!(
+                "name server {} does not answer: it gets one question a second until it does; see whether it runs and \
+                 whether this host reaches it",
+                self.address
+            );
+        }
     }
 
     /// True when it should be asked with EDNS.
