@@ -1,5 +1,6 @@
 //! The client of RFC 2131 as a state machine: time and packets go in, packets and leases come out.
 
+use super::back_off;
 use super::lease::{Lease, Message, parse, request};
 use crate::init::netconf::plan::Mac;
 use smoltcp::wire::DhcpMessageType;
@@ -69,7 +70,7 @@ impl Client {
             State::Searching { tries } => {
                 *tries += 1;
                 let silent = *tries == PATIENCE + 1;
-                self.next = now + back_off(*tries);
+                self.next = now + back_off(FIRST, *tries, LONGEST);
                 let discover = Message { kind: DhcpMessageType::Discover, ..self.message(now) };
                 let mut actions = vec![Action::Send(None, request(&discover))];
                 actions.extend(silent.then_some(Action::Silence));
@@ -81,7 +82,7 @@ impl Client {
             }
             State::Requesting { offer, tries } => {
                 *tries += 1;
-                self.next = now + back_off(*tries);
+                self.next = now + back_off(FIRST, *tries, LONGEST);
                 let (requested, server) = (offer.address, offer.server);
                 let message = Message { requested: Some(requested), server: Some(server), ..self.message(now) };
                 vec![Action::Send(None, request(&message))]
@@ -154,8 +155,4 @@ impl Client {
             server: None,
         }
     }
-}
-
-fn back_off(tries: u32) -> Duration {
-    (FIRST * 2u32.saturating_pow(tries.saturating_sub(1).min(16))).min(LONGEST)
 }

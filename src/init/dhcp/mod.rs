@@ -6,7 +6,7 @@ mod lease;
 mod tests;
 
 use super::apply::{remove_address, set_address, set_route};
-use super::netconf::plan::Mac;
+use super::netconf::plan::{Mac, Network};
 use super::netlink::Netlink;
 use super::service::{Event, Service, Status};
 use crate::sys::device::bind_to_device;
@@ -14,13 +14,15 @@ use client::{Action, Client};
 pub use lease::Lease;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_broadcast, set_socket_reuseaddr};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, ipproto, recv, sendto, socket_with,
 };
+use std::fmt::Display;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::Instant;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
 
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
@@ -34,6 +36,41 @@ pub trait AddressClient: Service {
 
     /// Under which name it tells name servers.
     fn source(&self) -> String;
+}
+
+/// The packets that have come to a client's socket, a bounded number at a turn.
+pub(super) fn packets(socket: &OwnedFd, readiness: PollFlags) -> Vec<Vec<u8>> {
+    let waiting = if readiness.is_empty() { 0 } else { BATCH };
+    (0..waiting)
+        .map_while(|_| {
+            let mut buffer = [0u8; 1500];
+            let (_, length) = recv(socket, &mut buffer[..], RecvFlags::empty()).ok()?;
+            Some(buffer.get(..length).unwrap_or_default().to_vec())
+        })
+        .collect()
+}
+
+/// Takes a lease's address, `shown` in the log, off its interface.
+pub(super) fn give_back(interface: &str, index: u32, network: Network, shown: &dyn Display, why: &str) {
+    log::warn!("{interface}: the lease of {shown} is over: {why}");
+    let done = Netlink::open().and_then(|mut netlink| remove_address(&mut netlink, index, network));
+    // The kernel takes it away by itself when its time is over.
+    if let Err(cause) = done
+        && cause.raw_os_error() != Some(Errno::ADDRNOTAVAIL.raw_os_error())
+    {
+        log::warn!("{interface}: {shown}: {cause}");
+    }
+}
+
+/// Name servers for the log.
+pub(super) fn listed(servers: &[IpAddr]) -> String {
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    if servers.is_empty() { "none".to_owned() } else { servers.join(" ") }
+}
+
+/// The pause after a try: twice the last one, up to the longest.
+pub(super) fn back_off(first: Duration, tries: u32, longest: Duration) -> Duration {
+    (first * 2u32.saturating_pow(tries.saturating_sub(1).min(16))).min(longest)
 }
 
 /// The client of one interface.
@@ -105,13 +142,12 @@ impl Dhcp {
         }
         let same = |old: &Lease| old.network() == lease.network() && old.name_servers == lease.name_servers;
         if !old.as_ref().is_some_and(same) {
-            let servers: Vec<String> = lease.name_servers.iter().map(ToString::to_string).collect();
             log::info!(
                 "{}: DHCP: {} from {} for {seconds} s, name servers: {}",
                 self.interface,
                 lease.network(),
                 lease.server,
-                if servers.is_empty() { "none".to_owned() } else { servers.join(" ") }
+                listed(&lease.name_servers)
             );
             events.push(Event::NameServers(self.source(), lease.name_servers));
         }
@@ -119,14 +155,7 @@ impl Dhcp {
 
     fn lost(&mut self, why: &str, events: &mut Vec<Event>) {
         let Some(lease) = self.lease.take() else { return };
-        log::warn!("{}: the lease of {} is over: {why}", self.interface, lease.network());
-        let done = Netlink::open().and_then(|mut netlink| remove_address(&mut netlink, self.index, lease.network()));
-        // The kernel takes it away by itself when its time is over.
-        if let Err(cause) = done
-            && cause.raw_os_error() != Some(rustix::io::Errno::ADDRNOTAVAIL.raw_os_error())
-        {
-            log::warn!("{}: {}: {cause}", self.interface, lease.network());
-        }
+        give_back(&self.interface, self.index, lease.network(), &lease.network(), why);
         events.push(Event::NameServers(self.source(), Vec::new()));
     }
 }
@@ -156,13 +185,9 @@ impl Service for Dhcp {
 
     fn turn(&mut self, readiness: PollFlags, now: Instant, _status: &Status) -> Vec<Event> {
         let mut events = Vec::new();
-        if !readiness.is_empty() {
-            let mut buffer = [0u8; 1500];
-            for _ in 0..BATCH {
-                let Ok((_, length)) = recv(&self.socket, &mut buffer[..], RecvFlags::empty()) else { break };
-                let actions = self.client.take(buffer.get(..length).unwrap_or_default(), now);
-                self.act(actions, &mut events);
-            }
+        for packet in packets(&self.socket, readiness) {
+            let actions = self.client.take(&packet, now);
+            self.act(actions, &mut events);
         }
         let actions = self.client.due(now);
         self.act(actions, &mut events);

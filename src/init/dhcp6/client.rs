@@ -4,6 +4,7 @@
 //! better one answers later. It does not decline an address that somebody else has, and gives none back at the end.
 
 use super::message::{Kind, Lease, Message, parse, request};
+use crate::init::dhcp::back_off;
 use crate::init::netconf::plan::Mac;
 use std::time::{Duration, Instant};
 
@@ -186,8 +187,4 @@ impl Client {
         self.transaction = self.transaction.wrapping_add(1) & 0xff_ffff;
         (self.began, self.next) = (now, now);
     }
-}
-
-fn back_off(first: Duration, tries: u32, longest: Duration) -> Duration {
-    (first * 2u32.saturating_pow(tries.saturating_sub(1).min(16))).min(longest)
 }

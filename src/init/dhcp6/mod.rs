@@ -7,7 +7,7 @@ mod message;
 mod tests;
 
 use super::apply::{remove_address, set_address};
-use super::dhcp::AddressClient;
+use super::dhcp::{AddressClient, give_back, listed, packets};
 use super::netconf::plan::Mac;
 use super::netlink::Netlink;
 use super::service::{Event, Service, Status};
@@ -18,9 +18,7 @@ use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, ipproto, recv, sendto, socket_with,
-};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, bind, ipproto, sendto, socket_with};
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Instant;
@@ -29,8 +27,6 @@ const CLIENT_PORT: u16 = 546;
 const SERVER_PORT: u16 = 547;
 /// All servers and relays on the link.
 const SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
-/// Packets taken in at one turn.
-const BATCH: usize = 16;
 
 /// The client of one interface.
 pub struct Dhcp6 {
@@ -105,12 +101,11 @@ impl Dhcp6 {
         }
         let same = |old: &Lease| old.address == lease.address && old.name_servers == lease.name_servers;
         if !old.as_ref().is_some_and(same) {
-            let servers: Vec<String> = lease.name_servers.iter().map(ToString::to_string).collect();
             log::info!(
                 "{}: DHCPv6: {} for {seconds} s, name servers: {}",
                 self.interface,
                 lease.address,
-                if servers.is_empty() { "none".to_owned() } else { servers.join(" ") }
+                listed(&lease.name_servers)
             );
             events.push(Event::NameServers(self.source(), lease.name_servers));
         }
@@ -118,14 +113,7 @@ impl Dhcp6 {
 
     fn lost(&mut self, why: &str, events: &mut Vec<Event>) {
         let Some(lease) = self.lease.take() else { return };
-        log::warn!("{}: the lease of {} is over: {why}", self.interface, lease.address);
-        let done = Netlink::open().and_then(|mut netlink| remove_address(&mut netlink, self.index, lease.network()));
-        // The kernel takes it away by itself when its time is over.
-        if let Err(cause) = done
-            && cause.raw_os_error() != Some(Errno::ADDRNOTAVAIL.raw_os_error())
-        {
-            log::warn!("{}: {}: {cause}", self.interface, lease.address);
-        }
+        give_back(&self.interface, self.index, lease.network(), &lease.address, why);
         events.push(Event::NameServers(self.source(), Vec::new()));
     }
 }
@@ -156,13 +144,9 @@ impl Service for Dhcp6 {
 
     fn turn(&mut self, readiness: PollFlags, now: Instant, _status: &Status) -> Vec<Event> {
         let mut events = Vec::new();
-        if !readiness.is_empty() {
-            let mut buffer = [0u8; 1500];
-            for _ in 0..BATCH {
-                let Ok((_, length)) = recv(&self.socket, &mut buffer[..], RecvFlags::empty()) else { break };
-                let actions = self.client.take(buffer.get(..length).unwrap_or_default(), now);
-                self.act(actions, &mut events);
-            }
+        for packet in packets(&self.socket, readiness) {
+            let actions = self.client.take(&packet, now);
+            self.act(actions, &mut events);
         }
         let actions = self.client.due(now);
         self.act(actions, &mut events);

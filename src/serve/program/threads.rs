@@ -314,8 +314,9 @@ fn questions(config: &Config) -> usize {
 /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
 fn cache_octets(config: &Config) -> usize {
     let wanted = config.msg_cache_size;
-    let given = host::small_memory().map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
-    if let Some(memory) = host::small_memory() {
+    let memory = host::small_memory();
+    let given = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+    if let Some(memory) = memory {
         log::warn!(
             "{} MB of memory is little: {} KB of cache of {} KB, {} questions at once, fewer packet frames",
             memory >> 20,
