@@ -52,8 +52,8 @@ fn seen(path: &Path) -> Option<Seen> {
     fs::metadata(path).ok().map(|found| (found.ino(), found.size(), found.ctime(), found.ctime_nsec()))
 }
 
-/// Puts what a tar to restore and the drive bring onto the partition, each as one change that must pass the check.
-pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) {
+/// Finishes what the end of the last boot left undone, and restores a tar that was left for us.
+pub fn finish(store: &Store) {
     write_default(store);
     let entry = Adopted::entry_of(&store.path(CONFIGURATION), &[]);
     match backup::finish(&entry) {
@@ -70,13 +70,19 @@ pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) {
     if let Err(cause) = store.remove(Path::new(RESTORE)) {
         log::warn!("{cause}; it will be restored again at the next boot");
     }
+}
+
+/// Puts the files that the drive brings onto the partition when its instance is another one, as one change that must pass
+/// the check. Whether there are others now.
+pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) -> bool {
     if instance.is_empty() && files.is_empty() || store.text(INSTANCE).as_deref() == Some(instance) {
-        return;
+        return false;
     }
     if !files.is_empty() {
+        let entry = Adopted::entry_of(&store.path(CONFIGURATION), &[]);
         if let Err(why) = store.change(&entry, files) {
             log::error!("the files of the cloud-init drive are not applied, what was before stays: {why}");
-            return;
+            return false;
         }
         let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
         log::info!("from the cloud-init drive: {}", names.join(", "));
@@ -85,6 +91,7 @@ pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) {
     if let Err(cause) = store.write(Path::new(INSTANCE), format!("{instance}\n").as_bytes(), 0o644) {
         log::warn!("{cause}; the drive will be applied again at the next boot");
     }
+    !files.is_empty()
 }
 
 /// A first configuration where there is none.
@@ -163,6 +170,11 @@ impl Adopted {
         self.point_at_file();
         self.written = Some(forwarders);
         true
+    }
+
+    /// The entry is to be written again: somebody else wrote there.
+    pub fn write_anew(&mut self) {
+        self.written = None;
     }
 
     /// Writes the entry for the file.

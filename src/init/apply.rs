@@ -316,11 +316,11 @@ fn family(ip: IpAddr) -> AddressFamily {
     if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
-fn index_of(name: &str) -> Option<u32> {
+pub(super) fn index_of(name: &str) -> Option<u32> {
     std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).ok()?.trim().parse().ok()
 }
 
-fn link_message(index: u32) -> LinkMessage {
+pub(super) fn link_message(index: u32) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message
@@ -333,7 +333,7 @@ fn up(index: u32) -> RouteNetlinkMessage {
     RouteNetlinkMessage::SetLink(message)
 }
 
-fn down(index: u32) -> RouteNetlinkMessage {
+pub(super) fn down(index: u32) -> RouteNetlinkMessage {
     let mut message = link_message(index);
     message.header.change_mask = LinkFlags::Up;
     RouteNetlinkMessage::SetLink(message)

@@ -1,15 +1,11 @@
 //! From the kernel's hand-over to a configured machine: everything the loop then keeps.
 
 use super::adopt::{self, Adopted};
-use super::apply::{Applied, apply};
-use super::dhcp::{AddressClient, Dhcp};
-use super::dhcp6::Dhcp6;
 use super::disks::{self, Volume};
 use super::forwarders::Servers;
-use super::links::nics;
 use super::modules::Modules;
 use super::mounts::{mount_all, sysctl};
-use super::netconf::{NetworkPlan, cmdline};
+use super::network::{Network, Settings};
 use super::router::RouterServers;
 use super::seed::{self, Seed};
 use super::service::Status;
@@ -36,16 +32,16 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Booted {
     /// Drivers for what comes later.
     pub modules: Modules,
-    /// The network as it is to be.
-    pub plan: NetworkPlan,
+    /// What the cloud-init drive says; nothing without one.
+    pub seed: Seed,
+    /// The network.
+    pub network: Network,
     /// Name servers to forward to.
     pub servers: Servers,
     /// The configuration in force.
     pub adopted: Adopted,
     /// The folder with the configuration.
     pub store: Store,
-    /// DHCP clients.
-    pub dhcp: Vec<Box<dyn AddressClient>>,
     /// What routers tell.
     pub routers: Option<RouterServers>,
     /// What services may know.
@@ -79,27 +75,29 @@ pub fn boot() -> Booted {
     let user_data = userdata::read(&seed.user_data);
     user_data.warnings.iter().for_each(|warning| log::warn!("user-data: {warning}"));
 
-    let (plan, network_source) = plan(&seed, &cmdline);
-    let hostname = name_host(&user_data, &seed, &plan);
+    let settings = Settings::of(&seed, &cmdline);
+    let hostname = name_host(&user_data, &seed, &settings);
     tuning::tune();
     let routers = RouterServers::open()
         .map_err(|cause| log::error!("netlink: {cause}; name servers that routers tell are not noticed"))
         .ok();
-    let applied = apply(&plan, &mut modules);
-    let (plan, applied, network_source) = or_automatic(plan, applied, network_source, &mut modules);
-    let dhcp = start_dhcp(&plan, &applied, &hostname);
+    let network = Network::start(settings, &hostname, &mut modules);
 
     modules.give_up_unneeded();
-    adopt::take_in(&store, &seed.instance_id, &user_data.files);
+    adopt::finish(&store);
+    if !user_data.unread {
+        adopt::take_in(&store, &seed.instance_id, &user_data.files);
+    }
     let adopted = adopt::choose(&store);
     let status = Status {
         hostname,
         storage: store.description.clone(),
-        network_source,
+        network_source: network.source().to_owned(),
         control_socket: adopted.control_socket.clone(),
         ..Status::default()
     };
-    Booted { modules, servers: Servers::of(&plan), plan, adopted, store, dhcp, routers, status, cmdline }
+    let servers = Servers::of(network.nameservers());
+    Booted { modules, seed, network, servers, adopted, store, routers, status, cmdline }
 }
 
 /// The volumes. Disks on USB come a second after their driver: while one is to come, and ours is missing, more looks.
@@ -153,87 +151,9 @@ fn clock_and_entropy() {
     log::info!("random numbers: hardware source {source}");
 }
 
-/// The network by the first source that says anything, and which that is.
-fn plan(seed: &Seed, cmdline: &str) -> (NetworkPlan, String) {
-    let names: Vec<String> = nics().into_iter().map(|nic| nic.name).collect();
-    let mut servers = Vec::new();
-    if let Some(parsed) = &seed.network {
-        parsed.warnings.iter().for_each(|warning| log::warn!("network settings of {}: {warning}", seed.source));
-        if !parsed.plan.links.is_empty() {
-            return (parsed.plan.clone(), format!("cloud-init drive {}", seed.source));
-        }
-        servers.clone_from(&parsed.plan.nameservers);
-        log::info!("the cloud-init drive names no interface");
-    }
-    if let Some(parsed) = cmdline::network(cmdline, &names) {
-        parsed.warnings.iter().for_each(|warning| log::warn!("kernel command line: {warning}"));
-        if !parsed.plan.links.is_empty() {
-            let mut plan = parsed.plan;
-            servers.into_iter().for_each(|server| plan.add_nameserver(server));
-            return (plan, "kernel command line".into());
-        }
-    }
-    log::info!("no network settings: DHCP and SLAAC on every Ethernet interface");
-    let plan = NetworkPlan { nameservers: servers, ..NetworkPlan::automatic(names) };
-    (plan, "DHCP and SLAAC".into())
-}
-
-/// When not one interface of the plan is there, DHCP on those that are: the machine is then reachable at all.
-fn or_automatic(
-    mut plan: NetworkPlan,
-    applied: Vec<Applied>,
-    source: String,
-    modules: &mut Modules,
-) -> (NetworkPlan, Vec<Applied>, String) {
-    let nics = nics();
-    if nics.is_empty() {
-        log::error!("there is no Ethernet interface: nothing can be served; add a network device (virtio)");
-    }
-    if !applied.is_empty() || nics.is_empty() {
-        return (plan, applied, source);
-    }
-    log::error!("no interface of the network settings is there: DHCP and SLAAC on all that are; correct the settings");
-    let automatic = NetworkPlan::automatic(nics.into_iter().map(|nic| nic.name));
-    plan.links.extend(automatic.links.clone());
-    let applied = apply(&automatic, modules);
-    let before = plan.links.len() - automatic.links.len();
-    let applied = applied.into_iter().map(|link| Applied { plan: link.plan + before, ..link }).collect();
-    (plan, applied, format!("DHCP and SLAAC: no interface of the {source} is there"))
-}
-
-/// A DHCP client for each interface and family that wants one.
-pub fn start_dhcp(plan: &NetworkPlan, applied: &[Applied], hostname: &str) -> Vec<Box<dyn AddressClient>> {
-    let interfaces = crate::host::interfaces().unwrap_or_default();
-    let now = Instant::now();
-    let mut clients: Vec<Box<dyn AddressClient>> = Vec::new();
-    for link in applied {
-        let (v4, v6) = plan.links.get(link.plan).map_or((false, false), |plan| (plan.dhcp4, plan.dhcp6));
-        if !v4 && !v6 {
-            continue;
-        }
-        let mac = interfaces.iter().find(|interface| interface.index == link.index).and_then(|there| there.mac);
-        let Some(mac) = mac else {
-            log::error!("{}: no MAC address, so no DHCP", link.name);
-            continue;
-        };
-        if v4 {
-            match Dhcp::start(&link.name, link.index, mac, hostname, now) {
-                Ok(client) => clients.push(Box::new(client)),
-                Err(cause) => log::error!("{}: DHCP: {cause}", link.name),
-            }
-        }
-        if v6 {
-            match Dhcp6::start(&link.name, link.index, mac, now) {
-                Ok(client) => clients.push(Box::new(client)),
-                Err(cause) => log::error!("{}: DHCPv6: {cause}", link.name),
-            }
-        }
-    }
-    clients
-}
-
-fn name_host(user_data: &UserData, seed: &Seed, plan: &NetworkPlan) -> String {
-    let told = [&user_data.hostname, &seed.hostname, &plan.hostname].into_iter().flatten().next().cloned();
+/// Gives the machine the name that somebody told, the user-data first; which that is.
+pub fn name_host(user_data: &UserData, seed: &Seed, settings: &Settings) -> String {
+    let told = [&user_data.hostname, &seed.hostname, &settings.plan.hostname].into_iter().flatten().next().cloned();
     let name = told.unwrap_or_else(|| HOSTNAME.to_owned());
     let fits = !name.is_empty()
         && name.len() <= 64

@@ -1,7 +1,6 @@
 //! Whom to ask: the name servers that the drive, DHCP and router advertisements name become the forward-zone of everything,
 //! in a file that is included behind the user's own and gives way to a forward-zone of everything there.
 
-use super::netconf::NetworkPlan;
 use crate::host::Interface;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,7 +9,7 @@ use std::net::IpAddr;
 /// The name servers known, by who told them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Servers {
-    plan: Vec<IpAddr>,
+    settings: Vec<IpAddr>,
     /// By interface.
     leases: BTreeMap<String, Vec<IpAddr>>,
     /// By the interface's index.
@@ -18,9 +17,14 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Those of the plan.
-    pub fn of(plan: &NetworkPlan) -> Self {
-        Self { plan: plan.nameservers.clone(), ..Self::default() }
+    /// Those of the network settings.
+    pub fn of(settings: &[IpAddr]) -> Self {
+        Self { settings: settings.to_vec(), ..Self::default() }
+    }
+
+    /// Those of other settings.
+    pub fn settings(&mut self, servers: &[IpAddr]) {
+        self.settings = servers.to_vec();
     }
 
     /// Those that a lease brings; none when it ended. Whether that changed anything.
@@ -36,13 +40,14 @@ impl Servers {
         self.routers.insert(index, servers);
     }
 
-    /// Those to ask: what the plan names goes before what DHCP tells, and that before what routers tell. Own addresses
-    /// would make a loop.
-    pub fn usable(&self, own: &[IpAddr]) -> Vec<IpAddr> {
+    /// Those to ask: what the settings name goes before what DHCP tells, and that before what routers tell on interfaces
+    /// whose `advertised` is true. Own addresses would make a loop.
+    pub fn usable(&self, own: &[IpAddr], advertised: impl Fn(u32) -> bool) -> Vec<IpAddr> {
         // Somebody who set them on the drive meant them alone.
         let leases: Vec<IpAddr> = self.leases.values().flatten().copied().collect();
-        let routers: Vec<IpAddr> = self.routers.values().flatten().copied().collect();
-        let told = [self.plan.clone(), leases, routers].into_iter().find(|servers| !servers.is_empty());
+        let routers = self.routers.iter().filter(|(index, _)| advertised(**index));
+        let routers: Vec<IpAddr> = routers.flat_map(|(_, servers)| servers).copied().collect();
+        let told = [self.settings.clone(), leases, routers].into_iter().find(|servers| !servers.is_empty());
         let mut usable = Vec::new();
         for server in told.unwrap_or_default() {
             if own.contains(&server) || server.is_loopback() || server.is_unspecified() {
@@ -84,34 +89,31 @@ mod tests {
 
     #[test]
     fn nobody_asks_himself() {
-        let plan = NetworkPlan {
-            nameservers: ips(&["192.0.2.53", "192.0.2.10", "127.0.0.1", "::1", "192.0.2.53", "0.0.0.0"]),
-            ..NetworkPlan::default()
-        };
-        let servers = Servers::of(&plan);
-        assert_eq!(servers.usable(&ips(&["192.0.2.10"])), ips(&["192.0.2.53"]));
+        let servers = Servers::of(&ips(&["192.0.2.53", "192.0.2.10", "127.0.0.1", "::1", "192.0.2.53", "0.0.0.0"]));
+        assert_eq!(servers.usable(&ips(&["192.0.2.10"]), |_| true), ips(&["192.0.2.53"]));
     }
 
     #[test]
-    fn leases_count_when_the_plan_names_none() {
-        let mut servers = Servers::of(&NetworkPlan::default());
+    fn leases_count_when_the_settings_name_none() {
+        let mut servers = Servers::default();
         assert!(servers.lease("eth0", ips(&["192.0.2.1"])));
         assert!(!servers.lease("eth0", ips(&["192.0.2.1"])));
-        assert_eq!(servers.usable(&[]), ips(&["192.0.2.1"]));
+        assert_eq!(servers.usable(&[], |_| true), ips(&["192.0.2.1"]));
         assert!(servers.lease("eth0", vec![]));
-        assert_eq!(servers.usable(&[]), vec![] as Vec<IpAddr>);
+        assert_eq!(servers.usable(&[], |_| true), vec![] as Vec<IpAddr>);
     }
 
     #[test]
     fn routers_count_when_nobody_else_names_one() {
-        let mut servers = Servers::of(&NetworkPlan::default());
+        let mut servers = Servers::default();
         servers.routers(2, ips(&["fe80::1", "2001:db8::53"]));
-        assert_eq!(servers.usable(&[]), ips(&["2001:db8::53"]));
+        assert_eq!(servers.usable(&[], |index| index == 2), ips(&["2001:db8::53"]));
+        assert_eq!(servers.usable(&[], |_| false), vec![] as Vec<IpAddr>, "the settings do not want them");
         servers.lease("eth0", ips(&["192.0.2.1"]));
-        assert_eq!(servers.usable(&[]), ips(&["192.0.2.1"]));
+        assert_eq!(servers.usable(&[], |_| true), ips(&["192.0.2.1"]));
         servers.lease("eth0", vec![]);
         servers.routers(2, vec![]);
-        assert_eq!(servers.usable(&[]), vec![] as Vec<IpAddr>);
+        assert_eq!(servers.usable(&[], |_| true), vec![] as Vec<IpAddr>);
     }
 
     #[test]

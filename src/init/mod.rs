@@ -6,9 +6,10 @@
 //! |---|---|
 //! | `mounts`, `modules` | the kernel's file systems; drivers by modalias |
 //! | `journal` | where log lines go |
-//! | `disks`, `seed`, `userdata` | volumes by label; the cloud-init drive and what it asks for |
+//! | `disks`, `seed`, `userdata`, `drives` | volumes by label; the cloud-init drive and what it asks for; both while the machine runs |
 //! | `netconf` | network settings of every source as one plan (pure) |
-//! | `apply`, `netlink`, `dhcp`, `dhcp6`, `router`, `links`, `hotplug` | the plan made real, leases, name servers that routers tell, links and devices that come and go |
+//! | `network` | the network in force: settings of the first source that says anything, leases, interfaces that come and go |
+//! | `apply`, `withdraw`, `netlink`, `dhcp`, `dhcp6`, `router`, `links`, `hotplug` | a plan made real and taken back, leases, name servers that routers tell, links and devices that come and go |
 //! | `store`, `adopt`, `forwarders` | the data partition; configurations tried before they replace one; whom to ask |
 //! | `tuning` | what is set at boot for speed |
 //! | `server` | the server as a child process |
@@ -23,6 +24,7 @@ pub mod console;
 mod dhcp;
 pub mod dhcp6;
 mod disks;
+mod drives;
 mod forwarders;
 mod hotplug;
 mod journal;
@@ -31,6 +33,7 @@ mod modules;
 mod mounts;
 pub mod netconf;
 mod netlink;
+mod network;
 pub mod power;
 pub mod router;
 mod run;
@@ -42,6 +45,7 @@ mod store;
 mod tuning;
 mod userdata;
 pub mod watchdog;
+mod withdraw;
 
 pub use run::run;
 pub use service::{Event, Service, Status};

@@ -9,8 +9,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,9 +34,9 @@ type Files = HashMap<String, (String, Vec<String>)>;
 pub struct Modules {
     folder: PathBuf,
     /// The text of modules.alias: thousands of patterns, of which hardly one is needed twice.
-    aliases: Rc<str>,
+    aliases: Arc<str>,
     /// Module → its file and those it needs, the last to be loaded first.
-    files: Rc<Files>,
+    files: Arc<Files>,
     loaded: BTreeSet<String>,
 }
 
@@ -65,7 +64,7 @@ impl Modules {
         Self {
             folder,
             aliases: aliases.into(),
-            files: Rc::new(dependencies.lines().filter_map(file).collect()),
+            files: Arc::new(dependencies.lines().filter_map(file).collect()),
             loaded: BTreeSet::new(),
         }
     }

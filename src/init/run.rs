@@ -1,17 +1,16 @@
 //! The loop of PID 1: one poll(2) over the server, signals, leases and services, until somebody wants the power off.
 
-use super::apply::apply;
-use super::boot::{Booted, boot, start_dhcp};
+use super::boot::{Booted, boot};
+use super::drives::Drives;
 use super::forwarders::own_addresses;
 use super::hotplug::Hotplug;
 use super::journal;
-use super::links::nics;
 use super::netconf::cmdline;
 use super::server::Server;
 use super::service::{Event, Service};
 use super::shutdown;
 use super::{agent::Agent, console::Console, power::PowerButton, watchdog::Watchdog};
-use crate::host::{Interface, Watch, interfaces};
+use crate::host::{Watch, interfaces};
 use crate::sys::signals::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -44,8 +43,6 @@ struct Run {
     server: Server,
     signals: Option<SignalFd>,
     services: Vec<Box<dyn Service>>,
-    /// The interfaces when they were last looked at.
-    nics: Vec<(u32, Option<[u8; 6]>)>,
 }
 
 impl Run {
@@ -58,7 +55,7 @@ impl Run {
         }
         services.push(Box::new(watch));
         booted.routers.take().into_iter().for_each(|routers| services.push(Box::new(routers)));
-        match Hotplug::open(booted.modules.clone()) {
+        match Hotplug::open(booted.modules.clone(), now) {
             Ok(hotplug) => services.push(Box::new(hotplug)),
             Err(cause) => log::error!("uevents: {cause}; devices that come later have no driver"),
         }
@@ -71,9 +68,8 @@ impl Run {
             services.push(Box::new(Console::open(journal::warnings(), now)));
             journal::leave_console();
         }
-        let nics = identities(&nics());
-        let mut run = Self { server: Server::new(Path::new(""), now), booted, signals, services, nics };
-        run.name_servers();
+        let mut run = Self { server: Server::new(Path::new(""), now), booted, signals, services };
+        run.write_name_servers();
         run.server = Server::new(&run.booted.adopted.entry, now);
         run
     }
@@ -97,7 +93,7 @@ impl Run {
         if !signals.is_empty() && self.signals.as_ref().is_some_and(|signals| signals.next().is_some()) {
             events.push(Event::Reboot("Ctrl-Alt-Del".into()));
         }
-        for (client, readiness) in self.booted.dhcp.iter_mut().zip(leases) {
+        for (client, readiness) in self.booted.network.clients_mut().iter_mut().zip(leases) {
             if is_due(client.as_ref(), readiness, now) {
                 events.extend(client.turn(readiness, now, &self.booted.status));
             }
@@ -127,7 +123,7 @@ impl Run {
 
     /// What is ready: the server's log, signals, leases, services.
     fn wait(&self) -> (PollFlags, PollFlags, Vec<PollFlags>, Vec<PollFlags>) {
-        let leases = self.booted.dhcp.iter().map(|client| client.as_ref() as &dyn Service);
+        let leases = self.booted.network.clients().iter().map(|client| client.as_ref() as &dyn Service);
         let others = self.services.iter().map(|service| service.as_ref());
         let services: Vec<&dyn Service> = leases.chain(others).collect();
         let own = [self.server.fd(), self.signals.as_ref().map(|signals| signals.as_fd())];
@@ -155,7 +151,7 @@ impl Run {
         });
         let server = flags.next().unwrap_or(PollFlags::empty());
         let signals = flags.next().unwrap_or(PollFlags::empty());
-        let leases = flags.by_ref().take(self.booted.dhcp.len()).collect();
+        let leases = flags.by_ref().take(self.booted.network.clients().len()).collect();
         (server, signals, leases, flags.collect())
     }
 
@@ -169,14 +165,6 @@ impl Run {
                 log::info!("reset: {who}");
                 return Some(RebootCommand::Restart);
             }
-            Event::RestartServer(why) => {
-                log::info!("server restarts: {why}");
-                self.server.restart(now);
-            }
-            Event::ReloadServer(why) => {
-                log::info!("server reloads: {why}");
-                self.server.signal(Signal::HUP);
-            }
             Event::NameServers(interface, servers) => {
                 self.booted.servers.lease(&interface, servers);
                 self.name_servers();
@@ -186,90 +174,87 @@ impl Run {
                 self.look_at_links();
                 self.name_servers();
             }
+            Event::Drives(drives) => self.follow(*drives, now),
             // Taken where the service is.
             Event::Close(_) => {}
         }
         None
     }
 
+    /// What disks and media say by now is put in force.
+    fn follow(&mut self, drives: Drives, now: Instant) {
+        let anew = self.booted.follow(drives);
+        if !anew {
+            self.name_servers();
+        } else {
+            self.write_name_servers();
+            log::info!("the server starts anew with the configuration on {}", self.booted.store.description);
+            self.server.restart(now);
+        }
+        self.server.reads(&self.booted.adopted.entry);
+    }
+
     /// Interfaces that came are configured; leases of those that went are forgotten.
     fn look_at_links(&mut self) {
-        let there = nics();
-        let identities = identities(&there);
-        if identities == self.nics {
-            return;
+        let Booted { network, modules, status, servers, .. } = &mut self.booted;
+        let Some(over) = network.look(&status.hostname, modules) else { return };
+        for source in over {
+            servers.lease(&source, Vec::new());
         }
-        log::info!("interfaces changed: {}", names(&there));
-        self.nics = identities;
-        let all: Vec<u32> = interfaces().unwrap_or_default().iter().map(|interface| interface.index).collect();
-        let servers = &mut self.booted.servers;
-        self.booted.dhcp.retain(|client| {
-            let stays = all.contains(&client.index());
-            if !stays {
-                servers.lease(&client.source(), Vec::new());
-            }
-            stays
-        });
-        if self.booted.plan.links.is_empty() {
-            let automatic = super::netconf::NetworkPlan::automatic(there.into_iter().map(|nic| nic.name));
-            self.booted.plan.links = automatic.links;
-        }
-        let applied = apply(&self.booted.plan, &mut self.booted.modules);
-        let new: Vec<_> = applied
-            .into_iter()
-            .filter(|link| !self.booted.dhcp.iter().any(|client| client.index() == link.index))
-            .collect();
-        self.booted.dhcp.extend(start_dhcp(&self.booted.plan, &new, &self.booted.status.hostname));
+        network.source().clone_into(&mut status.network_source);
     }
 
     /// What routers tell counts on interfaces that are to take their word.
     fn router_servers(&mut self, index: u32, servers: Vec<IpAddr>) {
         let interfaces = interfaces().unwrap_or_default();
         let interface = interfaces.iter().find(|interface| interface.index == index);
-        if !servers.is_empty() && !interface.is_some_and(|interface| self.booted.plan.takes_advertisements(interface)) {
-            return;
-        }
         let name = interface.map_or("an interface that went", |interface| &interface.name);
-        let told: Vec<String> = servers.iter().map(ToString::to_string).collect();
-        let told = if told.is_empty() { "none".to_owned() } else { told.join(" ") };
-        log::info!("{name}: router advertisements: name servers: {told}");
+        if servers.is_empty() || interface.is_some_and(|interface| self.booted.network.takes_advertisements(interface))
+        {
+            let told: Vec<String> = servers.iter().map(ToString::to_string).collect();
+            let told = if told.is_empty() { "none".to_owned() } else { told.join(" ") };
+            log::info!("{name}: router advertisements: name servers: {told}");
+        }
         self.booted.servers.routers(index, servers);
         self.name_servers();
     }
 
     /// Writes the name servers that are known for the server to read; tells it when they changed.
     fn name_servers(&mut self) {
-        let own: Vec<IpAddr> = own_addresses(&interfaces().unwrap_or_default());
-        let usable = self.booted.servers.usable(&own);
-        if !self.booted.adopted.write_entry(&usable) {
-            return;
+        if self.write_name_servers() {
+            self.server.signal(Signal::HUP);
         }
-        if usable.is_empty() && !self.booted.adopted.forwards_everything {
-            let asked = !self.booted.dhcp.is_empty();
-            if asked || self.booted.plan.links.iter().any(|link| link.accept_ra == Some(true)) {
-                let who = if asked { "DHCP" } else { "a router" };
+    }
+
+    /// Whether they changed.
+    fn write_name_servers(&mut self) -> bool {
+        let interfaces = interfaces().unwrap_or_default();
+        let network = &self.booted.network;
+        let advertised = |index| {
+            let interface = interfaces.iter().find(|interface| interface.index == index);
+            interface.is_some_and(|interface| network.takes_advertisements(interface))
+        };
+        let usable = self.booted.servers.usable(&own_addresses(&interfaces), advertised);
+        if !self.booted.adopted.write_entry(&usable) {
+            return false;
+        }
+        match network.may_tell() {
+            _ if !usable.is_empty() => {
+                let servers: Vec<String> = usable.iter().map(ToString::to_string).collect();
+                log::info!("name servers: {}", servers.join(" "));
+            }
+            _ if self.booted.adopted.forwards_everything => {}
+            Some(who) => {
                 log::info!("no name server to forward to yet: {who} may tell; only local data and the cache answer");
-            } else {
+            }
+            None => {
                 log::warn!("no name server to forward to: only local data and the cache answer; name one on the drive");
             }
         }
-        if self.server.pid().is_some() {
-            let servers: Vec<String> = usable.iter().map(ToString::to_string).collect();
-            log::info!("name servers: {}", servers.join(" "));
-            self.server.signal(Signal::HUP);
-        }
+        true
     }
 }
 
 fn is_due(service: &dyn Service, readiness: PollFlags, now: Instant) -> bool {
     !readiness.is_empty() || service.deadline().is_some_and(|at| now >= at)
-}
-
-fn identities(nics: &[Interface]) -> Vec<(u32, Option<[u8; 6]>)> {
-    nics.iter().map(|nic| (nic.index, nic.mac)).collect()
-}
-
-fn names(nics: &[Interface]) -> String {
-    let names: Vec<&str> = nics.iter().map(|nic| nic.name.as_str()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }

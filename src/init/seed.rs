@@ -1,4 +1,4 @@
-//! The cloud-init drive: NoCloud (`cidata`) or ConfigDrive2 (`config-2`), read once at boot.
+//! The cloud-init drive: NoCloud (`cidata`) or ConfigDrive2 (`config-2`), read at boot and when a medium changes.
 
 use super::disks::Volume;
 use super::modules::Modules;
@@ -13,7 +13,7 @@ use std::path::Path;
 const MOUNT: &str = "/run/seed";
 
 /// What a drive says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seed {
     /// The device and its kind, for messages.
     pub source: String,
@@ -25,6 +25,8 @@ pub struct Seed {
     pub user_data: Vec<u8>,
     /// The network, where the drive says something of it that can be read.
     pub network: Option<Parsed>,
+    /// It says something of the network that cannot be read.
+    pub network_unread: bool,
 }
 
 /// Finds the drive and reads it. Everything that is wrong with it is said and costs only itself.
@@ -69,13 +71,13 @@ fn no_cloud(root: &Path) -> Seed {
         meta_data(&mut seed, "meta-data", &text, "instance-id", "local-hostname");
     }
     if let Some(text) = read_text(&root.join("network-config")).filter(|text| !text.trim().is_empty()) {
-        seed.network = match network_config(&text) {
-            Ok(parsed) => Some(parsed),
+        match network_config(&text) {
+            Ok(parsed) => seed.network = Some(parsed),
             Err(cause) => {
                 log::error!("network-config: {cause}; it is not used");
-                None
+                seed.network_unread = true;
             }
-        };
+        }
     }
     if read(&root.join("vendor-data")).is_some_and(|data| !data.is_empty()) {
         log::info!("vendor-data is ignored");

@@ -31,6 +31,8 @@ pub struct Server {
     pause: Duration,
     /// Starts so far.
     starts: u32,
+    /// It was told to end so that it starts anew.
+    expected: bool,
     /// The machine goes down: it is not to be started any more.
     retired: bool,
 }
@@ -45,7 +47,15 @@ struct Child {
 impl Server {
     /// A server that starts at the first turn.
     pub fn new(entry: &Path, now: Instant) -> Self {
-        Self { entry: entry.to_owned(), child: None, next: Some(now), pause: FIRST, starts: 0, retired: false }
+        Self {
+            entry: entry.to_owned(),
+            child: None,
+            next: Some(now),
+            pause: FIRST,
+            starts: 0,
+            expected: false,
+            retired: false,
+        }
     }
 
     /// Its process id while it runs.
@@ -100,6 +110,10 @@ impl Server {
         if self.retired {
             return;
         }
+        if std::mem::take(&mut self.expected) {
+            self.next = Some(now);
+            return;
+        }
         let age = now.saturating_duration_since(child.since);
         if age >= HEALTHY {
             self.pause = FIRST;
@@ -118,11 +132,19 @@ impl Server {
         self.pause = (self.pause * 2).min(LONGEST);
     }
 
+    /// What it reads from its next start on.
+    pub fn reads(&mut self, entry: &Path) {
+        self.entry = entry.to_owned();
+    }
+
     /// Ends it so that it starts anew, at once.
     pub fn restart(&mut self, now: Instant) {
         self.pause = FIRST;
         match self.pid() {
-            Some(_) => self.signal(Signal::TERM),
+            Some(_) => {
+                self.expected = true;
+                self.signal(Signal::TERM);
+            }
             None => self.next = Some(now),
         }
     }

@@ -1,5 +1,6 @@
 //! What the loop of PID 1 turns: one service for each descriptor or clock that it watches.
 
+use super::drives::Drives;
 use rustix::event::PollFlags;
 use rustix::fd::BorrowedFd;
 use std::time::Instant;
@@ -11,16 +12,14 @@ pub enum Event {
     PowerOff(String),
     /// The same, then reset.
     Reboot(String),
-    /// Start the server anew: what it reads at start has changed. The text says what.
-    RestartServer(String),
-    /// Have the server read its configuration again (SIGHUP). The text says what changed.
-    ReloadServer(String),
     /// Links or addresses changed: look again.
     LinksChanged,
     /// A lease names these servers to forward to; none when it ended.
     NameServers(String, Vec<std::net::IpAddr>),
     /// Routers on the interface of this index tell these servers; none when their time is over.
     RouterServers(u32, Vec<std::net::IpAddr>),
+    /// Disks or their media changed, and this is there now.
+    Drives(Box<Drives>),
     /// This service is done: drop it. The text says why, for the log; empty says nothing.
     Close(String),
 }

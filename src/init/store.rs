@@ -6,7 +6,7 @@ use super::mounts::mount_at;
 use super::userdata::SeedFile;
 use crate::backup;
 use rustix::io::Errno;
-use rustix::mount::MountFlags;
+use rustix::mount::{MountFlags, UnmountFlags, mount_bind, mount_move, unmount};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -27,9 +27,25 @@ const BACKUP: &str = "backup.tar";
 /// Found at boot, its files take the place of those that are there.
 pub const RESTORE: &str = "restore.tar";
 
+/// Where a partition is mounted before it takes its place.
+const STAGE: &str = "/run/partition";
+
+/// Whether the folder is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It is what it was.
+    No,
+    /// It is on a partition now.
+    ToPartition,
+    /// Its partition is gone.
+    ToRam,
+}
+
 /// The folder with all that outlives a boot.
 pub struct Store {
     root: PathBuf,
+    /// The partition; `None` when it is RAM.
+    device: Option<PathBuf>,
     /// For the screen: the device, or that it is RAM and why.
     pub description: String,
     /// The configuration that the image brings, where it brings one.
@@ -39,30 +55,77 @@ pub struct Store {
 impl Store {
     /// Mounts the partition with our label, else a file system in RAM. Never fails: what is wrong is said.
     pub fn mount(volumes: &[Volume], modules: &mut Modules) -> Self {
-        let description = match partition(volumes, modules) {
-            Ok(device) => device,
-            Err(why) => {
-                log::warn!("{why}; the configuration is in RAM and lost at power-off");
-                let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-                if let Err(cause) = mount_at("tmpfs", Path::new(DATA), "tmpfs", flags, "mode=0755,size=64m") {
-                    log::warn!("mount tmpfs at {DATA}: {cause}");
-                }
-                format!("RAM: {why}")
-            }
-        };
         let image_default = fs::read_to_string(Path::new(ALIAS).join("unbound.conf")).ok();
-        // A configuration from an installed system names its files there.
-        if let Err(cause) = rustix::mount::mount_bind(DATA, ALIAS) {
-            log::warn!("mount {DATA} at {ALIAS}: {cause}; name files by {DATA}");
+        let mut store = Self { root: DATA.into(), device: None, description: String::new(), image_default };
+        match partition(volumes, modules, Path::new(DATA)) {
+            Ok(device) => store.lies_on(device),
+            Err(why) => store.lies_in_ram(&why),
         }
-        let store = Self { root: DATA.into(), description, image_default };
+        store.alias();
         store.recover();
         store
     }
 
+    /// Goes to the partition when it can be mounted by now, and back to RAM when its disk was taken away.
+    pub fn follow(&mut self, volumes: &[Volume], modules: &mut Modules) -> Moved {
+        let is_there = |device: &PathBuf| volumes.iter().any(|volume| volume.device == *device && is_ours(volume));
+        let gone = self.device.as_ref().is_some_and(|device| !is_there(device));
+        if self.device.is_some() && !gone {
+            return Moved::No;
+        }
+        match partition(volumes, modules, Path::new(STAGE)) {
+            Ok(device) => {
+                detach();
+                if let Err(cause) = mount_move(STAGE, DATA) {
+                    log::error!("{}: moving its mount to {DATA}: {cause}", device.display());
+                }
+                self.lies_on(device);
+                self.alias();
+                self.recover();
+                Moved::ToPartition
+            }
+            Err(why) if gone => {
+                detach();
+                self.lies_in_ram(&format!("the disk of the configuration was taken away, and {why}"));
+                self.alias();
+                Moved::ToRam
+            }
+            Err(why) => {
+                let description = in_ram(&why);
+                if self.description != description {
+                    log::warn!("{why}");
+                    self.description = description;
+                }
+                Moved::No
+            }
+        }
+    }
+
+    fn lies_on(&mut self, device: PathBuf) {
+        log::info!("configuration on {}", device.display());
+        self.description = device.display().to_string();
+        self.device = Some(device);
+    }
+
+    fn lies_in_ram(&mut self, why: &str) {
+        log::warn!("{why}; the configuration is in RAM and lost at power-off");
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        if let Err(cause) = mount_at("tmpfs", Path::new(DATA), "tmpfs", flags, "mode=0755,size=64m") {
+            log::warn!("mount tmpfs at {DATA}: {cause}");
+        }
+        (self.device, self.description) = (None, in_ram(why));
+    }
+
+    /// A configuration from an installed system names its files by another folder.
+    fn alias(&self) {
+        if let Err(cause) = mount_bind(DATA, ALIAS) {
+            log::warn!("mount {DATA} at {ALIAS}: {cause}; name files by {DATA}");
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), description: String::new(), image_default: None }
+        Self { root: root.to_owned(), device: None, description: String::new(), image_default: None }
     }
 
     /// The path of a file.
@@ -158,7 +221,22 @@ pub fn is_ours(volume: &Volume) -> bool {
     volume.kind == "ext4" && volume.label == LABEL
 }
 
-fn partition(volumes: &[Volume], modules: &mut Modules) -> Result<String, String> {
+/// What the screen shows.
+fn in_ram(why: &str) -> String {
+    format!("RAM: {why}")
+}
+
+/// Takes away what is mounted; what somebody still has open there stays until it is closed.
+fn detach() {
+    for target in [ALIAS, DATA] {
+        if let Err(cause) = unmount(target, UnmountFlags::DETACH) {
+            log::warn!("unmount {target}: {cause}");
+        }
+    }
+}
+
+/// Mounts the partition at `target`; its device.
+fn partition(volumes: &[Volume], modules: &mut Modules, target: &Path) -> Result<PathBuf, String> {
     let mut ours = volumes.iter().filter(|volume| is_ours(volume));
     let Some(volume) = ours.next() else { return Err(format!("no partition is labelled {LABEL}")) };
     for other in ours {
@@ -171,13 +249,12 @@ fn partition(volumes: &[Volume], modules: &mut Modules) -> Result<String, String
     modules.load("ext4", "");
     let device = volume.device.display().to_string();
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
-    mount_at(&device, Path::new(DATA), "ext4", flags, "errors=remount-ro").map_err(|cause| {
+    mount_at(&device, target, "ext4", flags, "errors=remount-ro").map_err(|cause| {
         // What the C library has no words for.
         let why = if cause == Errno::UCLEAN { "its file system is damaged".into() } else { cause.to_string() };
         format!("{device} ({LABEL}) cannot be mounted: {why}; repair it with e2fsck")
     })?;
-    log::info!("configuration on {device}");
-    Ok(device)
+    Ok(volume.device.clone())
 }
 
 /// The files as a tar.

@@ -36,6 +36,8 @@ pub struct UserData {
     pub files: Vec<SeedFile>,
     /// What is not honoured, each with its path.
     pub warnings: Vec<String>,
+    /// None of it could be read: what an earlier one said stays.
+    pub unread: bool,
 }
 
 /// A file that a drive brings.
@@ -49,29 +51,38 @@ pub struct SeedFile {
     pub mode: u32,
 }
 
-/// Reads user-data: `#cloud-config`, or an unbound.conf as it is when the first line says `# unbound.conf`.
+/// Reads user-data, which is `#cloud-config`, packed by gzip or not.
 pub fn read(data: &[u8]) -> UserData {
     let mut notes = Notes::default();
     let mut user_data = UserData::default();
-    let unpacked = if data.starts_with(&[0x1f, 0x8b]) { gunzip(data) } else { Ok(data.to_vec()) };
-    match unpacked.map(String::from_utf8) {
-        Ok(Ok(text)) if text.trim().is_empty() => {}
-        Ok(Ok(text)) if text.starts_with("#cloud-config") => match tree::parse(&text) {
-            Ok(value) if value.is_null() => {}
-            Ok(value) => {
-                if let Some(mut table) = Node::root(&value).table(&mut notes) {
-                    cloud_config(&mut table, &mut user_data, &mut notes);
-                    table.finish(&mut notes);
-                }
+    match parse(data) {
+        Ok(value) if value.is_null() => {}
+        Ok(value) => match Node::root(&value).table(&mut notes) {
+            Some(mut table) => {
+                cloud_config(&mut table, &mut user_data, &mut notes);
+                table.finish(&mut notes);
             }
-            Err(cause) => notes.add("", format!("{cause}; none of it is used")),
+            None => user_data.unread = true,
         },
-        Ok(Ok(_)) => notes.add("", "does not begin with #cloud-config; none of it is used"),
-        Ok(Err(_)) => notes.add("", "is not UTF-8 text; none of it is used"),
-        Err(cause) => notes.add("", format!("{cause}; none of it is used")),
+        Err(cause) => {
+            notes.add("", format!("{cause}; none of it is used"));
+            user_data.unread = true;
+        }
     }
     user_data.warnings = notes.into_lines();
     user_data
+}
+
+fn parse(data: &[u8]) -> Result<serde_json::Value, String> {
+    let unpacked = if data.starts_with(&[0x1f, 0x8b]) { gunzip(data)? } else { data.to_vec() };
+    let text = String::from_utf8(unpacked).map_err(|_| "is not UTF-8 text")?;
+    if text.trim().is_empty() {
+        return Ok(serde_json::Value::Null);
+    }
+    if !text.starts_with("#cloud-config") {
+        return Err("does not begin with #cloud-config".into());
+    }
+    tree::parse(&text)
 }
 
 fn cloud_config(table: &mut Table<'_>, user_data: &mut UserData, notes: &mut Notes) {
@@ -216,7 +227,8 @@ mod tests {
         for data in
             [b"#!/bin/sh\n".as_slice(), b"#cloud-config\na: [", b"\xff\xfe", b"\x1f\x8bxx", b"#cloud-config\n- a\n"]
         {
-            assert_eq!(read(data).warnings.len(), 1, "{data:?}");
+            let user_data = read(data);
+            assert!(user_data.unread && user_data.warnings.len() == 1, "{data:?}");
         }
         assert_eq!(read(b""), UserData::default());
         assert_eq!(read(b"#cloud-config\n"), UserData::default());

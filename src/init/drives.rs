@@ -1,0 +1,92 @@
+//! Disks and media while the machine runs: what a boot would do with them is done when they change.
+
+use super::adopt;
+use super::boot::{Booted, name_host};
+use super::disks::{self, Volume};
+use super::modules::Modules;
+use super::network::Settings;
+use super::seed::{self, Seed};
+use super::store::Moved;
+use super::userdata::{self, UserData};
+use std::thread::{self, JoinHandle};
+
+/// What is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drives {
+    /// All labelled file systems.
+    pub volumes: Vec<Volume>,
+    /// What the cloud-init drive says, where there is one that can be read.
+    pub seed: Option<Seed>,
+}
+
+/// Looks at them beside the loop of PID 1: a medium that cannot be read takes its time to say so.
+///
+/// # Errors
+/// That of starting a thread.
+pub fn look(mut modules: Modules) -> std::io::Result<JoinHandle<Drives>> {
+    thread::Builder::new().name("drives".into()).spawn(move || {
+        let volumes = disks::volumes();
+        let seed = seed::find(&volumes, &mut modules);
+        Drives { volumes, seed }
+    })
+}
+
+impl Booted {
+    /// Follows a change of the drives. Whether the server is to start anew for it.
+    pub fn follow(&mut self, drives: Drives) -> bool {
+        let moved = self.store.follow(&drives.volumes, &mut self.modules);
+        self.status.storage.clone_from(&self.store.description);
+        let changed = drives.seed.is_some_and(|seed| {
+            let changed = seed != self.seed;
+            if changed {
+                log::info!("the cloud-init drive has changed");
+                self.seed = seed;
+            }
+            changed
+        });
+        if !changed && moved == Moved::No {
+            return false;
+        }
+        let user_data = userdata::read(&self.seed.user_data);
+        if changed {
+            user_data.warnings.iter().for_each(|warning| log::warn!("user-data: {warning}"));
+            self.other_settings(&user_data);
+        }
+        self.other_files(&user_data, moved)
+    }
+
+    /// Host name, network and name servers as the drive says by now. What it says unreadably stays as it is.
+    fn other_settings(&mut self, user_data: &UserData) {
+        if self.seed.network_unread {
+            log::warn!("the network stays as it is");
+            return;
+        }
+        let settings = Settings::of(&self.seed, &self.cmdline);
+        if !user_data.unread {
+            self.status.hostname = name_host(user_data, &self.seed, &settings);
+        }
+        for source in self.network.change(settings, &self.status.hostname, &mut self.modules) {
+            self.servers.lease(&source, Vec::new());
+        }
+        self.servers.settings(self.network.nameservers());
+        self.network.source().clone_into(&mut self.status.network_source);
+    }
+
+    /// The configuration, when the drive brings another one or lies elsewhere by now. Whether the server is to start anew.
+    fn other_files(&mut self, user_data: &UserData, moved: Moved) -> bool {
+        if moved != Moved::No {
+            adopt::finish(&self.store);
+        }
+        let files = !user_data.unread && adopt::take_in(&self.store, &self.seed.instance_id, &user_data.files);
+        if moved == Moved::No && !files {
+            self.adopted.write_anew();
+            return false;
+        }
+        self.adopted = adopt::choose(&self.store);
+        self.status.control_socket.clone_from(&self.adopted.control_socket);
+        if moved == Moved::ToRam {
+            log::warn!("the server keeps what it has read; when it starts anew, it is by the configuration in RAM");
+        }
+        files || moved == Moved::ToPartition
+    }
+}
