@@ -75,7 +75,13 @@ pub fn finish(store: &Store) {
 /// Puts the files that the drive brings onto the partition when its instance is another one, as one change that must pass
 /// the check. Whether there are others now.
 pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) -> bool {
-    if instance.is_empty() && files.is_empty() || store.text(INSTANCE).as_deref() == Some(instance) {
+    if instance.is_empty() {
+        return false;
+    }
+    if store.text(INSTANCE).as_deref() == Some(instance) {
+        if !files.is_empty() {
+            log::info!("the files of instance {instance} are not applied again: what lies on the partition counts");
+        }
         return false;
     }
     if !files.is_empty() {
@@ -138,10 +144,14 @@ pub fn choose(store: &Store) -> Adopted {
 }
 
 fn adopted(file: PathBuf, config: &Config) -> Adopted {
-    let own = config.remote_control.enable.then(|| config.remote_control.sockets.first()).flatten();
-    let control_socket = own.map_or(CONTROL.into(), |(path, _)| path.clone());
-    let forwards_everything = forwards_everything(config);
+    let (control_socket, forwards_everything) = (control_socket(config), forwards_everything(config));
     Adopted { file, control_socket, forwards_everything, entry: ENTRY.into(), written: None, seen: None }
+}
+
+/// The one of the configuration, or that of the entry.
+fn control_socket(config: &Config) -> PathBuf {
+    let own = config.remote_control.enable.then(|| config.remote_control.sockets.first()).flatten();
+    own.map_or(CONTROL.into(), |(path, _)| path.clone())
 }
 
 fn forwards_everything(config: &Config) -> bool {
@@ -205,6 +215,9 @@ impl Adopted {
                 keep_good(store, &own);
                 self.forwards_everything = forwards_everything(&loaded.config);
                 let repaired = self.file != own;
+                if repaired {
+                    self.control_socket = control_socket(&loaded.config);
+                }
                 log::info!("{} has changed and passes the check: it is the last good one now", own.display());
                 self.file = own;
                 repaired

@@ -6,6 +6,7 @@ use super::mounts::sysctl;
 use super::netconf::plan::mac_text;
 use super::netconf::{BondPlan, LinkKind, LinkPlan, Network, NetworkPlan, RoutePlan};
 use super::netlink::{Netlink, SET};
+use super::routes::{self, Way, set_route};
 use super::tuning;
 use crate::host::Interface;
 use netlink_packet_core::NLM_F_CREATE;
@@ -13,7 +14,6 @@ use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessa
 use netlink_packet_route::link::{
     BondLacpRate, InfoBond, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
-use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +28,7 @@ const PARKED: &str = "rb-nic";
 pub struct Applied {
     /// Its place in the plan.
     pub plan: usize,
-    /// The interface's name and index.
+    /// The interface's name.
     pub name: String,
     /// Its index.
     pub index: u32,
@@ -60,11 +60,11 @@ pub fn apply(plan: &NetworkPlan, modules: &mut Modules) -> Vec<Applied> {
     step.make_vlans(plan, &mut there, modules);
     for (&at, (name, index)) in &there {
         if let Some(link) = plan.links.get(at) {
-            step.configure(link, name, *index);
+            step.configure(link, name, *index, at);
         }
     }
     for route in &plan.routes {
-        step.route(route, None, "a route of no interface");
+        step.route(route, "a route of no interface", &Way::default());
     }
     there.into_iter().map(|(plan, (name, index))| Applied { plan, name, index }).collect()
 }
@@ -204,7 +204,8 @@ impl Step<'_> {
         index_of(name)
     }
 
-    fn configure(&mut self, link: &LinkPlan, name: &str, index: u32) {
+    /// `place` is that of the link in the plan: the first one's default route is the one that counts.
+    fn configure(&mut self, link: &LinkPlan, name: &str, index: u32, place: usize) {
         if let Some(ra) = link.accept_ra {
             // 2: also if something turned forwarding on.
             sysctl(&format!("net/ipv6/conf/{name}/accept_ra"), if ra { "2" } else { "0" });
@@ -226,14 +227,16 @@ impl Step<'_> {
                 log::info!("{name}: {address}");
             }
         }
+        let metric = routes::SETTINGS.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
+        let way = Way { index: Some(index), metric: Some(metric), addresses: &link.addresses };
         for route in &link.routes {
-            self.route(route, Some(index), name);
+            self.route(route, name, &way);
         }
     }
 
-    fn route(&mut self, route: &RoutePlan, index: Option<u32>, name: &str) {
+    fn route(&mut self, route: &RoutePlan, name: &str, way: &Way<'_>) {
         let via = route.via.map(|via| format!(" via {via}")).unwrap_or_default();
-        if self.tell(&format!("{name}: route {}{via}", route.to), |netlink| set_route(netlink, index, route)) {
+        if self.tell(&format!("{name}: route {}{via}", route.to), |netlink| set_route(netlink, route, way)) {
             log::info!("{name}: route {}{via}", route.to);
         }
     }
@@ -281,38 +284,7 @@ fn address_message(index: u32, address: Network, seconds: Option<u32>) -> Addres
     message
 }
 
-/// Sets a route.
-///
-/// # Errors
-/// The kernel's: ENETUNREACH when the gateway is on no network of ours.
-pub fn set_route(netlink: &mut Netlink, index: Option<u32>, route: &RoutePlan) -> io::Result<()> {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(route.to.ip);
-    message.header.destination_prefix_length = route.to.prefix;
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
-    message.header.protocol = RouteProtocol::Static;
-    message.header.kind = RouteType::Unicast;
-    message.header.scope =
-        if route.via.is_none() && route.to.ip.is_ipv4() { RouteScope::Link } else { RouteScope::Universe };
-    if route.to.prefix > 0 {
-        message.attributes.push(RouteAttribute::Destination(masked(route.to).into()));
-    }
-    message.attributes.extend(route.via.map(|via| RouteAttribute::Gateway(via.into())));
-    message.attributes.extend(index.map(RouteAttribute::Oif));
-    message.attributes.extend(route.metric.map(RouteAttribute::Priority));
-    netlink.request(RouteNetlinkMessage::NewRoute(message), SET)
-}
-
-/// The network's first address: the kernel takes no other for a destination.
-fn masked(network: Network) -> IpAddr {
-    let host = u32::from(network.prefix);
-    match network.ip {
-        IpAddr::V4(ip) => IpAddr::V4((ip.to_bits() & !u32::MAX.checked_shr(host).unwrap_or(0)).into()),
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::MAX.checked_shr(host).unwrap_or(0)).into()),
-    }
-}
-
-fn family(ip: IpAddr) -> AddressFamily {
+pub(super) fn family(ip: IpAddr) -> AddressFamily {
     if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
@@ -387,17 +359,5 @@ mod tests {
         let found: Vec<(usize, String)> =
             match_nics(&plan, &nics).into_iter().map(|(at, nic)| (at, nic.name)).collect();
         assert_eq!(found, [(0, "eth1".to_owned()), (1, "eth0".to_owned())]);
-    }
-
-    #[test]
-    fn destinations_are_networks() {
-        for (network, address) in [
-            ("192.0.2.77/24", "192.0.2.0"),
-            ("0.0.0.0/0", "0.0.0.0"),
-            ("192.0.2.1/32", "192.0.2.1"),
-            ("2001:db8::1/64", "2001:db8::"),
-        ] {
-            assert_eq!(masked(network.parse().unwrap()).to_string(), address);
-        }
     }
 }

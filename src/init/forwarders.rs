@@ -47,20 +47,25 @@ impl Servers {
         let leases: Vec<IpAddr> = self.leases.values().flatten().copied().collect();
         let routers = self.routers.iter().filter(|(index, _)| advertised(**index));
         let routers: Vec<IpAddr> = routers.flat_map(|(_, servers)| servers).copied().collect();
-        let told = [self.settings.clone(), leases, routers].into_iter().find(|servers| !servers.is_empty());
-        let mut usable = Vec::new();
-        for server in told.unwrap_or_default() {
-            if own.contains(&server) || server.is_loopback() || server.is_unspecified() {
-                log::warn!("name server {server} is this machine itself; it is left out");
-            } else if matches!(server, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
-                // forward-addr: has no place for the interface that would have to be named with it.
-                log::warn!("name server {server} is an address of one link alone; it is left out");
-            } else if !usable.contains(&server) {
-                usable.push(server);
-            }
-        }
-        usable
+        let sources = [self.settings.clone(), leases, routers].into_iter();
+        sources.map(|servers| fit(servers, own)).find(|servers| !servers.is_empty()).unwrap_or_default()
     }
+}
+
+/// Those of a source that can be asked, each once.
+fn fit(servers: Vec<IpAddr>, own: &[IpAddr]) -> Vec<IpAddr> {
+    let mut usable = Vec::new();
+    for server in servers {
+        if own.contains(&server) || server.is_loopback() || server.is_unspecified() {
+            log::warn!("name server {server} is this machine itself; it is left out");
+        } else if matches!(server, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            // forward-addr: has no place for the interface that would have to be named with it.
+            log::warn!("name server {server} is an address of one link alone; it is left out");
+        } else if !usable.contains(&server) {
+            usable.push(server);
+        }
+    }
+    usable
 }
 
 /// The addresses of this machine.
@@ -111,6 +116,7 @@ mod tests {
         assert_eq!(servers.usable(&[], |_| false), vec![] as Vec<IpAddr>, "the settings do not want them");
         servers.lease("eth0", ips(&["192.0.2.1"]));
         assert_eq!(servers.usable(&[], |_| true), ips(&["192.0.2.1"]));
+        assert_eq!(servers.usable(&ips(&["192.0.2.1"]), |_| true), ips(&["2001:db8::53"]), "ourselves are no server");
         servers.lease("eth0", vec![]);
         servers.routers(2, vec![]);
         assert_eq!(servers.usable(&[], |_| true), vec![] as Vec<IpAddr>);

@@ -9,7 +9,7 @@
 //! | `disks`, `seed`, `userdata`, `drives` | volumes by label; the cloud-init drive and what it asks for; both while the machine runs |
 //! | `netconf` | network settings of every source as one plan (pure) |
 //! | `network` | the network in force: settings of the first source that says anything, leases, interfaces that come and go |
-//! | `apply`, `withdraw`, `netlink`, `dhcp`, `dhcp6`, `router`, `links`, `hotplug` | a plan made real and taken back, leases, name servers that routers tell, links and devices that come and go |
+//! | `apply`, `routes`, `withdraw`, `netlink`, `dhcp`, `dhcp6`, `router`, `links`, `hotplug` | a plan made real and taken back, leases, name servers that routers tell, links and devices that come and go |
 //! | `store`, `adopt`, `forwarders` | the data partition; configurations tried before they replace one; whom to ask |
 //! | `tuning` | what is set at boot for speed |
 //! | `server` | the server as a child process |
@@ -36,6 +36,7 @@ mod netlink;
 mod network;
 pub mod power;
 pub mod router;
+mod routes;
 mod run;
 mod seed;
 mod server;

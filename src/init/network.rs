@@ -6,7 +6,7 @@ use super::dhcp::{AddressClient, Dhcp};
 use super::dhcp6::Dhcp6;
 use super::links::nics;
 use super::modules::Modules;
-use super::netconf::{NetworkPlan, cmdline};
+use super::netconf::{LinkKind, LinkPlan, NetworkPlan, cmdline};
 use super::seed::Seed;
 use super::withdraw::withdraw;
 use crate::host::{Interface, interfaces};
@@ -17,6 +17,8 @@ use std::time::Instant;
 pub struct Settings {
     /// What the network is to be.
     pub plan: NetworkPlan,
+    /// DHCP and SLAAC on every interface that is there or comes.
+    pub automatic: bool,
     /// The source, for the screen.
     pub source: String,
 }
@@ -39,7 +41,8 @@ impl Settings {
         if let Some(parsed) = &seed.network {
             parsed.warnings.iter().for_each(|warning| log::warn!("network settings of {}: {warning}", seed.source));
             if !parsed.plan.links.is_empty() {
-                return Self { plan: parsed.plan.clone(), source: format!("cloud-init drive {}", seed.source) };
+                let source = format!("cloud-init drive {}", seed.source);
+                return Self { plan: parsed.plan.clone(), automatic: false, source };
             }
             servers.clone_from(&parsed.plan.nameservers);
             log::info!("the cloud-init drive names no interface");
@@ -47,20 +50,23 @@ impl Settings {
         let names: Vec<String> = nics().into_iter().map(|nic| nic.name).collect();
         if let Some(parsed) = cmdline::network(cmdline, &names) {
             parsed.warnings.iter().for_each(|warning| log::warn!("kernel command line: {warning}"));
-            if !parsed.plan.links.is_empty() {
-                let mut plan = parsed.plan;
-                servers.into_iter().for_each(|server| plan.add_nameserver(server));
-                return Self { plan, source: "kernel command line".into() };
+            let mut plan = parsed.plan;
+            servers.into_iter().for_each(|server| plan.add_nameserver(server));
+            if !plan.links.is_empty() {
+                return Self { plan, automatic: false, source: "kernel command line".into() };
             }
+            servers = plan.nameservers;
         }
         log::info!("no network settings: DHCP and SLAAC on every Ethernet interface");
-        let plan = NetworkPlan { nameservers: servers, ..NetworkPlan::automatic(names) };
-        Self { plan, source: "DHCP and SLAAC".into() }
+        let plan = NetworkPlan { nameservers: servers, ..NetworkPlan::default() };
+        Self { plan, automatic: true, source: "DHCP and SLAAC".into() }
     }
 
     /// Whether both make the same interfaces: names of servers and hosts are not part of that.
     fn same_links(&self, other: &Self) -> bool {
-        self.plan.links == other.plan.links && self.plan.routes == other.plan.routes
+        self.automatic == other.automatic
+            && self.plan.links == other.plan.links
+            && self.plan.routes == other.plan.routes
     }
 }
 
@@ -80,24 +86,31 @@ impl Network {
     /// Applies the plan. When not one interface of it is there, DHCP on those that are joins it: the machine is then
     /// reachable at all.
     fn apply(&mut self, modules: &mut Modules) -> Vec<Applied> {
+        if self.told.automatic {
+            self.add_automatic();
+        }
         let applied = apply(&self.in_force.plan, modules);
-        let there = nics();
-        if !applied.is_empty() || there.is_empty() {
+        if !applied.is_empty() || self.told.automatic || nics().is_empty() {
             return applied;
         }
-        if self.told.plan.links.is_empty() {
-            log::info!("no network settings: DHCP and SLAAC on the interfaces that came");
-        } else {
-            log::error!(
-                "no interface of the network settings is there: DHCP and SLAAC on all that are; correct the settings"
-            );
-            self.in_force.source = format!("DHCP and SLAAC: no interface of the {} is there", self.told.source);
-        }
-        let automatic = NetworkPlan::automatic(there.into_iter().map(|nic| nic.name));
-        let applied = apply(&automatic, modules);
+        log::error!(
+            "no interface of the network settings is there: DHCP and SLAAC on all that are; correct the settings"
+        );
+        self.in_force.source = format!("DHCP and SLAAC: no interface of the {} is there", self.told.source);
         let before = self.in_force.plan.links.len();
-        self.in_force.plan.links.extend(automatic.links);
+        let automatic = NetworkPlan { links: self.add_automatic(), ..NetworkPlan::default() };
+        let applied = apply(&automatic, modules);
         applied.into_iter().map(|link| Applied { plan: link.plan + before, ..link }).collect()
+    }
+
+    /// Adds the interfaces to the plan that it does not name; gives them.
+    fn add_automatic(&mut self) -> Vec<LinkPlan> {
+        let links = &mut self.in_force.plan.links;
+        let is_named = |name: &String| links.iter().any(|link| link.kind == LinkKind::ByName(name.clone()));
+        let new = nics().into_iter().map(|nic| nic.name).filter(|name| !is_named(name));
+        let new = NetworkPlan::automatic(new).links;
+        links.extend(new.clone());
+        new
     }
 
     /// Other settings take the place of these. Gives the leases that are over by it.

@@ -85,6 +85,7 @@ impl Run {
         self.server.turn(server, now);
         if self.booted.adopted.look(&self.booted.store) {
             log::info!("the server reads it");
+            self.booted.status.control_socket.clone_from(&self.booted.adopted.control_socket);
             self.server.signal(Signal::HUP);
         }
         let status = &mut self.booted.status;

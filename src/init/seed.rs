@@ -17,7 +17,7 @@ const MOUNT: &str = "/run/seed";
 pub struct Seed {
     /// The device and its kind, for messages.
     pub source: String,
-    /// Another one means that everything is to be applied anew; empty when the drive tells none.
+    /// Another one means that everything is to be applied anew. A drive that tells none has one of its user-data.
     pub instance_id: String,
     /// The name of the host by the drive's meta-data.
     pub hostname: Option<String>,
@@ -56,13 +56,23 @@ pub fn find(volumes: &[Volume], modules: &mut Modules) -> Option<Seed> {
         log::warn!("cloud-init drive {device}: mount: {cause}; it is not used");
         return None;
     }
-    let seed = if first.label == "config-2" { config_drive(Path::new(MOUNT)) } else { no_cloud(Path::new(MOUNT)) };
+    let mut seed = if first.label == "config-2" { config_drive(Path::new(MOUNT)) } else { no_cloud(Path::new(MOUNT)) };
     if let Err(cause) = unmount(MOUNT, UnmountFlags::DETACH) {
         log::warn!("cloud-init drive {device}: unmount: {cause}");
+    }
+    if seed.instance_id.is_empty() && !seed.user_data.is_empty() {
+        seed.instance_id = instance_of(&seed.user_data);
     }
     let source = format!("{device} ({})", first.label);
     log::info!("cloud-init drive {source}: instance {}", seed.instance_id);
     Some(Seed { source, ..seed })
+}
+
+/// What takes the place of an instance-id: other user-data has another one.
+fn instance_of(user_data: &[u8]) -> String {
+    let mut sum = flate2::Crc::new();
+    sum.update(user_data);
+    format!("user-data-{:08x}-{}", sum.sum(), user_data.len())
 }
 
 fn no_cloud(root: &Path) -> Seed {
@@ -149,6 +159,12 @@ fn read(path: &Path) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_user_data_is_another_instance() {
+        assert_eq!(instance_of(b"#cloud-config\n"), instance_of(b"#cloud-config\n"));
+        assert_ne!(instance_of(b"#cloud-config\n"), instance_of(b"#cloud-config\nhostname: dns1\n"));
+    }
 
     #[test]
     fn meta_data_of_both_kinds() {

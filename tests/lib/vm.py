@@ -55,14 +55,35 @@ class Machine:
         self.drives += 1
         more = (f",bootindex={boot}" if boot is not None else "") + (f",serial={serial}" if serial else "")
         self.add("-drive", f"if=none,id=drive{self.drives},format={form},file={path}" + (",snapshot=on" if snapshot else ""),
-                 "-device", f"{device},drive=drive{self.drives}{more}")
+                 "-device", f"{device},id=disk{self.drives},drive=drive{self.drives}{more}")
 
     def cdrom(self, path, boot=None):
         """An ISO image in a CD drive, each on an IDE bus of its own."""
         self.drives += 1
         self.cdroms += 1
         self.add("-drive", f"if=none,id=drive{self.drives},media=cdrom,readonly=on,format=raw,file={path}",
-                 "-device", f"ide-cd,bus=ide.{self.cdroms - 1},drive=drive{self.drives}" + (f",bootindex={boot}" if boot is not None else ""))
+                 "-device", f"ide-cd,id=cd{self.cdroms},bus=ide.{self.cdroms - 1},drive=drive{self.drives}"
+                 + (f",bootindex={boot}" if boot is not None else ""))
+
+    def eject(self, number):
+        """Take the medium out of a CD drive of the running machine, as Proxmox does; drives count from 1."""
+        self.qmp("eject", id=f"cd{number}", force=True)
+
+    def insert(self, number, path):
+        """Put another medium into a CD drive."""
+        self.qmp("blockdev-change-medium", id=f"cd{number}", filename=path, format="raw")
+
+    def unplug(self, number):
+        """Take a disk away, waiting until the guest let it go; disks and CD drives count together from 1."""
+        self.qmp("device_del", id=f"disk{number}")
+        wait_until(lambda: not any(block.get("qdev", "").endswith(f"disk{number}") for block in self.qmp("query-block")), 60,
+                   f"{self.name}: disk{number} is let go")
+
+    def plug(self, path, device):
+        """Attach a disk image to the running machine."""
+        self.drives += 1
+        self.qmp("blockdev-add", **{"driver": "raw", "node-name": f"drive{self.drives}", "file": {"driver": "file", "filename": path}})
+        self.qmp("device_add", driver=device, id=f"disk{self.drives}", drive=f"drive{self.drives}")
 
     def nic(self, model, hub, mac, options=""):
         """A network card on the hub of that number; `options` as in `,mq=on`. Each has a root port, which igb wants."""

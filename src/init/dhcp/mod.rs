@@ -5,9 +5,10 @@ mod lease;
 #[cfg(test)]
 mod tests;
 
-use super::apply::{remove_address, set_address, set_route};
+use super::apply::{remove_address, set_address};
 use super::netconf::plan::{Mac, Network};
 use super::netlink::Netlink;
+use super::routes::{LEASES, Way, set_route};
 use super::service::{Event, Service, Status};
 use crate::sys::device::bind_to_device;
 use client::{Action, Client};
@@ -135,7 +136,15 @@ impl Dhcp {
                 remove_address(&mut netlink, self.index, old.network())?;
             }
             set_address(&mut netlink, self.index, lease.network(), Some(seconds))?;
-            lease.routes.iter().try_for_each(|route| set_route(&mut netlink, Some(self.index), route))
+            let addresses = [lease.network()];
+            let metric = Some(LEASES.saturating_add(self.index));
+            let way = Way { index: Some(self.index), metric, addresses: &addresses };
+            let mut done = Ok(());
+            for route in &lease.routes {
+                // One that is refused costs only itself.
+                done = done.and(set_route(&mut netlink, route, &way));
+            }
+            done
         });
         if let Err(cause) = done {
             log::error!("{}: the lease of {} cannot be applied: {cause}", self.interface, lease.network());

@@ -40,7 +40,8 @@ pub fn network(cmdline: &str, nics: &[String]) -> Option<Parsed> {
             Err(_) => parsed.warnings.push(format!("nameserver={value}: no IP address; it is ignored")),
         }
     }
-    (any || !parsed.warnings.is_empty()).then_some(parsed)
+    let says = any || !parsed.plan.nameservers.is_empty() || !parsed.warnings.is_empty();
+    says.then_some(parsed)
 }
 
 /// Fields between colons; an IPv6 address stands in brackets.

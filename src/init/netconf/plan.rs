@@ -143,6 +143,18 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Whether an address is in this network.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let same = match (self.ip, ip) {
+            (IpAddr::V4(own), IpAddr::V4(ip)) => (own.to_bits() ^ ip.to_bits()).leading_zeros(),
+            (IpAddr::V6(own), IpAddr::V6(ip)) => (own.to_bits() ^ ip.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        same >= u32::from(self.prefix)
+    }
+}
+
 impl FromStr for Network {
     type Err = ();
 
@@ -250,6 +262,15 @@ mod tests {
         assert_eq!("2001:db8::1/64".parse::<Network>().unwrap().to_string(), "2001:db8::1/64");
         assert_eq!("192.0.2.1".parse::<Network>().unwrap().prefix, 32);
         assert!("192.0.2.1/64".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn a_network_contains_what_shares_its_prefix() {
+        let contains = |network: &str, ip: &str| network.parse::<Network>().unwrap().contains(ip.parse().unwrap());
+        assert!(contains("192.0.2.7/24", "192.0.2.255") && !contains("192.0.2.7/24", "192.0.3.0"));
+        assert!(contains("192.0.2.7/32", "192.0.2.7") && contains("0.0.0.0/0", "203.0.113.1"));
+        assert!(contains("2001:db8::1/64", "2001:db8::2") && !contains("2001:db8::1/64", "2001:db8:1::"));
+        assert!(!contains("::/0", "192.0.2.1"));
     }
 
     #[test]
