@@ -1,4 +1,5 @@
-//! DHCP of both versions and router advertisements against dnsmasq, on a veth pair between two namespaces: needs root, and fails without.
+//! DHCP of both versions and router advertisements against dnsmasq, on a veth pair between two namespaces: needs root, and
+//! fails without.
 //!
 //! The outer test makes the namespaces and the server and runs the inner, ignored one in the client's; all of it is
 //! removed however it ends.

@@ -1,4 +1,5 @@
-//! DHCPv4 on one interface: asks, renews, and goes on asking with back-off while nobody answers.
+//! DHCPv4 on one interface: asks, renews, and goes on asking with back-off while nobody answers. What version 6 does
+//! alike is in `interface`.
 
 mod client;
 mod interface;
