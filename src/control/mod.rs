@@ -13,8 +13,10 @@
 //! | `local` | the commands that edit local data, one by one and in batches |
 //! | `report` | `status`, and the lines of `stats` |
 //! | `reply` | the text of a reply, limited in size |
+//! | `client` | the other end: a request sent |
 
 mod backend;
+mod client;
 mod command;
 mod connection;
 #[cfg(any(test, fuzzing))]
@@ -26,6 +28,7 @@ mod request;
 mod server;
 
 pub use backend::{Backend, EditError, ForwardZone, LocalEditor, Status};
+pub use client::send;
 pub use server::{BindError, ControlServer};
 
 use request::{RequestReader, Step};

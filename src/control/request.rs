@@ -6,10 +6,10 @@ pub(super) const MAX_COMMAND: usize = 1023;
 pub(super) const MAX_LINE: usize = 2047;
 
 const MAGIC: &[u8] = b"UBCT";
-const MAGIC_VERSION: &[u8] = b"UBCT1 ";
+pub(super) const MAGIC_VERSION: &[u8] = b"UBCT1 ";
 
 /// Ends the lines of data, as an empty line and the end of the stream do.
-const END_OF_TRANSMISSION: &[u8] = b"\x04";
+pub(super) const END_OF_TRANSMISSION: &[u8] = b"\x04";
 
 /// The commands with lines of data behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

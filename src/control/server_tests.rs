@@ -178,8 +178,8 @@ fn slow_clients_time_out_and_those_that_go_on_do_not() {
     assert!(lab.server.connections.is_empty(), "it never closed");
 }
 
-#[test]
-fn a_reply_larger_than_the_socket_holds_comes_in_parts() {
+/// A client that has asked for 200,000 lines, and taken none yet.
+fn asked_for_many_zones() -> (Lab, UnixStream) {
     let mut lab = Lab::new();
     for number in 0..200_000 {
         lab.backend.zones.insert(format!("{number:06}.example."), "static".to_owned());
@@ -187,6 +187,12 @@ fn a_reply_larger_than_the_socket_holds_comes_in_parts() {
     let mut client = lab.connect();
     client.write_all(b"UBCT1 list_local_zones\n").unwrap();
     lab.handle();
+    (lab, client)
+}
+
+#[test]
+fn a_reply_larger_than_the_socket_holds_comes_in_parts() {
+    let (mut lab, mut client) = asked_for_many_zones();
     assert_eq!(lab.server.poll_fds().count(), 2);
     let mut text = String::new();
     let mut rounds = 0;
@@ -205,13 +211,7 @@ fn a_reply_larger_than_the_socket_holds_comes_in_parts() {
 
 #[test]
 fn a_client_that_does_not_take_its_reply_times_out() {
-    let mut lab = Lab::new();
-    for number in 0..200_000 {
-        lab.backend.zones.insert(format!("{number:06}.example."), "static".to_owned());
-    }
-    let mut client = lab.connect();
-    client.write_all(b"UBCT1 list_local_zones\n").unwrap();
-    lab.handle();
+    let (mut lab, _client) = asked_for_many_zones();
     lab.later(29);
     assert_eq!(lab.server.connections.len(), 1);
     lab.later(1);

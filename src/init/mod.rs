@@ -21,7 +21,7 @@ pub mod agent;
 mod apply;
 mod boot;
 pub mod console;
-mod dhcp;
+pub mod dhcp;
 pub mod dhcp6;
 mod disks;
 mod drives;

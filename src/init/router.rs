@@ -1,6 +1,8 @@
 //! Name servers that router advertisements tell (RDNSS, RFC 8106): the kernel passes the option on as it came.
 
 use super::service::{Event, Service, Status};
+use libc::{AF_INET6, RTM_NEWNDUSEROPT, RTNLGRP_ND_USEROPT};
+use netlink_packet_core::NetlinkBuffer;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::event::PollFlags;
@@ -9,16 +11,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// RTNLGRP_ND_USEROPT (linux/rtnetlink.h).
-const GROUP: u32 = 20;
-/// RTM_NEWNDUSEROPT.
-const NEW_OPTION: u16 = 68;
-/// Octets of `struct nlmsghdr` and of `struct nduseroptmsg`.
-const HEADER: usize = 16;
+/// Octets of `struct nduseroptmsg`.
 const MESSAGE: usize = 16;
 /// Router advertisement (RFC 4861), the only ICMPv6 message whose options count.
 const ADVERTISEMENT: u8 = 134;
-const AF_INET6: u8 = 10;
 /// The option's number.
 const RDNSS: u8 = 25;
 /// Most servers kept for one interface, and most interfaces: anybody on the link can send these.
@@ -46,7 +42,7 @@ impl RouterServers {
     pub fn open() -> std::io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind(&SocketAddr::new(0, 0))?;
-        socket.add_membership(GROUP)?;
+        socket.add_membership(RTNLGRP_ND_USEROPT)?;
         socket.set_non_blocking(true)?;
         Ok(Self { socket, known: Known::new() })
     }
@@ -124,35 +120,26 @@ fn forget(known: &mut Known, now: Instant) {
     known.retain(|_, servers| !servers.is_empty());
 }
 
-/// The RDNSS options in what netlink delivers: messages, each with its length, padded to four octets.
+/// The RDNSS options in what netlink delivers: messages, each padded to four octets.
 fn messages(mut data: &[u8]) -> impl Iterator<Item = Told> {
     std::iter::from_fn(move || {
-        let length = usize::try_from(number(data, 0)?).ok().filter(|&length| length >= HEADER)?;
-        let message = data.get(..length)?;
-        data = data.get(length.next_multiple_of(4)..).unwrap_or_default();
+        let message = NetlinkBuffer::new_checked(data).ok()?;
+        data = data.get((message.length() as usize).next_multiple_of(4)..).unwrap_or_default();
         Some(message)
     })
-    .flat_map(options)
+    .filter(|message| message.message_type() == RTM_NEWNDUSEROPT)
+    .flat_map(|message| options(message.payload()))
 }
 
-/// A number in the byte order of this machine.
-fn number(data: &[u8], at: usize) -> Option<u32> {
-    data.get(at..at + 4).and_then(|octets| octets.try_into().ok()).map(u32::from_ne_bytes)
-}
-
-/// `struct nlmsghdr`, `struct nduseroptmsg` (family, padding, length of the options, index, ICMP type and code, padding),
-/// then options as of RFC 4861, whose length counts eights.
-fn options(message: &[u8]) -> Vec<Told> {
-    let kind = message.get(4..6).and_then(|octets| octets.try_into().ok()).map(u16::from_ne_bytes);
-    let Some(body) = message.get(HEADER..).filter(|body| kind == Some(NEW_OPTION) && body.len() >= MESSAGE) else {
-        return Vec::new();
-    };
-    let length = usize::from(u16::from_ne_bytes([body[2], body[3]]));
-    let (Some(index), Some(mut data)) = (number(body, 4), body.get(MESSAGE..MESSAGE + length)) else {
-        return Vec::new();
-    };
+/// `struct nduseroptmsg` (family, padding, length of the options, index, ICMP type and code, padding), then options as of
+/// RFC 4861, whose length counts eights.
+fn options(body: &[u8]) -> Vec<Told> {
+    let Some((header, rest)) = body.split_first_chunk::<MESSAGE>() else { return Vec::new() };
+    let length = usize::from(u16::from_ne_bytes([header[2], header[3]]));
+    let index = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
+    let Some(mut data) = rest.get(..length) else { return Vec::new() };
     let mut told = Vec::new();
-    if body[0] != AF_INET6 || body[8] != ADVERTISEMENT {
+    if i32::from(header[0]) != AF_INET6 || header[8] != ADVERTISEMENT {
         return told;
     }
     while let [option, eights, ..] = *data {
@@ -185,7 +172,7 @@ mod tests {
     }
 
     fn message(index: u32, option: &[u8]) -> Vec<u8> {
-        let mut body = vec![AF_INET6, 0];
+        let mut body = vec![AF_INET6 as u8, 0];
         body.extend((option.len() as u16).to_ne_bytes());
         body.extend(index.to_ne_bytes());
         body.extend([ADVERTISEMENT, 0, 0, 0, 0, 0, 0, 0]);
@@ -193,10 +180,12 @@ mod tests {
         // An attribute behind it: the router's address (NDUSEROPT_SRCADDR).
         body.extend([20, 0, 1, 0]);
         body.extend([0xfe; 16]);
-        let mut message = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
-        message.extend(NEW_OPTION.to_ne_bytes());
-        message.extend([0; 10]);
-        message.extend(body);
+        let length = size_of::<libc::nlmsghdr>() + body.len();
+        let mut message = vec![0; length];
+        let mut header = NetlinkBuffer::new(&mut message);
+        header.set_length(length as u32);
+        header.set_message_type(RTM_NEWNDUSEROPT);
+        header.payload_mut().copy_from_slice(&body);
         message
     }
 

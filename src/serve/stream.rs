@@ -365,5 +365,5 @@ fn idle_timeout(configured: u64, open: usize, max: usize) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
+#[path = "stream_tests/mod.rs"]
 mod tests;

@@ -2,10 +2,11 @@
 //! server's control socket, and what the server answers is the output.
 
 use super::commands::Run;
+use crate::control;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,6 @@ use std::time::Duration;
 const RUNS: usize = 8;
 /// Most octets of an answer, as QEMU's agent has it.
 const OUTPUT_MAX: u64 = 16 << 20;
-/// What unbound-control sends behind the lines of its standard input.
-const END_OF_INPUT: &[u8] = b"\x04\n";
 /// How long the server may take between two parts of its answer. A reload of a large configuration takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,11 +74,7 @@ fn ask(socket: &Path, run: &Run) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("UBCT1 {}\n", run.words).as_bytes())?;
-    if let Some(input) = &run.input {
-        stream.write_all(input)?;
-        stream.write_all(END_OF_INPUT)?;
-    }
+    control::send(&mut stream, &run.words, run.input.as_deref())?;
     stream.shutdown(Shutdown::Write)?;
     let mut output = Vec::new();
     stream.take(OUTPUT_MAX).read_to_end(&mut output)?;

@@ -1,12 +1,13 @@
 //! Asks the server for its counters over the control socket, without waiting for it.
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::control;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const REQUEST: &[u8] = b"UBCT1 stats_noreset\n";
 /// Most octets of a reply: extended statistics of a few threads and interfaces have 30,000.
 const REPLY_MAX: usize = 512 * 1024;
 /// How long a reply may take.
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A question under way.
 pub(super) struct Question {
-    socket: OwnedFd,
+    socket: UnixStream,
     reply: Vec<u8>,
     deadline: Instant,
 }
@@ -38,8 +39,9 @@ impl Question {
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
         // A local socket is connected at once or not at all, and an empty one takes the few octets.
         rustix::net::connect(&socket, &address).ok()?;
-        let sent = rustix::net::send(&socket, REQUEST, rustix::net::SendFlags::NOSIGNAL).ok()?;
-        (sent == REQUEST.len()).then(|| Question { socket, reply: Vec::new(), deadline: now + PATIENCE })
+        let mut socket = UnixStream::from(socket);
+        control::send(&mut socket, "stats_noreset", None).ok()?;
+        Some(Question { socket, reply: Vec::new(), deadline: now + PATIENCE })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -85,9 +87,9 @@ mod tests {
         let mut question = Question::ask(&path, now).unwrap();
         std::fs::remove_file(&path).unwrap();
         let (mut server, _) = listener.accept().unwrap();
-        let mut request = [0; REQUEST.len()];
+        let mut request = [0; 20];
         server.read_exact(&mut request).unwrap();
-        assert_eq!(request, REQUEST);
+        assert_eq!(&request, b"UBCT1 stats_noreset\n");
         assert_eq!(question.advance(now), Progress::Waiting);
         server.write_all(b"a=1\nb=").unwrap();
         assert_eq!(question.advance(now), Progress::Waiting);

@@ -1,12 +1,13 @@
 //! The client of RFC 2131 as a state machine: time and packets go in, packets and leases come out.
 
-use super::back_off;
 use super::lease::{Lease, Message, parse, request};
+use super::{Machine, back_off};
 use crate::init::netconf::plan::Mac;
 use smoltcp::wire::DhcpMessageType;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+const SERVER_PORT: u16 = 67;
 /// First and longest time between two tries without a lease.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -17,18 +18,7 @@ const RENEWALS: Duration = Duration::from_secs(60);
 /// Tries without an answer before it is said.
 const PATIENCE: u32 = 3;
 
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send this to the server, by broadcast when there is no address.
-    Send(Option<Ipv4Addr>, Vec<u8>),
-    /// A lease, new or renewed.
-    Bound(Lease),
-    /// The lease is over; the text says why.
-    Lost(String),
-    /// Nobody answers.
-    Silence,
-}
+pub(super) type Action = super::Action<Ipv4Addr, Ipv4Addr>;
 
 #[derive(Debug)]
 enum State {
@@ -56,13 +46,38 @@ impl Client {
         Self { mac, hostname: hostname.to_owned(), state, transaction: seed, began: now, next: now }
     }
 
-    /// When [`Client::due`] is to be called.
-    pub fn deadline(&self) -> Instant {
+    fn search(&mut self, now: Instant) {
+        self.state = State::Searching { tries: 0 };
+        self.transaction = self.transaction.wrapping_add(1);
+        (self.began, self.next) = (now, now);
+    }
+
+    fn message(&self, now: Instant) -> Message<'_> {
+        let seconds = now.saturating_duration_since(self.began).as_secs();
+        Message {
+            kind: DhcpMessageType::Request,
+            mac: self.mac,
+            hostname: &self.hostname,
+            transaction: self.transaction,
+            seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
+            client: None,
+            requested: None,
+            server: None,
+        }
+    }
+}
+
+impl Machine for Client {
+    type Address = Ipv4Addr;
+    type Server = Ipv4Addr;
+    const NAME: &'static str = "DHCP";
+    const SLOWEST: &'static str = "once a minute";
+
+    fn deadline(&self) -> Instant {
         self.next
     }
 
-    /// What the time asks for.
-    pub fn due(&mut self, now: Instant) -> Vec<Action> {
+    fn due(&mut self, now: Instant) -> Vec<Action> {
         if now < self.next {
             return Vec::new();
         }
@@ -105,8 +120,7 @@ impl Client {
         }
     }
 
-    /// Takes in a packet; anything that is no answer to this client is passed over.
-    pub fn take(&mut self, packet: &[u8], now: Instant) -> Vec<Action> {
+    fn take(&mut self, packet: &[u8], now: Instant) -> Vec<Action> {
         let Some((kind, lease)) = parse(packet, self.mac, self.transaction) else { return Vec::new() };
         match (&self.state, kind, lease) {
             (State::Searching { .. }, DhcpMessageType::Offer, Some(offer)) => {
@@ -136,23 +150,11 @@ impl Client {
         }
     }
 
-    fn search(&mut self, now: Instant) {
-        self.state = State::Searching { tries: 0 };
-        self.transaction = self.transaction.wrapping_add(1);
-        (self.began, self.next) = (now, now);
+    fn destination(server: Option<Ipv4Addr>, _link: u32) -> SocketAddr {
+        (server.unwrap_or(Ipv4Addr::BROADCAST), SERVER_PORT).into()
     }
 
-    fn message(&self, now: Instant) -> Message<'_> {
-        let seconds = now.saturating_duration_since(self.began).as_secs();
-        Message {
-            kind: DhcpMessageType::Request,
-            mac: self.mac,
-            hostname: &self.hostname,
-            transaction: self.transaction,
-            seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
-            client: None,
-            requested: None,
-            server: None,
-        }
+    fn shown(lease: &Lease) -> (String, String) {
+        (lease.network().to_string(), format!(" from {}", lease.server))
     }
 }

@@ -21,33 +21,8 @@ const LEAST: usize = 300;
 const SHORTEST: u32 = 60;
 const USUAL: u32 = 3600;
 
-/// What a server granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// Bits of its network's prefix.
-    pub prefix: u8,
-    /// Routes it brings.
-    pub routes: Vec<RoutePlan>,
-    /// Name servers it names.
-    pub name_servers: Vec<IpAddr>,
-    /// Who granted it.
-    pub server: Ipv4Addr,
-    /// How long it holds.
-    pub duration: Duration,
-    /// After which to ask the server (T1) and anybody (T2) to renew it.
-    pub renew: Duration,
-    /// T2.
-    pub rebind: Duration,
-}
-
-impl Lease {
-    /// The address with its prefix.
-    pub fn network(&self) -> Network {
-        Network { ip: self.address.into(), prefix: self.prefix }
-    }
-}
+/// What a server granted; servers are named by their address.
+pub(super) type Lease = super::Lease<Ipv4Addr, Ipv4Addr>;
 
 /// A packet to a server.
 pub(super) struct Message<'a> {

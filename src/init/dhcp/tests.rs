@@ -1,6 +1,7 @@
 //! A client against a server that exists only here.
 #![allow(clippy::unwrap_used)]
 
+use super::Machine;
 use super::client::{Action, Client};
 use super::lease::Lease;
 use proptest::prelude::*;

@@ -4,10 +4,14 @@
 //! better one answers later. It does not decline an address that somebody else has, and gives none back at the end.
 
 use super::message::{Kind, Lease, Message, parse, request};
-use crate::init::dhcp::back_off;
+use crate::init::dhcp::{self, Machine, back_off};
 use crate::init::netconf::plan::Mac;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
+const SERVER_PORT: u16 = 547;
+/// All servers and relays on the link.
+const SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 /// First and longest time between two tries without a lease.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(120);
@@ -19,20 +23,7 @@ const RENEWAL_LONGEST: Duration = Duration::from_secs(600);
 /// Tries without an answer before it is said. The first ones often go out before a link is ready.
 const PATIENCE: u32 = 4;
 
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send this to all servers.
-    Send(Vec<u8>),
-    /// A lease, new or renewed.
-    Bound(Lease),
-    /// The lease is over; the text says why.
-    Lost(String),
-    /// No server gives an address; the text says why.
-    Refused(String),
-    /// Nobody answers.
-    Silence,
-}
+pub(super) type Action = dhcp::Action<Ipv6Addr, Vec<u8>>;
 
 #[derive(Debug)]
 enum State {
@@ -60,38 +51,6 @@ impl Client {
     pub fn new(mac: Mac, seed: u32, now: Instant) -> Self {
         let state = State::Searching { tries: 0 };
         Self { mac, state, transaction: seed & 0xff_ffff, began: now, next: now, refused: None }
-    }
-
-    /// When [`Client::due`] is to be called.
-    pub fn deadline(&self) -> Instant {
-        self.next
-    }
-
-    /// What the time asks for.
-    pub fn due(&mut self, now: Instant) -> Vec<Action> {
-        if now < self.next {
-            return Vec::new();
-        }
-        match &mut self.state {
-            State::Searching { tries } => {
-                *tries += 1;
-                let silent = *tries == PATIENCE + 1 && self.refused.is_none();
-                self.next = now + back_off(FIRST, *tries, LONGEST);
-                let mut actions = vec![self.send(Kind::Solicit, now)];
-                actions.extend(silent.then_some(Action::Silence));
-                actions
-            }
-            State::Requesting { tries, .. } if *tries >= REQUESTS => {
-                self.search(now);
-                self.due(now)
-            }
-            State::Requesting { tries, .. } => {
-                *tries += 1;
-                self.next = now + back_off(FIRST, *tries, LONGEST);
-                vec![self.send(Kind::Request, now)]
-            }
-            State::Bound { .. } => self.renew(now),
-        }
     }
 
     /// The lease's first time to renew has come, or the answer to the last try has not.
@@ -122,18 +81,78 @@ impl Client {
             State::Requesting { offer: lease, .. } | State::Bound { lease, .. } => Some(lease),
         };
         let server = lease.filter(|_| kind != Kind::Rebind).map(|lease| lease.server.as_slice());
-        Action::Send(request(&Message {
-            kind,
-            mac: self.mac,
-            transaction: self.transaction,
-            elapsed: u16::try_from(elapsed).unwrap_or(u16::MAX),
-            server,
-            address: lease.map(|lease| lease.address),
-        }))
+        Action::Send(
+            None,
+            request(&Message {
+                kind,
+                mac: self.mac,
+                transaction: self.transaction,
+                elapsed: u16::try_from(elapsed).unwrap_or(u16::MAX),
+                server,
+                address: lease.map(|lease| lease.address),
+            }),
+        )
     }
 
-    /// Takes in a packet; anything that is no answer to this client is passed over.
-    pub fn take(&mut self, packet: &[u8], now: Instant) -> Vec<Action> {
+    /// A refusal is said once, until something else happens.
+    fn refuse(&mut self, why: Option<String>) -> Vec<Action> {
+        let why = why.unwrap_or_else(|| "what it offers cannot be used".into());
+        if self.refused.as_ref() == Some(&why) {
+            return Vec::new();
+        }
+        self.refused = Some(why.clone());
+        vec![Action::Refused(why)]
+    }
+
+    fn search(&mut self, now: Instant) {
+        self.state = State::Searching { tries: 0 };
+        self.exchange(now);
+    }
+
+    /// A new exchange of messages: of a number of its own, due at once.
+    fn exchange(&mut self, now: Instant) {
+        self.transaction = self.transaction.wrapping_add(1) & 0xff_ffff;
+        (self.began, self.next) = (now, now);
+    }
+}
+
+impl Machine for Client {
+    type Address = Ipv6Addr;
+    type Server = Vec<u8>;
+    const NAME: &'static str = "DHCPv6";
+    const SLOWEST: &'static str = "every two minutes";
+
+    fn deadline(&self) -> Instant {
+        self.next
+    }
+
+    fn due(&mut self, now: Instant) -> Vec<Action> {
+        if now < self.next {
+            return Vec::new();
+        }
+        match &mut self.state {
+            State::Searching { tries } => {
+                *tries += 1;
+                let silent = *tries == PATIENCE + 1 && self.refused.is_none();
+                self.next = now + back_off(FIRST, *tries, LONGEST);
+                let mut actions = vec![self.send(Kind::Solicit, now)];
+                actions.extend(silent.then_some(Action::Silence));
+                actions
+            }
+            State::Requesting { tries, .. } if *tries >= REQUESTS => {
+                self.search(now);
+                self.due(now)
+            }
+            State::Requesting { tries, .. } => {
+                *tries += 1;
+                self.next = now + back_off(FIRST, *tries, LONGEST);
+                vec![self.send(Kind::Request, now)]
+            }
+            State::Bound { .. } => self.renew(now),
+        }
+    }
+
+    fn take(&mut self, packet: &[u8], now: Instant) -> Vec<Action> {
         let Some(answer) = parse(packet, self.mac, self.transaction) else { return Vec::new() };
         match (&mut self.state, answer.kind, answer.lease) {
             (State::Searching { .. }, Kind::Advertise, Some(offer)) => {
@@ -167,24 +186,11 @@ impl Client {
         }
     }
 
-    /// A refusal is said once, until something else happens.
-    fn refuse(&mut self, why: Option<String>) -> Vec<Action> {
-        let why = why.unwrap_or_else(|| "what it offers cannot be used".into());
-        if self.refused.as_ref() == Some(&why) {
-            return Vec::new();
-        }
-        self.refused = Some(why.clone());
-        vec![Action::Refused(why)]
+    fn destination(server: Option<Ipv6Addr>, link: u32) -> SocketAddr {
+        SocketAddrV6::new(server.unwrap_or(SERVERS), SERVER_PORT, 0, link).into()
     }
 
-    fn search(&mut self, now: Instant) {
-        self.state = State::Searching { tries: 0 };
-        self.exchange(now);
-    }
-
-    /// A new exchange of messages: of a number of its own, due at once.
-    fn exchange(&mut self, now: Instant) {
-        self.transaction = self.transaction.wrapping_add(1) & 0xff_ffff;
-        (self.began, self.next) = (now, now);
+    fn shown(lease: &Lease) -> (String, String) {
+        (lease.address.to_string(), String::new())
     }
 }

@@ -1,6 +1,7 @@
 //! DHCPv6 messages (RFC 8415), in and out: a type, a transaction's number, and options of a type and a length.
 
-use crate::init::netconf::plan::{Mac, Network};
+use crate::init::dhcp;
+use crate::init::netconf::plan::Mac;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -33,29 +34,8 @@ const SHORTEST: u32 = 60;
 /// Most name servers that are taken.
 const SERVERS_MOST: usize = 8;
 
-/// What a server granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The address. Which network it is in, router advertisements say.
-    pub address: Ipv6Addr,
-    /// Name servers it names.
-    pub name_servers: Vec<IpAddr>,
-    /// Who granted it: the server's identifier.
-    pub server: Vec<u8>,
-    /// How long it holds.
-    pub duration: Duration,
-    /// After which to ask the server (T1) and anybody (T2) to renew it.
-    pub renew: Duration,
-    /// T2.
-    pub rebind: Duration,
-}
-
-impl Lease {
-    /// The address alone.
-    pub fn network(&self) -> Network {
-        Network { ip: self.address.into(), prefix: 128 }
-    }
-}
+/// What a server granted; servers are named by their identifier.
+pub(super) type Lease = dhcp::Lease<Ipv6Addr, Vec<u8>>;
 
 /// A message to servers.
 pub(super) struct Message<'a> {
@@ -214,6 +194,8 @@ fn lease(content: &[u8], server: &[u8], name_servers: &[u8]) -> Option<Lease> {
     let servers = name_servers.chunks_exact(16).filter_map(self::address).map(IpAddr::V6);
     Some(Lease {
         address,
+        prefix: 128,
+        routes: Vec::new(),
         name_servers: servers.take(SERVERS_MOST).collect(),
         server: server.to_vec(),
         duration: seconds(valid),

@@ -3,6 +3,7 @@
 
 use super::client::{Action, Client};
 use super::message::Lease;
+use crate::init::dhcp::Machine;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ fn answer(packet: &[u8], kind: u8, rest: &[u8]) -> Vec<u8> {
 
 /// The type of the one message among the actions, and the message.
 fn sent(actions: &[Action]) -> (u8, Vec<u8>) {
-    let [Action::Send(packet)] = actions else { panic!("{actions:?}") };
+    let [Action::Send(None, packet)] = actions else { panic!("{actions:?}") };
     (packet[0], packet.clone())
 }
 
@@ -78,7 +79,7 @@ fn a_lease_is_found_renewed_and_lost() {
     let (kind, rebind) = sent(&client.due(after(1301)));
     assert!(kind == 6 && !has(&rebind, SERVER), "after T2 anybody is asked");
     let actions = client.due(after(1501));
-    assert!(matches!(actions[..], [Action::Lost(_), Action::Send(_)]), "{actions:?}");
+    assert!(matches!(actions[..], [Action::Lost(_), Action::Send(None, _)]), "{actions:?}");
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn a_server_that_forgot_the_address_is_asked_anew() {
     assert_eq!(client.take(&answer(&renew, 7, &[]), later), [], "an answer that says nothing of the address");
     let no_binding = identity(0, 0, &option(13, &[0, 3]));
     let actions = client.take(&answer(&renew, 7, &no_binding), later);
-    let [Action::Lost(why), Action::Send(solicit)] = &actions[..] else { panic!("{actions:?}") };
+    let [Action::Lost(why), Action::Send(None, solicit)] = &actions[..] else { panic!("{actions:?}") };
     assert!(why.contains("does not know") && solicit[0] == 1);
 }
 

@@ -112,6 +112,7 @@ impl Threads {
             worker_waits: String::new(),
             stats: Stats { worker: Arc::default(), upstream: Arc::default(), streams: None },
         };
+        let sizes = Sizes::of(config);
         let bells = &threads.bells;
         let links = resolve::Links {
             requests: requests_end,
@@ -133,15 +134,20 @@ impl Threads {
             done,
             main_bell: bells.main.clone(),
         };
-        threads.start_resolver(config, table, links)?;
+        threads.start_resolver(resolver_options(config, &sizes), table, links)?;
         threads.start_stream(config, sockets.tcp, stream_queries, stream_replies_end)?;
-        threads.start_worker(config, policy, sockets.udp, queues, events, worker_links)?;
+        let answerer = threads.answerer(policy, AnswerCache::new(sizes.cache), events);
+        threads.start_worker(worker_options(config, policy, &sizes), answerer, sockets.udp, queues, worker_links)?;
         Ok(threads)
     }
 
-    fn start_resolver(&mut self, config: &Config, table: ForwardTable, links: resolve::Links) -> Result<(), String> {
-        let resolver = Resolver::new(resolver_options(config), Arc::new(table), links)
-            .map_err(|cause| format!("resolver: {cause}"))?;
+    fn start_resolver(
+        &mut self,
+        options: resolve::Options,
+        table: ForwardTable,
+        links: resolve::Links,
+    ) -> Result<(), String> {
+        let resolver = Resolver::new(options, Arc::new(table), links).map_err(|cause| format!("resolver: {cause}"))?;
         self.spawn("resolver", move |stop| resolver.run(stop))
     }
 
@@ -166,21 +172,21 @@ impl Threads {
         })
     }
 
-    fn start_worker(
-        &mut self,
-        config: &Config,
-        policy: &Arc<Policy>,
-        sockets: Vec<OwnedFd>,
-        queues: Queues,
-        events: Producer<QueryEvent>,
-        links: worker::Links,
-    ) -> Result<(), String> {
+    fn answerer(&self, policy: &Arc<Policy>, cache: AnswerCache, events: Producer<QueryEvent>) -> Answerer {
         let stats = &self.stats.worker;
         let sink = RingSink::new(events, self.bells.main.clone(), Arc::clone(stats));
-        let cache = AnswerCache::new(cache_octets(config));
-        let answerer = Answerer::new(Arc::clone(policy), cache, Arc::clone(stats), Box::new(sink));
-        let options = worker_options(config, policy);
-        let worker = Worker::new(options, answerer, Arc::clone(stats), queues, sockets, links);
+        Answerer::new(Arc::clone(policy), cache, Arc::clone(stats), Box::new(sink))
+    }
+
+    fn start_worker(
+        &mut self,
+        options: WorkerOptions,
+        answerer: Answerer,
+        sockets: Vec<OwnedFd>,
+        queues: Queues,
+        links: worker::Links,
+    ) -> Result<(), String> {
+        let worker = Worker::new(options, answerer, Arc::clone(&self.stats.worker), queues, sockets, links);
         let pin = options.idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
         self.worker_waits = tuning::worker(options.idle, pin, cpu::usable_cores());
         self.spawn("worker", move |stop| {
@@ -283,9 +289,36 @@ impl Bells {
     }
 }
 
-fn resolver_options(config: &Config) -> resolve::Options {
+/// What the configuration asks for, within what this machine's memory allows.
+struct Sizes {
+    /// Questions asked upstream at once.
+    questions: usize,
+    /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
+    cache: usize,
+}
+
+impl Sizes {
+    fn of(config: &Config) -> Sizes {
+        let memory = host::small_memory();
+        let least = if memory.is_some() { SMALL_QUESTIONS } else { QUESTIONS };
+        let questions = (config.num_queries_per_thread as usize).max(least);
+        let wanted = config.msg_cache_size;
+        let cache = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+        if let Some(memory) = memory {
+            log::warn!(
+                "{} MB of memory is little: {} KB of cache of {} KB, {questions} questions at once, fewer packet frames",
+                memory >> 20,
+                cache >> 10,
+                wanted >> 10
+            );
+        }
+        Sizes { questions, cache: usize::try_from(cache).unwrap_or(usize::MAX) }
+    }
+}
+
+fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
     resolve::Options {
-        questions: questions(config),
+        questions: sizes.questions,
         tcp_connections: config.outgoing_num_tcp as usize,
         edns_size: config.edns_buffer_size,
         minimal_responses: config.minimal_responses,
@@ -305,29 +338,6 @@ fn resolver_options(config: &Config) -> resolve::Options {
     }
 }
 
-/// Questions asked upstream at once.
-fn questions(config: &Config) -> usize {
-    let least = if host::small_memory().is_some() { SMALL_QUESTIONS } else { QUESTIONS };
-    (config.num_queries_per_thread as usize).max(least)
-}
-
-/// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
-fn cache_octets(config: &Config) -> usize {
-    let wanted = config.msg_cache_size;
-    let memory = host::small_memory();
-    let given = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
-    if let Some(memory) = memory {
-        log::warn!(
-            "{} MB of memory is little: {} KB of cache of {} KB, {} questions at once, fewer packet frames",
-            memory >> 20,
-            given >> 10,
-            wanted >> 10,
-            questions(config)
-        );
-    }
-    usize::try_from(given).unwrap_or(usize::MAX)
-}
-
 fn stream_options(config: &Config) -> StreamOptions {
     StreamOptions {
         max_connections: config.incoming_num_tcp as usize,
@@ -336,7 +346,7 @@ fn stream_options(config: &Config) -> StreamOptions {
     }
 }
 
-fn worker_options(config: &Config, policy: &Policy) -> WorkerOptions {
+fn worker_options(config: &Config, policy: &Policy, sizes: &Sizes) -> WorkerOptions {
     let busy_poll = match config.xdp.busy_poll {
         Toggle::Auto => BusyPoll::Auto,
         Toggle::Yes => BusyPoll::Yes,
@@ -345,7 +355,7 @@ fn worker_options(config: &Config, policy: &Policy) -> WorkerOptions {
     let own_core = cpu::usable_cores() > OTHER_BUSY_THREADS;
     WorkerOptions {
         // Twice what the resolver asks at once: what it gives up for a newer question is still waited for here.
-        questions: 2 * questions(config),
+        questions: 2 * sizes.questions,
         waiters: WAITERS,
         datagram: usize::from(policy.max_udp_size).max(4096),
         idle: IdleOptions { busy_poll, own_core },

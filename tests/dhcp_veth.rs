@@ -1,8 +1,10 @@
-//! DHCPv6 and router advertisements against dnsmasq, on a veth pair between two namespaces: needs root, and fails without.
+//! DHCP of both versions and router advertisements against dnsmasq, on a veth pair between two namespaces: needs root, and
+//! fails without.
 //!
 //! The outer test makes the namespaces and the server and runs the inner, ignored one in the client's; all of it is
 //! removed however it ends.
 
+use runbound::init::dhcp::Dhcp;
 use runbound::init::dhcp6::Dhcp6;
 use runbound::init::router::RouterServers;
 use runbound::init::{Event, Service, Status};
@@ -11,11 +13,12 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const CLIENT: &str = "rb-dhcp6-c";
-const SERVER: &str = "rb-dhcp6-s";
+const CLIENT: &str = "rb-dhcp-c";
+const SERVER: &str = "rb-dhcp-s";
 /// The client's end of the pair, and the server's.
-const ENDS: [&str; 2] = ["d6c", "d6s"];
+const ENDS: [&str; 2] = ["dhc", "dhs"];
 const NAME_SERVER: &str = "2001:db8::53";
+const NAME_SERVER4: &str = "192.0.2.53";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What goes when the test ends.
@@ -41,7 +44,7 @@ fn ip(arguments: &str) {
 }
 
 #[test]
-fn an_address_and_name_servers_come_from_a_real_server() {
+fn addresses_and_name_servers_come_from_a_real_server() {
     assert!(rustix::process::geteuid().is_root(), "network namespaces need root: run the tests as root");
     let mut lab = Lab { server: None };
     ip(&format!("netns add {CLIENT}"));
@@ -50,13 +53,16 @@ fn an_address_and_name_servers_come_from_a_real_server() {
     ip(&format!("-n {CLIENT} link add {client} type veth peer name {server} netns {SERVER}"));
     ip(&format!("-n {SERVER} link set {server} up"));
     ip(&format!("-n {SERVER} address add 2001:db8::1/64 dev {server} nodad"));
+    ip(&format!("-n {SERVER} address add 192.0.2.1/24 dev {server}"));
     let inside = ["netns", "exec", SERVER, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0"];
     let child = Command::new("ip")
         .args(inside)
         .args(["--user=root", "--pid-file=", "--log-facility=-", "--leasefile-ro", "--enable-ra"])
         .args([&format!("--interface={server}"), "--bind-interfaces"])
         .args(["--dhcp-range=2001:db8::100,2001:db8::1ff,64,1h", "--ra-param=*,4,120"])
+        .arg("--dhcp-range=192.0.2.100,192.0.2.199,255.255.255.0,1h")
         .arg(format!("--dhcp-option=option6:dns-server,[{NAME_SERVER}]"))
+        .arg(format!("--dhcp-option=option:dns-server,{NAME_SERVER4}"))
         .stderr(Stdio::null())
         .spawn()
         .expect("ip runs dnsmasq (Debian: dnsmasq-base)");
@@ -80,17 +86,24 @@ fn inner() {
     let mac: Vec<u8> = fact("address").trim().split(':').map(octet).collect();
     // As at boot: the ears are open before the link is.
     let mut routers = RouterServers::open().expect("netlink");
-    let mut client = Dhcp6::start(name, index, mac.try_into().expect("six octets"), Instant::now()).expect("socket");
+    let (mac, now) = (mac.try_into().expect("six octets"), Instant::now());
+    let mut client = Dhcp6::start(name, index, mac, now).expect("socket");
+    let mut client4 = Dhcp::start(name, index, mac, "dns1", now).expect("socket");
     ip(&format!("link set {name} up"));
-    let wanted: IpAddr = NAME_SERVER.parse().expect("address");
-    let (mut leased, mut told) = (false, false);
+    let address = |text: &str| text.parse::<IpAddr>().expect("address");
+    let (wanted, wanted4) = (address(NAME_SERVER), address(NAME_SERVER4));
+    let (mut leased, mut leased4, mut told) = (false, false, false);
     let end = Instant::now() + PATIENCE;
-    while !(leased && told) {
-        assert!(Instant::now() < end, "within {PATIENCE:?}: leased {leased}, told by the router {told}");
-        for event in turn(&mut [&mut client, &mut routers]) {
+    while !(leased && leased4 && told) {
+        assert!(Instant::now() < end, "within {PATIENCE:?}: leased {leased}, {leased4}, told by the router {told}");
+        for event in turn(&mut [&mut client, &mut client4, &mut routers]) {
             match event {
+                Event::NameServers(source, servers) if source == name => {
+                    assert_eq!(servers, [wanted4]);
+                    leased4 = true;
+                }
                 Event::NameServers(source, servers) => {
-                    assert_eq!((source.as_str(), servers.as_slice()), ("d6c DHCPv6", &[wanted][..]));
+                    assert_eq!((source.as_str(), servers.as_slice()), ("dhc DHCPv6", &[wanted][..]));
                     leased = true;
                 }
                 Event::RouterServers(from, servers) => {
@@ -101,10 +114,16 @@ fn inner() {
             }
         }
     }
-    let shown = Command::new("ip").args(["-6", "address", "show", "dev", name]).output().expect("ip runs");
-    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    let line = shown.lines().find(|line| line.contains("inet6 2001:db8::1") && line.contains("/128"));
-    assert!(line.is_some_and(|line| line.contains("dynamic")), "an address with an end: {shown}");
+    let shown = |what: &str| {
+        let shown = Command::new("ip").args([what, "show", "dev", name]).output().expect("ip runs");
+        String::from_utf8_lossy(&shown.stdout).into_owned()
+    };
+    let addresses = shown("address");
+    for (start, prefix) in [("inet6 2001:db8::1", "/128"), ("inet 192.0.2.1", "/24")] {
+        let line = addresses.lines().find(|line| line.contains(start) && line.contains(prefix));
+        assert!(line.is_some_and(|line| line.contains("dynamic")), "an address with an end: {addresses}");
+    }
+    assert!(shown("route").contains("default via 192.0.2.1"), "the router that the server named");
 }
 
 /// What PID 1 does: waits, and turns who is ready or due.

@@ -1,0 +1,37 @@
+//! What was changed on an interface is set back.
+
+use crate::pair::*;
+use runbound::host::Changes;
+use runbound::sys::ethtool::{self, Feature};
+
+#[test]
+fn a_renamed_interface_is_set_back() {
+    in_namespace("xdp-renamed", "changes::inner_renamed");
+}
+
+#[test]
+#[ignore = "run by a_renamed_interface_is_set_back in a namespace"]
+fn inner_renamed() {
+    make_pair();
+    let rename = |old: &str, new: &str| {
+        run(&["ip", "link", "set", old, "down"]);
+        run(&["ip", "link", "set", old, "name", new]);
+    };
+    let keeps_tags = |name: &str| !ethtool::feature(name, Feature::RxVlan).expect("ethtool");
+    let folder = std::env::temp_dir().join(format!("runbound-renamed-{}", std::process::id()));
+    let mut changes = Changes::of_this_host(&folder);
+    changes.keep_vlan_tags(SERVER).expect("rxvlan off");
+    let journal = folder.join(format!("changes.{}", std::process::id()));
+    std::fs::copy(journal, folder.join("changes.1")).expect("a journal");
+    rename(SERVER, "vxc");
+    rename(CLIENT, SERVER);
+    assert!(keeps_tags("vxc") && !keeps_tags(SERVER));
+    changes.undo(SERVER);
+    assert!(!keeps_tags("vxc"), "set back under its new name");
+    // What a process that was killed left.
+    ethtool::set_feature("vxc", Feature::RxVlan, false).expect("ethtool");
+    drop(changes);
+    drop(Changes::of_this_host(&folder));
+    assert!(!keeps_tags("vxc"), "set back by the next start");
+    std::fs::remove_dir_all(&folder).expect("a folder");
+}
