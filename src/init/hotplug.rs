@@ -25,6 +25,10 @@ const MEDIA: (&str, &str) = ("/sys/module/block/parameters/events_dfl_poll_msecs
 const TRAY: [&str; 2] = ["dev/cdrom/autoclose", "dev/cdrom/lock"];
 /// Disks come with their partitions, media go before others come: a look waits so long for what belongs to it.
 const SETTLE: Duration = Duration::from_millis(300);
+/// A drive that was given another medium may need some time to read it: so many more looks while there is none, and the
+/// pause before each.
+const AGAIN: u32 = 2;
+const PAUSE: Duration = Duration::from_secs(3);
 /// Between two looks whether the look is done.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -34,6 +38,8 @@ pub struct Hotplug {
     modules: Modules,
     /// Drives changed: when to look at them.
     changed: Option<Instant>,
+    /// Looks that may follow one that found no cloud-init drive.
+    again: u32,
     look: Option<JoinHandle<Drives>>,
     /// When to see whether the look is done.
     next: Instant,
@@ -53,12 +59,12 @@ impl Hotplug {
         for name in TRAY.iter().filter(|name| Path::new("/proc/sys").join(name).exists()) {
             sysctl(name, "0");
         }
-        Ok(Self { socket, modules, changed: None, look: None, next: now })
+        Ok(Self { socket, modules, changed: None, again: 0, look: None, next: now })
     }
 
     fn take(&mut self, event: &Uevent, now: Instant) {
         if event.is_block {
-            self.changed = Some(now + SETTLE);
+            (self.changed, self.again) = (Some(now + SETTLE), AGAIN);
         }
         let Some(alias) = &event.added else { return };
         for module in self.modules.matching(alias) {
@@ -86,7 +92,11 @@ impl Hotplug {
         self.next = now + LOOK;
         let look = self.look.take_if(|look| look.is_finished())?;
         // One that panicked said so itself.
-        look.join().ok().map(|drives| Event::Drives(Box::new(drives)))
+        let drives = look.join().ok()?;
+        if drives.seed.is_none() && self.again > 0 && self.changed.is_none() {
+            (self.changed, self.again) = (Some(now + PAUSE), self.again - 1);
+        }
+        Some(Event::Drives(Box::new(drives)))
     }
 }
 
