@@ -43,3 +43,10 @@ def build(root, target, say):
     copy = os.path.join(target, "runbound")
     shutil.copyfile(os.path.join(target, TARGET), copy)
     return copy
+
+
+def put(built, place):
+    """Copy it to a place where cargo may have put a hard link to its own: that stays as it is."""
+    os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
+    shutil.copy(built, place + ".new")
+    os.replace(place + ".new", place)

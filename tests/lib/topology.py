@@ -5,6 +5,7 @@ Cards in pairs, one of each pair for the server's side and one for the other: tw
 clients', `vm` a guest on the host's bridge. A card goes back to the guest's own namespace with the one it was in.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from lab import LabError
 RUNBOUND = "/bin/runbound"
 ADDRESS, HOST, CLIENT, NEIGHBOUR = "192.168.10.250", "192.168.10.201", "192.168.10.9", "192.168.10.77"
 NAME, ANSWER, OTHER_ANSWER = "a.lan.example.", "192.0.2.1", "192.0.2.77"
-EXAMPLES = f"{servers.ROOT}/target/x86_64-unknown-linux-musl/release/examples"
+EXAMPLES = f"{servers.ROOT}/target/x86_64-unknown-linux-musl/debug/examples"
 CARDS = {"enp1s0f0": "52:54:00:aa:01:00", "far0": "52:54:00:bb:01:00", "enp1s0f1": "52:54:00:aa:01:01",
          "far1": "52:54:00:bb:01:01", "eth0": "52:54:00:aa:02:00", "feth0": "52:54:00:bb:02:00"}
 SERVER = """server:
@@ -46,8 +47,8 @@ BACKUP = "mode active-backup miimon 100"
 
 
 def build_client():
-    """The static client that asks from within the guest."""
-    subprocess.run(["cargo", "build", "--locked", "-q", "--release", "--example", "ask"], cwd=servers.ROOT, check=True)
+    """The static client that asks from within the guest. `cargo test` has built it, too."""
+    subprocess.run(["cargo", "build", "--locked", "-q", "--example", "ask"], cwd=servers.ROOT, check=True)
     return f"{EXAMPLES}/ask"
 
 
@@ -158,6 +159,16 @@ class Field:
         if status == 0:
             self.wait_bond(2)
 
+    @contextlib.contextmanager
+    def link_reset(self, *cards):
+        """A block in which the server's cards lose their link, as igb does when a program comes or goes; in the end they have
+        it again."""
+        count = "ip netns exec host cat /sys/class/net/{}/carrier_changes"
+        before = {card: int(self.guest.sh(count.format(card))) for card in cards}
+        yield
+        for card, changes in before.items():
+            self.guest.wait(f"[ $({count.format(card)}) -ge {changes + 2} ]", 60, f"{card} has lost its link and got it back")
+
     def on_host(self, script):
         """Run commands in the namespace of the server's machine."""
         self.guest.write("/run/script", "set -e\n" + script + "\n")
@@ -221,7 +232,6 @@ class Server:
 
 
 if __name__ == "__main__":  # what takes long the first time
-    build_client()
     kernels.unpacked("busybox-static")
     for wanted in kernels.KERNELS:
         kernels.kernel(wanted)
