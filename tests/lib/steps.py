@@ -18,9 +18,14 @@ PROGRAM = f"{ROOT}/target/x86_64-unknown-linux-musl/release/runbound"
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
        "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "one_network", "unit_findings",
        "install", "confinement", "proxmox_snippet", "proxmox_recipe"]
-ON_DEMAND = [("appliance_twice", ["appliance_build"]), ("vm_appliance_ways", ["vm_appliance"]),
-             *((name, [name]) for name in ("vm_appliance_upgrade", "vm_appliance_cloudinit", "vm_appliance_bad_input",
-                                           "vm_appliance_kill", "vm_appliance_load"))]
+# Those that emulate machines: name, what is needed beside the program, test and its words.
+MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kernels", "vm-build", ["vm_topologies", "6.1", "newest"]),
+            ("vm_findings", "vm-build", ["vm_findings"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
+            ("vm_appliance", "appliance", ["vm_appliance", "cd-bios", "disk-uefi"])]
+# What runs only when it is named, or with --all.
+ON_DEMAND = [("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
+             *((name, "appliance", [name]) for name in ("vm_appliance_upgrade", "vm_appliance_cloudinit", "vm_appliance_bad_input",
+                                                        "vm_appliance_kill", "vm_appliance_load"))]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 IDLE_SECONDS = 1200
@@ -29,13 +34,29 @@ SHOWN = 150  # lines of a failed step's output
 
 
 class Lane:
-    """Steps that run one after the other beside those in the foreground.
+    """Steps that run beside those in the foreground: in their order, `width` of them at a time.
 
     `after`: steps of the foreground that are over when it starts. `idle`: it gets the time only that all else leaves.
     """
 
-    def __init__(self, after=(), idle=False):
-        self.after, self.idle, self.started = after, idle, False
+    def __init__(self, after=(), idle=False, width=1):
+        self.after, self.idle, self.width, self.started = after, idle, width, False
+
+    def start(self, chosen):
+        """Start its steps among the chosen ones."""
+        self.started = True
+        turns, one_at_a_time = iter([step for step in chosen if step.lane is self]), threading.Lock()
+
+        def take():
+            with one_at_a_time:
+                return next(turns, None)
+
+        def work():
+            while step := take():
+                step.perform(chosen)
+
+        for _ in range(self.width):
+            threading.Thread(target=work, daemon=True).start()
 
 
 class Step:
@@ -102,22 +123,6 @@ class Step:
             print("\n".join(f"    | {line}" for line in lines[-SHOWN:]), flush=True)
 
 
-def start_lanes(chosen, over):
-    """Start the lanes whose time has come: no step that they come after is still to run in the foreground."""
-    lanes = {step.lane: [] for step in chosen if step.lane and not step.lane.started}
-    for lane, members in lanes.items():
-        if any(step.name in lane.after and step not in over for step in chosen):
-            continue
-        lane.started = True
-        members += [step for step in chosen if step.lane is lane]
-
-        def work(members=members):
-            for step in members:
-                step.perform(chosen)
-
-        threading.Thread(target=work, daemon=True).start()
-
-
 def count_cargo(output, _):
     """Sum of the `test result:` lines of cargo test."""
     results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed", output, re.M)
@@ -132,64 +137,54 @@ def count_report(output, _):
 
 def steps():
     """All steps in their order."""
-    release, fetch, idle = Lane(), Lane(), Lane(after=COMPILING, idle=True)
+    fetch, release, idle = Lane(), Lane(after=("format", "clippy")), Lane(after=COMPILING, idle=True)
+    pairs = Lane(after=E2E, width=2)
     yield Step("format", ["cargo", "fmt", "--check"], 60)
     yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--all-targets", "--", "-D", "warnings"], 900)
     yield Step("unit", ["cargo", "test", "--locked"], 900, count=count_cargo)
     # The program as it goes into the appliance, so that it is built once and what is tested is what is shipped. Half of
-    # the time it keeps one core busy alone, hence beside the others.
+    # the time it keeps one core busy alone, hence beside the unit tests. Not beside clippy: that builds the C libraries for
+    # the unit tests, and two such builds at once would meet in the sources of the crate.
     yield Step("build", ["appliance/build", "--program", PROGRAM], 1200, lane=release)
     # Fetch Debian's kernels and make a small Debian when they are not there yet: some minutes, once.
     yield Step("vm-build", [sys.executable, "tests/lib/topology.py"], 1200, lane=fetch)
     yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs=["vm-build"], lane=fetch)
     for name in E2E:
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs=["build"])
-    yield from machines(idle)
+    yield Step("appliance", [sys.executable, "tests/e2e/appliance_build", "once"], 900, count=count_report, needs=["build"],
+               lane=idle)
+    for name, needs, words in MACHINES:
+        yield machine(name, ["build", needs], words, pairs)
     # The model tests of the rings: every interleaving, every reordering that a weakly ordered CPU may show. One that fails
     # may not end by itself, hence the short limit.
     loom = {"RUSTFLAGS": "--cfg loom", "LOOM_MAX_PREEMPTIONS": "3", "CARGO_TARGET_DIR": f"{ROOT}/target/loom"}
     loom_test = ["cargo", "test", "--locked", "--release", "--manifest-path", "tests/loom/Cargo.toml"]
     yield Step("loom-build", [*loom_test, "-q", "--no-run"], 600, env=loom, lane=idle)
-    yield Step("loom", loom_test, 120, env=loom, count=count_cargo, needs=["loom-build"])
+    yield Step("loom", loom_test, 120, env=loom, count=count_cargo, needs=["loom-build"], lane=pairs)
     yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600, lane=idle)
     for name in FUZZ_TARGETS:
-        yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs=["fuzz-build"])
+        yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs=["fuzz-build"],
+                   lane=pairs)
+    for name, needs, words in ON_DEMAND:
+        yield machine(name, ["build", needs], words, idle if name == "appliance_twice" else pairs)
 
 
-def machines(idle):
-    """The steps that emulate machines."""
-    for name, words in (("vm_topologies", ["6.12"]), ("vm_kernels", ["6.1", "newest"]), ("vm_findings", [])):
-        yield Step(name, [sys.executable, f"tests/e2e/{name}", *words], 900, count=count_report, needs=["build", "vm-build"])
-    yield Step("vm_systemd", [sys.executable, "tests/e2e/vm_systemd"], 480, count=count_report, needs=["build", "vm-debian"])
-    # Of the appliance: one build and two of the ways to boot.
-    yield Step("appliance", [sys.executable, "tests/e2e/appliance_build", "once"], 1500, count=count_report, needs=["build"],
-               lane=idle)
-    yield Step("vm_appliance", [sys.executable, "tests/e2e/vm_appliance", "cd-bios", "disk-uefi"], 600, count=count_report,
-               needs=["appliance"])
-
-
-def on_demand():
-    """The steps that run only when they are named, or with --all."""
-    for name, (script, *words) in ON_DEMAND:
-        yield Step(name, [sys.executable, f"tests/e2e/{script}", *words], 1800, count=count_report, needs=["appliance"])
+def machine(name, needs, words, lane):
+    """A step that emulates machines. Beside others of its kind it takes up to twice its time."""
+    return Step(name, [sys.executable, f"tests/e2e/{words[0]}", *words[1:]], 1800, count=count_report, needs=needs, lane=lane)
 
 
 def main(wanted):
     """Run the steps (all, or those named) and print the sum."""
-    known, rest = list(steps()), list(on_demand())
+    known, rest = list(steps()), {name for name, *_ in ON_DEMAND}
     if wanted == ["--list"]:
-        print("\n".join([step.name for step in known] + [f"{step.name} (when named, or with --all)" for step in rest]))
+        print("\n".join(step.name + (" (when named, or with --all)" if step.name in rest else "") for step in known))
         return 0
-    if wanted == ["--all"]:
-        wanted = []
-        known += rest
-    elif wanted:
-        known += rest
-    unknown = [name for name in wanted if name not in {step.name for step in known}]
+    unknown = set(wanted) - {step.name for step in known} - {"--all"}
     if unknown:
-        print(f"no such step: {', '.join(unknown)}; ./tests/run --list shows them", file=sys.stderr)
+        print(f"no such step: {', '.join(sorted(unknown))}; ./tests/run --list shows them", file=sys.stderr)
         return 2
-    chosen = [step for step in known if not wanted or step.name in wanted]
+    chosen = [step for step in known if step.name in wanted or "--all" in wanted or not wanted and step.name not in rest]
     try:
         return run_all(chosen)
     finally:
@@ -199,10 +194,12 @@ def main(wanted):
 
 
 def run_all(chosen):
-    """Run the steps, print each in its turn, and the sum; returns the exit status."""
+    """Run the steps, print each in its turn, then the sum; returns the exit status."""
     begin, over = time.monotonic(), set()
     for step in chosen:
-        start_lanes(chosen, over)
+        for lane in {other.lane for other in chosen if other.lane and not other.lane.started}:
+            if not any(other.name in lane.after for other in chosen if other not in over):
+                lane.start(chosen)
         print(f"{step.name:18}", end="", flush=True)
         if step.lane:
             step.done.wait()
