@@ -48,5 +48,6 @@ def build(root, target, say):
 def put(built, place):
     """Copy it to a place where cargo may have put a hard link to its own: that stays as it is."""
     os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
-    shutil.copy(built, place + ".new")
+    shutil.copyfile(built, place + ".new")
+    os.chmod(place + ".new", 0o755)
     os.replace(place + ".new", place)

@@ -45,6 +45,21 @@ forward-zone:
 LACP = "mode 802.3ad lacp_rate fast miimon 100 xmit_hash_policy layer3+4"
 BACKUP = "mode active-backup miimon 100"
 
+# Conditions in the guest: exit 1, having said why, when they do not hold.
+LINKS_UP = f"""for ns in host far; do
+    ip -n $ns -br link show up > /tmp/links
+    while read -r name state _; do
+        case $name=$state in *=UP) ;; {"=* | ".join(CARDS)}=*) echo "$name $state"; exit 1 ;; esac
+    done < /tmp/links
+done
+"""
+BOND_READY = """for ns in host far; do
+    ip netns exec $ns cat /proc/net/bonding/bond0
+done > /tmp/bonds
+[ $(grep -c '^MII Status: up' /tmp/bonds) = 6 ] || { cat /tmp/bonds; exit 1; }
+"""
+TWO_PORTS = "[ $(grep -c 'Number of ports: 2' /tmp/bonds) = 2 ] || { cat /tmp/bonds; exit 1; }\n"
+
 
 def build_client():
     """The static client that asks from within the guest. `cargo test` has built it, too."""
@@ -96,11 +111,7 @@ class Field:
 
     def wait_bond(self, ports):
         """Wait until the bonds of both sides carry frames, over `ports` cards."""
-        ready = ("for ns in host far; do ip netns exec $ns cat /proc/net/bonding/bond0 > /tmp/bond; "
-                 "[ $(grep -c '^MII Status: up' /tmp/bond) = 3 ] || { cat /tmp/bond; exit 1; }; ")
-        if ports > 1:
-            ready += "grep -q 'Number of ports: 2' /tmp/bond || { cat /tmp/bond; exit 1; }; "
-        self.guest.wait(ready + "done", 60, "both bonds have their cards")
+        self.guest.wait(BOND_READY + (TWO_PORTS if ports > 1 else ""), 60, "both bonds have their cards")
 
     def wait_carrier(self, ns, interface):
         """Wait until an interface is up."""
@@ -151,13 +162,8 @@ class Field:
 
     def settle(self):
         """Wait until every card that is in use has its link: attaching a program resets some for seconds."""
-        self.guest.wait("for ns in host far; do for card in " + " ".join(CARDS) + "; do "
-                        "state=$(ip -n $ns link show $card up 2>/dev/null) || continue; "
-                        "case $state in '' | *'state UP'*) ;; *) echo \"$state\"; exit 1 ;; esac; "
-                        "done; done", 30, "the cards have a link")
-        status, _ = self.guest.run("ip netns exec host grep -q 802.3ad /proc/net/bonding/bond0")
-        if status == 0:
-            self.wait_bond(2)
+        self.guest.wait(LINKS_UP + "if ip netns exec host grep -q 802.3ad /proc/net/bonding/bond0 2>/dev/null; then\n"
+                        + BOND_READY + TWO_PORTS + "fi\n", 60, "the cards have a link")
 
     @contextlib.contextmanager
     def link_reset(self, *cards):
@@ -201,8 +207,7 @@ class Server:
     def __init__(self, guest, ns, name, command):
         self.guest, self.ns, self.name = guest, ns, name
         self.log_path = f"/run/{name}.log"
-        guest.sh(f"rm -f /run/{name}.ctl")
-        self.pid = guest.spawn(f"ip netns exec {ns} {command}", self.log_path)
+        self.pid = guest.spawn(f"rm -f /run/{name}.ctl; ip netns exec {ns} {command}", self.log_path)
 
     def wait_ready(self, seconds=30):
         """Wait until the control socket answers."""
