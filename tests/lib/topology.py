@@ -237,6 +237,7 @@ class Server:
 
 
 if __name__ == "__main__":  # what takes long the first time
-    kernels.unpacked("busybox-static")
+    for package in ("busybox-static", "ovmf"):
+        kernels.unpacked(package)
     for wanted in kernels.KERNELS:
         kernels.kernel(wanted)
