@@ -40,6 +40,8 @@ class Lane:
     `after`: steps of the foreground that are over when it starts. `idle`: it gets the time only that all else leaves.
     """
 
+    ended = False  # nothing more is started
+
     def __init__(self, after=(), idle=False, width=1):
         self.after, self.idle, self.width, self.started = after, idle, width, False
 
@@ -53,7 +55,7 @@ class Lane:
                 return next(turns, None)
 
         def work():
-            while step := take():
+            while not Lane.ended and (step := take()):
                 step.perform(chosen)
 
         for _ in range(self.width):
@@ -173,7 +175,7 @@ def steps():
 
 def machine(name, needs, words, lane):
     """A step that emulates machines. Beside others of its kind it takes up to twice its time."""
-    return Step(name, [sys.executable, f"tests/e2e/{words[0]}", *words[1:]], 1800, count=count_report, needs=needs, lane=lane)
+    return Step(name, [sys.executable, f"tests/e2e/{words[0]}", *words[1:]], 1200, count=count_report, needs=needs, lane=lane)
 
 
 def main(wanted):
@@ -190,6 +192,7 @@ def main(wanted):
     try:
         return run_all(chosen)
     finally:
+        Lane.ended = True
         for step in chosen:
             if step.process and step.process.poll() is None:
                 os.killpg(step.process.pid, signal.SIGKILL)
