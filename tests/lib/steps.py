@@ -149,12 +149,12 @@ def steps():
     # the time it keeps one core busy alone, hence beside the unit tests. Not beside clippy: that builds the C libraries for
     # the unit tests, and two such builds at once would meet in the sources of the crate.
     yield Step("build", ["appliance/build", "--program", PROGRAM], 1200, lane=release)
-    # Fetch Debian's kernels and make a small Debian when they are not there yet: some minutes, once.
-    yield Step("vm-build", [sys.executable, "tests/lib/topology.py"], 1200, lane=fetch)
-    yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs=["vm-build"], lane=fetch)
     for name in E2E:
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs=["build"],
                    lane=waiting if name in WAITING else None)
+    # Fetch Debian's kernels and make a small Debian when they are not there yet: some minutes, once.
+    yield Step("vm-build", [sys.executable, "tests/lib/topology.py"], 1200, lane=fetch)
+    yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs=["vm-build"], lane=fetch)
     yield Step("appliance", [sys.executable, "tests/e2e/appliance_build", "once"], 900, count=count_report, needs=["build"],
                lane=idle)
     for name, needs, words in MACHINES:
@@ -175,7 +175,7 @@ def steps():
 
 def machine(name, needs, words, lane):
     """A step that emulates machines. Beside others of its kind it takes up to twice its time."""
-    return Step(name, [sys.executable, f"tests/e2e/{words[0]}", *words[1:]], 1200, count=count_report, needs=needs, lane=lane)
+    return Step(name, [sys.executable, f"tests/e2e/{words[0]}", *words[1:]], 1800, count=count_report, needs=needs, lane=lane)
 
 
 def main(wanted):
