@@ -36,8 +36,9 @@ def build(root, target, say):
         os.makedirs(os.path.join(FIXED, name), exist_ok=True)
     binds = " && ".join(f'mount --bind "${name}" {FIXED}/{name}' for name in places)
     script = f"{binds} && cd {FIXED}/tree && exec cargo build --locked -q --release"
-    environment = {**os.environ, **places, "CARGO_HOME": f"{FIXED}/cargo", "CARGO_TARGET_DIR": f"{FIXED}/target",
-                   "PATH": f"{os.environ['PATH']}:{cargo_home}/bin"}
+    # A date that changes would have cargo compile the C libraries anew.
+    environment = {**os.environ, **places, "SOURCE_DATE_EPOCH": "0", "CARGO_HOME": f"{FIXED}/cargo",
+                   "CARGO_TARGET_DIR": f"{FIXED}/target", "PATH": f"{os.environ['PATH']}:{cargo_home}/bin"}
     if subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script], env=environment).returncode != 0:
         raise BuildError("runbound was not built (see above)")
     copy = os.path.join(target, "runbound")
