@@ -36,10 +36,19 @@ def build(root, target, say):
         os.makedirs(os.path.join(FIXED, name), exist_ok=True)
     binds = " && ".join(f'mount --bind "${name}" {FIXED}/{name}' for name in places)
     script = f"{binds} && cd {FIXED}/tree && exec cargo build --locked -q --release"
-    environment = {**os.environ, **places, "CARGO_HOME": f"{FIXED}/cargo", "CARGO_TARGET_DIR": f"{FIXED}/target",
-                   "PATH": f"{os.environ['PATH']}:{cargo_home}/bin"}
+    # A date that changes would have cargo compile the C libraries anew.
+    environment = {**os.environ, **places, "SOURCE_DATE_EPOCH": "0", "CARGO_HOME": f"{FIXED}/cargo",
+                   "CARGO_TARGET_DIR": f"{FIXED}/target", "PATH": f"{os.environ['PATH']}:{cargo_home}/bin"}
     if subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script], env=environment).returncode != 0:
         raise BuildError("runbound was not built (see above)")
     copy = os.path.join(target, "runbound")
     shutil.copyfile(os.path.join(target, TARGET), copy)
     return copy
+
+
+def put(built, place):
+    """Copy it to a place where cargo may have put a hard link to its own: that stays as it is."""
+    os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
+    shutil.copyfile(built, place + ".new")
+    os.chmod(place + ".new", 0o755)
+    os.replace(place + ".new", place)

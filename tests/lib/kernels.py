@@ -5,6 +5,7 @@ the same kernels. `rm -r target/vm/kernels` fetches the newest again.
 """
 
 import fcntl
+import functools
 import glob
 import lzma
 import os
@@ -121,6 +122,7 @@ def _kernel_packages(name, environment):
     raise LabError(f"Debian's archive has no linux-image-amd64 that matches {KERNELS[name]}")
 
 
+@functools.cache
 def _apt():
     """An apt of our own, its lists up to date; returns the environment that selects it."""
     base = f"{CACHE}/apt"

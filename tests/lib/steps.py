@@ -1,8 +1,8 @@
 """The steps of ./tests/run: each prints its name, time and result; the last line is the sum of all tests.
 
-The tests in namespaces wait more than they compute. What is only compiled for the last steps is compiled meanwhile, in the
-time that they leave: those steps show no time of their own but what was left to wait for. Emulated machines compute all the
-time, so nothing long is left for when they run.
+Most steps run one after the other, in the foreground. Beside them run lanes (`Lane`): what compiles on one core, downloads, or
+waits. Every step prints its own time and result when it is its turn in the list, so that the output has one order, and the
+times add up to more than the whole took.
 """
 
 import os
@@ -14,47 +14,93 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = f"{ROOT}/target/x86_64-unknown-linux-musl/release/runbound"
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
        "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "one_network", "unit_findings",
        "install", "confinement", "proxmox_snippet", "proxmox_recipe"]
-VM = ["vm_topologies", "vm_findings"]
-# Of the appliance: one build and two of the ways to boot. The rest boots dozens of machines and takes about an hour.
-APPLIANCE = [("appliance", "build", ["appliance_build", "once"], 1500),
-             ("vm_appliance", "appliance", ["vm_appliance", "cd-bios", "disk-uefi"], 600)]
-ON_DEMAND = [("appliance_twice", ["appliance_build"]), ("vm_appliance_ways", ["vm_appliance"]),
-             *((name, [name]) for name in ("vm_appliance_upgrade", "vm_appliance_cloudinit", "vm_appliance_bad_input",
-                                           "vm_appliance_kill", "vm_appliance_load"))]
+WAITING = ["reattach"]  # for nearly all of a minute, and so do those at the same time in the foreground
+# Those that emulate machines: name, what is needed beside the program, test and its words.
+MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kernels", "vm-build", ["vm_topologies", "6.1", "newest"]),
+            ("vm_findings", "vm-build", ["vm_findings"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
+            ("vm_appliance", "appliance", ["vm_appliance", "cd-bios", "disk-uefi"]),
+            *((name, "appliance", [name]) for name in ("vm_appliance_cloudinit", "vm_appliance_upgrade"))]
+# What runs only when it is named, or with --all.
+ON_DEMAND = [("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
+             *((name, "appliance", [name]) for name in ("vm_appliance_bad_input", "vm_appliance_kill", "vm_appliance_load"))]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 IDLE_SECONDS = 1200
-COMPILING = ("format", "clippy", "build", "unit")  # nothing else is compiled beside them
+COMPILING = ("format", "clippy", "unit", "build")
 SHOWN = 150  # lines of a failed step's output
+
+
+class Lane:
+    """Steps that run beside those in the foreground: in their order, `width` of them at a time.
+
+    `after`: steps of the foreground that are over when it starts. `idle`: it gets the time only that all else leaves.
+    """
+
+    ended = False  # nothing more is started
+
+    def __init__(self, after=(), idle=False, width=1):
+        self.after, self.idle, self.width, self.started = after, idle, width, False
+
+    def start(self, chosen):
+        """Start its steps among the chosen ones."""
+        self.started = True
+        turns, one_at_a_time = iter([step for step in chosen if step.lane is self]), threading.Lock()
+
+        def take():
+            with one_at_a_time:
+                return next(turns, None)
+
+        def work():
+            while not Lane.ended and (step := take()):
+                step.perform(chosen)
+
+        for _ in range(self.width):
+            threading.Thread(target=work, daemon=True).start()
 
 
 class Step:
     """A command with a time limit; `count` reads the number of passed and failed tests out of its output.
 
-    `idle`: it may run while others do, in their idle time, and so may take longer by IDLE_SECONDS.
+    `needs`: names of steps without which it is not run. `lane`: None is the foreground.
     """
 
-    def __init__(self, name, argv, seconds, env=None, count=None, needs=None, idle=False):
+    def __init__(self, name, argv, seconds, env=None, count=None, needs=(), lane=None):
         self.name, self.argv, self.seconds, self.env = name, argv, seconds, env or {}
-        self.idle, self.process, self.done = idle, None, None
-        if idle:
-            self.seconds += IDLE_SECONDS
+        self.needs, self.lane = needs, lane
         self.count = count or (lambda output, status: (1, 0) if status == 0 else (0, 1))
-        self.needs = needs
-        self.outcome = None
+        self.process, self.done = None, threading.Event()
+        self.passed, self.failed, self.output, self.took = 0, 1, "it could not be started", None
+
+    def perform(self, chosen):
+        """Run it, if those of the chosen steps that it needs have passed, for which it waits."""
+        try:
+            for other in chosen:
+                if other.name in self.needs:
+                    other.done.wait()
+                    if other.failed:
+                        self.output = f"not run: {other.name} failed"
+                        return
+            started = time.monotonic()
+            self.passed, self.failed, self.output = self.run()
+            self.took = time.monotonic() - started
+        finally:
+            self.done.set()
 
     def run(self):
         """Run it; returns (passed, failed, output)."""
-        argv = ["chrt", "--idle", "0", *self.argv] if self.idle else self.argv
+        idle = self.lane is not None and self.lane.idle
+        argv = ["chrt", "--idle", "0", *self.argv] if idle else self.argv
+        seconds = self.seconds + IDLE_SECONDS if idle else self.seconds
         with subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                               start_new_session=True) as process:
             self.process = process
             try:
-                output, _ = process.communicate(timeout=self.seconds)
+                output, _ = process.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGTERM)
                 try:
@@ -62,35 +108,22 @@ class Step:
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, signal.SIGKILL)
                     output, _ = process.communicate()
-                return 0, 1, output + f"\nstopped after {self.seconds} s"
+                return 0, 1, output + f"\nstopped after {seconds} s"
         passed, failed = self.count(output, process.returncode)
         if process.returncode != 0 and failed == 0:
             failed = 1
         return passed, failed, output
 
-    def result(self):
-        """As `run`, which an idle step may have done or be doing already."""
-        if not self.done:
-            return self.run()
-        self.done.wait()
-        return self.outcome
-
-
-def in_idle_time(steps):
-    """Starts the idle ones of the steps, one after the other, and returns."""
-    waiting = [step for step in steps if step.idle]
-    for step in waiting:
-        step.done = threading.Event()
-
-    def work():
-        for step in waiting:
-            step.outcome = (0, 1, "it could not be started")
-            try:
-                step.outcome = step.run()
-            finally:
-                step.done.set()
-
-    threading.Thread(target=work, daemon=True).start()
+    def report(self):
+        """Print what came of it."""
+        if self.took is None:
+            print(f" FAILED             {self.output}", flush=True)
+            return
+        print(f" {'FAILED' if self.failed else 'ok    '} {self.took:7.1f} s  {self.passed} passed"
+              + (f", {self.failed} failed" if self.failed else ""), flush=True)
+        if self.failed:
+            lines = self.output.rstrip().splitlines()
+            print("\n".join(f"    | {line}" for line in lines[-SHOWN:]), flush=True)
 
 
 def count_cargo(output, _):
@@ -107,89 +140,82 @@ def count_report(output, _):
 
 def steps():
     """All steps in their order."""
+    fetch, release, idle = Lane(), Lane(after=("format", "clippy")), Lane(after=COMPILING, idle=True)
+    waiting, pairs = Lane(after=COMPILING), Lane(after=E2E, width=2)
     yield Step("format", ["cargo", "fmt", "--check"], 60)
-    yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--all-targets", "--", "-D", "warnings"], 600)
-    yield Step("build", ["cargo", "build", "--locked", "-q", "--release"], 900)
+    yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--all-targets", "--", "-D", "warnings"], 900)
     yield Step("unit", ["cargo", "test", "--locked"], 900, count=count_cargo)
+    # The program as it goes into the appliance, so that it is built once and what is tested is what is shipped. Half of
+    # the time it keeps one core busy alone, hence beside the unit tests. Not beside clippy: that builds the C libraries for
+    # the unit tests, and two such builds at once would meet in the sources of the crate.
+    yield Step("build", ["appliance/build", "--program", PROGRAM], 1200, lane=release)
     for name in E2E:
-        yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs="build")
-    # Fetches Debian's kernels when they are not there yet: some minutes, once.
-    yield Step("vm-build", [sys.executable, "tests/lib/topology.py"], 1200, needs="build")
-    for name in VM:
-        yield Step(name, [sys.executable, f"tests/e2e/{name}"], 900, count=count_report, needs="vm-build")
-    yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs="vm-build")
-    yield Step("vm_systemd", [sys.executable, "tests/e2e/vm_systemd"], 480, count=count_report, needs="vm-debian")
-    for name, needs, (script, *words), seconds in APPLIANCE:
-        yield Step(name, [sys.executable, f"tests/e2e/{script}", *words], seconds, count=count_report, needs=needs)
+        yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs=["build"],
+                   lane=waiting if name in WAITING else None)
+    # Fetch Debian's kernels and make a small Debian when they are not there yet: some minutes, once.
+    yield Step("vm-build", [sys.executable, "tests/lib/topology.py"], 1200, lane=fetch)
+    yield Step("vm-debian", [sys.executable, "tests/lib/debian.py"], 900, needs=["vm-build"], lane=fetch)
+    yield Step("appliance", [sys.executable, "tests/e2e/appliance_build", "once"], 900, count=count_report, needs=["build"],
+               lane=idle)
+    for name, needs, words in MACHINES:
+        yield machine(name, ["build", needs], words, pairs)
     # The model tests of the rings: every interleaving, every reordering that a weakly ordered CPU may show. One that fails
     # may not end by itself, hence the short limit.
     loom = {"RUSTFLAGS": "--cfg loom", "LOOM_MAX_PREEMPTIONS": "3", "CARGO_TARGET_DIR": f"{ROOT}/target/loom"}
     loom_test = ["cargo", "test", "--locked", "--release", "--manifest-path", "tests/loom/Cargo.toml"]
-    yield Step("loom-build", [*loom_test, "-q", "--no-run"], 600, env=loom, idle=True)
-    yield Step("loom", loom_test, 120, env=loom, count=count_cargo, needs="loom-build")
-    yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600, idle=True)
+    yield Step("loom-build", [*loom_test, "-q", "--no-run"], 600, env=loom, lane=idle)
+    yield Step("loom", loom_test, 120, env=loom, count=count_cargo, needs=["loom-build"], lane=pairs)
+    yield Step("fuzz-build", ["tests/fuzz/run", "build"], 600, lane=idle)
     for name in FUZZ_TARGETS:
-        yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs="fuzz-build")
+        yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], FUZZ_SECONDS + 60, needs=["fuzz-build"],
+                   lane=pairs)
+    for name, needs, words in ON_DEMAND:
+        yield machine(name, ["build", needs], words, idle if name == "appliance_twice" else pairs)
 
 
-def on_demand():
-    """The steps that run only when they are named, or with --all."""
-    for name, (script, *words) in ON_DEMAND:
-        yield Step(name, [sys.executable, f"tests/e2e/{script}", *words], 1800, count=count_report, needs="appliance")
+def machine(name, needs, words, lane):
+    """A step that emulates machines. Beside others of its kind it takes up to twice its time."""
+    return Step(name, [sys.executable, f"tests/e2e/{words[0]}", *words[1:]], 1800, count=count_report, needs=needs, lane=lane)
 
 
 def main(wanted):
     """Run the steps (all, or those named) and print the sum."""
-    known, rest = list(steps()), list(on_demand())
+    known, rest = list(steps()), {name for name, *_ in ON_DEMAND}
     if wanted == ["--list"]:
-        print("\n".join([step.name for step in known] + [f"{step.name} (when named, or with --all)" for step in rest]))
+        print("\n".join(step.name + (" (when named, or with --all)" if step.name in rest else "") for step in known))
         return 0
-    if wanted == ["--all"]:
-        wanted = []
-        known += rest
-    elif wanted:
-        known += rest
-    unknown = [name for name in wanted if name not in {step.name for step in known}]
+    unknown = set(wanted) - {step.name for step in known} - {"--all"}
     if unknown:
-        print(f"no such step: {', '.join(unknown)}; ./tests/run --list shows them", file=sys.stderr)
+        print(f"no such step: {', '.join(sorted(unknown))}; ./tests/run --list shows them", file=sys.stderr)
         return 2
-    chosen = [step for step in known if not wanted or step.name in wanted]
+    chosen = [step for step in known if step.name in wanted or "--all" in wanted or not wanted and step.name not in rest]
     try:
         return run_all(chosen)
     finally:
+        Lane.ended = True
         for step in chosen:
-            if step.idle and step.process and step.process.poll() is None:
+            if step.process and step.process.poll() is None:
                 os.killpg(step.process.pid, signal.SIGKILL)
 
 
 def run_all(chosen):
-    """Run the steps in their order and print the sum; returns the exit status."""
-    total_passed = total_failed = 0
-    broken, idle_time = set(), False
-    begin = time.monotonic()
+    """Run the steps, print each in its turn, then the sum; returns the exit status."""
+    begin, over = time.monotonic(), set()
     for step in chosen:
-        if step.name not in COMPILING and not idle_time:
-            idle_time = True
-            in_idle_time(chosen)
+        for lane in {other.lane for other in chosen if other.lane and not other.lane.started}:
+            if not any(other.name in lane.after for other in chosen if other not in over):
+                lane.start(chosen)
         print(f"{step.name:18}", end="", flush=True)
-        if step.needs in broken:
-            broken.add(step.name)
-            total_failed += 1
-            print(f" FAILED             not run: {step.needs} failed", flush=True)
-            continue
-        started = time.monotonic()
-        passed, failed, output = step.result()
-        total_passed += passed
-        total_failed += failed
-        print(f" {'ok    ' if failed == 0 else 'FAILED'} {time.monotonic() - started:7.1f} s  {passed} passed"
-              + (f", {failed} failed" if failed else ""), flush=True)
-        if failed:
-            broken.add(step.name)
-            lines = output.rstrip().splitlines()
-            print("\n".join(f"    | {line}" for line in lines[-SHOWN:]), flush=True)
+        if step.lane:
+            step.done.wait()
+        else:
+            step.perform(chosen)
+        over.add(step)
+        step.report()
+    passed, failed = sum(step.passed for step in chosen), sum(step.failed for step in chosen)
     print(f"{'all':18}        {time.monotonic() - begin:7.1f} s")
-    print(f"{total_passed} passed, {total_failed} failed", flush=True)
-    return 0 if total_failed == 0 and total_passed > 0 else 1
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 0 if failed == 0 and passed > 0 else 1
 
 
 if __name__ == "__main__":

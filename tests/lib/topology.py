@@ -5,6 +5,7 @@ Cards in pairs, one of each pair for the server's side and one for the other: tw
 clients', `vm` a guest on the host's bridge. A card goes back to the guest's own namespace with the one it was in.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from lab import LabError
 RUNBOUND = "/bin/runbound"
 ADDRESS, HOST, CLIENT, NEIGHBOUR = "192.168.10.250", "192.168.10.201", "192.168.10.9", "192.168.10.77"
 NAME, ANSWER, OTHER_ANSWER = "a.lan.example.", "192.0.2.1", "192.0.2.77"
-EXAMPLES = f"{servers.ROOT}/target/x86_64-unknown-linux-musl/release/examples"
+EXAMPLES = f"{servers.ROOT}/target/x86_64-unknown-linux-musl/debug/examples"
 CARDS = {"enp1s0f0": "52:54:00:aa:01:00", "far0": "52:54:00:bb:01:00", "enp1s0f1": "52:54:00:aa:01:01",
          "far1": "52:54:00:bb:01:01", "eth0": "52:54:00:aa:02:00", "feth0": "52:54:00:bb:02:00"}
 SERVER = """server:
@@ -44,10 +45,26 @@ forward-zone:
 LACP = "mode 802.3ad lacp_rate fast miimon 100 xmit_hash_policy layer3+4"
 BACKUP = "mode active-backup miimon 100"
 
+# Conditions in the guest: exit 1, having said why, when they do not hold.
+LINKS_UP = f"""for ns in host far; do
+    ip -n $ns -br link show up > /tmp/links
+    while read -r name state _; do
+        case $name=$state in *=UP) ;; {"=* | ".join(CARDS)}=*) echo "$name $state"; exit 1 ;; esac
+    done < /tmp/links
+done
+"""
+BOND_READY = """for ns in host far; do
+    ip netns exec $ns cat /proc/net/bonding/bond0
+done > /tmp/bonds
+[ $(grep -c '^MII Status: up' /tmp/bonds) = 6 ] || { cat /tmp/bonds; exit 1; }
+"""
+# Each of the four ports says of itself and of its partner that it collects and distributes: it is more than to be aggregated.
+TWO_PORTS = "[ $(grep -c 'port state: 63' /tmp/bonds) = 8 ] || { cat /tmp/bonds; exit 1; }\n"
+
 
 def build_client():
-    """The static client that asks from within the guest."""
-    subprocess.run(["cargo", "build", "--locked", "-q", "--release", "--example", "ask"], cwd=servers.ROOT, check=True)
+    """The static client that asks from within the guest. `cargo test` has built it, too."""
+    subprocess.run(["cargo", "build", "--locked", "-q", "--example", "ask"], cwd=servers.ROOT, check=True)
     return f"{EXAMPLES}/ask"
 
 
@@ -95,11 +112,7 @@ class Field:
 
     def wait_bond(self, ports):
         """Wait until the bonds of both sides carry frames, over `ports` cards."""
-        ready = ("for ns in host far; do ip netns exec $ns cat /proc/net/bonding/bond0 > /tmp/bond; "
-                 "[ $(grep -c '^MII Status: up' /tmp/bond) = 3 ] || { cat /tmp/bond; exit 1; }; ")
-        if ports > 1:
-            ready += "grep -q 'Number of ports: 2' /tmp/bond || { cat /tmp/bond; exit 1; }; "
-        self.guest.wait(ready + "done", 60, "both bonds have their cards")
+        self.guest.wait(BOND_READY + (TWO_PORTS if ports > 1 else ""), 60, "both bonds have their cards")
 
     def wait_carrier(self, ns, interface):
         """Wait until an interface is up."""
@@ -150,13 +163,18 @@ class Field:
 
     def settle(self):
         """Wait until every card that is in use has its link: attaching a program resets some for seconds."""
-        self.guest.wait("for ns in host far; do for card in " + " ".join(CARDS) + "; do "
-                        "state=$(ip -n $ns link show $card up 2>/dev/null) || continue; "
-                        "case $state in '' | *'state UP'*) ;; *) echo \"$state\"; exit 1 ;; esac; "
-                        "done; done", 30, "the cards have a link")
-        status, _ = self.guest.run("ip netns exec host grep -q 802.3ad /proc/net/bonding/bond0")
-        if status == 0:
-            self.wait_bond(2)
+        self.guest.wait(LINKS_UP + "if ip netns exec host grep -q 802.3ad /proc/net/bonding/bond0 2>/dev/null; then\n"
+                        + BOND_READY + TWO_PORTS + "fi\n", 60, "the cards have a link")
+
+    @contextlib.contextmanager
+    def link_reset(self, *cards):
+        """A block in which the server's cards lose their link, as igb does when a program comes or goes; in the end they have
+        it again."""
+        count = "ip netns exec host cat /sys/class/net/{}/carrier_changes"
+        before = {card: int(self.guest.sh(count.format(card))) for card in cards}
+        yield
+        for card, changes in before.items():
+            self.guest.wait(f"[ $({count.format(card)}) -ge {changes + 2} ]", 60, f"{card} has lost its link and got it back")
 
     def on_host(self, script):
         """Run commands in the namespace of the server's machine."""
@@ -190,8 +208,7 @@ class Server:
     def __init__(self, guest, ns, name, command):
         self.guest, self.ns, self.name = guest, ns, name
         self.log_path = f"/run/{name}.log"
-        guest.sh(f"rm -f /run/{name}.ctl")
-        self.pid = guest.spawn(f"ip netns exec {ns} {command}", self.log_path)
+        self.pid = guest.spawn(f"rm -f /run/{name}.ctl; ip netns exec {ns} {command}", self.log_path)
 
     def wait_ready(self, seconds=30):
         """Wait until the control socket answers."""
@@ -221,7 +238,7 @@ class Server:
 
 
 if __name__ == "__main__":  # what takes long the first time
-    build_client()
-    kernels.unpacked("busybox-static")
+    for package in ("busybox-static", "ovmf"):
+        kernels.unpacked(package)
     for wanted in kernels.KERNELS:
         kernels.kernel(wanted)
