@@ -20,9 +20,16 @@ const LONGEST: Duration = Duration::from_secs(30);
 const HEALTHY: Duration = Duration::from_secs(60);
 /// A longer line is cut.
 const LINE: usize = 4096;
+/// Octets of one read, and reads at one turn: a server that writes without end does not keep PID 1.
+const CHUNK: usize = 4096;
+const READS: usize = 16;
+/// Reads when it has ended: more than a pipe holds.
+const LAST_READS: usize = 64;
 
 /// The server, running or about to.
 pub struct Server {
+    /// The program: this one.
+    program: PathBuf,
     /// The configuration it reads.
     entry: PathBuf,
     child: Option<Child>,
@@ -48,6 +55,7 @@ impl Server {
     /// A server that starts at the first turn.
     pub fn new(entry: &Path, now: Instant) -> Self {
         Self {
+            program: "/proc/self/exe".into(),
             entry: entry.to_owned(),
             child: None,
             next: Some(now),
@@ -81,7 +89,7 @@ impl Server {
     /// Starts it when it is time; relays what it wrote.
     pub fn turn(&mut self, readiness: PollFlags, now: Instant) {
         if let Some(child) = self.child.as_mut().filter(|_| !readiness.is_empty()) {
-            child.relay();
+            child.relay(READS, journal::relay);
         }
         if self.child.is_none() && self.next.is_some_and(|next| now >= next) {
             self.next = None;
@@ -90,7 +98,7 @@ impl Server {
     }
 
     fn start(&mut self, now: Instant) {
-        match spawn(&self.entry, now) {
+        match spawn(&self.program, &self.entry, now) {
             Ok(child) => {
                 self.starts += 1;
                 log::info!("server started, process {}", child.pid.as_raw_nonzero());
@@ -106,7 +114,8 @@ impl Server {
     /// A child was reaped: when it is the server, it is to be started again.
     pub fn reaped(&mut self, pid: Pid, status: WaitStatus, now: Instant) {
         let Some(mut child) = self.child.take_if(|child| child.pid == pid) else { return };
-        child.relay();
+        child.relay(LAST_READS, journal::relay);
+        child.end(journal::relay);
         if self.retired {
             return;
         }
@@ -165,10 +174,10 @@ impl Server {
     }
 }
 
-fn spawn(entry: &Path, now: Instant) -> io::Result<Child> {
+fn spawn(program: &Path, entry: &Path, now: Instant) -> io::Result<Child> {
     let (log, write) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&log, OFlags::NONBLOCK)?;
-    let child = Command::new("/proc/self/exe")
+    let child = Command::new(program)
         .arg0("runbound")
         .arg("-c")
         .arg(entry)
@@ -183,17 +192,17 @@ fn spawn(entry: &Path, now: Instant) -> io::Result<Child> {
 }
 
 impl Child {
-    /// Takes in what the server wrote and passes on each whole line.
-    fn relay(&mut self) {
-        let mut buffer = [0u8; 4096];
-        loop {
+    /// Takes in what the server wrote, so many reads of it, and passes on each whole line.
+    fn relay(&mut self, reads: usize, mut put: impl FnMut(&str)) {
+        let mut buffer = [0u8; CHUNK];
+        for _ in 0..reads {
             match rustix::io::read(&self.log, &mut buffer) {
                 Err(Errno::INTR) => {}
                 Ok(0) | Err(_) => return,
                 Ok(length) => {
                     for &octet in buffer.get(..length).unwrap_or_default() {
                         if octet == b'\n' {
-                            journal::relay(&String::from_utf8_lossy(&self.line));
+                            put(&String::from_utf8_lossy(&self.line));
                             self.line.clear();
                         } else if self.line.len() < LINE {
                             self.line.push(octet);
@@ -203,4 +212,15 @@ impl Child {
             }
         }
     }
+
+    /// Passes on a last line that was not ended.
+    fn end(&self, mut put: impl FnMut(&str)) {
+        if !self.line.is_empty() {
+            put(&String::from_utf8_lossy(&self.line));
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
