@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// A server that lived so long is started again after the first pause.
-const HEALTHY: Duration = Duration::from_secs(60);
+pub const HEALTHY: Duration = Duration::from_secs(60);
 /// A longer line is cut.
 const LINE: usize = 4096;
 /// Octets of one read, and reads at one turn: a server that writes without end does not keep PID 1.
@@ -38,6 +38,8 @@ pub struct Server {
     pause: Duration,
     /// Starts so far.
     starts: u32,
+    /// Ends one after the other that nobody wanted, each before it was healthy.
+    early: u32,
     /// It was told to end so that it starts anew.
     expected: bool,
     /// The machine goes down: it is not to be started any more.
@@ -61,6 +63,7 @@ impl Server {
             next: Some(now),
             pause: FIRST,
             starts: 0,
+            early: 0,
             expected: false,
             retired: false,
         }
@@ -86,18 +89,24 @@ impl Server {
         self.next
     }
 
-    /// Starts it when it is time; relays what it wrote.
-    pub fn turn(&mut self, readiness: PollFlags, now: Instant) {
+    /// How often it died soon after its start, one time after the other, since it was given another configuration.
+    pub fn early_ends(&self) -> u32 {
+        self.early
+    }
+
+    /// Starts it when it is time; relays what it wrote. Whether it was started.
+    pub fn turn(&mut self, readiness: PollFlags, now: Instant) -> bool {
         if let Some(child) = self.child.as_mut().filter(|_| !readiness.is_empty()) {
             child.relay(READS, journal::relay);
         }
         if self.child.is_none() && self.next.is_some_and(|next| now >= next) {
             self.next = None;
-            self.start(now);
+            return self.start(now);
         }
+        false
     }
 
-    fn start(&mut self, now: Instant) {
+    fn start(&mut self, now: Instant) -> bool {
         match spawn(&self.program, &self.entry, now) {
             Ok(child) => {
                 self.starts += 1;
@@ -109,6 +118,7 @@ impl Server {
                 self.again(now);
             }
         }
+        self.child.is_some()
     }
 
     /// A child was reaped: when it is the server, it is to be started again.
@@ -125,7 +135,9 @@ impl Server {
         }
         let age = now.saturating_duration_since(child.since);
         if age >= HEALTHY {
-            self.pause = FIRST;
+            (self.pause, self.early) = (FIRST, 0);
+        } else {
+            self.early = self.early.saturating_add(1);
         }
         let how = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("with status {code}"),
@@ -149,13 +161,24 @@ impl Server {
     /// Ends it so that it starts anew, at once.
     pub fn restart(&mut self, now: Instant) {
         self.pause = FIRST;
-        match self.pid() {
-            Some(_) => {
-                self.expected = true;
-                self.signal(Signal::TERM);
-            }
-            None => self.next = Some(now),
+        if self.pid().is_none() {
+            self.next = Some(now);
         }
+        self.renew();
+    }
+
+    /// Ends it so that it starts anew. One that is down starts when it would.
+    pub fn renew(&mut self) {
+        self.forgive();
+        if self.pid().is_some() {
+            self.expected = true;
+            self.signal(Signal::TERM);
+        }
+    }
+
+    /// What it died of so far counts no more: it gets another configuration.
+    pub fn forgive(&mut self) {
+        self.early = 0;
     }
 
     /// Sends it a signal while it runs.

@@ -56,6 +56,40 @@ fn one_that_dies_waits_longer_each_time_up_to_half_a_minute() {
 }
 
 #[test]
+fn ends_soon_after_the_start_are_counted_until_it_is_healthy_or_gets_another_configuration() {
+    let now = Instant::now();
+    let mut server = server("exit 1", now);
+    let mut dies = |server: &mut Server, age| {
+        server.next = Some(now);
+        assert!(server.turn(PollFlags::empty(), now));
+        ends(server, now + age);
+        server.early_ends()
+    };
+    let early = HEALTHY - Duration::from_millis(1);
+    assert_eq!([dies(&mut server, early), dies(&mut server, Duration::ZERO)], [1, 2]);
+    assert_eq!([dies(&mut server, HEALTHY), dies(&mut server, early)], [0, 1]);
+    server.forgive();
+    assert_eq!([server.early_ends(), dies(&mut server, early)], [0, 1]);
+    server.restart(now);
+    assert_eq!([server.early_ends(), dies(&mut server, early)], [0, 1]);
+}
+
+#[test]
+fn one_that_is_renewed_starts_no_sooner_while_it_is_down() {
+    let now = Instant::now();
+    let mut server = server("exec sleep 1000", now);
+    turn(&mut server, now);
+    server.renew();
+    ends(&mut server, now);
+    assert_eq!((server.deadline(), server.early_ends()), (Some(now), 0), "it was ended on purpose");
+    turn(&mut server, now);
+    server.signal(Signal::KILL);
+    ends(&mut server, now);
+    server.renew();
+    assert_eq!((server.deadline(), server.early_ends()), (Some(now + FIRST), 0));
+}
+
+#[test]
 fn one_that_was_told_to_restart_does_so_at_once() {
     let now = Instant::now();
     let mut server = server("exit 1", now);
