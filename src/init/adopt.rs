@@ -1,61 +1,71 @@
-//! Which configuration the server gets. What is new is tried first; what does not pass does not replace the last good one.
+//! Which configuration the server gets. What is new is tried first; what does not pass does not replace the last good one,
+//! and what servers die with gives way to it.
 //!
 //! The server reads an entry, which includes the user's file and, for when that does not forward everything itself, the name
 //! servers that the drive or the network told. A file that changes while the machine runs, as by a restore over the control
 //! socket, is tried at once.
 
-use super::store::{DATA, RESTORE, Store};
+use super::entry::{CONTROL, check, entry_of, put_entry, put_forwarders};
+use super::forwarders;
+use super::server::HEALTHY;
+use super::store::{RESTORE, Store};
+use super::trial::{Done, Facts, Files, Job, Seen, Source, seen};
 use super::userdata::SeedFile;
-use super::{forwarders, tuning};
 use crate::backup;
-use crate::config::{self, Config, Loaded};
-use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-/// What the server is started with: in the folder of the user's files, so that it is their configuration to backups, too.
-const ENTRY: &str = "/data/.runbound-entry.conf";
-/// The same where nothing can be written there.
-const ENTRY_IN_RAM: &str = "/run/runbound/unbound.conf";
-const FORWARDERS: &str = "/run/runbound/forwarders.conf";
-const CONTROL: &str = "/run/runbound/control";
-const CONFIGURATION: &str = "unbound.conf";
-/// The last one that passed.
-const GOOD: &str = ".runbound-good.conf";
-/// The one that this boot runs with instead of a bad one.
+pub const CONFIGURATION: &str = "unbound.conf";
+/// The one that this boot runs with when no other can be used.
 const INSTEAD: &str = "/run/runbound/instead.conf";
 const INSTANCE: &str = ".runbound-instance";
 /// The configuration of the image.
-const BUILT_IN: &str = include_str!("unbound.conf");
+pub const BUILT_IN: &str = include_str!("unbound.conf");
 
 /// The configuration in force.
 pub struct Adopted {
-    /// The user's file, or the one that is used instead.
-    file: PathBuf,
-    /// Where the server is asked for its figures.
-    pub control_socket: PathBuf,
-    /// Whether the user's file has a forward-zone for the root.
-    pub forwards_everything: bool,
+    files: Files,
+    /// Which of them the entry includes.
+    source: Source,
+    /// Where the server is asked for its figures, and what else counts of the file.
+    pub facts: Facts,
     /// What the server is to read, once it is written.
     pub entry: PathBuf,
     /// The name servers in it.
     written: Option<String>,
     /// The user's file when it was tried last.
-    seen: Option<Seen>,
+    tried: Option<Seen>,
+    /// It passed.
+    passed: bool,
+    /// The user's file as the server has read it, and when; `None` while the server is down or has read another file.
+    read: Option<(Seen, Instant)>,
+    /// The user's file as it is the last good one.
+    kept: Option<Seen>,
+    /// What is under way beside the loop.
+    work: Option<JoinHandle<Done>>,
 }
 
-/// Which file it is: its number, size and time of change, which a rename changes, too.
-type Seen = (u64, u64, i64, i64);
-
-fn seen(path: &Path) -> Option<Seen> {
-    fs::metadata(path).ok().map(|found| (found.ino(), found.size(), found.ctime(), found.ctime_nsec()))
+/// What the server is to do about a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    No,
+    /// Nothing, but how it did so far tells nothing about what it is going to read.
+    Afresh,
+    /// Read its configuration: it runs with another file than the user's, which passes now.
+    Mended,
+    /// Start with the file that takes the place of the one it died with.
+    Replaced,
+    /// The same, but no sooner than it would start anyway: no file is to blame.
+    Again,
 }
 
 /// Finishes what the end of the last boot left undone, and restores a tar that was left for us.
 pub fn finish(store: &Store) {
     write_default(store);
-    let entry = Adopted::entry_of(&store.path(CONFIGURATION), &[]);
+    let entry = entry_of(&store.path(CONFIGURATION), &[]);
     match backup::finish(&entry) {
         Ok(0) => {}
         Ok(count) => log::info!("a change that the power cut is finished: {count} files came to their places"),
@@ -85,7 +95,7 @@ pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) -> bool {
         return false;
     }
     if !files.is_empty() {
-        let entry = Adopted::entry_of(&store.path(CONFIGURATION), &[]);
+        let entry = entry_of(&store.path(CONFIGURATION), &[]);
         if let Err(why) = store.change(&entry, files) {
             log::error!("the files of the cloud-init drive are not applied, what was before stays: {why}");
             return false;
@@ -115,68 +125,31 @@ fn write_default(store: &Store) {
 
 /// Chooses the configuration: the user's if it passes, else the last good one, else the built-in one.
 pub fn choose(store: &Store) -> Adopted {
-    let own = store.path(CONFIGURATION);
-    // Before it is read, so that no change in between is missed.
-    let seen = seen(&own);
-    let adopted = |file, config: &Config| Adopted { seen, ..adopted(file, config) };
-    match check(&own) {
-        Ok(loaded) => {
-            keep_good(store, &own);
-            return adopted(own, &loaded.config);
-        }
-        Err(why) => log::error!("the configuration has errors and is not used: {why}"),
-    }
-    let good = store.path(GOOD);
-    match check(&good) {
-        Ok(loaded) => {
-            log::warn!("the last good configuration is used: {}", good.display());
-            adopted(good, &loaded.config)
-        }
-        Err(_) => {
-            log::warn!("the built-in configuration is used");
-            if let Err(cause) = fs::write(INSTEAD, BUILT_IN) {
-                log::error!("{INSTEAD}: {cause}");
-            }
-            let config = check(Path::new(INSTEAD)).map(|loaded| loaded.config).unwrap_or_default();
-            adopted(INSTEAD.into(), &config)
-        }
-    }
-}
-
-fn adopted(file: PathBuf, config: &Config) -> Adopted {
-    let (control_socket, forwards_everything) = (control_socket(config), forwards_everything(config));
-    Adopted { file, control_socket, forwards_everything, entry: ENTRY.into(), written: None, seen: None }
-}
-
-/// The one of the configuration, or that of the entry.
-fn control_socket(config: &Config) -> PathBuf {
-    let own = config.remote_control.enable.then(|| config.remote_control.sockets.first()).flatten();
-    own.map_or(CONTROL.into(), |(path, _)| path.clone())
-}
-
-fn forwards_everything(config: &Config) -> bool {
-    config.forward_zones.iter().any(|zone| zone.name == [0] && !zone.default)
-}
-
-fn keep_good(store: &Store, own: &Path) {
-    let Ok(text) = fs::read(own) else { return };
-    if fs::read(store.path(GOOD)).ok().as_ref() != Some(&text)
-        && let Err(cause) = store.write(Path::new(GOOD), &text, 0o644)
-    {
-        log::warn!("{cause}; there is no copy of the last good configuration");
-    }
+    Adopted::choose(Files { store: store.clone(), instead: INSTEAD.into(), check })
 }
 
 impl Adopted {
+    fn choose(files: Files) -> Self {
+        // Before it is read, so that no change in between is missed.
+        let tried = seen(&files.path(Source::Own));
+        let (source, facts) = match files.facts(Source::Own) {
+            Ok(facts) => (Source::Own, facts),
+            Err(why) => {
+                log::error!("the configuration has errors and is not used: {why}");
+                files.instead()
+            }
+        };
+        let (entry, passed) = (PathBuf::new(), source == Source::Own);
+        Self { files, source, facts, entry, written: None, tried, passed, read: None, kept: None, work: None }
+    }
+
     /// Writes what the server reads: anew when the name servers change. Whether that changed anything.
     pub fn write_entry(&mut self, servers: &[IpAddr]) -> bool {
         let forwarders = forwarders::include(servers);
         if self.written.as_ref() == Some(&forwarders) {
             return false;
         }
-        if let Err(cause) = put(Path::new(FORWARDERS), &forwarders) {
-            log::error!("{FORWARDERS}: {cause}");
-        }
+        put_forwarders(&forwarders);
         self.point_at_file();
         self.written = Some(forwarders);
         true
@@ -189,163 +162,98 @@ impl Adopted {
 
     /// Writes the entry for the file.
     fn point_at_file(&mut self) {
-        self.entry = put_entry(&entry(&self.file, self.control_socket == Path::new(CONTROL)));
+        let control = self.facts.control_socket == Path::new(CONTROL);
+        self.entry = put_entry(&self.files.path(self.source), control);
     }
 
-    /// Tries the user's file when it has changed since it was last tried. One that passes is the last good one from here
-    /// on. Whether the server is to read anew: it runs with another file than the user's, which passes now. Otherwise it
-    /// keeps what it has until it is told to reload.
-    pub fn look(&mut self, store: &Store) -> bool {
-        let repaired = self.look_by(store, check);
-        if repaired {
-            self.point_at_file();
-        }
-        repaired
+    /// The server was started or told to read its configuration.
+    pub fn was_read(&mut self, now: Instant) {
+        let own = (self.source == Source::Own).then(|| seen(&self.files.path(Source::Own)));
+        self.read = own.flatten().map(|own| (own, now));
     }
 
-    fn look_by(&mut self, store: &Store, check: impl FnOnce(&Path) -> Result<Loaded, String>) -> bool {
-        let own = store.path(CONFIGURATION);
-        let now = seen(&own);
-        if now == self.seen {
-            return false;
+    /// The server has ended.
+    pub fn server_ended(&mut self) {
+        self.read = None;
+    }
+
+    /// Looks after the user's file: it is tried when it has changed, and is the last good one when a server has lived with
+    /// it. `dies`: servers die with the file in use, another one is to take its place. All of that takes its time, on a
+    /// thread; what comes of it is told by a later turn.
+    pub fn turn(&mut self, dies: bool, now: Instant) -> Change {
+        if let Some(work) = self.work.take_if(|work| work.is_finished()) {
+            // One that panicked said so itself.
+            let change = work.join().map_or(Change::Afresh, |done| self.take(done));
+            if matches!(change, Change::Mended | Change::Replaced | Change::Again) {
+                self.point_at_file();
+            }
+            return change;
         }
-        self.seen = now;
-        match check(&own) {
-            Ok(loaded) => {
-                keep_good(store, &own);
-                self.forwards_everything = forwards_everything(&loaded.config);
-                let repaired = self.file != own;
-                if repaired {
-                    self.control_socket = control_socket(&loaded.config);
+        if self.work.is_some() {
+            return Change::No;
+        }
+        let Some(job) = self.job(dies, now) else { return Change::No };
+        let files = self.files.clone();
+        match thread::Builder::new().name("configuration".into()).spawn(move || files.run(job)) {
+            Ok(work) => self.work = Some(work),
+            Err(cause) => {
+                log::error!("{}: no thread to look at it: {cause}", self.files.path(Source::Own).display());
+                return Change::Afresh;
+            }
+        }
+        Change::No
+    }
+
+    /// What is to be done next; each is told once.
+    fn job(&mut self, dies: bool, now: Instant) -> Option<Job> {
+        let own = seen(&self.files.path(Source::Own));
+        if own != self.tried {
+            (self.tried, self.passed) = (own, false);
+            return Some(Job::Try);
+        }
+        if dies {
+            return Some(Job::Replace(self.source));
+        }
+        let (read, since) = self.read?;
+        let lived = now.saturating_duration_since(since) >= HEALTHY;
+        if !lived || !self.passed || self.source != Source::Own || own != Some(read) || self.kept == own {
+            return None;
+        }
+        self.kept = own;
+        Some(Job::Keep(read))
+    }
+
+    /// What a job has come to.
+    fn take(&mut self, done: Done) -> Change {
+        let own = self.files.path(Source::Own);
+        let shown = own.display();
+        match done {
+            Done::Kept => Change::No,
+            Done::Tried(Err(why)) => {
+                log::error!("{shown} has changed and has errors; the server keeps what it has: {why}");
+                Change::No
+            }
+            Done::Tried(Ok(facts)) => {
+                self.passed = true;
+                if self.source == Source::Own {
+                    log::info!("{shown} has changed and passes the check: the server reads it at a reload");
+                    // The control socket is that of the server's start.
+                    self.facts.forwards_everything = facts.forwards_everything;
+                    return Change::Afresh;
                 }
-                log::info!("{} has changed and passes the check: it is the last good one now", own.display());
-                self.file = own;
-                repaired
+                log::info!("{shown} has changed and passes the check: the server reads it");
+                (self.source, self.facts) = (Source::Own, facts);
+                Change::Mended
             }
-            Err(why) => {
-                log::error!("{} has changed and has errors; the server keeps what it has: {why}", own.display());
-                false
+            Done::Replaced(source, facts) => {
+                let before = std::mem::replace(&mut self.source, source);
+                (self.facts, self.read) = (facts, None);
+                if before == Source::BuiltIn { Change::Again } else { Change::Replaced }
             }
         }
     }
-
-    /// An entry for a file that was not looked at yet.
-    fn entry_of(file: &Path, servers: &[IpAddr]) -> PathBuf {
-        if let Err(cause) = put(Path::new(FORWARDERS), &forwarders::include(servers)) {
-            log::error!("{FORWARDERS}: {cause}");
-        }
-        put_entry(&entry(file, false))
-    }
-}
-
-/// Writes the entry; where it is.
-fn put_entry(text: &str) -> PathBuf {
-    for path in [ENTRY, ENTRY_IN_RAM] {
-        if fs::read_to_string(path).is_ok_and(|old| old == text) {
-            return path.into();
-        }
-        match put(Path::new(path), text) {
-            Ok(()) => return path.into(),
-            Err(cause) => log::warn!("{path}: {cause}"),
-        }
-    }
-    ENTRY_IN_RAM.into()
-}
-
-/// Reads a configuration as the server would, with a forward-zone that stands for the name servers not known yet.
-fn check(file: &Path) -> Result<Loaded, String> {
-    if !file.exists() {
-        return Err(format!("{} is missing", file.display()));
-    }
-    let trial = Path::new("/run/runbound/trial.conf");
-    let written = fs::metadata(FORWARDERS)
-        .map(|_| ())
-        .or_else(|_| put(Path::new(FORWARDERS), &forwarders::include(&[])))
-        .and_then(|()| put(trial, &entry(file, false)));
-    written.map_err(|cause| format!("{}: {cause}", trial.display()))?;
-    config::load(trial).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().take(8).map(ToString::to_string).collect();
-        lines.join("; ")
-    })
-}
-
-/// The file that includes the others. There are no users here, and no folder to be locked into.
-fn entry(file: &Path, control: bool) -> String {
-    // Before the user's file, which may say otherwise.
-    let pages = if tuning::wants_huge_pages() { "    xdp-huge-pages: yes\n" } else { "" };
-    let mut text = format!(
-        "server:\n    directory: \"{DATA}\"\n{pages}include: \"{}\"\nserver:\n    username: \"\"\n    chroot: \"\"\n    \
-         pidfile: \"\"\n    logfile: \"\"\n    use-syslog: no\ninclude: \"{FORWARDERS}\"\n",
-        file.display()
-    );
-    if control {
-        text += &format!(
-            "remote-control:\n    control-enable: yes\n    control-use-cert: no\n    control-interface: {CONTROL}\n"
-        );
-    }
-    text
-}
-
-/// Writes a small file that a power cut may take, whole.
-pub(super) fn put(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let temporary = path.with_extension("new");
-    fs::write(&temporary, text)?;
-    fs::rename(&temporary, path)
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_configuration_is_one() {
-        let text = format!("{BUILT_IN}{}", forwarders::include(&[]));
-        let loaded = config::parse_bytes("unbound.conf", text.as_bytes()).unwrap();
-        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        assert!(loaded.config.username.is_empty());
-    }
-
-    #[test]
-    fn a_file_that_changes_is_tried_once() {
-        let root = std::env::temp_dir().join(format!("runbound-adopt-{}", std::process::id()));
-        fs::create_dir_all(&root).unwrap();
-        let store = Store::at(&root);
-        let check = |path: &Path| {
-            let text = format!("{}{}", fs::read_to_string(path).unwrap(), forwarders::include(&[]));
-            config::parse_bytes("unbound.conf", text.as_bytes()).map_err(|errors| errors[0].to_string())
-        };
-        let own = store.path(CONFIGURATION);
-        let write = |text: &str| store.write(Path::new(CONFIGURATION), text.as_bytes(), 0o644).unwrap();
-        write("server:\n");
-        let mut adopted = Adopted { seen: seen(&own), ..adopted(own.clone(), &Config::default()) };
-        assert!(!adopted.look_by(&store, |_| panic!("it has not changed")));
-
-        write("forward-zone:\n name: .\n forward-addr: 192.0.2.1\n");
-        assert!(!adopted.look_by(&store, check), "the server is not told to read what it was not told to reload");
-        assert!(adopted.forwards_everything);
-        assert_eq!(store.text(GOOD), store.text(CONFIGURATION));
-
-        write("nonsense: yes\n");
-        assert!(!adopted.look_by(&store, check));
-        assert!(!adopted.look_by(&store, |_| panic!("once is enough")));
-        assert!(store.text(GOOD).unwrap().contains("192.0.2.1"), "the last good one stays");
-
-        // A boot with that file runs with the last good one, until the user's is mended.
-        let mut adopted = Adopted { file: store.path(GOOD), ..adopted };
-        write("server:\n verbosity: 2\n");
-        assert!(adopted.look_by(&store, check) && adopted.file == own && !adopted.forwards_everything);
-        fs::remove_dir_all(&root).unwrap();
-    }
-
-    #[test]
-    fn the_entry_overrules_what_cannot_be_here() {
-        let text = entry(Path::new("/data/unbound.conf"), true);
-        let user = text.find("include: \"/data/unbound.conf\"").unwrap();
-        assert!(text.find("username: \"\"").unwrap() > user && text.contains(FORWARDERS) && text.contains(CONTROL));
-        assert!(!entry(Path::new("/data/unbound.conf"), false).contains(CONTROL));
-    }
-}
+#[path = "adopt_tests.rs"]
+mod tests;

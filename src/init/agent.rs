@@ -11,7 +11,7 @@ mod system;
 mod tests;
 
 use super::service::{Event, Service, Status};
-use commands::{Guest, Outcome, Shutdown};
+use commands::{Guest, Outcome, Run, Shutdown};
 use exec::Runs;
 use framer::{Framer, Piece};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -154,6 +154,9 @@ impl Agent {
                     self.reply(&reply);
                 }
                 Outcome::Run(run, id) => {
+                    if run.reloads() {
+                        events.push(Event::Reload);
+                    }
                     let started = self.runs.start(run, &self.control);
                     self.reply(&commands::done(started, id));
                 }
@@ -203,6 +206,13 @@ impl Agent {
             }
         }
         self.replies.len() < REPLIES_MAX
+    }
+}
+
+impl Run {
+    /// Whether the server is to read its configuration anew.
+    fn reloads(&self) -> bool {
+        matches!(self.words.split(' ').next(), Some("reload" | "reload_keep_cache" | "fast_reload"))
     }
 }
 

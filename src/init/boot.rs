@@ -93,7 +93,7 @@ pub fn boot() -> Booted {
         hostname,
         storage: store.description.clone(),
         network_source: network.source().to_owned(),
-        control_socket: adopted.control_socket.clone(),
+        control_socket: adopted.facts.control_socket.clone(),
         ..Status::default()
     };
     let servers = Servers::of(network.nameservers());

@@ -83,7 +83,7 @@ impl Booted {
             return false;
         }
         self.adopted = adopt::choose(&self.store);
-        self.status.control_socket.clone_from(&self.adopted.control_socket);
+        self.status.control_socket.clone_from(&self.adopted.facts.control_socket);
         if moved == Moved::ToRam {
             log::warn!("the server keeps what it has read; when it starts anew, it is by the configuration in RAM");
         }

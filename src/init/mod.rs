@@ -10,7 +10,7 @@
 //! | `netconf` | network settings of every source as one plan (pure) |
 //! | `network` | the network in force: settings of the first source that says anything, leases, interfaces that come and go |
 //! | `apply`, `routes`, `withdraw`, `netlink`, `dhcp`, `dhcp6`, `router`, `links`, `hotplug` | a plan made real and taken back, leases, name servers that routers tell, links and devices that come and go |
-//! | `store`, `adopt`, `forwarders` | the data partition; configurations tried before they replace one; whom to ask |
+//! | `store`, `adopt`, `trial`, `entry`, `forwarders` | the data partition; which configuration is used; files tried, kept and replaced beside the loop; what the server reads; whom to ask |
 //! | `tuning` | what is set at boot for speed |
 //! | `server` | the server as a child process |
 //! | `agent`, `console`, `power`, `watchdog` | services beside it |
@@ -25,6 +25,7 @@ pub mod dhcp;
 pub mod dhcp6;
 mod disks;
 mod drives;
+mod entry;
 mod forwarders;
 mod hotplug;
 mod journal;
@@ -43,6 +44,7 @@ mod server;
 pub mod service;
 mod shutdown;
 mod store;
+mod trial;
 mod tuning;
 mod userdata;
 pub mod watchdog;

@@ -1,5 +1,6 @@
 //! The loop of PID 1: one poll(2) over the server, signals, leases and services, until somebody wants the power off.
 
+use super::adopt::Change;
 use super::boot::{Booted, boot};
 use super::drives::Drives;
 use super::forwarders::own_addresses;
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// The loop turns at least so often: children are reaped, the watchdog sees that it lives.
 const TURN: Duration = Duration::from_secs(1);
+/// A server that died so often soon after its start gets another file.
+const EARLY_ENDS: u32 = 3;
 /// On the kernel's command line: log lines on the console all the time, in place of the screen.
 const LOG_WORD: &str = "runbound.log";
 
@@ -82,12 +85,13 @@ impl Run {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             self.server.reaped(pid, status, now);
         }
-        self.server.turn(server, now);
-        if self.booted.adopted.look(&self.booted.store) {
-            log::info!("the server reads it");
-            self.booted.status.control_socket.clone_from(&self.booted.adopted.control_socket);
-            self.server.signal(Signal::HUP);
+        if self.server.pid().is_none() {
+            self.booted.adopted.server_ended();
         }
+        if self.server.turn(server, now) {
+            self.booted.adopted.was_read(now);
+        }
+        self.look_at_configuration(now);
         let status = &mut self.booted.status;
         status.server = self.server.pid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
         status.restarts = self.server.restarts();
@@ -168,25 +172,51 @@ impl Run {
             }
             Event::NameServers(interface, servers) => {
                 self.booted.servers.lease(&interface, servers);
-                self.name_servers();
+                self.name_servers(now);
             }
-            Event::RouterServers(index, servers) => self.router_servers(index, servers),
+            Event::RouterServers(index, servers) => self.router_servers(index, servers, now),
             Event::LinksChanged => {
                 self.look_at_links();
-                self.name_servers();
+                self.name_servers(now);
             }
             Event::Drives(drives) => self.follow(*drives, now),
+            Event::Reload => self.booted.adopted.was_read(now),
             // Taken where the service is.
             Event::Close(_) => {}
         }
         None
     }
 
+    /// Follows what comes of the user's file, and of servers that die with it.
+    fn look_at_configuration(&mut self, now: Instant) {
+        let change = self.booted.adopted.turn(self.server.early_ends() >= EARLY_ENDS, now);
+        if change == Change::No {
+            return;
+        }
+        self.server.forgive();
+        self.booted.status.control_socket.clone_from(&self.booted.adopted.facts.control_socket);
+        self.server.reads(&self.booted.adopted.entry);
+        match change {
+            Change::No | Change::Afresh => {}
+            Change::Mended => self.reload(now),
+            Change::Replaced => self.server.restart(now),
+            Change::Again => self.server.renew(),
+        }
+    }
+
+    /// Tells the server to read its configuration.
+    fn reload(&mut self, now: Instant) {
+        if self.server.pid().is_some() {
+            self.server.signal(Signal::HUP);
+            self.booted.adopted.was_read(now);
+        }
+    }
+
     /// What disks and media say by now is put in force.
     fn follow(&mut self, drives: Drives, now: Instant) {
         let anew = self.booted.follow(drives);
         if !anew {
-            self.name_servers();
+            self.name_servers(now);
         } else {
             self.write_name_servers();
             log::info!("the server starts anew with the configuration on {}", self.booted.store.description);
@@ -206,7 +236,7 @@ impl Run {
     }
 
     /// What routers tell counts on interfaces that are to take their word.
-    fn router_servers(&mut self, index: u32, servers: Vec<IpAddr>) {
+    fn router_servers(&mut self, index: u32, servers: Vec<IpAddr>, now: Instant) {
         let interfaces = interfaces().unwrap_or_default();
         let interface = interfaces.iter().find(|interface| interface.index == index);
         let name = interface.map_or("an interface that went", |interface| &interface.name);
@@ -217,13 +247,13 @@ impl Run {
             log::info!("{name}: router advertisements: name servers: {told}");
         }
         self.booted.servers.routers(index, servers);
-        self.name_servers();
+        self.name_servers(now);
     }
 
     /// Writes the name servers that are known for the server to read; tells it when they changed.
-    fn name_servers(&mut self) {
+    fn name_servers(&mut self, now: Instant) {
         if self.write_name_servers() {
-            self.server.signal(Signal::HUP);
+            self.reload(now);
         }
     }
 
@@ -244,7 +274,7 @@ impl Run {
                 let servers: Vec<String> = usable.iter().map(ToString::to_string).collect();
                 log::info!("name servers: {}", servers.join(" "));
             }
-            _ if self.booted.adopted.forwards_everything => {}
+            _ if self.booted.adopted.facts.forwards_everything => {}
             Some(who) => {
                 log::info!("no name server to forward to yet: {who} may tell; only local data and the cache answer");
             }

@@ -17,12 +17,19 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// A server that lived so long is started again after the first pause.
-const HEALTHY: Duration = Duration::from_secs(60);
+pub const HEALTHY: Duration = Duration::from_secs(60);
 /// A longer line is cut.
 const LINE: usize = 4096;
+/// Octets of one read, and reads at one turn: a server that writes without end does not keep PID 1.
+const CHUNK: usize = 4096;
+const READS: usize = 16;
+/// Reads when it has ended: more than a pipe holds.
+const LAST_READS: usize = 64;
 
 /// The server, running or about to.
 pub struct Server {
+    /// The program: this one.
+    program: PathBuf,
     /// The configuration it reads.
     entry: PathBuf,
     child: Option<Child>,
@@ -31,6 +38,8 @@ pub struct Server {
     pause: Duration,
     /// Starts so far.
     starts: u32,
+    /// Ends one after the other that nobody wanted, each before it was healthy.
+    early: u32,
     /// It was told to end so that it starts anew.
     expected: bool,
     /// The machine goes down: it is not to be started any more.
@@ -48,11 +57,13 @@ impl Server {
     /// A server that starts at the first turn.
     pub fn new(entry: &Path, now: Instant) -> Self {
         Self {
+            program: "/proc/self/exe".into(),
             entry: entry.to_owned(),
             child: None,
             next: Some(now),
             pause: FIRST,
             starts: 0,
+            early: 0,
             expected: false,
             retired: false,
         }
@@ -78,19 +89,25 @@ impl Server {
         self.next
     }
 
-    /// Starts it when it is time; relays what it wrote.
-    pub fn turn(&mut self, readiness: PollFlags, now: Instant) {
+    /// How often it died soon after its start, one time after the other, since it was given another configuration.
+    pub fn early_ends(&self) -> u32 {
+        self.early
+    }
+
+    /// Starts it when it is time; relays what it wrote. Whether it was started.
+    pub fn turn(&mut self, readiness: PollFlags, now: Instant) -> bool {
         if let Some(child) = self.child.as_mut().filter(|_| !readiness.is_empty()) {
-            child.relay();
+            child.relay(READS, journal::relay);
         }
         if self.child.is_none() && self.next.is_some_and(|next| now >= next) {
             self.next = None;
-            self.start(now);
+            return self.start(now);
         }
+        false
     }
 
-    fn start(&mut self, now: Instant) {
-        match spawn(&self.entry, now) {
+    fn start(&mut self, now: Instant) -> bool {
+        match spawn(&self.program, &self.entry, now) {
             Ok(child) => {
                 self.starts += 1;
                 log::info!("server started, process {}", child.pid.as_raw_nonzero());
@@ -101,12 +118,14 @@ impl Server {
                 self.again(now);
             }
         }
+        self.child.is_some()
     }
 
     /// A child was reaped: when it is the server, it is to be started again.
     pub fn reaped(&mut self, pid: Pid, status: WaitStatus, now: Instant) {
         let Some(mut child) = self.child.take_if(|child| child.pid == pid) else { return };
-        child.relay();
+        child.relay(LAST_READS, journal::relay);
+        child.end(journal::relay);
         if self.retired {
             return;
         }
@@ -116,7 +135,9 @@ impl Server {
         }
         let age = now.saturating_duration_since(child.since);
         if age >= HEALTHY {
-            self.pause = FIRST;
+            (self.pause, self.early) = (FIRST, 0);
+        } else {
+            self.early = self.early.saturating_add(1);
         }
         let how = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("with status {code}"),
@@ -140,13 +161,24 @@ impl Server {
     /// Ends it so that it starts anew, at once.
     pub fn restart(&mut self, now: Instant) {
         self.pause = FIRST;
-        match self.pid() {
-            Some(_) => {
-                self.expected = true;
-                self.signal(Signal::TERM);
-            }
-            None => self.next = Some(now),
+        if self.pid().is_none() {
+            self.next = Some(now);
         }
+        self.renew();
+    }
+
+    /// Ends it so that it starts anew. One that is down starts when it would.
+    pub fn renew(&mut self) {
+        self.forgive();
+        if self.pid().is_some() {
+            self.expected = true;
+            self.signal(Signal::TERM);
+        }
+    }
+
+    /// What it died of so far counts no more: it gets another configuration.
+    pub fn forgive(&mut self) {
+        self.early = 0;
     }
 
     /// Sends it a signal while it runs.
@@ -165,10 +197,10 @@ impl Server {
     }
 }
 
-fn spawn(entry: &Path, now: Instant) -> io::Result<Child> {
+fn spawn(program: &Path, entry: &Path, now: Instant) -> io::Result<Child> {
     let (log, write) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&log, OFlags::NONBLOCK)?;
-    let child = Command::new("/proc/self/exe")
+    let child = Command::new(program)
         .arg0("runbound")
         .arg("-c")
         .arg(entry)
@@ -183,17 +215,17 @@ fn spawn(entry: &Path, now: Instant) -> io::Result<Child> {
 }
 
 impl Child {
-    /// Takes in what the server wrote and passes on each whole line.
-    fn relay(&mut self) {
-        let mut buffer = [0u8; 4096];
-        loop {
+    /// Takes in what the server wrote, so many reads of it, and passes on each whole line.
+    fn relay(&mut self, reads: usize, mut put: impl FnMut(&str)) {
+        let mut buffer = [0u8; CHUNK];
+        for _ in 0..reads {
             match rustix::io::read(&self.log, &mut buffer) {
                 Err(Errno::INTR) => {}
                 Ok(0) | Err(_) => return,
                 Ok(length) => {
                     for &octet in buffer.get(..length).unwrap_or_default() {
                         if octet == b'\n' {
-                            journal::relay(&String::from_utf8_lossy(&self.line));
+                            put(&String::from_utf8_lossy(&self.line));
                             self.line.clear();
                         } else if self.line.len() < LINE {
                             self.line.push(octet);
@@ -203,4 +235,15 @@ impl Child {
             }
         }
     }
+
+    /// Passes on a last line that was not ended.
+    fn end(&self, mut put: impl FnMut(&str)) {
+        if !self.line.is_empty() {
+            put(&String::from_utf8_lossy(&self.line));
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -20,6 +20,8 @@ pub enum Event {
     RouterServers(u32, Vec<std::net::IpAddr>),
     /// Disks or their media changed, and this is there now.
     Drives(Box<Drives>),
+    /// Somebody tells the server to read its configuration.
+    Reload,
     /// This service is done: drop it. The text says why, for the log; empty says nothing.
     Close(String),
 }

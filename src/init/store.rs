@@ -42,6 +42,7 @@ pub enum Moved {
 }
 
 /// The folder with all that outlives a boot.
+#[derive(Clone)]
 pub struct Store {
     root: PathBuf,
     /// The partition; `None` when it is RAM.

@@ -43,7 +43,7 @@ fn step(about: &str, line: &str) {
     let mut steps = STEPS.lock().unwrap_or_else(PoisonError::into_inner);
     note(&mut steps, about, line);
     let text: String = steps.iter().map(|(_, line)| format!("{line}\n")).collect();
-    if let Err(cause) = super::adopt::put(Path::new(BOOT_STEPS), &text) {
+    if let Err(cause) = super::entry::put(Path::new(BOOT_STEPS), &text) {
         log::warn!("{BOOT_STEPS}: {cause}; the server's status does not show what was tuned");
     }
 }

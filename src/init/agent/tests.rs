@@ -77,6 +77,16 @@ fn proxmox_asks_for_the_addresses() {
 }
 
 #[test]
+fn pid_1_is_told_that_the_server_reads_its_configuration() {
+    for (word, told) in [("reload", true), ("reload_keep_cache", true), ("fast_reload", true), ("status", false)] {
+        let arguments = json!({"path": "unbound-control", "arg": [word, "+v"]});
+        let request = json!({"execute": "guest-exec", "arguments": arguments});
+        let (_, events) = exchange(format!("{request}\n").as_bytes());
+        assert_eq!(events == [Event::Reload], told, "{word}: {events:?}");
+    }
+}
+
+#[test]
 fn libvirt_syncs_behind_what_another_client_left() {
     let (got, _) = exchange(b"{\"execute\":\"guest-ne\xFF{\"execute\":\"guest-sync\",\"arguments\":{\"id\":-7}}\n");
     assert_eq!(got, "{\"return\":-7}\n");
