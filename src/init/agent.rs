@@ -5,6 +5,8 @@
 
 mod commands;
 mod exec;
+#[cfg(test)]
+mod exec_tests;
 mod framer;
 mod system;
 #[cfg(test)]
