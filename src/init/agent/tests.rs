@@ -159,8 +159,12 @@ fn what_is_no_request_gets_an_error_and_the_next_line_its_answer() {
     }
     let deep = format!("{}{}", "[".repeat(8000), "]".repeat(8000));
     assert!(exchange(format!("{deep}\n").as_bytes()).0.contains("error"));
-    let long = vec![b'x'; framer::MAX_REQUEST + 1];
-    assert!(exchange(&[&long[..], b"\n{\"execute\":\"guest-ping\"}\n"].concat()).0.contains("longer than"));
+    let (mut host, mut agent) = pair();
+    agent.framer.limit = 1000;
+    host.write_all(&[&[b'x'; 1001][..], b"\n{\"execute\":\"guest-ping\"}\n"].concat()).unwrap();
+    turn(&mut agent);
+    let got = String::from_utf8(replies(&mut host)).unwrap();
+    assert!(got.contains("longer than 1000 octets") && got.ends_with("{\"return\":{}}\n"), "{got}");
 }
 
 #[test]
