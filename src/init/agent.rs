@@ -5,12 +5,15 @@
 
 mod commands;
 mod exec;
+#[cfg(test)]
+mod exec_tests;
 mod framer;
 mod system;
 #[cfg(test)]
 mod tests;
 
 use super::service::{Event, Service, Status};
+use super::tuning;
 use commands::{Guest, Outcome, Run, Shutdown};
 use exec::Runs;
 use framer::{Framer, Piece};
@@ -87,7 +90,7 @@ impl Agent {
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         let events = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
         epoll::add(&poller, &port, EventData::new_u64(0), events)?;
-        let (framer, replies) = (Framer::default(), Vec::new());
+        let (framer, replies) = (Framer::new(framer::max_request(tuning::memory())), Vec::new());
         let pieces = VecDeque::new();
         let (runs, control) = (Runs::default(), PathBuf::new());
         Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest, runs, control })
@@ -143,7 +146,7 @@ impl Agent {
                 None => return,
                 Some(Piece::Request(request)) => commands::execute(&request, self.guest.as_ref()),
                 Some(Piece::TooLong) => {
-                    let limit = framer::MAX_REQUEST;
+                    let limit = self.framer.limit;
                     Outcome::Reply(commands::complaint(&format!("the request is longer than {limit} octets")))
                 }
             };

@@ -80,7 +80,7 @@ fn counted(number: usize, thing: &str) -> String {
 }
 
 /// Octets of memory.
-fn memory() -> u64 {
+pub fn memory() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }

@@ -174,13 +174,20 @@ class Appliance(Machine):
             raise LabError(f"{self.name}: {command}: {answer['error']['desc']}")
         return answer["return"]
 
-    def control(self, *words, seconds=30):
+    def control(self, *words):
         """What `qm guest exec VMID -- unbound-control WORDS` prints."""
-        started = self.ask_agent("guest-exec", {"path": "unbound-control", "arg": list(words), "capture-output": True})
+        return self.guest_exec("unbound-control", *words)
+
+    def guest_exec(self, program, *words, stdin=None, seconds=30):
+        """What `qm guest exec VMID -- PROGRAM WORDS` prints, by the commands that it sends."""
+        sent = {"path": program, "arg": list(words), "capture-output": True}
+        if stdin is not None:
+            sent["input-data"] = base64.b64encode(stdin).decode()
+        started = self.ask_agent("guest-exec", sent)
         def ended():
             status = self.ask_agent("guest-exec-status", {"pid": started["pid"]})
             return status if status["exited"] else None
-        status = wait_until(ended, seconds, f"{self.name}: unbound-control {' '.join(words)}", pause=0.1)
+        status = wait_until(ended, seconds, f"{self.name}: {program} {' '.join(words)}", pause=0.1)
         return base64.b64decode(status.get("out-data") or status.get("err-data") or "").decode()
 
     def first_answer(self, address=SERVER4, name="localhost.", seconds=120):

@@ -1,8 +1,8 @@
 //! The commands of the guest agent protocol: a request in, a reply and perhaps a wish out.
 //!
 //! The protocol is documented by QEMU (`qemu-ga-ref(7)`). What a hypervisor needs to show the addresses, to shut down in
-//! order and to take a backup is answered, and `guest-exec` of `unbound-control`; what would run other programs, read files
-//! or change users is not.
+//! order and to take a backup is answered, and `guest-exec` of `unbound-control` and `log`; what would run other programs,
+//! read files or change users is not.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -29,13 +29,18 @@ pub(super) enum Shutdown {
     Reboot,
 }
 
-/// A `guest-exec` of `unbound-control`.
+/// A `guest-exec` of what is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    /// Command and arguments, as one line of the control protocol.
-    pub(super) words: String,
-    /// Standard input.
-    pub(super) input: Option<Vec<u8>>,
+pub(super) enum Run {
+    /// `unbound-control`
+    Control {
+        /// Command and arguments, as one line of the control protocol.
+        words: String,
+        /// Standard input.
+        input: Option<Vec<u8>>,
+    },
+    /// `log`: at most so many of its last lines.
+    Log(usize),
 }
 
 /// What comes of a request.
@@ -74,8 +79,9 @@ const COMMANDS: &[&str] = &[
     SHUTDOWN,
 ];
 const SHUTDOWN: &str = "guest-shutdown";
-/// The one program that `guest-exec` knows.
+/// The programs that `guest-exec` knows.
 const CONTROL: &str = "unbound-control";
+const LOG: &str = "log";
 
 /// Commands of QEMU's agent that are left out on purpose: they read or write files, or change users. Each
 /// stands for all commands that start with it.
@@ -155,14 +161,18 @@ pub(super) fn execute(request: &[u8], guest: &dyn Guest) -> Outcome {
 
 fn run(arguments: &Map<String, Value>) -> Result<Run, Error> {
     let path = arguments.get("path").and_then(Value::as_str).ok_or_else(|| error("the argument 'path' is a string"))?;
-    if path.rsplit('/').next() != Some(CONTROL) {
-        return Err(error(format!("this guest runs no programs; {CONTROL} alone is answered, by the server itself")));
+    let program = path.rsplit('/').next().unwrap_or_default();
+    if program != CONTROL && program != LOG {
+        return Err(error(format!("this guest runs no programs; {CONTROL} and {LOG} alone are answered")));
     }
-    let words = match arguments.get("arg") {
+    let words: Vec<&str> = match arguments.get("arg") {
         None => Vec::new(),
         Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).collect(),
         Some(_) => return Err(error("the argument 'arg' is a list of strings")),
     };
+    if program == LOG {
+        return log_lines(&words).map(Run::Log);
+    }
     if words.first().is_none_or(|word| word.starts_with('-')) {
         return Err(error(format!("{CONTROL} takes a command here and no options, such as: {CONTROL} status")));
     }
@@ -176,7 +186,17 @@ fn run(arguments: &Map<String, Value>) -> Result<Run, Error> {
             Some(octets.ok_or_else(|| error("the argument 'input-data' is base64"))?)
         }
     };
-    Ok(Run { words: words.join(" "), input })
+    Ok(Run::Control { words: words.join(" "), input })
+}
+
+/// How many lines are asked for: all that are kept, unless there is a number.
+fn log_lines(words: &[&str]) -> Result<usize, Error> {
+    let number = match words {
+        [] => return Ok(usize::MAX),
+        [number] => number.parse().ok(),
+        _ => None,
+    };
+    number.ok_or_else(|| error(format!("{LOG} takes a number of lines or nothing, such as: {LOG} 50")))
 }
 
 fn answer(command: &str, arguments: &Map<String, Value>, guest: &dyn Guest) -> Result<Value, Error> {

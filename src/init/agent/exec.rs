@@ -1,8 +1,10 @@
-//! `guest-exec` of `unbound-control`: the one program a host can start here, and none is started. Its words go to the
-//! server's control socket, and what the server answers is the output.
+//! `guest-exec` of `unbound-control` and `log`: what a host can start here, and nothing is started. The words of the first
+//! go to the server's control socket, and what the server answers is the output; that of the second is the last lines of
+//! the log.
 
 use super::commands::Run;
 use crate::control;
+use crate::init::journal;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -21,23 +23,35 @@ const OUTPUT_MAX: u64 = 16 << 20;
 /// How long the server may take between two parts of its answer. A reload of a large configuration takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a run wrote.
+struct Output {
+    octets: Vec<u8>,
+    failed: bool,
+}
+
 /// What was started and is not forgotten.
 #[derive(Default)]
 pub(super) struct Runs {
     last: i64,
-    under_way: Vec<(i64, Receiver<io::Result<Vec<u8>>>)>,
+    under_way: Vec<(i64, Receiver<io::Result<Output>>)>,
 }
 
 impl Runs {
-    /// Sends a command to the server at `socket`, on a thread of its own; returns the number its status is asked by.
+    /// Reads the log, or sends a command to the server at `socket`, on a thread of its own; returns the number its status is
+    /// asked by.
     pub(super) fn start(&mut self, run: Run, socket: &Path) -> Result<Value, String> {
         let (tell, done) = mpsc::channel();
-        let socket = PathBuf::from(socket);
-        thread::Builder::new()
-            .name("control".into())
-            // The host may never ask.
-            .spawn(move || drop(tell.send(ask(&socket, &run))))
-            .map_err(|cause| format!("no thread for it: {cause}"))?;
+        match run {
+            // The host may never ask, here and below.
+            Run::Log(lines) => drop(tell.send(Ok(Output { octets: journal::last(lines).into(), failed: false }))),
+            Run::Control { words, input } => {
+                let socket = PathBuf::from(socket);
+                thread::Builder::new()
+                    .name("control".into())
+                    .spawn(move || drop(tell.send(ask(&socket, &words, input.as_deref()))))
+                    .map_err(|cause| format!("no thread for it: {cause}"))?;
+            }
+        }
         self.last += 1;
         if self.under_way.len() >= RUNS {
             self.under_way.remove(0);
@@ -58,9 +72,8 @@ impl Runs {
         };
         self.under_way.remove(at);
         Ok(match outcome {
-            Ok(output) => {
-                let failed = output.starts_with(b"error");
-                json!({"exited": true, "exitcode": i32::from(failed), "out-data": BASE64_STANDARD.encode(output)})
+            Ok(Output { octets, failed }) => {
+                json!({"exited": true, "exitcode": i32::from(failed), "out-data": BASE64_STANDARD.encode(octets)})
             }
             Err(cause) => {
                 let text = format!("error: the server does not answer its control socket: {cause}\n");
@@ -70,13 +83,13 @@ impl Runs {
     }
 }
 
-fn ask(socket: &Path, run: &Run) -> io::Result<Vec<u8>> {
+fn ask(socket: &Path, words: &str, input: Option<&[u8]>) -> io::Result<Output> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    control::send(&mut stream, &run.words, run.input.as_deref())?;
+    control::send(&mut stream, words, input)?;
     stream.shutdown(Shutdown::Write)?;
-    let mut output = Vec::new();
-    stream.take(OUTPUT_MAX).read_to_end(&mut output)?;
-    Ok(output)
+    let mut octets = Vec::new();
+    stream.take(OUTPUT_MAX).read_to_end(&mut octets)?;
+    Ok(Output { failed: octets.starts_with(b"error"), octets })
 }

@@ -1,7 +1,11 @@
 //! Octets from the host, cut into requests: one JSON object a line, in bounded memory.
 
-/// Most octets of one request. The longest that is answered has under 200; one that carries a file is refused anyway.
-pub(super) const MAX_REQUEST: usize = 16 * 1024;
+/// Most octets of one request: the input of a `guest-exec` of 1 MiB, which is a third more in base64, and what is around it.
+const MAX_REQUEST: usize = 1536 << 10;
+/// With little memory less, but no less than what all commands without input need.
+const MIN_REQUEST: usize = 16 << 10;
+/// The part of the memory that a request may take.
+const PART: u64 = 128;
 
 /// Never part of UTF-8: what came before it is thrown away. Sent by a client that does not know what its predecessor left.
 const RESET: u8 = 0xFF;
@@ -11,19 +15,68 @@ const RESET: u8 = 0xFF;
 pub(super) enum Piece {
     /// A line, or an object whose line has not ended: not yet looked at as JSON.
     Request(Vec<u8>),
-    /// A line longer than [`MAX_REQUEST`]; told once, the rest of the line is skipped.
+    /// A line longer than the limit; told once, the rest of the line is skipped.
     TooLong,
 }
 
+/// Most octets of one request on a machine with so many octets of memory.
+pub(super) fn max_request(memory: u64) -> usize {
+    usize::try_from(memory / PART).unwrap_or(MAX_REQUEST).clamp(MIN_REQUEST, MAX_REQUEST)
+}
+
 /// Holds what has not become a request yet.
-#[derive(Default)]
 pub(super) struct Framer {
+    /// Most octets of one request.
+    pub(super) limit: usize,
     octets: Vec<u8>,
+    object: Object,
     /// Within the rest of a line that was too long.
     skipping: bool,
 }
 
+/// Where a line is within its object, told octet by octet: to parse it each time that it might be whole would take a time
+/// that grows with the square of its length.
+#[derive(Default)]
+struct Object {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// Its last brace has come, and nothing after it but white space.
+    ended: bool,
+    /// So often that was so in this line; something after it makes it no object.
+    ends: u32,
+}
+
+impl Object {
+    fn take(&mut self, octet: u8) {
+        if self.ended && octet.is_ascii_whitespace() {
+            return;
+        }
+        self.ended = false;
+        match octet {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.in_string => self.escaped = true,
+            b'"' => self.in_string = !self.in_string,
+            _ if self.in_string => {}
+            b'{' => self.depth += 1,
+            b'}' => {
+                self.depth = self.depth.saturating_sub(1);
+                if self.depth == 0 {
+                    self.ends = self.ends.saturating_add(1);
+                    self.ended = self.ends == 1;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Framer {
+    /// One that takes requests of at most `limit` octets.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, octets: Vec::new(), object: Object::default(), skipping: false }
+    }
+
     /// Takes octets in and gives out what they complete.
     pub(super) fn feed(&mut self, octets: &[u8]) -> Vec<Piece> {
         let mut pieces = Vec::new();
@@ -37,17 +90,24 @@ impl Framer {
                     self.clear();
                 }
                 _ if self.skipping => {}
-                _ if self.octets.len() == MAX_REQUEST => {
+                _ if self.octets.len() == self.limit => {
                     self.clear();
                     self.skipping = true;
                     pieces.push(Piece::TooLong);
                 }
-                _ => self.octets.push(octet),
+                _ => {
+                    self.octets.push(octet);
+                    self.object.take(octet);
+                }
             }
         }
         // The protocol wants no line feed behind an object, so one that is whole is not kept waiting for it.
-        if self.octets.trim_ascii_end().ends_with(b"}") && is_whole(&self.octets) {
-            pieces.push(Piece::Request(std::mem::take(&mut self.octets)));
+        if self.object.ended {
+            self.object.ended = false;
+            if is_whole(&self.octets) {
+                pieces.push(Piece::Request(std::mem::take(&mut self.octets)));
+                self.clear();
+            }
         }
         pieces
     }
@@ -55,6 +115,7 @@ impl Framer {
     /// Forgets what is unfinished.
     pub(super) fn clear(&mut self) {
         self.octets.clear();
+        self.object = Object::default();
         self.skipping = false;
     }
 
@@ -73,6 +134,9 @@ fn is_whole(octets: &[u8]) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::time::{Duration, Instant};
+
+    const LIMIT: usize = 16 << 10;
 
     fn request(text: &str) -> Piece {
         Piece::Request(text.as_bytes().to_vec())
@@ -80,14 +144,14 @@ mod tests {
 
     #[test]
     fn lines_are_requests_and_empty_lines_are_none() {
-        let mut framer = Framer::default();
+        let mut framer = Framer::new(LIMIT);
         assert_eq!(framer.feed(b"{\"a\":1}\n\r\n \nxy\nz"), [request("{\"a\":1}"), request("xy")]);
         assert_eq!(framer.feed(b"z\n"), [request("zz")]);
     }
 
     #[test]
     fn an_object_in_parts_is_one_and_needs_no_line_feed() {
-        let mut framer = Framer::default();
+        let mut framer = Framer::new(LIMIT);
         assert_eq!(framer.feed(b"{\"a\":{\"b\":1}"), []);
         assert_eq!(framer.feed(b"}"), [request("{\"a\":{\"b\":1}}")]);
         assert_eq!(framer.feed(b"\n{}\n"), [request("{}")]);
@@ -95,18 +159,49 @@ mod tests {
 
     #[test]
     fn the_reset_octet_throws_away_what_is_unfinished() {
-        let mut framer = Framer::default();
+        let mut framer = Framer::new(LIMIT);
         assert_eq!(framer.feed(b"{\"execute\": \"gue\xFF{\"a\":1}\n"), [request("{\"a\":1}")]);
     }
 
     #[test]
     fn a_line_that_is_too_long_is_told_once_and_costs_no_other() {
-        let mut framer = Framer::default();
-        assert_eq!(framer.feed(&vec![b'{'; MAX_REQUEST]), []);
-        assert_eq!(framer.feed(&vec![b'x'; 10 * MAX_REQUEST]), [Piece::TooLong]);
+        let mut framer = Framer::new(LIMIT);
+        assert_eq!(framer.feed(&vec![b'{'; LIMIT]), []);
+        assert_eq!(framer.feed(&vec![b'x'; 10 * LIMIT]), [Piece::TooLong]);
         assert_eq!(framer.feed(b"}\n{}\n"), [request("{}")]);
-        framer.feed(&vec![b'{'; MAX_REQUEST + 1]);
+        framer.feed(&vec![b'{'; LIMIT + 1]);
         assert_eq!(framer.feed(b"xx\xFF{}\n"), [request("{}")]);
+    }
+
+    #[test]
+    fn an_object_ends_where_its_braces_do_and_not_those_in_strings() {
+        let mut framer = Framer::new(LIMIT);
+        assert_eq!(framer.feed(br#"{"a":"}\"}"#), []);
+        assert_eq!(framer.feed(br#"\\"}"#), [request(r#"{"a":"}\"}\\"}"#)]);
+        assert_eq!(framer.feed(b"{} "), [request("{} ")]);
+        assert_eq!(framer.feed(b"{}{}"), [], "two in a line are none");
+        assert_eq!(framer.feed(b"\n"), [request("{}{}")]);
+        assert_eq!(framer.feed(b"x}"), []);
+        assert_eq!(framer.feed(b"\n{}"), [request("x}"), request("{}")]);
+    }
+
+    #[test]
+    fn a_long_request_takes_little_time_however_it_is_cut() {
+        let text = format!("{{\"a\":\"{}\",\"b\":[{}1]}}", "}".repeat(1 << 20), "{},".repeat(10_000));
+        let mut framer = Framer::new(MAX_REQUEST);
+        let start = Instant::now();
+        let pieces: Vec<Piece> = text.bytes().flat_map(|octet| framer.feed(&[octet])).collect();
+        assert_eq!(pieces, [request(&text)]);
+        // To parse it at each brace would take hours.
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_machine_with_little_memory_takes_shorter_requests() {
+        assert_eq!(max_request(54 << 20), 432 << 10);
+        assert_eq!(max_request(4 << 30), MAX_REQUEST);
+        assert_eq!(max_request(0), MIN_REQUEST);
+        assert!(MAX_REQUEST > (1 << 20) / 3 * 4 + 256, "1 MiB of input fits");
     }
 
     proptest! {
@@ -114,20 +209,20 @@ mod tests {
         fn whatever_comes_memory_is_bounded(parts in proptest::collection::vec(
             prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..300),
-                Just(vec![b'{'; MAX_REQUEST / 2]),
+                Just(vec![b'{'; LIMIT / 2]),
                 Just(b"}\n".to_vec()),
             ],
             0..20,
         )) {
-            let mut framer = Framer::default();
+            let mut framer = Framer::new(LIMIT);
             for part in parts {
                 for piece in framer.feed(&part) {
                     if let Piece::Request(octets) = piece {
-                        prop_assert!(octets.len() <= MAX_REQUEST);
+                        prop_assert!(octets.len() <= LIMIT);
                         prop_assert!(!octets.contains(&b'\n') && !octets.contains(&RESET));
                     }
                 }
-                prop_assert!(framer.held() <= 2 * MAX_REQUEST);
+                prop_assert!(framer.held() <= 2 * LIMIT);
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::commands::{Guest, Outcome, Run, Shutdown, execute};
+use super::commands::{Guest, Outcome, Shutdown, execute};
 use super::system::{self, shown};
 use super::*;
 use crate::host::{Interface, InterfaceAddress};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-struct Fake;
+pub(super) struct Fake;
 
 impl Guest for Fake {
     fn interfaces(&self) -> Result<Value, String> {
@@ -26,7 +26,7 @@ impl Guest for Fake {
 }
 
 /// The host's end of the port, and the agent.
-fn pair() -> (UnixStream, Agent) {
+pub(super) fn pair() -> (UnixStream, Agent) {
     let (host, guest) = UnixStream::pair().unwrap();
     guest.set_nonblocking(true).unwrap();
     host.set_nonblocking(true).unwrap();
@@ -38,11 +38,11 @@ fn ready(agent: &Agent) -> bool {
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() > 0
 }
 
-fn turn(agent: &mut Agent) -> Vec<Event> {
+pub(super) fn turn(agent: &mut Agent) -> Vec<Event> {
     agent.turn(PollFlags::IN, Instant::now(), &Status::default())
 }
 
-fn replies(host: &mut UnixStream) -> Vec<u8> {
+pub(super) fn replies(host: &mut UnixStream) -> Vec<u8> {
     let mut got = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(len @ 1..) = host.read(&mut chunk) {
@@ -148,81 +148,6 @@ fn programs_and_files_are_refused() {
     assert_eq!(answer(r#"{"execute":"nonsense"}"#)["error"]["class"], "CommandNotFound");
 }
 
-fn exec(arguments: Value) -> Outcome {
-    execute(json!({"execute": "guest-exec", "arguments": arguments}).to_string().as_bytes(), &Fake)
-}
-
-#[test]
-fn unbound_control_alone_is_run() {
-    for path in ["unbound-control", "/usr/sbin/unbound-control"] {
-        let asked = exec(json!({"path": path, "arg": ["flush_zone", "example.org"], "capture-output": true}));
-        let run = Run { words: "flush_zone example.org".into(), input: None };
-        assert_eq!(asked, Outcome::Run(run, None));
-    }
-    let asked = exec(json!({"path": "unbound-control", "arg": ["local_datas"], "input-data": "YS4gQSAxLjIuMy40Cg=="}));
-    assert_eq!(asked, Outcome::Run(Run { words: "local_datas".into(), input: Some(b"a. A 1.2.3.4\n".to_vec()) }, None));
-    for wrong in [
-        json!({"path": "/bin/sh", "arg": ["-c", "reboot"]}),
-        json!({"path": "unbound-control"}),
-        json!({"path": "unbound-control", "arg": "status"}),
-        json!({"path": "unbound-control", "arg": ["-c", "/etc/unbound.conf", "status"]}),
-        json!({"path": "unbound-control", "arg": ["status\nUBCT1 stop"]}),
-        json!({"path": "unbound-control", "arg": ["local_datas"], "input-data": "*"}),
-        json!({"path": 1}),
-        json!({}),
-    ] {
-        let Outcome::Reply(reply) = exec(wrong.clone()) else { panic!("{wrong}") };
-        assert_eq!(reply["error"]["class"], "GenericError", "{wrong}");
-    }
-}
-
-#[test]
-fn a_run_is_answered_by_the_control_socket() {
-    let socket = std::env::temp_dir().join(format!("runbound-exec-{}", std::process::id()));
-    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let server = thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut request = String::new();
-        client.read_to_string(&mut request).unwrap();
-        client.write_all(b"error unknown command\n").unwrap();
-        request
-    });
-    let (mut host, mut agent) = pair();
-    let status = Status { control_socket: socket.clone(), ..Status::default() };
-    let mut ask = |request: Value| {
-        host.write_all(format!("{request}\n").as_bytes()).unwrap();
-        agent.turn(PollFlags::IN, Instant::now(), &status);
-        serde_json::from_slice::<Value>(&replies(&mut host)).unwrap()
-    };
-    let arguments = json!({"path": "unbound-control", "arg": ["nonsense"], "input-data": "eA=="});
-    let started = ask(json!({"execute": "guest-exec", "arguments": arguments, "id": 3}));
-    assert_eq!(started, json!({"return": {"pid": 1}, "id": 3}));
-    assert_eq!(server.join().unwrap(), "UBCT1 nonsense\nx\x04\n");
-    std::fs::remove_file(&socket).unwrap();
-    let question = json!({"execute": "guest-exec-status", "arguments": {"pid": 1}});
-    let ended = loop {
-        let reply = ask(question.clone());
-        if reply["return"]["exited"] == true {
-            break reply;
-        }
-        thread::sleep(Duration::from_millis(1));
-    };
-    let output = "ZXJyb3IgdW5rbm93biBjb21tYW5kCg==";
-    assert_eq!(ended, json!({"return": {"exited": true, "exitcode": 1, "out-data": output}}));
-    assert!(ask(question).get("error").is_some(), "a status is told once");
-    // Nobody listens any more.
-    ask(json!({"execute": "guest-exec", "arguments": {"path": "unbound-control", "arg": ["status"]}}));
-    let failed = loop {
-        let reply = ask(json!({"execute": "guest-exec-status", "arguments": {"pid": 2}}));
-        if reply["return"]["exited"] == true {
-            break reply;
-        }
-        thread::sleep(Duration::from_millis(1));
-    };
-    assert_eq!(failed["return"]["exitcode"], 1);
-    assert!(failed["return"]["err-data"].is_string());
-}
-
 #[test]
 fn what_is_no_request_gets_an_error_and_the_next_line_its_answer() {
     for wrong in [
@@ -244,8 +169,12 @@ fn what_is_no_request_gets_an_error_and_the_next_line_its_answer() {
     }
     let deep = format!("{}{}", "[".repeat(8000), "]".repeat(8000));
     assert!(exchange(format!("{deep}\n").as_bytes()).0.contains("error"));
-    let long = vec![b'x'; framer::MAX_REQUEST + 1];
-    assert!(exchange(&[&long[..], b"\n{\"execute\":\"guest-ping\"}\n"].concat()).0.contains("longer than"));
+    let (mut host, mut agent) = pair();
+    agent.framer.limit = 1000;
+    host.write_all(&[&[b'x'; 1001][..], b"\n{\"execute\":\"guest-ping\"}\n"].concat()).unwrap();
+    turn(&mut agent);
+    let got = String::from_utf8(replies(&mut host)).unwrap();
+    assert!(got.contains("longer than 1000 octets") && got.ends_with("{\"return\":{}}\n"), "{got}");
 }
 
 #[test]
