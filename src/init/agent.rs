@@ -215,7 +215,8 @@ impl Agent {
 impl Run {
     /// Whether the server is to read its configuration anew.
     fn reloads(&self) -> bool {
-        matches!(self.words.split(' ').next(), Some("reload" | "reload_keep_cache" | "fast_reload"))
+        let Run::Control { words, .. } = self else { return false };
+        matches!(words.split(' ').next(), Some("reload" | "reload_keep_cache" | "fast_reload"))
     }
 }
 
