@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+/// The user's file.
 pub const CONFIGURATION: &str = "unbound.conf";
 /// The one that this boot runs with when no other can be used.
 const INSTEAD: &str = "/run/runbound/instead.conf";

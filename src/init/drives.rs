@@ -33,6 +33,11 @@ pub fn look(mut modules: Modules) -> std::io::Result<JoinHandle<Drives>> {
 
 impl Booted {
     /// Follows a change of the drives. Whether the server is to start anew for it.
+    ///
+    /// Unlike the look at them this is done on the loop, although files are checked, written and synced here: it happens
+    /// when somebody changes a drive or a disk, and all that comes after it needs its outcome. A disk too slow for the time
+    /// of the watchdog costs a reset, which is as a power cut: what was begun is finished by the next boot, which no
+    /// watchdog watches yet.
     pub fn follow(&mut self, drives: Drives) -> bool {
         let moved = self.store.follow(&drives.volumes, &mut self.modules);
         self.status.storage.clone_from(&self.store.description);

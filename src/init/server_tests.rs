@@ -59,7 +59,7 @@ fn one_that_dies_waits_longer_each_time_up_to_half_a_minute() {
 fn ends_soon_after_the_start_are_counted_until_it_is_healthy_or_gets_another_configuration() {
     let now = Instant::now();
     let mut server = server("exit 1", now);
-    let mut dies = |server: &mut Server, age| {
+    let dies = |server: &mut Server, age| {
         server.next = Some(now);
         assert!(server.turn(PollFlags::empty(), now));
         ends(server, now + age);
