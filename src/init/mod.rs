@@ -13,7 +13,7 @@
 //! | `store`, `adopt`, `forwarders` | the data partition; configurations tried before they replace one; whom to ask |
 //! | `tuning` | what is set at boot for speed |
 //! | `server` | the server as a child process |
-//! | `agent`, `console`, `power`, `watchdog` | services beside it |
+//! | `agent`, `console`, `lookout`, `power`, `watchdog` | services beside it |
 //! | `run`, `boot`, `shutdown` | the loop, what comes before it and after it |
 
 mod adopt;
@@ -29,6 +29,7 @@ mod forwarders;
 mod hotplug;
 mod journal;
 mod links;
+mod lookout;
 mod modules;
 mod mounts;
 pub mod netconf;

@@ -20,6 +20,8 @@ pub enum Event {
     RouterServers(u32, Vec<std::net::IpAddr>),
     /// Disks or their media changed, and this is there now.
     Drives(Box<Drives>),
+    /// What the screen is to say from now on about where the configuration lies.
+    Storage(String),
     /// This service is done: drop it. The text says why, for the log; empty says nothing.
     Close(String),
 }
