@@ -221,12 +221,13 @@ impl Step<'_> {
                 netlink.request(RouteNetlinkMessage::SetLink(message), 0)
             });
         }
-        self.tell(&format!("{name}: up"), |netlink| netlink.request(up(index), 0));
         for address in &link.addresses {
             if self.tell(&format!("{name}: address {address}"), |netlink| set_address(netlink, index, *address, None)) {
                 log::info!("{name}: {address}");
             }
         }
+        // Behind the addresses: the kernel tells the neighbours of those that are there.
+        self.tell(&format!("{name}: up"), |netlink| netlink.request(up(index), 0));
         let metric = routes::SETTINGS.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
         let way = Way { index: Some(index), metric: Some(metric), addresses: &link.addresses };
         for route in &link.routes {

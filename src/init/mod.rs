@@ -13,7 +13,7 @@
 //! | `store`, `adopt`, `trial`, `entry`, `forwarders` | the data partition; which configuration is used; files tried, kept and replaced beside the loop; what the server reads; whom to ask |
 //! | `tuning` | what is set at boot for speed |
 //! | `server` | the server as a child process |
-//! | `agent`, `console`, `power`, `watchdog` | services beside it |
+//! | `agent`, `console`, `lookout`, `power`, `watchdog` | services beside it |
 //! | `run`, `boot`, `shutdown` | the loop, what comes before it and after it |
 
 mod adopt;
@@ -30,6 +30,7 @@ mod forwarders;
 mod hotplug;
 mod journal;
 mod links;
+mod lookout;
 mod modules;
 mod mounts;
 pub mod netconf;

@@ -6,6 +6,7 @@ use super::drives::Drives;
 use super::forwarders::own_addresses;
 use super::hotplug::Hotplug;
 use super::journal;
+use super::lookout::Lookout;
 use super::netconf::cmdline;
 use super::server::Server;
 use super::service::{Event, Service};
@@ -64,6 +65,7 @@ impl Run {
         }
         PowerButton::open_all().into_iter().for_each(|button| services.push(Box::new(button)));
         Agent::open().into_iter().for_each(|agent| services.push(Box::new(agent)));
+        services.push(Box::new(Lookout::new(now)));
         Watchdog::open(now).into_iter().for_each(|watchdog| services.push(Box::new(watchdog)));
         if cmdline::has(&booted.cmdline, LOG_WORD) {
             log::info!("{LOG_WORD}: the log stays on the console, without the screen");
@@ -181,6 +183,7 @@ impl Run {
             }
             Event::Drives(drives) => self.follow(*drives, now),
             Event::Reload => self.booted.adopted.was_read(now),
+            Event::Storage(storage) => self.booted.status.storage = storage,
             // Taken where the service is.
             Event::Close(_) => {}
         }

@@ -22,6 +22,8 @@ pub enum Event {
     Drives(Box<Drives>),
     /// Somebody tells the server to read its configuration.
     Reload,
+    /// What the screen is to say from now on about where the configuration lies.
+    Storage(String),
     /// This service is done: drop it. The text says why, for the log; empty says nothing.
     Close(String),
 }

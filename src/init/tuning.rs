@@ -30,6 +30,10 @@ pub fn tune() {
     if sysctl("net/ipv4/conf/all/arp_ignore", "1") && sysctl("net/ipv4/conf/all/arp_announce", "2") {
         step("arp", "arp_ignore 1, arp_announce 2: each interface speaks ARP for its own addresses only");
     }
+    // An address that another machine had, or that a new card has, is known by its old MAC until its neighbours forget it.
+    if sysctl("net/ipv4/conf/all/arp_notify", "1") && sysctl("net/ipv6/conf/all/ndisc_notify", "1") {
+        step("announcements", "arp_notify 1, ndisc_notify 1: neighbours are told of an interface that comes up");
+    }
     if sysctl("net/core/rmem_max", SOCKET_BUFFERS) && sysctl("net/core/wmem_max", SOCKET_BUFFERS) {
         step("buffers", &format!("sockets may buffer {SOCKET_BUFFERS} octets (so-rcvbuf, so-sndbuf)"));
     }

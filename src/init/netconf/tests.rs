@@ -99,6 +99,19 @@ fn bonds_and_vlans_of_version_1() {
 }
 
 #[test]
+fn a_mac_of_its_own_for_a_vlan_is_not_swallowed() {
+    let text = "version: 1\nconfig:\n- {type: physical, name: eth0}\n\
+                - {type: vlan, name: v10, vlan_link: eth0, vlan_id: 10, mac_address: '02:00:00:00:00:01'}\n";
+    let Parsed { plan, warnings } = network_config(text).unwrap();
+    assert_eq!(lines(&plan), ["eth0 (eth0)", "v10 (vlan 10 on eth0)"]);
+    assert_eq!(warnings, ["config[1].mac_address: is not supported; it is ignored"]);
+    let text =
+        "version: 2\nethernets: {eth0: {}}\nvlans: {v10: {id: 10, link: eth0, macaddress: '02:00:00:00:00:01'}}\n";
+    let warnings = network_config(text).unwrap().warnings;
+    assert_eq!(warnings, ["vlans.v10.macaddress: is not supported; it is ignored"]);
+}
+
+#[test]
 fn bonds_vlans_and_routes_of_version_2() {
     let text = "version: 2\nethernets:\n  a: {match: {macaddress: '02:00:00:00:00:01'}}\n  eth1: {}\n\
                 bonds:\n  bond0: {interfaces: [a, eth1], parameters: {mode: active-backup, mii-monitor-interval: 100}}\n\

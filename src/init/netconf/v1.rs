@@ -36,7 +36,8 @@ fn link(
     notes: &mut Notes,
 ) -> Option<LinkPlan> {
     let name = item.take("name").and_then(|node| super::link_name(&node, notes));
-    let mac = item.take("mac_address").and_then(|node| node.mac(notes));
+    // A VLAN has that of the link below it: what asks for another one is told that it is not supported.
+    let mac = if kind == "vlan" { None } else { item.take("mac_address").and_then(|node| node.mac(notes)) };
     let kind = match kind {
         "bond" => LinkKind::Bond(BondPlan { mac, ..bond(item, notes) }),
         "vlan" => LinkKind::Vlan {
