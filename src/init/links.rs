@@ -1,5 +1,6 @@
 //! Links and addresses that come and go: the kernel tells, PID 1 looks again.
 
+use super::netconf::plan::{Mac, parse_mac};
 use super::service::{Event, Service, Status};
 use crate::host::{Interface, Watch, interfaces};
 use rustix::event::PollFlags;
@@ -8,7 +9,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-/// The Ethernet interfaces that are hardware (or a hypervisor's idea of it), by index.
+/// The Ethernet interfaces that are hardware (or a hypervisor's idea of it), by index, each with the MAC that it came with:
+/// as port of a bond it has the bond's.
 pub fn nics() -> Vec<Interface> {
     let all = interfaces().unwrap_or_else(|cause| {
         log::error!("cannot read the interfaces: {cause}");
@@ -20,7 +22,16 @@ pub fn nics() -> Vec<Interface> {
             && folder.join("device").exists()
             && fs::read_to_string(folder.join("type")).is_ok_and(|kind| kind.trim() == "1")
     };
-    all.into_iter().filter(ethernet).collect()
+    all.into_iter()
+        .filter(ethernet)
+        .map(|nic| Interface { mac: own_mac(Path::new("/sys/class/net"), &nic.name).or(nic.mac), ..nic })
+        .collect()
+}
+
+/// The MAC that a bond gives back when it lets a port go (drivers/net/bonding/bond_sysfs_slave.c).
+fn own_mac(interfaces: &Path, name: &str) -> Option<Mac> {
+    let text = fs::read_to_string(interfaces.join(name).join("bonding_slave/perm_hwaddr")).ok()?;
+    parse_mac(&text)
 }
 
 /// Tells when links or addresses changed: what changed is read from the interfaces themselves.
@@ -51,6 +62,17 @@ impl Service for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_port_of_a_bond_has_a_mac_of_its_own() {
+        let root = std::env::temp_dir().join(format!("runbound-links-{}", std::process::id()));
+        let port = root.join("eth1/bonding_slave");
+        fs::create_dir_all(&port).expect("a folder");
+        fs::write(port.join("perm_hwaddr"), "bc:24:11:aa:00:02\n").expect("a file");
+        assert_eq!(own_mac(&root, "eth1"), Some([0xbc, 0x24, 0x11, 0xaa, 0, 2]));
+        assert_eq!(own_mac(&root, "eth0"), None);
+        fs::remove_dir_all(&root).expect("removed");
+    }
 
     #[test]
     fn a_look_is_asked_for_when_it_is_due_and_once() {
