@@ -55,6 +55,8 @@ pub struct Agent {
     pieces: VecDeque<Piece>,
     replies: Vec<u8>,
     syncing: Option<Syncing>,
+    /// The host hung up, and is not back yet.
+    gone: bool,
     /// Since when there may be more to read although no edge will tell.
     unread: Option<Instant>,
     guest: Box<dyn Guest>,
@@ -93,7 +95,19 @@ impl Agent {
         let (framer, replies) = (Framer::new(framer::max_request(tuning::memory())), Vec::new());
         let pieces = VecDeque::new();
         let (runs, control) = (Runs::default(), PathBuf::new());
-        Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest, runs, control })
+        Ok(Agent {
+            port,
+            poller,
+            framer,
+            pieces,
+            replies,
+            syncing: None,
+            gone: false,
+            unread: None,
+            guest,
+            runs,
+            control,
+        })
     }
 
     /// Reads, answers and writes as far as that goes without waiting.
@@ -106,12 +120,9 @@ impl Agent {
             }
             let mut chunk = [0; CHUNK];
             match rustix::io::read(&self.port, &mut chunk) {
-                // Nobody at the other end: what the next client sends and reads starts afresh.
-                Ok(0) => {
-                    self.framer.clear();
-                    self.replies.clear();
-                    return events;
-                }
+                // Nobody at the other end. What was just answered may be the next client's: the kernel hands out what it sent
+                // before it says that it is there.
+                Ok(0) => return events,
                 Ok(len) => self.pieces.extend(self.framer.feed(chunk.get(..len).unwrap_or_default())),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return events,
@@ -253,12 +264,15 @@ impl Service for Agent {
         // Taken before reading: an edge that comes meanwhile wakes the next poll.
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let told = epoll::wait(&self.poller, edges.as_mut_slice(), Some(&at_once)).unwrap_or(0);
-        let gone = |edge: &epoll::Event| {
-            let flags = edge.flags;
-            flags.contains(EventFlags::HUP)
-        };
-        if edges.iter().take(told).any(gone) {
-            self.replies.clear();
+        if told > 0 {
+            let [epoll::Event { flags, .. }] = edges;
+            let gone = flags.contains(EventFlags::HUP);
+            if gone && !self.gone {
+                // What the next client sends and reads starts afresh.
+                self.framer.clear();
+                self.replies.clear();
+            }
+            self.gone = gone;
         }
         self.work(now)
     }

@@ -224,6 +224,20 @@ fn a_host_that_goes_away_does_not_make_the_loop_spin() {
 }
 
 #[test]
+fn a_reply_waits_until_its_client_is_said_to_be_there() {
+    // Where the kernel has not said so yet, a port takes nothing and reads as ended, behind what the client sent.
+    let (mut host, mut agent) = pair();
+    turn(&mut agent);
+    while rustix::io::write(&agent.port, &[b' '; 4096]).is_ok() {}
+    host.write_all(b"{\"execute\":\"guest-sync\",\"arguments\":{\"id\":7}}\n").unwrap();
+    host.shutdown(std::net::Shutdown::Write).unwrap();
+    turn(&mut agent);
+    assert!(!replies(&mut host).contains(&b'7'), "there was no room for it");
+    turn(&mut agent);
+    assert!(String::from_utf8(replies(&mut host)).unwrap().contains("{\"return\":7}"));
+}
+
+#[test]
 fn a_host_that_does_not_read_bounds_the_replies() {
     let (mut host, mut agent) = pair();
     let request = b"{\"execute\":\"guest-info\"}\n".repeat(100);
