@@ -57,6 +57,8 @@ pub struct Agent {
     syncing: Option<Syncing>,
     /// Since when there may be more to read although no edge will tell.
     unread: Option<Instant>,
+    /// The port shows no client. What a new one sends may be read before the port shows that it is there.
+    gone: bool,
     guest: Box<dyn Guest>,
     runs: Runs,
     /// The server's control socket.
@@ -93,26 +95,45 @@ impl Agent {
         let (framer, replies) = (Framer::new(framer::max_request(tuning::memory())), Vec::new());
         let pieces = VecDeque::new();
         let (runs, control) = (Runs::default(), PathBuf::new());
-        Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest, runs, control })
+        Ok(Agent {
+            port,
+            poller,
+            framer,
+            pieces,
+            replies,
+            syncing: None,
+            unread: None,
+            gone: false,
+            guest,
+            runs,
+            control,
+        })
     }
 
     /// Reads, answers and writes as far as that goes without waiting.
     fn work(&mut self, now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
         self.unread = None;
+        let mut has_read = false;
         for _ in 0..CHUNKS_AT_ONCE {
             if !self.answer(now, &mut events) {
                 return events;
             }
             let mut chunk = [0; CHUNK];
             match rustix::io::read(&self.port, &mut chunk) {
-                // Nobody at the other end: what the next client sends and reads starts afresh.
-                Ok(0) => {
-                    self.framer.clear();
-                    self.replies.clear();
+                // Nobody at the other end, or somebody who is so new that the port does not show it.
+                Ok(0) if has_read => {
+                    self.gone = true;
                     return events;
                 }
-                Ok(len) => self.pieces.extend(self.framer.feed(chunk.get(..len).unwrap_or_default())),
+                Ok(0) => {
+                    self.client_left();
+                    return events;
+                }
+                Ok(len) => {
+                    has_read = true;
+                    self.pieces.extend(self.framer.feed(chunk.get(..len).unwrap_or_default()));
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return events,
                 Err(cause) => {
@@ -124,6 +145,15 @@ impl Agent {
         }
         self.unread = Some(now);
         events
+    }
+
+    /// The first time that the port shows no client: what the next one sends and reads starts afresh.
+    fn client_left(&mut self) {
+        if !self.gone {
+            self.gone = true;
+            self.framer.clear();
+            self.replies.clear();
+        }
     }
 
     /// Answers what was read; `false` while the disk or the host has to do its part first.
@@ -242,12 +272,13 @@ impl Service for Agent {
         // Taken before reading: an edge that comes meanwhile wakes the next poll.
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let told = epoll::wait(&self.poller, edges.as_mut_slice(), Some(&at_once)).unwrap_or(0);
-        let gone = |edge: &epoll::Event| {
+        if let Some(edge) = edges.first().filter(|_| told > 0) {
             let flags = edge.flags;
-            flags.contains(EventFlags::HUP)
-        };
-        if edges.iter().take(told).any(gone) {
-            self.replies.clear();
+            if flags.contains(EventFlags::HUP) {
+                self.client_left();
+            } else {
+                self.gone = false;
+            }
         }
         self.work(now)
     }

@@ -97,7 +97,8 @@ impl Tail {
 
     fn push(&mut self, text: &str) {
         for line in text.lines() {
-            let line = line.get(..line.floor_char_boundary(LINE)).unwrap_or_default();
+            let end = (0..=line.len().min(LINE)).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+            let line = line.get(..end).unwrap_or_default();
             self.octets += line.len();
             self.lines.push_back(line.to_owned());
         }

@@ -214,6 +214,24 @@ fn a_host_that_goes_away_does_not_make_the_loop_spin() {
 }
 
 #[test]
+fn a_client_is_answered_that_sends_before_the_port_shows_it() {
+    let (mut host, mut agent) = pair();
+    turn(&mut agent);
+    // As the port is then: there is something to read, nothing can be written, and behind what was read nobody is there.
+    let mut held = 0;
+    while let Ok(len) = rustix::io::write(&agent.port, &[b'x'; 4096]) {
+        held += len;
+    }
+    host.write_all(b"{\"execute\":\"guest-ping\"}\n").unwrap();
+    host.shutdown(std::net::Shutdown::Write).unwrap();
+    turn(&mut agent);
+    turn(&mut agent);
+    assert!(replies(&mut host).len() >= held, "it takes what is there, so that the port can be written");
+    turn(&mut agent);
+    assert_eq!(replies(&mut host), b"{\"return\":{}}\n");
+}
+
+#[test]
 fn a_host_that_does_not_read_bounds_the_replies() {
     let (mut host, mut agent) = pair();
     let request = b"{\"execute\":\"guest-info\"}\n".repeat(100);
