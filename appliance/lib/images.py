@@ -13,7 +13,7 @@ DISK_GUID = "6f5c9f0e-58b3-4d0c-9c7b-72756e626f75"
 BIOS_BOOT, ESP = "21686148-6449-6E6F-744E-656564454649", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 DATA = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 DATA_UUID = "b1b4d9a6-3a5f-4d55-9df4-64617461aa01"
-# The data partition is the last one, so that it can grow with the disk.
+# The data partition is the last one. Nothing makes it larger: docs/appliance.md says how much fits.
 BIOS_BOOT_MIB, ESP_MIB, DATA_MIB = (1, 1), (2, 64), (66, 64)
 DISK_MIB = 131
 

@@ -20,6 +20,8 @@ const READ_ONLY: &str = "read-only: ";
 /// The configuration that allows private networks alone.
 const BUILT_IN: &str = include_str!("unbound.conf");
 const CONFIGURATION: &str = "unbound.conf";
+/// Made and removed at once, to see whether that works; what a power cut leaves of it is removed at the next boot.
+const PROBE: &str = ".runbound-probe.new";
 
 /// The service.
 pub struct Lookout {
@@ -36,7 +38,8 @@ impl Lookout {
 
     /// Names the networks whose clients are refused, each once.
     fn networks(&mut self, configuration: &str, interfaces: &[Interface]) {
-        if configuration != BUILT_IN {
+        // Comments may be those of an older version that wrote the file.
+        if !settings(configuration).eq(settings(BUILT_IN)) {
             return;
         }
         for network in refused(interfaces) {
@@ -50,16 +53,38 @@ impl Lookout {
     }
 }
 
+/// The lines of a configuration that are no comments.
+fn settings(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with('#'))
+}
+
 /// What the screen is to say of the partition when that differs from what it says: the device, and whether it is read-only.
-fn storage(mounts: &str, target: &str, shown: &str) -> Option<String> {
+/// `fails` tells whether a device with an error is in truth not written to.
+fn storage(mounts: &str, target: &str, shown: &str, fails: impl Fn(&str) -> bool) -> Option<String> {
     let mut fields = mounts.lines().rev().map(|line| line.split(' ')).find_map(|mut fields| {
         let device = fields.next()?;
         (fields.next()? == target && device.starts_with("/dev/")).then_some((device, fields))
     })?;
-    // After an error the kernel's newer versions leave `rw` there.
-    let read_only = fields.1.nth(1)?.split(',').any(|option| option == "ro" || option == "emergency_ro");
+    // After an error some kernels have `ro` there, 6.18 has `emergency_ro`, and 6.12 does not tell.
+    let told = fields.1.nth(1)?.split(',').any(|option| option == "ro" || option == "emergency_ro");
+    let read_only = told || fails(fields.0);
     let now = if read_only { format!("{READ_ONLY}{}", fields.0) } else { fields.0.to_owned() };
     (read_only != shown.starts_with(READ_ONLY)).then_some(now)
+}
+
+/// Whether the file system of a device has had an error (ext4's own count, which e2fsck sets to 0) and takes no file.
+fn takes_no_file(device: &str) -> bool {
+    let name = device.trim_start_matches("/dev/");
+    let count = fs::read_to_string(format!("/sys/fs/ext4/{name}/errors_count")).unwrap_or_default();
+    if matches!(count.trim(), "" | "0") {
+        return false;
+    }
+    let probe = Path::new(DATA).join(PROBE);
+    match fs::File::create(&probe).and_then(|_| fs::remove_file(&probe)) {
+        Ok(()) => false,
+        // A full one is said where something is to be written.
+        Err(cause) => cause.kind() != std::io::ErrorKind::StorageFull,
+    }
 }
 
 /// Networks of these interfaces that the built-in configuration does not allow, as interface and network.
@@ -106,10 +131,11 @@ impl Service for Lookout {
 
     fn turn(&mut self, _readiness: PollFlags, now: Instant, status: &Status) -> Vec<Event> {
         self.next = now + EVERY;
-        let configuration = fs::read_to_string(Path::new(DATA).join(CONFIGURATION)).unwrap_or_default();
+        // Where there is none it is the built-in one that is used.
+        let configuration = fs::read_to_string(Path::new(DATA).join(CONFIGURATION)).unwrap_or_else(|_| BUILT_IN.into());
         self.networks(&configuration, &interfaces().unwrap_or_default());
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let Some(storage) = storage(&mounts, DATA, &status.storage) else { return Vec::new() };
+        let Some(storage) = storage(&mounts, DATA, &status.storage, takes_no_file) else { return Vec::new() };
         if storage.starts_with(READ_ONLY) {
             log::warn!(
                 "{storage}: the kernel found an error on the data partition and writes nothing there any more; \
@@ -135,17 +161,19 @@ mod tests {
         };
         let rw = mounts("rw,nosuid,errors=remount-ro");
         let said = Some("read-only: /dev/sda3".to_owned());
-        assert_eq!(storage(&rw, "/data", "/dev/sda3"), None);
-        assert_eq!(storage(&mounts("ro,nosuid,errors=remount-ro"), "/data", "/dev/sda3"), said);
-        assert_eq!(storage(&mounts("rw,nosuid,errors=remount-ro,emergency_ro"), "/data", "/dev/sda3"), said);
-        assert_eq!(storage(&mounts("ro"), "/data", "read-only: /dev/sda3"), None);
-        assert_eq!(storage(&rw, "/data", "read-only: /dev/sda3").as_deref(), Some("/dev/sda3"));
+        let works = |mounts: &str, shown: &str| storage(mounts, "/data", shown, |_| false);
+        assert_eq!(works(&rw, "/dev/sda3"), None);
+        assert_eq!(works(&mounts("ro,nosuid,errors=remount-ro"), "/dev/sda3"), said);
+        assert_eq!(works(&mounts("rw,nosuid,errors=remount-ro,emergency_ro"), "/dev/sda3"), said);
+        assert_eq!(storage(&rw, "/data", "/dev/sda3", |device| device == "/dev/sda3"), said);
+        assert_eq!(works(&mounts("ro"), "read-only: /dev/sda3"), None);
+        assert_eq!(works(&rw, "read-only: /dev/sda3").as_deref(), Some("/dev/sda3"));
         // In RAM, not mounted, no table.
-        assert_eq!(storage("tmpfs /data tmpfs ro 0 0\n", "/data", "RAM: no partition"), None);
-        assert_eq!(storage("/dev/sda3 /data\n\n", "/data", ""), None);
-        assert_eq!(storage("", "/data", "/dev/sda3"), None);
+        assert_eq!(works("tmpfs /data tmpfs ro 0 0\n", "RAM: no partition"), None);
+        assert_eq!(works("/dev/sda3 /data\n\n", ""), None);
+        assert_eq!(works("", "/dev/sda3"), None);
         // What is mounted over it counts.
-        assert_eq!(storage(&format!("/dev/sdb /data ext4 ro 0 0\n{rw}"), "/data", "/dev/sda3"), None);
+        assert_eq!(works(&format!("/dev/sdb /data ext4 ro 0 0\n{rw}"), "/dev/sda3"), None);
     }
 
     #[test]
@@ -175,7 +203,7 @@ mod tests {
         let mut lookout = Lookout::new(Instant::now());
         lookout.networks("server:\n", &interfaces);
         assert!(lookout.told.is_empty(), "another configuration says whom it serves");
-        lookout.networks(BUILT_IN, &interfaces);
+        lookout.networks(&format!("# of another version\n{BUILT_IN}"), &interfaces);
         assert_eq!(lookout.told, names.map(str::to_owned).into());
     }
 }

@@ -165,10 +165,12 @@ class Appliance(Machine):
                 file.write(json.dumps({"execute": name, "arguments": words}).encode() + b"\n")
             file.flush()
             line = file.readline()
-            while json.loads(line.rpartition(b"\xff")[2] or b"{}").get("return") != number:
+            while line and json.loads(line.rpartition(b"\xff")[2] or b"{}").get("return") != number:
                 line = file.readline()
             if not reply:
-                return None
+                return None  # a machine that is told to go may be gone before it has said that it heard
+            if not line:
+                raise LabError(f"{self.name}: {command}: the guest agent's channel ended")
             answer = json.loads(file.readline())
         if "error" in answer:
             raise LabError(f"{self.name}: {command}: {answer['error']['desc']}")

@@ -23,10 +23,11 @@ WAITING = ["reattach"]  # for nearly all of a minute, and so do those at the sam
 MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kernels", "vm-build", ["vm_topologies", "6.1", "newest"]),
             ("vm_findings", "vm-build", ["vm_findings"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
             ("vm_appliance", "appliance", ["vm_appliance", "cd-bios", "disk-uefi"]),
-            *((name, "appliance", [name]) for name in ("vm_appliance_cloudinit", "vm_appliance_upgrade", "vm_appliance_bond"))]
+            *((name, "appliance", [name]) for name in ("vm_appliance_bad_input", "vm_appliance_cloudinit", "vm_appliance_upgrade",
+                                                       "vm_appliance_bond"))]
 # What runs only when it is named, or with --all.
 ON_DEMAND = [("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
-             *((name, "appliance", [name]) for name in ("vm_appliance_bad_input", "vm_appliance_kill", "vm_appliance_load"))]
+             *((name, "appliance", [name]) for name in ("vm_appliance_kill", "vm_appliance_load"))]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 IDLE_SECONDS = 1200
