@@ -66,7 +66,7 @@ pub enum Change {
 /// Finishes what the end of the last boot left undone, and restores a tar that was left for us.
 pub fn finish(store: &Store) {
     write_default(store);
-    let entry = entry_of(&store.path(CONFIGURATION), &[]);
+    let entry = entry_of(&store.path(CONFIGURATION));
     match backup::finish(&entry) {
         Ok(0) => {}
         Ok(count) => log::info!("a change that the power cut is finished: {count} files came to their places"),
@@ -96,7 +96,7 @@ pub fn take_in(store: &Store, instance: &str, files: &[SeedFile]) -> bool {
         return false;
     }
     if !files.is_empty() {
-        let entry = entry_of(&store.path(CONFIGURATION), &[]);
+        let entry = entry_of(&store.path(CONFIGURATION));
         if let Err(why) = store.change(&entry, files) {
             log::error!("the files of the cloud-init drive are not applied, what was before stays: {why}");
             return false;

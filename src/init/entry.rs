@@ -5,7 +5,6 @@ use super::store::DATA;
 use super::{forwarders, tuning};
 use crate::config::{self, Loaded};
 use std::fs;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,9 +25,9 @@ pub fn put_forwarders(text: &str) {
     }
 }
 
-/// An entry for a file that was not looked at yet.
-pub fn entry_of(file: &Path, servers: &[IpAddr]) -> PathBuf {
-    put_forwarders(&forwarders::include(servers));
+/// An entry for a file that was not looked at yet, without name servers.
+pub fn entry_of(file: &Path) -> PathBuf {
+    put_forwarders(&forwarders::include(&[]));
     put_entry(file, false)
 }
 

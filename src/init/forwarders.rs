@@ -68,6 +68,12 @@ fn fit(servers: Vec<IpAddr>, own: &[IpAddr]) -> Vec<IpAddr> {
     usable
 }
 
+/// Name servers for the log.
+pub fn listed(servers: &[IpAddr]) -> String {
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    if servers.is_empty() { "none".to_owned() } else { servers.join(" ") }
+}
+
 /// The addresses of this machine.
 pub fn own_addresses(interfaces: &[Interface]) -> Vec<IpAddr> {
     interfaces.iter().flat_map(|interface| &interface.addresses).map(|address| address.ip).collect()

@@ -1,9 +1,11 @@
 //! Looks once in a while for what no event tells: a data partition that the kernel no longer writes to, and networks of this
 //! machine whose clients the built-in configuration refuses.
 
+use super::adopt::{BUILT_IN, CONFIGURATION};
+use super::netconf::Network;
 use super::service::{Event, Service, Status};
 use super::store::DATA;
-use crate::host::{Interface, interfaces};
+use crate::host::{Interface, InterfaceAddress, interfaces};
 use rustix::event::PollFlags;
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,9 +19,6 @@ const EVERY: Duration = Duration::from_secs(60);
 const FIRST: Duration = Duration::from_secs(15);
 /// How the words on the screen begin.
 const READ_ONLY: &str = "read-only: ";
-/// The configuration that allows private networks alone.
-const BUILT_IN: &str = include_str!("unbound.conf");
-const CONFIGURATION: &str = "unbound.conf";
 /// Made and removed at once, to see whether that works; what a power cut leaves of it is removed at the next boot.
 const PROBE: &str = ".runbound-probe.new";
 
@@ -92,9 +91,8 @@ fn refused(interfaces: &[Interface]) -> Vec<String> {
     let addresses = interfaces.iter().filter(|interface| !interface.loopback && interface.up).flat_map(|interface| {
         interface.addresses.iter().filter(|address| !is_private(address.ip)).map(move |address| (interface, address))
     });
-    addresses
-        .map(|(interface, address)| format!("{}: {}", interface.name, network(address.ip, address.prefix)))
-        .collect()
+    let network = |address: &InterfaceAddress| Network { ip: address.ip, prefix: address.prefix }.masked();
+    addresses.map(|(interface, address)| format!("{}: {}", interface.name, network(address))).collect()
 }
 
 /// Whether the built-in configuration allows it.
@@ -103,21 +101,6 @@ fn is_private(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
-}
-
-/// The network of an address: the bits behind the prefix are 0.
-fn network(ip: IpAddr, prefix: u8) -> String {
-    let ip = match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
-            IpAddr::from(std::net::Ipv4Addr::from_bits(ip.to_bits() & mask))
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
-            IpAddr::from(std::net::Ipv6Addr::from_bits(ip.to_bits() & mask))
-        }
-    };
-    format!("{ip}/{prefix}")
 }
 
 impl Service for Lookout {
@@ -152,7 +135,6 @@ impl Service for Lookout {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::host::InterfaceAddress;
 
     #[test]
     fn a_partition_that_became_read_only_is_told_once() {

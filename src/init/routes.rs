@@ -44,7 +44,8 @@ pub fn set_route(netlink: &mut Netlink, route: &RoutePlan, way: &Way<'_>) -> io:
         message.header.flags = RouteFlags::Onlink;
     }
     if route.to.prefix > 0 {
-        message.attributes.push(RouteAttribute::Destination(masked(route.to).into()));
+        // The kernel takes no other address of the network for a destination.
+        message.attributes.push(RouteAttribute::Destination(route.to.masked().ip.into()));
     }
     message.attributes.extend(route.via.map(|via| RouteAttribute::Gateway(via.into())));
     message.attributes.extend(way.index.map(RouteAttribute::Oif));
@@ -57,15 +58,6 @@ pub fn set_route(netlink: &mut Netlink, route: &RoutePlan, way: &Way<'_>) -> io:
 fn is_beside(via: IpAddr, way: &Way<'_>) -> bool {
     let link_local = matches!(via, IpAddr::V6(via) if via.is_unicast_link_local());
     way.index.is_some() && !link_local && !way.addresses.iter().any(|network| network.contains(via))
-}
-
-/// The network's first address: the kernel takes no other for a destination.
-fn masked(network: Network) -> IpAddr {
-    let host = u32::from(network.prefix);
-    match network.ip {
-        IpAddr::V4(ip) => IpAddr::V4((ip.to_bits() & !u32::MAX.checked_shr(host).unwrap_or(0)).into()),
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::MAX.checked_shr(host).unwrap_or(0)).into()),
-    }
 }
 
 #[cfg(test)]
@@ -81,7 +73,7 @@ mod tests {
             ("192.0.2.1/32", "192.0.2.1"),
             ("2001:db8::1/64", "2001:db8::"),
         ] {
-            assert_eq!(masked(network.parse().unwrap()).to_string(), address);
+            assert_eq!(network.parse::<Network>().unwrap().masked().ip.to_string(), address);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::adopt::Change;
 use super::boot::{Booted, boot};
 use super::drives::Drives;
-use super::forwarders::own_addresses;
+use super::forwarders::{listed, own_addresses};
 use super::hotplug::Hotplug;
 use super::journal;
 use super::lookout::Lookout;
@@ -245,9 +245,7 @@ impl Run {
         let name = interface.map_or("an interface that went", |interface| &interface.name);
         if servers.is_empty() || interface.is_some_and(|interface| self.booted.network.takes_advertisements(interface))
         {
-            let told: Vec<String> = servers.iter().map(ToString::to_string).collect();
-            let told = if told.is_empty() { "none".to_owned() } else { told.join(" ") };
-            log::info!("{name}: router advertisements: name servers: {told}");
+            log::info!("{name}: router advertisements: name servers: {}", listed(&servers));
         }
         self.booted.servers.routers(index, servers);
         self.name_servers(now);
@@ -273,10 +271,7 @@ impl Run {
             return false;
         }
         match network.may_tell() {
-            _ if !usable.is_empty() => {
-                let servers: Vec<String> = usable.iter().map(ToString::to_string).collect();
-                log::info!("name servers: {}", servers.join(" "));
-            }
+            _ if !usable.is_empty() => log::info!("name servers: {}", listed(&usable)),
             _ if self.booted.adopted.facts.forwards_everything => {}
             Some(who) => {
                 log::info!("no name server to forward to yet: {who} may tell; only local data and the cache answer");

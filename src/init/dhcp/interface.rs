@@ -2,6 +2,7 @@
 //! it on one interface.
 
 use crate::init::apply::{remove_address, set_address};
+use crate::init::forwarders::listed;
 use crate::init::netconf::plan::{Network, RoutePlan};
 use crate::init::netlink::Netlink;
 use crate::init::routes::{LEASES, Way, set_route};
@@ -199,8 +200,7 @@ impl<M: Machine> InterfaceClient<M> {
         }
         let same = |old: &Lease<_, _>| old.network() == lease.network() && old.name_servers == lease.name_servers;
         if !old.as_ref().is_some_and(same) {
-            let servers: Vec<String> = lease.name_servers.iter().map(ToString::to_string).collect();
-            let servers = if servers.is_empty() { "none".to_owned() } else { servers.join(" ") };
+            let servers = listed(&lease.name_servers);
             let (interface, version) = (&self.interface, M::NAME);
             log::info!("{interface}: {version}: {shown}{server} for {seconds} s, name servers: {servers}");
             events.push(Event::NameServers(self.source.clone(), lease.name_servers));

@@ -144,6 +144,16 @@ impl Network {
 }
 
 impl Network {
+    /// The network itself: the bits behind the prefix are 0.
+    pub fn masked(self) -> Self {
+        let host = u32::from(self.prefix);
+        let ip = match self.ip {
+            IpAddr::V4(ip) => IpAddr::V4((ip.to_bits() & !u32::MAX.checked_shr(host).unwrap_or(0)).into()),
+            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::MAX.checked_shr(host).unwrap_or(0)).into()),
+        };
+        Self { ip, ..self }
+    }
+
     /// Whether an address is in this network.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let same = match (self.ip, ip) {
