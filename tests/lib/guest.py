@@ -68,9 +68,10 @@ class Guest(Machine):
 
     def boot(self, seconds=300):
         """Start it and wait until it takes commands."""
-        self.start()
+        self.start_until(lambda: self._ready(seconds))
+
+    def _ready(self, seconds):
         self.sock = self.connect(self.agent_path)
-        self.sock.settimeout(1)
         self.pending = b""
         line = self._line(time.monotonic() + seconds, "the boot")
         if line != "ready":
@@ -127,8 +128,9 @@ class Guest(Machine):
             got = None
         if got:
             self.pending += got
-        elif got is not None or time.monotonic() > end:
-            self.check()
+            return
+        self.check()
+        if got is not None or time.monotonic() > end:
             raise LabError(f"{self.name}: no reply to {what}; the console:\n{self.console()[-3000:]}")
 
     def healthy(self):

@@ -189,6 +189,7 @@ class Lab:
         self.name = f"{PREFIX}{os.getpid()}"
         self.namespaces = []
         self.processes = []
+        self.machines = []
         self.directory = None
 
     def __enter__(self):
