@@ -81,7 +81,7 @@ fn host_findings(config: &Config) -> Vec<Finding> {
         Ok((addresses, missing)) => (addresses, of_names(&missing, Level::Warn)),
         Err(missing) => return of_names(&missing, Level::Fail),
     };
-    found.extend(match host::facts(&addresses, config.do_udp, config.do_tcp && config.incoming_num_tcp > 0) {
+    found.extend(match host::facts(&attach::wanted(config, &addresses)) {
         Ok(facts) => attach::findings(config, &addresses, &facts),
         Err(cause) => unreadable(format!("cannot read this host's links: {cause}")),
     });

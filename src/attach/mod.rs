@@ -10,7 +10,7 @@ mod plan;
 
 pub use candidates::Spot;
 pub use chain::Chain;
-pub use check::findings;
+pub use check::{findings, wanted};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
 

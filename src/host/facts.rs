@@ -1,13 +1,16 @@
 //! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
 
 use super::links::Links;
+use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::unit::Unit;
 use super::{InterfaceAddress, interfaces, netlink};
 use crate::sys::ethtool::{self, Feature};
+use crate::sys::privileges;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::{fs, io};
 
 /// All of it.
@@ -34,6 +37,25 @@ pub struct Facts {
     pub first_free_port: u16,
     /// Whether the addresses to listen at can be had.
     pub ports: Vec<PortProbe>,
+    /// What is where files and sockets are to be made.
+    pub paths: Vec<PathProbe>,
+    /// Whether the wanted user is there; `None` when none is wanted.
+    pub user: Option<bool>,
+}
+
+/// What a server asks of its host.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Where it is to listen.
+    pub listen: Vec<SocketAddr>,
+    /// Over UDP.
+    pub udp: bool,
+    /// Over TCP.
+    pub tcp: bool,
+    /// Its files, sockets and folders, each with the directive that names it.
+    pub paths: Vec<(&'static str, PathBuf, Use)>,
+    /// The user it is to become.
+    pub user: Option<String>,
 }
 
 /// An IPv4 route.
@@ -56,11 +78,11 @@ impl Facts {
     }
 }
 
-/// Reads this host's facts, and tries whether each address of `listen` can be had over UDP and TCP.
+/// Reads this host's facts, tries whether each wanted address can be had, and looks at the wanted paths.
 ///
 /// # Errors
 /// When the links or their addresses cannot be read.
-pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
+pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let mut links = links()?;
     for link in links.iter_mut() {
         let in_force = |setting| Some(sysctl("all", setting)?.max(sysctl(&link.name, setting)?));
@@ -80,8 +102,14 @@ pub fn facts(listen: &[SocketAddr], udp: bool, tcp: bool) -> io::Result<Facts> {
         capabilities: rustix::thread::capabilities(None).ok().map(|sets| sets.effective),
         kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
         first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
-        ports: probe::probe(listen, udp, tcp),
+        ports: probe::probe(&wanted.listen, wanted.udp, wanted.tcp),
+        paths: wanted.paths.iter().map(look).collect(),
+        user: wanted.user.as_deref().map(|name| privileges::find_user(name).is_some()),
     })
+}
+
+fn look((directive, path, wanted): &(&'static str, PathBuf, Use)) -> PathProbe {
+    PathProbe { directive, path: path.clone(), wanted: *wanted, state: paths::state(path, *wanted) }
 }
 
 /// The links with their addresses and drivers: what an attach plan is made of.
@@ -182,7 +210,7 @@ broken
 
     #[test]
     fn this_host_is_readable() {
-        let facts = facts(&[], true, true).expect("links");
+        let facts = facts(&Wanted::default()).expect("links");
         let loopback = facts.links.by_name("lo").expect("lo");
         assert!(loopback.address(Ipv4Addr::LOCALHOST.into()).is_some());
         assert!(facts.kernel.is_some() && facts.capabilities.is_some());

@@ -7,6 +7,7 @@ mod interfaces;
 mod journal;
 mod links;
 mod netlink;
+mod paths;
 mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
@@ -14,9 +15,10 @@ mod unit;
 mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{Facts, Route, facts, links};
+pub use facts::{Facts, Route, Wanted, facts, links};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues};
 pub use links::{AttachedProgram, Kind, Link, Links};
+pub use paths::{PathProbe, PathState, Use, folder};
 pub use probe::{PortProbe, PortState};
 pub use unit::{UNIT, Unit, Words};
 pub use watch::Watch;

@@ -32,6 +32,8 @@ pub(crate) fn facts(name: &str) -> Facts {
         kernel: Some((6, 12)),
         first_free_port: 1024,
         ports: Vec::new(),
+        paths: Vec::new(),
+        user: None,
     }
 }
 

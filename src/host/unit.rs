@@ -97,6 +97,20 @@ impl Unit {
         self.value("LimitMEMLOCK").unwrap_or("8M (systemd's default)")
     }
 
+    /// The folders that systemd makes before the start (systemd.exec(5), RuntimeDirectory=).
+    pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        const MADE: [(&str, &str); 4] = [
+            ("RuntimeDirectory", "/run"),
+            ("StateDirectory", "/var/lib"),
+            ("CacheDirectory", "/var/cache"),
+            ("LogsDirectory", "/var/log"),
+        ];
+        MADE.iter().flat_map(move |(key, root)| {
+            let names = self.values(key).flat_map(str::split_whitespace);
+            names.map(move |name| Path::new(root).join(name.split(':').next().unwrap_or(name)))
+        })
+    }
+
     fn values<'a>(&'a self, key: &str) -> impl DoubleEndedIterator<Item = &'a str> {
         self.0.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }

@@ -55,7 +55,7 @@ pub(super) fn check(run: &mut Run, site: &Site) -> Result<(), SetupError> {
 }
 
 fn read_host() -> Result<Facts, SetupError> {
-    host::facts(&[], false, false).map_err(|cause| SetupError::io(Path::new("the host's links"), &cause))
+    host::facts(&host::Wanted::default()).map_err(|cause| SetupError::io(Path::new("the host's links"), &cause))
 }
 
 /// The address must be nobody's: it is to be runbound's alone, and never that by which the host is managed.

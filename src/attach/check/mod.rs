@@ -4,6 +4,7 @@
 mod addresses;
 mod links;
 mod neighbours;
+mod places;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ mod zero_copy;
 use super::finding::Finding;
 use super::plan::{Decision, Outcome, Plan, plan};
 use crate::config::Config;
-use crate::host::{Facts, InterfaceAddress, Link, PortState};
+use crate::host::{Facts, InterfaceAddress, Link, PortState, Wanted};
 use std::net::SocketAddr;
 
 /// What the findings are about.
@@ -38,7 +39,18 @@ struct Served<'a> {
     decision: &'a Decision,
 }
 
-/// All findings, in the order of a query's way: addresses, links, neighbours, the process, its unit.
+/// What the findings want to know about this host.
+pub fn wanted(config: &Config, listen: &[SocketAddr]) -> Wanted {
+    Wanted {
+        listen: listen.to_vec(),
+        udp: config.do_udp,
+        tcp: config.do_tcp && config.incoming_num_tcp > 0,
+        paths: places::wanted(config),
+        user: (!config.username.is_empty()).then(|| config.username.clone()),
+    }
+}
+
+/// All findings, in the order of a query's way: addresses, links, neighbours, the process, its files, its unit.
 pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Finding> {
     let owner = |state: &PortState| matches!(state, PortState::Taken(Some(who)) if addresses::is_runbound(who));
     let plan = plan(config, listen, &facts.links);
@@ -55,6 +67,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     links::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
     process::check(&subject, &mut found);
+    places::check(&subject, &mut found);
     unit::check(&subject, &mut found);
     zero_copy::check(&subject, &mut found);
     found

@@ -4,10 +4,11 @@
 mod addresses;
 mod links;
 mod neighbours;
+mod places;
 mod process;
 mod unit;
 
-use super::findings;
+use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, ForwardServer, ForwardZone, Toggle, XdpMode, XdpUse};
 use crate::host::recorded;

@@ -1,0 +1,77 @@
+//! Where the server is to make its files and sockets, and the user it is to become: what keeps it from starting.
+
+use super::Subject;
+use crate::attach::finding::{Finding, Level};
+use crate::config::Config;
+use crate::host::{PathProbe, PathState, Use, folder};
+use std::path::{Path, PathBuf};
+
+/// Most octets of a socket's path (sockaddr_un, unix(7), without the final zero).
+const SOCKET_PATH_MAX: usize = 107;
+/// The default of `directory:`, which need not be there.
+const DIRECTORY: &str = "/etc/runbound";
+
+/// The paths that must be as they are wanted for a start.
+pub(super) fn wanted(config: &Config) -> Vec<(&'static str, PathBuf, Use)> {
+    let mut paths = Vec::new();
+    if config.remote_control.enable {
+        let sockets = config.remote_control.sockets.iter();
+        paths.extend(sockets.map(|(path, _)| ("control-interface", path.clone(), Use::Socket)));
+    }
+    paths.push(("pidfile", config.pidfile.clone(), Use::File));
+    paths.push(("logfile", config.logfile.clone(), Use::File));
+    paths.push(("chroot", config.chroot.clone(), Use::Folder));
+    if config.directory != Path::new(DIRECTORY) {
+        paths.push(("directory", in_chroot(&config.directory, &config.chroot), Use::Folder));
+    }
+    paths.retain(|(_, path, _)| !path.as_os_str().is_empty());
+    paths
+}
+
+/// The path from outside of a folder that is entered inside; it may be written with the chroot before it.
+fn in_chroot(path: &Path, chroot: &Path) -> PathBuf {
+    if chroot.as_os_str().is_empty() || path.as_os_str().is_empty() || path.starts_with(chroot) {
+        return path.to_owned();
+    }
+    chroot.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    for probe in &subject.facts.paths {
+        found.extend(path(subject, probe));
+    }
+    let name = &subject.config.username;
+    if subject.facts.user == Some(false) {
+        let text = format!("username: there is no user {name} on this host, the server does not start");
+        found.push(Finding::new(Level::Fail, "username", text).with_fix(format!("useradd --system {name}")));
+    }
+}
+
+fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
+    let (directive, path, needed) = (probe.directive, probe.path.display(), folder(&probe.path, probe.wanted));
+    let made = || subject.facts.unit.iter().flat_map(|unit| unit.folders()).any(|made| made == needed);
+    let folder = needed.display();
+    let (cause, fix) = match probe.state {
+        PathState::NoFolder if made() => return None,
+        PathState::NoFolder => (format!("the folder {folder} is not there"), Some(format!("mkdir -p {folder}"))),
+        PathState::NotAFolder => (format!("{folder} is no folder"), None),
+        PathState::InTheWay if probe.wanted == Use::Socket => {
+            ("something that is no socket has that name".to_owned(), Some(format!("mv {path} {path}.old")))
+        }
+        PathState::InTheWay => ("a folder has that name".to_owned(), None),
+        PathState::ReadOnly => (format!("{folder} is on a file system that is mounted read-only"), None),
+        PathState::Good | PathState::Unknown => {
+            let octets = probe.path.as_os_str().len();
+            if probe.wanted != Use::Socket || octets <= SOCKET_PATH_MAX {
+                return None;
+            }
+            (format!("{octets} octets are too many for the path of a socket, {SOCKET_PATH_MAX} are the most"), None)
+        }
+    };
+    let text = format!("{directive}: {path}: {cause}, the server does not start; correct the line or the folder");
+    let finding = Finding::new(Level::Fail, "path", text);
+    Some(match fix {
+        Some(fix) => finding.with_fix(fix),
+        None => finding,
+    })
+}

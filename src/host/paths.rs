@@ -1,0 +1,103 @@
+//! What is where a server is to make its files and sockets. Looked at only: nothing is made, nothing is opened.
+
+use rustix::fs::{Access, FileType, access, stat};
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+/// What a path is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// A unix socket is to be made there.
+    Socket,
+    /// A file is to be made or written there.
+    File,
+    /// A folder is to be there.
+    Folder,
+}
+
+/// What was found at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathProbe {
+    /// The directive that names it.
+    pub directive: &'static str,
+    /// Where.
+    pub path: PathBuf,
+    /// What for.
+    pub wanted: Use,
+    /// How it looks.
+    pub state: PathState,
+}
+
+/// How a path looks for what it is wanted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathState {
+    /// Nothing is in the way.
+    Good,
+    /// The folder it is to be in, or that it is to be, is not there.
+    NoFolder,
+    /// Something else than a folder has the folder's name.
+    NotAFolder,
+    /// Something has its name that cannot be replaced: no socket where a socket is to be, no file where a file is to be.
+    InTheWay,
+    /// Its file system is mounted read-only.
+    ReadOnly,
+    /// It cannot be seen, for want of a privilege for instance.
+    Unknown,
+}
+
+/// The folder that must be there: the path itself, or the one it is in.
+pub fn folder(path: &Path, wanted: Use) -> &Path {
+    let parent = || path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if wanted == Use::Folder { path } else { parent() }
+}
+
+/// Looks at a path.
+pub(super) fn state(path: &Path, wanted: Use) -> PathState {
+    let folder = folder(path, wanted);
+    match stat(folder).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::Directory) if wanted == Use::Folder => return PathState::Good,
+        Ok(FileType::Directory) => {}
+        Ok(_) | Err(Errno::NOTDIR) => return PathState::NotAFolder,
+        Err(Errno::NOENT) => return PathState::NoFolder,
+        Err(_) => return PathState::Unknown,
+    }
+    match (wanted, stat(path).map(|stat| FileType::from_raw_mode(stat.st_mode))) {
+        (Use::Socket, Ok(FileType::Socket)) | (_, Err(Errno::NOENT)) => {}
+        (Use::Socket, Ok(_)) | (_, Ok(FileType::Directory)) => return PathState::InTheWay,
+        (_, Ok(_)) => {}
+        (_, Err(_)) => return PathState::Unknown,
+    }
+    // A file that is there may be written although its folder may not: a device, a file mounted alone.
+    let tried = if wanted == Use::File && path.exists() { path } else { folder };
+    if access(tried, Access::WRITE_OK) == Err(Errno::ROFS) { PathState::ReadOnly } else { PathState::Good }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn paths_are_looked_at_as_they_will_be_used() {
+        let home = std::env::temp_dir().join(format!("runbound-paths-{}", std::process::id()));
+        std::fs::create_dir_all(&home).unwrap();
+        let (file, socket) = (home.join("file"), home.join("socket"));
+        std::fs::write(&file, "").unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let cases = [
+            (home.join("new"), [PathState::Good, PathState::Good, PathState::NoFolder]),
+            (file.clone(), [PathState::InTheWay, PathState::Good, PathState::NotAFolder]),
+            (socket, [PathState::Good, PathState::Good, PathState::NotAFolder]),
+            (home.clone(), [PathState::InTheWay, PathState::InTheWay, PathState::Good]),
+            (home.join("no/new"), [PathState::NoFolder, PathState::NoFolder, PathState::NoFolder]),
+            (file.join("new"), [PathState::NotAFolder, PathState::NotAFolder, PathState::NotAFolder]),
+        ];
+        for (path, states) in cases {
+            for (wanted, expected) in [Use::Socket, Use::File, Use::Folder].into_iter().zip(states) {
+                assert_eq!(state(&path, wanted), expected, "{} as {wanted:?}", path.display());
+            }
+        }
+        assert_eq!(state(Path::new("new"), Use::File), PathState::Good, "in the working directory");
+        std::fs::remove_dir_all(&home).unwrap();
+    }
+}
