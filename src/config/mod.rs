@@ -30,7 +30,9 @@ pub use check::validate;
 pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use local_data::{LocalData, LocalRecord};
 pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
-pub use model::{Config, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode, XdpUse};
+pub use model::{
+    Config, DEFAULT_DIRECTORY, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode, XdpUse,
+};
 pub use record::{DEFAULT_TTL, Record};
 pub use report::{directives, findings, findings_json, json_string};
 pub use values::{Host, Kind, Netblock};

@@ -9,6 +9,9 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+/// What `directory:` is unless a file says otherwise. It need not be there: every path we open is absolute.
+pub const DEFAULT_DIRECTORY: &str = "/etc/runbound";
+
 /// All that `unbound.conf` says and this server honours. Defaults are those of Unbound 1.22 as Debian builds it (with
 /// libevent, without chroot), but no user, no pid file and `/etc/runbound`.
 #[derive(Clone, Debug)]
@@ -342,7 +345,7 @@ impl Default for Config {
             statistics_inhibit_zero: true,
             username: String::new(),
             chroot: PathBuf::new(),
-            directory: PathBuf::from("/etc/runbound"),
+            directory: PathBuf::from(DEFAULT_DIRECTORY),
             pidfile: PathBuf::new(),
             sandbox: true,
             remote_control: RemoteControl { enable: false, sockets: Vec::new(), use_cert: true },

@@ -18,7 +18,7 @@ pub use changes::{Changes, Driver, Kernel};
 pub use facts::{Facts, Route, Wanted, facts, links};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues};
 pub use links::{AttachedProgram, Kind, Link, Links};
-pub use paths::{PathProbe, PathState, Use, folder};
+pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use unit::{UNIT, Unit, Words};
 pub use watch::Watch;

@@ -2,6 +2,7 @@
 
 use rustix::fs::{Access, FileType, access, stat};
 use rustix::io::Errno;
+use rustix::net::SocketAddrUnix;
 use std::path::{Path, PathBuf};
 
 /// What a path is wanted for.
@@ -41,18 +42,29 @@ pub enum PathState {
     InTheWay,
     /// Its file system is mounted read-only.
     ReadOnly,
+    /// The path does not fit into the address of a socket (sockaddr_un, unix(7)).
+    TooLong,
     /// It cannot be seen, for want of a privilege for instance.
     Unknown,
 }
 
-/// The folder that must be there: the path itself, or the one it is in.
-pub fn folder(path: &Path, wanted: Use) -> &Path {
+impl PathProbe {
+    /// The folder that must be there: the path itself, or the one it is in.
+    pub fn folder(&self) -> &Path {
+        folder(&self.path, self.wanted)
+    }
+}
+
+fn folder(path: &Path, wanted: Use) -> &Path {
     let parent = || path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if wanted == Use::Folder { path } else { parent() }
 }
 
 /// Looks at a path.
 pub(super) fn state(path: &Path, wanted: Use) -> PathState {
+    if wanted == Use::Socket && SocketAddrUnix::new(path).is_err() {
+        return PathState::TooLong;
+    }
     let folder = folder(path, wanted);
     match stat(folder).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
         Ok(FileType::Directory) if wanted == Use::Folder => return PathState::Good,
@@ -97,6 +109,9 @@ mod tests {
                 assert_eq!(state(&path, wanted), expected, "{} as {wanted:?}", path.display());
             }
         }
+        let long = format!("/tmp/{}", "x".repeat(104));
+        assert_eq!(state(Path::new(&long), Use::Socket), PathState::TooLong, "109 octets");
+        assert_eq!(state(Path::new(&long[..108]), Use::Socket), PathState::Good, "108 octets");
         assert_eq!(state(Path::new("new"), Use::File), PathState::Good, "in the working directory");
         std::fs::remove_dir_all(&home).unwrap();
     }

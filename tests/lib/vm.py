@@ -18,7 +18,7 @@ from lab import LabError, Process, die_with_parent, wait_until
 
 ACCEL = os.environ.get("VM_ACCEL", "tcg")
 QEMU = "qemu-system-x86_64"
-BOOTS = 3
+BOOTS = 3  # most of one machine, when the emulator fails
 
 
 class Machine:
@@ -119,21 +119,22 @@ class Machine:
         self.lab.processes.append(self.process)
 
     def start_until(self, ready):
-        """Start it and return what `ready` does, which waits; once more when the emulator failed meanwhile."""
-        for left in reversed(range(BOOTS)):
+        """Start it and return what `ready` does, which waits; again when the emulator failed meanwhile."""
+        for _ in range(BOOTS):
             self.start()
             try:
                 return ready()
             except LabError:
                 fault = self.emulator_fault()
-                if not fault or not left:
+                if not fault:
                     raise
-            print(f"{self.name}: {fault}; it is booted once more", flush=True)
-            Machine.stop(self)
+            print(f"{self.name}: {fault}", flush=True)
+            self.stop()
+        raise LabError(f"{self.name}: the emulator failed in {BOOTS} boots: {fault}")
 
     def emulator_fault(self):
         """What QEMU itself did wrong, if it did. Its emulation of several processors (seen with 10.0.2, on a busy host) fails
-        an assertion in one boot of some hundred, and in one of some ten the second processor's timer never fires, which
+        an assertion in one boot of some hundred, and in one of some twenty the second processor's timer never fires, which
         the guest's kernel tells after 21 s; no program in the guest can bring about either."""
         if self.process is None:
             return None

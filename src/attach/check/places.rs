@@ -2,14 +2,9 @@
 
 use super::Subject;
 use crate::attach::finding::{Finding, Level};
-use crate::config::Config;
-use crate::host::{PathProbe, PathState, Use, folder};
+use crate::config::{Config, DEFAULT_DIRECTORY};
+use crate::host::{PathProbe, PathState, Use};
 use std::path::{Path, PathBuf};
-
-/// Most octets of a socket's path (sockaddr_un, unix(7), without the final zero).
-const SOCKET_PATH_MAX: usize = 107;
-/// The default of `directory:`, which need not be there.
-const DIRECTORY: &str = "/etc/runbound";
 
 /// The paths that must be as they are wanted for a start.
 pub(super) fn wanted(config: &Config) -> Vec<(&'static str, PathBuf, Use)> {
@@ -21,7 +16,7 @@ pub(super) fn wanted(config: &Config) -> Vec<(&'static str, PathBuf, Use)> {
     paths.push(("pidfile", config.pidfile.clone(), Use::File));
     paths.push(("logfile", config.logfile.clone(), Use::File));
     paths.push(("chroot", config.chroot.clone(), Use::Folder));
-    if config.directory != Path::new(DIRECTORY) {
+    if config.directory != Path::new(DEFAULT_DIRECTORY) {
         paths.push(("directory", in_chroot(&config.directory, &config.chroot), Use::Folder));
     }
     paths.retain(|(_, path, _)| !path.as_os_str().is_empty());
@@ -48,10 +43,10 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 }
 
 fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
-    let (directive, path, needed) = (probe.directive, probe.path.display(), folder(&probe.path, probe.wanted));
-    let made = || subject.facts.unit.iter().flat_map(|unit| unit.folders()).any(|made| made == needed);
-    let folder = needed.display();
+    let made = || subject.facts.unit.iter().flat_map(|unit| unit.folders()).any(|made| made == probe.folder());
+    let (directive, path, folder) = (probe.directive, probe.path.display(), probe.folder().display());
     let (cause, fix) = match probe.state {
+        PathState::Good | PathState::Unknown => return None,
         PathState::NoFolder if made() => return None,
         PathState::NoFolder => (format!("the folder {folder} is not there"), Some(format!("mkdir -p {folder}"))),
         PathState::NotAFolder => (format!("{folder} is no folder"), None),
@@ -60,18 +55,8 @@ fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
         }
         PathState::InTheWay => ("a folder has that name".to_owned(), None),
         PathState::ReadOnly => (format!("{folder} is on a file system that is mounted read-only"), None),
-        PathState::Good | PathState::Unknown => {
-            let octets = probe.path.as_os_str().len();
-            if probe.wanted != Use::Socket || octets <= SOCKET_PATH_MAX {
-                return None;
-            }
-            (format!("{octets} octets are too many for the path of a socket, {SOCKET_PATH_MAX} are the most"), None)
-        }
+        PathState::TooLong => ("that is too long for the path of a socket, 108 octets are the most".to_owned(), None),
     };
     let text = format!("{directive}: {path}: {cause}, the server does not start; correct the line or the folder");
-    let finding = Finding::new(Level::Fail, "path", text);
-    Some(match fix {
-        Some(fix) => finding.with_fix(fix),
-        None => finding,
-    })
+    Some(Finding { level: Level::Fail, name: "path", text, fix })
 }

@@ -1,6 +1,7 @@
 //! `server:` directives about the process, its log and its counters.
 
 use super::*;
+use crate::config::DEFAULT_DIRECTORY;
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("verbosity", &[Kind::Number(0, 255)], "1", set!(number verbosity)),
@@ -34,7 +35,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     inert("shm-key", TEXT, "11777", "means nothing without shm-enable"),
     honoured("username", TEXT, "stays who started it", set!(text username)),
     honoured("chroot", PATH, "none", set!(text chroot)),
-    honoured("directory", PATH, "/etc/runbound", set!(text directory)),
+    honoured("directory", PATH, DEFAULT_DIRECTORY, set!(text directory)),
     honoured("pidfile", PATH, "none", set!(text pidfile)),
     honoured("sandbox", YES_NO, "yes", set!(flag sandbox)).since("runbound"),
     inert("num-threads", COUNT, "1", "one worker answers and side threads help it, whatever the number"),

@@ -1,6 +1,6 @@
 //! Fewer rights once everything is open: `chroot:`, `username:`, `sandbox:`.
 
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_DIRECTORY};
 use crate::sys::confine::{self, Folders};
 use crate::sys::privileges::{self, User, XDP_CAPABILITIES};
 use rustix::thread::CapabilitySet;
@@ -125,8 +125,7 @@ fn enter_directory(config: &Config, root: Option<&Path>) -> Result<(), String> {
     let inside = inside(directory, root);
     match std::env::set_current_dir(&inside) {
         Ok(()) => Ok(()),
-        // The default need not exist: every path we open is absolute.
-        Err(_) if directory == Path::new("/etc/runbound") => Ok(()),
+        Err(_) if directory == Path::new(DEFAULT_DIRECTORY) => Ok(()),
         Err(cause) => Err(format!("directory {}: {cause}", inside.display())),
     }
 }
