@@ -4,6 +4,10 @@
 //! The outer test makes the namespaces and the server and runs the inner, ignored one in the client's; all of it is
 //! removed however it ends.
 
+#[path = "lib/namespace.rs"]
+mod namespace;
+
+use namespace::{Namespace, ip};
 use runbound::init::dhcp::Dhcp;
 use runbound::init::dhcp6::Dhcp6;
 use runbound::init::router::RouterServers;
@@ -13,48 +17,33 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const CLIENT: &str = "rb-dhcp-c";
-const SERVER: &str = "rb-dhcp-s";
 /// The client's end of the pair, and the server's.
 const ENDS: [&str; 2] = ["dhc", "dhs"];
 const NAME_SERVER: &str = "2001:db8::53";
 const NAME_SERVER4: &str = "192.0.2.53";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What goes when the test ends.
-struct Lab {
-    server: Option<Child>,
-}
+/// The server, which ends with this value.
+struct Server(Child);
 
-impl Drop for Lab {
+impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(server) = &mut self.server {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
-        for namespace in [CLIENT, SERVER] {
-            let _ = Command::new("ip").args(["netns", "del", namespace]).stderr(Stdio::null()).status();
-        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
-}
-
-fn ip(arguments: &str) {
-    let status = Command::new("ip").args(arguments.split(' ')).status().expect("ip runs");
-    assert!(status.success(), "ip {arguments}");
 }
 
 #[test]
 fn addresses_and_name_servers_come_from_a_real_server() {
-    assert!(rustix::process::geteuid().is_root(), "network namespaces need root: run the tests as root");
-    let mut lab = Lab { server: None };
-    ip(&format!("netns add {CLIENT}"));
-    ip(&format!("netns add {SERVER}"));
+    let (at_client, at_server) = (Namespace::new("dhcp-c"), Namespace::new("dhcp-s"));
     let [client, server] = ENDS;
-    ip(&format!("-n {CLIENT} link add {client} type veth peer name {server} netns {SERVER}"));
-    ip(&format!("-n {SERVER} link set {server} up"));
-    ip(&format!("-n {SERVER} address add 2001:db8::1/64 dev {server} nodad"));
-    ip(&format!("-n {SERVER} address add 192.0.2.1/24 dev {server}"));
-    let inside = ["netns", "exec", SERVER, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0"];
+    ip(&format!("-n {} link add {client} type veth peer name {server} netns {}", at_client.name, at_server.name));
+    let of_server = |words: &str| ip(&format!("-n {} {words}", at_server.name));
+    of_server(&format!("link set {server} up"));
+    of_server(&format!("address add 2001:db8::1/64 dev {server} nodad"));
+    of_server(&format!("address add 192.0.2.1/24 dev {server}"));
+    let inside =
+        ["netns", "exec", &at_server.name, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0"];
     let child = Command::new("ip")
         .args(inside)
         .args(["--user=root", "--pid-file=", "--log-facility=-", "--leasefile-ro", "--enable-ra"])
@@ -66,14 +55,8 @@ fn addresses_and_name_servers_come_from_a_real_server() {
         .stderr(Stdio::null())
         .spawn()
         .expect("ip runs dnsmasq (Debian: dnsmasq-base)");
-    lab.server = Some(child);
-    let status = Command::new("ip")
-        .args(["netns", "exec", CLIENT])
-        .arg(std::env::current_exe().expect("own path"))
-        .args(["--exact", "inner", "--ignored", "--nocapture", "--test-threads=1"])
-        .status()
-        .expect("ip runs");
-    assert!(status.success(), "the client failed");
+    let _server = Server(child);
+    at_client.run_test("inner");
 }
 
 #[test]

@@ -2,52 +2,32 @@
 //!
 //! The outer test makes the namespace and runs the inner, ignored one in it; it is removed however that ends.
 
+#[path = "lib/namespace.rs"]
+mod namespace;
+
+use namespace::{Namespace, ip};
 use runbound::init::netconf::{Network, RoutePlan};
 use runbound::init::netlink::Netlink;
 use runbound::init::routes::{LEASES, SETTINGS, Way, set_route};
-use std::process::{Command, Stdio};
 
-const NAMESPACE: &str = "rb-routes";
 /// Each interface, and the addresses that it has.
 const INTERFACES: [(&str, [&str; 2]); 2] =
     [("first", ["192.0.2.7/32", "2001:db8::7/128"]), ("second", ["198.51.100.7/24", "2001:db8:2::7/64"])];
 
-struct Lab;
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", NAMESPACE]).stderr(Stdio::null()).status();
-    }
-}
-
-fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("ip runs");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 #[test]
 fn default_routes_stand_beside_each_other() {
-    assert!(rustix::process::geteuid().is_root(), "network namespaces need root: run the tests as root");
-    let _lab = Lab;
-    ip(&format!("netns add {NAMESPACE}"));
+    let namespace = Namespace::new("routes");
+    let inside = |words: &str| ip(&format!("-n {} {words}", namespace.name));
     for (name, addresses) in INTERFACES {
-        ip(&format!("-n {NAMESPACE} link add {name} type veth peer name {name}-peer"));
-        ip(&format!("-n {NAMESPACE} link set {name} up"));
-        ip(&format!("-n {NAMESPACE} link set {name}-peer up"));
+        inside(&format!("link add {name} type veth peer name {name}-peer"));
+        inside(&format!("link set {name} up"));
+        inside(&format!("link set {name}-peer up"));
         for address in addresses {
             let nodad = if address.contains(':') { " nodad" } else { "" };
-            ip(&format!("-n {NAMESPACE} address add {address} dev {name}{nodad}"));
+            inside(&format!("address add {address} dev {name}{nodad}"));
         }
     }
-    let output = Command::new("ip")
-        .args(["netns", "exec", NAMESPACE])
-        .arg(std::env::current_exe().expect("own path"))
-        .args(["--exact", "inner", "--ignored", "--nocapture", "--test-threads=1"])
-        .output()
-        .expect("ip runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    namespace.run_test("inner");
 }
 
 fn default_by(gateway: &str) -> RoutePlan {

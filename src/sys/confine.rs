@@ -121,8 +121,10 @@ mod tests {
         let program = env::current_exe().unwrap();
         let mut command = Command::new(program);
         let done = command.args(["--exact", "--nocapture", name]).env(CHILD, value).output().unwrap();
-        if done.status.signal().is_none() && !done.status.success() {
-            println!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        if done.status.signal().is_none() {
+            let told = String::from_utf8_lossy(&done.stdout);
+            println!("{told}{}", String::from_utf8_lossy(&done.stderr));
+            assert!(told.contains("\nrunning 1 test\n"), "{name} is no test's name");
         }
         done.status
     }

@@ -1,13 +1,13 @@
 //! One program an interface, and none left when its process is gone.
 
+use crate::namespace::Namespace;
 use crate::pair::*;
 use runbound::xdp::{Kind, Mode, Options, ZeroCopy};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
 
 #[test]
 fn nothing_stays_attached_after_kill() {
-    in_namespace("xdp-kill", "attachment::inner_kill");
+    Namespace::new("xdp-kill").run_test("attachment::inner_kill");
 }
 
 #[test]
@@ -40,12 +40,13 @@ fn inner_kill() {
 fn inner_holds_until_killed() {
     let (_attachment, mut queues) = open(&options()).unwrap_or_else(|error| panic!("{error}"));
     queues[0].insert_into_map().expect("into the map");
-    sleep(PATIENCE * 3);
+    // Longer than anybody waits for it; one that nobody kills ends nevertheless.
+    std::thread::sleep(PATIENCE * 3);
 }
 
 #[test]
 fn another_program_is_named() {
-    in_namespace("xdp-busy", "attachment::inner_busy");
+    Namespace::new("xdp-busy").run_test("attachment::inner_busy");
 }
 
 #[test]

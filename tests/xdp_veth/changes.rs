@@ -1,12 +1,13 @@
 //! What was changed on an interface is set back.
 
+use crate::namespace::Namespace;
 use crate::pair::*;
 use runbound::host::Changes;
 use runbound::sys::ethtool::{self, Feature};
 
 #[test]
 fn a_renamed_interface_is_set_back() {
-    in_namespace("xdp-renamed", "changes::inner_renamed");
+    Namespace::new("xdp-renamed").run_test("changes::inner_renamed");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 mod attachment;
 mod changes;
+#[path = "../lib/namespace.rs"]
+mod namespace;
 mod pair;
 mod redirect;
 mod wire;

@@ -1,5 +1,6 @@
 //! Which frames the program redirects, and what becomes of them in the queue.
 
+use crate::namespace::Namespace;
 use crate::pair::*;
 use crate::wire::*;
 use runbound::wire::{parse_udp_frame, reply_in_place};
@@ -8,7 +9,7 @@ use std::net::IpAddr;
 
 #[test]
 fn only_what_is_ours_is_redirected() {
-    in_namespace("xdp-verdicts", "redirect::inner_verdicts");
+    Namespace::new("xdp-verdicts").run_test("redirect::inner_verdicts");
 }
 
 #[test]

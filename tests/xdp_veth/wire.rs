@@ -1,7 +1,7 @@
 //! The client's end: a raw socket, and the frames that are sent from it.
 #![allow(unsafe_code)]
 
-use crate::pair::{CLIENT, mac};
+use crate::pair::{CLIENT, PATIENCE, mac};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -22,7 +22,7 @@ impl Wire {
             address.sll_ifindex = libc::if_nametoindex(name.as_ptr()) as i32;
             let size = size_of::<libc::sockaddr_ll>() as u32;
             assert_eq!(libc::bind(fd, (&raw const address).cast(), size), 0, "{}", io::Error::last_os_error());
-            let timeout = libc::timeval { tv_sec: 10, tv_usec: 0 };
+            let timeout = libc::timeval { tv_sec: PATIENCE.as_secs() as i64, tv_usec: 0 };
             let size = size_of::<libc::timeval>() as u32;
             libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO, (&raw const timeout).cast(), size);
             Self(socket)
