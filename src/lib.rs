@@ -10,6 +10,7 @@ pub mod control;
 pub mod dns;
 pub mod host;
 pub mod init;
+pub mod number;
 pub mod resolve;
 pub mod ring;
 pub mod serve;

@@ -71,3 +71,23 @@ fn unsafe_stands_only_in_its_folders() {
         }
     }
 }
+
+/// `str::parse` takes a plus sign and any number of its type; the range is the caller's to know.
+#[test]
+fn numbers_from_outside_are_read_by_one_function() {
+    for path in ["config", "control", "setup"].iter().flat_map(|folder| sources(&Path::new("src").join(folder))) {
+        let code = code(&path);
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        if path.components().any(|part| part.as_os_str().to_string_lossy().contains("tests")) {
+            continue;
+        }
+        let numbers = ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
+        let parses = code.split(".parse").skip(1).filter(|rest| rest.starts_with(['(', ':']));
+        for rest in parses {
+            let kind = rest.strip_prefix("::<").and_then(|rest| rest.split_once('>')).map(|(kind, _)| kind);
+            let fine = kind.is_some_and(|kind| !numbers.contains(&kind));
+            assert!(fine, "{}: crate::number reads numbers; say what else parse() makes here", path.display());
+        }
+        assert!(!code.contains("from_str_radix"), "{}: crate::number reads numbers", path.display());
+    }
+}

@@ -6,6 +6,7 @@
 use super::names::{self, NameBuf};
 use super::rdata_special;
 use super::record::{Token, Tokens, period};
+use crate::number;
 use domain::base::iana::Rtype;
 use domain::base::name::Name;
 use domain::base::rdata::ComposeRecordData;
@@ -109,12 +110,12 @@ fn read_field(field: Field, tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Resul
         None => return Err("the record ends too early".into()),
     };
     match field {
-        Field::A => out.extend(number::<Ipv4Addr>(token, "IPv4 address")?.octets()),
-        Field::Aaaa => out.extend(number::<Ipv6Addr>(token, "IPv6 address")?.octets()),
+        Field::A => out.extend(address::<Ipv4Addr>(token, "IPv4 address")?.octets()),
+        Field::Aaaa => out.extend(address::<Ipv6Addr>(token, "IPv6 address")?.octets()),
         Field::Name => read_name(token.text, out)?,
-        Field::U8 => out.push(number(token, "number up to 255")?),
-        Field::U16 => out.extend(number::<u16>(token, "number up to 65535")?.to_be_bytes()),
-        Field::U32 => out.extend(number::<u32>(token, "number up to 4294967295")?.to_be_bytes()),
+        Field::U8 => out.push(whole(token, u8::MAX)?),
+        Field::U16 => out.extend(whole(token, u16::MAX)?.to_be_bytes()),
+        Field::U32 => out.extend(whole(token, u32::MAX)?.to_be_bytes()),
         Field::Period => {
             let text = token.utf8()?;
             out.extend(period(text).ok_or_else(|| format!("{text:?} is no time"))?.to_be_bytes());
@@ -124,7 +125,7 @@ fn read_field(field: Field, tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Resul
         Field::Eui(length) => read_eui(token, length, out)?,
         Field::Locator64 => {
             let groups: Result<Vec<u16>, _> =
-                token.utf8()?.split(':').map(|group| u16::from_str_radix(group, 16)).collect();
+                token.utf8()?.split(':').map(|group| number::read_hex(group, 0..=u16::MAX)).collect();
             let groups =
                 groups.ok().filter(|groups| groups.len() == 4).ok_or("expected four groups like 2001:db8:1:2")?;
             out.extend(groups.into_iter().flat_map(u16::to_be_bytes));
@@ -162,9 +163,14 @@ pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Result<(), String
     Ok(())
 }
 
-fn number<T: std::str::FromStr>(token: Token<'_>, what: &str) -> Result<T, String> {
+fn address<T: std::str::FromStr>(token: Token<'_>, what: &str) -> Result<T, String> {
     let text = token.utf8()?;
-    text.parse().map_err(|_| format!("{text:?} is no {what}"))
+    text.parse::<T>().map_err(|_| format!("{text:?} is no {what}"))
+}
+
+/// A number from 0 to `most`.
+pub(super) fn whole<T: number::Whole + Default>(token: Token<'_>, most: T) -> Result<T, String> {
+    number::read(token.utf8()?, T::default()..=most).map_err(|error| error.to_string())
 }
 
 /// A domain name, case kept, uncompressed.
@@ -206,8 +212,8 @@ fn unescape_into(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
 pub(super) fn decode_hex(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     let bad = || format!("{:?} is no hexadecimal data (an even number of digits)", String::from_utf8_lossy(text));
     for pair in text.chunks(2) {
-        let value = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2 && !pair.starts_with('+'));
-        out.push(value.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(bad)?);
+        let value = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2);
+        out.push(value.and_then(|pair| number::read_hex(pair, 0..=u8::MAX).ok()).ok_or_else(bad)?);
     }
     Ok(())
 }
@@ -230,14 +236,14 @@ fn cert_type(token: Token<'_>) -> Result<u16, String> {
         Some((value, _)) => Ok(value),
         None if text.eq_ignore_ascii_case("URI") => Ok(253),
         None if text.eq_ignore_ascii_case("OID") => Ok(254),
-        None => number(token, "certificate type"),
+        None => whole(token, u16::MAX),
     }
 }
 
 /// `\# length hexadecimal` (RFC 3597, 5).
 fn read_unknown(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), String> {
     let length = tokens.next().transpose()?.ok_or("a length is missing behind \\#")?;
-    let length: u16 = number(length, "length of RDATA")?;
+    let length = whole(length, u16::MAX)?;
     let start = out.len();
     read_rest(Field::Hex, &mut tokens, out)?;
     if out.len() - start != usize::from(length) {

@@ -1,7 +1,8 @@
 //! RDATA of the types whose text is more than a row of fields: LOC, APL, NSAP, CSYNC, HIP.
 
-use super::rdata::{decode_base64, decode_hex, read_name};
+use super::rdata::{decode_base64, decode_hex, read_name, whole};
 use super::record::{Token, Tokens};
+use crate::number;
 use domain::base::iana::Rtype;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -18,8 +19,8 @@ pub(super) fn read_nsap(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(),
 
 /// CSYNC: serial, flags, types (RFC 7477, 2.1.1).
 pub(super) fn read_csync(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), String> {
-    let serial: u32 = parse(next(&mut tokens, "CSYNC")?, "serial")?;
-    let flags: u16 = parse(next(&mut tokens, "CSYNC")?, "flags field")?;
+    let serial = whole(next(&mut tokens, "CSYNC")?, u32::MAX)?;
+    let flags = whole(next(&mut tokens, "CSYNC")?, u16::MAX)?;
     out.extend(serial.to_be_bytes());
     out.extend(flags.to_be_bytes());
     let mut types = Vec::new();
@@ -51,12 +52,12 @@ pub(super) fn read_apl(tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Stri
         let (negated, item) = text.strip_prefix('!').map_or((0, text), |item| (0x80, item));
         let (family, item) = item.split_once(':').ok_or_else(bad)?;
         let (address, prefix) = item.split_once('/').ok_or_else(bad)?;
-        let (family, limit, octets) = match (family, address.parse().map_err(|_| bad())?) {
+        let (family, limit, octets) = match (family, address.parse::<IpAddr>().map_err(|_| bad())?) {
             ("1", IpAddr::V4(address)) => (1u16, 32, address.octets().to_vec()),
             ("2", IpAddr::V6(address)) => (2, 128, address.octets().to_vec()),
             _ => return Err(bad()),
         };
-        let prefix = prefix.parse().ok().filter(|prefix: &u8| *prefix <= limit).ok_or_else(bad)?;
+        let prefix = number::read(prefix, 0..=limit).map_err(|_| bad())?;
         // Trailing zero octets are left out (RFC 3123, 4).
         let length = octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
         out.extend(family.to_be_bytes());
@@ -68,7 +69,7 @@ pub(super) fn read_apl(tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Stri
 
 /// HIP: algorithm, tag in hexadecimal, public key in base64, rendezvous servers (RFC 8005, 5 and 6).
 pub(super) fn read_hip(mut tokens: Tokens<'_>, out: &mut Vec<u8>) -> Result<(), String> {
-    let algorithm: u8 = parse(next(&mut tokens, "HIP")?, "algorithm")?;
+    let algorithm = whole(next(&mut tokens, "HIP")?, u8::MAX)?;
     let (mut tag, mut key) = (Vec::new(), Vec::new());
     decode_hex(next(&mut tokens, "HIP")?.text, &mut tag)?;
     decode_base64(next(&mut tokens, "HIP")?.text, &mut key)?;
@@ -150,7 +151,7 @@ fn decimal(text: &str, places: usize) -> Option<i64> {
         return None;
     }
     let part = format!("{part:0<places$}");
-    Some(sign * format!("{whole}{part}").parse::<i64>().ok()?)
+    Some(sign * number::read(&format!("{whole}{part}"), 0..=i64::MAX).ok()?)
 }
 
 /// Mantissa and exponent of ten, a nibble each, of a length in centimetres.
@@ -169,11 +170,6 @@ fn size_octet(centimetres: i64) -> Result<u8, String> {
 
 fn next<'a>(tokens: &mut Tokens<'a>, rtype: &str) -> Result<Token<'a>, String> {
     tokens.next().transpose()?.ok_or_else(|| format!("{rtype}: the record ends too early"))
-}
-
-fn parse<T: FromStr>(token: Token<'_>, what: &str) -> Result<T, String> {
-    let text = token.utf8()?;
-    text.parse().map_err(|_| format!("{text:?} is no {what}"))
 }
 
 fn end(mut tokens: Tokens<'_>, rtype: &str) -> Result<(), String> {

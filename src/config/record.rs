@@ -3,6 +3,7 @@
 use super::names::{self, NameBuf};
 use super::rdata;
 use domain::base::iana::{Class, Rtype};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// TTL of a record that names none (Unbound's default for local data).
@@ -181,7 +182,7 @@ pub fn reverse(text: &str) -> Result<String, String> {
     let [address, between @ .., name] = words.as_slice() else {
         return Err("expected an address and a name, like \"192.0.2.1 host.example.com\"".into());
     };
-    let address = address.parse().map_err(|_| format!("{address:?} is no IP address"))?;
+    let address = address.parse::<IpAddr>().map_err(|_| format!("{address:?} is no IP address"))?;
     Ok(format!("{} {} PTR {name}", reverse_name(address), between.join(" ")))
 }
 

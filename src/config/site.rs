@@ -1,5 +1,6 @@
 //! `--address`, `--bridge` and `--steer`: where an installation is to stand in the host's network.
 
+use crate::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -38,7 +39,7 @@ impl Site {
     /// # Errors
     /// Why it is no address to serve at.
     pub fn add_address(&mut self, text: &str) -> Result<(), String> {
-        let address: HostAddress = text.parse().map_err(|cause| format!("--address {text}: {cause}"))?;
+        let address = text.parse::<HostAddress>().map_err(|cause| format!("--address {text}: {cause}"))?;
         if self.addresses.iter().any(|known| known.ip == address.ip) {
             return Err(format!("--address {text}: is given twice"));
         }
@@ -147,11 +148,9 @@ impl FromStr for HostAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         let example = "write address and prefix length, such as 192.168.10.250/24";
         let (ip, prefix) = text.split_once('/').ok_or_else(|| format!("has no prefix length; {example}"))?;
-        let ip: IpAddr = ip.parse().map_err(|_| format!("{ip:?} is no IP address; {example}"))?;
+        let ip = ip.parse::<IpAddr>().map_err(|_| format!("{ip:?} is no IP address; {example}"))?;
         let width = if ip.is_ipv4() { 32 } else { 128 };
-        let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix = prefix.parse().ok().filter(|prefix| digits && (1..=width).contains(prefix));
-        let prefix = prefix.ok_or_else(|| format!("the prefix length is a number from 1 to {width}; {example}"))?;
+        let prefix = number::read(prefix, 1..=width).map_err(|error| format!("prefix length: {error}; {example}"))?;
         let address = Self { ip, prefix };
         address.check().map(|()| address)
     }

@@ -1,6 +1,7 @@
 //! Types of values: what a directive's words may be.
 
 use super::names::{self, NameBuf};
+use crate::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -148,10 +149,7 @@ pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Resul
     match kind {
         Kind::YesNo if text == "yes" => Ok(Value::Flag(true)),
         Kind::YesNo if text == "no" => Ok(Value::Flag(false)),
-        Kind::Number(low, high) => match text.parse() {
-            Ok(number) if (low..=high).contains(&number) => Ok(Value::Number(number)),
-            _ => Err(expected(kind, text)),
-        },
+        Kind::Number(low, high) => number::read(text, low..=high).map(Value::Number).map_err(|error| error.to_string()),
         Kind::Bytes => bytes(text).map(Value::Number).ok_or_else(|| expected(kind, text)),
         Kind::Interface => {
             interface(text).map(|(host, port)| Value::Host(host, port)).ok_or_else(|| expected(kind, text))
@@ -184,13 +182,12 @@ pub(super) fn bytes(text: &str) -> Option<i64> {
     let found = units.into_iter().find_map(|(letters, unit)| Some((text.strip_suffix(letters)?, unit)));
     let (digits, unit) = found.unwrap_or((text, 1i64));
     let digits = digits.trim_end_matches(' ');
-    let number: i64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    number.checked_mul(unit)
+    number::read(digits, 0..=i64::MAX / unit).ok().map(|number| number * unit)
 }
 
 fn host(text: &str) -> Host {
     let (address, zone) = text.split_once('%').unwrap_or((text, ""));
-    match address.parse() {
+    match address.parse::<IpAddr>() {
         Ok(address) => Host::Address(address, zone.into()),
         Err(_) => Host::Name(text.into()),
     }
@@ -198,7 +195,7 @@ fn host(text: &str) -> Host {
 
 fn interface(text: &str) -> Option<(Host, Option<u16>)> {
     let (text, port) = match text.split_once('@') {
-        Some((text, port)) => (text, Some(port.parse().ok()?)),
+        Some((text, port)) => (text, Some(number::read(port, 0..=u16::MAX).ok()?)),
         None => (text, None),
     };
     let host = host(text);
@@ -219,26 +216,26 @@ fn is_alias(name: &str) -> bool {
     name.split_once(':').is_some_and(|(interface, number)| {
         name.len() < 16
             && interface.contains(|c: char| c.is_ascii_alphabetic() && !c.is_ascii_hexdigit())
-            && number.parse::<u16>().is_ok()
+            && number::read(number, 0..=u16::MAX).is_ok()
     })
 }
 
 fn server(text: &str) -> Option<Value<'_>> {
     let (text, name) = text.split_once('#').map_or((text, None), |(text, name)| (text, Some(name)));
     let (address, port) = match text.split_once('@') {
-        Some((address, port)) => (address, port.parse().ok()?),
+        Some((address, port)) => (address, number::read(port, 0..=u16::MAX).ok()?),
         None if name.is_some() => (text, 853),
         None => (text, 53),
     };
     let address = address.split_once('%').map_or(address, |(address, _)| address);
-    Some(Value::Server(address.parse().ok()?, port, name.unwrap_or_default()))
+    Some(Value::Server(address.parse::<IpAddr>().ok()?, port, name.unwrap_or_default()))
 }
 
 fn netblock(text: &str) -> Option<Netblock> {
     let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    let address: IpAddr = address.parse().ok()?;
+    let address = address.parse::<IpAddr>().ok()?;
     let prefix = match prefix {
-        Some(prefix) => prefix.parse().ok()?,
+        Some(prefix) => number::read(prefix, 0..=128).ok()?,
         None if address.is_ipv4() => 32,
         None => 128,
     };
@@ -246,8 +243,8 @@ fn netblock(text: &str) -> Option<Netblock> {
 }
 
 fn ports(text: &str) -> bool {
-    let range = text.split_once('-').unwrap_or((text, text));
-    matches!((range.0.parse::<u16>(), range.1.parse::<u16>()), (Ok(low), Ok(high)) if low <= high)
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    number::read(low, 0..=u16::MAX).is_ok_and(|low| number::read(high, low..=u16::MAX).is_ok())
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub trait Backend {
     fn restore(&mut self, name: &str) -> Result<Vec<String>, String>;
 
     /// Sets the verbosity, as the directive does.
-    fn set_verbosity(&mut self, level: i32);
+    fn set_verbosity(&mut self, level: u8);
 
     /// Opens the log file anew, for log rotation.
     fn log_reopen(&mut self) -> Result<(), String>;
@@ -92,7 +92,7 @@ pub struct Status {
     /// Version of the program.
     pub version: String,
     /// `verbosity:` in force.
-    pub verbosity: i32,
+    pub verbosity: u8,
     /// Names of the stages a query passes, as `module-config:` has them.
     pub modules: Vec<&'static str>,
     /// `extended-statistics:`

@@ -5,6 +5,7 @@ use super::reply::Reply;
 use super::request::Request;
 use super::{local, report};
 use crate::dns::Name;
+use crate::number;
 use crate::stats::Snapshot;
 use domain::base::iana::Rtype;
 
@@ -142,14 +143,9 @@ fn fast_reload(options: &str) -> Result<(), String> {
     }
 }
 
-/// As C's `atoi`: digits in front count, what follows is left aside.
-fn verbosity(text: &str) -> Result<i32, String> {
-    let digits_at = usize::from(text.starts_with(['-', '+']));
-    let digits = text.bytes().skip(digits_at).take_while(u8::is_ascii_digit).count();
-    match text[..digits_at + digits].parse() {
-        Ok(level) if level != 0 || text == "0" => Ok(level),
-        _ => Err(format!("in verbosity number syntax: {text}")),
-    }
+/// The range is that of the directive.
+fn verbosity(text: &str) -> Result<u8, String> {
+    number::read(text, 0..=u8::MAX).map_err(|error| format!("in verbosity number syntax: {error}"))
 }
 
 fn stats(reset: bool, backend: &mut dyn Backend, base: &mut Option<Snapshot>, reply: &mut Reply) {
@@ -191,7 +187,7 @@ fn flush(word: &str, arguments: &str, backend: &mut dyn Backend, reply: &mut Rep
 fn flush_type(arguments: &str, backend: &mut dyn Backend) -> Result<(), String> {
     let (name, rtype) = two_arguments(arguments)?;
     let name = name_of(name)?;
-    let rtype: Rtype = rtype.parse().map_err(|_| format!("parsing RRset type: '{rtype}'"))?;
+    let rtype = rtype.parse::<Rtype>().map_err(|_| format!("parsing RRset type: '{rtype}'"))?;
     backend.flush(&name, Some(rtype.to_int()))
 }
 

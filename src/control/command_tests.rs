@@ -33,10 +33,6 @@ fn replies_are_unbounds() {
         ("status now", "error command status takes no arguments, have 'now'\n"),
         ("local_zones a. static", "error command local_zones takes no arguments, have 'a. static'\n"),
         ("verbosity 2", "ok\n"),
-        ("verbosity 1 2", "ok\n"),
-        ("verbosity", "error in verbosity number syntax: \n"),
-        ("verbosity x", "error in verbosity number syntax: x\n"),
-        ("verbosity 99999999999", "error in verbosity number syntax: 99999999999\n"),
         ("local_zone foo static", "ok\n"),
         ("local_zone foo", "error could not find next argument after foo\n"),
         ("local_zone foo bar", "error not a zone type. bar\n"),
@@ -63,6 +59,30 @@ fn replies_are_unbounds() {
     ] {
         assert_eq!(run(&mut Fake::default(), line), reply, "{line}");
     }
+}
+
+/// Unbound takes what `atoi` takes, a level below zero and letters behind the number among it.
+#[test]
+fn a_verbosity_is_a_number_in_its_range_or_an_error() {
+    for text in ["0", "1", "255"] {
+        assert_eq!(run(&mut Fake::default(), &format!("verbosity {text}")), "ok\n");
+    }
+    for text in ["", "x", "1 2", "1x", "+1", "-1", "256", "99999999999"] {
+        let mut backend = Fake { verbosity: 7, ..Fake::default() };
+        let reply = run(&mut backend, &format!("verbosity {text}"));
+        let expected = "error in verbosity number syntax: expected a number from 0 to 255, not ";
+        assert_eq!(reply, format!("{expected}{text:?}\n"));
+        assert_eq!(backend.verbosity, 7);
+    }
+}
+
+/// What fuzzing found.
+#[test]
+fn the_seeds_of_the_fuzzer_are_answered() {
+    let mut backend = Fake::default();
+    let reply = answer(include_bytes!("../../tests/fuzz/seeds/control/029"), &mut backend).unwrap();
+    assert!(text(reply).starts_with("error in verbosity number syntax: "));
+    assert_eq!(backend.verbosity, 0);
 }
 
 #[test]

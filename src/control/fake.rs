@@ -26,7 +26,7 @@ pub struct Fake {
     /// What `reload` and `edit_local` fail with.
     pub broken: Option<String>,
     /// What was set.
-    pub verbosity: i32,
+    pub verbosity: u8,
 }
 
 impl Fake {
@@ -119,7 +119,7 @@ impl Backend for Fake {
         }
     }
 
-    fn set_verbosity(&mut self, level: i32) {
+    fn set_verbosity(&mut self, level: u8) {
         self.verbosity = level;
     }
 

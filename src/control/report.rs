@@ -2,6 +2,7 @@
 
 use super::backend::{ForwardZone, Status};
 use super::reply::Reply;
+use crate::number;
 use crate::stats::{BUCKETS, Snapshot, ThreadFigures, XdpFigures, XdpMode, bucket_bounds, median};
 use domain::base::iana::Rtype;
 use std::fmt::Write;
@@ -343,7 +344,7 @@ fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
 fn general(number: f64) -> String {
     let scientific = format!("{number:.5e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let exponent: i32 = number::read(exponent, -400..=400).unwrap_or(0);
     let trimmed = |digits: &str| match digits.contains('.') {
         true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => digits.to_owned(),

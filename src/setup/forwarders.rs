@@ -47,7 +47,7 @@ impl Found {
 pub(super) fn find(resolv_conf: &str, uplinks: &str, own: &[IpAddr]) -> Found {
     let mut found = Found { servers: Vec::new(), uplinks: false };
     for address in nameservers(resolv_conf) {
-        let stub = address.parse().is_ok_and(|address| RESOLVED.contains(&address));
+        let stub = address.parse::<IpAddr>().is_ok_and(|address| RESOLVED.contains(&address));
         if stub && nameservers(uplinks).next().is_some() {
             found.uplinks = true;
             nameservers(uplinks).for_each(|address| take(&mut found, address, own));

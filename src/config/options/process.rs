@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::DEFAULT_DIRECTORY;
+use crate::number;
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("verbosity", &[Kind::Number(0, 255)], "1", set!(number verbosity)),
@@ -24,7 +25,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("statistics-interval", &[Kind::Text], "0", |config, args| {
         config.statistics_interval = match args.text(0) {
             "" => 0,
-            text => text.parse().map_err(|_| format!("expected a number of seconds, not {text:?}"))?,
+            text => number::read(text, 0..=u32::MAX).map_err(|error| error.to_string())?,
         };
         Ok(())
     }),

@@ -1,6 +1,7 @@
 //! `server:` directives about asking other servers.
 
 use super::*;
+use crate::number;
 
 const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
 const NAT64: &str = "IPv4 forwarders are asked over IPv4 alone";
@@ -102,7 +103,7 @@ fn add_outgoing(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> 
 fn add_ports(config: &mut Config, args: &mut Args<'_>, permit: bool) -> Result<(), String> {
     let text = args.text(0);
     let (low, high) = text.split_once('-').unwrap_or((text, text));
-    if let (Ok(low), Ok(high)) = (low.parse(), high.parse()) {
+    if let (Ok(low), Ok(high)) = (number::read(low, 0..=u16::MAX), number::read(high, 0..=u16::MAX)) {
         config.outgoing_port_rules.push((permit, low..=high));
     }
     Ok(())

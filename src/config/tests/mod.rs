@@ -139,7 +139,7 @@ fn no_honoured_directive_is_lost() {
 #[test]
 fn errors_name_file_line_cause_and_fix() {
     for (line, expected) in [
-        ("port: 53x", "test.conf:2: port: expected number from 0 to 65535, not \"53x\""),
+        ("port: 53x", "test.conf:2: port: expected a number from 0 to 65535, not \"53x\""),
         ("do-ip4: maybe", "test.conf:2: do-ip4: expected yes or no, not \"maybe\""),
         ("interfaces: 1.2.3.4", "test.conf:2: unknown directive interfaces: (did you mean interface: ?)"),
         ("forward-addr: 1.2.3.4", "test.conf:2: forward-addr: stands in server:; it belongs in forward-zone:"),

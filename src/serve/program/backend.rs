@@ -16,7 +16,7 @@ impl Backend for Program {
     fn status(&mut self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            verbosity: i32::from(self.config.verbosity),
+            verbosity: self.config.verbosity,
             modules: vec!["forwarder"],
             extended_statistics: self.config.extended_statistics,
             inhibit_zero: self.config.statistics_inhibit_zero,
@@ -48,8 +48,7 @@ impl Backend for Program {
         Ok(lines)
     }
 
-    fn set_verbosity(&mut self, level: i32) {
-        let level = u8::try_from(level.max(0)).unwrap_or(u8::MAX);
+    fn set_verbosity(&mut self, level: u8) {
         self.config.verbosity = level;
         crate::serve::log::set_verbosity(level);
     }
