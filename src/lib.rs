@@ -9,7 +9,6 @@ pub mod config;
 pub mod control;
 pub mod dns;
 pub mod host;
-pub mod init;
 pub mod number;
 pub mod resolve;
 pub mod ring;

@@ -5,7 +5,6 @@ use runbound::backup;
 use runbound::config::cli::{Action, Cli, Format, HELP};
 use runbound::config::{self, Config, Diagnostic, Loaded, XdpUse};
 use runbound::host;
-use runbound::init;
 use runbound::serve::listen;
 use runbound::serve::log as logger;
 use runbound::serve::program::{self, Invocation};
@@ -17,9 +16,6 @@ use std::process::ExitCode;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
-    if init::is_appliance() {
-        init::run();
-    }
     let cli = match Cli::parse(std::env::args_os().skip(1)) {
         Ok(cli) => cli,
         Err(error) => {

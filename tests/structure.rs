@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folder → (may hold unsafe, may import), from the table in docs/architecture.md.
-fn table() -> BTreeMap<String, (bool, BTreeSet<String>)> {
+/// The sources of PID 1, a program of its own.
+const PID1: &str = "appliance/pid1/src";
+
+/// Folder → (may hold unsafe, may import).
+type Table = BTreeMap<String, (bool, BTreeSet<String>)>;
+
+/// The rows of the table in docs/architecture.md whose folders are below `root`.
+fn table(root: &str) -> Table {
     let text = fs::read_to_string("docs/architecture.md").expect("docs/architecture.md");
     let mut table = BTreeMap::new();
-    for line in text.lines().filter(|line| line.starts_with("| `src/")) {
+    for line in text.lines().filter(|line| line.starts_with(&format!("| `{root}/"))) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let folder = cells[0].split('`').nth(1).unwrap_or("").trim_start_matches("src/").trim_end_matches('/');
+        let folder = cells[0].split('`').nth(1).unwrap_or("").trim_start_matches(root).trim_matches('/');
         let mut imports: BTreeSet<String> =
             cells[2].split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         if imports.remove("all above") {
@@ -40,22 +46,30 @@ fn code(path: &Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-#[test]
-fn folders_import_what_the_table_allows() {
-    let table = table();
-    assert!(table.len() > 10, "the table was not found: {table:?}");
-    let folders: BTreeSet<String> = fs::read_dir("src")
-        .expect("src")
+/// The names behind each `start`, as in `start::name`.
+fn names_behind(code: &str, start: &str) -> BTreeSet<String> {
+    let name = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    code.split(&format!("{start}::")).skip(1).map(name).filter(|name| !name.is_empty()).collect()
+}
+
+fn folders_in(root: &str) -> BTreeSet<String> {
+    fs::read_dir(root)
+        .expect("a folder of sources")
         .flatten()
         .filter(|entry| entry.path().is_dir())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+        .collect()
+}
+
+#[test]
+fn folders_import_what_the_table_allows() {
+    let (table, folders) = (table("src"), folders_in("src"));
+    assert!(table.len() > 10, "the table was not found: {table:?}");
     assert_eq!(folders, table.keys().cloned().collect(), "every folder has a row, every row a folder");
     for (folder, (_, allowed)) in &table {
         for path in sources(&Path::new("src").join(folder)) {
-            for import in code(&path).split("crate::").skip(1) {
-                let name: String = import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let fine = name.is_empty() || name == *folder || allowed.contains(&name);
+            for name in names_behind(&code(&path), "crate") {
+                let fine = name == *folder || allowed.contains(&name);
                 assert!(fine || !folders.contains(&name), "{}: imports {name}", path.display());
             }
         }
@@ -63,9 +77,24 @@ fn folders_import_what_the_table_allows() {
 }
 
 #[test]
+fn the_process_1_of_the_appliance_imports_what_its_row_allows_and_nobody_imports_it() {
+    let table = table(PID1);
+    let (_, allowed) = &table[""];
+    for path in sources(Path::new(PID1)) {
+        for name in names_behind(&code(&path), "use runbound") {
+            assert!(allowed.contains(&name), "{}: imports {name} of the server's library", path.display());
+        }
+    }
+    for path in sources(Path::new("src")) {
+        assert!(!code(&path).contains("runbound_init"), "{}: imports PID 1", path.display());
+    }
+}
+
+#[test]
 fn unsafe_stands_only_in_its_folders() {
-    for (folder, (may, _)) in table() {
-        for path in sources(&Path::new("src").join(&folder)) {
+    let of = |root: &'static str| table(root).into_iter().map(move |(folder, row)| (Path::new(root).join(folder), row));
+    for (folder, (may, _)) in of("src").chain(of(PID1)) {
+        for path in sources(&folder) {
             let allows = code(&path).contains("allow(unsafe_code)");
             assert!(may || !allows, "{}: lifts the lint on unsafe", path.display());
         }

@@ -1,11 +1,13 @@
-"""The initramfs: our program as /init, kernel modules. The same input gives the same octets."""
+"""The initramfs: our programs, kernel modules. The same input gives the same octets."""
 
 import lzma
 import os
 import re
 import stat
 
-FOLDERS = ["data", "dev", "etc", "etc/runbound", "proc", "run", "sys", "tmp", "var", "var/log"]
+# What is built, and where it goes.
+PROGRAMS = {"runbound-init": "init", "runbound": "bin/runbound"}
+FOLDERS = ["bin", "data", "dev", "etc", "etc/runbound", "proc", "run", "sys", "tmp", "var", "var/log"]
 
 
 # --- modules -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = f"{ROOT}/target/x86_64-unknown-linux-musl/release/runbound"
+PROGRAMS = f"{ROOT}/target/x86_64-unknown-linux-musl/release"
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "upstream_failures", "no_interference", "conservation",
        "lifecycle", "million_zones", "deployment", "reattach", "below", "absent_addresses", "one_network", "unit_findings",
        "install", "confinement", "proxmox_snippet", "proxmox_recipe"]
@@ -143,13 +143,13 @@ def steps():
     """All steps in their order."""
     fetch, release, idle = Lane(), Lane(after=("format", "clippy")), Lane(after=COMPILING, idle=True)
     waiting, pairs = Lane(after=COMPILING), Lane(after=E2E, width=2)
-    yield Step("format", ["cargo", "fmt", "--check"], 60)
-    yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--all-targets", "--", "-D", "warnings"], 900)
-    yield Step("unit", ["cargo", "test", "--locked"], 900, count=count_cargo)
-    # The program as it goes into the appliance, so that it is built once and what is tested is what is shipped. Half of
+    yield Step("format", ["cargo", "fmt", "--all", "--check"], 60)
+    yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"], 900)
+    yield Step("unit", ["cargo", "test", "--locked", "--workspace"], 900, count=count_cargo)
+    # The programs as they go into the appliance, so that they are built once and what is tested is what is shipped. Half of
     # the time it keeps one core busy alone, hence beside the unit tests. Not beside clippy: that builds the C libraries for
     # the unit tests, and two such builds at once would meet in the sources of the crate.
-    yield Step("build", ["appliance/build", "--program", PROGRAM], 1200, lane=release)
+    yield Step("build", ["appliance/build", "--programs", PROGRAMS], 1200, lane=release)
     for name in E2E:
         yield Step(name, [sys.executable, f"tests/e2e/{name}"], 300, count=count_report, needs=["build"],
                    lane=waiting if name in WAITING else None)

@@ -64,7 +64,7 @@ TWO_PORTS = "[ $(grep -c 'port state: 63' /tmp/bonds) = 8 ] || { cat /tmp/bonds;
 
 def build_client():
     """The static client that asks from within the guest. `cargo test` has built it, too."""
-    subprocess.run(["cargo", "build", "--locked", "-q", "--example", "ask"], cwd=servers.ROOT, check=True)
+    subprocess.run(["cargo", "build", "--locked", "-q", "--workspace", "--example", "ask"], cwd=servers.ROOT, check=True)
     return f"{EXAMPLES}/ask"
 
 
