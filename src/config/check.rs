@@ -56,7 +56,8 @@ fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
 
 /// Unbound never asks such a server either, but does not say so.
 fn local_servers(config: &Config, zone: &ForwardZone, findings: &mut Vec<Diagnostic>) {
-    for server in zone.servers.iter().filter(|server| config.do_not_query_localhost && server.address.is_loopback()) {
+    for server in zone.servers.iter().filter(|server| config.do_not_query_localhost && server.address.ip.is_loopback())
+    {
         let message =
             format!("forward-addr: {} is never asked; add do-not-query-localhost: no to server:", server.address);
         findings.push(Diagnostic::new(Severity::Warning, &config.files, server.at, message));

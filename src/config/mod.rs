@@ -6,6 +6,7 @@
 //! form of its own; nothing here is looked at for a packet.
 
 mod access;
+mod address;
 mod check;
 pub mod cli;
 pub mod default_zones;
@@ -26,6 +27,7 @@ pub mod site;
 mod values;
 
 pub use access::{AccessAction, AccessRule, default_access_control};
+pub use address::ScopedAddress;
 pub use check::validate;
 pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use local_data::{LocalData, LocalRecord};

@@ -1,11 +1,11 @@
 //! [`Config`]: what the configuration says, in types.
 
 use super::access::AccessRule;
+use super::address::ScopedAddress;
 use super::diagnostic::{Files, Location};
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::values::Host;
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -100,7 +100,7 @@ pub struct Config {
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
     pub do_not_query_localhost: bool,
     /// `outgoing-interface:` addresses to ask from. Empty: what the kernel picks.
-    pub outgoing_interfaces: Vec<IpAddr>,
+    pub outgoing_interfaces: Vec<Source>,
     /// `outgoing-range:`, UDP sockets to upstream at a time.
     pub outgoing_range: u32,
     /// `outgoing-num-tcp:`, TCP connections to upstream at a time.
@@ -185,11 +185,20 @@ pub struct ForwardZone {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardServer {
     /// The server's address.
-    pub address: IpAddr,
+    pub address: ScopedAddress,
     /// Its port: 53, or 853 when there is a name and no port.
     pub port: u16,
     /// The name in its certificate, behind `#`; empty for none.
     pub tls_name: String,
+    /// The line.
+    pub at: Location,
+}
+
+/// One `outgoing-interface:` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The address to ask from.
+    pub address: ScopedAddress,
     /// The line.
     pub at: Location,
 }

@@ -121,6 +121,10 @@ case, sizes take `k`, `m` and `g`, and a number with letters behind it is none. 
 patterns with `*`, `?`, `[]`, `{}` and `~/`; a relative path is relative to the working directory, or to `directory:` once that
 line was read. A file may be included 64 deep, and not by itself.
 
+A link-local IPv6 address names its interface behind `%`, by name or by index: `fe80::1%eth0`. Servers and
+`outgoing-interface:` are looked up again whenever interfaces change, `interface:` at the start alone. Netblocks are compared
+without it.
+
 A `forward-zone` for `.` must be there until full recursion is.
 ";
 

@@ -1,5 +1,6 @@
 //! Types of values: what a directive's words may be.
 
+use super::address::ScopedAddress;
 use super::names::{self, NameBuf};
 use crate::number;
 use std::fmt;
@@ -18,6 +19,8 @@ pub enum Kind {
     Interface,
     /// An IP address.
     Address,
+    /// An address to ask from, with a zone if it is link-local, or a netblock.
+    Source,
     /// `address[@port][#name]`; a name without a port means 853, as in Unbound.
     Server,
     /// `address[/prefix]`.
@@ -50,6 +53,7 @@ impl fmt::Display for Kind {
             Kind::Bytes => f.write_str("number of bytes, with k, m or g"),
             Kind::Interface => f.write_str("address or interface name, @port"),
             Kind::Address => f.write_str("IP address"),
+            Kind::Source => f.write_str("IP address or netblock"),
             Kind::Server => f.write_str("address, @port, #name"),
             Kind::Netblock => f.write_str("netblock (address/prefix)"),
             Kind::Name => f.write_str("domain name"),
@@ -66,8 +70,8 @@ impl fmt::Display for Kind {
 /// Where to listen: an address, or the name of an interface whose addresses are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// An address; the string is the zone of a link-local one (`fe80::1%eth0`), else empty.
-    Address(IpAddr, String),
+    /// An address.
+    Address(ScopedAddress),
     /// An interface name.
     Name(String),
 }
@@ -75,8 +79,7 @@ pub enum Host {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Host::Address(address, zone) if zone.is_empty() => write!(f, "{address}"),
-            Host::Address(address, zone) => write!(f, "{address}%{zone}"),
+            Host::Address(address) => write!(f, "{address}"),
             Host::Name(name) => f.write_str(name),
         }
     }
@@ -128,7 +131,7 @@ pub(super) enum Value<'a> {
     Flag(bool),
     Number(i64),
     Host(Host, Option<u16>),
-    Server(IpAddr, u16, &'a str),
+    Server(ScopedAddress, u16, &'a str),
     Netblock(Netblock),
     /// The name is in the scratch buffer.
     Name,
@@ -154,9 +157,13 @@ pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Resul
         Kind::Interface => {
             interface(text).map(|(host, port)| Value::Host(host, port)).ok_or_else(|| expected(kind, text))
         }
-        Kind::Address => match host(text) {
-            Host::Name(_) => Err(expected(kind, text)),
-            address => Ok(Value::Host(address, None)),
+        Kind::Address => match ScopedAddress::parse(text) {
+            Some(address) => Ok(Value::Host(Host::Address(address), None)),
+            None => Err(expected(kind, text)),
+        },
+        Kind::Source => match ScopedAddress::parse(text) {
+            Some(address) => Ok(Value::Host(Host::Address(address), None)),
+            None => netblock(text).map(Value::Netblock).ok_or_else(|| expected(kind, text)),
         },
         Kind::Server => server(text).ok_or_else(|| expected(kind, text)),
         Kind::Netblock => netblock(text).map(Value::Netblock).ok_or_else(|| expected(kind, text)),
@@ -186,11 +193,7 @@ pub(super) fn bytes(text: &str) -> Option<i64> {
 }
 
 fn host(text: &str) -> Host {
-    let (address, zone) = text.split_once('%').unwrap_or((text, ""));
-    match address.parse::<IpAddr>() {
-        Ok(address) => Host::Address(address, zone.into()),
-        Err(_) => Host::Name(text.into()),
-    }
+    ScopedAddress::parse(text).map_or_else(|| Host::Name(text.into()), Host::Address)
 }
 
 fn interface(text: &str) -> Option<(Host, Option<u16>)> {
@@ -202,7 +205,7 @@ fn interface(text: &str) -> Option<(Host, Option<u16>)> {
     // What looks like an address but is none must not pass for an interface name.
     let is_name = |name: &String| {
         (1..16).contains(&name.len())
-            && !name.contains([':', '/', ' '])
+            && !name.contains([':', '/', ' ', '%'])
             && !name.bytes().all(|b| b.is_ascii_digit() || b == b'.')
     };
     match &host {
@@ -227,13 +230,13 @@ fn server(text: &str) -> Option<Value<'_>> {
         None if name.is_some() => (text, 853),
         None => (text, 53),
     };
-    let address = address.split_once('%').map_or(address, |(address, _)| address);
-    Some(Value::Server(address.parse::<IpAddr>().ok()?, port, name.unwrap_or_default()))
+    Some(Value::Server(ScopedAddress::parse(address)?, port, name.unwrap_or_default()))
 }
 
+/// A zone in it says nothing, as with Unbound: whose address it is compared with is known without.
 fn netblock(text: &str) -> Option<Netblock> {
     let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    let address = address.parse::<IpAddr>().ok()?;
+    let address = ScopedAddress::parse(address)?.ip;
     let prefix = match prefix {
         Some(prefix) => number::read(prefix, 0..=128).ok()?,
         None if address.is_ipv4() => 32,
@@ -282,14 +285,19 @@ mod tests {
     fn interfaces_are_addresses_or_names() {
         assert_eq!(
             interface("192.0.2.1@853"),
-            Some((Host::Address("192.0.2.1".parse().unwrap(), String::new()), Some(853)))
+            Some((Host::Address(ScopedAddress::parse("192.0.2.1").unwrap()), Some(853)))
         );
-        assert_eq!(interface("fe80::1%eth0"), Some((Host::Address("fe80::1".parse().unwrap(), "eth0".into()), None)));
+        assert_eq!(
+            interface("fe80::1%eth0"),
+            Some((Host::Address(ScopedAddress::parse("fe80::1%eth0").unwrap()), None))
+        );
         assert_eq!(interface("vmbr0.20@5353"), Some((Host::Name("vmbr0.20".into()), Some(5353))));
         assert_eq!(interface("eth0:1"), Some((Host::Name("eth0:1".into()), None)));
         for bad in [
             "192.0.2",
             "192.0.2.300",
+            "192.0.2.1%eth0",
+            "fe80::1%",
             "2001:db8:::1",
             "",
             "eth0@",
@@ -314,6 +322,9 @@ mod tests {
         assert_eq!(parts("192.0.2.1#dns.example"), Some(("192.0.2.1".into(), 853, "dns.example")));
         assert_eq!(parts("dns.example"), None);
         assert_eq!(parts("192.0.2.1@x"), None);
+        assert_eq!(parts("fe80::1%eth0@5353"), Some(("fe80::1%eth0".into(), 5353, "")));
+        assert_eq!(parts("fe80::1%2#dns.example"), Some(("fe80::1%2".into(), 853, "dns.example")));
+        assert_eq!((parts("fe80::1%"), parts("192.0.2.1%eth0")), (None, None));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::dns::Name;
 use crate::stats::Snapshot;
-use std::net::SocketAddr;
 
 /// The program behind the control socket.
 ///
@@ -103,6 +102,8 @@ pub struct Status {
     pub sandbox: String,
     /// What was set for speed, at boot or by this program, a line each.
     pub tuning: Vec<String>,
+    /// Which name servers cannot be asked now and why, a line each.
+    pub upstream: Vec<String>,
 }
 
 /// One `forward-zone:`.
@@ -110,6 +111,17 @@ pub struct Status {
 pub struct ForwardZone {
     /// Its name.
     pub name: Name,
-    /// The servers, each with the name its certificate is to bear, if any.
-    pub servers: Vec<(SocketAddr, Option<String>)>,
+    /// The servers.
+    pub servers: Vec<ForwardServer>,
+}
+
+/// One `forward-addr:`.
+#[derive(Clone, Debug)]
+pub struct ForwardServer {
+    /// The address with its zone, as the configuration has it.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// The name its certificate is to bear, if any.
+    pub tls_name: Option<String>,
 }

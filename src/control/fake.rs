@@ -1,6 +1,6 @@
 //! A backend for tests and the fuzz target: it remembers what it was asked.
 
-use super::backend::{Backend, EditError, ForwardZone, LocalEditor, Status};
+use super::backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, Status};
 use crate::dns::Name;
 use crate::stats::{Frames, Snapshot, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
 use std::collections::BTreeMap;
@@ -78,6 +78,7 @@ impl Backend for Fake {
             inhibit_zero: true,
             sandbox: "off".to_owned(),
             tuning: vec!["worker shares 2 CPUs, never spins".to_owned()],
+            upstream: vec!["192.0.2.53:53: connect: Network is unreachable".to_owned()],
         }
     }
 
@@ -146,10 +147,17 @@ impl Backend for Fake {
 
     fn forwards(&mut self) -> Vec<ForwardZone> {
         let servers = vec![
-            (([127, 0, 0, 1], 5392).into(), None),
-            (([192, 0, 2, 55], 853).into(), Some("dns.example".to_owned())),
-            (([192, 0, 2, 53], 53).into(), None),
+            ("127.0.0.1", 5392, None),
+            ("192.0.2.55", 853, Some("dns.example")),
+            ("192.0.2.53", 53, None),
+            ("fe80::1%eth0", 53, None),
         ];
+        let servers = servers.into_iter().map(|(address, port, tls_name)| ForwardServer {
+            address: address.to_owned(),
+            port,
+            tls_name: tls_name.map(str::to_owned),
+        });
+        let servers = servers.collect();
         vec![ForwardZone { name: Name::ROOT, servers }]
     }
 

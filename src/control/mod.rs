@@ -27,7 +27,7 @@ mod report;
 mod request;
 mod server;
 
-pub use backend::{Backend, EditError, ForwardZone, LocalEditor, Status};
+pub use backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, Status};
 pub use client::send;
 pub use server::{BindError, ControlServer};
 

@@ -23,14 +23,14 @@ const UNBOUND_TYPES: usize = 256;
 /// The servers of a forward zone: address, `@port` when it is not 53, `#name` for TLS.
 pub(super) fn servers(zone: &ForwardZone) -> String {
     let mut text = String::new();
-    for (address, tls_name) in &zone.servers {
+    for server in &zone.servers {
         let space = if text.is_empty() { "" } else { " " };
         // Writing to a String does not fail.
-        let _ = write!(text, "{space}{}", address.ip());
-        if address.port() != 53 {
-            let _ = write!(text, "@{}", address.port());
+        let _ = write!(text, "{space}{}", server.address);
+        if server.port != 53 {
+            let _ = write!(text, "@{}", server.port);
         }
-        if let Some(tls_name) = tls_name {
+        if let Some(tls_name) = &server.tls_name {
             let _ = write!(text, "#{tls_name}");
         }
     }
@@ -48,6 +48,7 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     reply.line(format_args!("options: control(namedpipe)"));
     reply.line(format_args!("sandbox: {}", status.sandbox));
     status.tuning.iter().for_each(|line| reply.line(format_args!("tuning: {line}")));
+    status.upstream.iter().for_each(|line| reply.line(format_args!("upstream: {line}")));
     figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
     let total = figures.total();
     reply.line(format_args!("queries: xdp {} udp {} tcp {}", total.xdp_queries, total.udp_queries, total.tcp_queries));

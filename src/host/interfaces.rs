@@ -1,5 +1,6 @@
 //! The network interfaces, as getifaddrs(3) and sysfs tell.
 
+use crate::number;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::{fs, io};
@@ -45,6 +46,14 @@ impl Interface {
     pub fn has(&self, ip: IpAddr) -> bool {
         self.addresses.iter().any(|address| address.ip == ip)
     }
+}
+
+/// The index of the interface that the zone of an IPv6 address names, else of the one it is the index of (as
+/// if_nametoindex(3) and atoi(3) in Unbound).
+pub fn zone_index<'a>(zone: &str, interfaces: impl Iterator<Item = (&'a str, u32)> + Clone) -> Option<u32> {
+    let named = interfaces.clone().find(|(name, _)| *name == zone);
+    let numbered = || interfaces.clone().find(|(_, index)| number::read(zone, 1..=u32::MAX) == Ok(*index));
+    named.or_else(numbered).map(|(_, index)| index)
 }
 
 /// All interfaces, by index.

@@ -120,7 +120,7 @@ impl Links {
     }
 
     /// All of them, by index.
-    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+    pub fn iter(&self) -> impl Iterator<Item = &Link> + Clone {
         self.0.iter()
     }
 

@@ -16,7 +16,7 @@ mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
 pub use facts::{Facts, Route, Wanted, facts, links};
-pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues};
+pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues, zone_index};
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};

@@ -17,6 +17,7 @@ use super::sockets::Sockets;
 use super::table::ForwardTable;
 use super::tcp::Connections;
 use super::timer::Wheel;
+use super::trouble::Troubles;
 use super::ttl::WITHOUT_RECORDS;
 use super::{Options, Request, Response};
 use crate::dns::{Name, rcode};
@@ -51,6 +52,7 @@ pub(super) struct Engine {
     pub(super) poller: OwnedFd,
     pub(super) responses: Producer<Response>,
     pub(super) stats: Arc<Upstream>,
+    pub(super) troubles: Arc<Troubles>,
     pub(super) reply: Reply,
     pub(super) normalizer: Normalizer,
     pub(super) scratch: Box<[u8]>,
@@ -73,7 +75,7 @@ impl Engine {
         poller: OwnedFd,
         random: Random,
         responses: Producer<Response>,
-        stats: Arc<Upstream>,
+        (stats, troubles): (Arc<Upstream>, Arc<Troubles>),
     ) -> Engine {
         let states = options.questions.clamp(1, 1 << 20);
         Engine {
@@ -92,6 +94,7 @@ impl Engine {
             poller,
             responses,
             stats,
+            troubles,
             reply: Reply::new(),
             normalizer: Normalizer::default(),
             scratch: vec![0; 65535].into_boxed_slice(),
@@ -110,9 +113,11 @@ impl Engine {
         self.zone_servers.clear();
         for zone in table.zones() {
             let (open, closed): (Vec<_>, Vec<_>) =
-                zone.servers.iter().partition(|server| self.options.sockets.can_ask(server));
+                zone.servers.iter().partition(|server| table.sources().can_ask(server));
             for server in closed {
-                log::warn!("{server} is not asked: outgoing-interface names no address of its family; add one");
+                log::warn!(
+                    "{server} is not asked: outgoing-interface names no address that reaches it; add one of its family or link"
+                );
             }
             let places = open.into_iter().map(|&address| self.server_place(address)).collect();
             self.zone_servers.push(places);
@@ -125,7 +130,9 @@ impl Engine {
             }
         }
         self.sockets.share_out(used);
+        self.sockets.set_sources(table.sources());
         self.table = table;
+        self.show_troubles();
         for id in 0..self.questions.capacity() as u32 {
             let question = self.questions.get_mut(id);
             if question.phase == Phase::Free {

@@ -9,6 +9,7 @@ use super::chain::write_query;
 use super::engine::{Engine, bit};
 use super::question::{Phase, Question};
 use super::server::BAND;
+use super::trouble::Failure;
 use crate::dns::{edns, get_u16, header, rcode};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
@@ -77,12 +78,19 @@ impl Engine {
         let server = self.zone_servers[question.zone as usize][usize::from(place)];
         let address = self.servers[server as usize].address;
         let picked = self.sockets.pick(server, address, now, &mut self.random, self.poller.as_fd());
-        let Ok(socket) = picked else { return false };
+        let socket = match picked {
+            Ok(socket) => socket,
+            Err(failure) => {
+                self.refused(server, failure, now);
+                return false;
+            }
+        };
         let sent = self.draw_id(socket, id).and_then(|message_id| {
             let len = self.write_query(id, server, message_id, now);
             match self.push(socket, len) {
                 Ok(()) => Some(message_id),
-                Err(_) => {
+                Err(errno) => {
+                    self.refused(server, Failure { call: "send", errno }, now);
                     self.keys.remove(socket, message_id);
                     None
                 }
@@ -94,6 +102,11 @@ impl Engine {
         };
         self.questions.link(id, socket);
         self.stats.udp_sent.add(1);
+        match self.sockets.take_shortage() {
+            Some(failure) => self.refused(server, failure, now),
+            None if self.servers[server as usize].worked() => self.show_troubles(),
+            None => {}
+        }
         let server_state = &mut self.servers[server as usize];
         server_state.asked(now);
         let question = self.questions.get_mut(id);
@@ -108,6 +121,20 @@ impl Engine {
         let due = now + Duration::from_millis(u64::from(question.wait));
         self.timers.arm(id, due.min(question.started + self.options.patience));
         true
+    }
+
+    /// The system refused a call on the way to a server.
+    pub(super) fn refused(&mut self, server: u32, failure: Failure, now: Duration) {
+        if self.servers[server as usize].failed(failure, now) {
+            self.show_troubles();
+        }
+    }
+
+    /// Has `status` show what stands in the way now.
+    pub(super) fn show_troubles(&self) {
+        let used = |place: usize| self.zone_servers.iter().flatten().any(|&server| server as usize == place);
+        let servers = self.servers.iter().enumerate().filter(|(place, _)| used(*place));
+        self.troubles.set(servers.filter_map(|(_, server)| Some((server.address, server.trouble()?))));
     }
 
     fn draw_id(&mut self, socket: u16, question: u32) -> Option<u16> {

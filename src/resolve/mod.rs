@@ -7,8 +7,9 @@
 //! |---|---|
 //! | `resolver` | the thread's loop |
 //! | `engine`, `exchange`, `over_tcp`, `judge` | a question's begin and end; asking a server, also over TCP; what a reply means |
-//! | `table` | which servers are asked for which names |
-//! | `server`, `sockets`, `tcp` | a server's speed and health, UDP sockets, TCP connections |
+//! | `table`, `source` | which servers are asked for which names, and from which addresses |
+//! | `server`, `trouble` | a server's speed and health, what the system refused on the way to it |
+//! | `sockets`, `tcp` | UDP sockets, TCP connections |
 //! | `question`, `keys`, `timer`, `random` | states in flight, how a reply finds its own, deadlines, numbers nobody can guess |
 //! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four alone, for fuzzing |
@@ -27,18 +28,22 @@ mod reply;
 mod resolver;
 mod server;
 mod sockets;
+mod source;
 mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod trouble;
 mod ttl;
 
 #[doc(hidden)]
 pub use digest::Digester;
 pub use resolver::{Links, Options, Resolver};
 pub use sockets::SocketOptions;
+pub use source::Sources;
 pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};
+pub use trouble::{Failure, Troubles};
 pub use ttl::TtlLimits;
 
 use crate::dns::Name;

@@ -4,6 +4,7 @@ use super::engine::{Engine, TCP_TAG};
 use super::exchange::is_reply_to;
 use super::question::Phase;
 use super::tcp::Progress;
+use super::trouble::Failure;
 use crate::dns::header;
 use rustix::io::Errno;
 use std::os::fd::AsFd;
@@ -30,8 +31,9 @@ impl Engine {
             let Some(id) = self.tcp_queue.pop_front() else { return };
             let server = self.questions.get(id).server;
             let address = self.servers[server as usize].address;
-            let opened = self.random.u16().map_err(|_| Errno::IO).and_then(|message_id| {
-                let source = self.options.sockets.source(&address, &mut self.random)?;
+            let random = self.random.u16().map_err(|_| Failure { call: "getrandom", errno: Errno::IO });
+            let opened = random.and_then(|message_id| {
+                let source = self.sockets.source(&address, &mut self.random).map_err(Failure::of("bind"))?;
                 let len = self.write_query(id, server, message_id, now);
                 let query = &self.query[..len];
                 let tag = |slot| TCP_TAG | u64::from(slot);
@@ -42,7 +44,8 @@ impl Engine {
                     self.stats.tcp_sent.add(1);
                     self.questions.get_mut(id).phase = Phase::Tcp { connection, id: message_id };
                 }
-                Err(_) => {
+                Err(failure) => {
+                    self.refused(server, failure, now);
                     self.timers.cancel(id);
                     self.questions.get_mut(id).phase = Phase::Choose;
                     self.rule_out(id);
@@ -55,9 +58,13 @@ impl Engine {
     /// Something happened at a TCP connection.
     pub(super) fn tcp_event(&mut self, slot: u16, now: Duration) {
         let Some(id) = self.tcp.question(slot) else { return };
-        match self.tcp.drive(slot, self.poller.as_fd(), TCP_TAG | u64::from(slot)) {
+        let progress = self.tcp.drive(slot, self.poller.as_fd(), TCP_TAG | u64::from(slot));
+        match progress {
             Progress::Waiting => {}
-            Progress::Broken => {
+            Progress::Broken | Progress::Failed(_) => {
+                if let Progress::Failed(failure) = progress {
+                    self.refused(self.questions.get(id).server, failure, now);
+                }
                 self.recall(id);
                 self.rule_out(id);
                 self.retry.push_back(id);

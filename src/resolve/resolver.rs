@@ -4,6 +4,7 @@ use super::engine::{Engine, TCP_TAG};
 use super::random::Random;
 use super::sockets::SocketOptions;
 use super::table::ForwardTable;
+use super::trouble::Troubles;
 use super::ttl::TtlLimits;
 use super::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -47,7 +48,7 @@ pub struct Options {
     pub patience: Duration,
     /// Time after which a question may be given up for a new one when there is no room (`jostle-timeout:`).
     pub jostle: Duration,
-    /// Addresses, ports, number and buffers of the sockets.
+    /// Ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
 
@@ -80,6 +81,8 @@ pub struct Links {
     pub tables: Receiver<Arc<ForwardTable>>,
     /// Counters.
     pub stats: Arc<Upstream>,
+    /// What stands in the way to servers.
+    pub troubles: Arc<Troubles>,
 }
 
 /// The forwarder. One thread owns it.
@@ -109,16 +112,16 @@ impl Resolver {
         if options.sockets.ports.is_empty() {
             return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
         }
-        for own in &options.sockets.addresses {
-            if let Err(cause) = std::net::UdpSocket::bind((*own, 0)) {
-                log::warn!("outgoing-interface {own}: {cause}; give this host the address or remove the line");
+        for own in table.sources().named() {
+            if let Err(cause) = std::net::UdpSocket::bind(own) {
+                log::warn!("outgoing-interface {}: {cause}; give this host the address or remove the line", own.ip());
             }
         }
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&poller, links.bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
         let random = Random::new().map_err(io::Error::other)?;
         let inbox = Inbox::new(usize::from(options.edns_size).max(4096));
-        let mut engine = Engine::new(options, poller, random, links.responses, links.stats);
+        let mut engine = Engine::new(options, poller, random, links.responses, (links.stats, links.troubles));
         engine.set_table(table, Duration::ZERO);
         Ok(Resolver {
             engine,

@@ -1,5 +1,6 @@
 //! What is known of an upstream server: how fast it is, whether it lives, whether it knows EDNS.
 
+use super::trouble::{Failure, Record};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -51,12 +52,14 @@ pub struct Server {
     rtt: Rtt,
     probe_at: Duration,
     no_edns_until: Duration,
+    trouble: Record,
 }
 
 impl Server {
     /// A server that nothing is known of.
     pub fn new(address: SocketAddr) -> Server {
-        Server { address, rtt: Rtt::NEW, probe_at: Duration::ZERO, no_edns_until: Duration::ZERO }
+        let (probe_at, no_edns_until) = (Duration::ZERO, Duration::ZERO);
+        Server { address, rtt: Rtt::NEW, probe_at, no_edns_until, trouble: Record::default() }
     }
 
     /// Milliseconds to wait for an answer.
@@ -100,6 +103,22 @@ impl Server {
                 self.address
             );
         }
+    }
+
+    /// The system refused a call on the way to it; true when what stands in the way has changed.
+    pub(super) fn failed(&mut self, failure: Failure, now: Duration) -> bool {
+        self.trouble.failed(failure, self.address, now)
+    }
+
+    /// A question was sent; true when something stood in the way before.
+    #[inline]
+    pub(super) fn worked(&mut self) -> bool {
+        self.trouble.worked(self.address)
+    }
+
+    /// What stands in the way now.
+    pub(super) fn trouble(&self) -> Option<Failure> {
+        self.trouble.now()
     }
 
     /// True when it should be asked with EDNS.

@@ -12,10 +12,12 @@
 //! still has the ID to guess. Equal questions are never asked twice at the same time, so there is no birthday to win.
 
 use super::random::Random;
+use super::source::Sources;
+use super::trouble::Failure;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -30,15 +32,15 @@ const PORT_TRIES: usize = 16;
 /// Time between two looks for sockets that have grown old without a question.
 const SWEEP: Duration = Duration::from_secs(1);
 const NONE: u16 = u16::MAX;
+/// Every socket that a server may have waits for answers.
+const SHARE_IS_USED_UP: Failure = Failure { call: "share of outgoing-range", errno: Errno::AGAIN };
+const NO_RANDOM: Failure = Failure { call: "getrandom", errno: Errno::IO };
 
 /// How sockets are opened.
 #[derive(Clone, Debug)]
 pub struct SocketOptions {
     /// Ports to draw from (`outgoing-port-permit:`, `outgoing-port-avoid:`), each once.
     pub ports: Vec<u16>,
-    /// Addresses to ask from (`outgoing-interface:`), drawn anew for each socket. Empty: what the kernel picks.
-    /// Otherwise servers of a family without an address here cannot be asked, as with Unbound.
-    pub addresses: Vec<IpAddr>,
     /// UDP sockets at most (`outgoing-range:`), but one for every server.
     pub most: usize,
     /// SO_RCVBUF in octets; 0 leaves the system's default.
@@ -49,32 +51,7 @@ impl Default for SocketOptions {
     fn default() -> Self {
         // Below lie most ports that services of this host may want to bind later.
         let ports = (16384..=65535).collect();
-        SocketOptions { ports, addresses: Vec::new(), most: 4096, receive_buffer: 1 << 20 }
-    }
-}
-
-impl SocketOptions {
-    /// True when there is an address to ask `server` from.
-    pub fn can_ask(&self, server: &SocketAddr) -> bool {
-        let mut own = self.addresses.iter();
-        own.len() == 0 || own.any(|own| own.is_ipv4() == server.is_ipv4())
-    }
-
-    /// The address to ask `server` from; unspecified when the kernel is to pick.
-    ///
-    /// # Errors
-    /// `Errno::ADDRNOTAVAIL` when none is of the server's family.
-    pub fn source(&self, server: &SocketAddr, random: &mut Random) -> Result<IpAddr, Errno> {
-        if self.addresses.is_empty() {
-            return Ok(match server {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            });
-        }
-        let mut fitting = self.addresses.iter().filter(|own| own.is_ipv4() == server.is_ipv4());
-        let many = fitting.clone().count() as u32;
-        let nth = random.below(many).map_err(|_| Errno::IO)?;
-        fitting.nth(nth as usize).copied().ok_or(Errno::ADDRNOTAVAIL)
+        SocketOptions { ports, most: 4096, receive_buffer: 1 << 20 }
     }
 }
 
@@ -101,6 +78,9 @@ struct Pool {
 /// All sockets, by slot.
 pub struct Sockets {
     options: SocketOptions,
+    sources: Sources,
+    /// Why the last socket could not be opened, when another was given in its place.
+    shortage: Option<Failure>,
     slots: Vec<Option<UdpSocket>>,
     free: Vec<u16>,
     pools: Vec<Pool>,
@@ -116,7 +96,18 @@ impl Sockets {
     /// No sockets yet.
     pub fn new(options: SocketOptions) -> Sockets {
         let (slots, free, pools) = Default::default();
-        let mut sockets = Sockets { options, slots, free, pools, share: 1, width: 1, swept: Duration::ZERO, serial: 0 };
+        let mut sockets = Sockets {
+            options,
+            sources: Sources::Any,
+            shortage: None,
+            slots,
+            free,
+            pools,
+            share: 1,
+            width: 1,
+            swept: Duration::ZERO,
+            serial: 0,
+        };
         sockets.share_out(1);
         sockets
     }
@@ -126,6 +117,27 @@ impl Sockets {
         let most = self.options.most.min(self.options.ports.len()).min(usize::from(NONE));
         self.share = (most / servers.max(1)).max(1);
         self.width = (self.share / 2).clamp(1, POOL);
+    }
+
+    /// Has further sockets bound to these addresses; those bound to others take no more questions.
+    pub fn set_sources(&mut self, sources: &Sources) {
+        if self.sources != *sources {
+            self.sources = sources.clone();
+            (0..self.pools.len() as u32).for_each(|server| self.retire_all(server));
+        }
+    }
+
+    /// The address to ask `server` from.
+    ///
+    /// # Errors
+    /// `Errno::ADDRNOTAVAIL` when none fits.
+    pub fn source(&self, server: &SocketAddr, random: &mut Random) -> Result<SocketAddr, Errno> {
+        self.sources.draw(server, random)
+    }
+
+    /// Why the socket last picked is not one of its own, where the system refused that; the share being used up is none.
+    pub fn take_shortage(&mut self) -> Option<Failure> {
+        self.shortage.take()
     }
 
     /// Draws a socket for one more question to `server`, opening one if need be, and counts the question.
@@ -139,11 +151,11 @@ impl Sockets {
         now: Duration,
         random: &mut Random,
         poller: BorrowedFd<'_>,
-    ) -> Result<u16, Errno> {
+    ) -> Result<u16, Failure> {
         while self.pools.len() <= server as usize {
             self.pools.push(Pool { places: [NONE; POOL], open: 0 });
         }
-        let place = random.below(self.width as u32).map_err(|_| Errno::IO)? as usize;
+        let place = random.below(self.width as u32).map_err(|_| NO_RANDOM)? as usize;
         let mut slot = self.pools[server as usize].places[place];
         if !self.is_fresh(slot, now) {
             if self.is_idle(slot) {
@@ -159,7 +171,10 @@ impl Sockets {
                     slot = fresh;
                 }
                 // None may be opened: any socket of this server is better than none.
-                Err(errno) => slot = self.any(server, place).ok_or(errno)?,
+                Err(failure) => {
+                    slot = self.any(server, place).ok_or(failure)?;
+                    self.shortage = Some(failure).filter(|failure| *failure != SHARE_IS_USED_UP);
+                }
             }
         }
         if let Some(socket) = &mut self.slots[usize::from(slot)] {
@@ -191,21 +206,22 @@ impl Sockets {
         now: Duration,
         random: &mut Random,
         poller: BorrowedFd<'_>,
-    ) -> Result<u16, Errno> {
+    ) -> Result<u16, Failure> {
         if self.pools[server as usize].open >= self.share {
-            return Err(Errno::MFILE);
+            return Err(SHARE_IS_USED_UP);
         }
         if self.free.is_empty() {
             if self.slots.len() == usize::from(NONE) {
-                return Err(Errno::MFILE);
+                return Err(SHARE_IS_USED_UP);
             }
             self.slots.push(None);
             self.free.push(self.slots.len() as u16 - 1);
         }
         let fd = self.bind(address, random)?;
-        connect(&fd, &address)?;
-        let slot = *self.free.last().ok_or(Errno::MFILE)?;
-        epoll::add(poller, &fd, EventData::new_u64(u64::from(slot)), EventFlags::IN)?;
+        connect(&fd, &address).map_err(Failure::of("connect"))?;
+        let slot = *self.free.last().ok_or(SHARE_IS_USED_UP)?;
+        let tag = EventData::new_u64(u64::from(slot));
+        epoll::add(poller, &fd, tag, EventFlags::IN).map_err(Failure::of("epoll_ctl"))?;
         self.free.pop();
         self.pools[server as usize].open += 1;
         self.serial += 1;
@@ -215,23 +231,25 @@ impl Sockets {
     }
 
     /// A socket on a random port; a port in use by another program is drawn again.
-    fn bind(&self, server: SocketAddr, random: &mut Random) -> Result<OwnedFd, Errno> {
+    fn bind(&self, server: SocketAddr, random: &mut Random) -> Result<OwnedFd, Failure> {
+        let failed = Failure::of("bind");
         let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let source = self.options.source(&server, random)?;
-        let fd = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+        let mut source = self.source(&server, random).map_err(&failed)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(family, SocketType::DGRAM, flags, None).map_err(Failure::of("socket"))?;
         if self.options.receive_buffer > 0 {
             // The kernel caps it at net.core.rmem_max; a smaller buffer works as well.
             let _ = sockopt::set_socket_recv_buffer_size(&fd, self.options.receive_buffer);
         }
         for _ in 0..PORT_TRIES {
-            let nth = random.below(self.options.ports.len() as u32).map_err(|_| Errno::IO)?;
-            let port = *self.options.ports.get(nth as usize).ok_or(Errno::ADDRNOTAVAIL)?;
-            match bind(&fd, &SocketAddr::new(source, port)) {
+            let nth = random.below(self.options.ports.len() as u32).map_err(|_| NO_RANDOM)?;
+            source.set_port(*self.options.ports.get(nth as usize).ok_or(failed(Errno::ADDRNOTAVAIL))?);
+            match bind(&fd, &source) {
                 Err(Errno::ADDRINUSE | Errno::ACCESS) => continue,
-                other => return other.map(|()| fd),
+                other => return other.map(|()| fd).map_err(failed),
             }
         }
-        Err(Errno::ADDRINUSE)
+        Err(failed(Errno::ADDRINUSE))
     }
 
     /// Closes the sockets that have grown old and wait for nothing. Cheap to call at every turn.

@@ -1,5 +1,6 @@
 //! Which servers are asked for which names.
 
+use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 pub const MAX_SERVERS: usize = 64;
 
 /// One `forward-zone:` clause.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardZone {
     /// `name:`, wire form.
     pub name: Vec<u8>,
@@ -44,6 +45,7 @@ pub struct ForwardTable {
     by_name: HashMap<Box<[u8]>, u32>,
     /// Bit n: some zone has a name of n labels. Suffixes of other lengths are not looked up.
     depths: u128,
+    sources: Sources,
 }
 
 impl ForwardTable {
@@ -87,6 +89,16 @@ impl ForwardTable {
             }
         }
         table
+    }
+
+    /// Has the servers asked from these addresses.
+    pub fn from_sources(self, sources: Sources) -> ForwardTable {
+        ForwardTable { sources, ..self }
+    }
+
+    /// The addresses that servers are asked from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Place of the zone with the longest name that `name` (wire form, lower case) is at or below.

@@ -1,16 +1,19 @@
 //! TCP connections towards the servers, for answers that UDP cut off (RFC 7766): one question each, two octets of
 //! length before each message.
 
+use super::trouble::Failure;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with,
 };
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Longest message and its length.
 const MOST: usize = 2 + 65535;
+/// What failed when an established or half open connection reports an error.
+const TCP_CALL: &str = "TCP connect";
 
 struct Connection {
     fd: OwnedFd,
@@ -42,7 +45,9 @@ pub enum Progress {
     Waiting,
     /// The reply is there: [`Connections::take_reply`].
     Reply,
-    /// The connection failed or was closed by the server.
+    /// The connection failed.
+    Failed(Failure),
+    /// The server closed the connection, or answered what is no message.
     Broken,
 }
 
@@ -73,26 +78,28 @@ impl Connections {
     /// events.
     ///
     /// # Errors
-    /// What socket(2), bind(2) and connect(2) report; `Errno::MFILE` when [`Self::is_full`].
+    /// What socket(2), bind(2) and connect(2) report, or that [`Self::is_full`].
     pub fn open(
         &mut self,
-        (source, address): (IpAddr, SocketAddr),
+        (source, address): (SocketAddr, SocketAddr),
         question: u32,
         query: &[u8],
         poller: BorrowedFd<'_>,
         tag: impl Fn(u16) -> u64,
-    ) -> Result<u16, Errno> {
-        let slot = *self.free.last().ok_or(Errno::MFILE)?;
+    ) -> Result<u16, Failure> {
+        let slot = *self.free.last().ok_or(Failure { call: "share of outgoing-num-tcp", errno: Errno::AGAIN })?;
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-        if !source.is_unspecified() {
-            bind(&fd, &SocketAddr::new(source, 0))?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(family, SocketType::STREAM, flags, None).map_err(Failure::of("socket"))?;
+        if !source.ip().is_unspecified() {
+            bind(&fd, &source).map_err(Failure::of("bind"))?;
         }
         match connect(&fd, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(Failure { call: TCP_CALL, errno }),
         }
-        epoll::add(poller, &fd, EventData::new_u64(tag(slot)), EventFlags::IN | EventFlags::OUT)?;
+        let events = EventFlags::IN | EventFlags::OUT;
+        epoll::add(poller, &fd, EventData::new_u64(tag(slot)), events).map_err(Failure::of("epoll_ctl"))?;
         self.free.pop();
         let place = &mut self.slots[usize::from(slot)];
         place.query.clear();
@@ -112,7 +119,7 @@ impl Connections {
             match send(&connection.fd, &place.query[connection.sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(len) => connection.sent += len,
                 Err(Errno::AGAIN | Errno::INTR | Errno::INPROGRESS) => return Progress::Waiting,
-                Err(_) => return Progress::Broken,
+                Err(errno) => return Progress::Failed(Failure { call: TCP_CALL, errno }),
             }
             if connection.sent < connection.query_len {
                 return Progress::Waiting;
@@ -130,7 +137,7 @@ impl Connections {
                 Ok((0, _)) => return Progress::Broken,
                 Ok((len, _)) => place.filled += len,
                 Err(Errno::AGAIN | Errno::INTR) => return Progress::Waiting,
-                Err(_) => return Progress::Broken,
+                Err(errno) => return Progress::Failed(Failure { call: TCP_CALL, errno }),
             }
         }
     }

@@ -1,13 +1,16 @@
 //! Which addresses to serve: `interface:` lines become sockets.
 
-use crate::config::{Config, Diagnostic, Host, Severity};
+use crate::config::{Config, Diagnostic, Host, ScopedAddress, Severity};
 use crate::host::{self, Interface};
+use crate::serve::scope::{Unplaced, Zones, at_interface};
 use crate::sys::socket::{ListenError, UdpOptions, tcp_listener, udp_listener};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 /// Connections that may wait to be accepted, as Unbound has it.
 const BACKLOG: i32 = 256;
+/// What becomes of an interface that is looked up at the start and not found.
+const NOT_SERVED: &str = "nothing is served there until a start that finds one";
 
 /// The interfaces of this host, by getifaddrs(3): the routing table plays no part.
 ///
@@ -22,10 +25,10 @@ pub fn host_interfaces() -> Result<Vec<Interface>, String> {
 }
 
 /// The addresses to listen at, in the order of the configuration, each once; and, by file and line, the interfaces given
-/// by name that have none. Without an `interface:` line: localhost.
+/// by name that have none, and the link-local addresses whose interface is not here. Without an `interface:` line: localhost.
 ///
 /// # Errors
-/// When nothing is left to listen at: those interfaces.
+/// When nothing is left to listen at: those lines.
 pub fn addresses(config: &Config, host: &[Interface]) -> Result<(Vec<SocketAddr>, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut found: Vec<SocketAddr> = Vec::new();
     let mut missing = Vec::new();
@@ -42,12 +45,18 @@ pub fn addresses(config: &Config, host: &[Interface]) -> Result<(Vec<SocketAddr>
     for line in &config.interfaces {
         let port = line.port.unwrap_or(config.port);
         match &line.host {
-            Host::Address(address, zone) => add(with_scope(*address, port, scope_of(zone, *address, host))),
+            Host::Address(address) => match place(address, port, host) {
+                Ok(address) => add(address),
+                Err(cause) => {
+                    let text = format!("{}: {NOT_SERVED}", cause.explain(address));
+                    missing.push(Diagnostic::new(Severity::Warning, &config.files, line.at, text));
+                }
+            },
             Host::Name(name) => {
                 let interface = host.iter().find(|interface| interface.name == *name);
                 let carried = interface.map_or(&[][..], |interface| &interface.addresses);
                 let index = interface.map_or(0, |interface| interface.index);
-                carried.iter().for_each(|carried| add(with_scope(carried.ip, port, index)));
+                carried.iter().for_each(|carried| add(at_interface(carried.ip, port, index)));
                 if carried.is_empty() {
                     let text = without_address(name, interface.is_some());
                     missing.push(Diagnostic::new(Severity::Warning, &config.files, line.at, text));
@@ -68,23 +77,15 @@ fn without_address(name: &str, here: bool) -> String {
     } else {
         format!("no interface {name} is here (`ip link` lists what is)")
     };
-    format!(
-        "{what}: nothing is served there until a start that finds one; an address in place of the name is served as soon \
-         as an interface carries it"
-    )
+    format!("{what}: {NOT_SERVED}; an address in place of the name is served as soon as an interface carries it")
 }
 
-/// The interface a link-local address is meant at: by the zone behind `%`, or the one that carries it.
-fn scope_of(zone: &str, address: IpAddr, host: &[Interface]) -> u32 {
-    let meant = |interface: &&Interface| if zone.is_empty() { interface.has(address) } else { interface.name == zone };
-    zone.parse().unwrap_or_else(|_| host.iter().find(meant).map_or(0, |interface| interface.index))
-}
-
-fn with_scope(address: IpAddr, port: u16, scope: u32) -> SocketAddr {
-    match address {
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, port, 0, scope).into(),
-        _ => SocketAddr::new(address, port),
-    }
+/// A link-local address without a zone is meant at the interface that carries it.
+fn place(address: &ScopedAddress, port: u16, host: &[Interface]) -> Result<SocketAddr, Unplaced> {
+    Zones::from(host).place(address, port).or_else(|cause| {
+        let carrier = host.iter().find(|interface| cause == Unplaced::NoZone && interface.has(address.ip));
+        carrier.map(|carrier| at_interface(address.ip, port, carrier.index)).ok_or(cause)
+    })
 }
 
 /// Kernel sockets.
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn names_ports_and_families() {
-        let address = |text: &str| Host::Address(text.parse().unwrap(), String::new());
+        let address = |text: &str| Host::Address(ScopedAddress::parse(text).unwrap());
         assert_eq!(texts(&config(&[])), ["127.0.0.1:53", "[::1]:53"]);
         let mut several = config(&[
             (address("192.0.2.1"), Some(5353)),
@@ -193,6 +194,23 @@ mod tests {
         let errors = addresses(&config(&[(Host::Name("eth9".into()), None)]), &here()).unwrap_err();
         assert!(errors[0].message.contains("no interface eth9"), "{errors:?}");
         assert_eq!(errors[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn a_link_local_address_needs_an_interface_that_is_here() {
+        let address = |text: &str| (Host::Address(ScopedAddress::parse(text).unwrap()), None);
+        let lines = ["192.0.2.1", "fe80::7%eth1", "fe80::7%2", "fe80::7%eth9", "fe80::9"].map(address);
+        let (found, missing) = addresses(&config(&lines), &here()).unwrap();
+        let found: Vec<String> = found.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(found, ["192.0.2.1:53", "[fe80::7%3]:53", "[fe80::7%2]:53"]);
+        assert_eq!(missing.len(), 2, "{missing:?}");
+        assert!(
+            missing[0].message.contains("fe80::7%eth9: no interface has the name or the index eth9"),
+            "{missing:?}"
+        );
+        assert!(missing[1].message.contains("write fe80::9%eth0"), "{missing:?}");
+        let errors = addresses(&config(&lines[3..]), &here()).unwrap_err();
+        assert_eq!((errors.len(), errors[0].severity), (2, Severity::Error));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod listen;
 pub mod log;
 pub mod pending;
 pub mod program;
+pub mod scope;
 pub mod stream;
 mod stream_connection;
 pub mod stream_message;

@@ -1,5 +1,6 @@
 //! The default configuration: whom it forwards to is taken from this host's resolv.conf.
 
+use crate::config::ScopedAddress;
 use std::net::{IpAddr, Ipv4Addr};
 
 const TEMPLATE: &str = include_str!("unbound.conf");
@@ -18,7 +19,7 @@ enum Verdict {
     Ourselves,
     /// An address of this host. Whether runbound is going to serve it is not known yet.
     ThisHost,
-    /// Nothing that forward-addr: takes, such as a link-local address with its interface.
+    /// Nothing that forward-addr: can use, such as a link-local address without its interface.
     Unreadable,
 }
 
@@ -72,7 +73,8 @@ fn take(found: &mut Found, address: &str, own: &[IpAddr]) {
 }
 
 fn judge(address: &str, own: &[IpAddr]) -> Verdict {
-    let Ok(address) = address.parse::<IpAddr>() else { return Verdict::Unreadable };
+    let readable = ScopedAddress::parse(address).filter(|read| !read.is_link_local() || !read.zone.is_empty());
+    let Some(address) = readable.map(|read| read.ip) else { return Verdict::Unreadable };
     let localhost = address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address.is_ipv6() && address.is_loopback();
     if localhost || address.is_unspecified() {
         Verdict::Ourselves
@@ -113,7 +115,10 @@ fn forwarders(found: &Found) -> String {
                 "    # forward-addr: {address}   # of resolv.conf, on this host: right only if another server answers there\n"
             ),
             Verdict::Unreadable => {
-                format!("    # {} of resolv.conf is left out: no plain address.\n", address.escape_default())
+                format!(
+                    "    # {} of resolv.conf is left out: no address that can be asked.\n",
+                    address.escape_default()
+                )
             }
         };
         lines += &line;
@@ -137,7 +142,7 @@ mod tests {
     #[test]
     fn every_kind_of_server_is_told_apart() {
         let text = "# nameserver 192.0.2.9\nsearch lan\nnameserver 192.0.2.1 \nnameserver\nnameserver 127.0.0.1\n\
-                    nameserver ::1\nnameserver 0.0.0.0\nnameserver 127.0.1.1\nnameserver fe80::1%eth0\n\
+                    nameserver ::1\nnameserver 0.0.0.0\nnameserver 127.0.1.1\nnameserver fe80::1%eth0\nnameserver fe80::1\n\
                     nameserver 192.168.10.201\nnameserver 2001:db8::1\nnameserver 192.0.2.1\n";
         let all = [
             ("192.0.2.1", Verdict::Usable),
@@ -145,7 +150,8 @@ mod tests {
             ("::1", Verdict::Ourselves),
             ("0.0.0.0", Verdict::Ourselves),
             ("127.0.1.1", Verdict::Local),
-            ("fe80::1%eth0", Verdict::Unreadable),
+            ("fe80::1%eth0", Verdict::Usable),
+            ("fe80::1", Verdict::Unreadable),
             ("192.168.10.201", Verdict::ThisHost),
             ("2001:db8::1", Verdict::Usable),
         ];

@@ -279,7 +279,7 @@ pub(super) fn say_what_to_serve(run: &mut Run, site: &Site) {
     let everywhere = |ip: IpAddr| if ip.is_ipv4() { "0.0.0.0" } else { "::" }.parse::<IpAddr>().ok();
     let served = |address: &&HostAddress| {
         loaded.config.interfaces.iter().any(|line| match &line.host {
-            crate::config::Host::Address(ip, _) => *ip == address.ip || Some(*ip) == everywhere(address.ip),
+            crate::config::Host::Address(own) => own.ip == address.ip || Some(own.ip) == everywhere(address.ip),
             crate::config::Host::Name(_) => false,
         })
     };

@@ -44,6 +44,7 @@ fn main() {
         worker_bell,
         tables,
         stats: stats.clone(),
+        troubles: Arc::default(),
     };
     let table = Arc::new(ForwardTable::new(vec![zone], reachable));
     let resolver = Resolver::new(Options::default(), table, links).expect("resolver");

@@ -2,7 +2,8 @@
 
 use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
-use crate::host::{Link, PortProbe, PortState};
+use crate::config::ScopedAddress;
+use crate::host::{Link, Links, PortProbe, PortState, zone_index};
 use std::net::{IpAddr, SocketAddr};
 
 /// Servers that are known to be units of the same name.
@@ -129,17 +130,25 @@ fn make_way(owner: &str, port: u16) -> String {
     }
 }
 
+/// Whether a link carries the address; of a link-local one, the link of its zone.
+fn carries(links: &Links, address: &ScopedAddress) -> bool {
+    let zone = || zone_index(&address.zone, links.iter().map(|link| (link.name.as_str(), link.index)));
+    let meant = |link: &Link| !address.is_link_local() || zone() == Some(link.index);
+    links.carriers(address.ip).any(meant)
+}
+
 fn forward_loops(subject: &Subject, found: &mut Vec<Finding>) {
     let config = subject.config;
     let servers = config.forward_zones.iter().flat_map(|zone| &zone.servers);
     for server in servers {
-        if config.do_not_query_localhost && server.address.is_loopback() {
+        let ip = server.address.ip;
+        if config.do_not_query_localhost && ip.is_loopback() {
             continue;
         }
-        let here = server.address.is_loopback() || subject.facts.links.carriers(server.address).next().is_some();
+        let here = ip.is_loopback() || carries(&subject.facts.links, &server.address);
         let ours = |listen: &&SocketAddr| {
-            let any = listen.ip().is_unspecified() && listen.is_ipv4() == server.address.is_ipv4() && here;
-            listen.port() == server.port && (listen.ip() == server.address || any)
+            let any = listen.ip().is_unspecified() && listen.is_ipv4() == ip.is_ipv4();
+            listen.port() == server.port && (listen.ip() == ip || any && here) && (here || !is_link_local(ip))
         };
         if let Some(listen) = subject.listen.iter().find(ours) {
             let text = format!(

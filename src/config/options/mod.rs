@@ -15,6 +15,7 @@ mod upstream;
 
 pub use clause::Clause;
 
+use super::address::ScopedAddress;
 use super::diagnostic::Location;
 use super::model::Config;
 use super::names::NameBuf;
@@ -22,7 +23,6 @@ use super::record::Record;
 use super::values::{Host, Kind, NUMBER, Netblock, Value};
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::OnceLock;
 
 /// Carries checked values into the configuration.
@@ -199,9 +199,9 @@ impl<'a> Args<'a> {
         }
     }
 
-    fn server(&self, index: usize) -> Option<(IpAddr, u16, &'a str)> {
+    fn server(&self, index: usize) -> Option<(ScopedAddress, u16, &'a str)> {
         match self.values.get(index) {
-            Some(Value::Server(address, port, name)) => Some((*address, *port, name)),
+            Some(Value::Server(address, port, name)) => Some((address.clone(), *port, name)),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! `server:` directives about asking other servers.
 
 use super::*;
+use crate::config::model::Source;
 use crate::number;
 
 const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
@@ -8,7 +9,7 @@ const NAT64: &str = "IPv4 forwarders are asked over IPv4 alone";
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     honoured("do-not-query-localhost", YES_NO, "yes", set!(flag do_not_query_localhost)),
-    honoured("outgoing-interface", NETBLOCK, "the kernel's choice", add_outgoing),
+    honoured("outgoing-interface", &[Kind::Source], "the kernel's choice", add_outgoing),
     honoured("outgoing-range", &[Kind::Number(1, i32::MAX as i64)], "4096", set!(number outgoing_range)),
     honoured(
         "num-queries-per-thread",
@@ -87,11 +88,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 ];
 
 fn add_outgoing(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    match args.netblock(0) {
-        Some(Netblock { address, prefix }) if prefix == if address.is_ipv4() { 32 } else { 128 } => {
-            config.outgoing_interfaces.push(address);
-        }
-        _ => {
+    let whole = |block: &Netblock| block.prefix == if block.address.is_ipv4() { 32 } else { 128 };
+    let address = match args.host(0) {
+        Some((Host::Address(address), _)) => Some(address),
+        _ => args.netblock(0).filter(whole).map(|block| block.address.into()),
+    };
+    match address {
+        Some(address) => config.outgoing_interfaces.push(Source { address, at: args.at }),
+        None => {
             args.warning = Some(
                 "outgoing-interface: random addresses of a netblock are not supported yet; the line is left out".into(),
             )

@@ -114,7 +114,7 @@ fn no_honoured_directive_is_lost() {
             [Kind::YesNo] => vec!["yes", "no"],
             [Kind::Number(..)] => vec!["77"],
             [Kind::Bytes] => vec!["77k"],
-            [Kind::Netblock] => vec!["192.0.2.7"],
+            [Kind::Netblock | Kind::Source] => vec!["192.0.2.7"],
             [Kind::Netblock, _] => vec!["192.0.2.0/24 deny"],
             [Kind::Interface] => vec!["192.0.2.7"],
             [Kind::Server] => vec!["192.0.2.7@5300"],
@@ -208,6 +208,31 @@ fn a_default_zone_gives_way_to_one_of_its_name() {
     let other = zone("example.", "forward-addr: 192.0.2.3");
     assert_eq!(servers(&format!("{default}{other}")), ["192.0.2.1", "192.0.2.3"]);
     assert_eq!(servers(&zone(".", "forward-default: yes")), Vec::<String>::new());
+}
+
+#[test]
+fn addresses_keep_their_zones() {
+    let text = format!(
+        "server: interface: fe80::1%eth0@5353\n outgoing-interface: fe80::1%2\n outgoing-interface: 192.0.2.9/32\n \
+         access-control: fe80::%eth0/10 allow\n do-not-query-address: fe80::7%eth0\n\
+         forward-zone: name: a forward-addr: fe80::1%eth0 forward-addr: fe80::2%2@54\n{ROOT}"
+    );
+    let loaded = read(text).unwrap();
+    let config = loaded.config;
+    assert_eq!(config.interfaces[0].host.to_string(), "fe80::1%eth0");
+    let own: Vec<String> = config.outgoing_interfaces.iter().map(|line| line.address.to_string()).collect();
+    assert_eq!(own, ["fe80::1%2", "192.0.2.9"]);
+    let servers = config.forward_zones[0].servers.iter();
+    let servers: Vec<String> = servers.map(|server| format!("{} {}", server.address, server.port)).collect();
+    assert_eq!(servers, ["fe80::1%eth0 53", "fe80::2%2 54"]);
+    let broken = |line: &str| read(format!("{line}\n{ROOT}")).unwrap_err()[0].to_string();
+    for address in ["192.0.2.1%eth0", "fe80::1%", "fe80::1%averyveryverylongname"] {
+        assert!(
+            broken(&format!("forward-zone: name: a\n forward-addr: {address}"))
+                .starts_with("test.conf:2: forward-addr")
+        );
+        assert!(broken(&format!("server: interface: {address}")).starts_with("test.conf:1: interface: expected"));
+    }
 }
 
 #[test]

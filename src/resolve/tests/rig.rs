@@ -138,6 +138,7 @@ pub struct Rig {
     pub responses: spsc::Consumer<Response>,
     pub tables: mpsc::Sender<Arc<ForwardTable>>,
     pub stats: Arc<Upstream>,
+    pub troubles: Arc<Troubles>,
     pub now: Duration,
     servers: Vec<Server>,
     names: Vec<Vec<u8>>,
@@ -164,11 +165,19 @@ impl Rig {
         Rig::with_servers(options, servers, zones, ring)
     }
 
+    /// Has the one server asked from these addresses.
+    pub fn ask_from(&mut self, own: &[&str]) {
+        let own = own.iter().map(|own| own.parse().unwrap()).collect();
+        let table = table(&[(".", &[0])], &[self.address(0)]).from_sources(Sources::These(own));
+        self.tables.send(Arc::new(table)).unwrap();
+    }
+
     fn with_servers(options: Options, servers: Vec<Server>, zones: &[(&str, &[usize])], ring: usize) -> Rig {
         let (requests, request_end) = spsc::channel_zeroed(4096);
         let (response_end, responses) = spsc::channel_zeroed(ring);
         let (tables, table_end) = mpsc::channel();
         let stats = Arc::new(Upstream::default());
+        let troubles = Arc::new(Troubles::default());
         let links = Links {
             requests: request_end,
             responses: response_end,
@@ -176,11 +185,12 @@ impl Rig {
             worker_bell: Doorbell::new().unwrap(),
             tables: table_end,
             stats: stats.clone(),
+            troubles: troubles.clone(),
         };
         let addresses: Vec<_> = servers.iter().map(|server| server.udp.local_addr().unwrap()).collect();
         let table = Arc::new(table(zones, &addresses));
         let resolver = Resolver::new(options, table, links).unwrap();
-        Rig { resolver, requests, responses, tables, stats, now: Duration::ZERO, servers, names: Vec::new() }
+        Rig { resolver, requests, responses, tables, stats, troubles, now: Duration::ZERO, servers, names: Vec::new() }
     }
 
     pub fn address(&self, server: usize) -> SocketAddr {

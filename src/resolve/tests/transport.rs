@@ -60,19 +60,16 @@ fn udp_and_tcp_leave_from_the_address_that_was_named() {
             false => vec![query.reply().flags(header::flag::TC).0],
         }
     });
-    let addresses = ["127.0.0.9".parse().unwrap(), "::1".parse().unwrap()].to_vec();
-    let sockets = SocketOptions { addresses, ..SocketOptions::default() };
-    let options = Options { sockets, ..Options::default() };
-    let mut rig = Rig::with(options, vec![script], &[(".", &[0])], 8);
+    let mut rig = Rig::new(vec![script]);
+    rig.ask_from(&["127.0.0.9:0", "[::1]:0"]);
     assert_eq!(rig.ask("a", rtype::A).records, ["0 a. 300 A 1"]);
     assert_eq!(rig.stats.tcp_sent.get(), 1);
 }
 
 #[test]
 fn a_server_that_no_named_address_can_ask_is_left_out() {
-    let sockets = SocketOptions { addresses: vec!["::1".parse().unwrap()], ..SocketOptions::default() };
-    let options = Options { sockets, ..Options::default() };
-    let mut rig = Rig::with(options, vec![answers(1)], &[(".", &[0])], 8);
+    let mut rig = Rig::new(vec![answers(1)]);
+    rig.ask_from(&["[::1]:0"]);
     assert_eq!((rig.ask("a", rtype::A).rcode, rig.seen(0)), (rcode::SERVFAIL, 0));
 }
 

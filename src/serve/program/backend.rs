@@ -22,6 +22,7 @@ impl Backend for Program {
             inhibit_zero: self.config.statistics_inhibit_zero,
             sandbox: crate::sys::confine::summary().to_owned(),
             tuning: self.tuning(),
+            upstream: self.upstream_troubles(),
         }
     }
 
@@ -139,6 +140,13 @@ impl Backend for Program {
 }
 
 impl Program {
+    /// Which name servers cannot be asked now, and why.
+    fn upstream_troubles(&self) -> Vec<String> {
+        let refused = self.threads.stats.troubles.list().into_iter();
+        let refused = refused.map(|(server, failure)| format!("{server}: {failure}"));
+        self.placed.absent.iter().map(ToString::to_string).chain(refused).collect()
+    }
+
     fn tuning(&self) -> Vec<String> {
         let mut lines = tuning::at_boot(Path::new(tuning::BOOT_STEPS));
         lines.push(self.threads.worker_waits.clone());

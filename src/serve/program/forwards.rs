@@ -1,25 +1,62 @@
 //! `forward-zone:` clauses as the resolver and the control socket want them.
 
-use crate::config::Config;
-use crate::control::ForwardZone as Shown;
+use crate::config::{Config, Diagnostic, Location, ScopedAddress, Severity};
+use crate::control::{ForwardServer, ForwardZone as Shown};
 use crate::dns::Name;
-use crate::resolve::{ForwardTable, ForwardZone, Reachable};
+use crate::resolve::{ForwardTable, ForwardZone, Reachable, Sources};
+use crate::serve::scope::Zones;
 use std::net::SocketAddr;
 
-/// The resolver's table.
-pub(super) fn table(config: &Config) -> ForwardTable {
-    let zones = config
-        .forward_zones
-        .iter()
-        .map(|zone| ForwardZone {
+/// Whom to ask from where, with link-local addresses at the interfaces of a moment.
+#[derive(Default, PartialEq)]
+pub(super) struct Placed {
+    zones: Vec<ForwardZone>,
+    sources: Sources,
+    /// The lines whose interface is not here.
+    pub(super) absent: Vec<Diagnostic>,
+}
+
+/// Looks up the interfaces of all link-local addresses.
+pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
+    let mut absent = Vec::new();
+    let mut at = |directive: &str, address: &ScopedAddress, port: u16, at: Location| -> Option<SocketAddr> {
+        let found = zones.place(address, port).map_err(|cause| {
+            let message = format!("{directive}: {}: it is asked nothing until there is one", cause.explain(address));
+            absent.push(Diagnostic::new(Severity::Warning, &config.files, at, message));
+        });
+        found.ok()
+    };
+    let mut forward_zones = Vec::with_capacity(config.forward_zones.len());
+    for zone in &config.forward_zones {
+        let servers = zone.servers.iter().filter_map(|line| at("forward-addr", &line.address, line.port, line.at));
+        forward_zones.push(ForwardZone {
             name: zone.name.clone(),
-            servers: zone.servers.iter().map(|server| SocketAddr::new(server.address, server.port)).collect(),
+            servers: servers.collect(),
             forward_first: zone.first,
             no_cache: zone.no_cache,
-        })
-        .collect();
-    let reachable = Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
-    ForwardTable::new(zones, reachable)
+        });
+    }
+    let own = config.outgoing_interfaces.iter().filter_map(|line| at("outgoing-interface", &line.address, 0, line.at));
+    let sources = match own.collect() {
+        _ if config.outgoing_interfaces.is_empty() => Sources::Any,
+        own => Sources::These(own),
+    };
+    Placed { zones: forward_zones, sources, absent }
+}
+
+impl Placed {
+    /// The resolver's table.
+    pub(super) fn table(&self, config: &Config) -> ForwardTable {
+        let reachable =
+            Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
+        ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone())
+    }
+}
+
+/// Whether an address stands at an interface, which may go and come.
+pub(super) fn stand_at_interfaces(config: &Config) -> bool {
+    let servers = config.forward_zones.iter().flat_map(|zone| &zone.servers).map(|line| &line.address);
+    servers.chain(config.outgoing_interfaces.iter().map(|line| &line.address)).any(ScopedAddress::is_link_local)
 }
 
 /// What `list_forwards` shows.
@@ -28,11 +65,57 @@ pub(super) fn shown(config: &Config) -> Vec<Shown> {
         .forward_zones
         .iter()
         .filter_map(|zone| {
-            let servers = zone.servers.iter().map(|server| {
-                let tls = (!server.tls_name.is_empty()).then(|| server.tls_name.clone());
-                (SocketAddr::new(server.address, server.port), tls)
+            let servers = zone.servers.iter().map(|server| ForwardServer {
+                address: server.address.to_string(),
+                port: server.port,
+                tls_name: (!server.tls_name.is_empty()).then(|| server.tls_name.clone()),
             });
             Some(Shown { name: Name::from_wire(&zone.name)?, servers: servers.collect() })
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::host::tests::recorded;
+
+    fn placed(text: &str, interfaces: &[&str]) -> (Config, Placed) {
+        let config = config::parse_bytes("test.conf", text.as_bytes()).unwrap().config;
+        let facts: Vec<(&str, &[&str])> = interfaces.iter().map(|name| (*name, &[][..])).collect();
+        let placed = place(&config, &Zones::from(&recorded(&facts)[..]));
+        (config, placed)
+    }
+
+    const TEXT: &str = "server:\n outgoing-interface: fe80::9%eth0\nforward-zone:\n name: \".\"\n \
+        forward-addr: fe80::1%eth0\n forward-addr: fe80::2%1@5353\n forward-addr: fe80::3\n forward-addr: 192.0.2.1\n";
+
+    #[test]
+    fn link_local_servers_are_asked_at_the_interface_of_their_zone() {
+        let (_, placed) = placed(TEXT, &["lo", "eth0"]);
+        let servers: Vec<String> = placed.zones[0].servers.iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["[fe80::1%2]:53", "[fe80::2%1]:5353", "192.0.2.1:53"]);
+        assert_eq!(placed.sources, Sources::These(vec!["[fe80::9%2]:0".parse().unwrap()]));
+        assert_eq!((placed.absent.len(), placed.absent[0].line), (1, 7));
+        assert!(placed.absent[0].message.contains("write fe80::3%eth0"), "{:?}", placed.absent);
+    }
+
+    #[test]
+    fn an_interface_that_is_not_here_is_named_by_line_and_looked_up_again() {
+        let (config, before) = placed(TEXT, &["lo"]);
+        let lines: Vec<u32> = before.absent.iter().map(|line| line.line).collect();
+        assert_eq!(lines, [5, 7, 2]);
+        assert!(
+            before.absent[0].message.contains("no interface has the name or the index eth0"),
+            "{:?}",
+            before.absent
+        );
+        assert_eq!(before.sources, Sources::These(Vec::new()), "not from an address that was not named");
+        let later = place(&config, &Zones::from(&recorded(&[("lo", &[]), ("x", &[]), ("eth0", &[])])[..]));
+        assert!(later != before);
+        assert_eq!(later.zones[0].servers[0].to_string(), "[fe80::1%3]:53");
+        assert!(stand_at_interfaces(&config) && !stand_at_interfaces(&Config::default()));
+    }
 }

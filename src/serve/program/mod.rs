@@ -13,6 +13,7 @@ mod threads;
 mod tuning;
 
 use super::fast_path::FastPath;
+use super::scope::Zones;
 use super::worker::{Command, Done};
 use crate::answer::compile;
 use crate::answer::policy::Policy;
@@ -60,8 +61,12 @@ pub struct Program {
     hash_key: HashKey,
     policy: Arc<Policy>,
     fast_path: FastPath,
-    /// The watch over the interfaces, while XDP is wanted.
+    /// Whether there may be anything for XDP to attach to.
+    attaches: bool,
+    /// The watch over the interfaces, while something depends on them: XDP, or a link-local address.
     host: Option<host::Watch>,
+    /// Whom the resolver asks now.
+    placed: forwards::Placed,
     listen: Vec<SocketAddr>,
     signals: SignalFd,
     control: Vec<ControlServer>,
@@ -195,8 +200,15 @@ impl Program {
             log::warn!("reload: {directive} changed; restart to put it in force");
         }
         start::forget_zones(&mut config);
+        let links = host::links().map_err(|cause| format!("cannot read this host's links: {cause}"))?;
+        let placed = forwards::place(&config, &Zones::from(&links));
+        log_findings(&placed.absent);
+        if self.host.is_none() && forwards::stand_at_interfaces(&config) {
+            self.host = Some(start::watch_host());
+        }
         // The table first: what the old servers still answer is then not kept, and the cache is emptied of the rest.
-        self.threads.forward_by(forwards::table(&config));
+        self.threads.forward_by(placed.table(&config));
+        self.placed = placed;
         self.set_policy(Arc::new(policy))?;
         if !keep_cache {
             self.forget(Name::ROOT, None, true)?;
@@ -207,14 +219,33 @@ impl Program {
         Ok(())
     }
 
-    /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
-    /// Gives when to look again without being called.
+    /// Does what follows from interfaces that went away or came. Gives when to look again without being called.
     fn review_interfaces(&mut self) -> Option<Instant> {
         let Ok(links) = host::links() else { return Some(Instant::now() + LOOK_AGAIN) };
-        let plan = attach::plan(&self.config, &self.listen, &links);
+        self.review_forwards(&links);
+        if self.attaches { self.review_attachments(&links) } else { None }
+    }
+
+    /// Has link-local name servers asked at the interfaces of now.
+    fn review_forwards(&mut self, links: &host::Links) {
+        let placed = forwards::place(&self.config, &Zones::from(links));
+        if placed == self.placed {
+            return;
+        }
+        let news: Vec<Diagnostic> =
+            placed.absent.iter().filter(|line| !self.placed.absent.contains(line)).cloned().collect();
+        log_findings(&news);
+        log::info!("interfaces changed: link-local name servers are asked at those that are here now");
+        self.threads.forward_by(placed.table(&self.config));
+        self.placed = placed;
+    }
+
+    /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
+    fn review_attachments(&mut self, links: &host::Links) -> Option<Instant> {
+        let plan = attach::plan(&self.config, &self.listen, links);
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
-        self.fast_path.take_plan(&plan, &links);
+        self.fast_path.take_plan(&plan, links);
         for index in self.fast_path.review(&plan) {
             let room = Vec::with_capacity(1024);
             match self.threads.ask_worker(Command::Detach(index, room)) {

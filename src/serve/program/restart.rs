@@ -1,6 +1,6 @@
 //! What a reload cannot change.
 
-use crate::config::Config;
+use crate::config::{Config, ScopedAddress};
 
 /// Directives whose change a reload cannot put in force.
 pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static str> {
@@ -26,8 +26,8 @@ pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static st
         ("incoming-num-tcp", old.incoming_num_tcp != new.incoming_num_tcp),
         (
             "outgoing-interface, outgoing-range, outgoing-num-tcp or the outgoing ports",
-            (&old.outgoing_interfaces, old.outgoing_range, old.outgoing_num_tcp, &old.outgoing_port_rules)
-                != (&new.outgoing_interfaces, new.outgoing_range, new.outgoing_num_tcp, &new.outgoing_port_rules),
+            (sources(old), old.outgoing_range, old.outgoing_num_tcp, &old.outgoing_port_rules)
+                != (sources(new), new.outgoing_range, new.outgoing_num_tcp, &new.outgoing_port_rules),
         ),
         ("jostle-timeout", old.jostle_timeout != new.jostle_timeout),
         ("num-queries-per-thread", old.num_queries_per_thread != new.num_queries_per_thread),
@@ -46,6 +46,10 @@ pub(super) fn changed_for_restart(old: &Config, new: &Config) -> Vec<&'static st
         ),
     ];
     changes.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+}
+
+fn sources(config: &Config) -> Vec<&ScopedAddress> {
+    config.outgoing_interfaces.iter().map(|line| &line.address).collect()
 }
 
 fn log_settings(config: &Config) -> (&std::path::Path, bool, &str, bool) {

@@ -10,6 +10,7 @@ use crate::dns::scan::HashKey;
 use crate::host;
 use crate::serve::fast_path::{FastPath, Queues};
 use crate::serve::listen;
+use crate::serve::scope::Zones;
 use crate::sys::signals::SignalFd;
 use crate::sys::{clock, limits};
 use std::fmt;
@@ -67,12 +68,14 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
     let outside = addresses.iter().any(|address| !address.ip().is_loopback());
     let xdp_wanted = outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp;
-    let host = xdp_wanted.then(watch_host);
+    let host = (xdp_wanted || forwards::stand_at_interfaces(&config)).then(watch_host);
+    let placed = forwards::place(&config, &Zones::from(&interfaces[..]));
+    super::log_findings(&placed.absent);
     let control = open_control(&config)?;
     let pidfile = write_pidfile(&config)?;
     let chroot = privileges::drop(&config, &invocation.file, xdp_wanted)?;
     let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
-    let threads = Threads::start(&config, &policy, forwards::table(&config), sockets, queues)?;
+    let threads = Threads::start(&config, &policy, placed.table(&config), sockets, queues)?;
     Ok(Program {
         invocation,
         config,
@@ -81,7 +84,9 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         hash_key,
         policy,
         fast_path,
+        attaches: xdp_wanted,
         host,
+        placed,
         listen: addresses,
         signals,
         control,
@@ -135,7 +140,7 @@ fn open_fast_path(
 }
 
 /// The watch over interfaces that come and go.
-fn watch_host() -> host::Watch {
+pub(super) fn watch_host() -> host::Watch {
     let (watch, trouble) = host::Watch::open(Instant::now());
     if let Some(cause) = trouble {
         log::warn!(

@@ -6,7 +6,7 @@ use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
 use crate::host;
-use crate::resolve::{self, ForwardTable, Resolver, SocketOptions, TtlLimits};
+use crate::resolve::{self, ForwardTable, Resolver, SocketOptions, Troubles, TtlLimits};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
 use crate::serve::events::{self, QueryEvent, RingSink};
@@ -64,10 +64,13 @@ pub(super) struct Threads {
     pub(super) stats: Stats,
 }
 
-/// The counters of all threads.
+/// The counters of all threads, and what they have to show.
+#[derive(Default)]
 pub(super) struct Stats {
     pub(super) worker: Arc<WorkerStats>,
     pub(super) upstream: Arc<Upstream>,
+    /// What stands in the way to name servers.
+    pub(super) troubles: Arc<Troubles>,
     /// None without a thread for streams.
     pub(super) streams: Option<Arc<Streams>>,
 }
@@ -110,7 +113,7 @@ impl Threads {
             tables,
             events: events_end,
             worker_waits: String::new(),
-            stats: Stats { worker: Arc::default(), upstream: Arc::default(), streams: None },
+            stats: Stats::default(),
         };
         let sizes = Sizes::of(config);
         let bells = &threads.bells;
@@ -121,6 +124,7 @@ impl Threads {
             worker_bell: bells.worker.clone(),
             tables: tables_end,
             stats: Arc::clone(&threads.stats.upstream),
+            troubles: Arc::clone(&threads.stats.troubles),
         };
         let worker_links = worker::Links {
             bell: bells.worker.clone(),
@@ -331,7 +335,6 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
         sockets: SocketOptions {
             ports: config.outgoing_ports(),
-            addresses: config.outgoing_interfaces.clone(),
             most: config.outgoing_range as usize,
             ..SocketOptions::default()
         },

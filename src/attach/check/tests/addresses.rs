@@ -1,6 +1,7 @@
 //! Addresses, ports and forwarders.
 
 use super::*;
+use crate::config::ScopedAddress;
 
 #[test]
 fn missing_addresses_fail() {
@@ -78,7 +79,7 @@ fn forwarders_that_are_ourselves() {
         found.iter().filter(|finding| finding.name == "forward-loop" && finding.level == Level::Fail).count()
     };
     let server = |address: &str, port| ForwardServer {
-        address: address.parse().unwrap(),
+        address: ScopedAddress::parse(address).unwrap(),
         port,
         tls_name: String::new(),
         at: Default::default(),
