@@ -7,13 +7,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import dnsmsg
+from lab import PATIENCE
 
 
 def _family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def exchange(ns, address, message, tcp=False, timeout=1.0, port=53, sport=0):
+def exchange(ns, address, message, tcp=False, timeout=PATIENCE, port=53, sport=0):
     """Send one message as it is; returns the reply's bytes, None when there was none in time.
 
     While kxdpgun runs in `ns`, its XDP program takes every UDP frame to a port from 2000 up: give a lower `sport` then.
@@ -46,17 +47,17 @@ def _read(sock, count):
     return data
 
 
-def ask(ns, address, name, qtype="A", tcp=False, timeout=1.0, sport=0, **options):
+def ask(ns, address, name, qtype="A", tcp=False, timeout=PATIENCE, sport=0, **options):
     """Ask one question; returns the parsed reply or None."""
     data = exchange(ns, address, dnsmsg.query(name, qtype, ident=0x5242, **options), tcp, timeout, sport=sport)
     return dnsmsg.parse(data) if data else None
 
 
-def ask_many(ns, address, messages, tcp=False, timeout=1.0, window=64, port=53, tries=1, pace=0.0):
+def ask_many(ns, address, messages, tcp=False, timeout=PATIENCE, window=64, port=53, tries=1, pace=0.0):
     """Send every message (its id is replaced); returns [(reply, moment)] in the same order, reply None where none came.
 
     UDP: one socket. TCP: a connection for each message, since a server may close one on a dropped question.
-    `pace` is the least time between two messages in seconds.
+    `pace` is the least time between two messages in seconds. `timeout`: give it where silence is an answer.
     Messages without a reply are sent again `tries - 1` times, so that a loss is not taken for a refusal to answer; in a
     later second each time, since servers limit their error replies per second.
     """

@@ -1,8 +1,12 @@
 """Ethernet frames by hand, and a socket that sends them as they are."""
 
+import contextlib
 import random
 import socket
 import struct
+import time
+
+from lab import PATIENCE
 
 ETH_P_ALL = 3
 PACKET_IGNORE_OUTGOING = 23
@@ -85,6 +89,15 @@ class Wire:
                 out.append(self.socket.recv(65535))
         except OSError:
             return out
+
+    def received_until(self, over, seconds=PATIENCE):
+        """All frames from now on until `over`, asked with all of them after each, is true, or the time is up."""
+        out, end = [], time.monotonic() + seconds
+        self.socket.settimeout(0.1)
+        while not over(out) and time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                out.append(self.socket.recv(65535))
+        return out
 
     def close(self):
         """Close the socket."""

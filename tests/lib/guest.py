@@ -14,7 +14,7 @@ import subprocess
 import time
 
 from kernels import unpack_module, unpacked
-from lab import LabError
+from lab import PATIENCE, LabError
 from vm import Machine
 
 # What the guest's PID 1 does. Commands come as `NUMBER SECONDS SCRIPT`, the script with escapes, replies go as
@@ -66,7 +66,7 @@ class Guest(Machine):
         self.kernel(kernel.image, initrd, "console=ttyS0 loglevel=7 panic=-1 rdinit=/init net.ifnames=0 "
                     "mitigations=off nokaslr random.trust_cpu=on tsc=reliable")
 
-    def boot(self, seconds=300):
+    def boot(self, seconds=5 * PATIENCE):
         """Start it and wait until it takes commands."""
         self.start_until(lambda: self._ready(seconds))
 
@@ -77,18 +77,18 @@ class Guest(Machine):
         if line != "ready":
             raise LabError(f"{self.name}: the guest said {line!r}")
 
-    def run(self, command, timeout=60):
+    def run(self, command, timeout=PATIENCE):
         """Run a shell script in the guest; returns (exit status, output). What outlasts the time limit is killed (137)."""
         self.number += 1
         script = command.replace("\\", "\\\\").replace("\n", "\\n")
-        self.sock.settimeout(timeout + 60)
+        self.sock.settimeout(timeout + PATIENCE)
         self.sock.sendall(f"{self.number} {timeout} {script}\\n\n".encode())
-        number, status, output = self._line(time.monotonic() + timeout + 60, command).split(" ")
+        number, status, output = self._line(time.monotonic() + timeout + PATIENCE, command).split(" ")
         if int(number) != self.number:
             raise LabError(f"{self.name}: the reply to command {number} instead of {self.number}")
         return int(status), base64.b64decode(output).decode(errors="replace")
 
-    def sh(self, command, timeout=60):
+    def sh(self, command, timeout=PATIENCE):
         """Run a shell script that must succeed (`set -e` is on); returns its output."""
         status, output = self.run("set -e\n" + command, timeout)
         if status != 0:
@@ -103,7 +103,7 @@ class Guest(Machine):
         """Write a file in the guest."""
         self.sh(f"printf %s {shlex.quote(text)} > {path}")
 
-    def wait(self, command, seconds, what):
+    def wait(self, command, what, seconds=PATIENCE):
         """Repeat a command in the guest until it succeeds; returns its output."""
         end = time.monotonic() + seconds
         while True:

@@ -20,6 +20,8 @@ CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 NETNS_DIR = "/run/netns"
 PREFIX = os.environ.get("LAB_PREFIX", "rb")
+# Seconds to wait for what surely comes: a machine that is slow and busy needs a small part of them.
+PATIENCE = 120
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -28,7 +30,7 @@ class LabError(Exception):
     """Something in the lab itself went wrong: not a verdict on the server under test."""
 
 
-def sh(*argv, check=True, timeout=60):
+def sh(*argv, check=True, timeout=PATIENCE):
     """Run a command, return its standard output; raise LabError with its standard error when it fails."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout)
     if check and done.returncode != 0:
@@ -78,7 +80,7 @@ class Namespace:
         """`ip -n NAME ...`; returns its output."""
         return sh("ip", "-n", self.name, *args)
 
-    def run(self, *argv, check=True, timeout=60):
+    def run(self, *argv, check=True, timeout=PATIENCE):
         """Run a command in the namespace to its end; returns its standard output."""
         return sh("ip", "netns", "exec", self.name, *argv, check=check, timeout=timeout)
 
@@ -126,7 +128,7 @@ class Process:
         except subprocess.TimeoutExpired:
             return None
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=PATIENCE):
         """SIGTERM, SIGKILL when that does not help; returns the exit status."""
         self.signal(signal.SIGTERM)
         status = self.wait(seconds)
@@ -208,7 +210,7 @@ class Lab:
         for process in reversed(self.processes):
             process.signal(signal.SIGTERM)
         for process in reversed(self.processes):
-            process.stop()
+            process.stop(10)  # the verdict is there: what does not heed SIGTERM is killed
         for ns in self.namespaces:
             sh("ip", "netns", "del", ns.name, check=False)
         left = [ns.name for ns in self.namespaces if os.path.exists(f"{NETNS_DIR}/{ns.name}")]
@@ -253,7 +255,7 @@ class Lab:
         for (ns, interface, _), (other, peer, addresses) in ((left, right), (right, left)):
             for address in addresses:  # permanent neighbours: no question is lost to address resolution
                 ns.ip("neigh", "replace", address.split("/")[0], "lladdr", other.mac(peer), "dev", interface)
-        wait_until(lambda: "state UP" in left[0].ip("link", "show", left[1]), 5, "veth up")
+        wait_until(lambda: "state UP" in left[0].ip("link", "show", left[1]), PATIENCE, "veth up")
 
     def bridge(self, ns, name, ports, addresses=()):
         """A bridge in `ns` over interfaces that are already there."""

@@ -1,15 +1,18 @@
 """Load generators: kxdpgun (Knot DNS) for floods, dnsperf for latency."""
 
+import json
 import re
 import subprocess
 import time
 from dataclasses import dataclass
 
-from lab import LabError, sh
+from lab import PATIENCE, LabError, sh, wait_until
 
 
 # The kernel frees the socket of an earlier run on the same interface a little after its end.
 BUSY = "requested resource is busy"
+# So many packets are no neighbour discovery: they are the load.
+FLOWING = 50
 
 
 @dataclass
@@ -41,7 +44,7 @@ def flood(ns, address, questions, qps, seconds, cpu=0, interface=None):
     """Run kxdpgun to its end; `questions` is a file with `NAME TYPE` lines."""
     for _ in range(50):
         done = subprocess.run(_argv(ns, address, questions, qps, seconds, cpu, interface), capture_output=True, text=True,
-                              timeout=seconds + 60)
+                              timeout=seconds + PATIENCE)
         if BUSY not in done.stderr + done.stdout:
             break
         time.sleep(0.1)
@@ -49,14 +52,20 @@ def flood(ns, address, questions, qps, seconds, cpu=0, interface=None):
 
 
 def start_flood(lab, ns, address, questions, qps, seconds, cpu=0, interface=None):
-    """Start kxdpgun beside the test; returns the lab's process (its log is for parse_flood)."""
+    """Start kxdpgun beside the test and wait until it sends; returns the lab's process (its log is for parse_flood)."""
     argv = _argv(ns, address, questions, qps, seconds, cpu, interface)[4:]
     for _ in range(50):
-        process = lab.start(ns, argv, "kxdpgun")
-        time.sleep(0.1)
-        if BUSY not in process.log():
+        before, process = _sent(ns), lab.start(ns, argv, "kxdpgun")
+        wait_until(lambda: not process.alive() or _sent(ns) > before + FLOWING, PATIENCE, "kxdpgun sends")
+        if process.alive() or BUSY not in process.log():
             break
+        time.sleep(0.1)
     return process
+
+
+def _sent(ns):
+    """Packets that the interfaces of a namespace have sent."""
+    return sum(link.get("stats64", {}).get("tx", {}).get("packets", 0) for link in json.loads(ns.ip("-json", "-s", "link")))
 
 
 def parse_flood(text, seconds):
@@ -79,7 +88,7 @@ def latencies(ns, address, questions, qps, seconds, cpu=0, port=1500):
     argv = ["ip", "netns", "exec", ns.name, "chrt", "-f", "10", "taskset", "-c", str(cpu), "dnsperf", "-s", address,
             "-d", questions, "-l", str(seconds), "-Q", str(qps), "-q", "20", "-c", "1", "-T", "1", "-x", str(port), "-t", "1",
             "-v"]
-    text = sh(*argv, timeout=seconds + 30)
+    text = sh(*argv, timeout=seconds + PATIENCE)
     found = re.findall(r"^> \S+ \S+ \S+ ([0-9.]+)$", text, re.M)
     if not found:
         raise LabError(f"dnsperf: {text.strip()[-500:]}")

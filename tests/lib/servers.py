@@ -13,7 +13,7 @@ import time
 
 import client
 import dnsmsg
-from lab import LabError, wait_until
+from lab import PATIENCE, LabError, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COMMAND = shlex.split(os.environ.get("RUNBOUND", f"{ROOT}/target/x86_64-unknown-linux-musl/release/runbound"))
@@ -69,7 +69,7 @@ class Server:
         self.control_path = control
         self.started_in = started_in  # seconds from exec to the first answer
 
-    def control(self, command, timeout=10):
+    def control(self, command, timeout=PATIENCE):
         """Send one command over Unbound's control protocol (UBCT1); returns the text of the reply."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(timeout)
@@ -94,7 +94,7 @@ class Server:
         return found
 
 
-def wait_for_answer(ns, address, process, seconds=10, name="ready.test.", qtype="SOA"):
+def wait_for_answer(ns, address, process, seconds=PATIENCE, name="ready.test.", qtype="SOA"):
     """Poll until the server answers anything at all; returns the seconds it took. LabError with its log otherwise."""
     begin = time.monotonic()
     message = dnsmsg.query(name, qtype, ident=1)
@@ -111,7 +111,7 @@ def wait_for_answer(ns, address, process, seconds=10, name="ready.test.", qtype=
     return time.monotonic() - begin
 
 
-def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=(), cpu=None, env=None, seconds=10):
+def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=(), cpu=None, env=None):
     """Start the server under test with the configuration `text`; returns a Server that answers.
 
     `asker`: the namespace that polls for the first answer (default: the server's own, over its loopback).
@@ -120,15 +120,29 @@ def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=
     conf = lab.write(f"{name}.conf", text + control_clause(control))
     flags = ["-d"] if STAND_IN else list(options)
     process = lab.start(ns, [*COMMAND, *flags, "-c", conf], name, cpu=cpu, env=env)
-    return Server(process, address, control, wait_for_answer(asker or ns, address, process, seconds))
+    return Server(process, address, control, wait_for_answer(asker or ns, address, process))
 
 
-def start_unbound(lab, ns, text, address, name="unbound", asker=None, cpu=None, seconds=30):
+def on_xdp(ns, server, address, name="ready.test.", sport=0):
+    """Whether a question over the wire from `ns` is answered on AF_XDP now."""
+    before = server.counters()["xdp.queries"]
+    answered = client.exchange(ns, address, dnsmsg.query(name, ident=1), timeout=0.5, sport=sport)
+    return answered is not None and server.counters()["xdp.queries"] > before
+
+
+def wait_for_xdp(ns, server, *addresses):
+    """Wait until questions from `ns` are answered on AF_XDP: the worker's first answer may come before its queues are in the
+    program's map, and each queue proves itself on one frame."""
+    for address in () if STAND_IN else addresses:
+        wait_until(lambda: on_xdp(ns, server, address), PATIENCE, f"{address} on AF_XDP\n{server.process.log()[-2000:]}")
+
+
+def start_unbound(lab, ns, text, address, name="unbound", asker=None, cpu=None):
     """Start Debian's unbound with the configuration `text`."""
     control = lab.path(f"{name}.sock")
     conf = lab.write(f"{name}.conf", text + control_clause(control))
     process = lab.start(ns, [shutil.which("unbound") or "/usr/sbin/unbound", "-d", "-c", conf], name, cpu=cpu)
-    return Server(process, address, control, wait_for_answer(asker or ns, address, process, seconds))
+    return Server(process, address, control, wait_for_answer(asker or ns, address, process))
 
 
 def start_nsd(lab, ns, zones, listen, name="nsd", cpu=None, extra=""):
@@ -145,7 +159,7 @@ def start_nsd(lab, ns, zones, listen, name="nsd", cpu=None, extra=""):
                         name, cpu=cpu)
     address, _, port = listen.partition("@")
     wait_until(lambda: client.exchange(ns, address, dnsmsg.query(next(iter(zones)), "SOA"), timeout=0.1,
-                                       port=int(port or 53)), 60, "an answer from nsd")
+                                       port=int(port or 53)), PATIENCE, "an answer from nsd")
     return Server(process, address, None)
 
 

@@ -13,7 +13,7 @@ import subprocess
 import kernels
 import servers
 from guest import TOOLS, Guest
-from lab import LabError
+from lab import PATIENCE, LabError
 
 RUNBOUND = "/bin/runbound"
 ADDRESS, HOST, CLIENT, NEIGHBOUR = "192.168.10.250", "192.168.10.201", "192.168.10.9", "192.168.10.77"
@@ -112,18 +112,18 @@ class Field:
 
     def wait_bond(self, ports):
         """Wait until the bonds of both sides carry frames, over `ports` cards."""
-        self.guest.wait(BOND_READY + (TWO_PORTS if ports > 1 else ""), 60, "both bonds have their cards")
+        self.guest.wait(BOND_READY + (TWO_PORTS if ports > 1 else ""), "both bonds have their cards")
 
     def wait_carrier(self, ns, interface):
         """Wait until an interface is up."""
-        self.guest.wait(f"ip -n {ns} link show {interface} | grep -q 'state UP'", 30, f"{interface} is up")
+        self.guest.wait(f"ip -n {ns} link show {interface} | grep -q 'state UP'", f"{interface} is up")
 
     def reset(self):
         """Remove the namespaces and wait until the cards are back."""
         back = " && ".join(f"[ -e /sys/class/net/{name} ]" for name in CARDS)
         self.guest.sh("for ns in $(ip netns list | cut -d ' ' -f 1); do "
                       "for pid in $(ip netns pids $ns); do kill -9 $pid; done; ip netns del $ns; done")
-        self.guest.wait(back, 30, "the cards come back")
+        self.guest.wait(back, "the cards come back")
 
     def configure(self, name, address=ADDRESS, answer=ANSWER, extra=""):
         """Write a configuration; returns its path."""
@@ -147,12 +147,12 @@ class Field:
         except (ValueError, KeyError) as error:
             raise LabError(f"--check-config=json: {error}: {output}") from error
 
-    def ask(self, count=1000, server=ADDRESS, answer=ANSWER, ns="far", options="", seconds=120):
+    def ask(self, count=1000, server=ADDRESS, answer=ANSWER, ns="far", options="", seconds=5 * PATIENCE):
         """Ask from a namespace; returns a Tally."""
         words = f"--count {count} --answer {answer} {options} {server} {NAME}"
         return Tally(self.guest.run(f"ip netns exec {ns} ask {words}", seconds)[1])
 
-    def ask_both(self, count, seconds=300):
+    def ask_both(self, count, seconds=5 * PATIENCE):
         """Ask the server and the DNS server of the guest on the bridge at the same time; returns both Tallies."""
         ask = f"ip netns exec far ask --count {count} --answer"
         _, output = self.guest.run(f"{ask} {ANSWER} {ADDRESS} {NAME} > /run/one &\n"
@@ -164,7 +164,7 @@ class Field:
     def settle(self):
         """Wait until every card that is in use has its link: attaching a program resets some for seconds."""
         self.guest.wait(LINKS_UP + "if ip netns exec host grep -q 802.3ad /proc/net/bonding/bond0 2>/dev/null; then\n"
-                        + BOND_READY + TWO_PORTS + "fi\n", 60, "the cards have a link")
+                        + BOND_READY + TWO_PORTS + "fi\n", "the cards have a link")
 
     @contextlib.contextmanager
     def link_reset(self, *cards):
@@ -174,7 +174,7 @@ class Field:
         before = {card: int(self.guest.sh(count.format(card))) for card in cards}
         yield
         for card, changes in before.items():
-            self.guest.wait(f"[ $({count.format(card)}) -ge {changes + 2} ]", 60, f"{card} has lost its link and got it back")
+            self.guest.wait(f"[ $({count.format(card)}) -ge {changes + 2} ]", f"{card} has lost its link and got it back")
 
     def on_host(self, script):
         """Run commands in the namespace of the server's machine."""
@@ -210,7 +210,7 @@ class Server:
         self.log_path = f"/run/{name}.log"
         self.pid = guest.spawn(f"rm -f /run/{name}.ctl; ip netns exec {ns} {command}", self.log_path)
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=PATIENCE):
         """Wait until the control socket answers."""
         status, _ = self.guest.run(
             f"for i in $(seq {seconds * 5}); do "

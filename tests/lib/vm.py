@@ -14,7 +14,7 @@ import re
 import socket
 import subprocess
 
-from lab import LabError, Process, die_with_parent, wait_until
+from lab import PATIENCE, LabError, Process, die_with_parent, wait_until
 
 ACCEL = os.environ.get("VM_ACCEL", "tcg")
 QEMU = "qemu-system-x86_64"
@@ -79,7 +79,7 @@ class Machine:
     def unplug(self, number):
         """Take a disk away, waiting until the guest let it go; disks and CD drives count together from 1."""
         self.qmp("device_del", id=f"disk{number}")
-        wait_until(lambda: not any(block.get("qdev", "").endswith(f"disk{number}") for block in self.qmp("query-block")), 60,
+        wait_until(lambda: not any(block.get("qdev", "").endswith(f"disk{number}") for block in self.qmp("query-block")), PATIENCE,
                    f"{self.name}: disk{number} is let go")
 
     def plug(self, path, device):
@@ -143,7 +143,7 @@ class Machine:
         lost = re.search(r"\w+ kthread timer wakeup didn't happen.*", self.console())
         return f"QEMU lost timer interrupts of a processor ({lost.group(0)})" if lost else None
 
-    def connect(self, path, seconds=10):
+    def connect(self, path, seconds=PATIENCE):
         """A socket connected to a channel of the running machine."""
         return wait_until(lambda: self._try_connect(path), seconds, f"{self.name}: QEMU opens {path}")
 
@@ -186,7 +186,7 @@ class Machine:
     def qmp(self, command, **arguments):
         """One command of QEMU's monitor (`system_powerdown`, `set_link` name=nic1 up=False, ...); its result."""
         with self.connect(self.qmp_socket) as sock, sock.makefile("rw") as file:
-            sock.settimeout(10)
+            sock.settimeout(PATIENCE)
             file.readline()  # the greeting
             for name, words in (("qmp_capabilities", {}), (command, arguments)):
                 file.write(json.dumps({"execute": name, "arguments": words}) + "\n")
