@@ -58,6 +58,9 @@ pub const MAX_BODY: usize = 65535 - 12 - 5;
 pub struct Request {
     /// The worker's handle of the question, given back in the response.
     pub ticket: u64,
+    /// The epoch at which it was sent: main raises it with every flush and reload, after it has sent its tables. What was
+    /// asked at an older epoch is told to who waits for it, and kept nowhere.
+    pub epoch: u32,
     /// QTYPE.
     pub qtype: u16,
     /// QCLASS.

@@ -94,6 +94,8 @@ pub struct Resolver {
     tables: Receiver<Arc<ForwardTable>>,
     /// Taken from `tables`, not yet in force.
     new_table: Option<Arc<ForwardTable>>,
+    /// That of the request taken last.
+    epoch: u32,
     /// Tags of the sockets that have something.
     events: Vec<u64>,
     inbox: Inbox,
@@ -130,6 +132,7 @@ impl Resolver {
             worker_bell: links.worker_bell,
             tables: links.tables,
             new_table: None,
+            epoch: 0,
             events: Vec::with_capacity(EVENTS),
             inbox,
             next: 0,
@@ -190,14 +193,18 @@ impl Resolver {
         while let Some(id) = self.engine.timers.expired(now) {
             self.engine.expire(id, now);
         }
-        if let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
-            self.engine.set_table(table, now);
-        }
+        self.take_tables(now);
         self.drain(now);
         self.engine.sockets.sweep(now);
         for _ in 0..REQUESTS_PER_STEP {
             if !self.engine.has_room() || self.requests.is_empty() || !self.engine.make_room(now) {
                 break;
+            }
+            let Some(epoch) = self.requests.front().map(|request| request.epoch) else { break };
+            if epoch != self.epoch {
+                // Main sends what an epoch brings before the worker knows of the epoch, so it is here by now.
+                self.epoch = epoch;
+                self.take_tables(now);
             }
             let Some(request) = self.requests.front() else { break };
             self.engine.start(request, now);
@@ -207,6 +214,12 @@ impl Resolver {
         self.engine.stats.in_flight.set(self.engine.questions.in_use() as u64);
         if std::mem::take(&mut self.engine.published) {
             self.worker_bell.ring();
+        }
+    }
+
+    fn take_tables(&mut self, now: Duration) {
+        while let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
+            self.engine.set_table(table, now);
         }
     }
 

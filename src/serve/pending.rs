@@ -57,6 +57,8 @@ struct QuestionSlot {
     name_len: u8,
     key: KeyFixed,
     hash: u64,
+    /// When it was asked: [`Pending::set_epoch`].
+    epoch: u32,
     generation: u32,
     /// Next in the hash chain, or in the free list.
     next: u32,
@@ -88,6 +90,7 @@ pub struct Pending<R> {
     free_question: u32,
     free_waiter: u32,
     in_use: usize,
+    epoch: u32,
 }
 
 impl<R: Copy> Pending<R> {
@@ -101,6 +104,7 @@ impl<R: Copy> Pending<R> {
                     name_len: 0,
                     key: KeyFixed { qtype: 0, qclass: 0, bits: 0 },
                     hash: 0,
+                    epoch: 0,
                     generation: 0,
                     next: link(at, questions),
                     first_waiter: NONE,
@@ -112,7 +116,19 @@ impl<R: Copy> Pending<R> {
             free_question: if questions > 0 { 0 } else { NONE },
             free_waiter: if waiters > 0 { 0 } else { NONE },
             in_use: 0,
+            epoch: 0,
         }
+    }
+
+    /// Begins another epoch when it is not the present one: nobody joins what was asked before, since its answer may be
+    /// one that a flush or a reload was to get rid of.
+    pub fn set_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+
+    /// The present epoch.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Questions that are asked now.
@@ -138,7 +154,8 @@ impl<R: Copy> Pending<R> {
         let mut at = self.chains[chain];
         while at != NONE {
             let slot = &self.questions[at as usize];
-            if slot.hash == miss.hash && slot.key == miss.key && slot.name[..usize::from(slot.name_len)] == *miss.name {
+            let same = slot.hash == miss.hash && slot.key == miss.key && slot.epoch == self.epoch;
+            if same && slot.name[..usize::from(slot.name_len)] == *miss.name {
                 if slot.waiters >= MAX_WAITERS_PER_QUESTION {
                     return Joined::Full;
                 }
@@ -157,6 +174,7 @@ impl<R: Copy> Pending<R> {
         slot.name_len = miss.name.len() as u8;
         slot.key = miss.key;
         slot.hash = miss.hash;
+        slot.epoch = self.epoch;
         slot.next = self.chains[chain];
         slot.first_waiter = NONE;
         slot.waiters = 0;
@@ -186,6 +204,11 @@ impl<R: Copy> Pending<R> {
             hash: slot.hash,
             key: slot.key,
         })
+    }
+
+    /// Whether a ticket's question was asked in the present epoch, so that its answer may be kept.
+    pub fn is_current(&self, ticket: u64) -> bool {
+        self.questions.get(ticket as u32 as usize).is_some_and(|slot| slot.epoch == self.epoch)
     }
 
     /// Takes one waiter of a question out; the question is over when its last is taken.

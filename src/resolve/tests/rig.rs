@@ -140,6 +140,8 @@ pub struct Rig {
     pub stats: Arc<Upstream>,
     pub troubles: Arc<Troubles>,
     pub now: Duration,
+    /// Of the next request.
+    pub epoch: u32,
     servers: Vec<Server>,
     names: Vec<Vec<u8>>,
 }
@@ -190,7 +192,18 @@ impl Rig {
         let addresses: Vec<_> = servers.iter().map(|server| server.udp.local_addr().unwrap()).collect();
         let table = Arc::new(table(zones, &addresses));
         let resolver = Resolver::new(options, table, links).unwrap();
-        Rig { resolver, requests, responses, tables, stats, troubles, now: Duration::ZERO, servers, names: Vec::new() }
+        Rig {
+            resolver,
+            requests,
+            responses,
+            tables,
+            stats,
+            troubles,
+            now: Duration::ZERO,
+            epoch: 0,
+            servers,
+            names: Vec::new(),
+        }
     }
 
     pub fn address(&self, server: usize) -> SocketAddr {
@@ -204,7 +217,7 @@ impl Rig {
 
     pub fn request(&mut self, name: &str, qtype: u16, dnssec_ok: bool) {
         let slot = self.requests.reserve().unwrap();
-        slot.ticket = self.names.len() as u64;
+        (slot.ticket, slot.epoch) = (self.names.len() as u64, self.epoch);
         (slot.qtype, slot.qclass, slot.dnssec_ok) = (qtype, class::IN, dnssec_ok);
         slot.checking_disabled = false;
         slot.set_name(&wire(name));

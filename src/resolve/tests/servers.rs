@@ -232,6 +232,19 @@ fn an_answer_to_what_the_old_table_asked_is_told_but_not_to_be_cached() {
 }
 
 #[test]
+fn a_question_of_a_new_epoch_is_asked_by_the_table_that_was_sent_before_it() {
+    let mut rig = Rig::new(vec![answers(1), answers(2)]);
+    let addresses = [0, 1].map(|server| rig.address(server));
+    rig.tables.send(Arc::new(table(&[("x", &[0])], &addresses))).unwrap();
+    // The first is taken from the channel, and only then the second is sent, as when two reloads follow one another.
+    rig.resolver.longest_sleep(rig.now, &AtomicBool::new(false));
+    rig.tables.send(Arc::new(table(&[("x", &[1])], &addresses))).unwrap();
+    rig.epoch += 1;
+    let got = rig.ask("a.x", rtype::A);
+    assert_eq!((got.ttl, rig.seen(0), rig.seen(1)), (300, 0, 1));
+}
+
+#[test]
 fn an_empty_reply_is_believed_the_second_time() {
     let mut rig = Rig::new(vec![Box::new(|query| vec![query.reply().0])]);
     let got = rig.ask("a", rtype::A);

@@ -132,6 +132,7 @@ impl Backend for Program {
     }
 
     fn flush_negative(&mut self) -> Result<u64, String> {
+        self.threads.begin_epoch();
         match self.threads.ask_worker(Command::ForgetNegative)? {
             Done::Forgotten(entries) => Ok(entries),
             _ => Ok(0),

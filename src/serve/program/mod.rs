@@ -206,7 +206,9 @@ impl Program {
         if self.host.is_none() && forwards::stand_at_interfaces(&config) {
             self.host = Some(start::watch_host());
         }
-        // The table first: what the old servers still answer is then not kept, and the cache is emptied of the rest.
+        // The table first: what is asked in the new epoch is asked by it. What is in flight is not kept, and the cache is
+        // emptied of the rest.
+        self.threads.begin_epoch();
         self.threads.forward_by(placed.table(&config));
         self.placed = placed;
         self.set_policy(Arc::new(policy))?;
@@ -269,6 +271,7 @@ impl Program {
     }
 
     fn forget(&mut self, name: Name, qtype: Option<u16>, below: bool) -> Result<u64, String> {
+        self.threads.begin_epoch();
         match self.threads.ask_worker(Command::Forget { name: name.to_lower(), qtype, below })? {
             Done::Forgotten(entries) => Ok(entries),
             _ => Ok(0),

@@ -15,7 +15,7 @@ use crate::serve::listen::Sockets;
 use crate::serve::stream::{StreamOptions, StreamServer};
 use crate::serve::stream_message::StreamMessage;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
-use crate::serve::worker::{self, Command, Done, Worker, WorkerOptions};
+use crate::serve::worker::{self, Command, Done, Order, Worker, WorkerOptions};
 use crate::stats::{Streams, Upstream, WorkerStats};
 use crate::sys::cpu;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -52,8 +52,10 @@ pub(super) struct Threads {
     handles: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     bells: Bells,
-    commands: Producer<Option<Command>>,
+    commands: Producer<Option<Order>>,
     done: Consumer<Option<Done>>,
+    /// See [`Self::begin_epoch`].
+    epoch: u32,
     /// Commands to the worker that were given up on and are not answered yet.
     late: u32,
     tables: Sender<Arc<ForwardTable>>,
@@ -109,6 +111,7 @@ impl Threads {
             bells: Bells::new()?,
             commands,
             done: done_end,
+            epoch: 0,
             late: 0,
             tables,
             events: events_end,
@@ -229,7 +232,13 @@ impl Threads {
         self.handles.iter().any(JoinHandle::is_finished)
     }
 
-    /// Has the resolver ask by another table.
+    /// Begins the epoch of a flush or a reload: answers to what is in flight are not kept by who is told of it, which the
+    /// worker is with its next command.
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+    }
+
+    /// Has the resolver ask by another table. It has it before the first question of the epoch that the worker is told next.
     pub(super) fn forward_by(&self, table: ForwardTable) {
         // The resolver is gone only when the program stops.
         let _ = self.tables.send(Arc::new(table));
@@ -241,7 +250,7 @@ impl Threads {
     pub(super) fn ask_worker(&mut self, command: Command) -> Result<Done, String> {
         let busy = || "the worker did not answer; nothing changed or it is late".to_owned();
         let slot = self.commands.reserve().ok_or_else(busy)?;
-        *slot = Some(command);
+        *slot = Some(Order { epoch: self.epoch, command });
         self.commands.publish();
         self.bells.worker.ring();
         let deadline = Instant::now() + WORKER_PATIENCE;

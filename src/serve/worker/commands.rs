@@ -32,6 +32,14 @@ pub enum Command {
     Detach(u32, Vec<Queue>),
 }
 
+/// A command and the epoch that it belongs to.
+pub struct Order {
+    /// Raised with every flush and every reload. An answer to what was asked in an older epoch is not kept.
+    pub epoch: u32,
+    /// What to do.
+    pub command: Command,
+}
+
 /// What the worker says back, one for each [`Command`], in order.
 pub enum Done {
     /// The policy that is no longer used, to be dropped off the packet path.
@@ -50,7 +58,12 @@ impl Worker {
         let mut worked = false;
         while let Some(slot) = self.commands.front() {
             let Some(answer) = self.done.reserve() else { break };
-            let done = slot.take().map(|command| match command {
+            let Some(Order { epoch, command }) = slot.take() else {
+                self.commands.release();
+                continue;
+            };
+            self.misses.set_epoch(epoch);
+            let done = match command {
                 Command::Policy(policy) => Done::Policy(self.answerer.set_policy(policy)),
                 Command::Forget { name: wanted, below: true, .. } if wanted == Name::ROOT => {
                     Done::Forgotten(self.answerer.cache().clear())
@@ -79,8 +92,8 @@ impl Worker {
                     }
                     Done::Detached(queues)
                 }
-            });
-            *answer = done;
+            };
+            *answer = Some(done);
             self.done.publish();
             self.commands.release();
             worked = true;

@@ -82,7 +82,7 @@ impl Misses {
             }
             Joined::First(ticket) => {
                 if let Some(request) = self.requests.reserve() {
-                    fill_request(request, ticket, miss);
+                    fill_request(request, ticket, self.pending.epoch(), miss);
                     self.requests.publish();
                     self.unrung = true;
                     let asked = self.pending.len() as u64;
@@ -99,6 +99,11 @@ impl Misses {
         answerer.decide(message, len, arrival, Some(Given { name: None, answer: SERVFAIL }))
     }
 
+    /// Answers to what was asked before this epoch are not kept (see [`Pending::set_epoch`]).
+    pub(super) fn set_epoch(&mut self, epoch: u32) {
+        self.pending.set_epoch(epoch);
+    }
+
     /// Wakes the resolver if anything was asked since the last call.
     pub(super) fn ring(&mut self) {
         if std::mem::take(&mut self.unrung) {
@@ -110,13 +115,15 @@ impl Misses {
         self.responses.is_empty()
     }
 
-    /// Puts the next finished question's answer into the cache; gives its ticket.
+    /// Puts the next finished question's answer into the cache, unless the question is of an older epoch; gives its ticket.
     pub(super) fn keep_next(&mut self, answerer: &mut Answerer, now: Now) -> Option<u64> {
         let response = self.responses.front()?;
         if let Some(miss) = self.pending.question(response.ticket) {
             let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
             self.delivered = Name::from_wire(miss.name).unwrap_or(Name::ROOT);
-            answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
+            if self.pending.is_current(response.ticket) {
+                answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
+            }
         }
         Some(response.ticket)
     }

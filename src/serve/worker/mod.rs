@@ -6,10 +6,12 @@
 mod commands;
 pub mod idle;
 mod misses;
+#[cfg(test)]
+mod tests;
 mod udp_port;
 mod xsk_port;
 
-pub use commands::{Command, Done};
+pub use commands::{Command, Done, Order};
 
 use super::fast_path::Queues;
 use super::stream_message::StreamMessage;
@@ -57,7 +59,7 @@ pub struct Links {
     /// The stream thread's bell.
     pub stream_bell: Doorbell,
     /// Commands from main.
-    pub commands: Consumer<Option<Command>>,
+    pub commands: Consumer<Option<Order>>,
     /// What came of them.
     pub done: Producer<Option<Done>>,
     /// Main's bell.
@@ -89,7 +91,7 @@ pub struct Worker {
     stream_queries: Consumer<StreamMessage>,
     stream_replies: Producer<StreamMessage>,
     stream_bell: Doorbell,
-    commands: Consumer<Option<Command>>,
+    commands: Consumer<Option<Order>>,
     done: Producer<Option<Done>>,
     main_bell: Doorbell,
     bell: Doorbell,
@@ -372,8 +374,8 @@ fn open_port(port: &mut XskPort) {
 }
 
 /// The query of a miss as the resolver wants it.
-fn fill_request(request: &mut Request, ticket: u64, miss: crate::answer::decide::Miss<'_>) {
-    request.ticket = ticket;
+fn fill_request(request: &mut Request, ticket: u64, epoch: u32, miss: crate::answer::decide::Miss<'_>) {
+    (request.ticket, request.epoch) = (ticket, epoch);
     request.qtype = miss.key.qtype;
     request.qclass = miss.key.qclass;
     request.dnssec_ok = miss.key.bits & crate::answer::cache::DNSSEC_OK != 0;
