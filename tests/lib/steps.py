@@ -29,9 +29,10 @@ MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kerne
 ON_DEMAND = [("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
              *((name, "appliance", [name]) for name in ("vm_appliance_kill", "vm_appliance_load"))]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
-FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))  # of random inputs for each target, with --all
 # After so many seconds a step hangs: a machine at a quarter of the speed, with others beside, ends each sooner.
 HANGS = 3600
+LONG_FUZZ = "fuzz-long-"
 COMPILING = ("format", "clippy", "unit", "build")
 SHOWN = 150  # lines of a failed step's output
 
@@ -167,8 +168,9 @@ def steps():
     yield Step("loom", loom_test, env=loom, count=count_cargo, needs=["loom-build"], lane=pairs)
     yield Step("fuzz-build", ["tests/fuzz/run", "build"], lane=idle)
     for name in FUZZ_TARGETS:
-        yield Step(f"fuzz-{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], needs=["fuzz-build"],
-                   lane=pairs)
+        yield Step(f"fuzz-{name}", ["tests/fuzz/run", name], needs=["fuzz-build"], lane=pairs)
+    for name in FUZZ_TARGETS:
+        yield Step(f"{LONG_FUZZ}{name}", ["tests/fuzz/run", name, str(FUZZ_SECONDS)], needs=["fuzz-build"], lane=pairs)
     for name, needs, words in ON_DEMAND:
         yield machine(name, ["build", needs], words, idle if name == "appliance_twice" else pairs)
 
@@ -180,7 +182,8 @@ def machine(name, needs, words, lane):
 
 def main(wanted):
     """Run the steps (all, or those named) and print the sum."""
-    known, rest = list(steps()), {name for name, *_ in ON_DEMAND}
+    known = list(steps())
+    rest = {step.name for step in known if step.name.startswith(LONG_FUZZ)} | {name for name, *_ in ON_DEMAND}
     if wanted == ["--list"]:
         print("\n".join(step.name + (" (when named, or with --all)" if step.name in rest else "") for step in known))
         return 0
