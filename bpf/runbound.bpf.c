@@ -18,6 +18,10 @@
 #define VLAN_ID_MASK 0x0fff
 #define FRAGMENT_MASK 0x3fff /* more-fragments flag and fragment offset, RFC 791 section 3.1 */
 #define IPV4_NO_OPTIONS 0x45 /* version 4, header of five words */
+#define IPV4_MULTICAST 224 /* first octet from which on there is no unicast, RFC 5771 and RFC 1112 section 4 */
+#define IPV4_LOOPBACK 127
+#define IPV6_MULTICAST 0xff
+#define MAC_GROUP 1 /* in the first octet, IEEE 802.3 */
 
 struct vlan_header {
 	__be16 tci;
@@ -61,6 +65,21 @@ struct {
 	__type(value, struct runbound_place);
 } addresses_v6 SEC(".maps");
 
+/* Sources that are this host's: its addresses, and the broadcast addresses of its networks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __be32);
+	__type(value, __u8);
+} own_v4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct in6_addr);
+	__type(value, __u8);
+} own_v6 SEC(".maps");
+
 /* An entry for each verdict: an index into one entry's array would need CAP_PERFMON at load. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -74,10 +93,11 @@ struct runbound_settings settings SEC(".data.settings");
 /* What the Ethernet header and the tag say of a frame. */
 struct link_view {
 	const __u8 *mac;
+	const __u8 *source;
 	__u32 vlan;
 };
 
-/* The last check: an address is taken only by the MAC and the VLAN of the interface that carries it. This program may be
+/* An address is taken only by the MAC and the VLAN of the interface that carries it. This program may be
  * attached below that interface, where frames of other machines pass by.
  */
 static __always_inline enum runbound_verdict place_verdict(const struct runbound_place *place, struct link_view link)
@@ -88,6 +108,43 @@ static __always_inline enum runbound_verdict place_verdict(const struct runbound
 	if (*(__u32 *)link.mac != *(__u32 *)place->mac || *(__u16 *)(link.mac + 4) != *(__u16 *)(place->mac + 4))
 		return VERDICT_MAC;
 	return link.vlan == place->vlan ? VERDICT_REDIRECTED : VERDICT_VLAN;
+}
+
+/* The last check: what the kernel's stack drops, or would answer to somebody within this host, is left to it. */
+static __always_inline enum runbound_verdict source_verdict(struct link_view link, const struct udphdr *udp, void *own)
+{
+	return own || udp->source == 0 || *link.source & MAC_GROUP ? VERDICT_SOURCE : VERDICT_REDIRECTED;
+}
+
+static __always_inline enum runbound_verdict ipv4_source_verdict(struct iphdr *ip, struct link_view link)
+{
+	__u32 first = *(__u8 *)&ip->saddr;
+
+	if (first == 0 || first == IPV4_LOOPBACK || first >= IPV4_MULTICAST)
+		return VERDICT_SOURCE;
+	return source_verdict(link, (void *)(ip + 1), bpf_map_lookup_elem(&own_v4, &ip->saddr));
+}
+
+static __always_inline enum runbound_verdict ipv6_source_verdict(struct ipv6hdr *ip, struct link_view link)
+{
+	const __be32 *words = ip->saddr.in6_u.u6_addr32;
+
+	/* Unspecified, loopback, IPv4-compatible and IPv4-mapped addresses begin with 80 zero bits. */
+	if (*(__u8 *)words == IPV6_MULTICAST || !(words[0] | words[1] | *(__be16 *)(words + 2)))
+		return VERDICT_SOURCE;
+	return source_verdict(link, (void *)(ip + 1), bpf_map_lookup_elem(&own_v6, &ip->saddr));
+}
+
+/* RFC 1071, in the machine's words: the sum over the header with its checksum is all ones. */
+static __always_inline int ipv4_checksum_holds(const struct iphdr *ip)
+{
+	const __u32 *words = (const void *)ip;
+	__u64 sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
+
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
 }
 
 /* The same for both IP versions. `ip_payload` is what the IP header says follows it. */
@@ -125,7 +182,12 @@ static __always_inline enum runbound_verdict ipv4_verdict(struct iphdr *ip, void
 	verdict = udp_verdict((void *)(ip + 1), end, total - sizeof(*ip));
 	if (verdict != VERDICT_REDIRECTED)
 		return verdict;
-	return place_verdict(bpf_map_lookup_elem(&addresses_v4, &ip->daddr), link);
+	verdict = place_verdict(bpf_map_lookup_elem(&addresses_v4, &ip->daddr), link);
+	if (verdict != VERDICT_REDIRECTED)
+		return verdict;
+	if (!ipv4_checksum_holds(ip))
+		return VERDICT_CHECKSUM;
+	return ipv4_source_verdict(ip, link);
 }
 
 static __always_inline enum runbound_verdict ipv6_verdict(struct ipv6hdr *ip, void *end, struct link_view link)
@@ -141,13 +203,19 @@ static __always_inline enum runbound_verdict ipv6_verdict(struct ipv6hdr *ip, vo
 	verdict = udp_verdict((void *)(ip + 1), end, bpf_ntohs(ip->payload_len));
 	if (verdict != VERDICT_REDIRECTED)
 		return verdict;
-	return place_verdict(bpf_map_lookup_elem(&addresses_v6, &ip->daddr), link);
+	verdict = place_verdict(bpf_map_lookup_elem(&addresses_v6, &ip->daddr), link);
+	if (verdict != VERDICT_REDIRECTED)
+		return verdict;
+	/* RFC 8200 section 8.1. */
+	if (((struct udphdr *)(ip + 1))->check == 0)
+		return VERDICT_CHECKSUM;
+	return ipv6_source_verdict(ip, link);
 }
 
 static __always_inline enum runbound_verdict frame_verdict(void *data, void *end)
 {
 	struct ethhdr *eth = data;
-	struct link_view link = { .mac = eth->h_dest, .vlan = RUNBOUND_UNTAGGED };
+	struct link_view link = { .mac = eth->h_dest, .source = eth->h_source, .vlan = RUNBOUND_UNTAGGED };
 	void *next = eth + 1;
 	__be16 proto;
 

@@ -15,7 +15,9 @@ enum runbound_verdict {
 	VERDICT_ADDRESS = 7,      /* destination address not in the set */
 	VERDICT_PORT = 8,         /* UDP to another port */
 	VERDICT_SHORT = 9,        /* lengths that lie, or no room for a DNS header */
-	VERDICT_COUNT = 10,
+	VERDICT_SOURCE = 10,      /* of this host, a group or nobody: nothing that could be answered over the wire */
+	VERDICT_CHECKSUM = 11,    /* IPv4 header's checksum is wrong, or IPv6 without a UDP checksum */
+	VERDICT_COUNT = 12,
 };
 
 /* What a receive queue's socket gets. */

@@ -102,6 +102,8 @@ pub struct Target {
     pub carrier: bool,
     /// What to take there.
     pub places: Vec<Place>,
+    /// Addresses that are no client's: those of this host and the broadcast addresses of its networks. Sorted.
+    pub own: Vec<IpAddr>,
     /// UDP port to take.
     pub port: u16,
     /// In the network stack instead of the driver.
@@ -134,8 +136,19 @@ pub fn plan(config: &Config, listen: &[SocketAddr], links: &Links) -> Plan {
         add_targets(links, link, &decision, &mut targets, &mut plan.notes);
         plan.decisions.push(decision);
     }
-    plan.targets = targets.into_values().collect();
+    let own = own_addresses(links);
+    plan.targets = targets.into_values().map(|target| Target { own: own.clone(), ..target }).collect();
     plan
+}
+
+/// Sources that the kernel takes for its own or drops as martian: what `ip route show table local` lists.
+fn own_addresses(links: &Links) -> Vec<IpAddr> {
+    let addresses = || links.iter().flat_map(|link| &link.addresses);
+    let broadcasts = addresses().filter_map(|address| address.broadcast()).map(IpAddr::V4);
+    let mut own: Vec<IpAddr> = addresses().map(|address| address.ip).chain(broadcasts).collect();
+    own.sort_unstable();
+    own.dedup();
+    own
 }
 
 /// The addresses of a link that are listened at.
@@ -214,6 +227,7 @@ fn add_targets(
                     .map(|bond| bond.index),
                 carrier: link.carrier,
                 places: Vec::new(),
+                own: Vec::new(),
                 port: *port,
                 generic,
             });

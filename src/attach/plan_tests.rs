@@ -40,6 +40,18 @@ fn the_interface_of_the_address_comes_first() {
 }
 
 #[test]
+fn no_client_has_an_address_of_this_host_or_a_broadcast_address() {
+    let links = links("reference", unchanged);
+    let found = plan(&Config::default(), &[format!("{ADDRESS}:53").parse().unwrap()], &links);
+    let own = &found.targets[0].own;
+    for link in links.iter() {
+        assert!(link.addresses.iter().all(|address| own.contains(&address.ip)), "{}", link.name);
+    }
+    assert!(own.contains(&"192.168.10.255".parse().unwrap()), "{own:?}");
+    assert!(own.is_sorted());
+}
+
+#[test]
 fn what_has_no_native_xdp_is_served_below() {
     let auto = Config::default();
     assert_eq!(planned(&auto, &links("ipvlan", unchanged)), "eth0");

@@ -282,6 +282,7 @@ fn path_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
             ("queries", total.xdp_queries),
             ("replies", total.xdp_replies),
             ("strays", total.xdp_strays),
+            ("bad_checksums", total.xdp_bad_checksums),
             ("kernel.udp.queries", total.udp_queries),
             ("kernel.udp.replies", total.udp_replies),
             ("kernel.tcp.queries", total.tcp_queries),

@@ -1,7 +1,7 @@
 //! The links of this network namespace and how they stand on each other.
 
 use super::{Interface, InterfaceAddress};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What a link is, as far as it matters to XDP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,14 @@ impl Link {
 }
 
 impl InterfaceAddress {
+    /// The broadcast address of its network: of IPv4, where the prefix leaves room for one (RFC 3021: not at 31 bits).
+    pub fn broadcast(&self) -> Option<Ipv4Addr> {
+        match self.ip {
+            IpAddr::V4(ip) if self.prefix < 31 => Some(Ipv4Addr::from_bits(ip.to_bits() | u32::MAX >> self.prefix)),
+            _ => None,
+        }
+    }
+
     /// Whether `other` is in this address's network.
     pub fn covers(&self, other: IpAddr) -> bool {
         let same = |a: u128, b: u128, bits: u32| {
@@ -218,5 +226,13 @@ mod tests {
         assert!(!covers(address("192.168.10.250", 32), "192.168.10.251"));
         assert!(covers(address("2001:db8::1", 64), "2001:db8::2"));
         assert!(!covers(address("2001:db8::1", 64), "192.168.10.1"));
+        let broadcast = |ip: &str, prefix| address(ip, prefix).broadcast().map(|ip| ip.to_string());
+        assert_eq!(broadcast("192.168.10.250", 24).as_deref(), Some("192.168.10.255"));
+        assert_eq!(broadcast("10.1.2.3", 9).as_deref(), Some("10.127.255.255"));
+        assert_eq!(broadcast("10.1.2.3", 0).as_deref(), Some("255.255.255.255"));
+        assert_eq!(
+            (broadcast("10.1.2.3", 31), broadcast("10.1.2.3", 32), broadcast("2001:db8::1", 64)),
+            (None, None, None)
+        );
     }
 }

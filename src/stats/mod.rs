@@ -55,6 +55,8 @@ counters! {
         xdp_replies,
         /// Frames that reached an XSK without being ours, given back.
         xdp_strays,
+        /// Queries that reached an XSK with a wrong UDP checksum, dropped as the kernel's stack drops them.
+        xdp_bad_checksums,
         /// Queries from kernel UDP sockets.
         udp_queries,
         /// Replies through kernel UDP sockets.

@@ -82,6 +82,8 @@ thread_figures! {
         xdp_replies: places.xdp_replies,
         /// Frames that reached an XSK without being ours.
         xdp_strays: places.xdp_strays,
+        /// Queries that reached an XSK with a wrong UDP checksum.
+        xdp_bad_checksums: places.xdp_bad_checksums,
         /// Queries from kernel UDP sockets.
         udp_queries: places.udp_queries,
         /// Replies through kernel UDP sockets.

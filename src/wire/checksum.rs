@@ -1,13 +1,28 @@
 //! The Internet checksum (RFC 1071): sums in any order and any byte order, so in the machine's words.
 
-/// Sum of `data` as words of the machine's byte order, a last odd part padded with zeros. Not folded yet; sums of parts
-/// of even length may be added.
+/// Sum of `data` as words of the machine's byte order, a last odd octet padded with a zero. Folded to 33 bits, so sums of
+/// parts of even length may be added.
 #[inline(always)]
 pub fn sum(data: &[u8]) -> u64 {
-    let (words, rest) = data.as_chunks::<4>();
-    let mut last = [0u8; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>() + u64::from(u32::from_ne_bytes(last))
+    let (eights, rest) = data.as_chunks::<8>();
+    let (mut total, mut carries) = (tail(rest), 0);
+    for eight in eights {
+        let (added, carried) = total.overflowing_add(u64::from_ne_bytes(*eight));
+        total = added;
+        carries += u64::from(carried);
+    }
+    (total & 0xffff_ffff) + (total >> 32) + carries
+}
+
+/// The same for fewer than eight octets.
+#[inline(always)]
+fn tail(rest: &[u8]) -> u64 {
+    let (fours, rest) = rest.as_chunks::<4>();
+    let (twos, rest) = rest.as_chunks::<2>();
+    let four = fours.first().map_or(0, |four| u64::from(u32::from_ne_bytes(*four)));
+    let two = twos.first().map_or(0, |two| u64::from(u16::from_ne_bytes(*two)));
+    let one = rest.first().map_or(0, |one| u64::from(u16::from_ne_bytes([*one, 0])));
+    four + two + one
 }
 
 /// The checksum field for a sum: its one's complement, as the two bytes that go on the wire.

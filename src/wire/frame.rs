@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::{
     ETHERNET_LEN, IPV4_LEN, IPV6_LEN, PROTOCOL_UDP, ReturnPath, TYPE_IPV4, TYPE_IPV6, TYPE_VLAN, UDP_LEN, VLAN_TAG_LEN,
+    checksum,
 };
 
 /// Why a frame is not a whole UDP datagram that we can answer.
@@ -75,13 +76,29 @@ impl UdpFrame {
     pub const fn return_path(&self) -> &ReturnPath {
         &self.path
     }
+
+    /// Whether the UDP checksum in `frame`, which this is the view of, lets the datagram be taken: it is right, or there
+    /// is none (IPv4 alone, RFC 8200 section 8.1), or it is the sum of the pseudo header alone. The last is what a sender
+    /// on this host leaves for hardware to complete (`CHECKSUM_PARTIAL`), and no hardware is on the way over veth.
+    #[inline]
+    pub fn checksum_holds(&self, frame: &[u8]) -> bool {
+        let payload = self.payload();
+        let Some(datagram) = frame.get(payload.start.wrapping_sub(UDP_LEN)..payload.end) else { return false };
+        let &[_, _, _, _, high, low, first, second, ..] = datagram else { return false };
+        let given = u16::from_ne_bytes([first, second]);
+        if given == 0 {
+            return !self.path.is_v6();
+        }
+        let pseudo = self.path.pseudo_header(u16::from_be_bytes([high, low]));
+        checksum::finish(pseudo + checksum::sum(datagram)) == [0, 0]
+            || checksum::finish(pseudo) == (!given).to_ne_bytes()
+    }
 }
 
 /// Looks at all headers and lengths of `frame`, which is what was received and not a byte more. Bytes behind the
 /// datagram (Ethernet padding) are no error and not part of the payload.
 ///
-/// Checksums are not looked at: a local sender's UDP checksum is only its pseudo header's sum when it comes over veth
-/// (checksum offload), and the link has checked the frame.
+/// Checksums are not looked at; [`UdpFrame::checksum_holds`] does.
 ///
 /// # Errors
 /// The first thing that is not as it must be.
@@ -188,6 +205,39 @@ mod tests {
             let (client, local) = if v6 { ("2001:db8::9", "2001:db8::1") } else { ("192.0.2.9", "192.0.2.1") };
             assert_eq!((view.client_ip().to_string(), view.local().ip().to_string()), (client.into(), local.into()));
             assert_eq!(view.return_path().vlan(), vlan);
+        }
+    }
+
+    #[test]
+    fn checksums_that_the_kernel_would_take() {
+        for (v6, vlan) in [(false, None), (true, None), (false, Some(10)), (true, Some(10))] {
+            let good = query(v6, vlan);
+            let view = parse_udp_frame(&good).expect("a good frame");
+            let field = view.payload().start - 2;
+            let with = |sum: [u8; 2]| {
+                let mut frame = good.clone();
+                frame[field..field + 2].copy_from_slice(&sum);
+                frame.extend([0x55; 7]);
+                view.checksum_holds(&frame)
+            };
+            let right = [good[field], good[field + 1]];
+            let partial = !u16::from_ne_bytes(checksum::finish(view.return_path().pseudo_header(20)));
+            assert!(with(right), "right, with padding behind");
+            assert!(with(partial.to_ne_bytes()), "the sum of the pseudo header, as a local sender leaves it");
+            assert_eq!(with([0, 0]), !v6, "none");
+            assert!(!with((!partial).to_ne_bytes()), "the pseudo header's sum complemented");
+            let mut wrong = right;
+            for bit in 0..16 {
+                wrong[bit / 8] ^= 1 << (bit % 8);
+                assert!(!with(wrong) || wrong == right || wrong == [0, 0], "bit {bit} wrong");
+                wrong = right;
+            }
+            for at in field - 6..good.len() {
+                let mut frame = good.clone();
+                frame[at] ^= 0x10;
+                assert!(!view.checksum_holds(&frame), "octet {at} changed");
+            }
+            assert!(!view.checksum_holds(&good[..good.len() - 1]), "not the frame it is a view of");
         }
     }
 

@@ -24,7 +24,7 @@ pub struct ReturnPath {
     pub(super) destination_port: u16,
     is_v6: u8,
     tagged: u8,
-    /// An IPv4 address takes the first four bytes.
+    /// An IPv4 address takes the first four bytes; the rest is zero.
     source: [u8; 16],
     destination: [u8; 16],
 }
@@ -51,7 +51,7 @@ impl ReturnPath {
     #[inline(always)]
     pub const fn header_len(&self) -> usize {
         let link = if self.tagged == 1 { ETHERNET_LEN + VLAN_TAG_LEN } else { ETHERNET_LEN };
-        link + if self.is_v6 == 1 { IPV6_LEN } else { IPV4_LEN } + UDP_LEN
+        link + if self.is_v6() { IPV6_LEN } else { IPV4_LEN } + UDP_LEN
     }
 
     pub(super) const fn set_vlan(&mut self, tci: u16) {
@@ -69,9 +69,20 @@ impl ReturnPath {
         (self.source, self.destination, self.is_v6) = (source, destination, 1);
     }
 
+    pub(super) const fn is_v6(&self) -> bool {
+        self.is_v6 == 1
+    }
+
+    /// Sum of the pseudo header of a datagram of `udp_len` bytes; it is the same in both directions.
+    #[inline(always)]
+    pub(super) fn pseudo_header(&self, udp_len: u16) -> u64 {
+        // Zeros behind IPv4 addresses add nothing.
+        checksum::pseudo_header(&self.source, &self.destination, udp_len)
+    }
+
     #[inline]
     fn ip(&self, bytes: &[u8; 16]) -> IpAddr {
-        if self.is_v6 == 1 {
+        if self.is_v6() {
             IpAddr::V6(std::net::Ipv6Addr::from(*bytes))
         } else {
             IpAddr::V4(std::net::Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
@@ -93,7 +104,7 @@ pub fn reply_in_place(frame: &mut [u8], view: &UdpFrame, payload_len: usize) -> 
 #[inline]
 pub fn write_headers(frame: &mut [u8], path: &ReturnPath, payload_len: usize) -> usize {
     let header_len = path.header_len();
-    let ip_len = if path.is_v6 == 1 { IPV6_LEN } else { IPV4_LEN };
+    let ip_len = if path.is_v6() { IPV6_LEN } else { IPV4_LEN };
     let (Ok(udp_len), Some(frame_len)) =
         (u16::try_from(payload_len.saturating_add(UDP_LEN)), header_len.checked_add(payload_len))
     else {
@@ -102,17 +113,17 @@ pub fn write_headers(frame: &mut [u8], path: &ReturnPath, payload_len: usize) ->
     let Ok(total_len) = u16::try_from(ip_len + usize::from(udp_len)) else { return 0 };
     let Some(frame) = frame.get_mut(..frame_len) else { return 0 };
     let Some(rest) = write_link(frame, path) else { return 0 };
-    let (sum, rest) = if path.is_v6 == 1 {
+    let rest = if path.is_v6() {
         let Some((ip, rest)) = rest.split_first_chunk_mut() else { return 0 };
         write_ipv6(ip, path, udp_len);
-        (checksum::pseudo_header(&path.source, &path.destination, udp_len), rest)
+        rest
     } else {
         let Some((ip, rest)) = rest.split_first_chunk_mut() else { return 0 };
         write_ipv4(ip, path, total_len);
-        (checksum::pseudo_header(&path.source[..4], &path.destination[..4], udp_len), rest)
+        rest
     };
     let Some((udp, payload)) = rest.split_first_chunk_mut() else { return 0 };
-    write_udp(udp, path, udp_len, sum + checksum::sum(payload));
+    write_udp(udp, path, udp_len, path.pseudo_header(udp_len) + checksum::sum(payload));
     frame_len
 }
 
@@ -120,7 +131,7 @@ pub fn write_headers(frame: &mut [u8], path: &ReturnPath, payload_len: usize) ->
 #[inline(always)]
 fn write_link<'a>(frame: &'a mut [u8], path: &ReturnPath) -> Option<&'a mut [u8]> {
     let (ethernet, mut rest) = frame.split_first_chunk_mut::<ETHERNET_LEN>()?;
-    let ethertype = if path.is_v6 == 1 { TYPE_IPV6 } else { TYPE_IPV4 }.to_be_bytes();
+    let ethertype = if path.is_v6() { TYPE_IPV6 } else { TYPE_IPV4 }.to_be_bytes();
     ethernet[..6].copy_from_slice(&path.destination_mac);
     ethernet[6..12].copy_from_slice(&path.source_mac);
     if path.tagged == 1 {
@@ -215,12 +226,7 @@ mod tests {
                 assert_eq!(view.payload().len(), payload_len);
                 assert_eq!((view.client(), view.local()), (path.source(), path.destination()));
                 let udp = &frame[path.header_len() - UDP_LEN..len];
-                let addresses = if v6 { 16 } else { 4 };
-                let pseudo = checksum::pseudo_header(
-                    &path.source[..addresses],
-                    &path.destination[..addresses],
-                    udp.len() as u16,
-                );
+                let pseudo = path.pseudo_header(udp.len() as u16);
                 assert_eq!(checksum::finish(pseudo + checksum::sum(udp)), [0, 0]);
             }
         }

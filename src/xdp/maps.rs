@@ -136,15 +136,29 @@ impl Redirection {
     }
 }
 
-/// The map of the addresses of one family, and an address as its key.
+/// Which addresses a map holds.
+#[derive(Clone, Copy)]
+pub(super) enum Set {
+    /// Those whose frames are taken.
+    Served,
+    /// Those that no client has: this host's own.
+    Own,
+}
+
+/// The map of the set's addresses of one family, and an address as its key.
 pub(super) fn with_address<T>(
     object: &Object,
+    set: Set,
     address: IpAddr,
     work: impl FnOnce(BorrowedFd<'_>, &[u8]) -> io::Result<T>,
 ) -> io::Result<T> {
+    let (map_v4, map_v6) = match set {
+        Set::Served => (c"addresses_v4", c"addresses_v6"),
+        Set::Own => (c"own_v4", c"own_v6"),
+    };
     match address {
-        IpAddr::V4(v4) => work(object.map(c"addresses_v4")?, &v4.octets()),
-        IpAddr::V6(v6) => work(object.map(c"addresses_v6")?, &v6.octets()),
+        IpAddr::V4(v4) => work(object.map(map_v4)?, &v4.octets()),
+        IpAddr::V6(v6) => work(object.map(map_v6)?, &v6.octets()),
     }
 }
 

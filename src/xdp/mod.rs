@@ -71,6 +71,8 @@ pub struct Options {
     pub mtu: u32,
     /// Destination addresses to take.
     pub places: Vec<Place>,
+    /// Addresses that are no client's: frames from them are left to the kernel.
+    pub own: Vec<IpAddr>,
     /// UDP destination port to take.
     pub port: u16,
     /// Native or generic.

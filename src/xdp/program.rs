@@ -9,7 +9,7 @@ use std::{io, mem};
 use libbpf_sys as bpf;
 
 use super::error::{Kind, XdpError, capture_library_log};
-use super::maps::{Object, Redirection, check, delete, sum_over_cpus, update, with_address};
+use super::maps::{Object, Redirection, Set, check, delete, sum_over_cpus, update, with_address};
 use super::{Mode, Options, Place};
 
 /// What the program decided about a frame: `enum runbound_verdict` in `bpf/runbound.h`.
@@ -36,11 +36,15 @@ pub enum Verdict {
     Port,
     /// Lengths that lie, or no room for a DNS header.
     Short,
+    /// Source that nobody can be answered at over the wire: of this host, a group, or nobody.
+    Source,
+    /// The IPv4 header's checksum is wrong, or a datagram over IPv6 has none.
+    Checksum,
 }
 
 impl Verdict {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Redirected,
         Self::NoSocket,
         Self::NotIp,
@@ -51,6 +55,8 @@ impl Verdict {
         Self::Address,
         Self::Port,
         Self::Short,
+        Self::Source,
+        Self::Checksum,
     ];
 
     /// Name for statistics, lower case with underscores.
@@ -66,6 +72,8 @@ impl Verdict {
             Self::Address => "address",
             Self::Port => "port",
             Self::Short => "short",
+            Self::Source => "source",
+            Self::Checksum => "checksum",
         }
     }
 }
@@ -119,6 +127,9 @@ impl Attachment {
         for place in &options.places {
             fill("addresses", attachment.put(place))?;
         }
+        for address in &options.own {
+            fill("own addresses", attachment.put_own(*address))?;
+        }
         attachment.link = Some(attachment.attach(options.mtu)?);
         Ok(attachment)
     }
@@ -151,7 +162,7 @@ impl Attachment {
         let mut value = [0u8; 8];
         value[..6].copy_from_slice(&place.mac);
         value[6..].copy_from_slice(&place.vlan.unwrap_or(0).to_ne_bytes());
-        with_address(&self.object, place.address, |map, key| update(map, key, &value))
+        with_address(&self.object, Set::Served, place.address, |map, key| update(map, key, &value))
     }
 
     /// Leaves frames for `address` to the kernel from now on.
@@ -159,7 +170,23 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s; ENOENT when it was not in the set.
     pub fn remove(&self, address: IpAddr) -> io::Result<()> {
-        with_address(&self.object, address, delete)
+        with_address(&self.object, Set::Served, address, delete)
+    }
+
+    /// Leaves frames that have `address` as their source to the kernel from now on.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s; E2BIG when the set is full (4096 addresses of each family).
+    pub fn put_own(&self, address: IpAddr) -> io::Result<()> {
+        with_address(&self.object, Set::Own, address, |map, key| update(map, key, &1u8))
+    }
+
+    /// Takes frames from `address` like any other's from now on.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s; ENOENT when it was not in the set.
+    pub fn remove_own(&self, address: IpAddr) -> io::Result<()> {
+        with_address(&self.object, Set::Own, address, delete)
     }
 
     fn set_port(&self, port: u16) -> io::Result<()> {

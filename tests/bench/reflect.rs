@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         index: fact("ifindex")?.trim().parse()?,
         mtu: fact("mtu")?.trim().parse()?,
         places,
+        own: Vec::new(),
         port: 53,
         mode: Mode::Native,
         zero_copy: ZeroCopy::Auto,

@@ -146,35 +146,52 @@ fn flood(queue: &mut Queue, wire: &Wire) {
 fn addresses_can_change(attachment: &Attachment, queue: &mut Queue, wire: &Wire) {
     let other: IpAddr = "192.0.2.7".parse().expect("address");
     attachment.put(&place("192.0.2.7", None)).expect("added");
-    wire.send(&with(query_v4(), 33, &[7]));
+    wire.send(&summed(with(query_v4(), 33, &[7])));
     let mut batch = RxBatch::new();
     wait_for("a frame for the new address", || queue.receive(&mut batch) == 1);
     batch.drain(..).for_each(|frame| queue.free(frame));
     attachment.put(&place("192.0.2.7", Some(10))).expect("moved");
     let before = count(attachment, Verdict::Vlan);
-    wire.send(&with(query_v4(), 33, &[7]));
+    wire.send(&summed(with(query_v4(), 33, &[7])));
     wait_for("the address is in a VLAN now", || count(attachment, Verdict::Vlan) > before);
+    client_can_become_own(attachment, queue, wire);
     attachment.remove(other).expect("removed");
     let before = count(attachment, Verdict::Address);
-    wire.send(&with(query_v4(), 33, &[7]));
+    wire.send(&summed(with(query_v4(), 33, &[7])));
     wait_for("the address is the kernel's again", || count(attachment, Verdict::Address) > before);
+}
+
+/// A source is this host's from the moment it is given the address, and a client's again when it lost it.
+fn client_can_become_own(attachment: &Attachment, queue: &mut Queue, wire: &Wire) {
+    for (query, client) in [(query_v4(), "192.0.2.9"), (query_v6(), "2001:db8::9")] {
+        let client: IpAddr = client.parse().expect("address");
+        attachment.put_own(client).expect("added");
+        let before = count(attachment, Verdict::Source);
+        wire.send(&query);
+        wait_for("our own address as source", || count(attachment, Verdict::Source) > before);
+        attachment.remove_own(client).expect("removed");
+        wire.send(&query);
+        let mut batch = RxBatch::new();
+        wait_for("a client's frame", || queue.receive(&mut batch) == 1);
+        batch.drain(..).for_each(|frame| queue.free(frame));
+    }
 }
 
 /// Every kind of frame and what the program must say about it.
 fn cases() -> Vec<(&'static str, Vec<u8>, Verdict)> {
-    use Verdict::{Address, IpShape, Mac, NotIp, NotUdp, Port, Redirected, Short, Vlan};
+    use Verdict::{Address, Checksum, IpShape, Mac, NotIp, NotUdp, Port, Redirected, Short, Source, Vlan};
     let (v4, v6) = (query_v4, query_v6);
     let mut options = with(with(v4(), 14, &[0x46]), 16, &[0, 44]);
     options.splice(34..34, [1, 1, 1, 0]);
     vec![
         ("IPv4", v4(), Redirected),
         ("IPv6", v6(), Redirected),
-        ("an address of our VLAN", tagged(with(v4(), 33, &[10]), 10), Redirected),
+        ("an address of our VLAN", tagged(summed(with(v4(), 33, &[10])), 10), Redirected),
         ("an address of our VLAN without a tag", with(v4(), 33, &[10]), Vlan),
         ("an address of another interface in our VLAN", tagged(v4(), 10), Vlan),
         ("the same, IPv6", tagged(v6(), 10), Vlan),
         ("a priority tag", tagged(v4(), 0), Vlan),
-        ("don't-fragment flag", with(v4(), 20, &[0x40, 0]), Redirected),
+        ("don't-fragment flag", summed(with(v4(), 20, &[0x40, 0])), Redirected),
         ("padding behind", [v4(), vec![0; 6]].concat(), Redirected),
         ("another VLAN", tagged(with(v4(), 33, &[10]), 11), Vlan),
         ("two tags", tagged(tagged(v4(), 10), 10), Vlan),
@@ -196,6 +213,26 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Verdict)> {
         ("IP length below the UDP length", with(v4(), 16, &[0, 39]), Short),
         ("IP length below its header", with(v4(), 16, &[0, 19]), Short),
         ("IPv6 length below the UDP length", with(v6(), 18, &[0, 19]), Short),
+        ("IPv4 without a UDP checksum", with(v4(), 40, &[0, 0]), Redirected),
+        ("IPv4 from class E", summed(with(v4(), 26, &[240, 0, 0, 1])), Source),
+        ("IPv4 from the host itself", summed(with(v4(), 26, &[192, 0, 2, 1])), Source),
+        ("IPv4 from the network's broadcast address", summed(with(v4(), 26, &[192, 0, 2, 255])), Source),
+        ("IPv4 from nobody", summed(with(v4(), 26, &[0, 0, 0, 0])), Source),
+        ("IPv4 from loopback", summed(with(v4(), 26, &[127, 0, 0, 1])), Source),
+        ("IPv4 from a group", summed(with(v4(), 26, &[224, 0, 0, 251])), Source),
+        ("IPv4 from all", summed(with(v4(), 26, &[255; 4])), Source),
+        ("from port 0", with(v4(), 34, &[0, 0]), Source),
+        ("from a group's MAC", with(v4(), 6, &[3]), Source),
+        ("a wrong checksum of the IPv4 header", with(v4(), 25, &[0xb8]), Checksum),
+        ("no checksum of the IPv4 header", with(v4(), 24, &[0, 0]), Checksum),
+        ("a TTL changed without the checksum", with(v4(), 22, &[63]), Checksum),
+        ("IPv6 without a UDP checksum", with(v6(), 60, &[0, 0]), Checksum),
+        ("IPv6 from the host itself", with(v6(), 37, &[1]), Source),
+        ("IPv6 from nobody", with(v6(), 22, &[0; 16]), Source),
+        ("IPv6 from loopback", with(v6(), 22, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), Source),
+        ("IPv6 from a group", with(v6(), 22, &[0xff, 2]), Source),
+        ("IPv6 from a mapped address", with(v6(), 22, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]), Source),
+        ("IPv6 from port 0", with(v6(), 54, &[0, 0]), Source),
         ("cut behind the IP header", v4()[..36].to_vec(), Short),
     ]
 }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::pair::{CLIENT, PATIENCE, mac};
+use runbound::wire::checksum;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -56,12 +57,12 @@ pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
 pub fn query_v4() -> Vec<u8> {
     let mut frame = Vec::from(mac());
     frame.extend(CLIENT_MAC);
-    frame.extend([8, 0, 0x45, 0, 0, 40, 0, 1, 0, 0, 64, 17, 0xb6, 0xb9, 192, 0, 2, 9, 192, 0, 2, 1]);
+    frame.extend([8, 0, 0x45, 0, 0, 40, 0, 1, 0, 0, 64, 17, 0xf6, 0xb9, 192, 0, 2, 9, 192, 0, 2, 1]);
     frame.extend([0x04, 0xd2, 0, 53, 0, 20, 0, 0, 1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     frame
 }
 
-/// The same from [2001:db8::9] to [2001:db8::1].
+/// The same from [2001:db8::9] to [2001:db8::1], with a UDP checksum.
 pub fn query_v6() -> Vec<u8> {
     let mut frame = Vec::from(mac());
     frame.extend(CLIENT_MAC);
@@ -69,7 +70,15 @@ pub fn query_v6() -> Vec<u8> {
     for last in [9, 1] {
         frame.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
     }
-    frame.extend([0x04, 0xd2, 0, 53, 0, 20, 0, 0, 1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    frame.extend([0x04, 0xd2, 0, 53, 0, 20, 0x9d, 0x40, 1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    frame
+}
+
+/// An untagged IPv4 frame with the checksum of its header made right.
+pub fn summed(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[24..26].fill(0);
+    let sum = checksum::finish(checksum::sum(&frame[14..34]));
+    frame[24..26].copy_from_slice(&sum);
     frame
 }
 

@@ -98,6 +98,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
         index: target.index,
         mtu: target.mtu,
         places: target.places.iter().map(place).collect(),
+        own: target.own.clone(),
         port: target.port,
         mode: if target.generic { Mode::Generic } else { Mode::Native },
         zero_copy: match config.xdp.zerocopy {
@@ -177,6 +178,7 @@ impl Attached {
 
     /// Puts addresses, MACs and VLANs that changed in force.
     pub(super) fn follow(&mut self, target: &Target, changes: &mut Changes) {
+        self.follow_own(target);
         let name = &target.interface;
         let said = |what: String, done: io::Result<()>| match done {
             Ok(()) => log::info!("{name}: XDP {what}"),
@@ -210,6 +212,22 @@ impl Attached {
             }
         }
         self.target = target.clone();
+    }
+
+    /// Puts the host's addresses that changed in force, as sources that are the kernel's.
+    fn follow_own(&mut self, target: &Target) {
+        let (attachment, before, now) = (&self.attachment, &self.target.own, &target.own);
+        let gone =
+            before.iter().filter(|address| !now.contains(address)).map(|&address| attachment.remove_own(address));
+        let come = now.iter().filter(|address| !before.contains(address)).map(|&address| attachment.put_own(address));
+        let failed: Vec<io::Error> = gone.chain(come).filter_map(Result::err).collect();
+        if let Some(cause) = failed.first() {
+            log::warn!(
+                "{}: XDP cannot tell this host's changed addresses from clients' ({cause}): queries that claim to come \
+                 from one may be answered to the wire",
+                target.interface
+            );
+        }
     }
 
     /// Looks whether what the program redirects arrives; to be called a few times a second.
