@@ -61,7 +61,7 @@ pub fn restore(configuration: &Path, tar: &mut dyn Read, chroot: Option<&Path>) 
 pub fn finish(configuration: &Path) -> Result<usize, String> {
     let folder = folder_of(configuration)?;
     let ready = folder.join(READY);
-    if !ready.is_dir() {
+    if !fs::symlink_metadata(&ready).is_ok_and(|found| found.is_dir()) {
         return Ok(0);
     }
     let failed = |cause: io::Error| format!("finishing the restore in {}: {cause}", ready.display());
@@ -72,6 +72,8 @@ pub fn finish(configuration: &Path) -> Result<usize, String> {
     files.sort_by_key(|file| Some(file.as_os_str()) == configuration.file_name());
     let mut folders = BTreeSet::from([folder.clone()]);
     for file in &files {
+        // Who may write to the folder may have put a link on the way since it was checked.
+        check_place(&folder, file)?;
         let place = folder.join(file);
         let parent = place.parent().unwrap_or(&folder);
         fs::create_dir_all(parent).and_then(|()| fs::rename(ready.join(file), &place)).map_err(failed)?;

@@ -4,6 +4,7 @@ use super::backend::Backend;
 use super::command;
 use super::connection::Connection;
 use crate::stats::Snapshot;
+use crate::sys::place::{self, Place, PlaceError};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, Mode, Stat};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
@@ -50,6 +51,7 @@ enum Reason {
     /// A server answers there; its process, when the kernel tells.
     Taken(Option<i32>),
     NotASocket,
+    Place(PlaceError),
     System(&'static str, io::Error),
 }
 
@@ -67,6 +69,8 @@ impl fmt::Display for BindError {
             Reason::NotASocket => {
                 write!(f, "a file that is no socket is in the way; move it, or give the socket another path")
             }
+            Reason::Place(PlaceError::System(error)) => write!(f, "{error}; check that its directory is there"),
+            Reason::Place(error) => error.fmt(f),
             Reason::System(call, error) => {
                 write!(f, "{call}: {error}; check that its directory is there and writable, and that the path is short")
             }
@@ -80,12 +84,15 @@ impl ControlServer {
     /// Binds the socket file `path` with mode 0660 and listens. One left by a server that is gone is replaced.
     pub fn bind(path: &Path) -> Result<ControlServer, BindError> {
         let fail = |reason| BindError { path: path.to_owned(), reason };
-        remove_stale(path).map_err(fail)?;
-        let (listener, stat) = listen(path).map_err(|(call, error)| fail(Reason::System(call, error.into())))?;
+        // Where clients are to connect to must fit, however it is bound.
+        SocketAddrUnix::new(path).map_err(|error| fail(Reason::System("path", error.into())))?;
+        let place = Place::find(path).map_err(|error| fail(Reason::Place(error)))?;
+        remove_stale(&place).map_err(fail)?;
+        let (listener, stat) = listen(&place).map_err(|(call, error)| fail(Reason::System(call, error)))?;
         Ok(ControlServer {
             listener,
             path: path.to_owned(),
-            identity: identity(&stat),
+            identity: place::identity(&stat),
             connections: Vec::new(),
             accept_paused_until: None,
             base: None,
@@ -156,35 +163,32 @@ impl ControlServer {
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
-        let ours = rustix::fs::lstat(&self.path).is_ok_and(|stat| identity(&stat) == self.identity);
-        if ours && let Err(error) = rustix::fs::unlink(&self.path) {
+        let Ok(place) = Place::find(&self.path) else { return };
+        let ours = place.stat().is_ok_and(|stat| place::identity(&stat) == self.identity);
+        if ours && let Err(error) = place.remove() {
             // As when privileges were dropped: the next start replaces the file.
             log::debug!("control-interface {}: not removed: {error}", self.path.display());
         }
     }
 }
 
-fn identity(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev, stat.st_ino)
-}
-
 /// Removes a socket file on which nobody listens.
-fn remove_stale(path: &Path) -> Result<(), Reason> {
-    let system = |call| move |error: rustix::io::Errno| Reason::System(call, error.into());
-    match rustix::fs::lstat(path) {
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
+fn remove_stale(place: &Place) -> Result<(), Reason> {
+    let system = |call| move |error: io::Error| Reason::System(call, error);
+    match place.stat() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(system("lstat")(error)),
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Socket => return Err(Reason::NotASocket),
         Ok(_) => {}
     }
-    let address = SocketAddrUnix::new(path).map_err(system("path"))?;
-    let probe = stream_socket().map_err(system("socket"))?;
+    let address = SocketAddrUnix::new(place.call_path()).map_err(|error| system("path")(error.into()))?;
+    let probe = stream_socket().map_err(|error| system("socket")(error.into()))?;
     match rustix::net::connect(&probe, &address) {
         Ok(()) => Err(Reason::Taken(sockopt::socket_peercred(&probe).ok().map(|peer| peer.pid.as_raw_nonzero().get()))),
         // Its backlog is full.
         Err(rustix::io::Errno::AGAIN) => Err(Reason::Taken(None)),
-        Err(rustix::io::Errno::CONNREFUSED) => rustix::fs::unlink(path).map_err(system("unlink")),
-        Err(error) => Err(system("connect")(error)),
+        Err(rustix::io::Errno::CONNREFUSED) => place.remove().map_err(system("unlink")),
+        Err(error) => Err(system("connect")(error.into())),
     }
 }
 
@@ -194,14 +198,15 @@ fn stream_socket() -> rustix::io::Result<rustix::fd::OwnedFd> {
 }
 
 /// Binds and listens; the mode is set in between, when nobody can connect yet.
-fn listen(path: &Path) -> Result<(UnixListener, Stat), (&'static str, rustix::io::Errno)> {
-    let address = SocketAddrUnix::new(path).map_err(|error| ("path", error))?;
-    let socket = stream_socket().map_err(|error| ("socket", error))?;
-    rustix::net::bind(&socket, &address).map_err(|error| ("bind", error))?;
+fn listen(place: &Place) -> Result<(UnixListener, Stat), (&'static str, io::Error)> {
+    let failed = |call| move |error: rustix::io::Errno| (call, error.into());
+    let address = SocketAddrUnix::new(place.call_path()).map_err(failed("path"))?;
+    let socket = stream_socket().map_err(failed("socket"))?;
+    rustix::net::bind(&socket, &address).map_err(failed("bind"))?;
+    let stat = place.stat().map_err(|error| ("lstat", error))?;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
-    rustix::fs::chmod(path, mode).map_err(|error| ("chmod", error))?;
-    let stat = rustix::fs::lstat(path).map_err(|error| ("lstat", error))?;
-    rustix::net::listen(&socket, BACKLOG).map_err(|error| ("listen", error))?;
+    place.set_mode(&stat, mode).map_err(|error| ("chmod", error))?;
+    rustix::net::listen(&socket, BACKLOG).map_err(failed("listen"))?;
     Ok((UnixListener::from(socket), stat))
 }
 

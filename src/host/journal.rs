@@ -3,9 +3,10 @@
 //! from a process that is gone.
 
 use super::changes::Change;
-use rustix::fs::{FlockOperation, flock};
+use crate::sys::place::Place;
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -30,8 +31,9 @@ impl Journal {
     pub(super) fn create(folder: &Path) -> Option<Self> {
         let path = folder.join(format!("{PREFIX}{}", std::process::id()));
         let opened = fs::create_dir_all(folder).and_then(|()| {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+            let (file, _) = Place::find(&path).and_then(|place| place.open_or_make(OFlags::RDWR))?;
             flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            file.set_len(0)?;
             Ok(file)
         });
         match opened {
@@ -92,7 +94,7 @@ impl Journal {
 
 /// The content of a journal that nobody holds.
 fn abandoned(path: &Path) -> io::Result<Option<String>> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut file = Place::find(path).and_then(|place| place.open(OFlags::RDWR))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
         other => other?,

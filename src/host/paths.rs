@@ -1,8 +1,10 @@
 //! What is where a server is to make its files and sockets. Looked at only: nothing is made, nothing is opened.
 
-use rustix::fs::{Access, FileType, access, stat};
+use crate::sys::place::{self, Place, PlaceError};
+use rustix::fs::{Access, FileType, access};
 use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What a path is wanted for.
@@ -42,6 +44,10 @@ pub enum PathState {
     InTheWay,
     /// Its file system is mounted read-only.
     ReadOnly,
+    /// The file's name is a link, or another file's name as well where other users may put one: it is not opened.
+    NotPlain(String),
+    /// On the way is a link where other users may put one: it is not followed.
+    SharedLink(PathBuf),
     /// The path does not fit into the address of a socket (sockaddr_un, unix(7)).
     TooLong,
     /// It cannot be seen, for want of a privilege for instance.
@@ -66,17 +72,25 @@ pub(super) fn state(path: &Path, wanted: Use) -> PathState {
         return PathState::TooLong;
     }
     let folder = folder(path, wanted);
-    match stat(folder).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-        Ok(FileType::Directory) if wanted == Use::Folder => return PathState::Good,
-        Ok(FileType::Directory) => {}
-        Ok(_) | Err(Errno::NOTDIR) => return PathState::NotAFolder,
-        Err(Errno::NOENT) => return PathState::NoFolder,
-        Err(_) => return PathState::Unknown,
+    if let Err(error) = place::folder(folder) {
+        return state_of(error);
     }
-    match (wanted, stat(path).map(|stat| FileType::from_raw_mode(stat.st_mode))) {
-        (Use::Socket, Ok(FileType::Socket)) | (_, Err(Errno::NOENT)) => {}
+    if wanted == Use::Folder {
+        return PathState::Good;
+    }
+    let place = match Place::find(path) {
+        Ok(place) => place,
+        Err(error) => return state_of(error),
+    };
+    match (wanted, place.stat().map(|stat| FileType::from_raw_mode(stat.st_mode))) {
+        (Use::Socket, Ok(FileType::Socket)) => {}
+        (_, Err(cause)) if cause.kind() == ErrorKind::NotFound => {}
         (Use::Socket, Ok(_)) | (_, Ok(FileType::Directory)) => return PathState::InTheWay,
-        (_, Ok(_)) => {}
+        (_, Ok(_)) => {
+            if let Err(error) = place.look() {
+                return state_of(error);
+            }
+        }
         (_, Err(_)) => return PathState::Unknown,
     }
     // A file that is there may be written although its folder may not: a device, a file mounted alone.
@@ -84,10 +98,40 @@ pub(super) fn state(path: &Path, wanted: Use) -> PathState {
     if access(tried, Access::WRITE_OK) == Err(Errno::ROFS) { PathState::ReadOnly } else { PathState::Good }
 }
 
+fn state_of(error: PlaceError) -> PathState {
+    match error {
+        PlaceError::SharedLink(link) => PathState::SharedLink(link),
+        PlaceError::Link | PlaceError::Strange => PathState::NotPlain(error.to_string()),
+        PlaceError::System(cause) => match cause.kind() {
+            ErrorKind::NotFound => PathState::NoFolder,
+            ErrorKind::NotADirectory => PathState::NotAFolder,
+            ErrorKind::IsADirectory => PathState::InTheWay,
+            _ => PathState::Unknown,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn links_that_a_start_does_not_follow_are_seen() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let home = std::env::temp_dir().join(format!("runbound-path-links-{}", std::process::id()));
+        std::fs::create_dir_all(home.join("shared")).unwrap();
+        std::fs::set_permissions(home.join("shared"), std::fs::Permissions::from_mode(0o777)).unwrap();
+        symlink("none", home.join("link")).unwrap();
+        symlink(&home, home.join("shared/link")).unwrap();
+        assert!(matches!(state(&home.join("link"), Use::File), PathState::NotPlain(_)));
+        assert_eq!(state(&home.join("link"), Use::Socket), PathState::InTheWay);
+        let shared = home.join("shared/link");
+        assert_eq!(state(&shared.join("new"), Use::File), PathState::SharedLink(shared.clone()));
+        assert_eq!(state(&shared.join("new"), Use::Socket), PathState::SharedLink(shared.clone()));
+        assert_eq!(state(&shared, Use::Folder), PathState::SharedLink(shared.clone()));
+        std::fs::remove_dir_all(&home).unwrap();
+    }
 
     #[test]
     fn paths_are_looked_at_as_they_will_be_used() {

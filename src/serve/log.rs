@@ -1,11 +1,11 @@
 //! The log: standard error, a file or syslog, in the line format of Unbound's, so that what reads Unbound's log reads ours.
 
+use super::log_file::LogFile;
 use crate::config::Config;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Where lines go.
 enum Target {
     Stderr,
-    File { path: PathBuf, file: File },
+    File(LogFile),
     Syslog(UnixDatagram),
 }
 
@@ -56,7 +56,10 @@ pub fn configure(config: &Config) -> Result<(), String> {
     LOGGER.ascii_time.store(config.log_time_ascii, Ordering::Relaxed);
     let identity = if config.log_identity.is_empty() { "runbound" } else { &config.log_identity };
     *lock(&LOGGER.identity) = identity.to_owned();
-    let target = if !config.logfile.as_os_str().is_empty() { open(&config.logfile)? } else { Target::Stderr };
+    let target = match config.logfile.as_path() {
+        path if path.as_os_str().is_empty() => Target::Stderr,
+        path => Target::File(LogFile::open(path, &config.username)?),
+    };
     *lock(&LOGGER.target) = target;
     if config.use_syslog {
         match syslog() {
@@ -67,33 +70,22 @@ pub fn configure(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens the log file anew, for log rotation.
+/// Opens the log file anew when it was renamed or removed, for log rotation.
 ///
 /// # Errors
 /// When it cannot be opened; lines go on into the old one.
 pub fn reopen() -> Result<(), String> {
-    let mut target = lock(&LOGGER.target);
-    if let Target::File { path, .. } = &*target {
-        *target = open(path)?;
+    match &mut *lock(&LOGGER.target) {
+        Target::File(file) => file.reopen(),
+        Target::Stderr | Target::Syslog(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// Tells that this process is inside of `root` now, where [`reopen`] finds the log file under another path.
 pub fn enter(root: &Path) {
-    if let Target::File { path, .. } = &mut *lock(&LOGGER.target)
-        && let Ok(inside) = path.strip_prefix(root)
-    {
-        *path = Path::new("/").join(inside);
+    if let Target::File(file) = &mut *lock(&LOGGER.target) {
+        file.enter(root);
     }
-}
-
-fn open(path: &Path) -> Result<Target, String> {
-    let file =
-        OpenOptions::new().create(true).append(true).open(path).map_err(|cause| {
-            format!("logfile {}: {cause}; correct logfile: or the directory's rights", path.display())
-        })?;
-    Ok(Target::File { path: path.to_owned(), file })
 }
 
 fn syslog() -> Result<UnixDatagram, String> {
@@ -131,8 +123,7 @@ impl Log for Logger {
         let identity = if identity.is_empty() { "runbound" } else { &identity };
         let pid = std::process::id();
         let mut target = lock(&self.target);
-        // A line that cannot be written has nowhere else to go.
-        let _ = match &mut *target {
+        match &mut *target {
             Target::Syslog(socket) => {
                 // RFC 3164: facility daemon (3), severity.
                 let severity = match record.level() {
@@ -142,11 +133,14 @@ impl Log for Logger {
                     Level::Debug | Level::Trace => 7,
                 };
                 let line = format!("<{}>{identity}[{pid}]: [{pid}:0] {word}: {}", 3 * 8 + severity, record.args());
-                socket.send(line.as_bytes()).map(|_| ())
+                // A line that cannot be sent has nowhere else to go.
+                let _ = socket.send(line.as_bytes());
             }
-            Target::Stderr => writeln!(std::io::stderr(), "{}", self.line(identity, pid, word, record)),
-            Target::File { file, .. } => writeln!(file, "{}", self.line(identity, pid, word, record)),
-        };
+            Target::Stderr => {
+                let _ = writeln!(std::io::stderr(), "{}", self.line(identity, pid, word, record));
+            }
+            Target::File(file) => file.line(&self.line(identity, pid, word, record)),
+        }
     }
 
     fn flush(&self) {}

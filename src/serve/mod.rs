@@ -4,6 +4,7 @@ pub mod events;
 pub mod fast_path;
 pub mod listen;
 pub mod log;
+mod log_file;
 pub mod pending;
 pub mod program;
 pub mod scope;

@@ -14,6 +14,7 @@ pub mod ethtool;
 pub mod limits;
 pub mod mmsg;
 pub mod owner;
+pub mod place;
 pub mod prefetch;
 pub mod privileges;
 pub mod signals;

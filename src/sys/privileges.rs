@@ -3,6 +3,7 @@
 //! To be done by main before it starts a thread: capabilities and "no new privileges" belong to a thread and are
 //! inherited by those it starts.
 
+use super::place;
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use std::path::Path;
 use std::{fmt, fs, io};
@@ -76,13 +77,12 @@ fn user_in(passwd: &str, group: &str, name: &str) -> Option<User> {
 
 /// Makes `directory` the root of the file system for this process, and its working directory.
 pub fn enter_chroot(directory: &Path) -> Result<(), PrivilegeError> {
-    let failed = |cause: rustix::io::Errno| PrivilegeError {
-        step: format!("chroot {}", directory.display()),
-        cause: cause.into(),
+    let enter = || {
+        rustix::process::fchdir(place::folder(directory)?)?;
+        rustix::process::chroot(".")?;
+        io::Result::Ok(rustix::process::chdir("/")?)
     };
-    rustix::process::chdir(directory).map_err(failed)?;
-    rustix::process::chroot(directory).map_err(failed)?;
-    rustix::process::chdir("/").map_err(failed)
+    enter().map_err(|cause| PrivilegeError { step: format!("chroot {}", directory.display()), cause })
 }
 
 /// Becomes `user` for good (a process that is that user already stays it), keeping those of the `keep` capabilities that the process has, and forbids gaining any by

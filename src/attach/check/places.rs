@@ -45,7 +45,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
     let made = || subject.facts.unit.iter().flat_map(|unit| unit.folders()).any(|made| made == probe.folder());
     let (directive, path, folder) = (probe.directive, probe.path.display(), probe.folder().display());
-    let (cause, fix) = match probe.state {
+    let (cause, fix) = match &probe.state {
         PathState::Good | PathState::Unknown => return None,
         PathState::NoFolder if made() => return None,
         PathState::NoFolder => (format!("the folder {folder} is not there"), Some(format!("mkdir -p {folder}"))),
@@ -55,6 +55,11 @@ fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
         }
         PathState::InTheWay => ("a folder has that name".to_owned(), None),
         PathState::ReadOnly => (format!("{folder} is on a file system that is mounted read-only"), None),
+        PathState::NotPlain(cause) => (cause.clone(), None),
+        PathState::SharedLink(link) => (
+            format!("{} is a link in a folder that other users may write to, and is not followed", link.display()),
+            None,
+        ),
         PathState::TooLong => ("that is too long for the path of a socket, 108 octets are the most".to_owned(), None),
     };
     let text = format!("{directive}: {path}: {cause}, the server does not start; correct the line or the folder");

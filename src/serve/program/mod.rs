@@ -6,6 +6,7 @@
 mod backend;
 mod edits;
 mod forwards;
+mod pid_file;
 mod privileges;
 mod restart;
 mod start;
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pid_file::PidFile;
 pub use start::{StartError, start};
 use threads::Threads;
 pub use tuning::BOOT_STEPS;
@@ -73,8 +75,8 @@ pub struct Program {
     threads: Threads,
     started: Instant,
     statistics_base: Option<Snapshot>,
-    /// The pid file that was written.
-    pidfile: Option<PathBuf>,
+    /// Removed when this is dropped.
+    pidfile: Option<PidFile>,
     stopping: bool,
 }
 
@@ -166,11 +168,7 @@ impl Program {
                 log::info!("stopping: signal received");
                 self.stopping = true;
             }
-            Signal::ReopenLog => {
-                if let Err(cause) = super::log::reopen() {
-                    log::error!("{cause}");
-                }
-            }
+            Signal::ReopenLog => reopen_log(),
             Signal::Reload => {
                 if let Err(cause) = self.reload_config(false) {
                     log::error!("reload: {cause}");
@@ -179,11 +177,13 @@ impl Program {
         }
     }
 
-    /// Reads the configuration anew and puts in force what can change while running.
+    /// Reads the configuration anew and puts in force what can change while running; the log file is opened anew.
     ///
     /// # Errors
     /// When the file cannot be used: why. What runs stays as it is.
     fn reload_config(&mut self, keep_cache: bool) -> Result<(), String> {
+        // First, so that what a reload has to say stands in the new file; and whatever the configuration is like.
+        reopen_log();
         let sandboxed = crate::sys::confine::files_are_closed();
         let loaded = config::load_within(&self.invocation.file, self.chroot.as_deref(), sandboxed);
         let loaded = loaded.map_err(|errors| {
@@ -310,11 +310,15 @@ impl Program {
         self.fast_path.close();
         self.threads.end();
         self.fast_path.end();
-        if let Some(path) = &self.pidfile {
-            // Left behind when the user change took the right to remove it; the next start writes it anew.
-            let _ = std::fs::remove_file(path);
-        }
+        drop(self.pidfile.take());
         log::info!("stopped");
+    }
+}
+
+/// For log rotation.
+fn reopen_log() {
+    if let Err(cause) = super::log::reopen() {
+        log::error!("{cause}");
     }
 }
 

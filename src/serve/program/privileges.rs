@@ -2,6 +2,7 @@
 
 use crate::config::{Config, DEFAULT_DIRECTORY};
 use crate::sys::confine::{self, Folders};
+use crate::sys::place;
 use crate::sys::privileges::{self, User, XDP_CAPABILITIES};
 use rustix::thread::CapabilitySet;
 use std::path::{Path, PathBuf};
@@ -123,7 +124,8 @@ fn enter_directory(config: &Config, root: Option<&Path>) -> Result<(), String> {
         return Ok(());
     }
     let inside = inside(directory, root);
-    match std::env::set_current_dir(&inside) {
+    let entered = place::folder(&inside).and_then(|folder| Ok(rustix::process::fchdir(folder)?));
+    match entered {
         Ok(()) => Ok(()),
         Err(_) if directory == Path::new(DEFAULT_DIRECTORY) => Ok(()),
         Err(cause) => Err(format!("directory {}: {cause}", inside.display())),

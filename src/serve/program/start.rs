@@ -1,7 +1,7 @@
 //! From a configuration to a running program.
 
 use super::threads::Threads;
-use super::{Invocation, Program, forwards, privileges};
+use super::{Invocation, PidFile, Program, forwards, privileges};
 use crate::answer::compile;
 use crate::attach;
 use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, XdpUse};
@@ -15,7 +15,6 @@ use crate::sys::signals::SignalFd;
 use crate::sys::{clock, limits};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,10 +71,12 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let placed = forwards::place(&config, &Zones::from(&interfaces[..]));
     super::log_findings(&placed.absent);
     let control = open_control(&config)?;
-    let pidfile = write_pidfile(&config)?;
+    let mut pidfile = PidFile::write(&config.pidfile)?;
     let chroot = privileges::drop(&config, &invocation.file, xdp_wanted)?;
-    let pidfile = pidfile.map(|path| privileges::inside(&path, chroot.as_deref()));
     let threads = Threads::start(&config, &policy, placed.table(&config), sockets, queues)?;
+    if let Some(pidfile) = &mut pidfile {
+        pidfile.keep(chroot.as_deref());
+    }
     Ok(Program {
         invocation,
         config,
@@ -157,14 +158,4 @@ fn open_control(config: &Config) -> Result<Vec<ControlServer>, String> {
     }
     let bind = |path: &std::path::PathBuf| ControlServer::bind(path).map_err(|error| error.to_string());
     config.remote_control.sockets.iter().map(|(path, _)| bind(path)).collect()
-}
-
-fn write_pidfile(config: &Config) -> Result<Option<PathBuf>, String> {
-    let path = &config.pidfile;
-    if path.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    std::fs::write(path, format!("{}\n", std::process::id()))
-        .map_err(|cause| format!("pidfile {}: {cause}; correct pidfile: or make the directory", path.display()))?;
-    Ok(Some(path.clone()))
 }
