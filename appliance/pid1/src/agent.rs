@@ -2,6 +2,8 @@
 //!
 //! The port (a virtio-serial port named `org.qemu.guest_agent.0`) hangs up while no client is connected at the host's side,
 //! and poll(2) tells so for as long as it lasts. Edge-triggered epoll tells it once, and wakes when the next client comes.
+//! What the next client sent may be read, and answered, before the hang-up behind the last one is told. So a hang-up ends
+//! nothing: what was asked is answered, and a client tells by its sync which answers are its own.
 
 mod commands;
 mod exec;
@@ -55,8 +57,6 @@ pub struct Agent {
     pieces: VecDeque<Piece>,
     replies: Vec<u8>,
     syncing: Option<Syncing>,
-    /// The host hung up, and is not back yet.
-    gone: bool,
     /// Since when there may be more to read although no edge will tell.
     unread: Option<Instant>,
     guest: Box<dyn Guest>,
@@ -95,19 +95,14 @@ impl Agent {
         let (framer, replies) = (Framer::new(framer::max_request(tuning::memory())), Vec::new());
         let pieces = VecDeque::new();
         let (runs, control) = (Runs::default(), PathBuf::new());
-        Ok(Agent {
-            port,
-            poller,
-            framer,
-            pieces,
-            replies,
-            syncing: None,
-            gone: false,
-            unread: None,
-            guest,
-            runs,
-            control,
-        })
+        Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest, runs, control })
+    }
+
+    /// Takes an edge of the port.
+    fn told(&mut self, flags: EventFlags) {
+        if flags.contains(EventFlags::HUP) {
+            self.framer.client_may_be_another();
+        }
     }
 
     /// Reads, answers and writes as far as that goes without waiting.
@@ -212,11 +207,10 @@ impl Agent {
     fn send(&mut self) -> bool {
         while !self.replies.is_empty() {
             match rustix::io::write(&self.port, &self.replies) {
-                Ok(len) => drop(self.replies.drain(..len)),
+                Ok(len @ 1..) => drop(self.replies.drain(..len)),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                // The client went away before it read: nobody waits for the rest.
-                Err(_) => self.replies.clear(),
+                // No room, or nobody there yet: the port tells when that changes.
+                Ok(_) | Err(_) => break,
             }
         }
         self.replies.len() < REPLIES_MAX
@@ -264,15 +258,9 @@ impl Service for Agent {
         // Taken before reading: an edge that comes meanwhile wakes the next poll.
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let told = epoll::wait(&self.poller, edges.as_mut_slice(), Some(&at_once)).unwrap_or(0);
+        let [epoll::Event { flags, .. }] = edges;
         if told > 0 {
-            let [epoll::Event { flags, .. }] = edges;
-            let gone = flags.contains(EventFlags::HUP);
-            if gone && !self.gone {
-                // What the next client sends and reads starts afresh.
-                self.framer.clear();
-                self.replies.clear();
-            }
-            self.gone = gone;
+            self.told(flags);
         }
         self.work(now)
     }

@@ -32,6 +32,8 @@ pub(super) struct Framer {
     object: Object,
     /// Within the rest of a line that was too long.
     skipping: bool,
+    /// So many octets of the line may be what a client left that went away.
+    left: usize,
 }
 
 /// Where a line is within its object, told octet by octet: to parse it each time that it might be whole would take a time
@@ -74,7 +76,7 @@ impl Object {
 impl Framer {
     /// One that takes requests of at most `limit` octets.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, octets: Vec::new(), object: Object::default(), skipping: false }
+        Self { limit, octets: Vec::new(), object: Object::default(), skipping: false, left: 0 }
     }
 
     /// Takes octets in and gives out what they complete.
@@ -85,7 +87,7 @@ impl Framer {
                 RESET => self.clear(),
                 b'\n' => {
                     if !self.skipping && !self.octets.trim_ascii().is_empty() {
-                        pieces.push(Piece::Request(std::mem::take(&mut self.octets)));
+                        pieces.push(Piece::Request(self.line()));
                     }
                     self.clear();
                 }
@@ -112,9 +114,25 @@ impl Framer {
         pieces
     }
 
+    /// A client went away. What is unfinished may be its, or the start of what the next one sends.
+    pub(super) fn client_may_be_another(&mut self) {
+        self.left = self.octets.len();
+        self.skipping = false;
+    }
+
+    /// The line, which has ended: without what another client left before it, where that makes a request of it.
+    fn line(&mut self) -> Vec<u8> {
+        let own = self.octets.get(self.left..).filter(|own| self.left > 0 && is_whole(own));
+        match own.filter(|_| !is_whole(&self.octets)) {
+            Some(own) => own.to_vec(),
+            None => std::mem::take(&mut self.octets),
+        }
+    }
+
     /// Forgets what is unfinished.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.octets.clear();
+        self.left = 0;
         self.object = Object::default();
         self.skipping = false;
     }
@@ -161,6 +179,31 @@ mod tests {
     fn the_reset_octet_throws_away_what_is_unfinished() {
         let mut framer = Framer::new(LIMIT);
         assert_eq!(framer.feed(b"{\"execute\": \"gue\xFF{\"a\":1}\n"), [request("{\"a\":1}")]);
+    }
+
+    #[test]
+    fn what_a_client_left_costs_the_next_no_request() {
+        let mut framer = Framer::new(LIMIT);
+        let mut line = |left: &[u8], sent: &[u8]| {
+            assert_eq!(framer.feed(left), []);
+            framer.client_may_be_another();
+            framer.feed(sent)
+        };
+        assert_eq!(
+            line(b"{\"execute\": \"gue", b"{\"a\":1}\n{\"b\":2}\n"),
+            [request("{\"a\":1}"), request("{\"b\":2}")]
+        );
+        // It was told late: both parts are of one client.
+        assert_eq!(line(b"{\"a\":", b"{\"b\":1}}\n"), [request("{\"a\":{\"b\":1}}")]);
+        assert_eq!(line(b"{\"a\":", b"1}"), [request("{\"a\":1}")]);
+        assert_eq!(line(b"x", b"y\n"), [request("xy")], "neither is a request");
+        assert_eq!(framer.feed(&[b'x'; LIMIT + 1]), [Piece::TooLong]);
+        framer.client_may_be_another();
+        assert_eq!(
+            framer.feed(b"{}\n"),
+            [request("{}")],
+            "the rest of a line that was too long does not come any more"
+        );
     }
 
     #[test]

@@ -237,6 +237,43 @@ fn a_reply_waits_until_its_client_is_said_to_be_there() {
     assert!(String::from_utf8(replies(&mut host)).unwrap().contains("{\"return\":7}"));
 }
 
+/// The hang-up behind a client may be told at any time while the next one asks: before it, within its request, and between
+/// its request and its answer, for which there may be no room yet.
+#[test]
+fn a_thousand_commands_get_a_thousand_answers_however_late_hang_ups_are_told() {
+    let (mut host, mut agent) = pair();
+    turn(&mut agent);
+    let fill = vec![b' '; 4096];
+    for number in 0..1000 {
+        let request = format!("{{\"execute\":\"guest-sync\",\"arguments\":{{\"id\":{number}}}}}\n");
+        let cut = number * 7 % request.len();
+        let hang_up = |agent: &mut Agent, place| {
+            if number % 4 == place {
+                agent.told(EventFlags::HUP);
+                agent.told(EventFlags::OUT);
+            }
+        };
+        hang_up(&mut agent, 0);
+        host.write_all(&request.as_bytes()[..cut]).unwrap();
+        turn(&mut agent);
+        hang_up(&mut agent, 1);
+        let full = number % 3 == 0;
+        while full && rustix::io::write(&agent.port, &fill).is_ok() {}
+        host.write_all(&request.as_bytes()[cut..]).unwrap();
+        turn(&mut agent);
+        hang_up(&mut agent, 2);
+        let mut got = replies(&mut host);
+        turn(&mut agent);
+        got.extend(replies(&mut host));
+        let answer = format!("{{\"return\":{number}}}\n");
+        assert!(
+            got.trim_ascii_start() == answer.as_bytes(),
+            "{number}: {:?}",
+            String::from_utf8_lossy(got.trim_ascii())
+        );
+    }
+}
+
 #[test]
 fn a_host_that_does_not_read_bounds_the_replies() {
     let (mut host, mut agent) = pair();
