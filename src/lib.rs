@@ -16,5 +16,6 @@ pub mod serve;
 pub mod setup;
 pub mod stats;
 pub mod sys;
+pub mod whole_file;
 pub mod wire;
 pub mod xdp;

@@ -61,30 +61,34 @@ fn folders_in(root: &str) -> BTreeSet<String> {
         .collect()
 }
 
-#[test]
-fn folders_import_what_the_table_allows() {
-    let (table, folders) = (table("src"), folders_in("src"));
-    assert!(table.len() > 10, "the table was not found: {table:?}");
+/// Each folder below `root` has a row, and imports what that allows: of its own crate, and of the server's library.
+fn folders_keep_to_the_table(root: &str) {
+    let (table, folders, of_server) = (table(root), folders_in(root), folders_in("src"));
+    assert!(table.len() > 5, "the table was not found: {table:?}");
     assert_eq!(folders, table.keys().cloned().collect(), "every folder has a row, every row a folder");
     for (folder, (_, allowed)) in &table {
-        for path in sources(&Path::new("src").join(folder)) {
-            for name in names_behind(&code(&path), "crate") {
+        for path in sources(&Path::new(root).join(folder)) {
+            let code = code(&path);
+            for name in names_behind(&code, "crate") {
                 let fine = name == *folder || allowed.contains(&name);
                 assert!(fine || !folders.contains(&name), "{}: imports {name}", path.display());
+            }
+            for name in names_behind(&code, "runbound") {
+                let fine = !of_server.contains(&name) || allowed.contains(&format!("runbound::{name}"));
+                assert!(fine, "{}: imports {name} of the server's library", path.display());
             }
         }
     }
 }
 
 #[test]
-fn the_process_1_of_the_appliance_imports_what_its_row_allows_and_nobody_imports_it() {
-    let table = table(PID1);
-    let (_, allowed) = &table[""];
-    for path in sources(Path::new(PID1)) {
-        for name in names_behind(&code(&path), "use runbound") {
-            assert!(allowed.contains(&name), "{}: imports {name} of the server's library", path.display());
-        }
-    }
+fn folders_import_what_the_table_allows() {
+    folders_keep_to_the_table("src");
+    folders_keep_to_the_table(PID1);
+}
+
+#[test]
+fn the_server_knows_nothing_of_process_1() {
     for path in sources(Path::new("src")) {
         assert!(!code(&path).contains("runbound_init"), "{}: imports PID 1", path.display());
     }
@@ -104,7 +108,8 @@ fn unsafe_stands_only_in_its_folders() {
 /// `str::parse` takes a plus sign and any number of its type; the range is the caller's to know.
 #[test]
 fn numbers_from_outside_are_read_by_one_function() {
-    for path in ["config", "control", "setup"].iter().flat_map(|folder| sources(&Path::new("src").join(folder))) {
+    let of_server = ["config", "control", "setup"].iter().flat_map(|folder| sources(&Path::new("src").join(folder)));
+    for path in of_server.chain(sources(Path::new(PID1))) {
         let code = code(&path);
         let code = code.split("#[cfg(test)]").next().unwrap_or_default();
         if path.components().any(|part| part.as_os_str().to_string_lossy().contains("tests")) {

@@ -20,7 +20,7 @@ mod unpack;
 pub use command::{load, load_named, save, save_named};
 pub use restore::{finish, restore};
 
-use crate::config;
+use crate::{config, whole_file};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -33,11 +33,9 @@ pub const FILES_MAX: usize = 10_000;
 pub const DEPTH_MAX: usize = 16;
 
 /// What our own files in the folder start with: never saved, never restored.
-const OWN: &str = ".runbound-";
+const OWN: &str = whole_file::OWN;
 /// Holds what lives as long as the machine runs.
 const MADE_AT_BOOT: &str = "/run";
-/// Holds a backup until it is whole.
-const UNFINISHED: &str = ".runbound-backup";
 
 /// What a backup or restore did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,19 +72,21 @@ fn is_missed(path: &Path, folder: &Path) -> bool {
 /// # Errors
 /// As of [`write`].
 pub fn write_file(configuration: &Path, target: &Path, chroot: Option<&Path>) -> Result<Summary, String> {
-    let unfinished = target.with_file_name(UNFINISHED);
-    let folder = target.parent().unwrap_or(Path::new(""));
-    let failed = |cause: io::Error| format!("{}: {cause}", target.display());
-    let mut file = remove_file(&unfinished).and_then(|()| create(&unfinished, 0o600)).map_err(failed)?;
-    let done = write(configuration, &mut file, chroot).and_then(|summary| {
-        file.sync_all().and_then(|()| fs::rename(&unfinished, target)).and_then(|()| sync(folder)).map_err(failed)?;
-        Ok(summary)
-    });
-    if done.is_err() {
-        // The error that counts is the first one.
-        let _ = fs::remove_file(&unfinished);
+    // One of the file system is about the target; that of a file in it tells its own path.
+    enum Failed {
+        Target(io::Error),
+        Within(String),
     }
-    done
+    impl From<io::Error> for Failed {
+        fn from(cause: io::Error) -> Self {
+            Failed::Target(cause)
+        }
+    }
+    let done = whole_file::write(target, 0o600, |file| write(configuration, file, chroot).map_err(Failed::Within));
+    done.map_err(|failed| match failed {
+        Failed::Target(cause) => format!("{}: {cause}", target.display()),
+        Failed::Within(cause) => cause,
+    })
 }
 
 /// The file `name` in the folder of `configuration`, for a client that may not name files elsewhere.
@@ -131,10 +131,4 @@ fn remove_folder(path: &Path) -> io::Result<()> {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
         _ => Ok(()),
     }
-}
-
-/// Puts what happened to the entries of a folder on the disk.
-fn sync(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
 }

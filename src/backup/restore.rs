@@ -6,8 +6,9 @@
 //! 4. Each file is renamed to its place. A start that finds the folder there goes on with this step.
 
 use super::unpack::unpack;
-use super::{Summary, folder_of, remove_folder, sync};
+use super::{Summary, folder_of, remove_folder};
 use crate::config::{self, Diagnostic};
+use crate::whole_file;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
@@ -65,7 +66,7 @@ pub fn finish(configuration: &Path) -> Result<usize, String> {
         return Ok(0);
     }
     let failed = |cause: io::Error| format!("finishing the restore in {}: {cause}", ready.display());
-    sync(&folder).map_err(failed)?;
+    whole_file::sync_folder(&folder).map_err(failed)?;
     let mut files = Vec::new();
     walk(&ready, Path::new(""), &mut files).map_err(failed)?;
     // The configuration itself comes last: what it includes is there by then.
@@ -79,8 +80,8 @@ pub fn finish(configuration: &Path) -> Result<usize, String> {
         fs::create_dir_all(parent).and_then(|()| fs::rename(ready.join(file), &place)).map_err(failed)?;
         folders.extend(parent.ancestors().take_while(|ancestor| ancestor.starts_with(&folder)).map(Path::to_path_buf));
     }
-    folders.iter().try_for_each(|folder| sync(folder)).map_err(failed)?;
-    remove_folder(&ready).and_then(|()| sync(&folder)).map_err(failed)?;
+    folders.iter().try_for_each(|folder| whole_file::sync_folder(folder)).map_err(failed)?;
+    remove_folder(&ready).and_then(|()| whole_file::sync_folder(&folder)).map_err(failed)?;
     Ok(files.len())
 }
 
@@ -200,7 +201,7 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
             sync_folders(&entry.path())?;
         }
     }
-    sync(folder)
+    whole_file::sync_folder(folder)
 }
 
 /// The regular files below `root`, by their paths below it.

@@ -26,10 +26,15 @@ pub use watch::Watch;
 /// Octets of memory below which pools and caches are to be small.
 const SMALL: u64 = 112 << 20;
 
+/// Octets of this host's memory, without what the kernel took for itself.
+pub fn memory() -> u64 {
+    let memory = rustix::system::sysinfo();
+    memory.totalram.saturating_mul(memory.mem_unit.into())
+}
+
 /// The octets of this host's memory when they are few.
 pub fn small_memory() -> Option<u64> {
-    let memory = rustix::system::sysinfo();
-    Some(memory.totalram.saturating_mul(memory.mem_unit.into())).filter(|&octets| octets < SMALL)
+    Some(memory()).filter(|&octets| octets < SMALL)
 }
 
 #[cfg(test)]

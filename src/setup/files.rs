@@ -1,10 +1,11 @@
 //! Files put in place whole or not at all, and taken away.
 
 use super::{Run, SetupError};
-use std::fs::{self, Permissions};
+use crate::whole_file;
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What a file is, hence its mode.
 #[derive(Clone, Copy)]
@@ -52,32 +53,9 @@ pub(super) fn put(run: &mut Run, below: &str, content: &[u8], kind: Kind) -> Res
     }
 }
 
-/// By way of a new file beside it: a reader sees the old or the new, and a program that runs can be replaced.
+/// A reader sees the old or the new, and a program that runs can be replaced.
 fn write(path: &Path, content: &[u8], kind: Kind) -> Result<(), SetupError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|cause| SetupError::io(folder, &cause))?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let done = fill(&new, content, kind).and_then(|()| fs::rename(&new, path));
-    done.map_err(|cause| {
-        // The error that counts is the first one.
-        let _ = fs::remove_file(&new);
-        SetupError::io(path, &cause)
-    })
-}
-
-fn fill(new: &PathBuf, content: &[u8], kind: Kind) -> io::Result<()> {
-    // What a run that was cut short left there, a link included, must not be written through.
-    match fs::remove_file(new) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-        _ => (),
-    }
-    let mut file = fs::File::create_new(new)?;
-    file.write_all(content)?;
-    file.set_permissions(Permissions::from_mode(kind.mode()))?;
-    file.sync_all()
+    whole_file::write(path, kind.mode(), |file| file.write_all(content)).map_err(|cause| SetupError::io(path, &cause))
 }
 
 /// Removes a file or link, if it is there.

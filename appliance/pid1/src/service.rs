@@ -1,9 +1,12 @@
 //! What the loop of PID 1 turns: one service for each descriptor or clock that it watches.
 
-use super::drives::Drives;
+use crate::cloudinit::drives::Drives;
 use rustix::event::PollFlags;
 use rustix::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A server that lived so long is healthy: it is started again after the first pause, and by the same configuration.
+pub const HEALTHY: Duration = Duration::from_secs(60);
 
 /// What a service asks of PID 1.
 #[derive(Clone, Debug, PartialEq, Eq)]

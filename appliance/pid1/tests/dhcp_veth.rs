@@ -8,10 +8,10 @@
 mod namespace;
 
 use namespace::{Namespace, ip};
-use runbound_init::dhcp::Dhcp;
-use runbound_init::dhcp6::Dhcp6;
-use runbound_init::router::RouterServers;
-use runbound_init::{Event, Service, Status};
+use runbound_init::network::dhcp::Dhcp;
+use runbound_init::network::dhcp6::Dhcp6;
+use runbound_init::network::router::RouterServers;
+use runbound_init::service::{Event, Service, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};

@@ -7,8 +7,8 @@ mod namespace;
 
 use namespace::{Namespace, ip};
 use runbound_init::netconf::{Network, RoutePlan};
-use runbound_init::netlink::Netlink;
-use runbound_init::routes::{LEASES, SETTINGS, Way, set_route};
+use runbound_init::network::netlink::Netlink;
+use runbound_init::network::routes::{LEASES, SETTINGS, Way, set_route};
 
 /// Each interface, and the addresses that it has.
 const INTERFACES: [(&str, [&str; 2]); 2] =

@@ -35,7 +35,7 @@ pub fn network(cmdline: &str, nics: &[String]) -> Option<Parsed> {
         }
     }
     for value in values(cmdline, "nameserver") {
-        match value.trim_matches(['[', ']']).parse() {
+        match value.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(server) => parsed.plan.add_nameserver(server),
             Err(_) => parsed.warnings.push(format!("nameserver={value}: no IP address; it is ignored")),
         }
@@ -63,7 +63,7 @@ fn fields(value: &str) -> Result<Vec<String>, String> {
 fn link(fields: &[String], nics: &[String], plan: &mut NetworkPlan) -> Result<LinkPlan, String> {
     let field = |at: usize| fields.get(at).map(String::as_str).filter(|field| !field.is_empty());
     let ip = |at: usize, what: &str| -> Result<Option<IpAddr>, String> {
-        field(at).map(|text| text.parse().map_err(|_| format!("{text} is no {what}"))).transpose()
+        field(at).map(|text| text.parse::<IpAddr>().map_err(|_| format!("{text} is no {what}"))).transpose()
     };
     let name = match field(5) {
         Some(name) if is_link_name(name) => name.to_owned(),
@@ -78,7 +78,7 @@ fn link(fields: &[String], nics: &[String], plan: &mut NetworkPlan) -> Result<Li
         other => return Err(format!("{other} is not supported: off, on or dhcp")),
     }
     if let Some(address) = field(0) {
-        let address: Network = address.parse().map_err(|()| format!("{address} is no IP address"))?;
+        let address = address.parse::<Network>().map_err(|()| format!("{address} is no IP address"))?;
         let whole = address.ip.is_ipv4() && address.prefix == 32 || address.ip.is_ipv6() && address.prefix == 128;
         let mask = match field(3) {
             Some(mask) => mask.to_owned(),

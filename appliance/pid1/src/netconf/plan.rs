@@ -1,9 +1,14 @@
 //! What the network is to be: the one model that every source of settings is read into.
 
 use runbound::host::Interface;
+use runbound::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
+
+/// What an MTU may be: IPv4 wants 68, an interface has no more than the most that a packet can hold.
+pub const MTU: RangeInclusive<u32> = 68..=65_535;
 
 /// A MAC address.
 pub type Mac = [u8; 6];
@@ -137,9 +142,9 @@ impl Network {
                 (bits.leading_ones() + bits.trailing_zeros() >= 128).then_some(bits.leading_ones())?
             }
             Ok(_) => return None,
-            Err(_) => mask.parse().ok()?,
+            Err(_) => number::read(mask, 0..=most).ok()?,
         };
-        (prefix <= most).then_some(Self { ip, prefix: u8::try_from(prefix).ok()? })
+        Some(Self { ip, prefix: u8::try_from(prefix).ok()? })
     }
 }
 
@@ -172,9 +177,9 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, ()> {
         let text = text.trim();
         match text.split_once('/') {
-            Some((ip, mask)) => Self::with_mask(ip.parse().map_err(|_| ())?, mask).ok_or(()),
+            Some((ip, mask)) => Self::with_mask(ip.parse::<IpAddr>().map_err(|_| ())?, mask).ok_or(()),
             None => {
-                let ip: IpAddr = text.parse().map_err(|_| ())?;
+                let ip = text.parse::<IpAddr>().map_err(|_| ())?;
                 Ok(Self { ip, prefix: if ip.is_ipv4() { 32 } else { 128 } })
             }
         }
@@ -233,8 +238,8 @@ pub fn parse_mac(text: &str) -> Option<Mac> {
     let mut mac = [0; 6];
     let mut parts = text.trim().split([':', '-']);
     for octet in &mut mac {
-        let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|c| c.is_ascii_hexdigit()))?;
-        *octet = u8::from_str_radix(part, 16).ok()?;
+        let part = parts.next().filter(|part| part.len() == 2)?;
+        *octet = number::read_hex(part, 0..=u8::MAX).ok()?;
     }
     parts.next().is_none().then_some(mac)
 }
@@ -266,7 +271,7 @@ mod tests {
         {
             assert_eq!(Network::with_mask(ip, mask).map(|network| network.prefix), prefix, "{mask}");
         }
-        for mask in ["255.0.255.0", "33", "ffff::", "x", ""] {
+        for mask in ["255.0.255.0", "33", "+24", "-1", "ffff::", "x", ""] {
             assert_eq!(Network::with_mask(ip, mask), None, "{mask}");
         }
         assert_eq!("2001:db8::1/64".parse::<Network>().unwrap().to_string(), "2001:db8::1/64");

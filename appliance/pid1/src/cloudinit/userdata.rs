@@ -1,0 +1,246 @@
+//! cloud-init's user-data, as far as it concerns this appliance: names, files, our configuration.
+
+use crate::cloudinit::document::{self, Node, Notes, Table};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use runbound::number;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+/// A file is not written beyond this size.
+const MAX_FILE: u64 = 64 << 20;
+/// Keys of cloud-config that have no meaning here: there are no users, no shell and no packages.
+const IGNORED: [&str; 14] = [
+    "manage_etc_hosts",
+    "user",
+    "users",
+    "password",
+    "chpasswd",
+    "ssh_authorized_keys",
+    "ssh_pwauth",
+    "disable_root",
+    "package_upgrade",
+    "package_update",
+    "preserve_hostname",
+    "prefer_fqdn_over_hostname",
+    "final_message",
+    "locale",
+];
+
+/// What it asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct UserData {
+    /// The host's name.
+    pub hostname: Option<String>,
+    /// Files for the data partition.
+    pub files: Vec<SeedFile>,
+    /// What is not honoured, each with its path.
+    pub warnings: Vec<String>,
+    /// None of it could be read: what an earlier one said stays.
+    pub unread: bool,
+}
+
+/// A file that a drive brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedFile {
+    /// Below the data folder.
+    pub path: PathBuf,
+    /// Its content.
+    pub content: Vec<u8>,
+    /// Its permissions.
+    pub mode: u32,
+}
+
+/// Reads user-data, which is `#cloud-config`, packed by gzip or not.
+pub fn read(data: &[u8]) -> UserData {
+    let mut notes = Notes::default();
+    let mut user_data = UserData::default();
+    match parse(data) {
+        Ok(value) if value.is_null() => {}
+        Ok(value) => match Node::root(&value).table(&mut notes) {
+            Some(mut table) => {
+                cloud_config(&mut table, &mut user_data, &mut notes);
+                table.finish(&mut notes);
+            }
+            None => user_data.unread = true,
+        },
+        Err(cause) => {
+            notes.add("", format!("{cause}; none of it is used"));
+            user_data.unread = true;
+        }
+    }
+    user_data.warnings = notes.into_lines();
+    user_data
+}
+
+fn parse(data: &[u8]) -> Result<serde_json::Value, String> {
+    let unpacked = if data.starts_with(&[0x1f, 0x8b]) { gunzip(data)? } else { data.to_vec() };
+    let text = String::from_utf8(unpacked).map_err(|_| "is not UTF-8 text")?;
+    if text.trim().is_empty() {
+        return Ok(serde_json::Value::Null);
+    }
+    if !text.starts_with("#cloud-config") {
+        return Err("does not begin with #cloud-config".into());
+    }
+    document::parse(&text)
+}
+
+fn cloud_config(table: &mut Table<'_>, user_data: &mut UserData, notes: &mut Notes) {
+    table.ignore(&IGNORED);
+    let hostname = table.take("hostname").and_then(|node| node.text(notes));
+    let fqdn = table.take("fqdn").and_then(|node| node.text(notes));
+    user_data.hostname = hostname.or(fqdn);
+    for node in table.take("write_files").map(|node| node.list()).unwrap_or_default() {
+        let Some(mut file) = node.table(notes) else { continue };
+        user_data.files.extend(write_file(&mut file, notes));
+        file.finish(notes);
+    }
+    if let Some(mut ours) = table.take("runbound").and_then(|node| node.table(notes)) {
+        if let Some(text) = ours.take("config").and_then(|node| node.text(notes)) {
+            let path = PathBuf::from("unbound.conf");
+            user_data.files.retain(|file| file.path != path);
+            user_data.files.push(SeedFile { path, content: text.into_bytes(), mode: 0o644 });
+        }
+        ours.finish(notes);
+    }
+}
+
+fn write_file(table: &mut Table<'_>, notes: &mut Notes) -> Option<SeedFile> {
+    // There is one user, and nothing is written late.
+    table.ignore(&["owner", "defer"]);
+    let path = table.take("path").and_then(|node| node.text(notes));
+    let encoding = table.take("encoding").and_then(|node| node.text(notes)).unwrap_or_default();
+    let content = table.take("content").and_then(|node| node.text(notes)).unwrap_or_default();
+    let permissions = table.take("permissions").and_then(|node| node.text(notes));
+    if table.take("append").and_then(|node| node.truth(notes)) == Some(true) {
+        notes.add(&table.path, "append is not supported; the file is left out");
+        return None;
+    }
+    let Some(path) = path else {
+        notes.add(&table.path, "path is missing; the file is left out");
+        return None;
+    };
+    let Some(below) = below_data(&path) else {
+        notes.add(&table.path, format!("{path} is not below /data or /etc/runbound; the file is left out"));
+        return None;
+    };
+    let mode = permissions.and_then(|text| {
+        let mode = number::read_octal(text.strip_prefix("0o").unwrap_or(&text), 0..=0o7777).ok();
+        if mode.is_none() {
+            notes.add(&table.path, format!("permissions {text} are not octal; 0644 is used"));
+        }
+        mode
+    });
+    match decode(&content, &encoding) {
+        Ok(content) => Some(SeedFile { path: below, content, mode: mode.unwrap_or(0o644) }),
+        Err(cause) => {
+            notes.add(&table.path, format!("{path}: {cause}; the file is left out"));
+            None
+        }
+    }
+}
+
+/// The part of a path below the data folder; /etc/runbound is that folder under another name. Names that start with a
+/// dot at the top are PID 1's own.
+pub fn below_data(path: &str) -> Option<PathBuf> {
+    let path = Path::new(path);
+    let below = path.strip_prefix("/data").or_else(|_| path.strip_prefix("/etc/runbound")).ok()?;
+    let plain = below.components().all(|part| matches!(part, Component::Normal(_)));
+    let own = below.to_str().is_none_or(|below| below.starts_with('.'));
+    (plain && !own && below.file_name().is_some()).then(|| below.to_owned())
+}
+
+fn decode(content: &str, encoding: &str) -> Result<Vec<u8>, String> {
+    let base64 = || {
+        let packed: String = content.split_ascii_whitespace().collect();
+        STANDARD.decode(packed).map_err(|cause| format!("base64: {cause}"))
+    };
+    match encoding {
+        "" | "text/plain" | "plain" => Ok(content.as_bytes().to_vec()),
+        "b64" | "base64" => base64(),
+        "gz+b64" | "gz+base64" | "gzip+b64" | "gzip+base64" => gunzip(&base64()?),
+        other => Err(format!("encoding {other} is not supported")),
+    }
+}
+
+fn gunzip(data: &[u8]) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let length =
+        GzDecoder::new(data).take(MAX_FILE + 1).read_to_end(&mut out).map_err(|cause| format!("gzip: {cause}"))?;
+    if length as u64 > MAX_FILE { Err(format!("more than {MAX_FILE} octets")) } else { Ok(out) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    /// What qemu-server's cloudinit_userdata prints.
+    const PROXMOX: &str = "#cloud-config\nhostname: dns1\nmanage_etc_hosts: true\nfqdn: dns1.example.net\nuser: admin\n\
+        password: $5$x$y\nssh_authorized_keys:\n  - ssh-ed25519 AAAA a@b\nchpasswd:\n  expire: False\nusers:\n  - default\n\
+        package_upgrade: true\n";
+
+    #[test]
+    fn proxmox_user_data_names_the_host_and_is_otherwise_nothing_to_complain_of() {
+        let user_data = read(PROXMOX.as_bytes());
+        assert_eq!(user_data.hostname.as_deref(), Some("dns1"));
+        assert_eq!((user_data.files.len(), user_data.warnings), (0, vec![]));
+    }
+
+    #[test]
+    fn files_and_our_configuration() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(b"packed").unwrap();
+        let gzip = STANDARD.encode(gzip.finish().unwrap());
+        let text = format!(
+            "#cloud-config\nwrite_files:\n- path: /data/lists/a.conf\n  content: |\n    server:\n  permissions: '0600'\n\
+             - {{path: /etc/runbound/b.conf, encoding: b64, content: aGVsbG8=}}\n\
+             - {{path: /data/c, encoding: gz+b64, content: {gzip}}}\n- {{path: /etc/passwd, content: x}}\n\
+             - {{path: /data/../etc/x, content: x}}\n- {{path: /data/.undo.tar, content: x}}\n- {{path: /data/d, encoding: b64, content: '%'}}\n\
+             runbound:\n  config: |\n    server:\n      port: 53\n  color: red\nbootcmd: [reboot]\n"
+        );
+        let user_data = read(text.as_bytes());
+        let files: Vec<_> = user_data
+            .files
+            .iter()
+            .map(|file| (file.path.to_str().unwrap(), file.content.as_slice(), file.mode))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("lists/a.conf", b"server:\n".as_slice(), 0o600),
+                ("b.conf", b"hello", 0o644),
+                ("c", b"packed", 0o644),
+                ("unbound.conf", b"server:\n  port: 53\n", 0o644),
+            ]
+        );
+        assert_eq!(user_data.warnings.len(), 6, "{:?}", user_data.warnings);
+        assert!(user_data.warnings.iter().any(|line| line.starts_with("runbound.color: ")));
+    }
+
+    #[test]
+    fn what_is_no_cloud_config_says_so() {
+        for data in
+            [b"#!/bin/sh\n".as_slice(), b"#cloud-config\na: [", b"\xff\xfe", b"\x1f\x8bxx", b"#cloud-config\n- a\n"]
+        {
+            let user_data = read(data);
+            assert!(user_data.unread && user_data.warnings.len() == 1, "{data:?}");
+        }
+        assert_eq!(read(b""), UserData::default());
+        assert_eq!(read(b"#cloud-config\n"), UserData::default());
+    }
+
+    proptest! {
+        #[test]
+        fn no_user_data_does_harm(text in "\\PC{0,200}", data in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(format!("#cloud-config\n{text}").as_bytes());
+            let _ = read(format!("#cloud-config\nwrite_files:\n- path: {text}\n").as_bytes());
+            let _ = read(&data);
+        }
+    }
+}

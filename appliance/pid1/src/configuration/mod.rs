@@ -1,0 +1,14 @@
+//! Which configuration the server reads, and where it is kept.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `store` | the data partition |
+//! | `adopt`, `trial` | which file is used; files tried, kept and replaced beside the loop |
+//! | `entry` | what the server is started with |
+//! | `forwarders` | whom to ask |
+
+pub mod adopt;
+pub mod entry;
+pub mod forwarders;
+pub mod store;
+pub mod trial;

@@ -1,0 +1,15 @@
+//! The machine as the kernel shows it: file systems, drivers, volumes, the log, and what is set for speed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mounts`, `modules` | the kernel's file systems; drivers by modalias |
+//! | `disks` | volumes by label |
+//! | `journal`, `warnings` | where log lines go; the last warnings, for the screen |
+//! | `tuning` | what is set at boot for speed |
+
+pub mod disks;
+pub mod journal;
+pub mod modules;
+pub mod mounts;
+pub mod tuning;
+pub mod warnings;
