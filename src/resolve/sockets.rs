@@ -152,6 +152,7 @@ impl Sockets {
         random: &mut Random,
         poller: BorrowedFd<'_>,
     ) -> Result<u16, Failure> {
+        self.shortage = None;
         while self.pools.len() <= server as usize {
             self.pools.push(Pool { places: [NONE; POOL], open: 0 });
         }

@@ -65,7 +65,8 @@ class Upstream:
             self._tcp = socket.socket(family, socket.SOCK_STREAM)
         self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for sock in (self._udp, self._tcp):
-            sock.bind((self.address, self.port))
+            # With the index behind % of a link-local address, which a pair would lose.
+            sock.bind(socket.getaddrinfo(self.address, self.port, family)[0][4])
         self._tcp.listen(64)
         self._stop = False
         self._later = []
