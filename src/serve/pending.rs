@@ -62,7 +62,10 @@ struct QuestionSlot {
     generation: u32,
     /// Next in the hash chain, or in the free list.
     next: u32,
+    /// Queries may join: its answer is not there yet.
+    open: bool,
     first_waiter: u32,
+    last_waiter: u32,
     waiters: u32,
 }
 
@@ -107,7 +110,9 @@ impl<R: Copy> Pending<R> {
                     epoch: 0,
                     generation: 0,
                     next: link(at, questions),
+                    open: false,
                     first_waiter: NONE,
+                    last_waiter: NONE,
                     waiters: 0,
                 })
                 .collect(),
@@ -176,7 +181,9 @@ impl<R: Copy> Pending<R> {
         slot.hash = miss.hash;
         slot.epoch = self.epoch;
         slot.next = self.chains[chain];
+        slot.open = true;
         slot.first_waiter = NONE;
+        slot.last_waiter = NONE;
         slot.waiters = 0;
         let ticket = u64::from(slot.generation) << 32 | u64::from(at);
         self.chains[chain] = at;
@@ -190,14 +197,26 @@ impl<R: Copy> Pending<R> {
         let slot = &mut self.waiters[at as usize];
         self.free_waiter = slot.next;
         slot.waiter = Some(waiter);
+        slot.next = NONE;
         let question = &mut self.questions[question as usize];
-        slot.next = question.first_waiter;
-        question.first_waiter = at;
+        let last = std::mem::replace(&mut question.last_waiter, at);
         question.waiters += 1;
+        match last {
+            NONE => question.first_waiter = at,
+            last => self.waiters[last as usize].next = at,
+        }
+    }
+
+    /// The answer to a ticket's question is there: nobody joins it any more, so that its waiters come to an end. Gives the
+    /// question; `None` when it is over.
+    pub fn close(&mut self, ticket: u64) -> Option<Miss<'_>> {
+        self.question(ticket)?;
+        self.unlink(ticket as u32);
+        self.question(ticket)
     }
 
     /// The question behind a ticket: its name, hash and key. `None` when it is over.
-    pub fn question(&self, ticket: u64) -> Option<Miss<'_>> {
+    fn question(&self, ticket: u64) -> Option<Miss<'_>> {
         let slot = self.questions.get(ticket as u32 as usize)?;
         (slot.generation == (ticket >> 32) as u32 && slot.waiters > 0).then(|| Miss {
             name: &slot.name[..usize::from(slot.name_len)],
@@ -211,7 +230,7 @@ impl<R: Copy> Pending<R> {
         self.questions.get(ticket as u32 as usize).is_some_and(|slot| slot.epoch == self.epoch)
     }
 
-    /// Takes one waiter of a question out; the question is over when its last is taken.
+    /// Takes the waiter of a question that came first; the question is over when its last is taken.
     pub fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<R>> {
         self.question(ticket)?;
         let at = ticket as u32;
@@ -229,7 +248,11 @@ impl<R: Copy> Pending<R> {
         waiter
     }
 
-    fn end(&mut self, at: u32) {
+    /// Takes a question out of the chain in which queries find it.
+    fn unlink(&mut self, at: u32) {
+        if !std::mem::take(&mut self.questions[at as usize].open) {
+            return;
+        }
         let (hash, next) = (self.questions[at as usize].hash, self.questions[at as usize].next);
         let chain = self.chain(hash);
         if self.chains[chain] == at {
@@ -243,6 +266,10 @@ impl<R: Copy> Pending<R> {
                 self.questions[before as usize].next = next;
             }
         }
+    }
+
+    fn end(&mut self, at: u32) {
+        self.unlink(at);
         let slot = &mut self.questions[at as usize];
         slot.generation = slot.generation.wrapping_add(1);
         slot.next = self.free_question;
@@ -284,12 +311,28 @@ mod tests {
             assert_eq!(&waiter.query()[28..], &[0, 0]);
             routes.push(waiter.route);
         }
-        routes.sort_unstable();
-        assert_eq!(routes, [1, 2]);
+        assert_eq!(routes, [1, 2], "in the order they came");
         assert!(pending.question(ticket).is_none());
         assert_eq!(pending.len(), 1);
         let Joined::First(again) = join(&mut pending, b'a', 4) else { panic!() };
         assert_ne!(again, ticket, "an old ticket finds nothing");
+    }
+
+    #[test]
+    fn nobody_joins_a_question_whose_answer_is_there() {
+        let mut pending = Pending::new(4, 8);
+        let Joined::First(ticket) = join(&mut pending, b'a', 1) else { panic!() };
+        assert_eq!(join(&mut pending, b'a', 2), Joined::Waits);
+        assert_eq!(pending.close(ticket).unwrap().name, b"\x01a\0");
+        let Joined::First(next) = join(&mut pending, b'a', 3) else { panic!("joined") };
+        let routes = |pending: &mut Pending<u32>, ticket| -> Vec<u32> {
+            std::iter::from_fn(|| pending.take_waiter(ticket).map(|waiter| waiter.route)).collect()
+        };
+        assert_eq!(routes(&mut pending, ticket), [1, 2]);
+        assert!(pending.close(ticket).is_none());
+        assert_eq!(join(&mut pending, b'a', 4), Joined::Waits, "the next is found");
+        assert_eq!(routes(&mut pending, next), [3, 4]);
+        assert!(pending.is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! is taken at start, untouched pages cost nothing, and nothing is allocated afterwards.
 
 mod entry;
+mod flush;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use crate::dns::body::Counts;
 use crate::sys::prefetch::prefetch;
 use bytemuck::Zeroable;
 use entry::ALIGN;
+pub use flush::{Flush, Index};
 
 /// What an answer is kept under, besides the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,14 +96,14 @@ pub struct AnswerCache {
     entries: u64,
     evicted: u64,
     spare: Vec<u8>,
+    walk: Option<flush::Walk>,
 }
 
 impl AnswerCache {
     /// A cache that takes `octets` of memory in all (at least 64 KiB), index included.
     pub fn new(octets: usize) -> AnswerCache {
-        let octets = octets.clamp(1 << 16, (u32::MAX as usize - 1) * ALIGN);
-        // A slot for every 128 octets: a typical entry is 100 to 200.
-        let buckets = (octets / 128 / WAYS).next_power_of_two().max(1);
+        let octets = Self::clamp(octets);
+        let buckets = Self::buckets_for(octets);
         let ring = (octets.saturating_sub(buckets * size_of::<Bucket>()).max(1 << 15)) / ALIGN * ALIGN;
         AnswerCache {
             buckets: bytemuck::zeroed_slice_box(buckets),
@@ -112,7 +114,13 @@ impl AnswerCache {
             entries: 0,
             evicted: 0,
             spare: Vec::with_capacity(entry::LONGEST),
+            walk: None,
         }
+    }
+
+    /// What can be told apart in a slot, at most.
+    fn clamp(octets: usize) -> usize {
+        octets.clamp(1 << 16, (u32::MAX as usize - 1) * ALIGN)
     }
 
     /// Entries kept, expired ones included until they are pushed out.
@@ -200,8 +208,7 @@ impl AnswerCache {
         self.entries += 1;
     }
 
-    /// Takes the entry of a key out.
-    pub fn forget(&mut self, name: &[u8], hash: u64, key: KeyFixed) {
+    fn forget(&mut self, name: &[u8], hash: u64, key: KeyFixed) {
         let hash = key.fold(hash);
         if let Some((way, at)) = self.find(name, hash, key) {
             let bucket = self.bucket(hash);
@@ -210,53 +217,9 @@ impl AnswerCache {
         }
     }
 
-    /// Takes everything out at once; gives the number of entries.
-    pub fn clear(&mut self) -> u64 {
-        self.buckets.fill(Bucket::default());
-        (self.head, self.tail, self.used) = (0, 0, 0);
-        std::mem::take(&mut self.entries)
-    }
-
-    /// Takes out every answer without records of its own: other codes than NOERROR, and empty answer sections.
-    pub fn forget_negative(&mut self) -> u64 {
-        self.forget_entries(entry::is_negative)
-    }
-
-    /// Takes out every entry that `doomed` names, given name and type; gives their number. Walks the whole cache.
-    pub fn forget_where(&mut self, mut doomed: impl FnMut(&[u8], u16) -> bool) -> u64 {
-        self.forget_entries(|entry| doomed(entry::name(entry), entry::qtype(entry)))
-    }
-
-    fn forget_entries(&mut self, mut doomed: impl FnMut(&[u8]) -> bool) -> u64 {
-        let mut forgotten = 0;
-        let mut at = self.tail;
-        let mut left = self.used;
-        while left > 0 {
-            let (len, dead) = entry::len(&self.ring[at..]);
-            if !dead && doomed(&self.ring[at..at + len]) {
-                self.unlink(at);
-                forgotten += 1;
-            }
-            left = left.saturating_sub(len);
-            at = (at + len) % self.ring.len();
-        }
-        forgotten
-    }
-
     fn bury(&mut self, at: usize) {
         entry::bury(&mut self.ring[at..]);
         self.entries -= 1;
-    }
-
-    /// Takes a live entry out of the index and marks it dead.
-    fn unlink(&mut self, at: usize) {
-        let hash = entry::hash(&self.ring[at..]);
-        let bucket = self.bucket(hash);
-        let place = (at / ALIGN + 1) as u32;
-        if let Some(slot) = self.buckets[bucket].0.iter_mut().find(|slot| slot.place == place) {
-            *slot = Slot::default();
-        }
-        self.bury(at);
     }
 
     fn index(&mut self, hash: u64, at: usize) {
@@ -305,6 +268,7 @@ impl AnswerCache {
     }
 
     fn drop_oldest(&mut self, spares: &mut u32) {
+        self.flush_oldest();
         let at = self.tail;
         let (len, dead) = entry::len(&self.ring[at..]);
         let spare = !dead && entry::is_used(&self.ring[at..]) && *spares > 0;

@@ -2,12 +2,12 @@
 
 use super::edits::Edits;
 use super::{Program, forwards, tuning};
+use crate::answer::cache::Flush;
 use crate::answer::policy::Policy;
 use crate::backup;
 use crate::control::{Backend, ForwardZone, LocalEditor, Status};
 use crate::dns::{Name, name};
 use crate::serve::events::{class_word, rtype_word};
-use crate::serve::worker::{Command, Done};
 use crate::stats::Snapshot;
 use std::path::Path;
 use std::sync::Arc;
@@ -124,19 +124,18 @@ impl Backend for Program {
     }
 
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {
-        self.forget(*name, rtype, false).map(|_| ())
+        self.flush_cache(Flush::Name { name: name.to_lower(), qtype: rtype, below: false }).map(|_| ())
     }
 
     fn flush_zone(&mut self, zone: &Name) -> Result<u64, String> {
-        self.forget(*zone, None, true)
+        if *zone == Name::ROOT {
+            return self.clear_cache();
+        }
+        self.flush_cache(Flush::Name { name: zone.to_lower(), qtype: None, below: true })
     }
 
     fn flush_negative(&mut self) -> Result<u64, String> {
-        self.threads.begin_epoch();
-        match self.threads.ask_worker(Command::ForgetNegative)? {
-            Done::Forgotten(entries) => Ok(entries),
-            _ => Ok(0),
-        }
+        self.flush_cache(Flush::Negative)
     }
 }
 

@@ -16,12 +16,12 @@ mod tuning;
 use super::fast_path::FastPath;
 use super::scope::Zones;
 use super::worker::{Command, Done};
+use crate::answer::cache::Flush;
 use crate::answer::compile;
 use crate::answer::policy::Policy;
 use crate::attach;
 use crate::config::{self, Config, Diagnostic};
 use crate::control::ControlServer;
-use crate::dns::Name;
 use crate::dns::scan::HashKey;
 use crate::host;
 use crate::stats::Snapshot;
@@ -213,7 +213,7 @@ impl Program {
         self.placed = placed;
         self.set_policy(Arc::new(policy))?;
         if !keep_cache {
-            self.forget(Name::ROOT, None, true)?;
+            self.clear_cache()?;
         }
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
         self.config = config;
@@ -270,10 +270,21 @@ impl Program {
         Ok(())
     }
 
-    fn forget(&mut self, name: Name, qtype: Option<u16>, below: bool) -> Result<u64, String> {
+    /// Takes entries out of the cache; gives their number.
+    fn flush_cache(&mut self, flush: Flush) -> Result<u64, String> {
         self.threads.begin_epoch();
-        match self.threads.ask_worker(Command::Forget { name: name.to_lower(), qtype, below })? {
-            Done::Forgotten(entries) => Ok(entries),
+        match self.threads.ask_worker(Command::Flush(flush))? {
+            Done::Flushed(entries) => Ok(entries),
+            _ => Ok(0),
+        }
+    }
+
+    /// Takes everything out of the cache; gives the number of entries.
+    fn clear_cache(&mut self) -> Result<u64, String> {
+        self.threads.begin_epoch();
+        let index = self.threads.empty_index().ok_or("there is no memory for an empty index of the cache")?;
+        match self.threads.ask_worker(Command::Clear(index))? {
+            Done::Cleared(entries, _index) => Ok(entries),
             _ => Ok(0),
         }
     }

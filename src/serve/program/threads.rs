@@ -1,7 +1,7 @@
 //! The threads beside main, the rings between them, and what main has of both.
 
 use super::tuning;
-use crate::answer::cache::AnswerCache;
+use crate::answer::cache::{AnswerCache, Index};
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
@@ -54,6 +54,8 @@ pub(super) struct Threads {
     bells: Bells,
     commands: Producer<Option<Order>>,
     done: Consumer<Option<Done>>,
+    /// Octets of the worker's cache.
+    cache: usize,
     /// See [`Self::begin_epoch`].
     epoch: u32,
     /// Commands to the worker that were given up on and are not answered yet.
@@ -105,12 +107,14 @@ impl Threads {
         let (done, done_end) = spsc::channel(COMMANDS, || None);
         let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
         let (tables, tables_end) = mpsc::channel();
+        let sizes = Sizes::of(config);
         let mut threads = Threads {
             handles: Vec::new(),
             stop: Arc::default(),
             bells: Bells::new()?,
             commands,
             done: done_end,
+            cache: sizes.cache,
             epoch: 0,
             late: 0,
             tables,
@@ -118,7 +122,6 @@ impl Threads {
             worker_waits: String::new(),
             stats: Stats::default(),
         };
-        let sizes = Sizes::of(config);
         let bells = &threads.bells;
         let links = resolve::Links {
             requests: requests_end,
@@ -230,6 +233,11 @@ impl Threads {
     /// Whether a thread ended; none does unasked.
     pub(super) fn any_ended(&self) -> bool {
         self.handles.iter().any(JoinHandle::is_finished)
+    }
+
+    /// An empty index for the worker's cache, if there is memory for it.
+    pub(super) fn empty_index(&self) -> Option<Index> {
+        Index::empty(self.cache)
     }
 
     /// Begins the epoch of a flush or a reload: answers to what is in flight are not kept by who is told of it, which the

@@ -1,8 +1,8 @@
 //! What main asks of the worker, and what the worker says back.
 
-use super::{Worker, XskPort, open_port};
+use super::{FLUSH_PER_TURN, Worker, XskPort, open_port};
+use crate::answer::cache::{Flush, Index};
 use crate::answer::policy::Policy;
-use crate::dns::{Name, name};
 use crate::serve::fast_path::Queues;
 use crate::xdp::Queue;
 use std::sync::Arc;
@@ -15,17 +15,10 @@ use std::sync::Arc;
 pub enum Command {
     /// Answer by this policy from now on.
     Policy(Arc<Policy>),
-    /// Take a name out of the cache: one type, or all of them; or everything at and below it.
-    Forget {
-        /// The name, lower case.
-        name: Name,
-        /// One type only.
-        qtype: Option<u16>,
-        /// Everything below it too.
-        below: bool,
-    },
-    /// Take out what says that something does not exist, or failed.
-    ForgetNegative,
+    /// Take these entries out of the cache.
+    Flush(Flush),
+    /// Take everything out of the cache: find entries by this index, which is empty.
+    Clear(Index),
     /// Serve these queues too. The list comes back empty.
     Attach(Queues),
     /// Give back the queues of the interface of an index, in the list that comes with it and has the room.
@@ -45,7 +38,9 @@ pub enum Done {
     /// The policy that is no longer used, to be dropped off the packet path.
     Policy(Arc<Policy>),
     /// Number of cache entries taken out.
-    Forgotten(u64),
+    Flushed(u64),
+    /// The same, and the index that found them, to be dropped off the packet path.
+    Cleared(u64, Index),
     /// The queues are served; their list, empty, to be dropped off the packet path.
     Attached(Queues),
     /// The queues of the interface.
@@ -53,54 +48,65 @@ pub enum Done {
 }
 
 impl Worker {
-    /// Carries out what main asked for, as long as there is room to say what came of it.
+    /// Carries out what main asked for, as long as there is room to say what came of it. A flush goes on at the next turn.
     pub(super) fn obey(&mut self) -> bool {
         let mut worked = false;
-        while let Some(slot) = self.commands.front() {
-            let Some(answer) = self.done.reserve() else { break };
-            let Some(Order { epoch, command }) = slot.take() else {
+        while self.done.reserve().is_some() {
+            let done = if self.answerer.cache().is_flushing() {
+                worked = true;
+                let Some(entries) = self.answerer.cache().flush_on(FLUSH_PER_TURN) else { break };
+                Some(Done::Flushed(entries))
+            } else {
+                let Some(slot) = self.commands.front() else { break };
+                let order = slot.take();
                 self.commands.release();
-                continue;
+                worked = true;
+                order.and_then(|order| self.carry_out(order))
             };
-            self.misses.set_epoch(epoch);
-            let done = match command {
-                Command::Policy(policy) => Done::Policy(self.answerer.set_policy(policy)),
-                Command::Forget { name: wanted, below: true, .. } if wanted == Name::ROOT => {
-                    Done::Forgotten(self.answerer.cache().clear())
-                }
-                Command::Forget { name: wanted, qtype, below } => {
-                    Done::Forgotten(self.answerer.cache().forget_where(|name, kept_type| {
-                        let at =
-                            if below { name::is_at_or_below(name, wanted.as_wire()) } else { name == wanted.as_wire() };
-                        at && qtype.is_none_or(|qtype| qtype == kept_type)
-                    }))
-                }
-                Command::ForgetNegative => Done::Forgotten(self.answerer.cache().forget_negative()),
-                Command::Attach(mut queues) => {
-                    for (queue, stats) in queues.drain(..) {
-                        let mut port = XskPort::new(queue, stats, self.next_port);
-                        self.next_port += 1;
-                        open_port(&mut port);
-                        // There is room: see MAX_PORTS.
-                        self.xsks.push(port);
-                    }
-                    Done::Attached(queues)
-                }
-                Command::Detach(index, mut queues) => {
-                    while let Some(place) = self.xsks.iter().position(|port| port.interface_index() == index) {
-                        queues.push(self.xsks.swap_remove(place).into_queue());
-                    }
-                    Done::Detached(queues)
-                }
-            };
-            *answer = Some(done);
-            self.done.publish();
-            self.commands.release();
-            worked = true;
-        }
-        if worked {
-            self.main_bell.ring();
+            if let (Some(done), Some(slot)) = (done, self.done.reserve()) {
+                *slot = Some(done);
+                self.done.publish();
+                self.main_bell.ring();
+            }
         }
         worked
+    }
+
+    /// `None`: a flush has begun.
+    fn carry_out(&mut self, Order { epoch, command }: Order) -> Option<Done> {
+        self.misses.set_epoch(epoch);
+        Some(match command {
+            Command::Policy(policy) => Done::Policy(self.answerer.set_policy(policy)),
+            Command::Flush(flush) => {
+                self.answerer.cache().begin_flush(flush);
+                return None;
+            }
+            Command::Clear(index) => {
+                let (entries, index) = self.answerer.cache().clear(index);
+                Done::Cleared(entries, index)
+            }
+            Command::Attach(queues) => Done::Attached(self.attach(queues)),
+            Command::Detach(index, queues) => Done::Detached(self.detach(index, queues)),
+        })
+    }
+
+    /// Gives the list back, empty.
+    fn attach(&mut self, mut queues: Queues) -> Queues {
+        for (queue, stats) in queues.drain(..) {
+            let mut port = XskPort::new(queue, stats, self.next_port);
+            self.next_port += 1;
+            open_port(&mut port);
+            // There is room: see MAX_PORTS.
+            self.xsks.push(port);
+        }
+        queues
+    }
+
+    /// Gives the list back with the queues of the interface `index`.
+    fn detach(&mut self, index: u32, mut queues: Vec<Queue>) -> Vec<Queue> {
+        while let Some(place) = self.xsks.iter().position(|port| port.interface_index() == index) {
+            queues.push(self.xsks.swap_remove(place).into_queue());
+        }
+        queues
     }
 }

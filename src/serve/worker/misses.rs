@@ -31,7 +31,9 @@ pub(super) struct Misses {
     resolver_bell: Doorbell,
     unrung: bool,
     stats: Arc<WorkerStats>,
-    /// The name that the response at hand answers.
+    /// The response at the ring's front is being delivered.
+    at_hand: bool,
+    /// The name it answers.
     delivered: Name,
     /// Where late replies are written.
     buffer: Box<[u8]>,
@@ -54,6 +56,7 @@ impl Misses {
             resolver_bell,
             unrung: false,
             stats,
+            at_hand: false,
             delivered: Name::ROOT,
             buffer: vec![0; 1 << 16].into_boxed_slice(),
         }
@@ -115,17 +118,22 @@ impl Misses {
         self.responses.is_empty()
     }
 
-    /// Puts the next finished question's answer into the cache, unless the question is of an older epoch; gives its ticket.
-    pub(super) fn keep_next(&mut self, answerer: &mut Answerer, now: Now) -> Option<u64> {
+    /// The ticket of the finished question that is to be delivered. When its turn comes, its answer is put into the cache,
+    /// unless it is of an older epoch.
+    pub(super) fn next_response(&mut self, answerer: &mut Answerer, now: Now) -> Option<u64> {
         let response = self.responses.front()?;
-        if let Some(miss) = self.pending.question(response.ticket) {
-            let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
-            self.delivered = Name::from_wire(miss.name).unwrap_or(Name::ROOT);
-            if self.pending.is_current(response.ticket) {
-                answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
+        let ticket = response.ticket;
+        if !std::mem::replace(&mut self.at_hand, true) {
+            let current = self.pending.is_current(ticket);
+            if let Some(miss) = self.pending.close(ticket) {
+                self.delivered = Name::from_wire(miss.name).unwrap_or(Name::ROOT);
+                if current {
+                    let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+                    answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
+                }
             }
         }
-        Some(response.ticket)
+        Some(ticket)
     }
 
     pub(super) fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<Route>> {
@@ -160,6 +168,7 @@ impl Misses {
     /// The response at hand is delivered.
     pub(super) fn end_response(&mut self) {
         self.responses.release();
+        self.at_hand = false;
         self.stats.outcomes.pending.set(self.pending.len() as u64);
     }
 }

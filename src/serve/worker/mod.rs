@@ -41,6 +41,11 @@ const MAX_PORTS: usize = 512;
 const HOUSEKEEPING: u64 = 500_000_000;
 /// Turns with traffic on other sources after which the UDP sockets are looked at without being polled.
 const UDP_EVERY: u32 = 8;
+/// Work done at most before the other sources have their turn again: late replies written and questions ended; queries of
+/// streams; entries that a flush looks at.
+const LATE_PER_TURN: usize = 128;
+const STREAM_PER_TURN: usize = 64;
+const FLUSH_PER_TURN: usize = 1024;
 
 /// The worker's ends of all rings.
 pub struct Links {
@@ -209,7 +214,8 @@ impl Worker {
     /// they stay where they are.
     fn serve_streams(&mut self, now: Now) -> bool {
         let mut worked = false;
-        while let Some(query) = self.stream_queries.front() {
+        for _ in 0..STREAM_PER_TURN {
+            let Some(query) = self.stream_queries.front() else { break };
             let Some(reply) = self.stream_replies.reserve() else { break };
             worked = true;
             let (token, client) = (query.token, query.client());
@@ -244,16 +250,16 @@ impl Worker {
         worked
     }
 
-    /// Takes finished questions into the cache and to every query that waits.
+    /// Takes finished questions into the cache and to every query that waits; many of them take several turns.
     fn deliver(&mut self, now: Now) -> bool {
         let mut worked = false;
-        for _ in 0..64 {
-            let Some(ticket) = self.misses.keep_next(&mut self.answerer, now) else { break };
+        for _ in 0..LATE_PER_TURN {
+            let Some(ticket) = self.misses.next_response(&mut self.answerer, now) else { break };
             worked = true;
-            while let Some(waiter) = self.misses.take_waiter(ticket) {
-                self.reply_late(waiter, now);
+            match self.misses.take_waiter(ticket) {
+                Some(waiter) => self.reply_late(waiter, now),
+                None => self.misses.end_response(),
             }
-            self.misses.end_response();
         }
         if worked {
             self.stream_bell.ring();

@@ -2,18 +2,20 @@
 
 use super::*;
 
-fn forget(name: &str, qtype: Option<u16>, below: bool) -> Command {
-    Command::Forget { name: Name::from_text(name).unwrap(), qtype, below }
+fn flush(name: &str, qtype: Option<u16>, below: bool) -> Command {
+    Command::Flush(Flush::Name { name: Name::from_text(name).unwrap(), qtype, below })
 }
 
 /// Every command that begins an epoch, as main sends it.
-fn commands() -> [(&'static str, Vec<Command>); 6] {
+fn commands() -> [(&'static str, Vec<Command>); 7] {
+    let clear = || Command::Clear(Index::empty(CACHE).unwrap());
     [
-        ("flush", vec![forget("www.example.", None, false)]),
-        ("flush_type", vec![forget("www.example.", Some(rtype::A), false)]),
-        ("flush_zone", vec![forget("example.", None, true)]),
-        ("flush_negative", vec![Command::ForgetNegative]),
-        ("reload", vec![Command::Policy(policy()), forget(".", None, true)]),
+        ("flush", vec![flush("www.example.", None, false)]),
+        ("flush_type", vec![flush("www.example.", Some(rtype::A), false)]),
+        ("flush_zone", vec![flush("example.", None, true)]),
+        ("flush_zone of the root", vec![clear()]),
+        ("flush_negative", vec![Command::Flush(Flush::Negative)]),
+        ("reload", vec![Command::Policy(policy()), clear()]),
         ("fast_reload", vec![Command::Policy(policy())]),
     ]
 }

@@ -1,7 +1,7 @@
 //! The worker between its rings: the test is the stream thread, the resolver and main.
 
 use super::*;
-use crate::answer::cache::AnswerCache;
+use crate::answer::cache::{AnswerCache, Flush, Index};
 use crate::answer::compile;
 use crate::answer::decide::{Event, EventSink};
 use crate::answer::policy::Policy;
@@ -12,6 +12,10 @@ use crate::dns::{Name, class, header, rtype};
 use crate::ring::spsc;
 
 mod epochs;
+mod turns;
+
+/// Octets of the cache.
+const CACHE: usize = 1 << 20;
 
 struct NoEvents;
 
@@ -46,11 +50,12 @@ fn policy() -> Arc<Policy> {
 }
 
 impl Rig {
+    /// Room for this many queries at once.
     fn new(waiters: usize) -> Rig {
         let (requests, requests_end) = spsc::channel_zeroed(64);
         let (responses, responses_end) = spsc::channel_zeroed(64);
-        let (stream_queries, stream_queries_end) = spsc::channel_zeroed(64);
-        let (stream_replies, stream_replies_end) = spsc::channel_zeroed(64);
+        let (stream_queries, stream_queries_end) = spsc::channel_zeroed(waiters);
+        let (stream_replies, stream_replies_end) = spsc::channel_zeroed(waiters);
         let (commands, commands_end) = spsc::channel(4, || None);
         let (done, done_end) = spsc::channel(4, || None);
         let bell = || Doorbell::new().unwrap();
@@ -69,7 +74,7 @@ impl Rig {
         let idle = IdleOptions { busy_poll: idle::BusyPoll::No, own_core: false };
         let options = WorkerOptions { questions: 64, waiters, datagram: 4096, idle };
         let stats: Arc<WorkerStats> = Arc::default();
-        let answerer = Answerer::new(policy(), AnswerCache::new(1 << 20), Arc::clone(&stats), Box::new(NoEvents));
+        let answerer = Answerer::new(policy(), AnswerCache::new(CACHE), Arc::clone(&stats), Box::new(NoEvents));
         Rig {
             worker: Worker::new(options, answerer, stats, Vec::new(), Vec::new(), links),
             queries: stream_queries,
