@@ -2,7 +2,7 @@
 
 use super::backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, Status};
 use crate::dns::Name;
-use crate::stats::{Frames, Snapshot, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
+use crate::stats::{Frames, QueueFigures, Snapshot, SocketDrops, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -87,12 +87,19 @@ impl Backend for Fake {
             interface: "eth0".to_owned(),
             mode: XdpMode::Native,
             zerocopy: false,
-            queues: 2,
-            rx: 40,
-            tx: 39,
+            queues: vec![
+                QueueFigures { rx: 30, tx: 29, watchdog: Watchdog::Watching, ..QueueFigures::default() },
+                QueueFigures {
+                    number: 1,
+                    rx: 10,
+                    tx: 10,
+                    kernel: SocketDrops { rx_dropped: 3, ..SocketDrops::default() },
+                    senseless: 2,
+                    watchdog: Watchdog::Tripped,
+                },
+            ],
             verdicts: vec![("redirected", 40), ("not_udp", 7)],
             frames: Frames { total: 4096, free: 2000, fill: 2048, rx: 40, tx: 8, completion: 0 },
-            watchdog: Watchdog::Watching,
             fallback: Some("the driver has no zero copy".to_owned()),
         };
         Snapshot::collect([&self.worker], &self.upstream, vec![eth0], Duration::from_millis(12_345))

@@ -65,8 +65,8 @@ fn interface_status(figures: &XdpFigures, reply: &mut Reply) {
         "xdp: {name} {} {} queues {} watchdog {}{fallback}",
         figures.mode.word(),
         bind_word(figures),
-        figures.queues,
-        figures.watchdog.word()
+        figures.queues.len(),
+        figures.watchdog().word()
     ));
 }
 
@@ -317,7 +317,20 @@ fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
     if figures.mode != XdpMode::Off {
         reply.line(format_args!("{prefix}bind={}", bind_word(figures)));
     }
-    numbers(&prefix, &[("queues", figures.queues), ("rx", figures.rx), ("tx", figures.tx)], reply);
+    numbers(
+        &prefix,
+        &[
+            ("queues", figures.queues.len() as u64),
+            ("rx", figures.sum(|queue| queue.rx)),
+            ("tx", figures.sum(|queue| queue.tx)),
+            ("rx_dropped", figures.sum(|queue| queue.kernel.rx_dropped)),
+            ("rx_ring_full", figures.sum(|queue| queue.kernel.rx_ring_full)),
+            ("fill_ring_empty", figures.sum(|queue| queue.kernel.fill_ring_empty)),
+            ("invalid_descs", figures.sum(|queue| queue.kernel.invalid_descs)),
+            ("senseless", figures.sum(|queue| queue.senseless)),
+        ],
+        reply,
+    );
     for (reason, count) in &figures.verdicts {
         let kind = if *reason == "redirected" { "" } else { "passed." };
         reply.line(format_args!("{prefix}{kind}{reason}={count}"));
@@ -336,7 +349,11 @@ fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
         ],
         reply,
     );
-    reply.line(format_args!("{prefix}watchdog={}", figures.watchdog.word()));
+    for queue in &figures.queues {
+        reply.line(format_args!("{prefix}queue.{}.rx={}", queue.number, queue.rx));
+        reply.line(format_args!("{prefix}queue.{}.watchdog={}", queue.number, queue.watchdog.word()));
+    }
+    reply.line(format_args!("{prefix}watchdog={}", figures.watchdog().word()));
     if let Some(why) = &figures.fallback {
         reply.line(format_args!("{prefix}fallback={why}"));
     }

@@ -39,7 +39,7 @@ fn status_has_unbounds_lines_and_the_way_in() {
          options: control(namedpipe)\nsandbox: off\n\
          tuning: worker shares 2 CPUs, never spins\n\
          upstream: 192.0.2.53:53: connect: Network is unreachable\n\
-         xdp: eth0 native copy queues 2 watchdog watching (the driver has no zero copy)\n\
+         xdp: eth0 native copy queues 2 watchdog tripped (the driver has no zero copy)\n\
          queries: xdp 9 udp 0 tcp 0\nrunbound (pid {}) is running...\n",
         std::process::id()
     );
@@ -102,7 +102,14 @@ fn counters_appear_under_unbounds_names() {
         "xdp.interface.eth0.redirected=40",
         "xdp.interface.eth0.passed.not_udp=7",
         "xdp.interface.eth0.frames.lost=0",
-        "xdp.interface.eth0.watchdog=watching",
+        "xdp.interface.eth0.rx=40",
+        "xdp.interface.eth0.rx_dropped=3",
+        "xdp.interface.eth0.senseless=2",
+        "xdp.interface.eth0.queue.0.rx=30",
+        "xdp.interface.eth0.queue.0.watchdog=watching",
+        "xdp.interface.eth0.queue.1.rx=10",
+        "xdp.interface.eth0.queue.1.watchdog=tripped",
+        "xdp.interface.eth0.watchdog=tripped",
         "xdp.interface.eth0.fallback=the driver has no zero copy",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

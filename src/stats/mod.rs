@@ -9,7 +9,7 @@ mod xdp_figures;
 
 pub use histogram::{BUCKETS, Histogram, bucket_bounds, bucket_of, median};
 pub use snapshot::{Snapshot, ThreadFigures};
-pub use xdp_figures::{Frames, Watchdog, XdpFigures, XdpMode};
+pub use xdp_figures::{Frames, QueueFigures, SocketDrops, Watchdog, XdpFigures, XdpMode};
 
 use crate::dns::class;
 use crate::dns::header::{flag, opcode_of};
@@ -269,7 +269,7 @@ mod tests {
 }
 
 counters! {
-    /// One AF_XDP queue, written by the worker; the frames' places are gauges, refreshed once a second.
+    /// One AF_XDP queue, written by the worker; the frames' places are gauges, refreshed twice a second.
     QueueStats {
         /// Frames received.
         rx,
@@ -295,5 +295,7 @@ counters! {
         fill_ring_empty,
         /// XDP_STATISTICS: descriptors the kernel refused.
         invalid_descs,
+        /// Descriptors from the kernel that made no sense.
+        senseless,
     }
 }

@@ -260,15 +260,14 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Frames, XdpMode};
+    use super::super::{Frames, QueueFigures, XdpMode};
     use super::*;
 
     fn figures(interface: &str, rx: u64) -> XdpFigures {
         XdpFigures {
             interface: interface.into(),
             mode: XdpMode::Native,
-            rx,
-            tx: rx,
+            queues: vec![QueueFigures { rx, tx: rx, ..QueueFigures::default() }],
             verdicts: vec![("redirected", rx), ("not_udp", 3)],
             ..XdpFigures::default()
         }
@@ -292,7 +291,7 @@ mod tests {
         assert_eq!((total.queries, total.qtype[28], total.cache_entries), (7, 1, 4));
         assert_eq!(total.recursion.iter().sum::<u64>(), 1);
         assert_eq!((now.upstream_udp, now.elapsed, now.up), (2, Duration::from_secs(5), Duration::from_secs(15)));
-        assert_eq!((now.xdp[0].rx, now.xdp[1].rx), (3, 2));
+        assert_eq!((now.xdp[0].queues[0].rx, now.xdp[1].queues[0].rx), (3, 2));
         assert_eq!(now.xdp[0].verdicts, [("redirected", 3), ("not_udp", 0)]);
         assert_eq!(worker.outcomes.queries.get(), 17, "the worker's counter is untouched");
     }

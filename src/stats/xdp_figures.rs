@@ -70,6 +70,36 @@ impl Frames {
     }
 }
 
+/// One receive queue and its socket. Counters count since the attach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueFigures {
+    /// Number of the receive queue.
+    pub number: u32,
+    /// Frames received on the socket.
+    pub rx: u64,
+    /// Frames handed to the TX ring.
+    pub tx: u64,
+    /// The kernel's XDP_STATISTICS of the socket.
+    pub kernel: SocketDrops,
+    /// Descriptors from the kernel that made no sense: 0 unless there is a bug.
+    pub senseless: u64,
+    /// What the watchdog holds of it.
+    pub watchdog: Watchdog,
+}
+
+/// What the kernel counts for a socket and no query came of: gauges, refreshed twice a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketDrops {
+    /// Frames dropped for other reasons than the next two.
+    pub rx_dropped: u64,
+    /// Frames dropped because the RX ring was full.
+    pub rx_ring_full: u64,
+    /// Times the fill ring was empty when a frame came.
+    pub fill_ring_empty: u64,
+    /// Descriptors that the kernel refused.
+    pub invalid_descs: u64,
+}
+
 /// The AF_XDP figures of one interface. Counters count since the attach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XdpFigures {
@@ -79,33 +109,44 @@ pub struct XdpFigures {
     pub mode: XdpMode,
     /// Whether the sockets are bound with zero copy.
     pub zerocopy: bool,
-    /// Sockets, one per receive queue.
-    pub queues: u64,
-    /// Frames received on the sockets.
-    pub rx: u64,
-    /// Frames handed to the TX rings.
-    pub tx: u64,
+    /// The sockets, one per receive queue.
+    pub queues: Vec<QueueFigures>,
     /// The program's counters: reason (one word, as `not_udp`) and frames. `redirected` is one of them; every other is a
     /// reason the frame was passed to the kernel.
     pub verdicts: Vec<(&'static str, u64)>,
     /// Frames by place.
     pub frames: Frames,
-    /// The fast-path watchdog.
-    pub watchdog: Watchdog,
     /// Why less than the configuration asked for is in use, one line; `None` when nothing was given up.
     pub fallback: Option<String>,
 }
 
 impl XdpFigures {
+    /// The sum of a counter over the queues.
+    pub fn sum(&self, counter: impl Fn(&QueueFigures) -> u64) -> u64 {
+        self.queues.iter().map(counter).sum()
+    }
+
+    /// Tripped when one of the queues is.
+    pub fn watchdog(&self) -> Watchdog {
+        let worst = self.queues.iter().map(|queue| queue.watchdog);
+        worst.max_by_key(|watchdog| *watchdog as u8).unwrap_or_default()
+    }
+
     /// The figures less what `base` counted; gauges and words stay. A base with higher counters comes from before a new
     /// attach and is not subtracted.
     pub(super) fn since(mut self, base: &XdpFigures) -> XdpFigures {
-        let reattached = self.rx < base.rx || self.tx < base.tx;
-        if reattached {
+        let before = |queue: &QueueFigures| base.queues.iter().find(|known| known.number == queue.number);
+        let reattached =
+            |queue: &QueueFigures| before(queue).is_some_and(|base| queue.rx < base.rx || queue.tx < base.tx);
+        if self.queues.iter().any(reattached) {
             return self;
         }
-        self.rx -= base.rx;
-        self.tx -= base.tx;
+        for queue in &mut self.queues {
+            if let Some(base) = before(queue) {
+                queue.rx -= base.rx;
+                queue.tx -= base.tx;
+            }
+        }
         for (reason, count) in &mut self.verdicts {
             let before = base.verdicts.iter().find(|(known, _)| known == reason).map_or(0, |(_, before)| *before);
             *count = count.saturating_sub(before);

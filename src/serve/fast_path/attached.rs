@@ -5,7 +5,7 @@ use super::watch::{Step, Watch};
 use crate::attach::Target;
 use crate::config::{Config, Toggle};
 use crate::host::{self, Changes};
-use crate::stats::{Frames, QueueStats, Watchdog, XdpFigures, XdpMode};
+use crate::stats::{Frames, QueueFigures, QueueStats, SocketDrops, Watchdog, XdpFigures, XdpMode};
 use crate::sys::ethtool::UdpRule;
 use crate::xdp::{self, Attachment, Mode, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::io;
@@ -260,14 +260,11 @@ impl Attached {
     pub(super) fn figures(&self) -> XdpFigures {
         let verdicts: VerdictCounts = self.attachment.verdicts().unwrap_or_default();
         let sum = |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.stats)).sum::<u64>();
-        let tripped = self.queues.iter().filter(|queue| queue.watch.is_tripped()).count();
         XdpFigures {
             interface: self.target.interface.clone(),
             mode: if self.target.generic { XdpMode::Generic } else { XdpMode::Native },
             zerocopy: self.zero_copy,
-            queues: self.queues.len() as u64,
-            rx: sum(|queue| queue.rx.get()),
-            tx: sum(|queue| queue.tx.get()),
+            queues: self.queues.iter().map(QueueWatch::figures).collect(),
             verdicts: Verdict::ALL.iter().map(|&verdict| (verdict.name(), verdicts.get(verdict))).collect(),
             frames: Frames {
                 total: sum(|queue| queue.frames_total.get()),
@@ -277,13 +274,35 @@ impl Attached {
                 tx: sum(|queue| queue.frames_tx.get()),
                 completion: sum(|queue| queue.frames_completion.get()),
             },
-            watchdog: if tripped > 0 { Watchdog::Tripped } else { Watchdog::Watching },
-            fallback: (tripped > 0).then(|| {
-                format!(
-                    "redirected queries did not arrive at {tripped} of {} queues; kernel sockets serve",
-                    self.queues.len()
-                )
-            }),
+            fallback: self.fallback(),
+        }
+    }
+
+    /// The queues that kernel sockets serve because nothing arrived there.
+    fn fallback(&self) -> Option<String> {
+        let tripped = self.queues.iter().filter(|queue| queue.watch.is_tripped());
+        let tripped: Vec<String> = tripped.map(|queue| queue.number.to_string()).collect();
+        let (numbers, of) = (tripped.join(" "), self.queues.len());
+        (!tripped.is_empty())
+            .then(|| format!("redirected queries did not arrive at queue {numbers} (of {of}); kernel sockets serve it"))
+    }
+}
+
+impl QueueWatch {
+    fn figures(&self) -> QueueFigures {
+        let stats = &self.stats;
+        QueueFigures {
+            number: self.number,
+            rx: stats.rx.get(),
+            tx: stats.tx.get(),
+            kernel: SocketDrops {
+                rx_dropped: stats.rx_dropped.get(),
+                rx_ring_full: stats.rx_ring_full.get(),
+                fill_ring_empty: stats.fill_ring_empty.get(),
+                invalid_descs: stats.invalid_descs.get(),
+            },
+            senseless: stats.senseless.get(),
+            watchdog: if self.watch.is_tripped() { Watchdog::Tripped } else { Watchdog::Watching },
         }
     }
 }

@@ -173,6 +173,7 @@ impl XskPort {
         stats.frames_rx.set(u64::from(count.rx + count.held));
         stats.frames_tx.set(u64::from(count.tx));
         stats.frames_completion.set(u64::from(count.completion));
+        stats.senseless.set(self.queue.senseless());
         if let Ok(kernel) = self.queue.statistics() {
             stats.rx_dropped.set(kernel.rx_dropped);
             stats.rx_ring_full.set(kernel.rx_ring_full);
