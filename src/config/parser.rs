@@ -224,9 +224,9 @@ impl Parser {
         let first = &words[..ends[0]];
         let asks_nothing = |harmless: &[&str]| harmless.iter().any(|value| value.as_bytes() == first);
         match spec.status {
-            Status::Honoured(set) => {
+            Status::Honoured(field, _) => {
                 let mut args = Args { values, at, name: &self.name, record: &mut self.record, warning: None };
-                set(&mut self.config, &mut args)?;
+                (field.set)(&mut self.config, &mut args)?;
                 if let Some(message) = args.warning {
                     self.warning(at, message);
                 }

@@ -1,7 +1,7 @@
 //! Text about configurations: what `--check-config` prints, and docs/configuration.md.
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::options::{self, Clause, OptionSpec, Status};
+use super::options::{self, Change, Clause, OptionSpec, Status};
 use super::{Loaded, values::Kind};
 use std::fmt::Write;
 use std::path::Path;
@@ -73,7 +73,7 @@ pub fn directives() -> String {
         if let Some(instead) = clause.not_yet() {
             let _ = write!(text, "Not supported yet; the clause gives a warning: {instead}.\n\n");
         }
-        text.push_str("| directive | value | default | status | |\n|---|---|---|---|---|\n");
+        text.push_str("| directive | value | default | status | change | |\n|---|---|---|---|---|---|\n");
         for spec in options::all().filter(|spec| spec.clause == clause) {
             text.push_str(&table_row(spec));
         }
@@ -87,8 +87,14 @@ fn table_row(spec: &OptionSpec) -> String {
         let _ = write!(name, ", `{alias}`");
     }
     let kinds: Vec<String> = spec.args.iter().map(Kind::to_string).collect();
+    let change = match spec.status {
+        Status::Honoured(_, Change::Reload) => "reload".to_owned(),
+        Status::Honoured(_, Change::Restart) => "restart".to_owned(),
+        Status::Honoured(_, Change::RestartFor(part)) => format!("reload; {part} restart"),
+        _ => String::new(),
+    };
     let mut note = match spec.status {
-        Status::Honoured(_) => spec.note.unwrap_or_default().to_owned(),
+        Status::Honoured(..) => spec.note.unwrap_or_default().to_owned(),
         Status::AcceptedWithoutEffect(why) | Status::Refused { why, .. } => why.to_owned(),
         Status::NotYet { instead, .. } => instead.to_owned(),
     };
@@ -100,7 +106,12 @@ fn table_row(spec: &OptionSpec) -> String {
         None => (),
     }
     let note = note.trim().replace('|', "\\|");
-    format!("| {name} | {} | {} | {} | {note} |\n", kinds.join(" · "), spec.default, spec.status.word())
+    format!(
+        "| {name} | {} | {} | {} | {change} | {note} |\n",
+        kinds.join(" · "),
+        spec.default.text(),
+        spec.status.word()
+    )
 }
 
 const HEAD: &str = "\
@@ -115,6 +126,9 @@ it is out of date.
 - **not yet: warning**: would change answers or safety and does not yet. A line that asks for more than happens anyway
   gives a warning with file, line and directive; the note says what happens instead.
 - **not yet: error**: going on without it would be unsafe.
+
+**change** says what puts another value in force: a reload, or a restart; a reload that finds such a change says so in the
+log, each time until the restart. `get_option` shows what is in force.
 
 Any other word is an error that names the nearest directive. Values are checked for all of them: `yes` and `no` are lower
 case, sizes take `k`, `m` and `g`, and a number with letters behind it is none. `include:` and `include-toplevel:` take

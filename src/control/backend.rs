@@ -46,8 +46,8 @@ pub trait Backend {
     /// The forward zones in force.
     fn forwards(&mut self) -> Vec<ForwardZone>;
 
-    /// Emits the values of a directive in force, one a line; `false` when `get_option` cannot show it.
-    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> bool;
+    /// Emits the values of a directive in force, one a line. On `Err` it is none, or has none to show.
+    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String>;
 
     /// Drops a name from the cache: one type, or with `None` all types.
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String>;

@@ -206,8 +206,8 @@ fn root_forward(backend: &mut dyn Backend, reply: &mut Reply) {
 
 fn get_option(name: &str, backend: &mut dyn Backend, reply: &mut Reply) {
     let name = name.strip_suffix(':').unwrap_or(name);
-    if !backend.option(name, &mut |value| reply.line(format_args!("{value}"))) {
-        reply.result(Err("unknown option".to_owned()));
+    if let Err(reason) = backend.option(name, &mut |value| reply.line(format_args!("{value}"))) {
+        reply.result(Err(reason));
     }
 }
 

@@ -168,11 +168,14 @@ impl Backend for Fake {
         vec![ForwardZone { name: Name::ROOT, servers }]
     }
 
-    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> bool {
-        if name == "port" {
-            emit("53");
+    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String> {
+        match name {
+            "port" => {
+                emit("53");
+                Ok(())
+            }
+            _ => Err("unknown option".to_owned()),
         }
-        name == "port"
     }
 
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {

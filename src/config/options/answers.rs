@@ -8,76 +8,110 @@ const TAGS: &str = "tags are not used; the zone holds for every client";
 const RESPONSE_IP: &str = "addresses in answers are not looked at";
 const DNS64: &str = "acts only with dns64 in module-config, of which there is a warning";
 
-pub(super) const OPTIONS: &[OptionSpec] = &[
-    honoured("local-zone", &[Kind::Name, Kind::Choice(LocalZoneType::WORDS)], "the built-in zones", add_zone),
-    honoured("local-data", &[Kind::Record], "none", |config, args| {
-        args.record.read(args.bytes(0))?;
-        push_record(config, args)
-    }),
-    honoured("local-data-ptr", &[Kind::Reverse], "none", |config, args| {
-        let text = record::reverse(args.text(0))?;
-        args.record.read(text.as_bytes())?;
-        push_record(config, args)
-    }),
-    honoured("unblock-lan-zones", YES_NO, "no", set!(flag unblock_lan_zones)),
-    honoured("insecure-lan-zones", YES_NO, "no", set!(flag insecure_lan_zones)),
-    honoured("minimal-responses", YES_NO, "yes", set!(flag minimal_responses)),
-    honoured("rrset-roundrobin", YES_NO, "yes", set!(flag rrset_roundrobin)),
-    honoured("deny-any", YES_NO, "no", set!(flag deny_any)),
-    honoured("edns-buffer-size", &[Kind::Number(12, i32::MAX as i64)], "1232", |config, args| {
+pub(super) const OPTIONS: &[OptionSpec] = &inside(
+    Clause::Server,
+    [
+        honoured(
+            "local-zone",
+            &[Kind::Name, Kind::Choice(LocalZoneType::WORDS)],
+            words("the built-in zones"),
+            shown_by("list_local_zones", add_zone),
+            RELOAD,
+        ),
+        honoured("local-data", &[Kind::Record], words("none"), shown_by("list_local_data", add_record), RELOAD),
+        honoured("local-data-ptr", &[Kind::Reverse], words("none"), shown_by("list_local_data", add_reverse), RELOAD),
+        honoured("unblock-lan-zones", YES_NO, is("no"), plain!(flag unblock_lan_zones), RELOAD),
+        honoured("insecure-lan-zones", YES_NO, is("no"), plain!(flag insecure_lan_zones), RELOAD),
+        honoured("minimal-responses", YES_NO, is("yes"), plain!(flag minimal_responses), RESTART),
+        honoured("rrset-roundrobin", YES_NO, is("yes"), plain!(flag rrset_roundrobin), RELOAD),
+        honoured("deny-any", YES_NO, is("no"), plain!(flag deny_any), RELOAD),
+        honoured(
+            "edns-buffer-size",
+            &[Kind::Number(12, i32::MAX as i64)],
+            is("1232"),
+            EDNS_BUFFER_SIZE,
+            Change::RestartFor("towards upstream"),
+        ),
+        honoured("max-udp-size", COUNT, is("1232"), MAX_UDP_SIZE, Change::RestartFor("for answers over 4096 octets")),
+        honoured("harden-short-bufsize", YES_NO, is("yes"), plain!(flag harden_short_bufsize), RELOAD),
+        honoured("harden-large-queries", YES_NO, is("no"), plain!(flag harden_large_queries), RELOAD),
+        honoured("identity", TEXT, words("the host name"), plain!(some identity), RELOAD),
+        honoured("version", TEXT, words("the program's version"), plain!(some version), RELOAD),
+        honoured("hide-identity", YES_NO, is("no"), plain!(flag hide_identity), RELOAD),
+        honoured("hide-version", YES_NO, is("no"), plain!(flag hide_version), RELOAD),
+        honoured("hide-trustanchor", YES_NO, is("no"), plain!(flag hide_trustanchor), RELOAD),
+        not_yet("local-zone-tag", &[Kind::Name, Kind::Text], "none", TAGS, &[]),
+        not_yet(
+            "local-zone-override",
+            &[Kind::Name, Kind::Netblock, Kind::Choice(LocalZoneType::WORDS)],
+            "none",
+            "the zone's own type holds",
+            &[],
+        ),
+        not_yet("define-tag", TEXT, "none", "tags are not used", &[""]),
+        not_yet("response-ip", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
+        not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
+        not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
+        not_yet("private-address", NETBLOCK, "none", "private addresses in forwarded answers are let through", &[]),
+        inert("private-domain", NAME, "none", "is an exception from private-address, which lets all through"),
+        inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
+        inert("dns64-synthall", YES_NO, "no", DNS64),
+        inert("dns64-ignore-aaaa", NAME, "none", DNS64),
+        not_yet("nsid", TEXT, "none", "the NSID option is not answered", &[""]),
+        not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
+        inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
+        not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),
+        inert("pad-responses-block-size", COUNT, "468", "is about TLS and HTTPS, which are not listened on"),
+        not_yet("send-client-subnet", &[Kind::Netblock], "none", "the client subnet is not sent upstream", &[]),
+        not_yet("client-subnet-zone", NAME, "none", "the client subnet is not sent upstream", &[]),
+        not_yet("client-subnet-always-forward", YES_NO, "no", "a client's subnet option is not sent upstream", &["no"]),
+        inert("client-subnet-opcode", TEXT, "8", "Unbound ignores it too"),
+        inert("max-client-subnet-ipv4", COUNT, "24", "no client subnet is sent"),
+        inert("max-client-subnet-ipv6", COUNT, "56", "no client subnet is sent"),
+        inert("min-client-subnet-ipv4", COUNT, "0", "no client subnet is used"),
+        inert("min-client-subnet-ipv6", COUNT, "0", "no client subnet is used"),
+        inert("max-ecs-tree-size-ipv4", COUNT, "100", "no client subnet is used"),
+        inert("max-ecs-tree-size-ipv6", COUNT, "100", "no client subnet is used"),
+        inert(
+            "ipsecmod-enabled",
+            YES_NO,
+            "yes",
+            "acts only with ipsecmod in module-config, of which there is a warning",
+        ),
+        inert("ipsecmod-ignore-bogus", YES_NO, "no", "means nothing without ipsecmod"),
+        inert("ipsecmod-hook", PATH, "none", "means nothing without ipsecmod"),
+        inert("ipsecmod-max-ttl", COUNT, "3600", "means nothing without ipsecmod"),
+        inert("ipsecmod-whitelist", NAME, "none", "means nothing without ipsecmod").alias(&["ipsecmod-allow"]),
+        inert("ipsecmod-strict", YES_NO, "no", "means nothing without ipsecmod"),
+    ],
+);
+
+const EDNS_BUFFER_SIZE: Field = field(
+    |config, args| {
         config.edns_buffer_size = args.number::<u32>(0).try_into().unwrap_or(u16::MAX);
         Ok(())
-    }),
-    honoured("max-udp-size", COUNT, "1232", |config, args| {
+    },
+    |config, emit| emit(&config.edns_buffer_size.to_string()),
+);
+
+const MAX_UDP_SIZE: Field = field(
+    |config, args| {
         config.max_udp_size = args.number::<u32>(0).try_into().unwrap_or(u16::MAX);
         Ok(())
-    }),
-    honoured("harden-short-bufsize", YES_NO, "yes", set!(flag harden_short_bufsize)),
-    honoured("harden-large-queries", YES_NO, "no", set!(flag harden_large_queries)),
-    honoured("identity", TEXT, "the host name", set!(some identity)),
-    honoured("version", TEXT, "the program's version", set!(some version)),
-    honoured("hide-identity", YES_NO, "no", set!(flag hide_identity)),
-    honoured("hide-version", YES_NO, "no", set!(flag hide_version)),
-    honoured("hide-trustanchor", YES_NO, "no", set!(flag hide_trustanchor)),
-    not_yet("local-zone-tag", &[Kind::Name, Kind::Text], "none", TAGS, &[]),
-    not_yet(
-        "local-zone-override",
-        &[Kind::Name, Kind::Netblock, Kind::Choice(LocalZoneType::WORDS)],
-        "none",
-        "the zone's own type holds",
-        &[],
-    ),
-    not_yet("define-tag", TEXT, "none", "tags are not used", &[""]),
-    not_yet("response-ip", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
-    not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
-    not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
-    not_yet("private-address", NETBLOCK, "none", "private addresses in forwarded answers are let through", &[]),
-    inert("private-domain", NAME, "none", "is an exception from private-address, which lets all through"),
-    inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
-    inert("dns64-synthall", YES_NO, "no", DNS64),
-    inert("dns64-ignore-aaaa", NAME, "none", DNS64),
-    not_yet("nsid", TEXT, "none", "the NSID option is not answered", &[""]),
-    not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
-    inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
-    not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),
-    inert("pad-responses-block-size", COUNT, "468", "is about TLS and HTTPS, which are not listened on"),
-    not_yet("send-client-subnet", &[Kind::Netblock], "none", "the client subnet is not sent upstream", &[]),
-    not_yet("client-subnet-zone", NAME, "none", "the client subnet is not sent upstream", &[]),
-    not_yet("client-subnet-always-forward", YES_NO, "no", "a client's subnet option is not sent upstream", &["no"]),
-    inert("client-subnet-opcode", TEXT, "8", "Unbound ignores it too"),
-    inert("max-client-subnet-ipv4", COUNT, "24", "no client subnet is sent"),
-    inert("max-client-subnet-ipv6", COUNT, "56", "no client subnet is sent"),
-    inert("min-client-subnet-ipv4", COUNT, "0", "no client subnet is used"),
-    inert("min-client-subnet-ipv6", COUNT, "0", "no client subnet is used"),
-    inert("max-ecs-tree-size-ipv4", COUNT, "100", "no client subnet is used"),
-    inert("max-ecs-tree-size-ipv6", COUNT, "100", "no client subnet is used"),
-    inert("ipsecmod-enabled", YES_NO, "yes", "acts only with ipsecmod in module-config, of which there is a warning"),
-    inert("ipsecmod-ignore-bogus", YES_NO, "no", "means nothing without ipsecmod"),
-    inert("ipsecmod-hook", PATH, "none", "means nothing without ipsecmod"),
-    inert("ipsecmod-max-ttl", COUNT, "3600", "means nothing without ipsecmod"),
-    inert("ipsecmod-whitelist", NAME, "none", "means nothing without ipsecmod").alias(&["ipsecmod-allow"]),
-    inert("ipsecmod-strict", YES_NO, "no", "means nothing without ipsecmod"),
-];
+    },
+    |config, emit| emit(&config.max_udp_size.to_string()),
+);
+
+fn add_record(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    args.record.read(args.bytes(0))?;
+    push_record(config, args)
+}
+
+fn add_reverse(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    let text = record::reverse(args.text(0))?;
+    args.record.read(text.as_bytes())?;
+    push_record(config, args)
+}
 
 fn add_zone(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     let Some(kind) = LocalZoneType::from_index(args.choice(1)) else {

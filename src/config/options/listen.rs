@@ -8,125 +8,185 @@ const TAGS: &str = "tags are not used; the lines without tags hold for every cli
 const ABSENT: &str = "an address that no interface carries yet is a warning, and served as soon as one does (Unbound \
     does not start); the addresses of an interface given by name are looked up at start";
 const VIEWS: &str = "views are not used; the client gets the global answers";
-const TOGGLE: &[Kind] = &[Kind::Choice(&["auto", "yes", "no"])];
+const XDP: &[&str] = &["yes", "no", "require"];
+const XDP_USES: [XdpUse; 3] = [XdpUse::Yes, XdpUse::No, XdpUse::Require];
+const MODE: &[&str] = &["auto", "native", "generic"];
+const MODES: [XdpMode; 3] = [XdpMode::Auto, XdpMode::Native, XdpMode::Generic];
+const TOGGLE: &[&str] = &["auto", "yes", "no"];
 const TOGGLES: [Toggle; 3] = [Toggle::Auto, Toggle::Yes, Toggle::No];
 
-pub(super) const OPTIONS: &[OptionSpec] = &[
-    honoured("interface", &[Kind::Interface], "127.0.0.1 and ::1", add_interface).alias(&["ip-address"]).note(ABSENT),
-    honoured("port", PORT, "53", |config, args| match args.number(0) {
+pub(super) const OPTIONS: &[OptionSpec] = &inside(
+    Clause::Server,
+    [
+        honoured(
+            "interface",
+            &[Kind::Interface],
+            words("127.0.0.1 and ::1"),
+            field(add_interface, show_interfaces),
+            RESTART,
+        )
+        .alias(&["ip-address"])
+        .note(ABSENT),
+        honoured("port", PORT, is("53"), field(set_port, |config, emit| emit(&config.port.to_string())), RESTART),
+        honoured("do-ip4", YES_NO, is("yes"), plain!(flag do_ip4), Change::RestartFor("towards clients")),
+        honoured("do-ip6", YES_NO, is("yes"), plain!(flag do_ip6), Change::RestartFor("towards clients")),
+        honoured("do-udp", YES_NO, is("yes"), plain!(flag do_udp), RESTART),
+        honoured("do-tcp", YES_NO, is("yes"), plain!(flag do_tcp), RESTART),
+        honoured(
+            "access-control",
+            &[Kind::Netblock, Kind::Choice(AccessAction::WORDS)],
+            words("localhost allow, all else refuse"),
+            field(add_access, show_access),
+            RELOAD,
+        ),
+        honoured("so-rcvbuf", BYTES, is("0"), plain!(number so_rcvbuf), RESTART),
+        honoured("so-sndbuf", BYTES, is("0"), plain!(number so_sndbuf), RESTART),
+        honoured("incoming-num-tcp", COUNT, is("10"), plain!(number incoming_num_tcp), RESTART),
+        honoured(
+            "tcp-idle-timeout",
+            COUNT,
+            is("30000"),
+            field(set_idle_timeout, |config, emit| emit(&config.tcp_idle_timeout.to_string())),
+            RESTART,
+        ),
+        honoured("xdp", &[Kind::Choice(XDP)], is("yes"), plain!(choice xdp.enable, XDP_USES, XDP), RESTART)
+            .since("runbound"),
+        honoured("xdp-interface", TEXT, is("auto"), field(add_xdp_interface, show_xdp_interfaces), RESTART)
+            .since("runbound"),
+        honoured("xdp-physical", YES_NO, is("no"), plain!(flag xdp.physical), RESTART).since("runbound"),
+        honoured("xdp-steer", &[Kind::Choice(TOGGLE)], is("auto"), plain!(choice xdp.steer, TOGGLES, TOGGLE), RESTART)
+            .since("runbound"),
+        honoured("xdp-mode", &[Kind::Choice(MODE)], is("auto"), plain!(choice xdp.mode, MODES, MODE), RESTART)
+            .since("runbound"),
+        honoured(
+            "xdp-zerocopy",
+            &[Kind::Choice(TOGGLE)],
+            is("auto"),
+            plain!(choice xdp.zerocopy, TOGGLES, TOGGLE),
+            RESTART,
+        )
+        .since("runbound"),
+        honoured(
+            "xdp-busy-poll",
+            &[Kind::Choice(TOGGLE)],
+            is("auto"),
+            plain!(choice xdp.busy_poll, TOGGLES, TOGGLE),
+            RESTART,
+        )
+        .since("runbound"),
+        honoured("xdp-huge-pages", YES_NO, is("no"), plain!(flag xdp.huge_pages), RESTART).since("runbound"),
+        not_yet(
+            "interface-automatic",
+            YES_NO,
+            "no",
+            "only the addresses of interface: lines are listened on; write 0.0.0.0 and ::0",
+            &["no"],
+        ),
+        not_yet("interface-automatic-ports", TEXT, "none", "only the ports of interface: lines are listened on", &[""]),
+        not_yet(
+            "interface-action",
+            &[Kind::Interface, Kind::Choice(AccessAction::WORDS)],
+            "none",
+            "access-control: alone decides",
+            &[],
+        ),
+        not_yet("interface-tag", &[Kind::Interface, Kind::Text], "none", TAGS, &[]),
+        not_yet("interface-tag-action", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
+        not_yet("interface-tag-data", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
+        not_yet("interface-view", &[Kind::Interface, Kind::Text], "none", VIEWS, &[]),
+        not_yet("access-control-tag", &[Kind::Netblock, Kind::Text], "none", TAGS, &[]),
+        not_yet("access-control-tag-action", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
+        not_yet("access-control-tag-data", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
+        not_yet("access-control-view", &[Kind::Netblock, Kind::Text], "none", VIEWS, &[]),
+        inert("so-reuseport", YES_NO, "yes", "one worker reads every socket, there is nothing to spread"),
+        honoured("ip-transparent", YES_NO, is("no"), plain!(flag ip_transparent), RESTART)
+            .note("does what ip-freebind does: the socket option IP_TRANSPARENT itself is not set"),
+        honoured("ip-freebind", YES_NO, is("no"), plain!(flag ip_freebind), RESTART)
+            .note("absent addresses are bound without it too; with it that is expected, and no warning"),
+        not_yet("ip-dscp", &[Kind::Number(0, 63)], "0", "answers carry DSCP 0", &["0"]),
+        not_yet("proxy-protocol-port", PORT, "none", "the PROXYv2 header is not read; such queries are malformed", &[]),
+        not_yet("tcp-mss", COUNT, "0", "the kernel's maximum segment size holds", &["0"]),
+        not_yet(
+            "tcp-connection-limit",
+            &[Kind::Netblock, NUMBER],
+            "none",
+            "only incoming-num-tcp limits connections",
+            &[],
+        ),
+        not_yet(
+            "edns-tcp-keepalive",
+            YES_NO,
+            "no",
+            "the keepalive option is not sent; tcp-idle-timeout holds",
+            &["no"],
+        ),
+        inert("edns-tcp-keepalive-timeout", COUNT, "120000", "means nothing without edns-tcp-keepalive"),
+        inert("tcp-auth-query-timeout", COUNT, "3000", "is about questions to auth-zone masters, which are not asked"),
+        inert("stream-wait-size", BYTES, "4m", "waiting TCP answers have a fixed bound of their own"),
+        not_yet("sock-queue-timeout", COUNT, "0", "queries are answered however long they waited in a socket", &["0"]),
+        not_yet("ip-ratelimit", COUNT, "0", "clients are not limited", &["0"]),
+        not_yet("ip-ratelimit-cookie", COUNT, "0", "clients are not limited", &["0"]),
+        inert("ip-ratelimit-factor", COUNT, "10", "means nothing without ip-ratelimit"),
+        inert("ip-ratelimit-backoff", YES_NO, "no", "means nothing without ip-ratelimit"),
+        inert("ip-ratelimit-size", BYTES, "4m", "means nothing without ip-ratelimit"),
+        inert("ip-ratelimit-slabs", COUNT, "4", "means nothing without ip-ratelimit"),
+        not_yet("discard-timeout", COUNT, "1900", "an answer is sent however long it took", &["0", "1900"]),
+        not_yet("wait-limit", COUNT, "1000", "only num-queries-per-thread limits questions in flight", &["0", "1000"]),
+        not_yet(
+            "wait-limit-cookie",
+            COUNT,
+            "10000",
+            "only num-queries-per-thread limits questions in flight",
+            &["0", "10000"],
+        ),
+        not_yet(
+            "wait-limit-netblock",
+            &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
+            "none",
+            "only num-queries-per-thread limits",
+            &[],
+        ),
+        not_yet(
+            "wait-limit-cookie-netblock",
+            &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
+            "none",
+            "only num-queries-per-thread limits",
+            &[],
+        ),
+        not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored", &["no"]),
+        inert("cookie-secret", TEXT, "random", "means nothing without answer-cookie"),
+        inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
+    ],
+);
+
+fn set_port(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    match args.number(0) {
         0 => Err("the port is 0; use 53 or leave the line out".into()),
         port => {
             config.port = port;
             Ok(())
         }
-    }),
-    honoured("do-ip4", YES_NO, "yes", set!(flag do_ip4)),
-    honoured("do-ip6", YES_NO, "yes", set!(flag do_ip6)),
-    honoured("do-udp", YES_NO, "yes", set!(flag do_udp)),
-    honoured("do-tcp", YES_NO, "yes", set!(flag do_tcp)),
-    honoured(
-        "access-control",
-        &[Kind::Netblock, Kind::Choice(AccessAction::WORDS)],
-        "localhost allow, all else refuse",
-        add_access,
-    ),
-    honoured("so-rcvbuf", BYTES, "0", set!(number so_rcvbuf)),
-    honoured("so-sndbuf", BYTES, "0", set!(number so_sndbuf)),
-    honoured("incoming-num-tcp", COUNT, "10", set!(number incoming_num_tcp)),
-    honoured("tcp-idle-timeout", COUNT, "30000", |config, args| {
-        config.tcp_idle_timeout = args.number::<u32>(0).clamp(1, 120_000);
-        Ok(())
-    }),
-    honoured(
-        "xdp",
-        &[Kind::Choice(&["yes", "no", "require"])],
-        "yes",
-        set!(choice xdp.enable, [XdpUse::Yes, XdpUse::No, XdpUse::Require]),
-    )
-    .since("runbound"),
-    honoured("xdp-interface", TEXT, "auto", add_xdp_interface).since("runbound"),
-    honoured("xdp-physical", YES_NO, "no", set!(flag xdp.physical)).since("runbound"),
-    honoured("xdp-steer", TOGGLE, "auto", set!(choice xdp.steer, TOGGLES)).since("runbound"),
-    honoured(
-        "xdp-mode",
-        &[Kind::Choice(&["auto", "native", "generic"])],
-        "auto",
-        set!(choice xdp.mode, [XdpMode::Auto, XdpMode::Native, XdpMode::Generic]),
-    )
-    .since("runbound"),
-    honoured("xdp-zerocopy", TOGGLE, "auto", set!(choice xdp.zerocopy, TOGGLES)).since("runbound"),
-    honoured("xdp-busy-poll", TOGGLE, "auto", set!(choice xdp.busy_poll, TOGGLES)).since("runbound"),
-    honoured("xdp-huge-pages", YES_NO, "no", set!(flag xdp.huge_pages)).since("runbound"),
-    not_yet(
-        "interface-automatic",
-        YES_NO,
-        "no",
-        "only the addresses of interface: lines are listened on; write 0.0.0.0 and ::0",
-        &["no"],
-    ),
-    not_yet("interface-automatic-ports", TEXT, "none", "only the ports of interface: lines are listened on", &[""]),
-    not_yet(
-        "interface-action",
-        &[Kind::Interface, Kind::Choice(AccessAction::WORDS)],
-        "none",
-        "access-control: alone decides",
-        &[],
-    ),
-    not_yet("interface-tag", &[Kind::Interface, Kind::Text], "none", TAGS, &[]),
-    not_yet("interface-tag-action", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
-    not_yet("interface-tag-data", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
-    not_yet("interface-view", &[Kind::Interface, Kind::Text], "none", VIEWS, &[]),
-    not_yet("access-control-tag", &[Kind::Netblock, Kind::Text], "none", TAGS, &[]),
-    not_yet("access-control-tag-action", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
-    not_yet("access-control-tag-data", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
-    not_yet("access-control-view", &[Kind::Netblock, Kind::Text], "none", VIEWS, &[]),
-    inert("so-reuseport", YES_NO, "yes", "one worker reads every socket, there is nothing to spread"),
-    honoured("ip-transparent", YES_NO, "no", set!(flag ip_transparent))
-        .note("does what ip-freebind does: the socket option IP_TRANSPARENT itself is not set"),
-    honoured("ip-freebind", YES_NO, "no", set!(flag ip_freebind))
-        .note("absent addresses are bound without it too; with it that is expected, and no warning"),
-    not_yet("ip-dscp", &[Kind::Number(0, 63)], "0", "answers carry DSCP 0", &["0"]),
-    not_yet("proxy-protocol-port", PORT, "none", "the PROXYv2 header is not read; such queries are malformed", &[]),
-    not_yet("tcp-mss", COUNT, "0", "the kernel's maximum segment size holds", &["0"]),
-    not_yet("tcp-connection-limit", &[Kind::Netblock, NUMBER], "none", "only incoming-num-tcp limits connections", &[]),
-    not_yet("edns-tcp-keepalive", YES_NO, "no", "the keepalive option is not sent; tcp-idle-timeout holds", &["no"]),
-    inert("edns-tcp-keepalive-timeout", COUNT, "120000", "means nothing without edns-tcp-keepalive"),
-    inert("tcp-auth-query-timeout", COUNT, "3000", "is about questions to auth-zone masters, which are not asked"),
-    inert("stream-wait-size", BYTES, "4m", "waiting TCP answers have a fixed bound of their own"),
-    not_yet("sock-queue-timeout", COUNT, "0", "queries are answered however long they waited in a socket", &["0"]),
-    not_yet("ip-ratelimit", COUNT, "0", "clients are not limited", &["0"]),
-    not_yet("ip-ratelimit-cookie", COUNT, "0", "clients are not limited", &["0"]),
-    inert("ip-ratelimit-factor", COUNT, "10", "means nothing without ip-ratelimit"),
-    inert("ip-ratelimit-backoff", YES_NO, "no", "means nothing without ip-ratelimit"),
-    inert("ip-ratelimit-size", BYTES, "4m", "means nothing without ip-ratelimit"),
-    inert("ip-ratelimit-slabs", COUNT, "4", "means nothing without ip-ratelimit"),
-    not_yet("discard-timeout", COUNT, "1900", "an answer is sent however long it took", &["0", "1900"]),
-    not_yet("wait-limit", COUNT, "1000", "only num-queries-per-thread limits questions in flight", &["0", "1000"]),
-    not_yet(
-        "wait-limit-cookie",
-        COUNT,
-        "10000",
-        "only num-queries-per-thread limits questions in flight",
-        &["0", "10000"],
-    ),
-    not_yet(
-        "wait-limit-netblock",
-        &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
-        "none",
-        "only num-queries-per-thread limits",
-        &[],
-    ),
-    not_yet(
-        "wait-limit-cookie-netblock",
-        &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
-        "none",
-        "only num-queries-per-thread limits",
-        &[],
-    ),
-    not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored", &["no"]),
-    inert("cookie-secret", TEXT, "random", "means nothing without answer-cookie"),
-    inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
-];
+    }
+}
+
+fn set_idle_timeout(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    config.tcp_idle_timeout = args.number::<u32>(0).clamp(1, 120_000);
+    Ok(())
+}
+
+fn show_interfaces(config: &Config, emit: &mut dyn FnMut(&str)) {
+    for line in &config.interfaces {
+        let port = line.port.map_or(String::new(), |port| format!("@{port}"));
+        emit(&format!("{}{port}", line.host));
+    }
+}
+
+fn show_xdp_interfaces(config: &Config, emit: &mut dyn FnMut(&str)) {
+    match &config.xdp.interfaces[..] {
+        [] => emit("auto"),
+        names => names.iter().for_each(|name| emit(name)),
+    }
+}
 
 fn add_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if let Some((host, port)) = args.host(0) {
@@ -152,4 +212,12 @@ fn add_access(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
         config.access_control.push(AccessRule { netblock, action, at: args.at });
     }
     Ok(())
+}
+
+fn show_access(config: &Config, emit: &mut dyn FnMut(&str)) {
+    for rule in &config.access_control {
+        let place = AccessAction::ALL.iter().position(|action| *action == rule.action);
+        let word = place.and_then(|place| AccessAction::WORDS.get(place)).unwrap_or(&"");
+        emit(&format!("{} {word}", rule.netblock));
+    }
 }

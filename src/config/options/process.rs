@@ -4,47 +4,66 @@ use super::*;
 use crate::config::DEFAULT_DIRECTORY;
 use crate::number;
 
-pub(super) const OPTIONS: &[OptionSpec] = &[
-    honoured("verbosity", &[Kind::Number(0, 255)], "1", set!(number verbosity)),
-    honoured("logfile", PATH, "standard error", |config, args| {
-        config.logfile = args.text(0).into();
-        config.use_syslog = false;
-        Ok(())
-    }),
-    honoured("use-syslog", YES_NO, "no", set!(flag use_syslog)),
-    honoured("log-identity", TEXT, "runbound", set!(text log_identity)),
-    honoured("log-time-ascii", YES_NO, "no", set!(flag log_time_ascii)),
-    honoured("log-queries", YES_NO, "no", set!(flag log_queries)),
-    honoured("log-local-actions", YES_NO, "no", set!(flag log_local_actions)),
-    not_yet("log-time-iso", YES_NO, "no", "log-time-ascii: yes gives dates", &["no"]),
-    not_yet("log-replies", YES_NO, "no", "replies are not logged", &["no"]),
-    not_yet("log-tag-queryreply", YES_NO, "no", "lines of queries have no tag", &["no"]),
-    not_yet("log-servfail", YES_NO, "no", "causes of SERVFAIL are logged from verbosity 2 on", &["no"]),
-    not_yet("log-destaddr", YES_NO, "no", "replies are not logged", &["no"]),
-    inert("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),
-    honoured("statistics-interval", &[Kind::Text], "0", |config, args| {
-        config.statistics_interval = match args.text(0) {
-            "" => 0,
-            text => number::read(text, 0..=u32::MAX).map_err(|error| error.to_string())?,
-        };
-        Ok(())
-    }),
-    honoured("statistics-cumulative", YES_NO, "no", set!(flag statistics_cumulative)),
-    honoured("extended-statistics", YES_NO, "no", set!(flag extended_statistics)),
-    honoured("statistics-inhibit-zero", YES_NO, "yes", set!(flag statistics_inhibit_zero)),
-    not_yet("shm-enable", YES_NO, "no", "counters are read over the control socket alone", &["no"]),
-    inert("shm-key", TEXT, "11777", "means nothing without shm-enable"),
-    honoured("username", TEXT, "stays who started it", set!(text username)),
-    honoured("chroot", PATH, "none", set!(text chroot)),
-    honoured("directory", PATH, DEFAULT_DIRECTORY, set!(text directory)),
-    honoured("pidfile", PATH, "none", set!(text pidfile)),
-    honoured("sandbox", YES_NO, "yes", set!(flag sandbox)).since("runbound"),
-    inert("num-threads", COUNT, "1", "one worker answers and side threads help it, whatever the number"),
-    inert(
-        "use-systemd",
-        YES_NO,
-        "no",
-        "sockets are opened here, and systemd starts a program in the foreground as it is",
-    ),
-    inert("do-daemonize", YES_NO, "yes", "the program stays in the foreground, as a service manager wants it"),
-];
+pub(super) const OPTIONS: &[OptionSpec] = &inside(
+    Clause::Server,
+    [
+        honoured("verbosity", &[Kind::Number(0, 255)], is("1"), plain!(number verbosity), RELOAD),
+        honoured(
+            "logfile",
+            PATH,
+            words("standard error"),
+            field(set_logfile, |config, emit| emit(&config.logfile.to_string_lossy())),
+            RESTART,
+        ),
+        honoured("use-syslog", YES_NO, is("no"), plain!(flag use_syslog), RESTART),
+        honoured("log-identity", TEXT, words("runbound"), plain!(text log_identity), RESTART),
+        honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log_time_ascii), RESTART),
+        honoured("log-queries", YES_NO, is("no"), plain!(flag log_queries), RELOAD),
+        honoured("log-local-actions", YES_NO, is("no"), plain!(flag log_local_actions), RELOAD),
+        not_yet("log-time-iso", YES_NO, "no", "log-time-ascii: yes gives dates", &["no"]),
+        not_yet("log-replies", YES_NO, "no", "replies are not logged", &["no"]),
+        not_yet("log-tag-queryreply", YES_NO, "no", "lines of queries have no tag", &["no"]),
+        not_yet("log-servfail", YES_NO, "no", "causes of SERVFAIL are logged from verbosity 2 on", &["no"]),
+        not_yet("log-destaddr", YES_NO, "no", "replies are not logged", &["no"]),
+        inert("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),
+        honoured(
+            "statistics-interval",
+            TEXT,
+            is("0"),
+            field(set_interval, |config, emit| emit(&config.statistics_interval.to_string())),
+            RELOAD,
+        ),
+        honoured("statistics-cumulative", YES_NO, is("no"), plain!(flag statistics_cumulative), RELOAD),
+        honoured("extended-statistics", YES_NO, is("no"), plain!(flag extended_statistics), RELOAD),
+        honoured("statistics-inhibit-zero", YES_NO, is("yes"), plain!(flag statistics_inhibit_zero), RELOAD),
+        not_yet("shm-enable", YES_NO, "no", "counters are read over the control socket alone", &["no"]),
+        inert("shm-key", TEXT, "11777", "means nothing without shm-enable"),
+        honoured("username", TEXT, words("stays who started it"), plain!(text username), RESTART),
+        honoured("chroot", PATH, words("none"), plain!(path chroot), RESTART),
+        honoured("directory", PATH, is(DEFAULT_DIRECTORY), plain!(path directory), RESTART),
+        honoured("pidfile", PATH, words("none"), plain!(path pidfile), RESTART),
+        honoured("sandbox", YES_NO, is("yes"), plain!(flag sandbox), RESTART).since("runbound"),
+        inert("num-threads", COUNT, "1", "one worker answers and side threads help it, whatever the number"),
+        inert(
+            "use-systemd",
+            YES_NO,
+            "no",
+            "sockets are opened here, and systemd starts a program in the foreground as it is",
+        ),
+        inert("do-daemonize", YES_NO, "yes", "the program stays in the foreground, as a service manager wants it"),
+    ],
+);
+
+fn set_logfile(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    config.logfile = args.text(0).into();
+    config.use_syslog = false;
+    Ok(())
+}
+
+fn set_interval(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    config.statistics_interval = match args.text(0) {
+        "" => 0,
+        text => number::read(text, 0..=u32::MAX).map_err(|error| error.to_string())?,
+    };
+    Ok(())
+}

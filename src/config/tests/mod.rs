@@ -5,6 +5,7 @@
 mod any_input;
 mod files;
 mod includes;
+mod table;
 
 use super::options::Clause;
 use super::*;
@@ -104,36 +105,6 @@ fn values_reach_their_fields() {
         huge_pages: true,
     };
     assert_eq!(config.xdp, xdp);
-}
-
-/// Each honoured directive changes the configuration when it has a value that is not the default.
-#[test]
-fn no_honoured_directive_is_lost() {
-    for spec in options::all().filter(|spec| matches!(spec.status, options::Status::Honoured(_))) {
-        let values: Vec<&str> = match spec.args {
-            [Kind::YesNo] => vec!["yes", "no"],
-            [Kind::Number(..)] => vec!["77"],
-            [Kind::Bytes] => vec!["77k"],
-            [Kind::Netblock | Kind::Source] => vec!["192.0.2.7"],
-            [Kind::Netblock, _] => vec!["192.0.2.0/24 deny"],
-            [Kind::Interface] => vec!["192.0.2.7"],
-            [Kind::Server] => vec!["192.0.2.7@5300"],
-            [Kind::Name] => vec!["example.com"],
-            [Kind::Name, _] => vec!["example.com static"],
-            [Kind::Record] => vec!["'example.com A 192.0.2.7'"],
-            [Kind::Reverse] => vec!["'192.0.2.7 example.com'"],
-            [Kind::Choice(words)] => words.to_vec(),
-            _ => vec!["/77", "77"],
-        };
-        let result = |line: &str| {
-            let mut parser = parser::Parser::new(None);
-            parser.read_bytes("a", format!("{}:\n{line}\n", spec.clause.word()).as_bytes());
-            assert!(line.is_empty() || parser.errors.is_empty() || values.len() > 1, "{:?}", parser.errors);
-            format!("{:?}", parser.config)
-        };
-        let changed = values.iter().any(|value| result(&format!("{}: {value}", spec.name)) != result(""));
-        assert!(changed, "{}", spec.name);
-    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use super::{Program, forwards, tuning};
 use crate::answer::cache::Flush;
 use crate::answer::policy::Policy;
 use crate::backup;
-use crate::control::{Backend, ForwardZone, LocalEditor, Status};
+use crate::config::Config;
+use crate::config::options::{self, Change, Field, Show, Status};
+use crate::control::{Backend, ForwardZone, LocalEditor, Status as Shown};
 use crate::dns::{Name, name};
 use crate::serve::events::{class_word, rtype_word};
 use crate::stats::Snapshot;
@@ -13,8 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Backend for Program {
-    fn status(&mut self) -> Status {
-        Status {
+    fn status(&mut self) -> Shown {
+        Shown {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             verbosity: self.config.verbosity,
             modules: vec!["forwarder"],
@@ -83,44 +85,21 @@ impl Backend for Program {
         forwards::shown(&self.config)
     }
 
-    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> bool {
-        let config = &self.config;
-        let yes_no = |on: bool| if on { "yes" } else { "no" }.to_owned();
-        let value = match name {
-            "verbosity" => config.verbosity.to_string(),
-            "port" => config.port.to_string(),
-            "do-ip4" => yes_no(config.do_ip4),
-            "do-ip6" => yes_no(config.do_ip6),
-            "do-udp" => yes_no(config.do_udp),
-            "do-tcp" => yes_no(config.do_tcp),
-            "msg-cache-size" => config.msg_cache_size.to_string(),
-            "cache-min-ttl" => config.cache_min_ttl.to_string(),
-            "cache-max-ttl" => config.cache_max_ttl.to_string(),
-            "cache-max-negative-ttl" => config.cache_max_negative_ttl.to_string(),
-            "edns-buffer-size" => config.edns_buffer_size.to_string(),
-            "max-udp-size" => config.max_udp_size.to_string(),
-            "minimal-responses" => yes_no(config.minimal_responses),
-            "rrset-roundrobin" => yes_no(config.rrset_roundrobin),
-            "hide-identity" => yes_no(config.hide_identity),
-            "hide-version" => yes_no(config.hide_version),
-            "log-queries" => yes_no(config.log_queries),
-            "username" => config.username.clone(),
-            "directory" => config.directory.display().to_string(),
-            "chroot" => config.chroot.display().to_string(),
-            "pidfile" => config.pidfile.display().to_string(),
-            "logfile" => config.logfile.display().to_string(),
-            "xdp" => format!("{:?}", config.xdp.enable).to_lowercase(),
-            "interface" => {
-                config.interfaces.iter().for_each(|line| {
-                    let port = line.port.map_or(String::new(), |port| format!("@{port}"));
-                    emit(&format!("{}{port}", line.host));
-                });
-                return true;
+    fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String> {
+        let spec = options::of_the_server(name).ok_or("unknown option")?;
+        match spec.status {
+            Status::Honoured(Field { show: Show::Values(show), .. }, change) => {
+                show(self.in_force(change), emit);
+                Ok(())
             }
-            _ => return false,
-        };
-        emit(&value);
-        true
+            Status::Honoured(Field { show: Show::Command(command), .. }, _) => {
+                Err(format!("{name} is shown by {command}"))
+            }
+            Status::AcceptedWithoutEffect(why) | Status::Refused { why, .. } => {
+                Err(format!("{name} has no effect: {why}"))
+            }
+            Status::NotYet { instead, .. } => Err(format!("{name} is not supported yet: {instead}")),
+        }
     }
 
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {
@@ -145,6 +124,14 @@ impl Program {
         let refused = self.threads.stats.troubles.list().into_iter();
         let refused = refused.map(|(server, failure)| format!("{server}: {failure}"));
         self.placed.absent.iter().map(ToString::to_string).chain(refused).collect()
+    }
+
+    /// Where the value of a directive stands that is in force, by what a change of it takes.
+    fn in_force(&self, change: Change) -> &Config {
+        match change {
+            Change::Restart => &self.at_start,
+            Change::Reload | Change::RestartFor(_) => &self.config,
+        }
     }
 
     fn tuning(&self) -> Vec<String> {

@@ -8,7 +8,6 @@ mod edits;
 mod forwards;
 mod pid_file;
 mod privileges;
-mod restart;
 mod start;
 mod threads;
 mod tuning;
@@ -57,7 +56,10 @@ pub struct Invocation {
 /// The running program, owned by main.
 pub struct Program {
     invocation: Invocation,
+    /// What is in force, but for what only a restart changes.
     config: Config,
+    /// What the program started with, local zones and data aside.
+    at_start: Config,
     chroot: Option<PathBuf>,
     hostname: String,
     hash_key: HashKey,
@@ -196,7 +198,7 @@ impl Program {
             log_findings(&errors);
             format!("{}; the running configuration stays", first_of(&errors))
         })?;
-        for directive in restart::changed_for_restart(&self.config, &config) {
+        for directive in config::options::changed_for_restart(&self.at_start, &config) {
             log::warn!("reload: {directive} changed; restart to put it in force");
         }
         start::forget_zones(&mut config);
@@ -244,7 +246,7 @@ impl Program {
 
     /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
     fn review_attachments(&mut self, links: &host::Links) -> Option<Instant> {
-        let plan = attach::plan(&self.config, &self.listen, links);
+        let plan = attach::plan(&self.at_start, &self.listen, links);
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
         self.fast_path.take_plan(&plan, links);
@@ -255,7 +257,7 @@ impl Program {
                 Err(cause) => log::error!("letting go of an interface: {cause}"),
             }
         }
-        let queues = self.fast_path.attach_missing(&self.config, &plan);
+        let queues = self.fast_path.attach_missing(&self.at_start, &plan);
         if !queues.is_empty()
             && let Err(cause) = self.threads.ask_worker(Command::Attach(queues))
         {

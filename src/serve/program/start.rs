@@ -79,6 +79,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     }
     Ok(Program {
         invocation,
+        at_start: config.clone(),
         config,
         chroot,
         hostname,

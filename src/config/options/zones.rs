@@ -1,0 +1,71 @@
+//! Directives of the clauses that describe zones and are not supported yet: `stub-zone:`, `auth-zone:`, `rpz:`, `view:`.
+
+use super::*;
+
+const SEE_CLAUSE: &str = "the warning of the clause covers it";
+
+pub(super) const STUB: &[OptionSpec] = &inside(
+    Clause::StubZone,
+    [
+        inert("name", NAME, "none", SEE_CLAUSE),
+        inert("stub-addr", &[Kind::Server], "none", SEE_CLAUSE),
+        inert("stub-host", TEXT, "none", SEE_CLAUSE),
+        inert("stub-prime", YES_NO, "no", SEE_CLAUSE),
+        inert("stub-first", YES_NO, "no", SEE_CLAUSE),
+        inert("stub-no-cache", YES_NO, "no", SEE_CLAUSE),
+        inert("stub-tls-upstream", YES_NO, "no", SEE_CLAUSE).alias(&["stub-ssl-upstream"]),
+        inert("stub-tcp-upstream", YES_NO, "no", SEE_CLAUSE),
+    ],
+);
+
+pub(super) const AUTH: &[OptionSpec] = &inside(
+    Clause::AuthZone,
+    [
+        inert("name", NAME, "none", SEE_CLAUSE),
+        inert("primary", TEXT, "none", SEE_CLAUSE).alias(&["master"]),
+        inert("url", TEXT, "none", SEE_CLAUSE),
+        inert("allow-notify", TEXT, "none", SEE_CLAUSE),
+        inert("zonefile", PATH, "none", SEE_CLAUSE),
+        inert("for-downstream", YES_NO, "yes", SEE_CLAUSE),
+        inert("for-upstream", YES_NO, "yes", SEE_CLAUSE),
+        inert("fallback-enabled", YES_NO, "no", SEE_CLAUSE),
+        inert("zonemd-check", YES_NO, "no", SEE_CLAUSE),
+        inert("zonemd-reject-absence", YES_NO, "no", SEE_CLAUSE),
+    ],
+);
+
+pub(super) const RPZ: &[OptionSpec] = &inside(
+    Clause::Rpz,
+    [
+        inert("name", NAME, "none", SEE_CLAUSE),
+        inert("primary", TEXT, "none", SEE_CLAUSE).alias(&["master"]),
+        inert("url", TEXT, "none", SEE_CLAUSE),
+        inert("allow-notify", TEXT, "none", SEE_CLAUSE),
+        inert("zonefile", PATH, "none", SEE_CLAUSE),
+        inert("for-downstream", YES_NO, "no", SEE_CLAUSE),
+        inert("tags", TEXT, "none", SEE_CLAUSE),
+        inert(
+            "rpz-action-override",
+            &[Kind::Choice(&["nxdomain", "nodata", "passthru", "drop", "cname", "disabled"])],
+            "none",
+            SEE_CLAUSE,
+        ),
+        inert("rpz-cname-override", TEXT, "none", SEE_CLAUSE),
+        inert("rpz-log", YES_NO, "no", SEE_CLAUSE),
+        inert("rpz-log-name", TEXT, "none", SEE_CLAUSE),
+        inert("rpz-signal-nxdomain-ra", YES_NO, "no", SEE_CLAUSE),
+    ],
+);
+
+pub(super) const VIEW: &[OptionSpec] = &inside(
+    Clause::View,
+    [
+        inert("name", TEXT, "none", SEE_CLAUSE),
+        inert("local-zone", &[Kind::Name, Kind::Text], "none", SEE_CLAUSE),
+        inert("local-data", &[Kind::Record], "none", SEE_CLAUSE),
+        inert("local-data-ptr", &[Kind::Reverse], "none", SEE_CLAUSE),
+        inert("view-first", YES_NO, "no", SEE_CLAUSE),
+        inert("response-ip", &[Kind::Netblock, Kind::Text], "none", SEE_CLAUSE),
+        inert("response-ip-data", &[Kind::Netblock, Kind::Text], "none", SEE_CLAUSE),
+    ],
+);
