@@ -56,8 +56,6 @@ pub struct Config {
     pub local_data: LocalData,
     /// `unblock-lan-zones:`, leave out the built-in private reverse zones.
     pub unblock_lan_zones: bool,
-    /// `insecure-lan-zones:`, do not validate below those zones.
-    pub insecure_lan_zones: bool,
 
     /// `edns-buffer-size:`, what OPT advertises.
     pub edns_buffer_size: u16,
@@ -171,8 +169,6 @@ pub struct ForwardZone {
     pub servers: Vec<ForwardServer>,
     /// `forward-host:` lines: names of servers, not asked yet.
     pub hosts: Vec<String>,
-    /// `forward-first:`, resolve without the servers when they fail. Without recursion that is SERVFAIL.
-    pub first: bool,
     /// `forward-no-cache:`
     pub no_cache: bool,
     /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.
@@ -210,8 +206,6 @@ pub struct RemoteControl {
     pub enable: bool,
     /// `control-interface:` paths of unix sockets (they start with `/`).
     pub sockets: Vec<(PathBuf, Location)>,
-    /// `control-use-cert:`; means nothing on a unix socket.
-    pub use_cert: bool,
 }
 
 /// `xdp:`, whether to attach XDP.
@@ -315,7 +309,6 @@ impl Default for Config {
             local_zones: LocalZones::default(),
             local_data: LocalData::default(),
             unblock_lan_zones: false,
-            insecure_lan_zones: false,
             edns_buffer_size: 1232,
             max_udp_size: 1232,
             minimal_responses: true,
@@ -357,7 +350,7 @@ impl Default for Config {
             directory: PathBuf::from(DEFAULT_DIRECTORY),
             pidfile: PathBuf::new(),
             sandbox: true,
-            remote_control: RemoteControl { enable: false, sockets: Vec::new(), use_cert: true },
+            remote_control: RemoteControl { enable: false, sockets: Vec::new() },
         }
     }
 }

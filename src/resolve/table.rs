@@ -15,8 +15,6 @@ pub struct ForwardZone {
     pub name: Vec<u8>,
     /// `forward-addr:`, in order.
     pub servers: Vec<SocketAddr>,
-    /// `forward-first:`. Without a recursor of our own to go on to, a failure is SERVFAIL either way.
-    pub forward_first: bool,
     /// `forward-no-cache:`; its answers are told with the advice not to cache them.
     pub no_cache: bool,
 }
@@ -160,7 +158,7 @@ mod tests {
 
     fn zone(name: &str, servers: &[&str]) -> ForwardZone {
         let servers = servers.iter().map(|server| server.parse().unwrap()).collect();
-        ForwardZone { name: wire(name), servers, forward_first: false, no_cache: false }
+        ForwardZone { name: wire(name), servers, no_cache: false }
     }
 
     #[test]

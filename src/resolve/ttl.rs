@@ -15,11 +15,13 @@ pub struct TtlLimits {
     pub max: u32,
     /// `cache-max-negative-ttl:`
     pub max_negative: u32,
+    /// `cache-min-negative-ttl:`; with 0 `min` holds for denials, too.
+    pub min_negative: u32,
 }
 
 impl Default for TtlLimits {
     fn default() -> Self {
-        TtlLimits { min: 0, max: 86_400, max_negative: 3_600 }
+        TtlLimits { min: 0, max: 86_400, max_negative: 3_600, min_negative: 0 }
     }
 }
 
@@ -27,6 +29,12 @@ impl TtlLimits {
     /// `ttl` within the limits.
     pub fn clamp(&self, ttl: u32) -> u32 {
         ttl.max(self.min).min(self.max)
+    }
+
+    /// The TTL of a denial within the limits; its own go before those of all records, the lower one before the upper.
+    fn clamp_denial(&self, ttl: u32) -> u32 {
+        let least = if self.min_negative > 0 { 0 } else { self.min };
+        ttl.max(least).min(self.max).min(self.max_negative).max(self.min_negative)
     }
 
     /// Puts the TTL of set `place` within the limits. A SOA in the authority section speaks for the denial it comes
@@ -39,10 +47,29 @@ impl TtlLimits {
                 ..20 => 0,
                 _ => get_u32(message, data.end - 4).unwrap_or(0),
             };
-            self.clamp(set.ttl.min(minimum)).min(self.max_negative)
+            self.clamp_denial(set.ttl.min(minimum))
         } else {
             self.clamp(set.ttl)
         };
         reply.sets[place].ttl = ttl;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_has_limits_of_its_own() {
+        let clamp = |min, min_negative, max_negative, ttl| {
+            TtlLimits { min, min_negative, max_negative, ..TtlLimits::default() }.clamp_denial(ttl)
+        };
+        assert_eq!(clamp(0, 0, 3600, 30), 30);
+        assert_eq!(clamp(0, 0, 3600, 7200), 3600);
+        assert_eq!(clamp(300, 0, 3600, 30), 300, "the lower limit of all records");
+        assert_eq!(clamp(300, 1, 3600, 30), 30, "unless denials have one");
+        assert_eq!(clamp(0, 60, 3600, 30), 60);
+        assert_eq!(clamp(0, 60, 30, 45), 60, "and that goes before the upper one");
+        assert_eq!(clamp(0, 0, 3600, 0), 0);
     }
 }

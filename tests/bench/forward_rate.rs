@@ -35,7 +35,7 @@ fn main() {
     let (_tables, tables) = mpsc::channel();
     let (bell, worker_bell) = (Doorbell::new().expect("eventfd"), Doorbell::new().expect("eventfd"));
     let stats = Arc::new(Upstream::default());
-    let zone = ForwardZone { name: vec![0], servers: vec![server], forward_first: false, no_cache: false };
+    let zone = ForwardZone { name: vec![0], servers: vec![server], no_cache: false };
     let reachable = Reachable { not_localhost: false, ..Reachable::default() };
     let links = Links {
         requests: request_end,

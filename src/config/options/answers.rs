@@ -21,7 +21,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("local-data", &[Kind::Record], words("none"), shown_by("list_local_data", add_record), RELOAD),
         honoured("local-data-ptr", &[Kind::Reverse], words("none"), shown_by("list_local_data", add_reverse), RELOAD),
         honoured("unblock-lan-zones", YES_NO, is("no"), plain!(flag unblock_lan_zones), RELOAD),
-        honoured("insecure-lan-zones", YES_NO, is("no"), plain!(flag insecure_lan_zones), RELOAD),
+        inert(
+            "insecure-lan-zones",
+            YES_NO,
+            "no",
+            "means nothing without validation: nothing is validated below them either",
+        ),
         honoured("minimal-responses", YES_NO, is("yes"), plain!(flag minimal_responses), RESTART),
         honoured("rrset-roundrobin", YES_NO, is("yes"), plain!(flag rrset_roundrobin), RELOAD),
         honoured("deny-any", YES_NO, is("no"), plain!(flag deny_any), RELOAD),

@@ -11,12 +11,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("name", NAME, words("none, must be there"), zone(set_name), RELOAD),
         honoured("forward-addr", &[Kind::Server], words("none"), zone(add_server), RELOAD),
         not_yet("forward-host", TEXT, "none", "the server is not asked; give its address in a forward-addr line", &[]),
-        honoured(
+        not_yet(
             "forward-first",
             YES_NO,
-            is("no"),
-            zone(|config, args| in_zone(config, |zone| zone.first = args.flag(0))),
-            RELOAD,
+            "no",
+            "there is no recursion to fall back on: when the servers of the zone fail, the answer is SERVFAIL",
+            &["no"],
         ),
         honoured(
             "forward-no-cache",

@@ -15,7 +15,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             field(add_control, show_controls),
             RESTART,
         ),
-        honoured("control-use-cert", YES_NO, is("yes"), plain!(flag remote_control.use_cert), RELOAD),
+        inert("control-use-cert", YES_NO, "yes", UNIX),
         inert("control-port", PORT, "8953", "is for control over IP, of which control-interface warns"),
         inert("server-key-file", PATH, "none", UNIX),
         inert("server-cert-file", PATH, "none", UNIX),

@@ -5,6 +5,7 @@
 mod any_input;
 mod files;
 mod includes;
+mod readers;
 mod table;
 
 use super::options::Clause;
@@ -160,6 +161,8 @@ fn what_is_not_there_yet_warns_when_it_matters() {
     assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
     assert_eq!(found.len(), 3);
     let stub = read(format!("stub-zone:\n name: a\n stub-addr: 192.0.2.1\n{ROOT}")).unwrap().warnings;
+    let first = read(format!("{ROOT} forward-first: yes\n")).unwrap().warnings;
+    assert!(first.len() == 1 && first[0].to_string().starts_with("test.conf:4: forward-first: is not supported yet"));
     assert!(stub.len() == 1 && stub[0].to_string().starts_with("test.conf:1: stub-zone: is not supported yet"));
 }
 
@@ -208,11 +211,11 @@ fn addresses_keep_their_zones() {
 
 #[test]
 fn forward_zones_keep_their_servers() {
-    let text = "forward-zone: name: Example.COM forward-addr: 192.0.2.1 forward-addr: 2001:db8::1@853#dns.example forward-first: yes\n";
+    let text = "forward-zone: name: Example.COM forward-addr: 192.0.2.1 forward-addr: 2001:db8::1@853#dns.example forward-no-cache: yes\n";
     let config = read(format!("{text}{ROOT}")).unwrap().config;
     assert_eq!(config.forward_zones.len(), 2);
     let zone = &config.forward_zones[0];
-    assert_eq!((&zone.name[..], zone.first, zone.at.line), (&b"\x07example\x03com\0"[..], true, 1));
+    assert_eq!((&zone.name[..], zone.no_cache, zone.at.line), (&b"\x07example\x03com\0"[..], true, 1));
     assert_eq!((zone.servers[1].port, zone.servers[1].tls_name.as_str()), (853, "dns.example"));
 
     let broken = |text: &str| read(format!("{text}\n{ROOT}")).unwrap_err()[0].to_string();

@@ -45,7 +45,7 @@ fn records_of_a_set_get_one_ttl_and_stand_together() {
 
 #[test]
 fn ttls_stay_within_the_limits() {
-    let ttl = TtlLimits { min: 60, max: 1000, max_negative: 90 };
+    let ttl = TtlLimits { min: 60, max: 1000, max_negative: 90, min_negative: 0 };
     let limits = Options { ttl, ..Options::default() };
     let got = told(false, rtype::A, limits.clone(), |query| query.reply().a(WWW, 5, 1));
     assert_eq!((got.ttl, got.records[0].as_str()), (60, "0 www.example.com. 60 A 1"));
@@ -55,6 +55,9 @@ fn ttls_stay_within_the_limits() {
     assert_eq!((got.ttl, got.rcode), (90, rcode::NXDOMAIN));
     assert_eq!(got.records, ["1 example.com. 90 SOA"]);
     assert_eq!(told(false, rtype::A, Options::default(), negative).ttl, 700);
+    let ttl = TtlLimits { min_negative: 800, ..TtlLimits::default() };
+    let got = told(false, rtype::A, Options { ttl, ..Options::default() }, negative);
+    assert_eq!((got.ttl, got.records), (800, vec!["1 example.com. 800 SOA".to_owned()]));
     assert_eq!(a(|query| query.reply().a(WWW, 0, 1)).ttl, 0);
 }
 

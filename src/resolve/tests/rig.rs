@@ -268,7 +268,6 @@ pub fn table(zones: &[(&str, &[usize])], addresses: &[SocketAddr]) -> ForwardTab
     let zones = zones.iter().map(|(name, servers)| ForwardZone {
         name: wire(name),
         servers: servers.iter().map(|&server| addresses[server]).collect(),
-        forward_first: false,
         no_cache: name.starts_with("uncached"),
     });
     ForwardTable::new(zones.collect(), ANY_SERVER)

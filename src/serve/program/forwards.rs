@@ -32,7 +32,6 @@ pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
         forward_zones.push(ForwardZone {
             name: zone.name.clone(),
             servers: servers.collect(),
-            forward_first: zone.first,
             no_cache: zone.no_cache,
         });
     }

@@ -347,6 +347,7 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             min: config.cache_min_ttl,
             max: config.cache_max_ttl,
             max_negative: config.cache_max_negative_ttl,
+            min_negative: config.cache_min_negative_ttl,
         },
         patience: Duration::from_secs(12),
         jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
