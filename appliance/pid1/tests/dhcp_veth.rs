@@ -8,8 +8,7 @@
 mod namespace;
 
 use namespace::{Namespace, ip};
-use runbound_init::network::dhcp::Dhcp;
-use runbound_init::network::dhcp6::Dhcp6;
+use runbound_init::network::dhcp::{Dhcp, Dhcp6};
 use runbound_init::network::router::RouterServers;
 use runbound_init::service::{Event, Service, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -6,11 +6,10 @@
 //! | `apply`, `withdraw` | a plan made real, and taken back |
 //! | `routes`, `messages`, `netlink` | the kernel's routes, links and addresses |
 //! | `links` | the Ethernet interfaces there are, and those that come and go |
-//! | `dhcp`, `dhcp6`, `router` | leases; name servers that routers tell |
+//! | `dhcp`, `router` | leases; name servers that routers tell |
 
 mod apply;
 pub mod dhcp;
-pub mod dhcp6;
 mod links;
 mod messages;
 pub mod netlink;
@@ -22,8 +21,7 @@ use crate::cloudinit::seed::Seed;
 use crate::machine::modules::Modules;
 use crate::netconf::{LinkKind, LinkPlan, NetworkPlan, cmdline};
 use crate::network::apply::{Applied, apply};
-use crate::network::dhcp::{AddressClient, Dhcp};
-use crate::network::dhcp6::Dhcp6;
+use crate::network::dhcp::{AddressClient, Dhcp, Dhcp6};
 use crate::network::links::nics;
 use crate::network::withdraw::withdraw;
 use runbound::host::{Interface, interfaces};

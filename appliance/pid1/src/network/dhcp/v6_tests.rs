@@ -1,11 +1,13 @@
 //! A client against a server that exists only here.
 #![allow(clippy::unwrap_used)]
 
-use super::client::{Action, Client};
-use super::message::Lease;
-use crate::network::dhcp::Machine;
+use super::*;
+use crate::network::dhcp::client::ActionOf;
 use proptest::prelude::*;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+type Client = crate::network::dhcp::client::Client<V6>;
+type Action = ActionOf<V6>;
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const ADDRESS: &str = "2001:db8::77";
@@ -64,7 +66,7 @@ fn bound(client: &mut Client, now: Instant) -> Lease {
 fn a_lease_is_found_renewed_and_lost() {
     let start = Instant::now();
     let after = |seconds| start + Duration::from_secs(seconds);
-    let mut client = Client::new(MAC, 7, start);
+    let mut client = Client::new(V6::new(MAC), 7, start);
     let lease = bound(&mut client, start);
     assert_eq!(lease.network().to_string(), "2001:db8::77/128");
     assert_eq!(lease.name_servers, ["2001:db8::53".parse::<std::net::IpAddr>().unwrap()]);
@@ -86,7 +88,7 @@ fn a_lease_is_found_renewed_and_lost() {
 fn times_that_the_server_leaves_open_are_set_here() {
     let lease_of = |rest: &[u8]| {
         let start = Instant::now();
-        let mut client = Client::new(MAC, 7, start);
+        let mut client = Client::new(V6::new(MAC), 7, start);
         let (_, solicit) = sent(&client.due(start));
         let (_, request) = sent(&client.take(&answer(&solicit, 2, &good()), start));
         match &client.take(&answer(&request, 7, rest), start)[..] {
@@ -117,7 +119,7 @@ fn times_that_the_server_leaves_open_are_set_here() {
 fn a_refusal_is_said_once_and_asking_goes_on_slowly() {
     let mut now = Instant::now();
     let start = now;
-    let mut client = Client::new(MAC, 7, now);
+    let mut client = Client::new(V6::new(MAC), 7, now);
     let none = identity(0, 0, &option(13, b"\0\x02all are gone\n"));
     let mut said = Vec::new();
     for _ in 0..12 {
@@ -137,7 +139,7 @@ fn a_refusal_is_said_once_and_asking_goes_on_slowly() {
 #[test]
 fn a_server_that_forgot_the_address_is_asked_anew() {
     let start = Instant::now();
-    let mut client = Client::new(MAC, 7, start);
+    let mut client = Client::new(V6::new(MAC), 7, start);
     bound(&mut client, start);
     let later = start + Duration::from_secs(500);
     let (_, renew) = sent(&client.due(later));
@@ -151,7 +153,7 @@ fn a_server_that_forgot_the_address_is_asked_anew() {
 #[test]
 fn silence_is_said_once() {
     let mut now = Instant::now();
-    let mut client = Client::new(MAC, 7, now);
+    let mut client = Client::new(V6::new(MAC), 7, now);
     let mut said = 0;
     for _ in 0..20 {
         said += client.due(now).iter().filter(|action| **action == Action::Silence).count();
@@ -164,7 +166,7 @@ fn silence_is_said_once() {
 #[test]
 fn what_is_for_others_is_passed_over() {
     let now = Instant::now();
-    let (mut client, mut other) = (Client::new(MAC, 7, now), Client::new(MAC, 8, now));
+    let (mut client, mut other) = (Client::new(V6::new(MAC), 7, now), Client::new(V6::new(MAC), 8, now));
     let (_, solicit) = sent(&client.due(now));
     let (_, stranger) = sent(&other.due(now));
     assert_eq!(client.take(&answer(&stranger, 2, &good()), now), [], "another transaction");
@@ -180,7 +182,7 @@ proptest! {
     #[test]
     fn no_packet_does_harm(at in 0usize..120, octet: u8, length in 0usize..120, noise in proptest::collection::vec(any::<u8>(), 0..300)) {
         let now = Instant::now();
-        let mut client = Client::new(MAC, 7, now);
+        let mut client = Client::new(V6::new(MAC), 7, now);
         let (_, solicit) = sent(&client.due(now));
         let mut offer = answer(&solicit, 2, &good());
         if let Some(place) = offer.get_mut(at) {

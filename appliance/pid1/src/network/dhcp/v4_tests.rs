@@ -1,13 +1,13 @@
 //! A client against a server that exists only here.
 #![allow(clippy::unwrap_used)]
 
-use super::Machine;
-use super::client::{Action, Client};
-use super::lease::Lease;
+use super::*;
+use crate::network::dhcp::client::ActionOf;
 use proptest::prelude::*;
-use smoltcp::wire::{DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr};
-use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+type Client = crate::network::dhcp::client::Client<V4>;
+type Action = ActionOf<V4>;
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -55,7 +55,7 @@ fn bound(client: &mut Client, now: Instant) -> Lease {
 fn a_lease_is_found_renewed_and_lost() {
     let start = Instant::now();
     let after = |seconds| start + Duration::from_secs(seconds);
-    let mut client = Client::new(MAC, "dns1", 7, start);
+    let mut client = Client::new(V4::new(MAC, "dns1"), 7, start);
     let lease = bound(&mut client, start);
     assert_eq!(lease.network().to_string(), "192.0.2.77/24");
     assert_eq!(lease.name_servers.len(), 2);
@@ -78,19 +78,35 @@ fn a_lease_is_found_renewed_and_lost() {
 #[test]
 fn a_refusal_begins_anew_but_not_at_once() {
     let start = Instant::now();
-    let mut client = Client::new(MAC, "", 7, start);
+    let mut client = Client::new(V4::new(MAC, ""), 7, start);
     let (_, _, discover) = sent(&client.due(start));
     let (_, _, request) = sent(&client.take(&answer(&discover, DhcpMessageType::Offer, &[]), start));
-    assert_eq!(client.take(&answer(&request, DhcpMessageType::Nak, &[]), start), []);
+    let words = DhcpOption { kind: 56, data: b"address in use\n" };
+    let said = client.take(&answer(&request, DhcpMessageType::Nak, &[words]), start);
+    assert_eq!(said, [Action::Refused("it refused the address (address in use)".into())]);
     assert!(client.deadline() > start);
     let later = client.deadline();
     assert_eq!(sent(&client.due(later)).1, DhcpMessageType::Discover);
 }
 
 #[test]
+fn a_lease_that_is_refused_is_over_and_another_one_is_looked_for() {
+    let start = Instant::now();
+    let mut client = Client::new(V4::new(MAC, ""), 7, start);
+    bound(&mut client, start);
+    let later = start + Duration::from_secs(500);
+    let (_, _, renewal) = sent(&client.due(later));
+    let repr = DhcpPacket::new_unchecked(&renewal[..]);
+    assert_eq!((repr.client_ip(), repr.secs()), (ADDRESS, 0), "an exchange of its own");
+    let actions = client.take(&answer(&renewal, DhcpMessageType::Nak, &[]), later);
+    let [Action::Lost(why), Action::Send(None, _)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(why, "it refused the address");
+}
+
+#[test]
 fn silence_is_said_once_and_asking_goes_on() {
     let mut now = Instant::now();
-    let mut client = Client::new(MAC, "", 7, now);
+    let mut client = Client::new(V4::new(MAC, ""), 7, now);
     let mut said = 0;
     let mut longest = Duration::ZERO;
     for _ in 0..20 {
@@ -106,7 +122,7 @@ fn silence_is_said_once_and_asking_goes_on() {
 #[test]
 fn classless_routes_take_the_place_of_the_router() {
     let now = Instant::now();
-    let mut client = Client::new(MAC, "", 7, now);
+    let mut client = Client::new(V4::new(MAC, ""), 7, now);
     let (_, _, discover) = sent(&client.due(now));
     let (_, _, request) = sent(&client.take(&answer(&discover, DhcpMessageType::Offer, &[]), now));
     let routes = DhcpOption { kind: 121, data: &[0, 192, 0, 2, 254, 24, 198, 51, 100, 192, 0, 2, 2, 33] };
@@ -119,8 +135,8 @@ fn classless_routes_take_the_place_of_the_router() {
 #[test]
 fn what_is_for_others_is_passed_over() {
     let now = Instant::now();
-    let (mut client, mut other) = (Client::new(MAC, "", 7, now), Client::new([2; 6], "", 7, now));
-    let mut old = Client::new(MAC, "", 8, now);
+    let (mut client, mut other) = (Client::new(V4::new(MAC, ""), 7, now), Client::new(V4::new([2; 6], ""), 7, now));
+    let mut old = Client::new(V4::new(MAC, ""), 8, now);
     client.due(now);
     for stranger in [&mut other, &mut old] {
         let (_, _, discover) = sent(&stranger.due(now));
@@ -133,7 +149,7 @@ proptest! {
     #[test]
     fn no_packet_does_harm(at in 0usize..400, octet: u8, length in 0usize..400, noise in proptest::collection::vec(any::<u8>(), 0..400)) {
         let now = Instant::now();
-        let mut client = Client::new(MAC, "x", 7, now);
+        let mut client = Client::new(V4::new(MAC, "x"), 7, now);
         let (_, _, discover) = sent(&client.due(now));
         let mut offer = answer(&discover, DhcpMessageType::Offer, &[DhcpOption { kind: 121, data: &[24, 1, 2, 3, 4] }]);
         if let Some(place) = offer.get_mut(at) {
