@@ -72,7 +72,7 @@ pub trait Protocol {
     fn message(&self, say: Say<'_, LeaseOf<Self>>, exchange: Exchange) -> (Option<Self::Address>, Vec<u8>);
 
     /// An answer to this client and transaction; `None` for anything else.
-    fn parse(&self, packet: &[u8], transaction: u32) -> Option<Answer<LeaseOf<Self>>>;
+    fn answer_in(&self, packet: &[u8], transaction: u32) -> Option<Answer<LeaseOf<Self>>>;
 
     /// Where a packet to a server, or to all, goes from the link of this index.
     fn destination(server: Option<Self::Address>, link: u32) -> SocketAddr;
@@ -163,7 +163,7 @@ impl<P: Protocol> Client<P> {
 
     /// Takes in a packet; anything that is no answer to this client is passed over.
     pub fn take(&mut self, packet: &[u8], now: Instant) -> Vec<ActionOf<P>> {
-        let Some(answer) = self.protocol.parse(packet, self.transaction) else { return Vec::new() };
+        let Some(answer) = self.protocol.answer_in(packet, self.transaction) else { return Vec::new() };
         match (&self.state, answer.is_offer, answer.lease) {
             (State::Searching { .. }, true, Some(offer)) => {
                 if P::REQUEST_IS_ANOTHER_EXCHANGE {

@@ -103,7 +103,7 @@ impl Protocol for V4 {
         (to, buffer)
     }
 
-    fn parse(&self, packet: &[u8], transaction: u32) -> Option<Answer<Lease>> {
+    fn answer_in(&self, packet: &[u8], transaction: u32) -> Option<Answer<Lease>> {
         let packet = DhcpPacket::new_checked(packet).ok()?;
         let repr = DhcpRepr::parse(&packet).ok()?;
         if repr.transaction_id != transaction || repr.client_hardware_address.0 != self.mac {

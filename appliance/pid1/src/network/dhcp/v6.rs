@@ -101,7 +101,7 @@ impl Protocol for V6 {
         (None, out)
     }
 
-    fn parse(&self, packet: &[u8], transaction: u32) -> Option<Answer<Lease>> {
+    fn answer_in(&self, packet: &[u8], transaction: u32) -> Option<Answer<Lease>> {
         let is_offer = match packet.first()? {
             kind if *kind == Kind::Advertise as u8 => true,
             kind if *kind == Kind::Reply as u8 => false,
