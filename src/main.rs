@@ -3,7 +3,7 @@
 use runbound::attach::{self, Finding, Level};
 use runbound::backup;
 use runbound::config::cli::{Action, Cli, Format, HELP};
-use runbound::config::{self, Config, Diagnostic, Loaded, XdpUse};
+use runbound::config::{self, Config, Counts, Diagnostic, Loaded, Severity, XdpUse};
 use runbound::host;
 use runbound::serve::listen;
 use runbound::serve::log as logger;
@@ -37,30 +37,29 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The findings about the configuration, then those about the host it is to serve on.
+/// The findings about the configuration, then those about the host it is to serve on, as far as it could be read.
 fn check(cli: &Cli, format: Format) -> ExitCode {
-    let mut result = config::load(&cli.file);
-    let host = match &mut result {
-        Ok(loaded) => {
-            if cli.no_xdp {
-                loaded.config.xdp.enable = XdpUse::No;
-            }
-            host_findings(&loaded.config)
-        }
-        Err(_) => Vec::new(),
-    };
-    let host_ok = host.iter().all(|finding| finding.level != Level::Fail);
-    match format {
+    let mut reading = config::read(&cli.file);
+    if cli.no_xdp {
+        reading.config.xdp.enable = XdpUse::No;
+    }
+    let host = if reading.is_of_a_file() { host_findings(&reading.config) } else { Vec::new() };
+    let of_level = |level: Level| host.iter().filter(|finding| finding.level == level).count();
+    let of_host = Counts { errors: of_level(Level::Fail), warnings: of_level(Level::Warn) };
+    let found = &reading.findings;
+    let text = match format {
         Format::Text => {
-            print!("{}", config::findings(&cli.file, &result));
-            host.iter().for_each(|finding| println!("{finding}"));
+            let host: Vec<String> = host.iter().map(Finding::to_string).collect();
+            config::findings(&cli.file, found, &host, of_host)
         }
         Format::Json => {
             let host: Vec<String> = host.iter().map(Finding::json).collect();
-            print!("{}", config::findings_json(&cli.file, &result, &host, host_ok));
+            config::findings_json(&cli.file, found, &host, of_host)
         }
-    }
-    if result.is_ok() && host_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    };
+    print!("{text}");
+    let fails = of_host.errors > 0 || found.iter().any(|finding| finding.severity == Severity::Error);
+    if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// A host that cannot be read is no fault of the configuration: a warning.
@@ -128,7 +127,7 @@ fn serve(cli: Cli) -> ExitCode {
     match config::load(&cli.file) {
         Ok(loaded) => run(cli, loaded),
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{error}"));
+            config::grouped(&errors).iter().for_each(|error| eprintln!("{error}"));
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,7 @@
 //! What only the whole configuration shows: clauses that lack something, data that its zone forbids.
 
 use super::diagnostic::{Diagnostic, Severity};
+use super::duplicates;
 use super::local_zones::{LocalZones, ZoneIndex};
 use super::model::{Config, ForwardZone};
 use super::names::{self, NameBuf};
@@ -15,13 +16,12 @@ const MAX_FINDINGS: usize = 100;
 /// Whether questions that no local data answers go anywhere. There is no recursion from the root yet, so a
 /// `forward-zone` for `.` must be there; drop this check when there is.
 pub fn validate(config: &Config) -> Vec<Diagnostic> {
-    if config.forward_zones.iter().any(|zone| zone.name == [0]) {
+    if config.forward_zones.iter().any(|zone| zone.name == [0] || zone.name.is_empty() && zone.unread) {
         return Vec::new();
     }
     let message = "there is no forward-zone for the root, and full recursion is not there yet; \
                    add: forward-zone: name: \".\" forward-addr: ADDRESS";
-    let file = config.files.path(Default::default()).to_path_buf();
-    vec![Diagnostic { severity: Severity::Error, file, line: 0, message: message.into() }]
+    vec![Diagnostic::whole(Severity::Error, &config.files, message)]
 }
 
 /// Takes away the clauses with `forward-default: yes` whose name another clause has.
@@ -34,6 +34,7 @@ pub(super) fn drop_defaults(zones: &mut Vec<ForwardZone>) {
 pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     forward_zones(config, &mut findings);
+    findings.extend(duplicates::of_clauses(config));
     remote_control(config, &mut findings);
     redirect_zones(config, &mut findings);
     findings
@@ -42,7 +43,9 @@ pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
 fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
     for zone in &config.forward_zones {
         let mut error = |message: String| findings.push(Diagnostic::error(&config.files, zone.at, message));
-        if zone.name.is_empty() {
+        if zone.unread {
+            // That line is the one to mend.
+        } else if zone.name.is_empty() {
             error("the forward-zone has no name; add a line like name: \".\"".into());
         } else if zone.servers.is_empty() && !zone.default {
             error(format!(
@@ -66,10 +69,9 @@ fn local_servers(config: &Config, zone: &ForwardZone, findings: &mut Vec<Diagnos
 
 fn remote_control(config: &Config, findings: &mut Vec<Diagnostic>) {
     if config.remote_control.enable && config.remote_control.sockets.is_empty() {
-        let file = config.files.path(Default::default()).to_path_buf();
         let message = "control-enable: yes opens nothing, control over IP is not supported yet; \
                        add control-interface: /run/runbound.ctl to remote-control:";
-        findings.push(Diagnostic { severity: Severity::Warning, file, line: 0, message: message.into() });
+        findings.push(Diagnostic::new(Severity::Warning, &config.files, config.remote_control.at, message));
     }
 }
 

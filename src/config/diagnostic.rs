@@ -67,12 +67,25 @@ impl Files {
 }
 
 /// Whether a diagnostic stops the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// Good to know: all works, but a line does not change what whoever wrote it may think.
+    Info,
     /// The configuration works, but not in all it says.
     Warning,
     /// The configuration cannot be used.
     Error,
+}
+
+impl Severity {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// One finding about the configuration.
@@ -92,6 +105,11 @@ impl Diagnostic {
     /// A finding of `severity` at `at`.
     pub fn new(severity: Severity, files: &Files, at: Location, message: impl Into<String>) -> Self {
         Self { severity, file: files.path(at).to_path_buf(), line: at.line, message: message.into() }
+    }
+
+    /// A finding about the configuration as a whole.
+    pub fn whole(severity: Severity, files: &Files, message: impl Into<String>) -> Self {
+        Self::new(severity, files, Location::default(), message)
     }
 
     /// An error at `at`.

@@ -11,6 +11,8 @@ mod check;
 pub mod cli;
 pub mod default_zones;
 mod diagnostic;
+mod duplicates;
+mod findings;
 mod include;
 mod lexer;
 mod local_data;
@@ -30,23 +32,49 @@ pub use access::{AccessAction, AccessRule, default_access_control};
 pub use address::ScopedAddress;
 pub use check::validate;
 pub use diagnostic::{Diagnostic, Files, Location, Severity};
+pub use findings::{Counts, findings, findings_json, grouped};
 pub use local_data::{LocalData, LocalRecord};
 pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
 pub use model::{
     Config, DEFAULT_DIRECTORY, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode, XdpUse,
 };
 pub use record::{DEFAULT_TTL, Record};
-pub use report::{directives, findings, findings_json, json_string};
+pub use report::{directives, json_string};
 pub use values::{Host, Kind, Netblock};
 
 use std::path::Path;
+
+/// What a file says and what is to be said about it, whether it can be used or not.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What could be read.
+    pub config: Config,
+    /// All findings, in the order of the lines.
+    pub findings: Vec<Diagnostic>,
+}
+
+impl Reading {
+    /// Whether any file was read at all.
+    pub fn is_of_a_file(&self) -> bool {
+        self.config.files.iter().next().is_some()
+    }
+
+    /// The configuration, if it can be used; else the errors alone.
+    fn usable(self) -> Result<Loaded, Vec<Diagnostic>> {
+        let of_errors = |finding: &Diagnostic| finding.severity == Severity::Error;
+        if self.findings.iter().any(of_errors) {
+            return Err(self.findings.into_iter().filter(of_errors).collect());
+        }
+        Ok(Loaded { config: self.config, warnings: self.findings })
+    }
+}
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// What it says.
     pub config: Config,
-    /// What of it does not work in all it says: line by line, then what only the whole shows.
+    /// What of it does not work in all it says, and what is good to know, in the order of the lines.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -67,7 +95,7 @@ pub fn load_within(path: &Path, chroot: Option<&Path>, sandboxed: bool) -> Resul
     let mut parser = parser::Parser::new(chroot);
     parser.sandboxed = sandboxed;
     parser.read_file(path);
-    finish(parser)
+    finish(parser).usable()
 }
 
 /// [`load_within`] of a configuration that is to come: what its files name below `folder` (an absolute path) is read below
@@ -80,7 +108,22 @@ pub fn load_staged(path: &Path, chroot: Option<&Path>, folder: &Path, stage: &Pa
     let chroot = chroot.map(Path::to_path_buf);
     let mut parser = parser::Parser::at(include::Place { base: Default::default(), chroot, staged });
     parser.read_file(path);
-    finish(parser)
+    finish(parser).usable()
+}
+
+/// [`load`] that goes on after errors and looks for more: for `--check-config`.
+pub fn read(path: &Path) -> Reading {
+    let mut parser = parser::Parser::new(None);
+    parser.read_file(path);
+    check_closely(parser)
+}
+
+/// [`read`] of `text`, called `name` in messages, without a look at the file system. For fuzzing.
+#[doc(hidden)]
+pub fn read_bytes(name: &str, text: &[u8]) -> Reading {
+    let mut parser = parser::Parser::without_files();
+    parser.read_bytes(name, text);
+    check_closely(parser)
 }
 
 /// [`load`] of `text`, called `name` in messages, without a look at the file system: an `include:` is an error. For
@@ -92,26 +135,40 @@ pub fn load_staged(path: &Path, chroot: Option<&Path>, folder: &Path, stage: &Pa
 pub fn parse_bytes(name: &str, text: &[u8]) -> Result<Loaded, Vec<Diagnostic>> {
     let mut parser = parser::Parser::without_files();
     parser.read_bytes(name, text);
-    finish(parser)
+    finish(parser).usable()
 }
 
 /// The checks that want the whole configuration.
-fn finish(parser: parser::Parser) -> Result<Loaded, Vec<Diagnostic>> {
+fn finish(parser: parser::Parser) -> Reading {
     let parser::Parser { mut config, mut errors, mut warnings, .. } = parser;
     config.local_zones.shrink();
     config.local_data.shrink();
     check::drop_defaults(&mut config.forward_zones);
+    let told_all = errors.len() < parser::MAX_ERRORS;
+    errors.append(&mut warnings);
+    let mut reading = Reading { config, findings: errors };
     // Without a file, or with a file of another kind, there is nothing more to say.
-    let nothing_read = config.files.path(Location::default()).as_os_str().is_empty();
-    if !nothing_read && errors.len() < parser::MAX_ERRORS {
-        for finding in check::semantics(&config).into_iter().chain(validate(&config)) {
-            match finding.severity {
-                Severity::Error => errors.push(finding),
-                Severity::Warning => warnings.push(finding),
-            }
-        }
+    if reading.is_of_a_file() && told_all {
+        reading.findings.extend(check::semantics(&reading.config));
+        reading.findings.extend(validate(&reading.config));
+        sort(&mut reading);
     }
-    if errors.is_empty() { Ok(Loaded { config, warnings }) } else { Err(errors) }
+    reading
+}
+
+/// And those that take too long for a start.
+fn check_closely(parser: parser::Parser) -> Reading {
+    let mut reading = finish(parser);
+    reading.findings.extend(duplicates::local_zones(&reading.config));
+    sort(&mut reading);
+    reading
+}
+
+/// Into the order of the files and their lines; what is said of a file as a whole comes last.
+fn sort(reading: &mut Reading) {
+    let paths = reading.config.files.paths();
+    let place = |finding: &Diagnostic| paths.iter().position(|path| *path == finding.file);
+    reading.findings.sort_by_cached_key(|finding| (place(finding), finding.line == 0, finding.line));
 }
 
 #[cfg(test)]

@@ -175,6 +175,8 @@ pub struct ForwardZone {
     pub default: bool,
     /// The line of the clause.
     pub at: Location,
+    /// A line of the clause is an error: what it lacks may be there.
+    pub unread: bool,
 }
 
 /// One `forward-addr:` line.
@@ -206,6 +208,8 @@ pub struct RemoteControl {
     pub enable: bool,
     /// `control-interface:` paths of unix sockets (they start with `/`).
     pub sockets: Vec<(PathBuf, Location)>,
+    /// The line of the clause.
+    pub at: Location,
 }
 
 /// `xdp:`, whether to attach XDP.
@@ -350,7 +354,7 @@ impl Default for Config {
             directory: PathBuf::from(DEFAULT_DIRECTORY),
             pidfile: PathBuf::new(),
             sandbox: true,
-            remote_control: RemoteControl { enable: false, sockets: Vec::new() },
+            remote_control: RemoteControl { enable: false, sockets: Vec::new(), at: Location::default() },
         }
     }
 }

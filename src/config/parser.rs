@@ -84,7 +84,10 @@ impl Parser {
             Ok(input) => self.start(path.to_path_buf(), input, false, here),
             Err(error) => {
                 let message = format!("cannot open the configuration: {error}{}", self.denied(&error.to_string()));
-                self.errors.push(Diagnostic { severity: Severity::Error, file: path.into(), line: 0, message });
+                self.errors.push(Diagnostic {
+                    file: path.into(),
+                    ..Diagnostic::whole(Severity::Error, &self.config.files, message)
+                });
             }
         }
         self.run();
@@ -184,6 +187,9 @@ impl Parser {
         self.clause = Some(clause);
         if clause == Clause::ForwardZone {
             self.config.forward_zones.push(ForwardZone { at, ..ForwardZone::default() });
+        }
+        if clause == Clause::RemoteControl {
+            self.config.remote_control.at = at;
         }
         if let Some(instead) = clause.not_yet() {
             self.warning(at, format!("{}: is not supported yet; {instead}", clause.word()));
@@ -349,6 +355,9 @@ impl Parser {
     }
 
     fn error(&mut self, at: Location, message: String) {
+        if let (Some(Clause::ForwardZone), Some(zone)) = (self.clause, self.config.forward_zones.last_mut()) {
+            zone.unread = true;
+        }
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(Diagnostic::error(&self.config.files, at, message));
         }

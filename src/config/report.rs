@@ -1,55 +1,8 @@
-//! Text about configurations: what `--check-config` prints, and docs/configuration.md.
+//! docs/configuration.md, made from the table, and strings of JSON.
 
-use super::diagnostic::{Diagnostic, Severity};
 use super::options::{self, Change, Clause, OptionSpec, Status};
-use super::{Loaded, values::Kind};
+use super::values::Kind;
 use std::fmt::Write;
-use std::path::Path;
-
-/// What `--check-config` prints: a line for each finding, and as `unbound-checkconf` does the word that all is well.
-pub fn findings(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>) -> String {
-    let mut text = String::new();
-    let list = list(result);
-    for finding in list {
-        let word = if finding.severity == Severity::Error { "error" } else { "warning" };
-        text.push_str(&format!("{finding} [{word}]\n"));
-    }
-    let errors = list.iter().filter(|finding| finding.severity == Severity::Error).count();
-    match errors {
-        0 => text.push_str(&format!("runbound: no errors in {}\n", path.display())),
-        1 => text.push_str(&format!("runbound: 1 error in {}\n", path.display())),
-        _ => text.push_str(&format!("runbound: {errors} errors in {}\n", path.display())),
-    }
-    text
-}
-
-/// What `--check-config=json` prints: one object with `file`, `ok` and `findings`, each of these with `severity`, `file`,
-/// `line` (0 for the whole file) and `message`; and `host`, the findings about this host, each an object of JSON already.
-/// `ok` is false after an error in either; `host_ok` is the host's part of that.
-pub fn findings_json(path: &Path, result: &Result<Loaded, Vec<Diagnostic>>, host: &[String], host_ok: bool) -> String {
-    let items: Vec<String> = list(result)
-        .iter()
-        .map(|finding| {
-            let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
-            let file = json_string(&finding.file.to_string_lossy());
-            format!(
-                "{{\"severity\":\"{severity}\",\"file\":{file},\"line\":{},\"message\":{}}}",
-                finding.line,
-                json_string(&finding.message)
-            )
-        })
-        .collect();
-    let file = json_string(&path.to_string_lossy());
-    let ok = result.is_ok() && host_ok;
-    format!("{{\"file\":{file},\"ok\":{ok},\"findings\":[{}],\"host\":[{}]}}\n", items.join(","), host.join(","))
-}
-
-fn list(result: &Result<Loaded, Vec<Diagnostic>>) -> &[Diagnostic] {
-    match result {
-        Ok(loaded) => &loaded.warnings,
-        Err(errors) => errors,
-    }
-}
 
 /// A string of JSON (RFC 8259, 7).
 pub fn json_string(text: &str) -> String {
@@ -146,6 +99,7 @@ A `forward-zone` for `.` must be there until full recursion is.
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn configuration_md_is_what_the_table_says() {
@@ -158,27 +112,5 @@ mod tests {
             committed == directives(),
             "docs/configuration.md is out of date: RUNBOUND_WRITE_DOCS=1 cargo test --lib configuration_md"
         );
-    }
-
-    #[test]
-    fn findings_end_with_the_verdict() {
-        let path = Path::new("/etc/a \"b\".conf");
-        let error = Diagnostic { severity: Severity::Error, file: path.into(), line: 7, message: "bad\ttab".into() };
-        let result = Err(vec![error]);
-        assert_eq!(
-            findings(path, &result),
-            "/etc/a \"b\".conf:7: bad\ttab [error]\nrunbound: 1 error in /etc/a \"b\".conf\n"
-        );
-        let json = findings_json(path, &result, &[], true);
-        assert!(json.contains("\"ok\":false") && json.contains("\"line\":7,\"message\":\"bad\\u0009tab\""), "{json}");
-        assert!(json.contains("\"file\":\"/etc/a \\\"b\\\".conf\""), "{json}");
-        let warning = Diagnostic { severity: Severity::Warning, file: path.into(), line: 0, message: "w".into() };
-        let result = Ok(Loaded { config: super::super::Config::default(), warnings: vec![warning] });
-        assert_eq!(
-            findings(path, &result),
-            "/etc/a \"b\".conf: w [warning]\nrunbound: no errors in /etc/a \"b\".conf\n"
-        );
-        let json = findings_json(path, &result, &["{\"level\":\"fail\"}".into()], false);
-        assert!(json.contains("\"ok\":false") && json.ends_with("\"host\":[{\"level\":\"fail\"}]}\n"), "{json}");
     }
 }

@@ -20,7 +20,7 @@ const ROOT: &str = "forward-zone:\n name: \".\"\n forward-addr: 192.0.2.53\n";
 fn read(text: impl AsRef<[u8]>) -> Result<Loaded, Vec<Diagnostic>> {
     let mut parser = parser::Parser::new(None);
     parser.read_bytes("test.conf", text.as_ref());
-    finish(parser)
+    finish(parser).usable()
 }
 
 /// `text` behind `server:`, with a forward-zone for the root.
@@ -279,4 +279,57 @@ fn measure_a_million_zones() {
         assert_eq!(default_zones::missing_from(&config).len(), 102);
         println!("{name}: default zones {:?}", start.elapsed());
     }
+}
+
+#[test]
+fn one_error_hides_no_other_finding() {
+    let text = "server:\n port: x\n private-address: 10.0.0.0/8\n interface: 192.0.2.1\nremote-control:\n \
+                control-enable: yes\nforward-zone:\n name: a.\n forward-addr: 192.0.2.1\nforward-zone:\n name: A\n \
+                forward-addr: 192.0.2.2\n";
+    let reading = read_bytes("test.conf", text.as_bytes());
+    let found: Vec<(u32, &str)> =
+        reading.findings.iter().map(|finding| (finding.line, &finding.message[..17])).collect();
+    assert_eq!(
+        found,
+        [
+            (2, "port: expected a "),
+            (3, "private-address: "),
+            (5, "control-enable: y"),
+            (10, "forward-zone: a. "),
+            (0, "there is no forwa"),
+        ]
+    );
+    assert_eq!(reading.config.interfaces.len(), 1, "the host is looked at for what could be read");
+    assert_eq!(read(text).unwrap_err().len(), 2, "what stops the start");
+    for clause in ["name: a..b\n forward-addr: 192.0.2.1", "name: .\n forward-addr: nobody"] {
+        let found = read_bytes("test.conf", format!("forward-zone:\n {clause}\n").as_bytes()).findings;
+        assert_eq!(found.len(), 1, "what follows from an error is none: {found:?}");
+    }
+}
+
+#[test]
+fn what_stands_twice_is_named() {
+    let text = format!(
+        "server:\n local-zone: a. static\n local-zone: b. static\n local-zone: A. refuse\n local-zone: b static\n \
+         access-control: 10.0.0.0/8 allow\n access-control: 10.1.2.3/8 refuse\n interface: 192.0.2.1\n \
+         interface: 192.0.2.1\n interface: 192.0.2.1@5353\n{ROOT}"
+    );
+    let found: Vec<String> = read_bytes("test.conf", text.as_bytes())
+        .findings
+        .iter()
+        .map(|finding| format!("{finding} [{}]", finding.severity.word()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "test.conf:4: local-zone: a. stands already in test.conf:2, as static; the last line counts [warning]",
+            "test.conf:5: local-zone: b. stands already in test.conf:3, one of the lines is enough [info]",
+            "test.conf:7: access-control: 10.0.0.0/8 stands already in test.conf:6, with another action; the last line counts [warning]",
+            "test.conf:9: interface: 192.0.2.1 stands already in test.conf:8; one of the lines is enough [info]",
+        ]
+    );
+    let many: String = (0..250).map(|number| format!(" local-zone: z{number} static\n")).collect();
+    let found = read_bytes("test.conf", format!("server:\n{many}{many}{ROOT}").as_bytes()).findings;
+    assert_eq!(found.len(), 101);
+    assert!(found[100].message.starts_with("local-zone: 150 more names"), "{}", found[100].message);
 }

@@ -337,10 +337,11 @@ fn reopen_log() {
 
 /// Logs findings of the configuration by their severity.
 pub fn log_findings(findings: &[Diagnostic]) {
-    for finding in findings {
-        match finding.severity {
+    for finding in config::grouped(findings) {
+        match finding.severity() {
             config::Severity::Error => log::error!("{finding}"),
             config::Severity::Warning => log::warn!("{finding}"),
+            config::Severity::Info => log::info!("{finding}"),
         }
     }
 }

@@ -3,21 +3,24 @@
 
 use libfuzzer_sys::fuzz_target;
 use runbound::answer::compile;
-use runbound::config::{findings, findings_json, parse_bytes};
+use runbound::config::{Counts, Severity, findings, findings_json, parse_bytes, read_bytes};
 use runbound::dns::scan::HashKey;
 use std::path::Path;
 
 const NAME: &str = "fuzz.conf";
 
 fuzz_target!(|octets: &[u8]| {
-    let result = parse_bytes(NAME, octets);
-    for diagnostic in result.as_ref().map_or_else(|errors| errors, |loaded| &loaded.warnings) {
-        assert_eq!(diagnostic.file, Path::new(NAME));
-        assert!(!diagnostic.message.is_empty());
+    let reading = read_bytes(NAME, octets);
+    for finding in &reading.findings {
+        assert_eq!(finding.file, Path::new(NAME));
+        assert!(!finding.message.is_empty());
     }
+    let _ = findings(Path::new(NAME), &reading.findings, &[], Counts::default());
+    let _ = findings_json(Path::new(NAME), &reading.findings, &[], Counts::default());
+    let result = parse_bytes(NAME, octets);
     assert!(result.as_ref().err().is_none_or(|errors| !errors.is_empty()), "refused without a reason");
-    let _ = findings(Path::new(NAME), &result);
-    let _ = findings_json(Path::new(NAME), &result, &[], true);
+    let refused = reading.findings.iter().any(|finding| finding.severity == Severity::Error);
+    assert_eq!(result.is_err(), refused, "checked as it is loaded");
     if let Ok(loaded) = &result {
         let _ = compile::policy(&loaded.config, HashKey::fixed(1), "host");
     }

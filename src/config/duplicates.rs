@@ -1,0 +1,77 @@
+//! Names and networks that stand twice: which line counts.
+
+use super::diagnostic::{Diagnostic, Location, Severity};
+use super::model::Config;
+use super::names;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Most duplicates of one kind worth telling one by one.
+const MAX_TOLD: usize = 100;
+
+/// Clauses and networks. The line that is named is the one before.
+pub(super) fn of_clauses(config: &Config) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut tell = |severity: Severity, at: Location, message: String| {
+        found.push(Diagnostic::new(severity, &config.files, at, message));
+    };
+    let named = config.forward_zones.iter().filter(|zone| !zone.name.is_empty());
+    for (first, zone) in pairs(named, |zone| &zone.name) {
+        let (name, there) = (names::to_text(&zone.name), config.files.describe(first.at));
+        tell(
+            Severity::Warning,
+            zone.at,
+            format!("forward-zone: {name} stands already in {there}; its servers are added to those"),
+        );
+    }
+    for (first, rule) in pairs(config.access_control.iter(), |rule| rule.netblock) {
+        let there = config.files.describe(first.at);
+        let (severity, what) = if first.action == rule.action {
+            (Severity::Info, "with the same action; one of the lines is enough")
+        } else {
+            (Severity::Warning, "with another action; the last line counts")
+        };
+        tell(severity, rule.at, format!("access-control: {} stands already in {there}, {what}", rule.netblock));
+    }
+    for (first, line) in pairs(config.interfaces.iter(), |line| (line.host.to_string(), line.port)) {
+        let there = config.files.describe(first.at);
+        tell(
+            Severity::Info,
+            line.at,
+            format!("interface: {} stands already in {there}; one of the lines is enough", line.host),
+        );
+    }
+    found
+}
+
+/// `local-zone:` lines. Block lists have a million of them, which is too much to look at in each start.
+pub(super) fn local_zones(config: &Config) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let (mut left_out, mut last) = (0usize, Location::default());
+    for (first, zone) in pairs(config.local_zones.iter(), |zone| zone.name) {
+        if found.len() == MAX_TOLD {
+            (left_out, last) = (left_out + 1, zone.at);
+            continue;
+        }
+        let (name, there) = (names::to_text(zone.name), config.files.describe(first.at));
+        let (severity, what) = if first.kind == zone.kind {
+            (Severity::Info, "one of the lines is enough".to_owned())
+        } else {
+            (Severity::Warning, format!("as {}; the last line counts", first.kind.word()))
+        };
+        let message = format!("local-zone: {name} stands already in {there}, {what}");
+        found.push(Diagnostic::new(severity, &config.files, zone.at, message));
+    }
+    if left_out > 0 {
+        let message =
+            format!("local-zone: {left_out} more names stand already in an earlier line; this is the last of them");
+        found.push(Diagnostic::new(Severity::Info, &config.files, last, message));
+    }
+    found
+}
+
+/// Each item whose key an earlier one has, behind the latest of those.
+fn pairs<T: Copy, K: Hash + Eq>(items: impl Iterator<Item = T>, key: impl Fn(T) -> K) -> Vec<(T, T)> {
+    let mut seen = HashMap::new();
+    items.filter_map(|item| seen.insert(key(item), item).map(|first| (first, item))).collect()
+}
