@@ -16,3 +16,5 @@ mod reply;
 #[cfg(test)]
 mod tests;
 pub mod zones;
+
+pub use reply::shorten;

@@ -5,8 +5,8 @@ use crate::dns::body::{self, Counts};
 use crate::dns::edns::{self, Edns};
 use crate::dns::header::{self, flag};
 use crate::dns::question::Question;
-use crate::dns::rcode;
 use crate::dns::record::Record;
+use crate::dns::{rcode, rtype};
 
 /// What a reply needs to know of its query.
 #[derive(Clone, Copy)]
@@ -147,6 +147,29 @@ impl Asked {
         self.copy(message, &answer.body[..len], counts, age, rotate);
         self.complete(message, extra | truncated, answer.rcode, counts, len)
     }
+}
+
+/// Cuts a finished reply down to header with TC, question and OPT: its way turned out to be too narrow for it (RFC 9715
+/// section 3.1). Gives its length; what is no whole message stays as it is.
+pub fn shorten(reply: &mut [u8]) -> usize {
+    let Some(question) = Question::parse(reply) else { return reply.len() };
+    let [_, answers, authorities, additionals] = header::counts(reply);
+    let (mut at, mut opt) = (question.end(), None);
+    for _ in 0..u32::from(answers) + u32::from(authorities) + u32::from(additionals) {
+        let Some(record) = Record::at(reply, at) else { return reply.len() };
+        at = record.end();
+        if record.rtype == rtype::OPT {
+            opt = Some(record.owner..at);
+        }
+    }
+    let flags = header::flags(reply) | flag::TC;
+    header::set_flags(reply, flags);
+    header::set_counts(reply, [1, 0, 0, u16::from(opt.is_some())]);
+    let end = question.end();
+    let Some(opt) = opt else { return end };
+    let len = opt.len();
+    reply.copy_within(opt, end);
+    end + len
 }
 
 /// A reply of the header alone, or header and question: for queries too broken for more. Only RD is copied.

@@ -326,3 +326,24 @@ proptest::proptest! {
         let _ = asked.ask(&mut answerer, None);
     }
 }
+
+#[test]
+fn a_reply_too_long_for_its_way_keeps_question_and_opt() {
+    let mut answerer = answerer(|policy| policy.max_udp_size = 4096);
+    let mut buffer = [0; 4096];
+    let query = query("many.static.test", rtype::A).edns(4096, 0).message;
+    buffer[..query.len()].copy_from_slice(&query);
+    let client = "127.0.0.1:1000".parse().unwrap();
+    let arrival = Arrival { client, via: Via::Datagram(4096), now: 1 };
+    let Decision::Reply(len) = answerer.decide(&mut buffer, query.len(), arrival, None) else { panic!("a reply") };
+    assert!(len > 512);
+    let whole = buffer[..len].to_vec();
+    let short = super::shorten(&mut buffer[..len]);
+    assert_eq!(short, query.len(), "header, question, OPT");
+    assert_eq!(header::counts(&buffer), [1, 0, 0, 1]);
+    assert_eq!(header::flags(&buffer), header::flags(&whole) | flag::TC);
+    assert_eq!(buffer[12..short - edns::LEN], whole[12..short - edns::LEN], "the question");
+    assert_eq!(buffer[short - edns::LEN..short], whole[len - edns::LEN..], "the OPT record");
+    let mut broken = whole[..len - 1].to_vec();
+    assert_eq!(super::shorten(&mut broken), len - 1, "no whole message");
+}

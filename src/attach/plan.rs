@@ -92,6 +92,8 @@ pub struct Target {
     pub index: u32,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// The least MTU of it and the links that carry the addresses: how long a reply may be.
+    pub reply_mtu: u32,
     /// Whether it is a network card.
     pub physical: bool,
     /// Whether attaching may reset its link for seconds.
@@ -219,6 +221,7 @@ fn add_targets(
                 interface: link.name.clone(),
                 index: link.index,
                 mtu: link.mtu,
+                reply_mtu: link.mtu,
                 physical: link.kind == Kind::Physical,
                 resets: candidates::resets(link) && !generic,
                 bond: links
@@ -236,6 +239,7 @@ fn add_targets(
                 notes.push(format!("{name}: XDP takes port {taken} there, kernel sockets serve {address} port {port}"));
             } else if target.places.iter().all(|place| place.address != *address) {
                 target.places.push(Place { address: *address, mac, vlan: spot.vlan });
+                target.reply_mtu = target.reply_mtu.min(carrier.mtu);
             }
         }
     }

@@ -52,6 +52,16 @@ fn no_client_has_an_address_of_this_host_or_a_broadcast_address() {
 }
 
 #[test]
+fn a_reply_is_no_longer_than_the_carrier_sends() {
+    let small = |link: &mut Link| link.mtu = if link.kind == Kind::Ipvlan { 1400 } else { 1500 };
+    let found = plan(&Config::default(), &[format!("{ADDRESS}:53").parse().unwrap()], &links("ipvlan", small));
+    assert_eq!(
+        (found.targets[0].interface.as_str(), found.targets[0].mtu, found.targets[0].reply_mtu),
+        ("eth0", 1500, 1400)
+    );
+}
+
+#[test]
 fn what_has_no_native_xdp_is_served_below() {
     let auto = Config::default();
     assert_eq!(planned(&auto, &links("ipvlan", unchanged)), "eth0");

@@ -226,9 +226,11 @@ impl UdpBatch {
     }
 
     /// Sends the replies set since [`Self::receive`], without waiting: a reply that the kernel refuses is lost and
-    /// counted, the ones behind it are still tried, unless there is no room.
-    pub fn send(&mut self, fd: BorrowedFd<'_>) -> Sent {
+    /// counted, the ones behind it are still tried, unless there is no room. One that is too long for its interface
+    /// (EMSGSIZE) is given to `shorten`, which gives back its new length, and tried once more.
+    pub fn send(&mut self, fd: BorrowedFd<'_>, shorten: Shorten) -> Sent {
         let mut queued = 0;
+        let mut places = [0; BATCH];
         for i in 0..self.received {
             let Some(len) = self.replies[i].take() else { continue };
             let start = i * (self.size + COLOUR);
@@ -236,6 +238,7 @@ impl UdpBatch {
             self.iovecs[queued] = IoVec { base: reply.as_mut_ptr().expose_provenance(), len };
             let iov = (&raw mut self.iovecs[queued]).expose_provenance();
             self.headers[queued].hdr = send_header(&mut self.peers[i], iov);
+            places[queued] = i;
             queued += 1;
         }
         let mut report = Sent::default();
@@ -250,6 +253,7 @@ impl UdpBatch {
                     report.lost += queued - next;
                     break;
                 }
+                Err(cause) if is_too_long(&cause) && self.shorten(places[next], next, shorten) => {}
                 _ => {
                     report.lost += 1;
                     next += 1;
@@ -258,10 +262,32 @@ impl UdpBatch {
         }
         report
     }
+
+    /// Shortens the reply in buffer `place`, which stands as number `queued` to be sent; false when it stays as it is.
+    #[cold]
+    fn shorten(&mut self, place: usize, queued: usize, shorten: Shorten) -> bool {
+        let (start, len) = (place * (self.size + COLOUR), self.iovecs[queued].len);
+        let shorter = shorten(&mut self.buffers[start..start + len]);
+        self.iovecs[queued].len = shorter.min(len);
+        shorter < len
+    }
 }
 
-/// Sends one datagram without waiting, from the address the query was sent to.
-pub fn send_one(fd: BorrowedFd<'_>, peer: &UdpPeer, message: &[u8]) -> io::Result<()> {
+/// Makes a reply that is too long for its interface shorter, in place; gives its new length.
+pub type Shorten = fn(&mut [u8]) -> usize;
+
+/// Sends one datagram without waiting, from the address the query was sent to; `shorten` as for [`UdpBatch::send`].
+pub fn send_one(fd: BorrowedFd<'_>, peer: &UdpPeer, message: &mut [u8], shorten: Shorten) -> io::Result<()> {
+    match send_whole(fd, peer, message) {
+        Err(cause) if is_too_long(&cause) => {
+            let shorter = shorten(message).min(message.len());
+            send_whole(fd, peer, &message[..shorter])
+        }
+        done => done,
+    }
+}
+
+fn send_whole(fd: BorrowedFd<'_>, peer: &UdpPeer, message: &[u8]) -> io::Result<()> {
     let mut peer = *peer;
     let mut iovec = IoVec { base: message.as_ptr().expose_provenance(), len: message.len() };
     let hdr = send_header(&mut peer, (&raw mut iovec).expose_provenance());
@@ -269,6 +295,10 @@ pub fn send_one(fd: BorrowedFd<'_>, peer: &UdpPeer, message: &[u8]) -> io::Resul
         0 => Err(io::ErrorKind::WouldBlock.into()),
         _ => Ok(()),
     }
+}
+
+fn is_too_long(cause: &io::Error) -> bool {
+    cause.raw_os_error() == Some(libc::EMSGSIZE)
 }
 
 fn send_header(peer: &mut UdpPeer, iov: usize) -> MsgHdr {

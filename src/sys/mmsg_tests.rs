@@ -10,6 +10,10 @@ fn server(address: &str, pktinfo: bool) -> (OwnedFd, u16) {
     (fd, bound.port())
 }
 
+fn unshortened(reply: &mut [u8]) -> usize {
+    reply.len()
+}
+
 fn client(address: &str) -> UdpSocket {
     let socket = UdpSocket::bind((address, 0)).unwrap();
     socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
@@ -42,8 +46,8 @@ fn a_batch_is_answered_in_place() {
             }
         }
         assert!(batch.datagram(expected).is_none());
-        assert_eq!(batch.send(fd.as_fd()), Sent { sent: expected * 3 / 4, lost: 0 });
-        assert_eq!(batch.send(fd.as_fd()), Sent::default());
+        assert_eq!(batch.send(fd.as_fd(), unshortened), Sent { sent: expected * 3 / 4, lost: 0 });
+        assert_eq!(batch.send(fd.as_fd(), unshortened), Sent::default());
     }
     let mut reply = [0; 600];
     for i in (0..100u8).filter(|i| i % 4 != 3) {
@@ -65,7 +69,7 @@ fn long_datagrams_are_marked_and_long_replies_refused() {
     assert_eq!((datagram.len, datagram.truncated), (512, true));
     batch.set_reply(0, 513);
     batch.set_reply(1, 10);
-    assert_eq!(batch.send(fd.as_fd()), Sent::default());
+    assert_eq!(batch.send(fd.as_fd(), unshortened), Sent::default());
 }
 
 #[test]
@@ -84,8 +88,8 @@ fn wildcard_sockets_answer_from_the_address_asked() {
         let interface = if ask.contains(':') { 16..20 } else { 0..4 };
         assert_eq!(late.control[CMSG_HEADER..][interface], [0; 4]);
         batch.set_reply(0, 3);
-        assert_eq!(batch.send(fd.as_fd()), Sent { sent: 1, lost: 0 });
-        send_one(fd.as_fd(), &late, b"later").unwrap();
+        assert_eq!(batch.send(fd.as_fd(), unshortened), Sent { sent: 1, lost: 0 });
+        send_one(fd.as_fd(), &late, &mut b"later".to_owned(), unshortened).unwrap();
         // A connected socket takes only what comes from the address it asked.
         let mut reply = [0; 16];
         assert_eq!(client.recv(&mut reply).unwrap(), 3);
@@ -106,10 +110,37 @@ fn a_refused_reply_does_not_keep_the_others_back() {
     batch.set_reply(0, 4);
     batch.set_reply(1, 70_000);
     batch.set_reply(2, 6);
-    assert_eq!(batch.send(fd.as_fd()), Sent { sent: 2, lost: 1 });
+    assert_eq!(batch.send(fd.as_fd(), unshortened), Sent { sent: 2, lost: 1 });
     let mut reply = [0; 16];
     assert_eq!(client.recv(&mut reply).unwrap(), 4);
     assert_eq!(client.recv(&mut reply).unwrap(), 6);
+}
+
+#[test]
+fn a_reply_too_long_for_its_interface_is_shortened() {
+    fn to_five(reply: &mut [u8]) -> usize {
+        reply[0] = b'c';
+        5
+    }
+    for address in ["127.0.0.1", "::1"] {
+        let (fd, port) = server(&std::net::SocketAddr::new(address.parse().unwrap(), 0).to_string(), false);
+        let client = client(address);
+        for _ in 0..3 {
+            client.send_to(b"q", (address, port)).unwrap();
+        }
+        let mut batch = UdpBatch::new(70_000);
+        assert_eq!(batch.receive(fd.as_fd()).unwrap(), 3);
+        // Without a reply to the first: the number in the batch is not the one in the queue.
+        batch.set_reply(1, 70_000);
+        batch.set_reply(2, 6);
+        assert_eq!(batch.send(fd.as_fd(), to_five), Sent { sent: 2, lost: 0 });
+        let late = batch.peer(0).unwrap();
+        send_one(fd.as_fd(), &late, &mut [b'l'; 70_000], to_five).unwrap();
+        let mut reply = [0; 16];
+        assert_eq!((client.recv(&mut reply).unwrap(), reply[0]), (5, b'c'));
+        assert_eq!((client.recv(&mut reply).unwrap(), reply[0]), (6, b'q'));
+        assert_eq!((client.recv(&mut reply).unwrap(), reply[0]), (5, b'c'));
+    }
 }
 
 #[test]

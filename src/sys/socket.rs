@@ -8,9 +8,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen,
 use std::net::SocketAddr;
 use std::{fmt, io};
 
-/// Smallest MTU of an IPv6 link (RFC 8200 section 5): no reply over UDP leaves in larger packets.
-const IPV6_MIN_MTU: libc::c_int = 1280;
-
 /// Settings of a UDP listener.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UdpOptions {
@@ -84,6 +81,9 @@ fn is_link_local(address: &SocketAddr) -> bool {
 
 /// Opens a UDP socket at `address`: not blocking, closed on exec. It carries SO_REUSEADDR as Unbound's does, so a second
 /// server on the same address is noticed by the TCP listener only: open that first.
+///
+/// What is longer than the MTU of the interface it would leave by is refused with EMSGSIZE, never fragmented here; news of
+/// smaller MTUs on the way are not believed, as anybody can send them (`IP_PMTUDISC_INTERFACE` of ip(7)).
 pub fn udp_listener(address: SocketAddr, options: &UdpOptions) -> Result<OwnedFd, ListenError> {
     let failed = failure(address, "UDP");
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -99,9 +99,7 @@ pub fn udp_listener(address: SocketAddr, options: &UdpOptions) -> Result<OwnedFd
     if address.is_ipv6() {
         udp6_options(fd.as_fd()).map_err(|cause| failed("IPv6 options", cause))?;
     } else {
-        // OMIT: path MTU news is not believed, datagrams longer than the link's MTU are fragmented.
-        sockopt::set_ip_mtu_discover(&fd, Ipv4PathMtuDiscovery::OMIT)
-            .or_else(|_| sockopt::set_ip_mtu_discover(&fd, Ipv4PathMtuDiscovery::DONT))
+        sockopt::set_ip_mtu_discover(&fd, Ipv4PathMtuDiscovery::INTERFACE)
             .map_err(|cause| failed("IP_MTU_DISCOVER", cause))?;
     }
     if options.pktinfo {
@@ -170,9 +168,7 @@ fn set_freebind(fd: BorrowedFd<'_>, address: SocketAddr) -> rustix::io::Result<(
 
 fn udp6_options(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
     sockopt::set_ipv6_v6only(fd, true)?;
-    set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU, IPV6_MIN_MTU)?;
-    sockopt::set_ipv6_mtu_discover(fd, Ipv6PathMtuDiscovery::OMIT)
-        .or_else(|_| sockopt::set_ipv6_mtu_discover(fd, Ipv6PathMtuDiscovery::DONT))
+    sockopt::set_ipv6_mtu_discover(fd, Ipv6PathMtuDiscovery::INTERFACE)
 }
 
 /// With privilege past the system's limit, else within it and a warning when that is less than asked.

@@ -69,6 +69,8 @@ pub struct Options {
     pub index: u32,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// Longest IP packet to send, in bytes: the least MTU on the way out.
+    pub reply_mtu: u32,
     /// Destination addresses to take.
     pub places: Vec<Place>,
     /// Addresses that are no client's: frames from them are left to the kernel.

@@ -119,7 +119,7 @@ impl Queue {
             free: (0..frames).rev().map(|frame| frame * chunk).collect(),
             held: 0,
             spare: frames / 32,
-            max_frame: (options.mtu + LINK_HEADER).min(chunk - HEADROOM),
+            max_frame: (options.mtu.min(options.reply_mtu) + LINK_HEADER).min(chunk - HEADROOM),
             senseless: 0,
             socket,
         };
@@ -157,7 +157,7 @@ impl Queue {
         self.socket.fd()
     }
 
-    /// Longest frame that the interface sends, from the Ethernet header on, in bytes (an 802.1Q tag included).
+    /// Longest frame to send, from the Ethernet header on, in bytes (an 802.1Q tag included).
     pub const fn max_frame_len(&self) -> usize {
         self.max_frame as usize
     }

@@ -40,6 +40,7 @@ pub fn options() -> Options {
         interface: SERVER.into(),
         index: fact("ifindex").parse().expect("number"),
         mtu: fact("mtu").parse().expect("number"),
+        reply_mtu: 1500,
         places: vec![place("192.0.2.1", None), place("2001:db8::1", None), place("192.0.2.10", Some(10))],
         own: ["192.0.2.1", "192.0.2.255", "2001:db8::1"].map(|address| address.parse().expect("address")).into(),
         port: 53,

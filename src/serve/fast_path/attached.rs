@@ -97,6 +97,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
         interface: target.interface.clone(),
         index: target.index,
         mtu: target.mtu,
+        reply_mtu: target.reply_mtu,
         places: target.places.iter().map(place).collect(),
         own: target.own.clone(),
         port: target.port,

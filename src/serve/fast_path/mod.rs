@@ -167,8 +167,8 @@ impl FastPath {
             let same = |target: &&Target| {
                 target.index == attached.target.index
                     && target.interface == attached.target.interface
-                    && (target.mtu, target.port, target.generic)
-                        == (attached.target.mtu, attached.target.port, attached.target.generic)
+                    && (target.mtu, target.reply_mtu) == (attached.target.mtu, attached.target.reply_mtu)
+                    && (target.port, target.generic) == (attached.target.port, attached.target.generic)
             };
             match plan.targets.iter().find(same) {
                 Some(target) if !attached.lost && attached.attachment.is_attached() => {

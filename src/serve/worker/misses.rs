@@ -147,9 +147,9 @@ impl Misses {
         waiter: &Waiter<Route>,
         via: Via,
         now: Now,
-    ) -> Option<&[u8]> {
+    ) -> Option<&mut [u8]> {
         let len = self.answer_into(answerer, waiter, via, now)?;
-        Some(&self.buffer[..len])
+        Some(&mut self.buffer[..len])
     }
 
     fn answer_into(&mut self, answerer: &mut Answerer, waiter: &Waiter<Route>, via: Via, now: Now) -> Option<usize> {

@@ -285,7 +285,7 @@ impl Worker {
         let reply = match self.misses.answer_waiter(&mut self.answerer, &waiter, via, now) {
             Some(reply) => reply,
             // A new policy gives it no answer; a stream is told so, it counts its replies.
-            None if matches!(waiter.route, Route::Stream { .. }) => &[],
+            None if matches!(waiter.route, Route::Stream { .. }) => &mut [],
             None => return,
         };
         let sent = match waiter.route {

@@ -3,6 +3,7 @@
 use super::misses::{Misses, Route};
 use super::{Now, client_or_nobody};
 use crate::answer::decide::{Answerer, Decision, Via};
+use crate::answer::shorten;
 use crate::stats::WorkerStats;
 use crate::sys::mmsg::{self, UdpBatch, UdpPeer};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -53,7 +54,7 @@ impl UdpPort {
                 batch.set_reply(place, len);
             }
         }
-        let sent = batch.send(self.fd.as_fd());
+        let sent = batch.send(self.fd.as_fd(), shorten);
         stats.places.udp_queries.add(queries);
         stats.places.udp_replies.add(sent.sent as u64);
         stats.places.reply_no_room.add(sent.lost as u64);
@@ -62,7 +63,7 @@ impl UdpPort {
     }
 
     /// Sends a late reply.
-    pub(super) fn send_one(&self, peer: &UdpPeer, reply: &[u8]) -> bool {
-        mmsg::send_one(self.fd.as_fd(), peer, reply).is_ok()
+    pub(super) fn send_one(&self, peer: &UdpPeer, reply: &mut [u8]) -> bool {
+        mmsg::send_one(self.fd.as_fd(), peer, reply, shorten).is_ok()
     }
 }
