@@ -68,8 +68,7 @@ class Field:
         """NSD on the generator's core, with wildcards under every name that is not local."""
         zone = (". 86400 IN SOA ns.upstream. host.upstream. 1 3600 600 86400 3600\n. 86400 IN NS ns.upstream.\n"
                 "*.cache.example. 86400 IN A 198.18.0.1\n*.miss.example. 86400 IN A 198.18.0.2\n")
-        return servers.start_nsd(self.lab, self.inside, {".": zone}, UPSTREAM, name="upstream", cpu=GENERATOR_CPU,
-                                 extra=" rrl-ratelimit: 0\n")
+        return servers.start_nsd(self.lab, self.inside, {".": zone}, UPSTREAM, name="upstream", cpu=GENERATOR_CPU)
 
     def configuration(self, zones=0):
         """unbound.conf for runbound and Unbound alike; `zones` blocked zones more."""

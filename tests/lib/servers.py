@@ -145,13 +145,16 @@ def start_unbound(lab, ns, text, address, name="unbound", asker=None, cpu=None):
     return Server(process, address, control, wait_for_answer(asker or ns, address, process))
 
 
-def start_nsd(lab, ns, zones, listen, name="nsd", cpu=None, extra=""):
-    """Start NSD for `zones` ({zone name: zone file text or path}); `listen` is ADDRESS or ADDRESS@PORT."""
+def start_nsd(lab, ns, zones, listen, name="nsd", cpu=None):
+    """Start NSD for `zones` ({zone name: zone file text or path}); `listen` is ADDRESS or ADDRESS@PORT.
+
+    Its limit of replies per second, 200 unless said otherwise, is off: beyond it NSD is silent or truncates.
+    """
     state = lab.path(f"{name}.state")
     os.mkdir(state)
     text = (f"server:\n ip-address: {listen}\n server-count: 1\n database: \"\"\n username: \"\"\n chroot: \"\"\n"
             f" zonelistfile: {state}/zone.list\n xfrdfile: {state}/xfrd.state\n pidfile: {state}/pid\n"
-            f" xfrdir: {state}\n hide-version: yes\n{extra}remote-control:\n control-enable: no\n")
+            f" xfrdir: {state}\n hide-version: yes\n rrl-ratelimit: 0\nremote-control:\n control-enable: no\n")
     for index, (zone, content) in enumerate(zones.items()):
         path = content if content.startswith("/") else lab.write(f"{name}.{index}.zone", content)
         text += f"zone:\n name: \"{zone}\"\n zonefile: \"{path}\"\n"
