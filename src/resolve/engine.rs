@@ -5,6 +5,10 @@
 //!              ▲        │ ├─ TC ────▶ TcpQueue ─▶ Tcp ──reply──▶ the same
 //!              └─ time-out, refused port, error reply ◀───────────┘
 //! ```
+//!
+//! A question that goes on to another server or phase still takes the reply to what was sent before (`tries`). Every
+//! question is sent at once, to a silent server too, and repeated for as long as its client may wait: no question
+//! depends on whether another one has been answered, so nobody can use up a server for others.
 
 use super::chain::{Chain, QUERY};
 use super::keys::Keys;
@@ -17,8 +21,8 @@ use super::sockets::Sockets;
 use super::table::ForwardTable;
 use super::tcp::Connections;
 use super::timer::Wheel;
+use super::tries::KEPT;
 use super::trouble::Troubles;
-use super::ttl::WITHOUT_RECORDS;
 use super::{Options, Request, Response};
 use crate::dns::{Name, rcode};
 use crate::ring::spsc::Producer;
@@ -83,7 +87,7 @@ impl Engine {
             zone_servers: Vec::new(),
             servers: Vec::new(),
             questions: Questions::new(states),
-            keys: Keys::new(states),
+            keys: Keys::new(states * KEPT),
             timers: Wheel::new(states),
             sockets: Sockets::new(options.sockets.clone()),
             tcp: Connections::new(options.tcp_connections),
@@ -135,29 +139,28 @@ impl Engine {
         self.show_troubles();
         for id in 0..self.questions.capacity() as u32 {
             let question = self.questions.get_mut(id);
-            if question.phase == Phase::Free {
-                continue;
-            }
             question.uncached = true;
-            if question.phase == Phase::Failed {
-                continue;
-            }
-            (question.tried, question.failed) = (0, 0);
-            match self.table.find(question.target.as_wire()) {
-                Some(zone) => {
-                    question.zone = zone;
-                    let servers = &self.zone_servers[zone as usize];
-                    let place = servers.iter().position(|&server| server == question.server);
-                    question.place = place.map_or(u8::MAX, |place| place as u8);
-                    question.tried = bit(question.place);
-                }
-                None => {
-                    self.recall(id);
-                    self.fail(id);
-                }
+            match question.phase {
+                Phase::Free | Phase::Failed => {}
+                Phase::Probe => self.end_probe(id),
+                _ => self.adopt(id),
             }
         }
         self.settle(now);
+    }
+
+    /// Puts a question in flight into the new table.
+    fn adopt(&mut self, id: u32) {
+        let question = self.questions.get_mut(id);
+        (question.tried, question.failed, question.refused) = (0, 0, 0);
+        let Some(zone) = self.table.find(question.target.as_wire()) else { return self.fail(id) };
+        question.zone = zone;
+        let servers = &self.zone_servers[zone as usize];
+        for asked in question.tries.iter_mut().map(|sent| &mut sent.asked).chain([&mut question.asked]) {
+            let place = servers.iter().position(|&server| server == asked.server);
+            asked.place = place.map_or(u8::MAX, |place| place as u8);
+        }
+        question.tried = bit(question.asked.place);
     }
 
     fn server_place(&mut self, address: std::net::SocketAddr) -> u32 {
@@ -187,10 +190,9 @@ impl Engine {
             && self.jostle_at().is_some_and(|at| now >= at)
             && let Some(id) = self.questions.oldest()
         {
-            self.recall(id);
             self.questions.get_mut(id).uncached = true;
             self.fail(id);
-            self.publish_failures();
+            self.publish_failures(now);
         }
         !self.questions.is_full()
     }
@@ -216,21 +218,27 @@ impl Engine {
         }
     }
 
-    /// Ends a question without an answer; it is in phase `Choose`.
+    /// Ends a question without an answer.
     pub(super) fn fail(&mut self, id: u32) {
+        self.recall(id);
         self.stats.failures.add(1);
         self.questions.ended(id);
         self.questions.get_mut(id).phase = Phase::Failed;
         self.failed.push_back(id);
     }
 
-    pub(super) fn finish(&mut self, id: u32) {
+    /// Its response is published: gives the question's state back, unless a silent server is probed with it.
+    pub(super) fn finish(&mut self, id: u32, now: Duration) {
+        self.recall(id);
+        self.questions.ended(id);
+        self.published = true;
         if let Some(mut chain) = self.questions.get_mut(id).chain.take() {
             chain.clear();
             self.spare_chains.push(chain);
         }
-        self.published = true;
-        self.questions.give_back(id);
+        if self.questions.get(id).phase == Phase::Failed || !self.probe(id, now) {
+            self.questions.give_back(id);
+        }
     }
 
     /// Does what the events of a step have left to do.
@@ -242,21 +250,21 @@ impl Engine {
                 self.choose(id, now);
             }
         }
-        self.publish_failures();
+        self.publish_failures(now);
     }
 
     /// Responds to failed questions as far as the ring has room.
-    fn publish_failures(&mut self) {
+    fn publish_failures(&mut self, now: Duration) {
         while let Some(&id) = self.failed.front() {
             let Some(response) = self.responses.reserve() else { return };
             let question = self.questions.get(id);
             response.ticket = question.ticket;
             response.rcode = rcode::SERVFAIL;
-            response.ttl = if question.uncached { 0 } else { WITHOUT_RECORDS };
+            response.ttl = question.failure_ttl();
             response.set_body(&[], [0; 3]);
             self.responses.publish();
             self.failed.pop_front();
-            self.finish(id);
+            self.finish(id, now);
         }
     }
 }

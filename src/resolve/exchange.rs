@@ -1,14 +1,15 @@
-//! Asking a server: which one, sending, waiting, and finding the question of a reply.
+//! Asking a server: which one, sending, and finding the question of a reply.
 //!
 //! Server selection is Unbound's: of the servers not yet tried in this round, a random one among those whose expected
 //! time lies within 400 ms of the fastest. A server that answered with an error (SERVFAIL, REFUSED, nonsense) is not
-//! asked again for the same question; one that timed out is, with twice the wait. When none is left, or the client's
-//! patience is over, the answer is SERVFAIL.
+//! asked again for the same question; one that timed out is, with twice the wait in each round. When none is left, or
+//! the client's patience is over, the answer is SERVFAIL.
 
 use super::chain::write_query;
 use super::engine::{Engine, bit};
 use super::question::{Phase, Question};
 use super::server::BAND;
+use super::tries::{Addressee, Try, handle, of_handle};
 use super::trouble::Failure;
 use crate::dns::{edns, get_u16, header, rcode};
 use rustix::io::Errno;
@@ -16,22 +17,24 @@ use rustix::net::{SendFlags, send};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// Rounds through all servers. Each waits twice as long as the one before, so patience ends first but for a fast server.
-const ROUNDS: u8 = 8;
 /// Queries for one target name altogether (Unbound's max-sent-count).
-const SENDS: u8 = 32;
+pub(super) const SENDS: u8 = 32;
 /// Pause when every server refused at once: one that is being restarted is back soon.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Pauses of a question; then nobody is there to ask.
+const PAUSES: u8 = 3;
 
 impl Engine {
     /// Sends a question in phase `Choose` to the next server, or ends it.
     pub(super) fn choose(&mut self, id: u32, now: Duration) {
         loop {
-            let question = self.questions.get(id);
-            if now >= question.started + self.options.patience || question.sends >= SENDS {
+            let question = self.questions.get_mut(id);
+            let is_over = now >= question.started + self.options.patience;
+            if is_over || question.sends >= SENDS {
+                question.unheard |= is_over;
                 return self.fail(id);
             }
-            if let Some(place) = self.select(id, now) {
+            if let Some(place) = self.select(id) {
                 // That a server refused EDNS says nothing of the next one.
                 self.questions.get_mut(id).without_edns = false;
                 if self.send(id, place, now) {
@@ -39,31 +42,33 @@ impl Engine {
                 }
                 let question = self.questions.get_mut(id);
                 question.tried |= bit(place);
-                question.refused = true;
+                question.refused |= bit(place);
                 continue;
             }
             let question = self.questions.get_mut(id);
-            question.rounds += 1;
-            if question.tried & !question.failed == 0 || question.rounds >= ROUNDS {
+            let open = question.tried & !question.failed;
+            let all_refused = open & !question.refused == 0;
+            if open == 0 || (all_refused && question.pauses >= PAUSES) {
                 return self.fail(id);
             }
-            question.tried = 0;
-            if std::mem::take(&mut question.refused) {
+            (question.tried, question.refused) = (0, 0);
+            if all_refused {
+                question.pauses += 1;
                 question.phase = Phase::Pause;
                 return self.timers.arm(id, now + PAUSE);
             }
+            question.rounds += 1;
         }
     }
 
     /// The place within its zone of the server to ask next.
-    fn select(&mut self, id: u32, now: Duration) -> Option<u8> {
+    fn select(&mut self, id: u32) -> Option<u8> {
         let question = self.questions.get(id);
         let servers = self.zone_servers.get(question.zone as usize)?;
         let passed = question.tried | question.failed;
         let open = servers.iter().enumerate().filter_map(|(place, &server)| {
-            let server = &self.servers[server as usize];
-            let fits = passed & bit(place as u8) == 0 && server.is_open(now);
-            fits.then_some((place as u8, server.wait()))
+            let is_open = passed & bit(place as u8) == 0;
+            is_open.then(|| (place as u8, self.servers[server as usize].wait()))
         });
         let fastest = open.clone().map(|(_, wait)| wait).min()?;
         let mut band = open.filter(|&(_, wait)| wait <= fastest + BAND);
@@ -72,23 +77,41 @@ impl Engine {
         band.nth(nth as usize).map(|(place, _)| place)
     }
 
-    /// Sends over UDP; false when that is impossible.
+    /// Sends over UDP and waits; false when that is impossible. The question is in phase `Choose`.
     pub(super) fn send(&mut self, id: u32, place: u8, now: Duration) -> bool {
+        let Some(sent) = self.transmit(id, place, now) else { return false };
+        self.questions.link(id, sent.socket);
+        let question = self.questions.get_mut(id);
+        question.asked = sent.asked;
+        question.tried |= bit(place);
+        question.was_sent = true;
+        question.sent = now;
+        question.wait = self.servers[sent.asked.server as usize].wait_in(question.rounds);
+        question.phase = Phase::Udp { socket: sent.socket };
+        let due = now + Duration::from_millis(u64::from(question.wait));
+        self.timers.arm(id, due.min(question.started + self.options.patience));
+        true
+    }
+
+    /// Puts a question on the wire; a reply finds it from now on.
+    pub(super) fn transmit(&mut self, id: u32, place: u8, now: Duration) -> Option<Try> {
         let question = self.questions.get(id);
-        let server = self.zone_servers[question.zone as usize][usize::from(place)];
+        let server = *self.zone_servers.get(question.zone as usize)?.get(usize::from(place))?;
+        let slot = question.tries.slot_for(server);
+        self.release(id, slot);
         let address = self.servers[server as usize].address;
         let picked = self.sockets.pick(server, address, now, &mut self.random, self.poller.as_fd());
         let socket = match picked {
             Ok(socket) => socket,
             Err(failure) => {
                 self.refused(server, failure, now);
-                return false;
+                return None;
             }
         };
-        let sent = self.draw_id(socket, id).and_then(|message_id| {
-            let len = self.write_query(id, server, message_id, now);
+        let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
+            let (len, edns) = self.write_query(id, server, message_id, now);
             match self.push(socket, len) {
-                Ok(()) => Some(message_id),
+                Ok(()) => Some(Try { socket, id: message_id, asked: Addressee { server, place, edns }, at: now }),
                 Err(errno) => {
                     self.refused(server, Failure { call: "send", errno }, now);
                     self.keys.remove(socket, message_id);
@@ -96,31 +119,20 @@ impl Engine {
                 }
             }
         });
-        let Some(message_id) = sent else {
+        let Some(sent) = sent else {
             self.sockets.done(socket);
-            return false;
+            return None;
         };
-        self.questions.link(id, socket);
         self.stats.udp_sent.add(1);
         match self.sockets.take_shortage() {
             Some(failure) => self.refused(server, failure, now),
             None if self.servers[server as usize].worked() => self.show_troubles(),
             None => {}
         }
-        let server_state = &mut self.servers[server as usize];
-        server_state.asked(now);
         let question = self.questions.get_mut(id);
-        (question.server, question.place) = (server, place);
-        question.tried |= bit(place);
+        question.tries.set(slot, sent);
         question.sends += 1;
-        question.sent = now;
-        // The server's own wait shrinks with every answer to others; a question's never does.
-        let doubled = if question.rounds > 0 { question.wait.saturating_mul(2) } else { 0 };
-        question.wait = server_state.wait().max(doubled);
-        question.phase = Phase::Udp { socket, id: message_id };
-        let due = now + Duration::from_millis(u64::from(question.wait));
-        self.timers.arm(id, due.min(question.started + self.options.patience));
-        true
+        Some(sent)
     }
 
     /// The system refused a call on the way to a server.
@@ -137,23 +149,25 @@ impl Engine {
         self.troubles.set(servers.filter_map(|(_, server)| Some((server.address, server.trouble()?))));
     }
 
-    fn draw_id(&mut self, socket: u16, question: u32) -> Option<u16> {
+    fn draw_id(&mut self, socket: u16, handle: u32) -> Option<u16> {
         for _ in 0..64 {
             let id = self.random.u16().ok()?;
-            if self.keys.insert(socket, id, question) {
+            if self.keys.insert(socket, id, handle) {
                 return Some(id);
             }
         }
         None
     }
 
-    pub(super) fn write_query(&mut self, id: u32, server: u32, message_id: u16, now: Duration) -> usize {
-        let question = self.questions.get_mut(id);
-        question.sent_edns = !question.without_edns && self.servers[server as usize].knows_edns(now);
+    /// Writes the query of a question to `query`; gives its length, and whether it carries an OPT record.
+    pub(super) fn write_query(&mut self, id: u32, server: u32, message_id: u16, now: Duration) -> (usize, bool) {
+        let question = self.questions.get(id);
+        let has_edns = !question.without_edns && self.servers[server as usize].knows_edns(now);
         let bits = if question.dnssec_ok { edns::DO } else { 0 };
-        let edns = question.sent_edns.then_some((self.options.edns_size, bits));
+        let edns = has_edns.then_some((self.options.edns_size, bits));
         let asked = (question.qtype, question.qclass);
-        write_query(&mut self.query, message_id, question.checking_disabled, &question.target, asked, edns)
+        let disabled = question.checking_disabled;
+        (write_query(&mut self.query, message_id, disabled, &question.target, asked, edns), has_edns)
     }
 
     /// Puts the written query on the wire. A full buffer is not told: the query counts as lost, the time-out repeats it.
@@ -174,69 +188,40 @@ impl Engine {
         }
     }
 
-    /// The host of a socket's server said that nobody listens: every question sent through it needs another server.
+    /// The host of a socket's server said that nobody listens: every question that waits at it needs another server.
+    /// Replies that had left before are still taken.
     pub(super) fn socket_failed(&mut self, socket: u16) {
         while let Some(id) = self.questions.first(socket) {
-            self.recall(id);
-            self.questions.get_mut(id).refused = true;
+            self.stop_waiting(id);
+            let question = self.questions.get_mut(id);
+            question.refused |= bit(question.asked.place);
+            question.unheard = true;
             self.retry.push_back(id);
         }
     }
 
-    /// Undoes the sending of a question: afterwards it is in phase `Choose` and no reply finds it.
-    pub(super) fn recall(&mut self, id: u32) {
-        self.timers.cancel(id);
-        let question = self.questions.get_mut(id);
-        match std::mem::replace(&mut question.phase, Phase::Choose) {
-            Phase::Udp { socket, id: message_id } => {
-                self.questions.unlink(id, socket);
-                self.keys.remove(socket, message_id);
-                self.sockets.done(socket);
-            }
-            Phase::Tcp { connection, .. } => self.tcp.close(connection),
-            Phase::TcpQueue => self.tcp_queue.retain(|&queued| queued != id),
-            _ => {}
-        }
-    }
-
-    /// The timer of a question went off.
-    pub(super) fn expire(&mut self, id: u32, now: Duration) {
-        let question = self.questions.get(id);
-        let (server, wait, phase) = (question.server, question.wait, question.phase);
-        self.recall(id);
-        match phase {
-            Phase::Udp { .. } => {
-                self.stats.timeouts.add(1);
-                self.servers[server as usize].lost(wait);
-            }
-            Phase::Tcp { .. } | Phase::TcpQueue => {
-                self.stats.timeouts.add(1);
-                self.rule_out(id);
-            }
-            _ => {}
-        }
-        self.choose(id, now);
-    }
-
-    pub(super) fn rule_out(&mut self, id: u32) {
-        let question = self.questions.get_mut(id);
-        question.failed |= bit(question.place);
+    pub(super) fn rule_out(&mut self, id: u32, place: u8) {
+        self.questions.get_mut(id).failed |= bit(place);
     }
 
     /// A datagram came through `socket`.
     pub(super) fn datagram(&mut self, socket: u16, message: &[u8], now: Duration) {
         let found = if message.len() < header::LEN { None } else { self.keys.get(socket, header::id(message)) };
-        let Some(id) = found.filter(|&id| is_reply_to(message, self.questions.get(id))) else {
+        let found = found.map(of_handle).filter(|&(id, _)| is_reply_to(message, self.questions.get(id)));
+        let Some((id, Try { asked, at, .. })) = found.and_then(|(id, slot)| Some((id, self.release(id, slot)?))) else {
             return self.stats.unwanted.add(1);
         };
-        let question = self.questions.get(id);
-        self.servers[question.server as usize].heard(now.saturating_sub(question.sent));
-        self.recall(id);
         self.stats.replies.add(1);
-        if header::flags(message) & header::flag::TC != 0 {
-            return self.queue_tcp(id, now);
+        if self.servers[asked.server as usize].heard(at, now) {
+            self.wake(asked.server, at, now);
         }
-        self.judge(id, message, now);
+        if self.questions.get(id).phase == Phase::Probe {
+            self.end_probe(id);
+        } else if header::flags(message) & header::flag::TC != 0 {
+            self.queue_tcp(id, asked, now);
+        } else {
+            self.judge(id, asked, message, now);
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 use super::Options;
 use super::chain::{Composer, Target};
 use super::engine::Engine;
+use super::exchange::SENDS;
 use super::normalize::{Asked, Normalizer, Verdict};
-use super::question::Question;
+use super::question::{Phase, Question};
 use super::reply::Reply;
+use super::tries::Addressee;
 use crate::dns::rcode;
 use std::time::Duration;
 
@@ -13,34 +15,56 @@ use std::time::Duration;
 const RESTARTS: u8 = 11;
 
 impl Engine {
-    /// Decides what a whole reply means for its question, which is in phase `Choose`.
-    pub(super) fn judge(&mut self, id: u32, message: &[u8], now: Duration) {
+    /// Decides what a whole reply means for its question. `asked`: whose reply it is.
+    pub(super) fn judge(&mut self, id: u32, asked: Addressee, message: &[u8], now: Duration) {
         let parsed = self.reply.parse(message);
         let code = self.reply.rcode;
+        if matches!(code, rcode::FORMERR | rcode::NOTIMP) && asked.edns && !self.reply.has_edns {
+            return self.ask_without_edns(id, asked, now);
+        }
+        if parsed.is_none() || !matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
+            return self.pass_over(id, asked, now);
+        }
+        if !asked.edns && self.questions.get(id).without_edns {
+            self.servers[asked.server as usize].refuses_edns(now);
+        }
+        match self.normalize(id, message) {
+            Verdict::Answer if self.respond(id, message, now) => {}
+            Verdict::Chase => self.chase(id, message, now),
+            _ => self.pass_over(id, asked, now),
+        }
+    }
+
+    fn ask_without_edns(&mut self, id: u32, asked: Addressee, now: Duration) {
         let question = self.questions.get_mut(id);
-        if matches!(code, rcode::FORMERR | rcode::NOTIMP) && question.sent_edns && !self.reply.has_edns {
-            question.without_edns = true;
-            let place = question.place;
-            if usize::from(place) < self.zone_servers[question.zone as usize].len() && self.send(id, place, now) {
+        let place = asked.place;
+        if question.without_edns && question.asked.place == place && question.phase != Phase::Choose {
+            // The same is on its way already: this was the reply to a repetition.
+            return;
+        }
+        let is_there = usize::from(place) < self.zone_servers[question.zone as usize].len();
+        if question.sends < SENDS && is_there {
+            self.stop_waiting(id);
+            self.questions.get_mut(id).without_edns = true;
+            if self.send(id, place, now) {
                 return;
             }
         }
-        let question = self.questions.get_mut(id);
-        if parsed.is_none() || !matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
-            self.rule_out(id);
-            return self.choose(id, now);
-        }
-        if question.without_edns {
-            self.servers[question.server as usize].refuses_edns(now);
-        }
-        match self.normalize(id, message) {
-            Verdict::Answer if self.is_empty_at_first(id) => self.choose(id, now),
-            Verdict::Answer if self.respond(id, message) => {}
-            Verdict::Chase => self.chase(id, message, now),
-            _ => {
-                self.rule_out(id);
-                self.choose(id, now);
-            }
+        self.pass_over(id, asked, now);
+    }
+
+    /// A server's reply is of no use: another is asked, unless one is asked already.
+    pub(super) fn pass_over(&mut self, id: u32, asked: Addressee, now: Duration) {
+        self.rule_out(id, asked.place);
+        let question = self.questions.get(id);
+        let waits = match question.phase {
+            Phase::Udp { .. } => question.asked.place != asked.place,
+            Phase::Choose => false,
+            _ => true,
+        };
+        if !waits {
+            self.stop_waiting(id);
+            self.choose(id, now);
         }
     }
 
@@ -59,14 +83,8 @@ impl Engine {
         self.normalizer.run(message, &mut self.reply, &asked, &self.options.ttl)
     }
 
-    /// A reply without any record says nothing that may be cached for long: another server is asked once.
-    fn is_empty_at_first(&mut self, id: u32) -> bool {
-        let empty = self.reply.rcode == rcode::NOERROR && !self.reply.sets.iter().any(|set| set.kept);
-        empty && !std::mem::replace(&mut self.questions.get_mut(id).saw_empty, true)
-    }
-
     /// Publishes the answer; false when it cannot be written.
-    fn respond(&mut self, id: u32, message: &[u8]) -> bool {
+    fn respond(&mut self, id: u32, message: &[u8], now: Duration) -> bool {
         let question = self.questions.get(id);
         let chain = question.chain.as_deref();
         let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
@@ -79,12 +97,13 @@ impl Engine {
         response.rcode = self.reply.rcode;
         response.ttl = if question.uncached { 0 } else { written.ttl };
         self.responses.publish();
-        self.finish(id);
+        self.finish(id, now);
         true
     }
 
     /// Keeps the alias chain so far and asks for its end.
     fn chase(&mut self, id: u32, message: &[u8], now: Duration) {
+        self.recall(id);
         let question = self.questions.get_mut(id);
         question.restarts += 1;
         let mut chain = question.chain.take().or_else(|| self.spare_chains.pop()).unwrap_or_default();

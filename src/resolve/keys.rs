@@ -1,7 +1,8 @@
-//! Finds the question of a reply by the socket it came through and its ID: open addressing with linear probing. IDs are
+//! Finds the try (see `tries`) of a reply by the socket it came through and its ID: open addressing with linear probing. IDs are
 //! random and secret, so nobody can make keys collide.
 
-use super::question::NONE;
+/// No try.
+const NONE: u32 = u32::MAX;
 
 /// See the module's text.
 pub struct Keys {
@@ -12,7 +13,7 @@ pub struct Keys {
 #[derive(Clone, Copy)]
 struct Cell {
     key: u32,
-    question: u32,
+    handle: u32,
 }
 
 fn key(socket: u16, id: u16) -> u32 {
@@ -20,10 +21,10 @@ fn key(socket: u16, id: u16) -> u32 {
 }
 
 impl Keys {
-    /// Room for `count` keys, less than half full then.
+    /// Room for `count` keys, half full then at most.
     pub fn new(count: usize) -> Keys {
-        let size = (count.max(8) * 4).next_power_of_two();
-        let cells = vec![Cell { key: 0, question: NONE }; size].into_boxed_slice();
+        let size = (count.max(8) * 2).next_power_of_two();
+        let cells = vec![Cell { key: 0, handle: NONE }; size].into_boxed_slice();
         Keys { cells, shift: 32 - size.trailing_zeros() }
     }
 
@@ -35,7 +36,7 @@ impl Keys {
         let mut at = self.home(key);
         loop {
             let cell = self.cells[at];
-            if cell.question == NONE {
+            if cell.handle == NONE {
                 return Err(at);
             }
             if cell.key == key {
@@ -45,19 +46,19 @@ impl Keys {
         }
     }
 
-    /// The question of a key.
+    /// The try of a key.
     #[inline]
     pub fn get(&self, socket: u16, id: u16) -> Option<u32> {
-        self.find(key(socket, id)).ok().map(|at| self.cells[at].question)
+        self.find(key(socket, id)).ok().map(|at| self.cells[at].handle)
     }
 
-    /// Enters a question; false when the key is taken.
-    pub fn insert(&mut self, socket: u16, id: u16, question: u32) -> bool {
+    /// Enters a try; false when the key is taken.
+    pub fn insert(&mut self, socket: u16, id: u16, handle: u32) -> bool {
         let key = key(socket, id);
         match self.find(key) {
             Ok(_) => false,
             Err(at) => {
-                self.cells[at] = Cell { key, question };
+                self.cells[at] = Cell { key, handle };
                 true
             }
         }
@@ -71,7 +72,7 @@ impl Keys {
         loop {
             at = (at + 1) & mask;
             let cell = self.cells[at];
-            if cell.question == NONE {
+            if cell.handle == NONE {
                 break;
             }
             let home = self.home(cell.key);
@@ -80,7 +81,7 @@ impl Keys {
                 hole = at;
             }
         }
-        self.cells[hole].question = NONE;
+        self.cells[hole].handle = NONE;
     }
 }
 

@@ -6,11 +6,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `resolver` | the thread's loop |
-//! | `engine`, `exchange`, `over_tcp`, `judge` | a question's begin and end; asking a server, also over TCP; what a reply means |
+//! | `engine`, `exchange`, `waiting` | a question's begin and end; asking a server; what it waits for |
+//! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what the system refused on the way to it |
 //! | `sockets`, `tcp` | UDP sockets, TCP connections |
-//! | `question`, `keys`, `timer`, `random` | states in flight, how a reply finds its own, deadlines, numbers nobody can guess |
+//! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
+//! | `keys`, `random` | how a reply finds its own, numbers nobody can guess |
 //! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four alone, for fuzzing |
 
@@ -34,8 +36,10 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod tries;
 mod trouble;
 mod ttl;
+mod waiting;
 
 #[doc(hidden)]
 pub use digest::Digester;

@@ -4,6 +4,7 @@ use super::engine::{Engine, TCP_TAG};
 use super::exchange::is_reply_to;
 use super::question::Phase;
 use super::tcp::Progress;
+use super::tries::Addressee;
 use super::trouble::Failure;
 use crate::dns::header;
 use rustix::io::Errno;
@@ -14,12 +15,17 @@ use std::time::Duration;
 const TCP_WAIT: Duration = Duration::from_secs(3);
 
 impl Engine {
-    pub(super) fn queue_tcp(&mut self, id: u32, now: Duration) {
+    /// The reply of `asked` was cut off.
+    pub(super) fn queue_tcp(&mut self, id: u32, asked: Addressee, now: Duration) {
         if self.tcp.are_forbidden() {
-            self.rule_out(id);
-            return self.retry.push_back(id);
+            return self.pass_over(id, asked, now);
         }
+        if matches!(self.questions.get(id).phase, Phase::TcpQueue | Phase::Tcp { .. }) {
+            return;
+        }
+        self.stop_waiting(id);
         let question = self.questions.get_mut(id);
+        question.asked = asked;
         question.phase = Phase::TcpQueue;
         self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
         self.tcp_queue.push_back(id);
@@ -29,30 +35,35 @@ impl Engine {
     pub(super) fn open_tcp(&mut self, now: Duration) {
         while !self.tcp.is_full() {
             let Some(id) = self.tcp_queue.pop_front() else { return };
-            let server = self.questions.get(id).server;
+            let server = self.questions.get(id).asked.server;
             let address = self.servers[server as usize].address;
             let random = self.random.u16().map_err(|_| Failure { call: "getrandom", errno: Errno::IO });
             let opened = random.and_then(|message_id| {
                 let source = self.sockets.source(&address, &mut self.random).map_err(Failure::of("bind"))?;
-                let len = self.write_query(id, server, message_id, now);
+                let (len, edns) = self.write_query(id, server, message_id, now);
                 let query = &self.query[..len];
                 let tag = |slot| TCP_TAG | u64::from(slot);
-                Ok((self.tcp.open((source, address), id, query, self.poller.as_fd(), tag)?, message_id))
+                Ok((self.tcp.open((source, address), id, query, self.poller.as_fd(), tag)?, message_id, edns))
             });
             match opened {
-                Ok((connection, message_id)) => {
+                Ok((connection, message_id, edns)) => {
                     self.stats.tcp_sent.add(1);
-                    self.questions.get_mut(id).phase = Phase::Tcp { connection, id: message_id };
+                    let question = self.questions.get_mut(id);
+                    question.asked.edns = edns;
+                    question.phase = Phase::Tcp { connection, id: message_id };
                 }
                 Err(failure) => {
                     self.refused(server, failure, now);
-                    self.timers.cancel(id);
-                    self.questions.get_mut(id).phase = Phase::Choose;
-                    self.rule_out(id);
-                    self.retry.push_back(id);
+                    self.stop_waiting(id);
+                    self.give_up_tcp(id);
                 }
             }
         }
+    }
+
+    fn give_up_tcp(&mut self, id: u32) {
+        self.rule_out(id, self.questions.get(id).asked.place);
+        self.retry.push_back(id);
     }
 
     /// Something happened at a TCP connection.
@@ -63,26 +74,25 @@ impl Engine {
             Progress::Waiting => {}
             Progress::Broken | Progress::Failed(_) => {
                 if let Progress::Failed(failure) = progress {
-                    self.refused(self.questions.get(id).server, failure, now);
+                    self.refused(self.questions.get(id).asked.server, failure, now);
                 }
-                self.recall(id);
-                self.rule_out(id);
-                self.retry.push_back(id);
+                self.stop_waiting(id);
+                self.give_up_tcp(id);
             }
             Progress::Reply => {
                 let (buffer, len) = self.tcp.take_reply(slot);
                 let message = buffer.get(2..len).unwrap_or(&[]);
                 let question = self.questions.get(id);
-                let asked = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
-                let fits = asked && message.len() >= header::LEN && is_reply_to(message, question);
-                self.recall(id);
+                let is_ours = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
+                let fits = is_ours && message.len() >= header::LEN && is_reply_to(message, question);
+                let asked = question.asked;
+                self.stop_waiting(id);
                 if fits && header::flags(message) & header::flag::TC == 0 {
                     self.stats.replies.add(1);
-                    self.judge(id, message, now);
+                    self.judge(id, asked, message, now);
                 } else {
                     self.stats.unwanted.add(u64::from(!fits));
-                    self.rule_out(id);
-                    self.retry.push_back(id);
+                    self.give_up_tcp(id);
                 }
                 self.tcp.put_back(slot, buffer);
             }

@@ -1,6 +1,8 @@
 //! The questions in flight: a slab of fixed states and lists through it.
 
 use super::chain::Chain;
+use super::tries::{Addressee, Tries};
+use super::ttl::{SILENCE, WITHOUT_RECORDS};
 use crate::dns::Name;
 use std::time::Duration;
 
@@ -16,12 +18,10 @@ pub enum Phase {
     Choose,
     /// Every server refused just now; the timer starts the next round.
     Pause,
-    /// Sent over UDP.
+    /// Sent over UDP; `tries` has what may be answered.
     Udp {
-        /// Socket slot.
+        /// Slot of the socket of the last try.
         socket: u16,
-        /// Message ID.
-        id: u16,
     },
     /// Waits for a TCP connection to become free.
     TcpQueue,
@@ -34,6 +34,8 @@ pub enum Phase {
     },
     /// Failed; its SERVFAIL waits for a place in the response ring.
     Failed,
+    /// Answered, and sent once more to see whether a silent server is back; nobody waits for it.
+    Probe,
 }
 
 /// One question.
@@ -54,28 +56,30 @@ pub struct Question {
     pub checking_disabled: bool,
     /// Place in the forward table.
     pub zone: u32,
-    /// The server asked last, and its place in the zone.
-    pub server: u32,
-    /// See `server`.
-    pub place: u8,
+    /// Whom the last query went to.
+    pub asked: Addressee,
+    /// What may be answered.
+    pub tries: Tries,
     /// Servers of the zone asked in this round.
     pub tried: u64,
     /// Servers of the zone that answered, and of no use.
     pub failed: u64,
+    /// Servers of the zone that refused at once in this round: nobody listens, or nothing could be sent.
+    pub refused: u64,
     /// Rounds through the servers so far.
     pub rounds: u8,
+    /// Pauses so far because every server refused.
+    pub pauses: u8,
     /// Queries sent for this target so far.
     pub sends: u8,
     /// Alias chain restarts so far.
     pub restarts: u8,
     /// The present try goes without EDNS because the server refused it.
     pub without_edns: bool,
-    /// The last query carried an OPT record.
-    pub sent_edns: bool,
-    /// A reply without any record has been seen.
-    pub saw_empty: bool,
-    /// The last try failed at once: the next round needs a pause first.
-    pub refused: bool,
+    /// A query was sent, whatever its target.
+    pub was_sent: bool,
+    /// A server that was asked has not answered.
+    pub unheard: bool,
     /// Its answer is told, but not to be cached.
     pub uncached: bool,
     /// When it was taken from the worker.
@@ -117,17 +121,18 @@ impl Question {
         dnssec_ok: false,
         checking_disabled: false,
         zone: 0,
-        server: 0,
-        place: 0,
+        asked: Addressee::NOBODY,
+        tries: Tries::NONE,
         tried: 0,
         failed: 0,
+        refused: 0,
         rounds: 0,
+        pauses: 0,
         sends: 0,
         restarts: 0,
         without_edns: false,
-        sent_edns: false,
-        saw_empty: false,
-        refused: false,
+        was_sent: false,
+        unheard: false,
         uncached: false,
         started: Duration::ZERO,
         sent: Duration::ZERO,
@@ -141,14 +146,26 @@ impl Question {
         standing: Standing::Ended,
     };
 
-    /// Forgets what was tried: for a new target or a new table.
+    /// Forgets what was tried, for a new target. No try may be left.
     pub fn start_over(&mut self) {
-        (self.tried, self.failed, self.rounds, self.sends) = (0, 0, 0, 0);
-        (self.without_edns, self.saw_empty, self.refused) = (false, false, false);
+        (self.tried, self.failed, self.refused) = (0, 0, 0);
+        (self.rounds, self.pauses, self.sends) = (0, 0, 0);
+        self.without_edns = false;
+    }
+
+    /// Seconds for which the failure of this question may be cached. What was not sent says nothing of the name. A
+    /// server that is silent may be back any moment, so the least of RFC 9520 section 3.2 has to do; one that answered
+    /// with an error will give the same answer again.
+    pub fn failure_ttl(&self) -> u32 {
+        match (self.uncached || !self.was_sent, self.unheard) {
+            (true, _) => 0,
+            (false, true) => SILENCE,
+            (false, false) => WITHOUT_RECORDS,
+        }
     }
 }
 
-/// The slab, its free list, one list per socket of the questions sent through it, and one by age.
+/// The slab, its free list, one list per socket of the questions sent through it last, and one by age.
 ///
 /// Up to half of the states go to questions that may run to their end, so that slow ones are answered too; the others
 /// may be given up when the slab is full, oldest first (the two lists of Unbound's mesh.c).
@@ -189,7 +206,8 @@ impl Questions {
         let id = self.free.pop()?;
         let question = &mut self.states[id as usize];
         question.start_over();
-        (question.restarts, question.uncached) = (0, false);
+        question.restarts = 0;
+        (question.was_sent, question.unheard, question.uncached) = (false, false, false);
         question.phase = Phase::Choose;
         if self.lasting < self.states.len() / 2 {
             self.lasting += 1;
@@ -280,7 +298,13 @@ impl Questions {
         }
     }
 
-    /// A question sent through `socket`, if any.
+    /// The question behind `id` on the list of its socket.
+    pub fn after(&self, id: u32) -> Option<u32> {
+        let next = self.states[id as usize].next;
+        (next != NONE).then_some(next)
+    }
+
+    /// A question whose last query went through `socket`, if any.
     pub fn first(&self, socket: u16) -> Option<u32> {
         self.heads.get(usize::from(socket)).copied().filter(|&id| id != NONE)
     }

@@ -8,9 +8,19 @@ use std::time::Duration;
 const UNKNOWN: u32 = 376;
 /// Shortest wait in milliseconds (Unbound's infra-cache-min-rtt).
 const SHORTEST: u32 = 50;
-/// A server whose wait has grown to this is taken for dead (Unbound's PROBE_MAXRTO); it grows no further.
-const DEAD: u32 = 12_000;
-/// A dead server gets one question per this time, to see whether it is back.
+/// Longest wait in milliseconds (Unbound's PROBE_MAXRTO).
+const LONGEST: u32 = 12_000;
+/// Longest wait in milliseconds that others' losses impose on a question's first try at a server that was faster.
+const CAREFUL: u32 = 1_000;
+/// Longest wait in milliseconds of any first try: a repetition too many does no harm, the first reply is taken.
+const PATIENT: u32 = 3_000;
+/// A server that has been silent for this long was away: what it was asked meanwhile is lost.
+const AWAY: Duration = Duration::from_secs(1);
+/// A server that has been silent for this long towards [`MANY`] questions is said to be dead.
+const DEAD: Duration = Duration::from_secs(10);
+/// One name that is never answered says nothing of its server.
+const MANY: u32 = 3;
+/// A silent server whose zone has others is sent one question per this time that another has answered.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Servers slower than the fastest by up to this many milliseconds share the questions (Unbound's RTT_BAND).
 pub const BAND: u32 = 400;
@@ -23,23 +33,27 @@ const EDNS_MEMORY: Duration = Duration::from_secs(900);
 struct Rtt {
     smoothed: i32,
     variance: i32,
+    /// What was measured asks for this wait.
+    measured: u32,
+    /// As `measured`, doubled with every loss since.
     wait: u32,
 }
 
 impl Rtt {
-    const NEW: Rtt = Rtt { smoothed: 0, variance: UNKNOWN as i32 / 4, wait: UNKNOWN };
+    const NEW: Rtt = Rtt { smoothed: 0, variance: UNKNOWN as i32 / 4, measured: UNKNOWN, wait: UNKNOWN };
 
     fn heard(&mut self, ms: u32) {
-        let delta = ms.min(DEAD) as i32 - self.smoothed;
+        let delta = ms.min(LONGEST) as i32 - self.smoothed;
         self.smoothed += delta / 8;
         self.variance += (delta.abs() - self.variance) / 4;
-        self.wait = u32::try_from(self.smoothed + 4 * self.variance).unwrap_or(0).clamp(SHORTEST, DEAD);
+        self.measured = u32::try_from(self.smoothed + 4 * self.variance).unwrap_or(0).clamp(SHORTEST, LONGEST);
+        self.wait = self.measured;
     }
 
     /// Doubles the wait that was in vain; many questions lost at the same time double it once.
     fn lost(&mut self, waited: u32) {
         if self.wait >= waited {
-            self.wait = self.wait.max(waited.saturating_mul(2)).min(DEAD);
+            self.wait = self.wait.max(waited.saturating_mul(2)).min(LONGEST);
         }
     }
 }
@@ -50,6 +64,13 @@ pub struct Server {
     /// Where it is.
     pub address: SocketAddr,
     rtt: Rtt,
+    heard_at: Duration,
+    /// Since when nothing that it was asked has been answered.
+    silent_since: Option<Duration>,
+    /// Different questions lost since.
+    lost: u32,
+    /// The log says that it does not answer.
+    is_dead: bool,
     probe_at: Duration,
     no_edns_until: Duration,
     trouble: Record,
@@ -58,48 +79,63 @@ pub struct Server {
 impl Server {
     /// A server that nothing is known of.
     pub fn new(address: SocketAddr) -> Server {
-        let (probe_at, no_edns_until) = (Duration::ZERO, Duration::ZERO);
-        Server { address, rtt: Rtt::NEW, probe_at, no_edns_until, trouble: Record::default() }
+        let (heard_at, probe_at, no_edns_until) = Default::default();
+        Server {
+            address,
+            rtt: Rtt::NEW,
+            heard_at,
+            silent_since: None,
+            lost: 0,
+            is_dead: false,
+            probe_at,
+            no_edns_until,
+            trouble: Record::default(),
+        }
     }
 
-    /// Milliseconds to wait for an answer.
+    /// Milliseconds by which servers are compared: the wait for an answer, longer with every loss.
     #[inline]
     pub fn wait(&self) -> u32 {
         self.rtt.wait
     }
 
-    /// True when a question may go to it: it lives, or it is time to see whether it does.
+    /// Milliseconds to wait for the answer to a question's try in round number `round`. Rounds double it: a question
+    /// that is not answered is repeated ever more rarely, whatever others are answered meanwhile.
     #[inline]
-    pub fn is_open(&self, now: Duration) -> bool {
-        self.rtt.wait < DEAD || now >= self.probe_at
+    pub fn wait_in(&self, round: u8) -> u32 {
+        let first = self.rtt.wait.min(self.rtt.measured.max(CAREFUL)).min(PATIENT);
+        first.saturating_mul(1u32.checked_shl(u32::from(round)).unwrap_or(u32::MAX))
     }
 
-    /// To be told of every question sent.
+    /// An answer came at `now` to what was sent at `sent`; true when the server was away before.
     #[inline]
-    pub fn asked(&mut self, now: Duration) {
-        if self.rtt.wait >= DEAD {
-            self.probe_at = now + PROBE_EVERY;
+    pub fn heard(&mut self, sent: Duration, now: Duration) -> bool {
+        self.rtt.heard(u32::try_from(now.saturating_sub(sent).as_millis()).unwrap_or(u32::MAX));
+        self.heard_at = now;
+        match self.silent_since.take() {
+            None => false,
+            Some(since) => self.is_back(now.saturating_sub(since)),
         }
     }
 
-    /// An answer came after `elapsed`.
-    #[inline]
-    pub fn heard(&mut self, elapsed: Duration) {
-        let was_dead = self.rtt.wait >= DEAD;
-        self.rtt.heard(u32::try_from(elapsed.as_millis()).unwrap_or(u32::MAX));
-        if was_dead && self.rtt.wait < DEAD {
+    fn is_back(&mut self, silence: Duration) -> bool {
+        self.lost = 0;
+        if std::mem::take(&mut self.is_dead) {
             log::info!("name server {} answers again", self.address);
         }
+        silence >= AWAY
     }
 
-    /// No answer came within `waited` milliseconds, or the host said that nobody listens.
-    pub fn lost(&mut self, waited: u32) {
-        let was_dead = self.rtt.wait >= DEAD;
+    /// No answer came by `now` to what was sent at `sent` and waited for `waited` milliseconds; `first`: the question's
+    /// first loss here.
+    pub fn lost(&mut self, (sent, waited): (Duration, u32), first: bool, now: Duration) {
         self.rtt.lost(waited);
-        if !was_dead && self.rtt.wait >= DEAD {
+        let since = *self.silent_since.get_or_insert(sent.max(self.heard_at));
+        self.lost += u32::from(first);
+        if !self.is_dead && self.lost >= MANY && now.saturating_sub(since) >= DEAD {
+            self.is_dead = true;
             log::warn!(
-                "name server {} does not answer: it gets one question a second until it does; see whether it runs and \
-                 whether this host reaches it",
+                "name server {} does not answer; see whether it runs and whether this host reaches it",
                 self.address
             );
         }
@@ -119,6 +155,16 @@ impl Server {
     /// What stands in the way now.
     pub(super) fn trouble(&self) -> Option<Failure> {
         self.trouble.now()
+    }
+
+    /// True when it is time to see whether a silent server is back; a caller that gets true sends it something.
+    #[inline]
+    pub fn wants_probe(&mut self, now: Duration) -> bool {
+        let wants = self.silent_since.is_some() && now >= self.probe_at;
+        if wants {
+            self.probe_at = now + PROBE_EVERY;
+        }
+        wants
     }
 
     /// True when it should be asked with EDNS.
@@ -155,20 +201,32 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_server_is_probed_once_a_second_and_comes_back() {
+    fn any_answer_makes_a_silent_server_as_good_as_it_was() {
+        let second = Duration::from_secs;
         let mut server = Server::new("192.0.2.1:53".parse().unwrap());
-        let mut now = Duration::from_secs(100);
-        for _ in 0..5 {
-            assert!(server.is_open(now));
-            server.lost(server.wait());
+        assert!(!server.heard(second(99), second(100)) && !server.wants_probe(second(100)));
+        for number in 0..8 {
+            let waited = server.wait();
+            server.lost((second(100 + number), waited), true, second(101 + number));
         }
-        assert!(server.is_open(now));
-        server.asked(now);
-        assert!(!server.is_open(now));
-        now += PROBE_EVERY;
-        assert!(server.is_open(now));
-        server.asked(now);
-        server.heard(Duration::from_millis(30));
-        assert!(server.is_open(now) && server.wait() < DEAD);
+        assert_eq!(server.wait(), LONGEST);
+        assert!(server.wait_in(0) <= 2 * CAREFUL, "{}", server.wait_in(0));
+        assert!(server.wants_probe(second(110)) && !server.wants_probe(second(110)));
+        assert!(server.wants_probe(second(110) + PROBE_EVERY));
+        server.lost((second(110), 1000), true, second(111));
+        assert!(server.is_dead);
+        assert!(server.heard(second(107), second(112)), "it was away");
+        assert!(server.wait() < LONGEST && !server.is_dead && !server.wants_probe(second(113)));
+        assert!(!server.heard(second(112), second(113)), "it is there");
+    }
+
+    #[test]
+    fn one_question_alone_makes_no_server_dead() {
+        let second = Duration::from_secs;
+        let mut server = Server::new("192.0.2.1:53".parse().unwrap());
+        (0..20).for_each(|now| server.lost((second(now), 100u32 << now), now == 0, second(now + 1)));
+        assert!(!server.is_dead);
+        (0..2).for_each(|_| server.lost((second(30), 100), true, second(31)));
+        assert!(server.is_dead);
     }
 }

@@ -9,7 +9,9 @@
 //! What a forger must guess, for each question anew: 16 bits of ID and the port, one of 49,152 (15.6 bits) unless the
 //! configuration narrows the range: 31.6 bits together, as with a port of its own for every question. The pool costs
 //! this much: who has learned an open port by other means can use it for at most [`QUERIES`] questions or [`AGE`], and
-//! still has the ID to guess. Equal questions are never asked twice at the same time, so there is no birthday to win.
+//! still has the ID to guess. Equal questions are never asked twice at the same time; one that is not answered is sent
+//! again, and some of its tries stay valid (`tries`), each with an ID and a port of its own: for as long as its servers
+//! are silent a forger's chance is three times as large with one server, eight times with many.
 
 use super::random::Random;
 use super::source::Sources;
@@ -305,6 +307,12 @@ impl Sockets {
     #[inline]
     pub fn serial(&self, slot: u16) -> Option<u64> {
         Some(self.slots.get(usize::from(slot))?.as_ref()?.serial)
+    }
+
+    /// Slots of the open sockets of `server`.
+    pub fn of(&self, server: u32) -> impl Iterator<Item = u16> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(move |(slot, socket)| (socket.as_ref()?.server == server).then_some(slot as u16))
     }
 
     /// The descriptor of a slot; `None` when it is closed.

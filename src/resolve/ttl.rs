@@ -3,8 +3,10 @@
 use super::reply::Reply;
 use crate::dns::{get_u32, rtype};
 
-/// TTL of answers without any record, and of SERVFAIL (Unbound's NORR_TTL).
+/// TTL of answers without any record, and of SERVFAIL when the servers answer so (Unbound's NORR_TTL).
 pub const WITHOUT_RECORDS: u32 = 5;
+/// TTL of SERVFAIL when a server did not answer.
+pub const SILENCE: u32 = 1;
 
 /// Limits, in seconds.
 #[derive(Clone, Copy, Debug)]

@@ -4,4 +4,5 @@ mod content;
 mod limits;
 mod rig;
 mod servers;
+mod silence;
 mod transport;

@@ -5,6 +5,7 @@ use crate::dns::body::{Fixed, for_each_record};
 use crate::dns::{class, get_u16, header, put_u16, rtype};
 use crate::ring::{doorbell::Doorbell, spsc};
 use crate::stats::Upstream;
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::rc::Rc;
@@ -91,14 +92,21 @@ pub struct Query {
     pub from: SocketAddr,
     /// The server's UDP socket, for replies to earlier queries.
     pub socket: Rc<UdpSocket>,
+    /// The rig's clock.
+    pub now: Duration,
+    later: Later,
 }
 
+/// Replies on their way: when they arrive, from which socket, where to.
+type Later = Rc<RefCell<Vec<(Duration, Vec<u8>, Rc<UdpSocket>, SocketAddr)>>>;
+
 impl Query {
-    fn new(octets: Vec<u8>, tcp: bool, from: SocketAddr, socket: &Rc<UdpSocket>) -> Query {
+    fn new(octets: Vec<u8>, (from, tcp): (SocketAddr, bool), server: (&Rc<UdpSocket>, &Later, Duration)) -> Query {
+        let (socket, later, now) = server;
         let question = crate::dns::question::Question::parse(&octets).unwrap();
         let name = Name::from_wire(&octets[12..12 + question.name_len]).unwrap().to_string();
         let edns = crate::dns::edns::Edns::parse(&octets, question.end()).ok().map(|edns| (edns.udp_size, edns.bits));
-        Query { octets, tcp, name, edns, from, socket: socket.clone() }
+        Query { octets, tcp, name, edns, from, socket: socket.clone(), now, later: later.clone() }
     }
 
     pub fn reply(&self) -> Message {
@@ -107,6 +115,13 @@ impl Query {
 
     pub fn fail(&self, rcode: u16) -> Vec<Vec<u8>> {
         vec![Message::reply(&self.octets, rcode).0]
+    }
+
+    /// Sends `replies` after `delay`.
+    pub fn later(&self, delay: Duration, replies: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let arrivals = replies.into_iter().map(|reply| (self.now + delay, reply, self.socket.clone(), self.from));
+        self.later.borrow_mut().extend(arrivals);
+        Vec::new()
     }
 
     pub fn answer(&self, last: u8) -> Vec<Vec<u8>> {
@@ -144,6 +159,7 @@ pub struct Rig {
     pub epoch: u32,
     servers: Vec<Server>,
     names: Vec<Vec<u8>>,
+    later: Later,
 }
 
 pub const ANY_SERVER: Reachable = Reachable { not_localhost: false, ip4: true, ip6: true };
@@ -203,6 +219,7 @@ impl Rig {
             epoch: 0,
             servers,
             names: Vec::new(),
+            later: Later::default(),
         }
     }
 
@@ -228,7 +245,14 @@ impl Rig {
     /// One turn of resolver and servers; true when any of them had something to do.
     pub fn turn(&mut self) -> bool {
         self.resolver.step(self.now);
-        let served = self.servers.iter_mut().map(Server::serve).fold(false, |any, one| any | one);
+        let (later, now) = (&self.later, self.now);
+        let served = self.servers.iter_mut().map(|one| one.serve(later, now)).fold(false, |any, one| any | one);
+        let due: Vec<_> = later.borrow_mut().extract_if(.., |(at, ..)| *at <= now).collect();
+        for (_, reply, socket, to) in &due {
+            // Nobody may be there any more.
+            let _ = socket.send_to(reply, to);
+        }
+        let served = served || !due.is_empty();
         self.resolver.poll(Duration::from_millis(u64::from(!served))) | served
     }
 
@@ -237,19 +261,45 @@ impl Rig {
         let mut got = Vec::new();
         for _ in 0..5_000 {
             let moved = self.turn();
-            while let Some(response) = self.responses.front() {
-                let name = &self.names[response.ticket as usize];
-                got.push(read(response, name));
-                self.responses.release();
-            }
+            self.take_into(&mut got);
             if got.len() >= count {
                 return got;
             }
-            if let (false, true, Some(deadline)) = (moved, skip, self.resolver.deadline()) {
-                self.now = self.now.max(deadline);
+            if let (false, true, Some(next)) = (moved, skip, self.next_event()) {
+                self.now = self.now.max(next);
             }
         }
         panic!("{} of {count} responses after many turns: {:?}", got.len(), self.stats);
+    }
+
+    fn take_into(&mut self, got: &mut Vec<Got>) {
+        while let Some(response) = self.responses.front() {
+            let name = &self.names[response.ticket as usize];
+            got.push(read(response, name));
+            self.responses.release();
+        }
+    }
+
+    /// When something happens next if nothing is asked.
+    fn next_event(&mut self) -> Option<Duration> {
+        let arrivals = self.later.borrow().iter().map(|(at, ..)| *at).min();
+        self.resolver.deadline().into_iter().chain(arrivals).min()
+    }
+
+    /// Lets the time pass until `end`; gives what came, and when.
+    pub fn pass(&mut self, end: Duration) -> Vec<(Duration, Got)> {
+        let (mut came, mut got) = (Vec::new(), Vec::new());
+        loop {
+            while self.turn() {}
+            self.take_into(&mut got);
+            came.extend(got.drain(..).map(|got| (self.now, got)));
+            match self.next_event() {
+                Some(next) if next <= end => self.now = self.now.max(next),
+                _ => break,
+            }
+        }
+        self.now = self.now.max(end);
+        came
     }
 
     pub fn ask(&mut self, name: &str, qtype: u16) -> Got {
@@ -288,12 +338,12 @@ impl Server {
         Server { udp: Rc::new(udp), tcp, script, seen: 0, streams: Vec::new() }
     }
 
-    fn serve(&mut self) -> bool {
+    fn serve(&mut self, later: &Later, now: Duration) -> bool {
         let before = self.seen;
         let mut buffer = [0; 65535];
         while let Ok((len, from)) = self.udp.recv_from(&mut buffer) {
             self.seen += 1;
-            for reply in (self.script)(&Query::new(buffer[..len].to_vec(), false, from, &self.udp)) {
+            for reply in (self.script)(&Query::new(buffer[..len].to_vec(), (from, false), (&self.udp, later, now))) {
                 self.udp.send_to(&reply, from).unwrap();
             }
         }
@@ -305,7 +355,8 @@ impl Server {
         let (script, udp) = (&mut self.script, &self.udp);
         self.streams.retain_mut(|(stream, out)| {
             if let Ok(len @ 2..) = stream.read(&mut buffer) {
-                for reply in script(&Query::new(buffer[2..len].to_vec(), true, stream.peer_addr().unwrap(), udp)) {
+                let from = stream.peer_addr().unwrap();
+                for reply in script(&Query::new(buffer[2..len].to_vec(), (from, true), (udp, later, now))) {
                     out.extend((reply.len() as u16).to_be_bytes());
                     out.extend(reply);
                 }

