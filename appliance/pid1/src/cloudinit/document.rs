@@ -1,12 +1,17 @@
-//! YAML and JSON as one tree that is read key by key, so that what nobody asked for can be named.
+//! YAML and JSON read into structs. A value that cannot be used costs only itself, and each key that nobody asked for is
+//! named with its path.
 
 use crate::netconf::plan::{Mac, Network, parse_mac};
 use runbound::number;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Larger documents are not read: Proxmox keeps all files of a drive under 3 MiB.
 pub const MAX_DOCUMENT: usize = 4 << 20;
+/// Most letters of a value that a note repeats.
+const SHOWN: usize = 60;
 
 /// What is to be said about a document, each line with the path it is about.
 #[derive(Debug, Default)]
@@ -19,10 +24,25 @@ impl Notes {
         self.0.push(if path.is_empty() { text.to_owned() } else { format!("{path}: {text}") });
     }
 
+    /// A key that has no value and needs one.
+    pub fn missing(&mut self, path: &str, key: &str) {
+        self.add(path, format!("{key} is missing; this is left out"));
+    }
+
+    /// A key that is known nowhere.
+    pub fn unknown(&mut self, path: &str, key: &str) {
+        self.add(&below(path, key), "is not supported; it is ignored");
+    }
+
     /// The lines.
     pub fn into_lines(self) -> Vec<String> {
         self.0
     }
+}
+
+/// Where a key stands: `network.config[0].name`.
+pub fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// Reads YAML, of which JSON is a part. An empty document is null.
@@ -44,184 +64,291 @@ pub fn parse(text: &str) -> Result<Value, String> {
     })
 }
 
-/// A value and where it stands.
-pub struct Node<'a> {
-    /// The value.
-    pub value: &'a Value,
-    /// `network.config[0].name`
-    pub path: String,
+/// A part of a document.
+pub trait Part: Sized {
+    /// The part that a value is; `None` when it is none.
+    fn of(value: &Value) -> Option<Self>;
+
+    /// What the value has to be, in words.
+    fn wanted() -> String;
+
+    /// Notes what is within it and cannot be used, or is known nowhere.
+    fn report(&self, _path: &str, _notes: &mut Notes) {}
 }
 
-impl<'a> Node<'a> {
-    /// The root of a document.
-    pub fn root(value: &'a Value) -> Self {
-        Self { value, path: String::new() }
-    }
+/// What a key is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Given<T> {
+    /// Nothing, or null.
+    #[default]
+    Absent,
+    /// What it cannot be given: the note.
+    Wrong(String),
+    /// This.
+    Is(T),
+}
 
-    /// A mapping.
-    pub fn table(&self, notes: &mut Notes) -> Option<Table<'a>> {
-        match self.value {
-            Value::Object(map) => Some(Table { map, path: self.path.clone(), taken: Vec::new() }),
-            _ => self.not(notes, "a mapping of keys to values"),
+impl<T: Part> Given<T> {
+    /// What a value is.
+    pub fn of(value: &Value) -> Self {
+        if value.is_null() {
+            return Self::Absent;
+        }
+        match T::of(value) {
+            Some(part) => Self::Is(part),
+            None => {
+                let mut found = value.to_string();
+                if let Some((end, _)) = found.char_indices().nth(SHOWN) {
+                    found.truncate(end);
+                    found.push('…');
+                }
+                Self::Wrong(format!("{found} is not {}; it is left out", T::wanted()))
+            }
         }
     }
 
-    /// A list; a single value is a list of one, null one of none.
-    pub fn list(&self) -> Vec<Node<'a>> {
-        match self.value {
-            Value::Array(values) => values
-                .iter()
-                .enumerate()
-                .map(|(at, value)| Node { value, path: format!("{}[{at}]", self.path) })
-                .collect(),
-            Value::Null => Vec::new(),
-            value => vec![Node { value, path: self.path.clone() }],
+    /// Notes what is wrong with it, and within it.
+    pub fn report(&self, path: &str, notes: &mut Notes) {
+        match self {
+            Self::Absent => {}
+            Self::Wrong(note) => notes.add(path, note),
+            Self::Is(part) => part.report(path, notes),
         }
     }
+}
 
-    /// A word: YAML takes one for a number or a truth value where it looks like that.
-    pub fn text(&self, notes: &mut Notes) -> Option<String> {
-        match self.value {
+impl<T> Given<T> {
+    /// The part, where it can be used.
+    pub fn get(&self) -> Option<&T> {
+        if let Self::Is(part) = self { Some(part) } else { None }
+    }
+
+    /// The part, or nothing with a note that `key` of `path` is missing. A wrong one has its note.
+    pub fn required(&self, path: &str, key: &str, notes: &mut Notes) -> Option<&T> {
+        if let Self::Absent = self {
+            notes.missing(path, key);
+        }
+        self.get()
+    }
+}
+
+impl<'de, T: Part> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|value| Self::of(&value))
+    }
+}
+
+/// A list; a single value is a list of one, null one of none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T> {
+    items: Vec<Given<T>>,
+    is_single: bool,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), is_single: false }
+    }
+}
+
+impl<T> List<T> {
+    /// What can be used of it, each with its path.
+    pub fn entries(&self, path: &str) -> impl Iterator<Item = (String, &T)> {
+        let usable = self.items.iter().enumerate().filter_map(|(at, item)| item.get().map(|item| (at, item)));
+        usable.map(move |(at, item)| (self.path_of(path, at), item))
+    }
+
+    /// What can be used of it.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().filter_map(Given::get)
+    }
+
+    fn path_of(&self, path: &str, at: usize) -> String {
+        if self.is_single { path.to_owned() } else { format!("{path}[{at}]") }
+    }
+}
+
+impl<T: Part> List<T> {
+    /// Notes what is wrong with each.
+    pub fn report(&self, path: &str, notes: &mut Notes) {
+        self.items.iter().enumerate().for_each(|(at, item)| item.report(&self.path_of(path, at), notes));
+    }
+}
+
+impl<'de, T: Part> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Null => Self::default(),
+            Value::Array(values) => Self { items: values.iter().map(Given::of).collect(), is_single: false },
+            value => Self { items: vec![Given::of(&value)], is_single: true },
+        })
+    }
+}
+
+/// A mapping whose keys are names that somebody chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<T>(BTreeMap<String, Given<T>>);
+
+impl<T> Named<T> {
+    /// What can be used of it: name, path, part.
+    pub fn entries(&self, path: &str) -> impl Iterator<Item = (&str, String, &T)> {
+        self.0.iter().filter_map(move |(name, part)| part.get().map(|part| (name.as_str(), below(path, name), part)))
+    }
+}
+
+impl<T: Part> Part for Named<T> {
+    fn of(value: &Value) -> Option<Self> {
+        let parts = value.as_object()?.iter().map(|(name, value)| (name.clone(), Given::of(value)));
+        Some(Self(parts.collect()))
+    }
+
+    fn wanted() -> String {
+        MAPPING.to_owned()
+    }
+
+    fn report(&self, path: &str, notes: &mut Notes) {
+        self.0.iter().for_each(|(name, part)| part.report(&below(path, name), notes));
+    }
+}
+
+/// What a struct is read from.
+pub const MAPPING: &str = "a mapping of keys to values";
+
+/// Keys that several structs have: those of none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct NoMore {}
+
+impl NoMore {
+    pub fn report(&self, _path: &str, _notes: &mut Notes) {}
+}
+
+/// A struct that is a [`Part`]: its fields with their keys (and other spellings of them), the keys it shares with others,
+/// and the keys that are known and mean nothing here.
+macro_rules! document {
+    ($(#[$doc:meta])* shared $name:ident { $($field:ident: $kind:ty = $key:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+        #[serde(default)]
+        struct $name {
+            $(#[serde(rename = $key)] $field: $kind,)*
+        }
+
+        impl $name {
+            fn report(&self, path: &str, notes: &mut $crate::cloudinit::document::Notes) {
+                $(self.$field.report(&$crate::cloudinit::document::below(path, $key), notes);)*
+            }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident with $shared:ident {
+        $($field:ident: $kind:ty = $key:literal $(or $other:literal)*,)*
+    } ignored $ignored:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+        #[serde(default)]
+        struct $name {
+            $(#[serde(rename = $key $(, alias = $other)*)] $field: $kind,)*
+            #[serde(flatten)]
+            shared: $shared,
+            #[serde(flatten)]
+            others: std::collections::BTreeMap<String, serde_json::Value>,
+        }
+
+        impl $crate::cloudinit::document::Part for $name {
+            fn of(value: &serde_json::Value) -> Option<Self> {
+                value.is_object().then(|| serde::Deserialize::deserialize(value).ok()).flatten()
+            }
+
+            fn wanted() -> String {
+                $crate::cloudinit::document::MAPPING.to_owned()
+            }
+
+            fn report(&self, path: &str, notes: &mut $crate::cloudinit::document::Notes) {
+                $(self.$field.report(&$crate::cloudinit::document::below(path, $key), notes);)*
+                self.shared.report(path, notes);
+                let ignored: &[&str] = &$ignored;
+                let unknown = self.others.keys().filter(|key| !ignored.contains(&key.as_str()));
+                unknown.for_each(|key| notes.unknown(path, key));
+            }
+        }
+    };
+}
+pub(super) use document;
+
+/// A word: YAML takes one for a number or a truth value where it looks like that.
+impl Part for String {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             Value::Bool(truth) => Some(truth.to_string()),
-            _ => self.not(notes, "text"),
-        }
-    }
-
-    /// A truth value, also in the words of YAML 1.1.
-    pub fn truth(&self, notes: &mut Notes) -> Option<bool> {
-        match self.value {
-            Value::Bool(truth) => Some(*truth),
-            Value::String(text) if ["yes", "on", "true"].contains(&text.to_ascii_lowercase().as_str()) => Some(true),
-            Value::String(text) if ["no", "off", "false"].contains(&text.to_ascii_lowercase().as_str()) => Some(false),
-            Value::Number(number) if number.as_u64().is_some_and(|number| number <= 1) => {
-                Some(number.as_u64() == Some(1))
-            }
-            _ => self.not(notes, "true or false"),
-        }
-    }
-
-    /// A whole number within `range`.
-    pub fn number(&self, range: std::ops::RangeInclusive<u32>, notes: &mut Notes) -> Option<u32> {
-        let number = match self.value {
-            Value::Number(number) => number::read(&number.to_string(), range.clone()).ok(),
-            Value::String(text) => number::read(text.trim(), range.clone()).ok(),
             _ => None,
-        };
-        number.or_else(|| self.not(notes, &format!("a number from {} to {}", range.start(), range.end())))
-    }
-
-    /// An IP address.
-    pub fn ip(&self, notes: &mut Notes) -> Option<IpAddr> {
-        let text = self.text(notes)?;
-        text.trim().parse::<IpAddr>().ok().or_else(|| self.not(notes, "an IP address"))
-    }
-
-    /// An address with a prefix.
-    pub fn network(&self, notes: &mut Notes) -> Option<Network> {
-        let text = self.text(notes)?;
-        text.parse::<Network>().ok().or_else(|| self.not(notes, "an address with a prefix, such as 192.0.2.1/24"))
-    }
-
-    /// A MAC address.
-    pub fn mac(&self, notes: &mut Notes) -> Option<Mac> {
-        let text = self.text(notes)?;
-        parse_mac(&text).or_else(|| self.not(notes, "a MAC address, such as 02:00:5e:00:53:01"))
-    }
-
-    fn not<T>(&self, notes: &mut Notes, wanted: &str) -> Option<T> {
-        let mut found = self.value.to_string();
-        if let Some((end, _)) = found.char_indices().nth(60) {
-            found.truncate(end);
-            found.push('…');
-        }
-        notes.add(&self.path, format!("{found} is not {wanted}; it is left out"));
-        None
-    }
-}
-
-/// A mapping that remembers what was asked of it.
-pub struct Table<'a> {
-    map: &'a Map<String, Value>,
-    /// Where it stands.
-    pub path: String,
-    taken: Vec<&'static str>,
-}
-
-impl<'a> Table<'a> {
-    /// The value of a key; a null counts as absent.
-    pub fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
-        self.taken.push(key);
-        let value = self.map.get(key).filter(|value| !value.is_null())?;
-        Some(Node { value, path: self.below(key) })
-    }
-
-    /// Whether a key has a value.
-    pub fn has(&self, key: &str) -> bool {
-        self.map.get(key).is_some_and(|value| !value.is_null())
-    }
-
-    /// Keys that are known and mean nothing here.
-    pub fn ignore(&mut self, keys: &[&'static str]) {
-        self.taken.extend(keys);
-    }
-
-    /// All keys with their values.
-    pub fn entries(&self) -> Vec<(&'a str, Node<'a>)> {
-        self.map.iter().map(|(key, value)| (key.as_str(), Node { value, path: self.below(key) })).collect()
-    }
-
-    /// Names each key that nobody asked for.
-    pub fn finish(self, notes: &mut Notes) {
-        for key in self.map.keys().filter(|key| !self.taken.contains(&key.as_str())) {
-            notes.add(&self.below(key), "is not supported; it is ignored");
         }
     }
 
-    fn below(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    fn wanted() -> String {
+        "text".into()
+    }
+}
+
+/// A truth value, also in the words of YAML 1.1.
+impl Part for bool {
+    fn of(value: &Value) -> Option<Self> {
+        match String::of(value)?.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn wanted() -> String {
+        "true or false".into()
+    }
+}
+
+/// A whole number from `LOW` to `HIGH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole<const LOW: u32, const HIGH: u32>(pub u32);
+
+impl<const LOW: u32, const HIGH: u32> Part for Whole<LOW, HIGH> {
+    fn of(value: &Value) -> Option<Self> {
+        number::read(String::of(value)?.trim(), LOW..=HIGH).ok().map(Self)
+    }
+
+    fn wanted() -> String {
+        format!("a number from {LOW} to {HIGH}")
+    }
+}
+
+impl Part for IpAddr {
+    fn of(value: &Value) -> Option<Self> {
+        String::of(value)?.trim().parse::<IpAddr>().ok()
+    }
+
+    fn wanted() -> String {
+        "an IP address".into()
+    }
+}
+
+impl Part for Network {
+    fn of(value: &Value) -> Option<Self> {
+        String::of(value)?.parse::<Network>().ok()
+    }
+
+    fn wanted() -> String {
+        "an address with a prefix, such as 192.0.2.1/24".into()
+    }
+}
+
+impl Part for Mac {
+    fn of(value: &Value) -> Option<Self> {
+        parse_mac(&String::of(value)?)
+    }
+
+    fn wanted() -> String {
+        "a MAC address, such as 02:00:5e:00:53:01".into()
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nobody_asked_for_is_named() {
-        let value = parse("network:\n  version: 1\n  color: red\n  list: [1, {a: b}]\n").unwrap();
-        let mut notes = Notes::default();
-        let mut root = Node::root(&value).table(&mut notes).unwrap();
-        let mut network = root.take("network").unwrap().table(&mut notes).unwrap();
-        assert_eq!(network.take("version").unwrap().number(1..=2, &mut notes), Some(1));
-        let list = network.take("list").unwrap().list();
-        assert_eq!(list[1].path, "network.list[1]");
-        assert_eq!(list[1].text(&mut notes), None);
-        root.finish(&mut notes);
-        network.finish(&mut notes);
-        let lines = notes.into_lines();
-        assert_eq!(lines[0], "network.list[1]: {\"a\":\"b\"} is not text; it is left out");
-        assert_eq!(lines[1], "network.color: is not supported; it is ignored");
-    }
-
-    #[test]
-    fn broken_documents_say_where() {
-        let error = parse("version: 1\nconfig:\n  - type: [physical\n").unwrap_err();
-        assert!(error.contains("line") && !error.contains('\n'), "{error}");
-        assert_eq!(parse("").unwrap(), Value::Null);
-        assert_eq!(parse("#cloud-config\n\n").unwrap(), Value::Null);
-        assert!(parse(&" ".repeat(MAX_DOCUMENT + 1)).is_err());
-    }
-
-    #[test]
-    fn macs_and_words_of_yaml_1_1_stay_what_they_are() {
-        let value = parse("mac: 52:54:00:12:34:56\non: yes\nname: 1e3\n").unwrap();
-        let mut notes = Notes::default();
-        let mut table = Node::root(&value).table(&mut notes).unwrap();
-        assert!(table.take("mac").unwrap().mac(&mut notes).is_some());
-        assert_eq!(table.take("on").unwrap().truth(&mut notes), Some(true));
-        assert!(notes.into_lines().is_empty());
-    }
-}
+#[path = "document_tests.rs"]
+mod tests;

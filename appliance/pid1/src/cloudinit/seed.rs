@@ -1,12 +1,13 @@
 //! The cloud-init drive: NoCloud (`cidata`) or ConfigDrive2 (`config-2`), read at boot and when a medium changes.
 
-use crate::cloudinit::document::{self, MAX_DOCUMENT, Node, Notes};
+use super::document::{self, Given, MAPPING, MAX_DOCUMENT, NoMore, Notes, document};
 use crate::cloudinit::{eni, network_config};
 use crate::machine::disks::Volume;
 use crate::machine::modules::Modules;
 use crate::machine::mounts::mount_at;
 use crate::netconf::Parsed;
 use rustix::mount::{MountFlags, UnmountFlags, unmount};
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -79,7 +80,9 @@ fn instance_of(user_data: &[u8]) -> String {
 fn no_cloud(root: &Path) -> Seed {
     let mut seed = Seed { user_data: read(&root.join("user-data")).unwrap_or_default(), ..Seed::default() };
     if let Some(text) = read_text(&root.join("meta-data")) {
-        meta_data(&mut seed, "meta-data", &text, "instance-id", "local-hostname");
+        let data = meta_data("meta-data", &text, MetaData::report);
+        seed.instance_id = data.id.get().cloned().unwrap_or_default();
+        seed.hostname = data.hostname.get().cloned();
     }
     if let Some(text) = read_text(&root.join("network-config")).filter(|text| !text.trim().is_empty()) {
         match network_config(&text) {
@@ -101,9 +104,11 @@ fn config_drive(root: &Path) -> Seed {
     let mut seed = Seed { user_data: read(&latest.join("user_data")).unwrap_or_default(), ..Seed::default() };
     let mut content = "/content/0000".to_owned();
     if let Some(text) = read_text(&latest.join("meta_data.json")) {
-        let value = meta_data(&mut seed, "meta_data.json", &text, "uuid", "hostname");
-        if let Some(path) = value.pointer("/network_config/content_path").and_then(|path| path.as_str()) {
-            content = path.to_owned();
+        let data = meta_data("meta_data.json", &text, ConfigDriveData::report);
+        seed.instance_id = data.id.get().cloned().unwrap_or_default();
+        seed.hostname = data.hostname.get().cloned();
+        if let Some(path) = data.network.get().and_then(|network| network.path.get()) {
+            content.clone_from(path);
         }
     }
     if latest.join("network_data.json").exists() {
@@ -116,18 +121,41 @@ fn config_drive(root: &Path) -> Seed {
     seed
 }
 
-fn meta_data(seed: &mut Seed, name: &str, text: &str, id: &str, hostname: &str) -> serde_json::Value {
+document! {
+    /// What is read of the meta-data of NoCloud, in which more stands than concerns us.
+    shared MetaData { id: Given<String> = "instance-id", hostname: Given<String> = "local-hostname", }
+}
+
+document! {
+    /// The same of ConfigDrive2.
+    shared ConfigDriveData {
+        id: Given<String> = "uuid",
+        hostname: Given<String> = "hostname",
+        network: Given<NetworkContent> = "network_config",
+    }
+}
+
+document! {
+    /// Where on the drive the network settings are.
+    NetworkContent with NoMore { path: Given<String> = "content_path", } ignored ["name"]
+}
+
+/// Reads a file of meta-data; what is wrong with it is said.
+fn meta_data<T: DeserializeOwned + Default>(name: &str, text: &str, report: fn(&T, &str, &mut Notes)) -> T {
     let value = document::parse(text).unwrap_or_else(|cause| {
         log::error!("{name}: {cause}; it is not used");
         serde_json::Value::Null
     });
+    if !value.is_null() && !value.is_object() {
+        log::error!("{name}: is not {MAPPING}; it is not used");
+    }
+    // What is read of a struct is also read of a list.
+    let data = Some(value).filter(|value| value.is_object()).and_then(|value| serde_json::from_value(value).ok());
+    let data = data.unwrap_or_default();
     let mut notes = Notes::default();
-    let mut field =
-        |key: &str| value.get(key).and_then(|value| Node { value, path: format!("{name}: {key}") }.text(&mut notes));
-    seed.instance_id = field(id).unwrap_or_default();
-    seed.hostname = field(hostname);
+    report(&data, name, &mut notes);
     notes.into_lines().iter().for_each(|line| log::warn!("{line}"));
-    value
+    data
 }
 
 fn read_text(path: &Path) -> Option<String> {
@@ -169,14 +197,15 @@ mod tests {
 
     #[test]
     fn meta_data_of_both_kinds() {
-        let mut seed = Seed::default();
-        meta_data(&mut seed, "meta-data", "instance-id: 0e3f\nlocal-hostname: dns1\n", "instance-id", "local-hostname");
-        assert_eq!((seed.instance_id.as_str(), seed.hostname.as_deref()), ("0e3f", Some("dns1")));
+        let text = "instance-id: 0e3f\nlocal-hostname: dns1\nlaunch-index: 0\n";
+        let data = meta_data("meta-data", text, MetaData::report);
+        assert_eq!((data.id, data.hostname), (Given::Is("0e3f".into()), Given::Is("dns1".into())));
         let json = "{\n     \"uuid\": \"0123\",\n     \"network_config\": { \"content_path\": \"/content/0000\" }\n}\n";
-        let value = meta_data(&mut seed, "meta_data.json", json, "uuid", "hostname");
-        assert_eq!((seed.instance_id.as_str(), &seed.hostname), ("0123", &None));
-        assert_eq!(value.pointer("/network_config/content_path").and_then(|path| path.as_str()), Some("/content/0000"));
-        meta_data(&mut seed, "meta-data", "a: [", "instance-id", "local-hostname");
-        assert_eq!(seed.instance_id, "");
+        let data = meta_data("meta_data.json", json, ConfigDriveData::report);
+        assert_eq!((data.id, data.hostname), (Given::Is("0123".into()), Given::Absent));
+        assert_eq!(data.network.get().map(|network| network.path.clone()), Some(Given::Is("/content/0000".into())));
+        for broken in ["a: [", "- a\n", "5"] {
+            assert_eq!(meta_data("meta-data", broken, MetaData::report), MetaData::default(), "{broken}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! cloud-init's user-data, as far as it concerns this appliance: names, files, our configuration.
 
-use crate::cloudinit::document::{self, Node, Notes, Table};
+use super::document::{self, Given, List, NoMore, Notes, document};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
@@ -52,19 +52,44 @@ pub struct SeedFile {
     pub mode: u32,
 }
 
+document! {
+    /// What is read of cloud-config.
+    CloudConfig with NoMore {
+        hostname: Given<String> = "hostname",
+        fqdn: Given<String> = "fqdn",
+        files: List<WriteFile> = "write_files",
+        ours: Given<Ours> = "runbound",
+    } ignored IGNORED
+}
+
+document! {
+    /// A file. There is one user, and nothing is written late.
+    WriteFile with NoMore {
+        path: Given<String> = "path",
+        encoding: Given<String> = "encoding",
+        content: Given<String> = "content",
+        permissions: Given<String> = "permissions",
+        append: Given<bool> = "append",
+    } ignored ["owner", "defer"]
+}
+
+document! {
+    /// Our own section.
+    Ours with NoMore { config: Given<String> = "config", } ignored []
+}
+
 /// Reads user-data, which is `#cloud-config`, packed by gzip or not.
 pub fn read(data: &[u8]) -> UserData {
     let mut notes = Notes::default();
     let mut user_data = UserData::default();
-    match parse(data) {
-        Ok(value) if value.is_null() => {}
-        Ok(value) => match Node::root(&value).table(&mut notes) {
-            Some(mut table) => {
-                cloud_config(&mut table, &mut user_data, &mut notes);
-                table.finish(&mut notes);
+    match parse(data).map(|value| Given::<CloudConfig>::of(&value)) {
+        Ok(given) => {
+            given.report("", &mut notes);
+            user_data.unread = matches!(given, Given::Wrong(_));
+            if let Some(config) = given.get() {
+                cloud_config(config, &mut user_data, &mut notes);
             }
-            None => user_data.unread = true,
-        },
+        }
         Err(cause) => {
             notes.add("", format!("{cause}; none of it is used"));
             user_data.unread = true;
@@ -86,56 +111,43 @@ fn parse(data: &[u8]) -> Result<serde_json::Value, String> {
     document::parse(&text)
 }
 
-fn cloud_config(table: &mut Table<'_>, user_data: &mut UserData, notes: &mut Notes) {
-    table.ignore(&IGNORED);
-    let hostname = table.take("hostname").and_then(|node| node.text(notes));
-    let fqdn = table.take("fqdn").and_then(|node| node.text(notes));
-    user_data.hostname = hostname.or(fqdn);
-    for node in table.take("write_files").map(|node| node.list()).unwrap_or_default() {
-        let Some(mut file) = node.table(notes) else { continue };
-        user_data.files.extend(write_file(&mut file, notes));
-        file.finish(notes);
+fn cloud_config(config: &CloudConfig, user_data: &mut UserData, notes: &mut Notes) {
+    user_data.hostname = config.hostname.get().or(config.fqdn.get()).cloned();
+    for (path, file) in config.files.entries("write_files") {
+        user_data.files.extend(write_file(file, &path, notes));
     }
-    if let Some(mut ours) = table.take("runbound").and_then(|node| node.table(notes)) {
-        if let Some(text) = ours.take("config").and_then(|node| node.text(notes)) {
-            let path = PathBuf::from("unbound.conf");
-            user_data.files.retain(|file| file.path != path);
-            user_data.files.push(SeedFile { path, content: text.into_bytes(), mode: 0o644 });
-        }
-        ours.finish(notes);
+    if let Some(text) = config.ours.get().and_then(|ours| ours.config.get()) {
+        let path = PathBuf::from("unbound.conf");
+        user_data.files.retain(|file| file.path != path);
+        user_data.files.push(SeedFile { path, content: text.clone().into_bytes(), mode: 0o644 });
     }
 }
 
-fn write_file(table: &mut Table<'_>, notes: &mut Notes) -> Option<SeedFile> {
-    // There is one user, and nothing is written late.
-    table.ignore(&["owner", "defer"]);
-    let path = table.take("path").and_then(|node| node.text(notes));
-    let encoding = table.take("encoding").and_then(|node| node.text(notes)).unwrap_or_default();
-    let content = table.take("content").and_then(|node| node.text(notes)).unwrap_or_default();
-    let permissions = table.take("permissions").and_then(|node| node.text(notes));
-    if table.take("append").and_then(|node| node.truth(notes)) == Some(true) {
-        notes.add(&table.path, "append is not supported; the file is left out");
+fn write_file(file: &WriteFile, at: &str, notes: &mut Notes) -> Option<SeedFile> {
+    if file.append.get() == Some(&true) {
+        notes.add(at, "append is not supported; the file is left out");
         return None;
     }
-    let Some(path) = path else {
-        notes.add(&table.path, "path is missing; the file is left out");
+    let Some(path) = file.path.get() else {
+        notes.add(at, "path is missing; the file is left out");
         return None;
     };
-    let Some(below) = below_data(&path) else {
-        notes.add(&table.path, format!("{path} is not below /data or /etc/runbound; the file is left out"));
+    let Some(below) = below_data(path) else {
+        notes.add(at, format!("{path} is not below /data or /etc/runbound; the file is left out"));
         return None;
     };
-    let mode = permissions.and_then(|text| {
-        let mode = number::read_octal(text.strip_prefix("0o").unwrap_or(&text), 0..=0o7777).ok();
+    let mode = file.permissions.get().and_then(|text| {
+        let mode = number::read_octal(text.strip_prefix("0o").unwrap_or(text), 0..=0o7777).ok();
         if mode.is_none() {
-            notes.add(&table.path, format!("permissions {text} are not octal; 0644 is used"));
+            notes.add(at, format!("permissions {text} are not octal; 0644 is used"));
         }
         mode
     });
-    match decode(&content, &encoding) {
+    let text = |given: &Given<String>| given.get().cloned().unwrap_or_default();
+    match decode(&text(&file.content), &text(&file.encoding)) {
         Ok(content) => Some(SeedFile { path: below, content, mode: mode.unwrap_or(0o644) }),
         Err(cause) => {
-            notes.add(&table.path, format!("{path}: {cause}; the file is left out"));
+            notes.add(at, format!("{path}: {cause}; the file is left out"));
             None
         }
     }

@@ -6,80 +6,115 @@ mod v2;
 #[cfg(test)]
 mod tests;
 
-use super::document::{self, Node, Notes, Table};
+use super::document::{Given, MAPPING, Notes, Part, Whole, below, parse};
 use crate::netconf::Parsed;
-use crate::netconf::plan::is_link_name;
+use crate::netconf::plan::{BOND_MODES, HASH_POLICIES, MTU, is_link_name};
 use runbound::number;
+use serde_json::Value;
 
 /// Reads a cloud drive's network-config, version 1 or 2, with or without `network:` around it.
 ///
 /// # Errors
 /// Why it says nothing at all: not YAML, or of another version. Anything less is a warning.
 pub fn network_config(text: &str) -> Result<Parsed, String> {
-    let value = document::parse(text)?;
+    let whole = parse(text)?;
     let mut notes = Notes::default();
-    let root = Node::root(&value);
-    let whole = |notes: Notes| notes.into_lines().join("; ");
-    let Some(mut table) = root.table(&mut notes) else { return Err(whole(notes)) };
-    if table.has("network") {
-        let inner = table.take("network").and_then(|node| node.table(&mut notes));
-        let Some(inner) = inner else { return Err(whole(notes)) };
-        table.finish(&mut notes);
-        table = inner;
+    let (inner, path) = match whole.get("network").filter(|inner| !inner.is_null()) {
+        Some(inner) => (inner, "network"),
+        None => (&whole, ""),
+    };
+    let keys = whole.as_object().into_iter().flat_map(|keys| keys.keys());
+    keys.filter(|key| !path.is_empty() && *key != path).for_each(|key| notes.unknown("", key));
+    if !inner.is_object() {
+        notes.add(path, format!("is not {MAPPING}"));
+        return Err(notes.into_lines().join("; "));
     }
-    let version = table.take("version").and_then(|node| node.number(1..=2, &mut notes));
-    let plan = match version {
-        Some(1) => {
-            let Some(config) = table.take("config") else { return Err("version 1 without config:".into()) };
-            v1::read(&config, &mut notes)
+    let version = inner.get("version").map(Given::<Whole<1, 2>>::of).unwrap_or_default();
+    version.report(&below(path, "version"), &mut notes);
+    let plan = match version.get() {
+        Some(Whole(1)) if inner.get("config").is_none_or(Value::is_null) => {
+            return Err("version 1 without config:".into());
         }
-        Some(2) => v2::read(&mut table, &mut notes),
-        _ => {
+        Some(Whole(1)) => v1::read(inner, path, &mut notes),
+        Some(_) => v2::read(inner, path, &mut notes),
+        None => {
             notes.add("", "no version: 1 or version: 2");
-            return Err(whole(notes));
+            return Err(notes.into_lines().join("; "));
         }
     };
-    table.finish(&mut notes);
     Ok(Parsed { plan, warnings: notes.into_lines() })
 }
 
-fn required<'a>(table: &mut Table<'a>, key: &'static str, notes: &mut Notes) -> Option<Node<'a>> {
-    let node = table.take(key);
-    if node.is_none() {
-        notes.add(&table.path, format!("{key} is missing; this is left out"));
+/// An MTU.
+type Mtu = Whole<{ *MTU.start() }, { *MTU.end() }>;
+/// The tag of a VLAN.
+type Tag = Whole<1, 4094>;
+/// A number that the kernel takes as it is.
+type Any = Whole<0, { u32::MAX }>;
+
+/// The name of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LinkName(String);
+
+impl Part for LinkName {
+    fn of(value: &Value) -> Option<Self> {
+        String::of(value).filter(|name| is_link_name(name)).map(Self)
     }
-    node
-}
 
-fn link_name(node: &Node<'_>, notes: &mut Notes) -> Option<String> {
-    let name = node.text(notes)?;
-    link_name_text(&node.path, &name, notes)
-}
-
-fn link_name_text(path: &str, name: &str, notes: &mut Notes) -> Option<String> {
-    if is_link_name(name) {
-        return Some(name.to_owned());
+    fn wanted() -> String {
+        "a name for an interface (1 to 15 octets)".into()
     }
-    notes.add(path, format!("{name:?} is no name for an interface (1 to 15 octets); it is left out"));
-    None
-}
-
-fn tag(node: &Node<'_>, notes: &mut Notes) -> Option<u16> {
-    node.number(1..=4094, notes).and_then(|tag| u16::try_from(tag).ok())
 }
 
 /// A word of a list, or its number.
-fn named(node: &Node<'_>, words: &[&str], notes: &mut Notes) -> Option<u8> {
-    let text = node.text(notes)?;
-    let at = words
-        .iter()
-        .position(|word| *word == text)
-        .or_else(|| number::read(&text, 0..=words.len().saturating_sub(1)).ok());
-    match at {
-        Some(at) => u8::try_from(at).ok(),
-        None => {
-            notes.add(&node.path, format!("{text:?} is none of {}; it is ignored", words.join(", ")));
-            None
-        }
+fn named<T: TryFrom<usize>>(value: &Value, words: &[&str]) -> Option<T> {
+    let text = String::of(value)?;
+    let at = words.iter().position(|word| *word == text);
+    at.or_else(|| number::read(&text, 0..=words.len().checked_sub(1)?).ok())?.try_into().ok()
+}
+
+/// A bond's mode, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mode(u8);
+
+impl Part for Mode {
+    fn of(value: &Value) -> Option<Self> {
+        named(value, &BOND_MODES).map(Self)
+    }
+
+    fn wanted() -> String {
+        format!("one of {}", BOND_MODES.join(", "))
+    }
+}
+
+/// How a bond chooses a port, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct HashPolicy(u8);
+
+impl Part for HashPolicy {
+    fn of(value: &Value) -> Option<Self> {
+        named(value, &HASH_POLICIES).map(Self)
+    }
+
+    fn wanted() -> String {
+        format!("one of {}", HASH_POLICIES.join(", "))
+    }
+}
+
+/// How often LACP is spoken: fast or slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rate {
+    is_fast: bool,
+}
+
+const RATES: [&str; 2] = ["slow", "fast"];
+
+impl Part for Rate {
+    fn of(value: &Value) -> Option<Self> {
+        named(value, &RATES).map(|at: usize| Self { is_fast: at == 1 })
+    }
+
+    fn wanted() -> String {
+        format!("one of {}", RATES.join(", "))
     }
 }
