@@ -125,3 +125,22 @@ fn numbers_from_outside_are_read_by_one_function() {
         assert!(!code.contains("from_str_radix"), "{}: crate::number reads numbers", path.display());
     }
 }
+
+/// The fuzz targets are a workspace of their own, so nothing else tells that their lock file is behind.
+#[test]
+fn the_lock_file_of_the_fuzz_targets_knows_the_servers_dependencies() {
+    let lock = fs::read_to_string("tests/fuzz/Cargo.lock").expect("tests/fuzz/Cargo.lock");
+    let (_, package) = lock.split_once("name = \"runbound\"\n").expect("the server in the lock file");
+    let (package, _) = package.split_once("\n]").expect("its dependencies");
+    let locked: BTreeSet<&str> =
+        package.lines().filter_map(|line| line.trim().strip_prefix('"')?.split(['"', ' ']).next()).collect();
+    let manifest = fs::read_to_string("Cargo.toml").expect("Cargo.toml");
+    let (_, wanted) = manifest.split_once("\n[dependencies]\n").expect("dependencies in Cargo.toml");
+    let wanted: BTreeSet<&str> = wanted
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once(" =")?.0))
+        .collect();
+    let wanted: BTreeSet<&str> = wanted.into_iter().map(|name| name.trim_end_matches(".workspace")).collect();
+    assert_eq!(locked, wanted, "cargo update --workspace in tests/fuzz");
+}

@@ -243,8 +243,22 @@ impl Parser {
             Status::NotYet { instead, harmless } if !asks_nothing(harmless) => {
                 self.warning(at, format!("{}: is not supported yet; {instead}", spec.name));
             }
+            Status::WordsNotYet { instead, harmless } => {
+                let text = String::from_utf8_lossy(first);
+                let wanting: Vec<&str> = text.split_whitespace().filter(|word| !harmless.contains(word)).collect();
+                if !wanting.is_empty() {
+                    let message = format!("{}: {} is not supported yet; {instead}", spec.name, wanting.join(", "));
+                    self.warning(at, message);
+                }
+            }
+            Status::ChangesNothing(why) if first != spec.default.text().as_bytes() => {
+                self.tell(Severity::Info, at, format!("{}: changes nothing here: {why}", spec.name));
+            }
             Status::Refused { why, harmless } if !asks_nothing(harmless) => return Err(why.into()),
-            Status::AcceptedWithoutEffect(_) | Status::NotYet { .. } | Status::Refused { .. } => (),
+            Status::AcceptedWithoutEffect(_)
+            | Status::ChangesNothing(_)
+            | Status::NotYet { .. }
+            | Status::Refused { .. } => (),
         }
         Ok(())
     }
@@ -364,12 +378,16 @@ impl Parser {
     }
 
     fn warning(&mut self, at: Location, message: String) {
+        self.tell(Severity::Warning, at, message);
+    }
+
+    fn tell(&mut self, severity: Severity, at: Location, message: String) {
         match self.warnings.len() {
             MAX_WARNINGS.. => (),
             count => {
                 let message =
                     if count + 1 < MAX_WARNINGS { message } else { format!("{message}; more warnings are left out") };
-                self.warnings.push(Diagnostic::new(Severity::Warning, &self.config.files, at, message));
+                self.warnings.push(Diagnostic::new(severity, &self.config.files, at, message));
             }
         }
     }

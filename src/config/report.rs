@@ -48,8 +48,10 @@ fn table_row(spec: &OptionSpec) -> String {
     };
     let mut note = match spec.status {
         Status::Honoured(..) => spec.note.unwrap_or_default().to_owned(),
-        Status::AcceptedWithoutEffect(why) | Status::Refused { why, .. } => why.to_owned(),
-        Status::NotYet { instead, .. } => instead.to_owned(),
+        Status::AcceptedWithoutEffect(why) | Status::ChangesNothing(why) | Status::Refused { why, .. } => {
+            why.to_owned()
+        }
+        Status::NotYet { instead, .. } | Status::WordsNotYet { instead, .. } => instead.to_owned(),
     };
     match spec.since {
         Some("runbound") => note.push_str("this server's own"),
@@ -76,6 +78,8 @@ it is out of date.
 
 - **honoured**: does what Unbound does; where not quite, the note says so.
 - **no effect**: accepted; the note says why that harms nobody.
+- **no effect: info**: the same, where people want a change by it: a line in the log and in `--check-config` says so, unless
+  the value is the default.
 - **not yet: warning**: would change answers or safety and does not yet. A line that asks for more than happens anyway
   gives a warning with file, line and directive; the note says what happens instead.
 - **not yet: error**: going on without it would be unsafe.

@@ -10,12 +10,11 @@ const ANCHOR_FILE: &str = "the trust anchor does not move without validation";
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
-        not_yet(
+        words_not_yet(
             "module-config",
-            TEXT,
             "validator iterator",
             "local data, cache and forwarders alone make the answers",
-            &["iterator", "validator iterator", "subnetcache validator iterator", "subnetcache iterator"],
+            &["iterator", "validator", "subnetcache"],
         ),
         not_yet("auto-trust-anchor-file", PATH, "none", UNVALIDATED, &[""]),
         not_yet("trust-anchor-file", PATH, "none", UNVALIDATED, &[""]),

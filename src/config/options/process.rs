@@ -43,7 +43,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("directory", PATH, is(DEFAULT_DIRECTORY), plain!(path directory), RESTART),
         honoured("pidfile", PATH, words("none"), plain!(path pidfile), RESTART),
         honoured("sandbox", YES_NO, is("yes"), plain!(flag sandbox), RESTART).since("runbound"),
-        inert("num-threads", COUNT, "1", "one worker answers and side threads help it, whatever the number"),
+        changes_nothing("num-threads", COUNT, "1", "one worker answers and side threads help it, whatever the number"),
         inert(
             "use-systemd",
             YES_NO,

@@ -13,11 +13,21 @@ pub enum Status {
     Honoured(Field, Change),
     /// It does nothing, and why that harms nobody.
     AcceptedWithoutEffect(&'static str),
+    /// It does nothing where people want a change by it, and why that harms nobody: an info, unless the value is the default.
+    ChangesNothing(&'static str),
     /// It would change answers or safety and does not yet: a warning. With a value of `harmless` nothing is lost.
     NotYet {
         /// What happens instead.
         instead: &'static str,
         /// Values that ask for what happens anyway.
+        harmless: &'static [&'static str],
+    },
+    /// A value of several words, of which those that are not `harmless` would change answers and do not yet: a warning
+    /// names them.
+    WordsNotYet {
+        /// What happens instead.
+        instead: &'static str,
+        /// Words that ask for what happens anyway.
         harmless: &'static [&'static str],
     },
     /// It does nothing yet, and going on without it would be unsafe: an error.
@@ -41,7 +51,8 @@ impl Status {
         match self {
             Status::Honoured(..) => "honoured",
             Status::AcceptedWithoutEffect(_) => "no effect",
-            Status::NotYet { .. } => "not yet: warning",
+            Status::ChangesNothing(_) => "no effect: info",
+            Status::NotYet { .. } | Status::WordsNotYet { .. } => "not yet: warning",
             Status::Refused { .. } => "not yet: error",
         }
     }
@@ -172,6 +183,26 @@ pub(super) const fn honoured(
 /// A directive that does nothing, and `why` that harms nobody.
 pub(super) const fn inert(name: &'static str, args: &'static [Kind], default: &'static str, why: &'static str) -> Row {
     row(name, args, Unset::Words(default), Status::AcceptedWithoutEffect(why))
+}
+
+/// A directive that does nothing where people want a change by it, and `why` that harms nobody.
+pub(super) const fn changes_nothing(
+    name: &'static str,
+    args: &'static [Kind],
+    default: &'static str,
+    why: &'static str,
+) -> Row {
+    row(name, args, Unset::Words(default), Status::ChangesNothing(why))
+}
+
+/// A directive of several words, of which a warning names those that are not `harmless`.
+pub(super) const fn words_not_yet(
+    name: &'static str,
+    default: &'static str,
+    instead: &'static str,
+    harmless: &'static [&'static str],
+) -> Row {
+    row(name, TEXT, Unset::Words(default), Status::WordsNotYet { instead, harmless })
 }
 
 /// A directive of which there is a warning, unless its value is `harmless`.

@@ -151,9 +151,20 @@ fn what_is_not_there_yet_warns_when_it_matters() {
         |text: &str| -> Vec<String> { server(text).unwrap().warnings.iter().map(ToString::to_string).collect() };
     assert_eq!(
         warnings(
-            "serve-expired: no\nmodule-config: \"validator iterator\"\nratelimit: 0\nprefetch: yes\nnum-threads: 4"
+            "serve-expired: no\nmodule-config: \"validator iterator\"\nratelimit: 0\nprefetch: no\nnum-threads: 1"
         ),
         [""; 0]
+    );
+    let found = read(format!("server:\nprefetch: yes\nmodule-config: \"python validator respip iterator\"\n{ROOT}"))
+        .unwrap()
+        .warnings;
+    let found: Vec<(Severity, &str)> = found.iter().map(|one| (one.severity, &one.message[..50])).collect();
+    assert_eq!(
+        found,
+        [
+            (Severity::Info, "prefetch: changes nothing here: an answer that ran"),
+            (Severity::Warning, "module-config: python, respip is not supported yet")
+        ]
     );
     let found = warnings("serve-expired: yes\nprivate-address: 10.0.0.0/8\nlocal-zone: a ipset");
     assert_eq!(found[0], "test.conf:2: serve-expired: is not supported yet; an expired answer is asked anew");

@@ -95,10 +95,12 @@ impl Backend for Program {
             Status::Honoured(Field { show: Show::Command(command), .. }, _) => {
                 Err(format!("{name} is shown by {command}"))
             }
-            Status::AcceptedWithoutEffect(why) | Status::Refused { why, .. } => {
+            Status::AcceptedWithoutEffect(why) | Status::ChangesNothing(why) | Status::Refused { why, .. } => {
                 Err(format!("{name} has no effect: {why}"))
             }
-            Status::NotYet { instead, .. } => Err(format!("{name} is not supported yet: {instead}")),
+            Status::NotYet { instead, .. } | Status::WordsNotYet { instead, .. } => {
+                Err(format!("{name} is not supported yet: {instead}"))
+            }
         }
     }
 
