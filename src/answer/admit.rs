@@ -1,11 +1,10 @@
 //! What is looked at before any name: header and EDNS, and how many errors are told a second.
 
-use super::decide::{Answerer, Decision, Via};
+use super::decide::{Answerer, Outcome, Via};
 use super::reply::{Asked, bare};
-use crate::dns::edns::Edns;
+use crate::dns::edns::{Edns, NotEdns};
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::question::Question;
-use crate::dns::record::Record;
 use crate::dns::{rcode, rtype};
 
 /// Errors a second that get a reply; the rest are dropped, so that no loop of errors builds up (Unbound does the same).
@@ -55,33 +54,21 @@ impl Answerer {
         Ok(flags)
     }
 
-    /// Reads the OPT record and settles how long the reply may be.
+    /// Takes over the OPT record and settles how long the reply may be.
     #[inline]
-    pub(super) fn read_edns(
+    pub(super) fn take_edns(
         &mut self,
         message: &mut [u8],
-        len: usize,
+        edns: Result<Option<Edns>, NotEdns>,
         asked: &mut Asked,
         via: Via,
         now: u32,
-    ) -> Result<(), Decision> {
-        let [_, answers, _, additionals] = header::counts(message);
-        let mut advertised = 512;
-        if additionals == 1 {
-            let mut at = asked.end;
-            if answers == 1 {
-                at = Record::at(&message[..len], at).map_or(len, |record| record.end());
-            }
-            match Edns::parse(&message[..len], at) {
-                Ok(edns) => {
-                    asked.edns = Some(edns);
-                    advertised = edns.udp_size;
-                }
-                Err(_) => {
-                    return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::FORMERR))));
-                }
-            }
-        }
+    ) -> Result<(), Outcome> {
+        let Ok(edns) = edns else {
+            return Err(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::FORMERR))));
+        };
+        asked.edns = edns;
+        let mut advertised = edns.map_or(512, |edns| edns.udp_size);
         let policy = &self.policy;
         if policy.harden_short_bufsize {
             advertised = advertised.max(512);
@@ -93,29 +80,29 @@ impl Answerer {
         let capped = if via == Via::Stream { u16::MAX } else { advertised.min(policy.max_udp_size) };
         asked.limit = usize::from(capped).min(path);
         if asked.edns.is_some_and(|edns| edns.version != 0) {
-            return Err(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::BADVERS))));
+            return Err(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::BADVERS))));
         }
         if usize::from(capped) < header::LEN {
             return Err(self.limited(now, |_| {
                 let end = bare(message, asked.flags, rcode::SERVFAIL, None);
                 let flags = header::flags(message) | flag::TC;
                 header::set_flags(message, flags);
-                Decision::Reply(end)
+                Outcome::Reply(end)
             }));
         }
         Ok(())
     }
 
     /// A bare error reply, unless this second had too many.
-    pub(super) fn error(&mut self, message: &mut [u8], code: u16, question: Option<Question>, now: u32) -> Decision {
+    pub(super) fn error(&mut self, message: &mut [u8], code: u16, question: Option<Question>, now: u32) -> Outcome {
         let flags = header::flags(message);
-        self.limited(now, |_| Decision::Reply(bare(message, flags, code, question)))
+        self.limited(now, |_| Outcome::Reply(bare(message, flags, code, question)))
     }
 
-    pub(super) fn limited(&mut self, now: u32, reply: impl FnOnce(&mut Self) -> Decision) -> Decision {
+    pub(super) fn limited(&mut self, now: u32, reply: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
         if !self.errors.allows(now) {
             self.stats.outcomes.dropped.add(1);
-            return Decision::Drop;
+            return Outcome::Drop;
         }
         reply(self)
     }

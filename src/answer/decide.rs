@@ -5,10 +5,11 @@
 use super::acl::Access;
 use super::admit::{ErrorRate, meta_type_error};
 use super::alias;
-use super::cache::{self, Answer, AnswerCache, KeyFixed};
+use super::cache::{Answer, AnswerCache, KeyFixed};
 use super::local::Local;
 use super::policy::Policy;
 use super::reply::{Asked, bare};
+use super::view::{Ahead, Scans, View, key};
 use crate::dns::body::Fixed;
 use crate::dns::edns;
 use crate::dns::header::{self, flag, opcode};
@@ -40,14 +41,31 @@ pub struct Arrival {
 }
 
 /// What to do with a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+#[derive(Clone, Copy, Debug)]
+pub enum Decision<'a> {
     /// The reply stands in the buffer, this many octets of it.
     Reply(usize),
     /// No answer, on purpose.
     Drop,
-    /// Ask upstream for [`Answerer::miss`]. The query still stands in the buffer, as it came.
-    Miss,
+    /// Ask upstream for this. The query still stands in the buffer, as it came.
+    Miss(Miss<'a>),
+}
+
+/// A decision that owns what it says.
+#[derive(Clone, Copy)]
+pub(super) enum Outcome {
+    Reply(usize),
+    Drop,
+    Miss { scanned: Scanned, key: KeyFixed },
+}
+
+/// Where the name stands that is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum Scanned {
+    /// It is the query's own.
+    Query(u8),
+    /// It is what the query's is an alias of.
+    Alias,
 }
 
 /// A question for upstream.
@@ -91,11 +109,8 @@ pub struct Answerer {
     pub(super) cache: AnswerCache,
     pub(super) stats: Arc<WorkerStats>,
     pub(super) events: Box<dyn EventSink + Send>,
-    pub(super) scan: NameScan,
+    pub(super) scans: Scans,
     pub(super) alias: NameScan,
-    pub(super) ahead: NameScan,
-    missed: KeyFixed,
-    missed_alias: bool,
     scratch: Box<[u8]>,
     rebuilt: Box<[u8]>,
     pub(super) errors: ErrorRate,
@@ -105,6 +120,8 @@ pub struct Answerer {
 pub(super) struct Query {
     pub(super) asked: Asked,
     pub(super) question: Question,
+    /// Where its name was scanned to.
+    pub(super) scan: u8,
     pub(super) access: Access,
     pub(super) client: SocketAddr,
     pub(super) udp: bool,
@@ -124,11 +141,8 @@ impl Answerer {
             cache,
             stats,
             events,
-            scan: NameScan::new(),
+            scans: Scans::new(),
             alias: NameScan::new(),
-            ahead: NameScan::new(),
-            missed: KeyFixed { qtype: 0, qclass: 0, bits: 0 },
-            missed_alias: false,
             scratch: vec![0; 1 << 17].into_boxed_slice(),
             rebuilt: vec![0; 1 << 16].into_boxed_slice(),
             errors: ErrorRate::default(),
@@ -140,33 +154,51 @@ impl Answerer {
         std::mem::replace(&mut self.policy, policy)
     }
 
-    /// The present policy.
-    pub fn policy(&self) -> &Arc<Policy> {
-        &self.policy
-    }
-
     /// The cache.
     pub fn cache(&mut self) -> &mut AnswerCache {
         &mut self.cache
     }
 
-    /// The question behind the last [`Decision::Miss`].
-    pub fn miss(&self) -> Miss<'_> {
-        let scan = if self.missed_alias { &self.alias } else { &self.scan };
-        Miss { name: scan.lower(), hash: scan.hash(), key: self.missed }
+    /// Decides about the query in `message[..len]` and writes the reply over it. `ahead`: it was looked at before, as it
+    /// stands there.
+    #[inline]
+    pub fn decide(&mut self, message: &mut [u8], len: usize, arrival: Arrival, ahead: Option<&Ahead>) -> Decision<'_> {
+        match self.decide_counted(message, len, arrival, ahead.map(|ahead| &ahead.view), None) {
+            Outcome::Reply(len) => Decision::Reply(len),
+            Outcome::Drop => Decision::Drop,
+            Outcome::Miss { scanned, key } => {
+                let scan = match scanned {
+                    Scanned::Query(place) => self.scans.at(place),
+                    Scanned::Alias => &self.alias,
+                };
+                Decision::Miss(Miss { name: scan.lower(), hash: scan.hash(), key })
+            }
+        }
     }
 
-    /// Decides about the query in `message[..len]` and writes the reply over it.
-    ///
-    /// `given` answers a question that was a miss before: the query is decided once more, with that answer where the cache
-    /// would be asked.
+    /// Decides once more about a query that was a miss before, with the answer at hand where the cache would be asked. Gives
+    /// the reply's length; `None`: no reply, by policy.
+    pub fn complete(&mut self, message: &mut [u8], len: usize, arrival: Arrival, given: Given<'_>) -> Option<usize> {
+        match self.decide_counted(message, len, arrival, None, Some(given)) {
+            Outcome::Reply(len) => Some(len),
+            Outcome::Drop | Outcome::Miss { .. } => None,
+        }
+    }
+
     #[inline]
-    pub fn decide(&mut self, message: &mut [u8], len: usize, arrival: Arrival, given: Option<Given<'_>>) -> Decision {
-        let decision = self.decide_uncounted(message, len, arrival, given);
-        if let Decision::Reply(_) = decision {
+    fn decide_counted(
+        &mut self,
+        message: &mut [u8],
+        len: usize,
+        arrival: Arrival,
+        view: Option<&View>,
+        given: Option<Given<'_>>,
+    ) -> Outcome {
+        let outcome = self.decide_uncounted(message, len, arrival, view, given);
+        if let Outcome::Reply(_) = outcome {
             self.count_reply(message);
         }
-        decision
+        outcome
     }
 
     fn count_reply(&self, message: &[u8]) {
@@ -183,33 +215,35 @@ impl Answerer {
         message: &mut [u8],
         len: usize,
         Arrival { client, via, now }: Arrival,
+        view: Option<&View>,
         given: Option<Given<'_>>,
-    ) -> Decision {
+    ) -> Outcome {
         let len = len.min(message.len());
         let access = self.policy.acl.access(client.ip());
         let replay = given.is_some();
         if access == Access::Deny {
             self.count_unwanted();
-            return Decision::Drop;
+            return Outcome::Drop;
         }
         let flags = match self.check_header(&message[..len]) {
             Ok(flags) => flags,
             Err(None) => {
                 self.stats.outcomes.dropped.add(1);
-                return Decision::Drop;
+                return Outcome::Drop;
             }
             Err(Some(code)) => return self.error(message, code, None, now),
         };
         if access == Access::Refuse {
             self.count_unwanted();
-            return Decision::Reply(bare(message, flags, rcode::REFUSED, None));
+            return Outcome::Reply(bare(message, flags, rcode::REFUSED, None));
         }
         if !replay {
             self.stats.outcomes.queries.add(1);
         }
-        let Some(question) = Question::parse(&message[..len]) else {
+        let Some(view) = view.copied().or_else(|| Self::read(&message[..len])) else {
             return self.error(message, rcode::FORMERR, None, now);
         };
+        let question = view.question;
         if self.policy.log_queries && !replay {
             self.event(Event::Query, message, question, client);
         }
@@ -218,17 +252,18 @@ impl Answerer {
             return self.error(message, code, Some(question), now);
         }
         let mut asked = Asked::new(flags, question, self.policy.edns_buffer_size);
-        if let Err(decision) = self.read_edns(message, len, &mut asked, via, now) {
-            return decision;
+        if let Err(outcome) = self.take_edns(message, view.edns, &mut asked, via, now) {
+            return outcome;
         }
         if access == Access::AllowCookie && via != Via::Stream {
             // Cookies are not checked yet, so no cookie is a valid one: to TCP, as Unbound sends clients without.
-            return self.limited(now, |_| Decision::Reply(asked.empty(message, flag::TC, rcode::REFUSED)));
+            return self.limited(now, |_| Outcome::Reply(asked.empty(message, flag::TC, rcode::REFUSED)));
         }
-        let mut query = Query { asked, question, access, client, udp: via != Via::Stream, replay };
+        let mut query = Query { asked, question, scan: view.scan, access, client, udp: via != Via::Stream, replay };
         if !replay {
             self.count_query(&query);
         }
+        self.scan_name(message, &view);
         self.decide_question(message, &mut query, now, given)
     }
 
@@ -238,56 +273,56 @@ impl Answerer {
         query: &mut Query,
         now: u32,
         given: Option<Given<'_>>,
-    ) -> Decision {
+    ) -> Outcome {
         let question = query.question;
-        self.scan.scan(&message[header::LEN..], self.policy.hash_key);
         if question.qclass == class::CH
-            && let Some(decision) = self.chaos(message, query)
+            && let Some(outcome) = self.chaos(message, query)
         {
-            return decision;
+            return outcome;
         }
         if header::opcode_of(query.asked.flags) == opcode::NOTIFY {
-            return Decision::Reply(query.asked.empty(message, 0, rcode::REFUSED));
+            return Outcome::Reply(query.asked.empty(message, 0, rcode::REFUSED));
         }
         let mut alias = None;
-        if let Some((zone, exact)) = self.policy.zones.find(&self.scan, question.qtype, question.qclass) {
+        if let Some((zone, exact)) = self.policy.zones.find(self.scans.at(query.scan), question.qtype, question.qclass)
+        {
             match self.local(message, query, zone, exact) {
-                Local::Decided(decision) => return decision,
+                Local::Decided(outcome) => return outcome,
                 Local::Alias(ttl) => alias = Some(ttl),
                 Local::Resolve => {}
             }
         }
-        if let Some(decision) = self.check_recursion(message, query, now) {
-            return decision;
+        if let Some(outcome) = self.check_recursion(message, query, now) {
+            return outcome;
         }
         self.answer_cached(message, query, alias, now, given)
     }
 
     /// Who may have recursion: the non-local actions, and queries without RD (cache snooping).
-    fn check_recursion(&mut self, message: &mut [u8], query: &mut Query, now: u32) -> Option<Decision> {
+    fn check_recursion(&mut self, message: &mut [u8], query: &mut Query, now: u32) -> Option<Outcome> {
         let asked = &mut query.asked;
         match query.access {
             Access::DenyNonLocal => {
                 self.count_unwanted();
-                return Some(Decision::Drop);
+                return Some(Outcome::Drop);
             }
             Access::RefuseNonLocal => {
                 self.count_unwanted();
-                return Some(Decision::Reply(bare(message, asked.flags, rcode::REFUSED, None)));
+                return Some(Outcome::Reply(bare(message, asked.flags, rcode::REFUSED, None)));
             }
             Access::AllowSetRd => asked.flags |= flag::RD,
             _ => {}
         }
         if asked.flags & flag::RD == 0 && query.access != Access::AllowSnoop {
             let asked = *asked;
-            return Some(self.limited(now, |_| Decision::Reply(asked.empty(message, 0, rcode::REFUSED))));
+            return Some(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::REFUSED))));
         }
         // Upstream has class IN alone; Unbound answers ANY with it.
         if !matches!(query.question.qclass, class::IN | class::ANY) {
-            return Some(Decision::Reply(asked.empty(message, 0, rcode::REFUSED)));
+            return Some(Outcome::Reply(asked.empty(message, 0, rcode::REFUSED)));
         }
         if query.question.qtype == rtype::ANY && self.policy.deny_any {
-            return Some(Decision::Reply(asked.empty(message, 0, rcode::NOTIMP)));
+            return Some(Outcome::Reply(asked.empty(message, 0, rcode::NOTIMP)));
         }
         None
     }
@@ -300,20 +335,18 @@ impl Answerer {
         alias: Option<u32>,
         now: u32,
         given: Option<Given<'_>>,
-    ) -> Decision {
+    ) -> Outcome {
         let asked = &query.asked;
-        let dnssec_ok = asked.edns.is_some_and(|edns| edns.bits & edns::DO != 0);
-        let key = KeyFixed {
-            qtype: query.question.qtype,
-            qclass: class::IN,
-            bits: if dnssec_ok { cache::DNSSEC_OK } else { 0 }
-                | if asked.flags & flag::CD != 0 { cache::CHECKING_DISABLED } else { 0 },
+        let key = key(query.question, asked.edns, asked.flags);
+        let scanned = if alias.is_some() { Scanned::Alias } else { Scanned::Query(query.scan) };
+        let scan = match scanned {
+            Scanned::Query(place) => self.scans.at(place),
+            Scanned::Alias => &self.alias,
         };
-        let scan = if alias.is_some() { &self.alias } else { &self.scan };
         let (answer, age, rotates) = match given {
             // A new policy may want another name by now; a body fits only behind the name it was written for.
             Some(given) if given.name.is_some_and(|name| name != scan.lower()) => {
-                return Decision::Reply(asked.empty(message, 0, rcode::SERVFAIL));
+                return Outcome::Reply(asked.empty(message, 0, rcode::SERVFAIL));
             }
             Some(given) => (given.answer, 0, true),
             None => match self.cache.get(scan.lower(), scan.hash(), key, now) {
@@ -323,21 +356,19 @@ impl Answerer {
                 }
                 None => {
                     self.stats.outcomes.cache_misses.add(1);
-                    self.missed = key;
-                    self.missed_alias = alias.is_some();
-                    return Decision::Miss;
+                    return Outcome::Miss { scanned, key };
                 }
             },
         };
         let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
         let Some(ttl) = alias else {
-            return Decision::Reply(asked.answer(message, 0, answer, age, rotate));
+            return Outcome::Reply(asked.answer(message, 0, answer, age, rotate));
         };
         let fixed = Fixed { rtype: rtype::CNAME, class: class::IN, ttl };
         let qname = &message[header::LEN..header::LEN + query.question.name_len];
         match alias::put_in_front(&mut self.scratch, &mut self.rebuilt, qname, self.alias.lower(), fixed, answer, age) {
-            Some((answer, extra)) => Decision::Reply(asked.answer(message, extra, answer, 0, rotate)),
-            None => Decision::Reply(asked.empty(message, 0, rcode::SERVFAIL)),
+            Some((answer, extra)) => Outcome::Reply(asked.answer(message, extra, answer, 0, rotate)),
+            None => Outcome::Reply(asked.empty(message, 0, rcode::SERVFAIL)),
         }
     }
 

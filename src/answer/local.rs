@@ -2,14 +2,14 @@
 
 use super::alias;
 use super::cache::Answer;
-use super::decide::{Answerer, Decision, Event, Query};
+use super::decide::{Answerer, Event, Outcome, Query};
 use super::zones::{self, Verdict, ZoneRef};
 use crate::dns::header::{self, flag};
 use crate::dns::{class, rcode, rtype};
 
 /// What the local zones make of a question.
 pub(super) enum Local {
-    Decided(Decision),
+    Decided(Outcome),
     /// The query's name is an alias; the CNAME's TTL.
     Alias(u32),
     Resolve,
@@ -17,16 +17,16 @@ pub(super) enum Local {
 
 impl Answerer {
     /// id.server., version.server. and their older names (RFC 4892).
-    pub(super) fn chaos(&mut self, message: &mut [u8], query: &Query) -> Option<Decision> {
+    pub(super) fn chaos(&mut self, message: &mut [u8], query: &Query) -> Option<Outcome> {
         if !matches!(query.question.qtype, rtype::TXT | rtype::ANY) {
             return None;
         }
-        let text = match self.scan.lower() {
+        let text = match self.scans.at(query.scan).lower() {
             b"\x02id\x06server\0" | b"\x08hostname\x04bind\0" => self.policy.identity.as_deref()?,
             b"\x07version\x06server\0" | b"\x07version\x04bind\0" => self.policy.version.as_deref()?,
             // There are no trust anchors to list yet.
             b"\x0btrustanchor\x07unbound\0" if !self.policy.hide_trustanchor => {
-                return Some(Decision::Reply(query.asked.empty(message, 0, rcode::NOERROR)));
+                return Some(Outcome::Reply(query.asked.empty(message, 0, rcode::NOERROR)));
             }
             _ => return None,
         };
@@ -38,7 +38,7 @@ impl Answerer {
         record[12] = text.len() as u8;
         record[13..13 + text.len()].copy_from_slice(text);
         let answer = Answer { rcode: rcode::NOERROR, counts: [1, 0, 0], body: &record[..13 + text.len()] };
-        Some(Decision::Reply(query.asked.answer(message, 0, answer, 0, None)))
+        Some(Outcome::Reply(query.asked.answer(message, 0, answer, 0, None)))
     }
 
     pub(super) fn local(&mut self, message: &mut [u8], query: &Query, zone: ZoneRef, exact: Option<u32>) -> Local {
@@ -55,16 +55,18 @@ impl Answerer {
             Verdict::Resolve => return Local::Resolve,
             Verdict::Drop => {
                 self.stats.outcomes.dropped.add(1);
-                return Local::Decided(Decision::Drop);
+                return Local::Decided(Outcome::Drop);
             }
             Verdict::Records(set) => {
                 let rotate = if policy.rrset_roundrobin { header::id(message) } else { 0 };
                 asked.rendered(message, set.octets, set.records, rotate)
             }
-            Verdict::Alias(set) => match alias::scan_target(&mut self.alias, self.scan.lower(), set, policy.hash_key) {
-                Some(ttl) => return Local::Alias(ttl),
-                None => asked.empty(message, flag::AA, rcode::YXDOMAIN),
-            },
+            Verdict::Alias(set) => {
+                match alias::scan_target(&mut self.alias, self.scans.at(query.scan).lower(), set, policy.hash_key) {
+                    Some(ttl) => return Local::Alias(ttl),
+                    None => asked.empty(message, flag::AA, rcode::YXDOMAIN),
+                }
+            }
             Verdict::Negative { nxdomain, soa } => {
                 let code = if nxdomain { rcode::NXDOMAIN } else { rcode::NOERROR };
                 match soa {
@@ -82,6 +84,6 @@ impl Answerer {
             }
         };
         self.stats.outcomes.cache_hits.add(u64::from(!query.replay));
-        Local::Decided(Decision::Reply(reply))
+        Local::Decided(Outcome::Reply(reply))
     }
 }

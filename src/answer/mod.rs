@@ -5,7 +5,6 @@
 
 pub mod acl;
 mod admit;
-pub mod ahead;
 mod alias;
 pub mod cache;
 pub mod compile;
@@ -15,6 +14,7 @@ pub mod policy;
 mod reply;
 #[cfg(test)]
 mod tests;
+pub mod view;
 pub mod zones;
 
 pub use reply::shorten;

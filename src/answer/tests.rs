@@ -1,7 +1,7 @@
 //! The decision as a client sees it: queries in, replies out.
 
 use super::acl::{Access, Acl};
-use super::cache::{Answer, AnswerCache};
+use super::cache::{Answer, AnswerCache, KeyFixed};
 use super::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
 use super::policy::Policy;
 use super::zones::{LocalRecord, ZoneType, ZonesBuilder};
@@ -75,6 +75,8 @@ struct Query {
     message: Vec<u8>,
     client: SocketAddr,
     via: Via,
+    /// It is looked at before it is decided.
+    ahead: bool,
 }
 
 fn query(name: &str, qtype: u16) -> Query {
@@ -82,7 +84,7 @@ fn query(name: &str, qtype: u16) -> Query {
     message.extend(wire(name));
     message.extend_from_slice(&qtype.to_be_bytes());
     message.extend_from_slice(&[0, 1]);
-    Query { message, client: "127.0.0.1:4242".parse().unwrap(), via: Via::Datagram(1472) }
+    Query { message, client: "127.0.0.1:4242".parse().unwrap(), via: Via::Datagram(1472), ahead: false }
 }
 
 impl Query {
@@ -99,10 +101,16 @@ impl Query {
         let mut buffer = vec![0xee; 70_000];
         buffer[..self.message.len()].copy_from_slice(&self.message);
         let arrival = Arrival { client: self.client, via: self.via, now: 1 };
-        match answerer.decide(&mut buffer, self.message.len(), arrival, given) {
+        let len = self.message.len();
+        if let Some(given) = given {
+            let reply = answerer.complete(&mut buffer, len, arrival, given);
+            return reply.map_or(Reply::Dropped, |len| Reply::Message(buffer[..len].to_vec()));
+        }
+        let ahead = if self.ahead { answerer.look_ahead(3, &self.message) } else { None };
+        match answerer.decide(&mut buffer, len, arrival, ahead.as_ref()) {
             Decision::Reply(len) => Reply::Message(buffer[..len].to_vec()),
             Decision::Drop => Reply::Dropped,
-            Decision::Miss => Reply::Missed,
+            Decision::Miss(miss) => Reply::Missed { name: miss.name.to_vec(), hash: miss.hash, key: miss.key },
         }
     }
 }
@@ -111,13 +119,20 @@ impl Query {
 enum Reply {
     Message(Vec<u8>),
     Dropped,
-    Missed,
+    Missed { name: Vec<u8>, hash: u64, key: KeyFixed },
 }
 
 impl Reply {
     fn message(self) -> Vec<u8> {
         match self {
             Reply::Message(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn missed(self) -> (Vec<u8>, u64, KeyFixed) {
+        match self {
+            Reply::Missed { name, hash, key } => (name, hash, key),
             other => panic!("{other:?}"),
         }
     }
@@ -204,7 +219,7 @@ fn odd_queries_get_what_unbound_gives() {
         match asked.ask(answerer, None) {
             Reply::Message(message) => Some(header::flags(&message) & 0xf),
             Reply::Dropped => None,
-            Reply::Missed => Some(99),
+            Reply::Missed { .. } => Some(99),
         }
     };
     for (what, change, wanted) in [
@@ -261,17 +276,15 @@ fn chaos_names_answer_unless_hidden() {
 fn misses_are_answered_from_upstream_and_cache() {
     let mut answerer = answerer(|_| {});
     let asked = query("www.Example", rtype::A);
-    assert_eq!(asked.ask(&mut answerer, None), Reply::Missed);
-    assert_eq!(answerer.miss().name, wire("www.example"));
+    let (name, hash, key) = asked.ask(&mut answerer, None).missed();
+    assert_eq!(name, wire("www.example"));
     let mut message = [0; 512];
     let mut writer = BodyWriter::new(&mut message, &wire("www.example")).unwrap();
     let fixed = Fixed { rtype: rtype::A, class: class::IN, ttl: 300 };
     writer.push(0, &wire("www.example"), fixed, &[192, 0, 2, 1], true).unwrap();
     let (counts, place) = writer.finish();
     let answer = Answer { rcode: 0, counts, body: &message[place] };
-    let name = wire("www.example");
     let given = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer })).message();
-    let (name, hash, key) = (wire("www.example"), answerer.miss().hash, answerer.miss().key);
     answerer.cache().put(&name, hash, key, answer, 0, 300);
     let cached = asked.ask(&mut answerer, None).message();
     assert_eq!(records(&given)[0].3, 300);
@@ -284,8 +297,7 @@ fn redirect_aliases_lead_the_answer() {
     let mut answerer = answerer(|_| {});
     for (name, target) in [("www.alias.test", "target.example"), ("www.wild.test", "www.wild.test.sink.example")] {
         let asked = query(name, rtype::A);
-        assert_eq!(asked.ask(&mut answerer, None), Reply::Missed);
-        assert_eq!(answerer.miss().name, wire(target));
+        assert_eq!(asked.ask(&mut answerer, None).missed().0, wire(target));
         let mut message = [0; 512];
         let mut writer = BodyWriter::new(&mut message, &wire(target)).unwrap();
         let fixed = Fixed { rtype: rtype::A, class: class::IN, ttl: 300 };
@@ -323,7 +335,9 @@ proptest::proptest! {
         if let Some(octet) = asked.message.get_mut(at) {
             *octet = value;
         }
-        let _ = asked.ask(&mut answerer, None);
+        let plain = asked.ask(&mut answerer, None);
+        asked.ahead = true;
+        assert_eq!(asked.ask(&mut answerer, None), plain, "looking ahead changes nothing");
     }
 }
 

@@ -8,7 +8,7 @@
 
 use super::name::{Name, suffixes};
 use super::record::{FIXED, Record, expand_rdata, layout, read_name};
-use super::{get_u32, header, put_u16, put_u32};
+use super::{header, put_u16, put_u32};
 use arrayvec::ArrayVec;
 
 /// Section counts of a body: answer, authority, additional (without OPT).
@@ -194,37 +194,10 @@ impl<'a> BodyWriter<'a> {
         }
     }
 
-    /// Records so far, per section.
-    pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
     /// Ends the body: its counts and its place in the message.
     pub fn finish(self) -> (Counts, std::ops::Range<usize>) {
         (self.counts, self.start..self.len)
     }
-
-    /// Takes records of the section that was written last back, to a state asked before with [`Self::mark`].
-    pub fn rewind(&mut self, mark: Mark) {
-        self.len = mark.len;
-        self.counts = mark.counts;
-        self.targets.truncate(mark.targets);
-        self.last = mark.last;
-    }
-
-    /// The present state, for [`Self::rewind`].
-    pub fn mark(&self) -> Mark {
-        Mark { len: self.len, counts: self.counts, targets: self.targets.len(), last: self.last }
-    }
-}
-
-/// A state of a [`BodyWriter`].
-#[derive(Clone, Copy)]
-pub struct Mark {
-    len: usize,
-    counts: Counts,
-    targets: usize,
-    last: Option<Last>,
 }
 
 /// Type, class and TTL of a record to write.
@@ -249,8 +222,6 @@ pub struct RrsetSpan {
     pub section: usize,
     /// Type.
     pub rtype: u16,
-    /// Every record takes the same number of octets.
-    pub even: bool,
 }
 
 /// Walks the RRsets of a body in order. Ends early on malformed octets.
@@ -267,15 +238,13 @@ pub fn rrsets(body: &[u8], counts: Counts) -> impl Iterator<Item = RrsetSpan> + 
         }
         let first = Record::at(body, at)?;
         let owner = body.get(first.owner..first.fixed)?;
-        let size = first.end() - at;
-        let mut span = RrsetSpan { octets: at..first.end(), records: 1, section, rtype: first.rtype, even: true };
+        let mut span = RrsetSpan { octets: at..first.end(), records: 1, section, rtype: first.rtype };
         left[section] -= 1;
         while left[section] > 0 {
             let next = Record::at(body, span.octets.end)?;
             if (next.rtype, next.class) != (first.rtype, first.class) || body.get(next.owner..next.fixed)? != owner {
                 break;
             }
-            span.even &= next.end() - next.owner == size;
             span.octets.end = next.end();
             span.records += 1;
             left[section] -= 1;
@@ -294,18 +263,6 @@ pub fn age(body: &mut [u8], records: u32, age: u32) {
         put_u32(body, record.fixed + 4, record.ttl.saturating_sub(age));
         at = record.end();
     }
-}
-
-/// Smallest TTL of a body in seconds; `u32::MAX` when it has no record.
-pub fn min_ttl(body: &[u8], counts: Counts) -> u32 {
-    let mut at = 0;
-    let mut least = u32::MAX;
-    for _ in 0..counts.iter().map(|&count| u32::from(count)).sum() {
-        let Some(record) = Record::at(body, at) else { break };
-        least = least.min(get_u32(body, record.fixed + 4).unwrap_or(0));
-        at = record.end();
-    }
-    least
 }
 
 /// Calls `each` with section, owner, type and so on, and full data of every record behind the question in `message`

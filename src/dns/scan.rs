@@ -81,7 +81,7 @@ impl Default for NameScan {
 
 impl NameScan {
     /// An empty scan: the root name.
-    pub fn new() -> NameScan {
+    pub const fn new() -> NameScan {
         NameScan { lower: [0; MAX_LEN + 1], len: 1, suffixes: 1, offsets: [0; MAX_SUFFIXES], hashes: [0; MAX_SUFFIXES] }
     }
 
@@ -90,9 +90,16 @@ impl NameScan {
     #[inline]
     pub fn scan(&mut self, octets: &[u8], key: HashKey) -> Option<usize> {
         let len = uncompressed_len(octets, 0)?;
-        self.len = len;
-        let lower = &mut self.lower[..len];
-        lower.copy_from_slice(&octets[..len]);
+        self.scan_whole(&octets[..len], key);
+        Some(len)
+    }
+
+    /// As [`Self::scan`] for what is known to be a name and nothing more.
+    #[inline]
+    pub fn scan_whole(&mut self, name: &[u8], key: HashKey) {
+        self.len = name.len();
+        let lower = &mut self.lower[..name.len()];
+        lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         let mut at = 0;
         let mut suffixes = 0;
@@ -112,7 +119,6 @@ impl NameScan {
             self.hashes[place] = hash;
             end = begin;
         }
-        Some(len)
     }
 
     /// The name in lower case, wire form.

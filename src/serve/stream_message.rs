@@ -39,15 +39,10 @@ impl StreamMessage {
         &self.octets[..self.len as usize]
     }
 
-    /// The whole buffer and the message's length in it, for answering in place; set the new length afterwards.
+    /// The whole buffer and the message's length in it, for answering in place.
     pub fn buffer(&mut self) -> (&mut [u8], usize) {
         let len = self.len as usize;
         (&mut self.octets, len)
-    }
-
-    /// Sets the message's length, at most [`MAX_MESSAGE`].
-    pub fn set_len(&mut self, len: usize) {
-        self.len = len.min(MAX_MESSAGE) as u32;
     }
 
     /// Copies a message in, at most [`MAX_MESSAGE`] octets of it.

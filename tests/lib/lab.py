@@ -266,14 +266,14 @@ class Lab:
             ns.ip("address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
         ns.ip("link", "set", name, "up")
 
-    def start(self, ns, argv, name, cpu=None, env=None):
+    def start(self, ns, argv, name, cpu=None):
         """Start a server in `ns` (pinned to one core if asked); it dies with this process."""
         log_path = self.path(f"{name}.{len(self.processes)}.log")
         pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
         with open(log_path, "wb") as log:
             popen = subprocess.Popen(
                 ["ip", "netns", "exec", ns.name, *pin, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **(env or {})}, preexec_fn=die_with_parent, cwd=self.directory)
+                preexec_fn=die_with_parent, cwd=self.directory)
         process = Process(popen, log_path)
         self.processes.append(process)
         return process

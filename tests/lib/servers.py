@@ -111,7 +111,7 @@ def wait_for_answer(ns, address, process, seconds=PATIENCE, name="ready.test.", 
     return time.monotonic() - begin
 
 
-def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=(), cpu=None, env=None):
+def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=(), cpu=None):
     """Start the server under test with the configuration `text`; returns a Server that answers.
 
     `asker`: the namespace that polls for the first answer (default: the server's own, over its loopback).
@@ -119,7 +119,7 @@ def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=
     control = lab.path(f"{name}.sock")
     conf = lab.write(f"{name}.conf", text + control_clause(control))
     flags = ["-d"] if STAND_IN else list(options)
-    process = lab.start(ns, [*COMMAND, *flags, "-c", conf], name, cpu=cpu, env=env)
+    process = lab.start(ns, [*COMMAND, *flags, "-c", conf], name, cpu=cpu)
     return Server(process, address, control, wait_for_answer(asker or ns, address, process))
 
 

@@ -11,6 +11,7 @@ mod flush;
 mod tests;
 
 use crate::dns::body::Counts;
+use crate::dns::class;
 use crate::sys::prefetch::prefetch;
 use bytemuck::Zeroable;
 use entry::ALIGN;
@@ -28,6 +29,13 @@ pub struct KeyFixed {
 }
 
 impl KeyFixed {
+    /// The key of a question of class IN. The two bits change what is asked upstream, and what the answer is.
+    #[inline]
+    pub fn new(qtype: u16, dnssec_ok: bool, checking_disabled: bool) -> KeyFixed {
+        let bits = if dnssec_ok { DNSSEC_OK } else { 0 } | if checking_disabled { CHECKING_DISABLED } else { 0 };
+        KeyFixed { qtype, qclass: class::IN, bits }
+    }
+
     /// Folds the key into the hash of its name, so that a name's types do not crowd one bucket.
     #[inline]
     fn fold(self, hash: u64) -> u64 {

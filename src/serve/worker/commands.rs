@@ -52,9 +52,9 @@ impl Worker {
     pub(super) fn obey(&mut self) -> bool {
         let mut worked = false;
         while self.done.reserve().is_some() {
-            let done = if self.answerer.cache().is_flushing() {
+            let done = if self.desk.answerer.cache().is_flushing() {
                 worked = true;
-                let Some(entries) = self.answerer.cache().flush_on(FLUSH_PER_TURN) else { break };
+                let Some(entries) = self.desk.answerer.cache().flush_on(FLUSH_PER_TURN) else { break };
                 Some(Done::Flushed(entries))
             } else {
                 let Some(slot) = self.commands.front() else { break };
@@ -74,15 +74,15 @@ impl Worker {
 
     /// `None`: a flush has begun.
     fn carry_out(&mut self, Order { epoch, command }: Order) -> Option<Done> {
-        self.misses.set_epoch(epoch);
+        self.desk.misses.set_epoch(epoch);
         Some(match command {
-            Command::Policy(policy) => Done::Policy(self.answerer.set_policy(policy)),
+            Command::Policy(policy) => Done::Policy(self.desk.answerer.set_policy(policy)),
             Command::Flush(flush) => {
-                self.answerer.cache().begin_flush(flush);
+                self.desk.answerer.cache().begin_flush(flush);
                 return None;
             }
             Command::Clear(index) => {
-                let (entries, index) = self.answerer.cache().clear(index);
+                let (entries, index) = self.desk.answerer.cache().clear(index);
                 Done::Cleared(entries, index)
             }
             Command::Attach(queues) => Done::Attached(self.attach(queues)),

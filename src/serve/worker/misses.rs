@@ -1,10 +1,10 @@
 //! Misses: handed to the resolver, remembered, and delivered.
 
 use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
-use super::{Now, WorkerOptions, fill_request};
-use crate::answer::cache::Answer;
-use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via};
-use crate::dns::{Name, rcode};
+use super::{Now, WorkerOptions};
+use crate::answer::cache::{Answer, CHECKING_DISABLED, DNSSEC_OK};
+use crate::answer::decide::{Answerer, Arrival, Given, Miss};
+use crate::dns::Name;
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -39,8 +39,6 @@ pub(super) struct Misses {
     buffer: Box<[u8]>,
 }
 
-const SERVFAIL: Answer<'static> = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
-
 impl Misses {
     pub(super) fn new(
         options: WorkerOptions,
@@ -62,44 +60,29 @@ impl Misses {
         }
     }
 
-    /// Asks upstream for what `answerer` just missed. [`Decision::Miss`]: the query waits. Otherwise there was no room
-    /// and the reply is SERVFAIL. Call [`Self::ring`] after a batch.
-    pub(super) fn hand_off(
-        &mut self,
-        answerer: &mut Answerer,
-        message: &mut [u8],
-        len: usize,
-        arrival: Arrival,
-        route: Route,
-        now: Now,
-    ) -> Decision {
+    /// Has a query wait for the answer to a question, and asks upstream if nobody has. False when there is no room.
+    pub(super) fn ask(&mut self, miss: Miss<'_>, waiter: Waiter<Route>) -> bool {
         let outcomes = &self.stats.outcomes;
-        let Some(waiter) = Waiter::new(route, arrival.client, now.nanoseconds, &message[..len]) else {
-            return Decision::Drop;
-        };
-        let miss = answerer.miss();
-        match self.pending.join(miss, waiter) {
+        let ticket = match self.pending.join(miss, waiter) {
+            Joined::Full => return false,
             Joined::Waits => {
                 outcomes.coalesced.add(1);
-                return Decision::Miss;
+                return true;
             }
-            Joined::First(ticket) => {
-                if let Some(request) = self.requests.reserve() {
-                    fill_request(request, ticket, self.pending.epoch(), miss);
-                    self.requests.publish();
-                    self.unrung = true;
-                    let asked = self.pending.len() as u64;
-                    outcomes.pending.set(asked);
-                    outcomes.pending_sum.add(asked);
-                    outcomes.pending_max.set(outcomes.pending_max.get().max(asked));
-                    return Decision::Miss;
-                }
-                let _ = self.pending.take_waiter(ticket);
-            }
-            Joined::Full => {}
-        }
-        outcomes.overload.add(1);
-        answerer.decide(message, len, arrival, Some(Given { name: None, answer: SERVFAIL }))
+            Joined::First(ticket) => ticket,
+        };
+        let Some(request) = self.requests.reserve() else {
+            let _ = self.pending.take_waiter(ticket);
+            return false;
+        };
+        fill_request(request, ticket, self.pending.epoch(), miss);
+        self.requests.publish();
+        self.unrung = true;
+        let asked = self.pending.len() as u64;
+        outcomes.pending.set(asked);
+        outcomes.pending_sum.add(asked);
+        outcomes.pending_max.set(outcomes.pending_max.get().max(asked));
+        true
     }
 
     /// Answers to what was asked before this epoch are not kept (see [`Pending::set_epoch`]).
@@ -141,28 +124,20 @@ impl Misses {
     }
 
     /// Writes the reply to a query that waited for the response at hand; `None`: no reply, by policy.
-    pub(super) fn answer_waiter(
+    pub(super) fn complete(
         &mut self,
         answerer: &mut Answerer,
         waiter: &Waiter<Route>,
-        via: Via,
-        now: Now,
+        arrival: Arrival,
     ) -> Option<&mut [u8]> {
-        let len = self.answer_into(answerer, waiter, via, now)?;
-        Some(&mut self.buffer[..len])
-    }
-
-    fn answer_into(&mut self, answerer: &mut Answerer, waiter: &Waiter<Route>, via: Via, now: Now) -> Option<usize> {
         let response = self.responses.front()?;
         let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
         let query = waiter.query();
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);
-        let given = Some(Given { name: Some(self.delivered.as_wire()), answer });
-        match answerer.decide(&mut self.buffer, query.len(), now.arrival(waiter.client, via), given) {
-            Decision::Reply(len) => Some(len),
-            Decision::Drop | Decision::Miss => None,
-        }
+        let given = Given { name: Some(self.delivered.as_wire()), answer };
+        let len = answerer.complete(&mut self.buffer, query.len(), arrival, given)?;
+        Some(&mut self.buffer[..len])
     }
 
     /// The response at hand is delivered.
@@ -171,4 +146,14 @@ impl Misses {
         self.at_hand = false;
         self.stats.outcomes.pending.set(self.pending.len() as u64);
     }
+}
+
+/// The query of a miss as the resolver wants it.
+fn fill_request(request: &mut Request, ticket: u64, epoch: u32, miss: Miss<'_>) {
+    (request.ticket, request.epoch) = (ticket, epoch);
+    request.qtype = miss.key.qtype;
+    request.qclass = miss.key.qclass;
+    request.dnssec_ok = miss.key.bits & DNSSEC_OK != 0;
+    request.checking_disabled = miss.key.bits & CHECKING_DISABLED != 0;
+    request.set_name(miss.name);
 }

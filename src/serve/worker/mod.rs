@@ -4,8 +4,10 @@
 //! Between turns it spins or sleeps (see [`idle`]). Nothing on a turn allocates, locks or logs.
 
 mod commands;
+mod desk;
 pub mod idle;
 mod misses;
+mod stream_port;
 #[cfg(test)]
 mod tests;
 mod udp_port;
@@ -14,22 +16,23 @@ mod xsk_port;
 pub use commands::{Command, Done, Order};
 
 use super::fast_path::Queues;
+use super::pending::Waiter;
 use super::stream_message::StreamMessage;
-use crate::answer::cache::CHECKING_DISABLED;
-use crate::answer::decide::{Answerer, Arrival, Decision, Via};
+use crate::answer::decide::{Answerer, Via};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::WorkerStats;
 use crate::sys::clock;
 use arrayvec::ArrayVec;
+use desk::Desk;
 use idle::{Idle, IdleOptions};
 use misses::{Misses, Route};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stream_port::StreamPort;
 use udp_port::UdpPort;
 use xsk_port::XskPort;
 
@@ -41,10 +44,9 @@ const MAX_PORTS: usize = 512;
 const HOUSEKEEPING: u64 = 500_000_000;
 /// Turns with traffic on other sources after which the UDP sockets are looked at without being polled.
 const UDP_EVERY: u32 = 8;
-/// Work done at most before the other sources have their turn again: late replies written and questions ended; queries of
-/// streams; entries that a flush looks at.
+/// Work done at most before the other sources have their turn again: late replies written and questions ended; entries
+/// that a flush looks at.
 const LATE_PER_TURN: usize = 128;
-const STREAM_PER_TURN: usize = 64;
 const FLUSH_PER_TURN: usize = 1024;
 
 /// The worker's ends of all rings.
@@ -86,16 +88,12 @@ pub struct WorkerOptions {
 
 /// See the module's text.
 pub struct Worker {
-    answerer: Answerer,
-    stats: Arc<WorkerStats>,
-    misses: Misses,
+    desk: Desk,
     xsks: Vec<XskPort>,
     next_port: u32,
     udp: Vec<UdpPort>,
     udp_batch: crate::sys::mmsg::UdpBatch,
-    stream_queries: Consumer<StreamMessage>,
-    stream_replies: Producer<StreamMessage>,
-    stream_bell: Doorbell,
+    streams: StreamPort,
     commands: Consumer<Option<Order>>,
     done: Producer<Option<Done>>,
     main_bell: Doorbell,
@@ -103,7 +101,6 @@ pub struct Worker {
     idle: Idle,
     turns: u32,
     housekeeping: u64,
-    panics: bool,
 }
 
 /// The worker's clock at one turn.
@@ -118,12 +115,6 @@ impl Now {
         let nanoseconds = clock::monotonic_coarse_ns();
         Now { nanoseconds, seconds: (nanoseconds / 1_000_000_000) as u32 }
     }
-
-    /// A query that is decided now.
-    #[inline]
-    fn arrival(self, client: SocketAddr, via: Via) -> Arrival {
-        Arrival { client, via, now: self.seconds }
-    }
 }
 
 impl Worker {
@@ -136,18 +127,16 @@ impl Worker {
         udp: Vec<OwnedFd>,
         links: Links,
     ) -> Worker {
+        let (queries, replies) = (links.stream_queries, links.stream_replies);
+        let streams = StreamPort::new(queries, replies, links.stream_bell, Arc::clone(&stats));
         let misses = Misses::new(options, links.requests, links.responses, links.resolver_bell, Arc::clone(&stats));
         Worker {
-            answerer,
-            stats,
-            misses,
+            desk: Desk { answerer, misses, stats },
             next_port: queues.len() as u32,
             xsks: ports(queues),
             udp: udp.into_iter().map(UdpPort::new).collect(),
             udp_batch: crate::sys::mmsg::UdpBatch::new(options.datagram),
-            stream_queries: links.stream_queries,
-            stream_replies: links.stream_replies,
-            stream_bell: links.stream_bell,
+            streams,
             commands: links.commands,
             done: links.done,
             main_bell: links.main_bell,
@@ -155,7 +144,6 @@ impl Worker {
             idle: Idle::new(options.idle),
             turns: 0,
             housekeeping: 0,
-            panics: std::env::var_os("RUNBOUND_TEST_PANIC").is_some(),
         }
     }
 
@@ -176,7 +164,7 @@ impl Worker {
         }
         let now = Now::read();
         for port in &mut self.xsks {
-            while port.serve(&mut self.answerer, &mut self.misses, &self.stats, now) {}
+            while port.serve(&mut self.desk, now) {}
         }
     }
 
@@ -184,10 +172,10 @@ impl Worker {
     fn turn(&mut self, now: Now) -> bool {
         let mut worked = false;
         for port in &mut self.xsks {
-            worked |= port.serve(&mut self.answerer, &mut self.misses, &self.stats, now);
+            worked |= port.serve(&mut self.desk, now);
         }
         worked |= self.serve_udp(now);
-        worked |= self.serve_streams(now);
+        worked |= self.streams.serve(&mut self.desk, now);
         worked |= self.deliver(now);
         worked |= self.obey();
         if now.nanoseconds.wrapping_sub(self.housekeeping) >= HOUSEKEEPING {
@@ -203,49 +191,8 @@ impl Worker {
         let mut worked = false;
         for (number, port) in self.udp.iter_mut().enumerate() {
             if look || port.ready {
-                let batch = &mut self.udp_batch;
-                worked |= port.serve(number as u16, batch, &mut self.answerer, &mut self.misses, &self.stats, now);
+                worked |= port.serve(number as u16, &mut self.udp_batch, &mut self.desk, now);
             }
-        }
-        worked
-    }
-
-    /// Answers queries from streams: each is decided in its own slot and copied to a reply's. Without room for a reply
-    /// they stay where they are.
-    fn serve_streams(&mut self, now: Now) -> bool {
-        let mut worked = false;
-        for _ in 0..STREAM_PER_TURN {
-            let Some(query) = self.stream_queries.front() else { break };
-            let Some(reply) = self.stream_replies.reserve() else { break };
-            worked = true;
-            let (token, client) = (query.token, query.client());
-            let arrival = now.arrival(client, Via::Stream);
-            self.stats.places.tcp_queries.add(1);
-            let (buffer, len) = query.buffer();
-            let decision = match self.answerer.decide(buffer, len, arrival, None) {
-                Decision::Miss => {
-                    let route = Route::Stream { token };
-                    self.misses.hand_off(&mut self.answerer, buffer, len, arrival, route, now)
-                }
-                decided => decided,
-            };
-            let answer = match decision {
-                Decision::Reply(len) => Some(&buffer[..len]),
-                Decision::Drop => Some(&buffer[..0]),
-                Decision::Miss => None,
-            };
-            if let Some(answer) = answer {
-                reply.token = token;
-                reply.set_client(client);
-                reply.set_message(answer);
-                self.stream_replies.publish();
-                self.stats.places.tcp_replies.add(u64::from(!answer.is_empty()));
-            }
-            self.stream_queries.release();
-        }
-        if worked {
-            self.stream_bell.ring();
-            self.misses.ring();
         }
         worked
     }
@@ -254,15 +201,16 @@ impl Worker {
     fn deliver(&mut self, now: Now) -> bool {
         let mut worked = false;
         for _ in 0..LATE_PER_TURN {
-            let Some(ticket) = self.misses.next_response(&mut self.answerer, now) else { break };
+            let Some(step) = self.desk.next_late(now) else { break };
             worked = true;
-            match self.misses.take_waiter(ticket) {
-                Some(waiter) => self.reply_late(waiter, now),
-                None => self.misses.end_response(),
+            if let Some(waiter) = step
+                && self.reply_late(&waiter, now) == Some(false)
+            {
+                self.desk.stats.places.reply_no_room.add(1);
             }
         }
         if worked {
-            self.stream_bell.ring();
+            self.streams.ring();
             for port in &mut self.xsks {
                 port.submit();
             }
@@ -270,62 +218,38 @@ impl Worker {
         worked
     }
 
-    fn reply_late(&mut self, waiter: super::pending::Waiter<Route>, now: Now) {
-        let waited = now.nanoseconds.saturating_sub(waiter.since) / 1000;
-        self.stats.outcomes.recursive_replies.add(1);
-        self.stats.outcomes.recursion_time_us.add(waited);
-        self.stats.recursion.add(waited);
-        let via = match waiter.route {
-            Route::Stream { .. } => Via::Stream,
-            Route::Udp { .. } => Via::Datagram(self.udp_batch.size()),
-            Route::Xsk { port, path } => {
-                Via::Datagram(self.xsks.iter().find(|found| found.id == port).map_or(0, |port| port.room(&path)))
+    /// Answers a query that waited, the way it came. `None`: a new policy gives it no answer; false: it could not be sent.
+    fn reply_late(&mut self, waiter: &Waiter<Route>, now: Now) -> Option<bool> {
+        let Worker { desk, streams, udp, udp_batch, xsks, .. } = self;
+        match &waiter.route {
+            &Route::Stream { token } => {
+                let reply = desk.reply_late(waiter, Via::Stream, now).unwrap_or_default();
+                Some(streams.send_late(token, waiter.client, reply))
             }
-        };
-        let reply = match self.misses.answer_waiter(&mut self.answerer, &waiter, via, now) {
-            Some(reply) => reply,
-            // A new policy gives it no answer; a stream is told so, it counts its replies.
-            None if matches!(waiter.route, Route::Stream { .. }) => &mut [],
-            None => return,
-        };
-        let sent = match waiter.route {
-            Route::Stream { token } => match self.stream_replies.reserve() {
-                Some(slot) => {
-                    slot.token = token;
-                    slot.set_client(waiter.client);
-                    slot.set_message(reply);
-                    self.stream_replies.publish();
-                    self.stats.places.tcp_replies.add(u64::from(!reply.is_empty()));
-                    true
-                }
-                None => false,
-            },
-            Route::Udp { port, peer } => match self.udp.get(usize::from(port)) {
-                Some(port) => {
-                    self.stats.places.udp_replies.add(1);
-                    port.send_one(&peer, reply)
-                }
-                None => false,
-            },
-            Route::Xsk { port, path } => match self.xsks.iter_mut().find(|found| found.id == port) {
-                Some(port) => {
-                    let sent = port.send_late(&path, reply);
-                    self.stats.places.xdp_replies.add(u64::from(sent));
-                    sent
-                }
-                None => false,
-            },
-        };
-        self.stats.places.reply_no_room.add(u64::from(!sent));
+            Route::Udp { port, peer } => {
+                let Some(port) = udp.get(usize::from(*port)) else { return Some(false) };
+                let reply = desk.reply_late(waiter, Via::Datagram(udp_batch.size()), now)?;
+                let sent = port.send_one(peer, reply);
+                desk.stats.places.udp_replies.add(u64::from(sent));
+                Some(sent)
+            }
+            Route::Xsk { port, path } => {
+                let Some(port) = xsks.iter_mut().find(|found| found.id == *port) else { return Some(false) };
+                let reply = desk.reply_late(waiter, Via::Datagram(port.room(path)), now)?;
+                let sent = port.send_late(path, reply);
+                desk.stats.places.xdp_replies.add(u64::from(sent));
+                Some(sent)
+            }
+        }
     }
 
     /// Refreshes the gauges that others read.
     fn keep_house(&mut self) {
-        assert!(!self.panics, "RUNBOUND_TEST_PANIC is set");
-        let cache = self.answerer.cache();
-        self.stats.outcomes.cache_entries.set(cache.entries());
-        self.stats.outcomes.cache_octets.set(cache.octets());
-        self.stats.outcomes.cache_evicted.set(cache.evicted());
+        let cache = self.desk.answerer.cache();
+        let outcomes = &self.desk.stats.outcomes;
+        outcomes.cache_entries.set(cache.entries());
+        outcomes.cache_octets.set(cache.octets());
+        outcomes.cache_evicted.set(cache.evicted());
         for port in &mut self.xsks {
             port.publish();
         }
@@ -335,8 +259,8 @@ impl Worker {
     fn sleep(&mut self, stop: &AtomicBool) {
         self.bell.arm();
         let waiting = stop.load(Ordering::Acquire)
-            || !self.misses.responses_empty()
-            || !self.stream_queries.is_empty()
+            || !self.desk.misses.responses_empty()
+            || self.streams.has_work()
             || !self.commands.is_empty()
             || self.xsks.iter_mut().any(XskPort::has_work);
         let unsent = self.xsks.iter_mut().any(XskPort::has_unsent);
@@ -377,19 +301,4 @@ fn open_port(port: &mut XskPort) {
         let (interface, queue) = port.name();
         log::warn!("{interface}: queue {queue}: XDP cannot redirect to its socket: {cause}; kernel sockets serve it");
     }
-}
-
-/// The query of a miss as the resolver wants it.
-fn fill_request(request: &mut Request, ticket: u64, epoch: u32, miss: crate::answer::decide::Miss<'_>) {
-    (request.ticket, request.epoch) = (ticket, epoch);
-    request.qtype = miss.key.qtype;
-    request.qclass = miss.key.qclass;
-    request.dnssec_ok = miss.key.bits & crate::answer::cache::DNSSEC_OK != 0;
-    request.checking_disabled = miss.key.bits & CHECKING_DISABLED != 0;
-    request.set_name(miss.name);
-}
-
-/// A client's address; the unspecified one when the kernel gave none.
-fn client_or_nobody(peer: Option<SocketAddr>) -> SocketAddr {
-    peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
 }

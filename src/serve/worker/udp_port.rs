@@ -1,11 +1,12 @@
 //! A kernel UDP socket: the same answers as the fast path for what does not come over it.
 
-use super::misses::{Misses, Route};
-use super::{Now, client_or_nobody};
-use crate::answer::decide::{Answerer, Decision, Via};
+use super::Now;
+use super::desk::{Desk, Incoming, Outcome};
+use super::misses::Route;
+use crate::answer::decide::Via;
 use crate::answer::shorten;
-use crate::stats::WorkerStats;
 use crate::sys::mmsg::{self, UdpBatch, UdpPeer};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub(super) struct UdpPort {
@@ -23,16 +24,8 @@ impl UdpPort {
         self.fd.as_fd()
     }
 
-    /// Receives a batch and answers it; true when there was one.
-    pub(super) fn serve(
-        &mut self,
-        number: u16,
-        batch: &mut UdpBatch,
-        answerer: &mut Answerer,
-        misses: &mut Misses,
-        stats: &WorkerStats,
-        now: Now,
-    ) -> bool {
+    /// Receives a batch and answers it; true when there was one. `number` is this port's among the worker's.
+    pub(super) fn serve(&mut self, number: u16, batch: &mut UdpBatch, desk: &mut Desk, now: Now) -> bool {
         // An error here is a pending ICMP error of an earlier reply; the next call finds the queries.
         let received = batch.receive(self.fd.as_fd()).unwrap_or(1);
         self.ready = received > 0;
@@ -41,24 +34,18 @@ impl UdpPort {
             let Some(peer) = batch.peer(place) else { break };
             let Some(datagram) = batch.datagram(place) else { break };
             queries += 1;
-            let (buffer, len) = (datagram.buffer, datagram.len);
-            let arrival = now.arrival(client_or_nobody(datagram.peer), Via::Datagram(buffer.len()));
-            let decision = match answerer.decide(buffer, len, arrival, None) {
-                Decision::Miss => {
-                    let route = Route::Udp { port: number, peer };
-                    misses.hand_off(answerer, buffer, len, arrival, route, now)
-                }
-                decided => decided,
-            };
-            if let Decision::Reply(len) = decision {
+            let (message, len) = (datagram.buffer, datagram.len);
+            let (client, via) = (client_or_nobody(datagram.peer), Via::Datagram(message.len()));
+            let incoming = Incoming { message, len, client, via, ahead: None };
+            if let Outcome::Reply(len) = desk.serve(incoming, now, || Route::Udp { port: number, peer }) {
                 batch.set_reply(place, len);
             }
         }
         let sent = batch.send(self.fd.as_fd(), shorten);
-        stats.places.udp_queries.add(queries);
-        stats.places.udp_replies.add(sent.sent as u64);
-        stats.places.reply_no_room.add(sent.lost as u64);
-        misses.ring();
+        desk.stats.places.udp_queries.add(queries);
+        desk.stats.places.udp_replies.add(sent.sent as u64);
+        desk.stats.places.reply_no_room.add(sent.lost as u64);
+        desk.misses.ring();
         received > 0
     }
 
@@ -66,4 +53,9 @@ impl UdpPort {
     pub(super) fn send_one(&self, peer: &UdpPeer, reply: &mut [u8]) -> bool {
         mmsg::send_one(self.fd.as_fd(), peer, reply, shorten).is_ok()
     }
+}
+
+/// A client's address; the unspecified one when the kernel gave none.
+fn client_or_nobody(peer: Option<SocketAddr>) -> SocketAddr {
+    peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
 }

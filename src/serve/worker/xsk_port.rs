@@ -1,11 +1,12 @@
 //! An AF_XDP queue: where a frame becomes an answer, in place.
 
 use super::Now;
-use super::misses::{Misses, Route};
-use crate::answer::ahead::Ahead;
-use crate::answer::decide::{Answerer, Decision, Via};
-use crate::stats::{QueueStats, WorkerStats};
-use crate::wire::{ReturnPath, VLAN_TAG_LEN, parse_udp_frame, reply_in_place, write_headers};
+use super::desk::{Desk, Incoming, Outcome};
+use super::misses::Route;
+use crate::answer::decide::Via;
+use crate::answer::view::Ahead;
+use crate::stats::QueueStats;
+use crate::wire::{ReturnPath, UdpFrame, VLAN_TAG_LEN, parse_udp_frame, reply_in_place, write_headers};
 use crate::xdp::{BATCH, Frame, Queue, RxBatch};
 use arrayvec::ArrayVec;
 use std::os::fd::BorrowedFd;
@@ -24,17 +25,24 @@ pub(super) struct XskPort {
     proven: bool,
 }
 
-/// What became of a received frame.
-enum Outcome {
-    /// Send this many octets of it.
-    Send(usize),
-    /// A query that gets no answer now: dropped on purpose, or waiting for upstream.
-    Free,
-    /// Not a query of ours.
+/// A query as its frame says it, and what looking ahead found of it.
+#[derive(Clone, Copy)]
+struct Seen {
+    frame: UdpFrame,
+    ahead: Option<Ahead>,
+}
+
+/// Why a frame is none of our queries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unanswered {
+    /// It is no whole UDP datagram.
     Stray,
-    /// Its UDP checksum is wrong; the kernel's stack would have dropped it.
+    /// Its UDP checksum is wrong.
     Corrupt,
 }
+
+/// The first frames of a batch, as far as they were looked at before the first is answered.
+type Batch = ArrayVec<Result<Seen, Unanswered>, BATCH>;
 
 impl XskPort {
     pub(super) fn new(queue: Queue, stats: Arc<QueueStats>, id: u32) -> XskPort {
@@ -77,13 +85,7 @@ impl XskPort {
 
     /// Reclaims, receives a batch, answers it, submits; true when there was a batch.
     #[inline]
-    pub(super) fn serve(
-        &mut self,
-        answerer: &mut Answerer,
-        misses: &mut Misses,
-        stats: &WorkerStats,
-        now: Now,
-    ) -> bool {
+    pub(super) fn serve(&mut self, desk: &mut Desk, now: Now) -> bool {
         self.queue.reclaim();
         let received = self.queue.receive(&mut self.batch);
         if received == 0 {
@@ -98,32 +100,35 @@ impl XskPort {
                 log::warn!("{interface}: queue {number}: the program's gate: {cause}; kernel sockets serve");
             }
         }
-        if received >= LOOK_AHEAD && answerer.looks_ahead() {
-            look_ahead(&mut self.queue, &self.batch, answerer);
+        let mut seen = Batch::new();
+        if received >= LOOK_AHEAD && desk.answerer.looks_ahead() {
+            look_ahead(&mut self.queue, &self.batch, desk, &mut seen);
         }
         let (mut sent, mut strays, mut corrupt) = (0, 0, 0);
-        for frame in self.batch.drain(..) {
-            match answer_frame(&mut self.queue, &frame, self.id, answerer, misses, now) {
-                Outcome::Send(len) => sent += u64::from(self.queue.transmit(frame, len)),
-                Outcome::Free => self.queue.free(frame),
-                Outcome::Stray => {
-                    strays += 1;
-                    self.queue.free(frame);
+        for (place, frame) in self.batch.drain(..).enumerate() {
+            let seen = seen.get(place).copied().unwrap_or_else(|| view(&mut self.queue, &frame));
+            let reply = match seen {
+                Ok(seen) => answer_frame(&mut self.queue, &frame, &seen, self.id, desk, now),
+                Err(unanswered) => {
+                    strays += u64::from(unanswered == Unanswered::Stray);
+                    corrupt += u64::from(unanswered == Unanswered::Corrupt);
+                    None
                 }
-                Outcome::Corrupt => {
-                    corrupt += 1;
-                    self.queue.free(frame);
-                }
+            };
+            match reply {
+                Some(len) => sent += u64::from(self.queue.transmit(frame, len)),
+                None => self.queue.free(frame),
             }
         }
         self.queue.submit();
-        misses.ring();
+        desk.misses.ring();
         self.stats.rx.add(received as u64);
         self.stats.tx.add(sent);
-        stats.places.xdp_queries.add(received as u64 - strays - corrupt);
-        stats.places.xdp_replies.add(sent);
-        stats.places.xdp_strays.add(strays);
-        stats.places.xdp_bad_checksums.add(corrupt);
+        let places = &desk.stats.places;
+        places.xdp_queries.add(received as u64 - strays - corrupt);
+        places.xdp_replies.add(sent);
+        places.xdp_strays.add(strays);
+        places.xdp_bad_checksums.add(corrupt);
         true
     }
 
@@ -183,18 +188,27 @@ impl XskPort {
     }
 }
 
-/// Has the memory fetched that the batch's queries will need.
-fn look_ahead(queue: &mut Queue, batch: &RxBatch, answerer: &mut Answerer) {
-    let mut found = ArrayVec::<Ahead, BATCH>::new();
-    for frame in batch {
-        let data = queue.data(frame);
-        let view =
-            data.get(..frame.len()).and_then(|received| Some((parse_udp_frame(received).ok()?.payload(), received)));
-        if let Some(ahead) = view.and_then(|(payload, received)| answerer.look_ahead(received.get(payload)?)) {
-            found.push(ahead);
+/// Looks at every frame of a batch, and has the memory fetched that its queries will need.
+fn look_ahead(queue: &mut Queue, batch: &RxBatch, desk: &mut Desk, seen: &mut Batch) {
+    for (place, frame) in batch.iter().enumerate() {
+        let mut found = view(queue, frame);
+        if let Ok(seen) = &mut found {
+            let query = queue.data(frame).get(seen.frame.payload());
+            seen.ahead = query.and_then(|query| desk.answerer.look_ahead(place, query));
         }
+        seen.push(found);
     }
-    found.iter().for_each(|&ahead| answerer.look_closer(ahead));
+    for ahead in seen.iter().filter_map(|seen| seen.as_ref().ok()?.ahead.as_ref()) {
+        desk.answerer.look_closer(ahead);
+    }
+}
+
+/// Views a frame: the datagram in it, if it is whole.
+#[inline]
+fn view(queue: &mut Queue, frame: &Frame) -> Result<Seen, Unanswered> {
+    let received = queue.data(frame).get(..frame.len()).ok_or(Unanswered::Stray)?;
+    let view = parse_udp_frame(received).map_err(|_| Unanswered::Stray)?;
+    if view.checksum_holds(received) { Ok(Seen { frame: view, ahead: None }) } else { Err(Unanswered::Corrupt) }
 }
 
 /// Longest DNS message in a frame to `path`, `max_frame` being the longest frame with a tag: the MTU holds for what is
@@ -205,37 +219,23 @@ fn room_in(max_frame: usize, path: &ReturnPath) -> usize {
     max_frame.saturating_sub(untagged + path.header_len())
 }
 
-/// View, admit, decide, reply in place.
+/// Admit, decide, reply in place; gives the length of the frame to send. `None`: dropped on purpose, or it waits for
+/// upstream.
 #[inline]
-fn answer_frame(
-    queue: &mut Queue,
-    frame: &Frame,
-    port: u32,
-    answerer: &mut Answerer,
-    misses: &mut Misses,
-    now: Now,
-) -> Outcome {
+fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, port: u32, desk: &mut Desk, now: Now) -> Option<usize> {
     let max_frame = queue.max_frame_len();
     let data = queue.data(frame);
-    let Some(received) = data.get(..frame.len()) else { return Outcome::Stray };
-    let Ok(view) = parse_udp_frame(received) else { return Outcome::Stray };
-    if !view.checksum_holds(received) {
-        return Outcome::Corrupt;
-    }
-    let client = view.client();
-    let payload = view.payload();
-    let limit = room_in(max_frame, view.return_path()).min(data.len().saturating_sub(payload.start));
-    let message = &mut data[payload.start..];
-    let (len, arrival) = (payload.len(), now.arrival(client, Via::Datagram(limit)));
-    let decision = match answerer.decide(message, len, arrival, None) {
-        Decision::Miss => {
-            let route = Route::Xsk { port, path: *view.return_path() };
-            misses.hand_off(answerer, message, len, arrival, route, now)
-        }
-        decided => decided,
+    let (path, payload) = (seen.frame.return_path(), seen.frame.payload());
+    let limit = room_in(max_frame, path).min(data.len().saturating_sub(payload.start));
+    let incoming = Incoming {
+        len: payload.len(),
+        message: data.get_mut(payload.start..)?,
+        client: seen.frame.client(),
+        via: Via::Datagram(limit),
+        ahead: seen.ahead.as_ref(),
     };
-    match decision {
-        Decision::Reply(len) => Outcome::Send(reply_in_place(data, &view, len)),
-        Decision::Drop | Decision::Miss => Outcome::Free,
+    match desk.serve(incoming, now, || Route::Xsk { port, path: *path }) {
+        Outcome::Reply(len) => Some(reply_in_place(data, &seen.frame, len)),
+        Outcome::Drop | Outcome::Waits => None,
     }
 }

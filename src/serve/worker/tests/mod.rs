@@ -10,6 +10,7 @@ use crate::dns::body::{BodyWriter, Fixed};
 use crate::dns::scan::HashKey;
 use crate::dns::{Name, class, header, rtype};
 use crate::ring::spsc;
+use std::net::SocketAddr;
 
 mod epochs;
 mod turns;
