@@ -1,8 +1,10 @@
 //! The system's allocator, which also counts what one watched thread asks of it.
 //!
 //! The worker must not touch the heap once it runs. That is a promise to be checked in the field, not only in a test:
-//! the count is shown with the other statistics. Other threads pay one look at a thread-local flag.
+//! the count is shown with the other statistics. Other threads pay one look at a thread-local flag. What the system
+//! refuses is said in one line, since it ends the process.
 
+use super::memory;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -33,25 +35,35 @@ fn count() {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it came; counting neither allocates nor unwinds (the thread-local
+/// Passes on what the system gave, and says when that is nothing.
+#[inline]
+fn told(place: *mut u8, octets: usize) -> *mut u8 {
+    if place.is_null() {
+        memory::refused(octets);
+    }
+    place
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting and
+// the last words neither allocate nor unwind (the thread-local
 // is constant-initialised and has no destructor).
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
         // SAFETY: the caller keeps GlobalAlloc's contract, which is System's.
-        unsafe { System.alloc(layout) }
+        told(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
         // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
+        told(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
         // SAFETY: as above.
-        unsafe { System.realloc(place, layout, size) }
+        told(unsafe { System.realloc(place, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {

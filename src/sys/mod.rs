@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod device;
 pub mod ethtool;
 pub mod limits;
+pub mod memory;
 pub mod mmsg;
 pub mod owner;
 pub mod place;

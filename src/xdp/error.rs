@@ -53,6 +53,10 @@ impl XdpError {
             Some(libc::EAFNOSUPPORT) => {
                 (Kind::Other, "; the kernel has no AF_XDP, or the unit's RestrictAddressFamilies lacks AF_XDP")
             }
+            Some(libc::ENOMEM) => (
+                Kind::MemoryLimit,
+                "; the memory is refused: raise what limits it (ulimit -v, LimitAS=, MemoryMax=), or give the machine more",
+            ),
             Some(libc::ENODEV) => (Kind::NoInterface, "; the interface is gone"),
             Some(libc::EBUSY) => (Kind::Busy, "; another process has an AF_XDP socket on this queue"),
             _ => (Kind::Other, ""),

@@ -134,6 +134,14 @@ impl Zones {
         ZonesBuilder::new(key).finish()
     }
 
+    /// Octets that the tables take.
+    pub fn octets(&self) -> u64 {
+        let tables = self.nodes.capacity() * size_of::<Node>()
+            + self.rrsets.capacity() * size_of::<Rrset>()
+            + self.index.capacity() * size_of::<Slot>();
+        (self.names.capacity() + self.octets.capacity() + tables) as u64
+    }
+
     /// Number of zones.
     pub fn zone_count(&self) -> usize {
         self.nodes.iter().filter(|node| node.flags & APEX != 0).count()

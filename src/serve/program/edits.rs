@@ -6,7 +6,17 @@ use crate::control::{EditError, LocalEditor};
 use crate::dns::Name;
 use crate::dns::name::is_at_or_below;
 use crate::dns::scan::HashKey;
+use crate::sys::memory;
 use std::collections::{HashMap, HashSet};
+
+/// Octets of an edit beside its names and data: what holds it, and what the allocator adds.
+const NAME: u64 = 320;
+const RECORD: u64 = 160;
+/// Octets of a batch before the first look whether it fits.
+const LOOK: u64 = 1 << 20;
+/// Times that edits and tables lie in memory while new tables are compiled: as they are, collected, and as they will be,
+/// with room to grow.
+const COPIES: u64 = 4;
 
 /// The edits of one batch, in terms of what is to be different afterwards.
 #[derive(Default)]
@@ -16,6 +26,11 @@ pub(super) struct Edits {
     emptied_names: HashSet<Vec<u8>>,
     added: Vec<LocalRecord>,
     any: bool,
+    /// Octets that the edits take, and how many of them have been seen to fit.
+    octets: u64,
+    fitting: u64,
+    /// Why the whole batch is refused.
+    refused: Option<String>,
 }
 
 fn key(name: &Name) -> Vec<u8> {
@@ -28,12 +43,14 @@ impl LocalEditor for Edits {
         if matches!(kind, ZoneType::NoDefault | ZoneType::Ipset) {
             return Err(EditError::Other(format!("{} is no type for a zone that is added", kind.word())));
         }
+        self.grow(NAME)?;
         self.zones.insert(key(name), Some(kind));
         self.any = true;
         Ok(())
     }
 
     fn remove_zone(&mut self, name: &Name) -> Result<(), EditError> {
+        self.grow(NAME)?;
         let name = key(name);
         self.added.retain(|record| !is_at_or_below(&record.owner, &name));
         self.emptied_zones.insert(name.clone());
@@ -45,6 +62,7 @@ impl LocalEditor for Edits {
     fn add_data(&mut self, record: &str) -> Result<(), EditError> {
         let mut parsed = Record::default();
         parsed.read(record.as_bytes()).map_err(|error| EditError::Record(error.to_string()))?;
+        self.grow(RECORD + (parsed.owner.len() + parsed.rdata.len()) as u64)?;
         self.added.push(LocalRecord {
             owner: parsed.owner.to_vec(),
             rtype: parsed.rtype,
@@ -57,6 +75,7 @@ impl LocalEditor for Edits {
     }
 
     fn remove_data(&mut self, name: &Name) -> Result<(), EditError> {
+        self.grow(NAME)?;
         let name = key(name);
         self.added.retain(|record| !record.owner.eq_ignore_ascii_case(&name));
         self.emptied_names.insert(name);
@@ -66,6 +85,17 @@ impl LocalEditor for Edits {
 }
 
 impl Edits {
+    /// Counts octets before they are taken, and looks now and then whether the batch still fits.
+    fn grow(&mut self, octets: u64) -> Result<(), EditError> {
+        self.octets += octets;
+        if self.refused.is_none() && self.octets > self.fitting {
+            self.fitting = 2 * self.octets.max(LOOK);
+            self.refused = memory::room(COPIES * self.fitting).err();
+        }
+        // The batch is refused as a whole; this line says why.
+        self.refused.clone().map_or(Ok(()), |cause| Err(EditError::Other(cause)))
+    }
+
     /// True when no edit succeeded: nothing is to be compiled.
     pub(super) fn is_empty(&self) -> bool {
         !self.any
@@ -74,8 +104,10 @@ impl Edits {
     /// The tables with the edits in force.
     ///
     /// # Errors
-    /// A record that its zone forbids: which and why.
+    /// A record that its zone forbids: which and why; that it does not fit.
     pub(super) fn apply(self, old: &Zones, hash_key: HashKey) -> Result<Zones, String> {
+        let refused = self.refused.map_or_else(|| memory::room(COPIES * (self.octets + old.octets())), Err);
+        refused.map_err(|cause| format!("{cause}; nothing of this batch is in force"))?;
         let mut builder = ZonesBuilder::new(hash_key);
         builder.reserve(old.zone_count() + self.zones.len(), old.name_octets());
         let mut failure = None;

@@ -8,6 +8,7 @@ mod edits;
 mod forwards;
 mod pid_file;
 mod privileges;
+mod sizes;
 mod start;
 mod threads;
 mod tuning;

@@ -12,11 +12,15 @@ use crate::serve::fast_path::{FastPath, Queues};
 use crate::serve::listen;
 use crate::serve::scope::Zones;
 use crate::sys::signals::SignalFd;
-use crate::sys::{clock, limits};
+use crate::sys::{clock, limits, memory};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Open files without which nothing works, beside the listening sockets: what every thread waits with, the log, netlink, a
+/// few sockets upstream and clients over TCP.
+const FEWEST_FILES: u64 = 48;
 
 /// Why the program did not start.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     if let Ok(absolute) = std::path::absolute(&invocation.file) {
         invocation.file = absolute;
     }
+    raise_limits(&config)?;
+    memory::note_limits();
     let signals = SignalFd::new().map_err(|cause| format!("signalfd: {cause}"))?;
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
     let hostname = clock::hostname();
@@ -62,7 +68,6 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     super::log_findings(&missing);
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
-    raise_limits(&config);
     let sockets = listen::open(&config, &addresses)?;
     let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
     let outside = addresses.iter().any(|address| !address.ip().is_loopback());
@@ -106,13 +111,23 @@ pub(super) fn forget_zones(config: &mut Config) {
     config.local_data = LocalData::default();
 }
 
-fn raise_limits(config: &Config) {
+/// # Errors
+/// When the limit of open files leaves nothing to work with.
+fn raise_limits(config: &Config) -> Result<(), String> {
     limits::raise_memlock();
     let wanted = u64::from(config.outgoing_range) + u64::from(config.incoming_num_tcp) + 1024;
-    if let Some(got) = limits::raise_open_files(wanted)
-        && got < wanted
-    {
-        log::warn!("open files are limited to {got}, {wanted} wanted; set LimitNOFILE={wanted} in the unit");
+    let sockets = 2 * config.interfaces.len().max(2) + config.remote_control.sockets.len();
+    let least = FEWEST_FILES + sockets as u64;
+    match limits::raise_open_files(wanted) {
+        Some(got) if got < least => Err(format!(
+            "open files are limited to {got}, the least to start with is {least}: raise the hard limit to {wanted} \
+             (`ulimit -Hn`, LimitNOFILE={wanted} in the unit)"
+        )),
+        Some(got) if got < wanted => {
+            log::warn!("open files are limited to {got}, {wanted} wanted; set LimitNOFILE={wanted} in the unit");
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

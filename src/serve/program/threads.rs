@@ -1,11 +1,11 @@
 //! The threads beside main, the rings between them, and what main has of both.
 
+use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes, WAITERS};
 use super::tuning;
 use crate::answer::cache::{AnswerCache, Index};
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
-use crate::host;
 use crate::resolve::{self, ForwardTable, Resolver, SocketOptions, Troubles, TtlLimits};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
@@ -26,24 +26,10 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Slots of the rings to and from the resolver. A request is small; a response's slot is 64 KiB of address space, of
-/// which a typical answer touches one page.
-const REQUESTS: usize = 4096;
-const RESPONSES: usize = 512;
-/// Queries over streams that are with the worker at once.
-const STREAM_QUERIES: usize = 128;
-/// Events for the log on their way to main.
-const EVENTS: usize = 1024;
 /// How long main waits for the worker to carry out a command before it says that it did not.
 const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 /// Commands to the worker at a time.
 const COMMANDS: usize = 16;
-/// Least numbers of questions asked upstream at once, and of queries that wait for them.
-const QUESTIONS: usize = 4096;
-const WAITERS: usize = 16384;
-/// Where memory is little: least questions at once, and the cache's part of the memory at most.
-const SMALL_QUESTIONS: usize = 256;
-const CACHE_SHARE: u64 = 64;
 /// Busy threads besides the worker: the resolver, and the kernel's packet work.
 const OTHER_BUSY_THREADS: usize = 2;
 
@@ -99,6 +85,8 @@ impl Threads {
         sockets: Sockets,
         queues: Queues,
     ) -> Result<Threads, String> {
+        let sizes = Sizes::of(config);
+        sizes.require()?;
         let (requests, requests_end) = spsc::channel_zeroed(REQUESTS);
         let (responses, responses_end) = spsc::channel_zeroed(RESPONSES);
         let (stream_queries, stream_queries_end) = spsc::channel_zeroed(STREAM_QUERIES);
@@ -209,8 +197,10 @@ impl Threads {
 
     fn spawn(&mut self, name: &str, work: impl FnOnce(&AtomicBool) + Send + 'static) -> Result<(), String> {
         let stop = Arc::clone(&self.stop);
-        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(1 << 20);
-        let handle = thread.spawn(move || work(&stop)).map_err(|cause| format!("thread {name}: {cause}"))?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+        let handle = thread.spawn(move || work(&stop)).map_err(|cause| {
+            format!("thread {name}: {cause}; memory or threads are limited (`ulimit -v`, `ulimit -u`, TasksMax= in the unit)")
+        })?;
         self.handles.push(handle);
         Ok(())
     }
@@ -307,33 +297,6 @@ impl Bells {
     fn new() -> Result<Bells, String> {
         let bell = || Doorbell::new().map_err(|cause| format!("eventfd: {cause}"));
         Ok(Bells { main: bell()?, worker: bell()?, resolver: bell()?, stream: bell()? })
-    }
-}
-
-/// What the configuration asks for, within what this machine's memory allows.
-struct Sizes {
-    /// Questions asked upstream at once.
-    questions: usize,
-    /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
-    cache: usize,
-}
-
-impl Sizes {
-    fn of(config: &Config) -> Sizes {
-        let memory = host::small_memory();
-        let least = if memory.is_some() { SMALL_QUESTIONS } else { QUESTIONS };
-        let questions = (config.num_queries_per_thread as usize).max(least);
-        let wanted = config.msg_cache_size;
-        let cache = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
-        if let Some(memory) = memory {
-            log::warn!(
-                "{} MB of memory is little: {} KB of cache of {} KB, {questions} questions at once, fewer packet frames",
-                memory >> 20,
-                cache >> 10,
-                wanted >> 10
-            );
-        }
-        Sizes { questions, cache: usize::try_from(cache).unwrap_or(usize::MAX) }
     }
 }
 

@@ -1,0 +1,92 @@
+//! How large everything is: what the configuration asks for, within what this machine has.
+
+use crate::config::Config;
+use crate::host;
+use crate::resolve::{Request, Response};
+use crate::serve::events::QueryEvent;
+use crate::serve::stream_message::StreamMessage;
+use crate::sys::memory;
+
+/// Slots of the rings to and from the resolver. A request is small; a response's slot is 64 KiB of address space, of
+/// which a typical answer touches one page.
+pub(super) const REQUESTS: usize = 4096;
+pub(super) const RESPONSES: usize = 512;
+/// Queries over streams that are with the worker at once.
+pub(super) const STREAM_QUERIES: usize = 128;
+/// Events for the log on their way to main.
+pub(super) const EVENTS: usize = 1024;
+/// Least numbers of questions asked upstream at once, and of queries that wait for them.
+const QUESTIONS: usize = 4096;
+pub(super) const WAITERS: usize = 16384;
+/// Where memory is little: least questions at once, and the cache's part of the memory at most.
+const SMALL_QUESTIONS: usize = 256;
+const CACHE_SHARE: u64 = 64;
+/// Threads beside main, and the octets of stack of each.
+const THREADS: usize = 3;
+pub(super) const STACK: usize = 1 << 20;
+/// Octets of the states of one question at resolver and worker, those that wait for it included, rounded up.
+const STATE: usize = 4096;
+
+/// What the configuration asks for, within what this machine's memory allows.
+pub(super) struct Sizes {
+    /// Questions asked upstream at once.
+    pub(super) questions: usize,
+    /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
+    pub(super) cache: usize,
+}
+
+impl Sizes {
+    pub(super) fn of(config: &Config) -> Sizes {
+        let memory = host::small_memory();
+        let least = if memory.is_some() { SMALL_QUESTIONS } else { QUESTIONS };
+        let questions = (config.num_queries_per_thread as usize).max(least);
+        let wanted = config.msg_cache_size;
+        let cache = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+        if let Some(memory) = memory {
+            log::warn!(
+                "{} MB of memory is little: {} KB of cache of {} KB, {questions} questions at once, fewer packet frames",
+                memory >> 20,
+                cache >> 10,
+                wanted >> 10
+            );
+        }
+        Sizes { questions, cache: usize::try_from(cache).unwrap_or(usize::MAX) }
+    }
+
+    /// Sees to it that the memory for all of it can be had, before any of it is asked for.
+    ///
+    /// # Errors
+    /// How much it is and what for, and what limits it.
+    pub(super) fn require(&self) -> Result<(), String> {
+        let rings = REQUESTS * size_of::<Request>()
+            + RESPONSES * size_of::<Response>()
+            + 2 * STREAM_QUERIES * size_of::<StreamMessage>()
+            + EVENTS * size_of::<QueryEvent>();
+        let states = self.questions.saturating_mul(STATE);
+        let wanted = rings.saturating_add(self.cache).saturating_add(states).saturating_add(THREADS * STACK);
+        memory::address_space(wanted as u64).map_err(|cause| {
+            let mb = |octets: usize| octets.div_ceil(1 << 20);
+            format!(
+                "{cause}. It is {} MB for rings between the threads (little of it is ever touched), {} MB for msg-cache-size, \
+                 {} MB for questions (num-queries-per-thread), {THREADS} MB of stacks",
+                mb(rings),
+                mb(self.cache),
+                mb(states)
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_said_by_what_it_is_for() {
+        Sizes::of(&Config::default()).require().unwrap();
+        let config = Config { msg_cache_size: 1 << 60, ..Config::default() };
+        let cause = Sizes::of(&config).require().unwrap_err();
+        assert!(cause.contains("1099511627776 MB for msg-cache-size"), "{cause}");
+    }
+}

@@ -1,0 +1,171 @@
+//! Memory that may be refused: asked for before it is needed, and the last words of a process that got none.
+//!
+//! An allocation in the midst of things cannot fail in Rust, it ends the process. So what may be large is measured before
+//! it is begun: [`address_space`] for tables that are mostly never touched, [`room`] for what will be written to.
+
+use rustix::process::{Resource, getrlimit};
+use std::cell::Cell;
+use std::fs;
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+
+const MB: u64 = 1 << 20;
+
+/// Fewest octets that the control group of this process lets it use, as of the start.
+static GROUP_LIMIT: OnceLock<u64> = OnceLock::new();
+
+/// The limit of address space, as of the start.
+static SPACE_LIMIT: OnceLock<Option<u64>> = OnceLock::new();
+
+thread_local! {
+    static TRYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether `octets` of address space can be had in one piece. They are given back at once.
+///
+/// # Errors
+/// What limits it, and the fix.
+pub fn address_space(octets: u64) -> Result<(), String> {
+    let wanted = usize::try_from(octets).unwrap_or(usize::MAX);
+    TRYING.set(true);
+    let had = Vec::<u8>::new().try_reserve_exact(wanted).is_ok();
+    TRYING.set(false);
+    if had {
+        return Ok(());
+    }
+    let wanted = octets.div_ceil(MB);
+    Err(match *SPACE_LIMIT.get_or_init(space_limit) {
+        Some(limit) => format!(
+            "{wanted} MB of memory are refused: this process may have {} MB altogether (`ulimit -v`, LimitAS= in the unit)",
+            limit / MB
+        ),
+        None => {
+            format!("{wanted} MB of memory are refused: the machine has no more (vm.overcommit_memory, MemoryMax=)")
+        }
+    })
+}
+
+/// Whether `octets` of memory can be had and written to, as far as can be told before.
+///
+/// # Errors
+/// What limits it, and the fix.
+pub fn room(octets: u64) -> Result<(), String> {
+    let left = [group_left(), machine_left()].into_iter().flatten().min();
+    if let Some(left) = left.filter(|left| *left < octets) {
+        return Err(format!(
+            "{} MB of memory are wanted and {} MB are left: give the service (MemoryMax=) or the machine more",
+            octets.div_ceil(MB),
+            left / MB
+        ));
+    }
+    address_space(octets)
+}
+
+/// Takes note of the limits of this process and its control group, while files and calls are still open to it.
+pub fn note_limits() {
+    SPACE_LIMIT.get_or_init(space_limit);
+    GROUP_LIMIT.get_or_init(|| group_limit().unwrap_or(u64::MAX));
+}
+
+fn space_limit() -> Option<u64> {
+    getrlimit(Resource::As).current
+}
+
+/// The least `memory.max` of the group and those above it (cgroups(7), version 2).
+fn group_limit() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mut path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let mut least = None;
+    loop {
+        let limit = fs::read_to_string(format!("/sys/fs/cgroup/{path}/memory.max")).ok();
+        let limit = limit.and_then(|text| text.trim().parse::<u64>().ok());
+        least = least.into_iter().chain(limit).min();
+        if path.is_empty() {
+            return least;
+        }
+        path = path.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+}
+
+fn group_left() -> Option<u64> {
+    let limit = GROUP_LIMIT.get().copied().filter(|limit| *limit != u64::MAX)?;
+    // In pages: size, resident, ...: proc(5).
+    let used = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = used.split(' ').nth(1)?.parse().ok()?;
+    Some(limit.saturating_sub(pages * rustix::param::page_size() as u64))
+}
+
+fn machine_left() -> Option<u64> {
+    left_of(&fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn left_of(meminfo: &str) -> Option<u64> {
+    let value = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()
+    };
+    Some((value("MemAvailable")? + value("SwapFree").unwrap_or(0)) * 1024)
+}
+
+/// To be told by the allocator that the system refused `octets`. Unless that was only tried it says so and ends the
+/// process: whoever asked cannot go on. Neither allocates nor locks.
+pub(super) fn refused(octets: usize) {
+    if TRYING.try_with(Cell::get).unwrap_or(false) {
+        return;
+    }
+    let mut digits = [0u8; 20];
+    let number = decimal(octets as u64, &mut digits);
+    for part in [
+        b"runbound: error: out of memory: ".as_slice(),
+        number,
+        b" octets were refused; raise what limits it (`ulimit -v`, LimitAS=, MemoryMax=), or lower msg-cache-size\n",
+    ] {
+        // Nobody is left to be told that it failed.
+        let _ = rustix::io::write(std::io::stderr().as_fd(), part);
+    }
+    // SAFETY: ends the process at once; nothing of it runs afterwards.
+    unsafe { libc::_exit(1) }
+}
+
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_read_as_the_kernel_writes_it() {
+        let text =
+            "MemTotal:  2048 kB\nMemFree:  100 kB\nMemAvailable:    1000 kB\nSwapTotal: 50 kB\nSwapFree:  24 kB\n";
+        assert_eq!(left_of(text), Some(1024 * 1024));
+        assert_eq!(left_of("MemTotal: 2048 kB\n"), None);
+        assert!(machine_left().unwrap() > MB);
+    }
+
+    #[test]
+    fn little_is_had_and_more_than_there_is_refused() {
+        room(MB).unwrap();
+        let refused = room(1 << 60).unwrap_err();
+        assert!(refused.contains("MB are left"), "{refused}");
+        let refused = address_space(1 << 60).unwrap_err();
+        assert!(refused.contains("MB of memory are refused"), "{refused}");
+    }
+
+    #[test]
+    fn numbers_are_written_without_memory() {
+        for number in [0, 7, 10, 1_234_567, u64::MAX] {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
+        }
+    }
+}
