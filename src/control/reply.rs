@@ -1,5 +1,6 @@
 //! The text of a reply, limited in size.
 
+use crate::sys::memory;
 use std::fmt::{self, Write};
 
 /// Text on its way to a client. What is beyond the room replaces the whole by one error line.
@@ -41,7 +42,8 @@ impl Reply {
     pub(super) fn finish(self) -> Vec<u8> {
         if self.overflow {
             let room = self.room;
-            return format!("error the reply is longer than the {room} octets kept for it\n").into_bytes();
+            return format!("error the reply is longer than the {room} octets kept for it, or than memory allows\n")
+                .into_bytes();
         }
         self.text.into_bytes()
     }
@@ -49,7 +51,8 @@ impl Reply {
 
 impl Write for Reply {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.text.len() + text.len() > self.room {
+        let fits = self.text.len() + text.len() <= self.room;
+        if !fits || memory::trying(|| self.text.try_reserve(text.len())).is_err() {
             self.overflow = true;
             self.text = String::new();
         }

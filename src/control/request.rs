@@ -1,5 +1,7 @@
 //! Octets from a client, made into a command (`doc/control_proto_spec.txt` of Unbound).
 
+use crate::sys::memory;
+
 /// Octets of a command line, behind `UBCT1 `.
 pub(super) const MAX_COMMAND: usize = 1023;
 /// Octets of one line of data.
@@ -79,6 +81,9 @@ impl RequestReader {
     pub(super) fn feed(&mut self, octets: &[u8], room: usize) -> Step {
         if self.octets.len() + octets.len() > room {
             return Step::Refuse(format!("the lines are more than {room} octets: send them in several parts"));
+        }
+        if let Err(cause) = memory::reserve(&mut self.octets, octets.len()) {
+            return Step::Refuse(format!("{cause}: send the lines in several parts; none of them is in force"));
         }
         self.octets.extend_from_slice(octets);
         self.step(false)

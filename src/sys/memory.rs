@@ -27,14 +27,28 @@ thread_local! {
 /// What limits it, and the fix.
 pub fn address_space(octets: u64) -> Result<(), String> {
     let wanted = usize::try_from(octets).unwrap_or(usize::MAX);
+    trying(|| Vec::<u8>::new().try_reserve_exact(wanted)).map_err(|_| refusal(octets))
+}
+
+/// Makes room for `more` octets, as [`Vec::reserve`] does.
+///
+/// # Errors
+/// What limits it, and the fix.
+pub fn reserve(octets: &mut Vec<u8>, more: usize) -> Result<(), String> {
+    trying(|| octets.try_reserve(more)).map_err(|_| refusal((octets.capacity() + more) as u64))
+}
+
+/// Carries out what may be refused memory and says so itself, as `try_reserve` does.
+pub fn trying<T>(work: impl FnOnce() -> T) -> T {
     TRYING.set(true);
-    let had = Vec::<u8>::new().try_reserve_exact(wanted).is_ok();
+    let done = work();
     TRYING.set(false);
-    if had {
-        return Ok(());
-    }
+    done
+}
+
+fn refusal(octets: u64) -> String {
     let wanted = octets.div_ceil(MB);
-    Err(match *SPACE_LIMIT.get_or_init(space_limit) {
+    match *SPACE_LIMIT.get_or_init(space_limit) {
         Some(limit) => format!(
             "{wanted} MB of memory are refused: this process may have {} MB altogether (`ulimit -v`, LimitAS= in the unit)",
             limit / MB
@@ -42,7 +56,7 @@ pub fn address_space(octets: u64) -> Result<(), String> {
         None => {
             format!("{wanted} MB of memory are refused: the machine has no more (vm.overcommit_memory, MemoryMax=)")
         }
-    })
+    }
 }
 
 /// Whether `octets` of memory can be had and written to, as far as can be told before.
