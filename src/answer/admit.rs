@@ -1,32 +1,10 @@
-//! What is looked at before any name: header and EDNS, and how many errors are told a second.
+//! What is looked at before any name: header and EDNS.
 
 use super::decide::{Answerer, Outcome, Via};
-use super::reply::{Asked, bare};
+use super::reply::{Asked, truncated_header};
 use crate::dns::edns::{Edns, NotEdns};
 use crate::dns::header::{self, flag, opcode};
-use crate::dns::question::Question;
 use crate::dns::{rcode, rtype};
-
-/// Errors a second that get a reply; the rest are dropped, so that no loop of errors builds up (Unbound does the same).
-const ERRORS_PER_SECOND: u32 = 100;
-
-/// How many errors this second had.
-#[derive(Default)]
-pub(super) struct ErrorRate {
-    second: u32,
-    errors: u32,
-}
-
-impl ErrorRate {
-    /// Counts one more error; whether it gets a reply.
-    fn allows(&mut self, now: u32) -> bool {
-        if self.second != now {
-            *self = Self { second: now, errors: 0 };
-        }
-        self.errors += 1;
-        self.errors <= ERRORS_PER_SECOND
-    }
-}
 
 impl Answerer {
     /// Header sanity before any name is looked at. `Err(None)`: drop.
@@ -83,28 +61,9 @@ impl Answerer {
             return Err(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::BADVERS))));
         }
         if usize::from(capped) < header::LEN {
-            return Err(self.limited(now, |_| {
-                let end = bare(message, asked.flags, rcode::SERVFAIL, None);
-                let flags = header::flags(message) | flag::TC;
-                header::set_flags(message, flags);
-                Outcome::Reply(end)
-            }));
+            return Err(self.limited(now, |_| Outcome::Reply(truncated_header(message, asked.flags, rcode::SERVFAIL))));
         }
         Ok(())
-    }
-
-    /// A bare error reply, unless this second had too many.
-    pub(super) fn error(&mut self, message: &mut [u8], code: u16, question: Option<Question>, now: u32) -> Outcome {
-        let flags = header::flags(message);
-        self.limited(now, |_| Outcome::Reply(bare(message, flags, code, question)))
-    }
-
-    pub(super) fn limited(&mut self, now: u32, reply: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
-        if !self.errors.allows(now) {
-            self.stats.outcomes.dropped.add(1);
-            return Outcome::Drop;
-        }
-        reply(self)
     }
 }
 

@@ -27,6 +27,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         max_udp_size: if config.max_udp_size == 0 { u16::MAX } else { config.max_udp_size },
         harden_short_bufsize: config.harden_short_bufsize,
         harden_large_queries: config.harden_large_queries,
+        error_ratelimit: config.error_ratelimit,
         deny_any: config.deny_any,
         rrset_roundrobin: config.rrset_roundrobin,
         log_queries: config.log_queries,

@@ -3,12 +3,13 @@
 //! The order is Unbound's: access control, header, question, EDNS, CHAOS, local zones, recursion rights, cache.
 
 use super::acl::Access;
-use super::admit::{ErrorRate, meta_type_error};
+use super::admit::meta_type_error;
 use super::alias;
 use super::cache::{Answer, AnswerCache, KeyFixed};
+use super::errors::ErrorRate;
 use super::local::Local;
 use super::policy::Policy;
-use super::reply::{Asked, bare};
+use super::reply::Asked;
 use super::view::{Ahead, Scans, View, key};
 use crate::dns::body::Fixed;
 use crate::dns::edns;
@@ -231,17 +232,17 @@ impl Answerer {
                 self.stats.outcomes.dropped.add(1);
                 return Outcome::Drop;
             }
-            Err(Some(code)) => return self.error(message, code, None, now),
+            Err(Some(code)) => return self.error(message, len, code, now),
         };
         if access == Access::Refuse {
             self.count_unwanted();
-            return Outcome::Reply(bare(message, flags, rcode::REFUSED, None));
+            return self.refusal(message, len, rcode::REFUSED);
         }
         if !replay {
             self.stats.outcomes.queries.add(1);
         }
         let Some(view) = view.copied().or_else(|| Self::read(&message[..len])) else {
-            return self.error(message, rcode::FORMERR, None, now);
+            return self.error(message, len, rcode::FORMERR, now);
         };
         let question = view.question;
         if self.policy.log_queries && !replay {
@@ -249,9 +250,9 @@ impl Answerer {
         }
         if let Some(code) = meta_type_error(question.qtype) {
             self.stats.count_question(flags, question.qtype, question.qclass);
-            return self.error(message, code, Some(question), now);
+            return self.error(message, len, code, now);
         }
-        let mut asked = Asked::new(flags, question, self.policy.edns_buffer_size);
+        let mut asked = Asked::new(flags, Some(question), self.policy.edns_buffer_size);
         if let Err(outcome) = self.take_edns(message, view.edns, &mut asked, via, now) {
             return outcome;
         }
@@ -308,7 +309,7 @@ impl Answerer {
             }
             Access::RefuseNonLocal => {
                 self.count_unwanted();
-                return Some(Outcome::Reply(bare(message, asked.flags, rcode::REFUSED, None)));
+                return Some(Outcome::Reply(asked.empty(message, 0, rcode::REFUSED)));
             }
             Access::AllowSetRd => asked.flags |= flag::RD,
             _ => {}

@@ -9,6 +9,7 @@ mod alias;
 pub mod cache;
 pub mod compile;
 pub mod decide;
+mod errors;
 mod local;
 pub mod policy;
 mod reply;

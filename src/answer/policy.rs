@@ -28,6 +28,8 @@ pub struct Policy {
     pub harden_short_bufsize: bool,
     /// harden-large-queries: longer than 512 octets is dropped.
     pub harden_large_queries: bool,
+    /// error-ratelimit: error replies a second; 0 for any number.
+    pub error_ratelimit: u32,
     /// deny-any: ANY gets an empty NOTIMP instead of being resolved.
     pub deny_any: bool,
     /// rrset-roundrobin: rotate the records of an RRset by the query's ID.

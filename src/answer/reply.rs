@@ -24,8 +24,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn new(flags: u16, question: Question, edns_buffer_size: u16) -> Asked {
-        Asked { flags, end: question.end(), edns: None, limit: 512, edns_buffer_size }
+    /// Without a question that can be read, the reply has none.
+    pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked {
+        let end = question.map_or(header::LEN, |question| question.end());
+        Asked { flags, end, edns: None, limit: 512, edns_buffer_size }
     }
 
     /// Octets an OPT record will take; none where even an empty reply would have no room for it.
@@ -41,10 +43,7 @@ impl Asked {
     /// Completes header and OPT around `len` octets of records that stand behind the question; gives the reply's length.
     fn complete(&self, message: &mut [u8], extra: u16, rcode: u16, mut counts: Counts, len: usize) -> usize {
         if self.end > self.limit {
-            let end = bare(message, self.flags, rcode, None);
-            let flags = header::flags(message) | flag::TC;
-            header::set_flags(message, flags);
-            return end;
+            return truncated_header(message, self.flags, rcode);
         }
         let mut end = self.end + len;
         if let Some(edns) = self.edns
@@ -57,7 +56,8 @@ impl Asked {
         }
         let copied = self.flags & (header::OPCODE_BITS | flag::RD | flag::CD);
         header::set_flags(message, flag::QR | flag::RA | extra | copied | rcode & 0xf);
-        header::set_counts(message, [1, counts[0], counts[1], counts[2]]);
+        let questions = u16::from(self.end > header::LEN);
+        header::set_counts(message, [questions, counts[0], counts[1], counts[2]]);
         end
     }
 
@@ -172,11 +172,11 @@ pub fn shorten(reply: &mut [u8]) -> usize {
     end + len
 }
 
-/// A reply of the header alone, or header and question: for queries too broken for more. Only RD is copied.
-pub(super) fn bare(message: &mut [u8], flags: u16, rcode: u16, question: Option<Question>) -> usize {
-    header::set_flags(message, flag::QR | flags & flag::RD | rcode & 0xf);
-    header::set_counts(message, [u16::from(question.is_some()), 0, 0, 0]);
-    question.map_or(header::LEN, |question| question.end())
+/// A reply of the header alone with TC: there is no room for more. Only RD is copied.
+pub(super) fn truncated_header(message: &mut [u8], flags: u16, rcode: u16) -> usize {
+    header::set_flags(message, flag::QR | flag::TC | flags & flag::RD | rcode & 0xf);
+    header::set_counts(message, [0; 4]);
+    header::LEN
 }
 
 /// Copies an RRset's records starting from number `rotate` modulo their count, wrapping around.

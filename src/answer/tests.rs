@@ -63,6 +63,7 @@ fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         harden_short_bufsize: true,
         harden_large_queries: false,
         deny_any: false,
+        error_ratelimit: 100,
         rrset_roundrobin: true,
         log_queries: false,
         log_local_actions: false,
@@ -190,7 +191,7 @@ fn access_decides_first() {
     assert_eq!(asked.ask(&mut answerer, None), Reply::Dropped);
     asked.client = "192.0.2.1:1".parse().unwrap();
     let refused = asked.ask(&mut answerer, None).message();
-    assert_eq!((refused.len(), header::flags(&refused) & 0xf), (12, rcode::REFUSED));
+    assert_eq!((refused.len(), header::flags(&refused) & 0xf), (asked.message.len(), rcode::REFUSED));
     asked.client = "10.1.0.1:1".parse().unwrap();
     assert_eq!(header::flags(&asked.ask(&mut answerer, None).message()) & 0xf, rcode::NOERROR, "local data");
     let mut asked = query("elsewhere.example", rtype::A);
@@ -258,6 +259,103 @@ fn errors_are_limited() {
     asked.message[5] = 0;
     let replies = (0..500).filter(|_| asked.ask(&mut answerer, None) != Reply::Dropped).count();
     assert_eq!(replies, 100);
+    assert_eq!(answerer.stats.outcomes.errors_limited.get(), 400);
+    for (limit, wanted) in [(7, 7), (0, 500)] {
+        let mut answerer = self::answerer(|policy| policy.error_ratelimit = limit);
+        let replies = (0..500).filter(|_| asked.ask(&mut answerer, None) != Reply::Dropped).count();
+        assert_eq!(replies, wanted, "error-ratelimit: {limit}");
+    }
+}
+
+/// What a reply carries: RCODE, flags, question, OPT record.
+fn carried(message: &[u8]) -> (u16, u16, &[u8], Option<&[u8]>) {
+    let flags = header::flags(message);
+    let [questions, answers, authorities, additionals] = header::counts(message);
+    assert_eq!((answers, authorities), (0, 0));
+    let opt = message.len() - usize::from(additionals) * edns::LEN;
+    let question = &message[header::LEN..opt];
+    assert_eq!(usize::from(questions), usize::from(!question.is_empty()));
+    (flags & 0xf, flags & !0xf, question, (additionals == 1).then(|| &message[opt..]))
+}
+
+#[test]
+fn error_replies_carry_question_and_opt() {
+    let mut answerer = answerer(|_| {});
+    let good = query("www.example", rtype::A).edns(4096, 0);
+    let question = good.message[header::LEN..good.message.len() - edns::LEN].to_vec();
+    let opt = |flags: u16| {
+        let mut octets = [0; edns::LEN];
+        edns::write(&mut octets, 0, 1232, 0, flags);
+        octets
+    };
+    let (with_do, rd) = (opt(edns::DO), flag::QR | flag::RA | flag::RD);
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cases: [(&str, Change<'_>, u16, bool, bool); 12] = [
+        ("AXFR", &|m| m[26] = 252, rcode::REFUSED, true, true),
+        ("IXFR", &|m| m[26] = 251, rcode::REFUSED, true, true),
+        ("MAILA", &|m| m[26] = 254, rcode::FORMERR, true, true),
+        ("TC", &|m| m[2] |= 2, rcode::FORMERR, true, true),
+        ("UPDATE", &|m| m[2] |= 5 << 3, rcode::NOTIMP, true, true),
+        (
+            "OPT twice",
+            &|m| {
+                m[11] = 2;
+                m.extend_from_within(m.len() - edns::LEN..)
+            },
+            rcode::FORMERR,
+            true,
+            true,
+        ),
+        ("OPT counted as an answer", &|m| (m[7], m[11]) = (1, 0), rcode::FORMERR, true, false),
+        (
+            "no question",
+            &|m| {
+                m[5] = 0;
+                m.drain(header::LEN..m.len() - edns::LEN);
+            },
+            rcode::FORMERR,
+            false,
+            true,
+        ),
+        (
+            "two questions",
+            &|m| {
+                m[5] = 2;
+                let copy = m[12..29].to_vec();
+                m.splice(12..12, copy);
+            },
+            rcode::FORMERR,
+            false,
+            true,
+        ),
+        ("label of 64", &|m| m[12] = 64, rcode::FORMERR, false, false),
+        ("OPT cut off", &|m| m.truncate(m.len() - 1), rcode::FORMERR, true, false),
+        ("a thousand records", &|m| m[10] = 4, rcode::FORMERR, true, true),
+    ];
+    for (what, change, code, has_question, has_opt) in cases {
+        let mut asked = query("www.example", rtype::A).edns(4096, 0);
+        change(&mut asked.message);
+        let changed = asked.message[header::LEN..][..question.len().min(asked.message.len() - header::LEN)].to_vec();
+        let reply = asked.ask(&mut answerer, None).message();
+        let (got, flags, question, opt) = carried(&reply);
+        assert_eq!((got, question.is_empty(), opt.is_some()), (code, !has_question, has_opt), "{what}");
+        assert!(question.is_empty() || question == changed, "{what}");
+        assert!(opt.is_none_or(|opt| opt == with_do), "{what}");
+        assert_eq!(flags, rd | header::flags(&asked.message) & header::OPCODE_BITS, "{what}");
+    }
+    let mut plain = query("www.example", rtype::A);
+    plain.message[26] = 252;
+    assert_eq!(carried(&plain.ask(&mut answerer, None).message()).3, None, "no OPT unasked");
+}
+
+#[test]
+fn refused_clients_get_question_and_opt() {
+    for access in [Access::Refuse, Access::RefuseNonLocal] {
+        let mut answerer = answerer(|policy| policy.acl = Acl::new(&[("127.0.0.0".parse().unwrap(), 8, access)]));
+        let reply = query("www.example", rtype::A).edns(4096, 0).ask(&mut answerer, None).message();
+        let (code, _, question, opt) = carried(&reply);
+        assert_eq!((code, question.len(), opt.is_some()), (rcode::REFUSED, 17, true), "{access:?}");
+    }
 }
 
 #[test]

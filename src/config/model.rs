@@ -65,6 +65,8 @@ pub struct Config {
     pub minimal_responses: bool,
     /// `rrset-roundrobin:`
     pub rrset_roundrobin: bool,
+    /// `error-ratelimit:`, error replies a second; 0 for any number.
+    pub error_ratelimit: u32,
     /// `deny-any:`
     pub deny_any: bool,
     /// `harden-short-bufsize:`, take an EDNS size under 512 for 512.
@@ -317,6 +319,7 @@ impl Default for Config {
             max_udp_size: 1232,
             minimal_responses: true,
             rrset_roundrobin: true,
+            error_ratelimit: 100,
             deny_any: false,
             harden_short_bufsize: true,
             harden_large_queries: false,

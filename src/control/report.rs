@@ -52,6 +52,10 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
     let total = figures.total();
     reply.line(format_args!("queries: xdp {} udp {} tcp {}", total.xdp_queries, total.udp_queries, total.tcp_queries));
+    if total.errors_limited > 0 {
+        let limited = total.errors_limited;
+        reply.line(format_args!("errors: {limited} got no reply, as error-ratelimit: has it"));
+    }
     reply.line(format_args!("runbound (pid {}) is running...", std::process::id()));
 }
 
@@ -300,6 +304,7 @@ fn outcome_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
         &[
             ("worker.allocations", figures.worker_allocations),
             ("dropped", total.dropped),
+            ("errors_limited", total.errors_limited),
             ("coalesced", total.coalesced),
             ("cache.evicted", total.cache_evicted),
             ("upstream.replies", figures.upstream_replies),

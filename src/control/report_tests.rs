@@ -32,6 +32,7 @@ fn numbers_are_printed_as_c_does() {
 fn status_has_unbounds_lines_and_the_way_in() {
     let mut backend = Fake { verbosity: 1, ..Fake::default() };
     backend.worker.places.xdp_queries.add(9);
+    backend.worker.outcomes.errors_limited.add(7);
     let mut reply = Reply::new(1 << 20);
     status(&backend.status(), &backend.snapshot(), &mut reply);
     let expected = format!(
@@ -40,7 +41,7 @@ fn status_has_unbounds_lines_and_the_way_in() {
          tuning: worker shares 2 CPUs, never spins\n\
          upstream: 192.0.2.53:53: connect: Network is unreachable\n\
          xdp: eth0 native copy queues 2 watchdog tripped (the driver has no zero copy)\n\
-         queries: xdp 9 udp 0 tcp 0\nrunbound (pid {}) is running...\n",
+         queries: xdp 9 udp 0 tcp 0\nerrors: 7 got no reply, as error-ratelimit: has it\nrunbound (pid {}) is running...\n",
         std::process::id()
     );
     assert_eq!(String::from_utf8(reply.finish()).unwrap(), expected);

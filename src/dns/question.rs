@@ -1,5 +1,6 @@
 //! The question section of a query (RFC 1035 section 4.1.2).
 
+use super::record::skip_name;
 use super::{get_u16, header, name};
 
 /// Type and class asked for, and where the question lies.
@@ -28,4 +29,9 @@ impl Question {
     pub fn end(&self) -> usize {
         header::LEN + self.name_len + super::body::QUESTION_FIXED
     }
+}
+/// Octet after the question at `at`, compressed or not; `None` when the message ends inside it.
+pub fn skip(message: &[u8], at: usize) -> Option<usize> {
+    let end = skip_name(message, at)? + super::body::QUESTION_FIXED;
+    (end <= message.len()).then_some(end)
 }

@@ -87,6 +87,8 @@ counters! {
         unwanted,
         /// Dropped on purpose: too short, a response, denied by ACL or zone.
         dropped,
+        /// Errors that got no reply because their second had too many (error-ratelimit); they are among the dropped.
+        errors_limited,
         /// Questions that joined one already asked.
         coalesced,
         /// Events for the log lost because its ring was full.

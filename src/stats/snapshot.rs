@@ -108,6 +108,8 @@ thread_figures! {
         unwanted: outcomes.unwanted,
         /// Dropped on purpose.
         dropped: outcomes.dropped,
+        /// Errors that got no reply because of error-ratelimit.
+        errors_limited: outcomes.errors_limited,
         /// Questions that joined one already asked.
         coalesced: outcomes.coalesced,
         /// SERVFAIL because no pending place or ring slot was free.

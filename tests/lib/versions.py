@@ -4,7 +4,8 @@ A FORMERR for a broken OPT record carries an OPT record in 1.17.1 and none in ne
 no room in an advertised size of zero).
 
 Unbound 1.17.1 refuses a message it cannot use by sending all of it back with QR and the rcode set. Newer versions
-(`query_error` in their worker) send a header with only RD kept, and the question when it was readable.
+(`query_error` in their worker) send a header with only RD kept, and the question when it was readable. runbound sends the
+question and, when the query had it, OPT (RFC 6891 section 6.1.1), both as far as they can be read: `error_form`.
 
 A CNAME made from the wildcard CNAME of a redirect zone has a TTL of 0 in 1.17.1. Newer versions (`local_data_answer`)
 give it the TTL of the record it is made from.
@@ -27,20 +28,69 @@ def is_echo(query, reply):
     return len(reply) >= 12 and reply[4:] == query[4:] and reply[3] & 0xF != 0
 
 
-def newer_forms(query, reply):
-    """What newer versions send instead of this echo."""
-    head = reply[:2] + struct.pack("!H", dnsmsg.QR | struct.unpack("!H", query[2:4])[0] & dnsmsg.RD | reply[3] & 0xF)
-    yield head + bytes(8)
+PASSED_OVER = 8  # questions and records before the OPT record that are read
+
+
+def skip_name(message, at, pointers):
+    """Octet after the name at `at`; BadMessage when it is malformed, or compressed without `pointers`."""
+    begin = at
+    while True:
+        if at >= len(message):
+            raise dnsmsg.BadMessage("cut off")
+        length = message[at]
+        if length >= 0xC0 and pointers and at + 1 < len(message):
+            return at + 2
+        if length > 63 or at + 1 + length - begin > 255:
+            raise dnsmsg.BadMessage("a label that is none")
+        at += 1 + length
+        if length == 0:
+            return at
+
+
+def find_opt(query):
+    """The flags of the first well-formed OPT record of the additional section; BadMessage when there is none to be read."""
+    questions, *counts = struct.unpack("!4H", query[4:12])
+    before = counts[0] + counts[1]
+    at = 12
+    if questions + before > PASSED_OVER:
+        raise dnsmsg.BadMessage("too far behind")
+    for _ in range(questions):
+        at = skip_name(query, at, True) + 4
+    for number in range(min(sum(counts), PASSED_OVER)):
+        fixed = skip_name(query, at, True)
+        if fixed + 10 > len(query):
+            raise dnsmsg.BadMessage("cut off")
+        kind, _, _, flags, length = struct.unpack("!HHHHH", query[fixed:fixed + 10])
+        if fixed + 10 + length > len(query):
+            raise dnsmsg.BadMessage("cut off")
+        if number >= before and kind == dnsmsg.TYPES["OPT"] and query[at] == 0:
+            return flags
+        at = fixed + 10 + length
+    raise dnsmsg.BadMessage("no OPT")
+
+
+def error_form(query, reply):
+    """The error reply that runbound sends where this one, of the same ID and rcode, is Unbound's."""
+    flags, = struct.unpack("!H", query[2:4])
+    out, counts = b"", [0, 0]
     try:
-        end = dnsmsg.name_from_wire(query, 12)[1] + 4
-        yield head + struct.pack("!4H", 1, 0, 0, 0) + query[12:end]
+        end = skip_name(query, 12, False) + 4
+        if query[4:6] == b"\0\1" and end <= len(query):
+            out, counts[0] = query[12:end], 1
     except dnsmsg.BadMessage:
-        return
+        pass
+    try:
+        out += b"\0" + struct.pack("!HHHHH", dnsmsg.TYPES["OPT"], 1232, 0, find_opt(query) & 0x8000, 0)
+        counts[1] = 1
+    except dnsmsg.BadMessage:
+        pass
+    kept = flags & (0x7800 | dnsmsg.RD | dnsmsg.CD)
+    return reply[:2] + struct.pack("!5H", dnsmsg.QR | dnsmsg.RA | kept | reply[3] & 0xF, counts[0], 0, 0, counts[1]) + out
 
 
 def same_error(query, mine, its):
-    """Is `mine` the newer form of the error `its`?"""
-    if is_echo(query, its) and mine in newer_forms(query, its):
+    """Is `mine` our form of the error `its`?"""
+    if is_echo(query, its) and mine == error_form(query, its):
         return True
     without_opt = its[:11] + b"\0" + its[12:-11]
     return its[3] & 0xF == 1 and its[-11:-8] == b"\0\0\x29" and its[11:12] == b"\1" and mine == without_opt

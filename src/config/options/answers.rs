@@ -29,6 +29,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         ),
         honoured("minimal-responses", YES_NO, is("yes"), plain!(flag minimal_responses), RESTART),
         honoured("rrset-roundrobin", YES_NO, is("yes"), plain!(flag rrset_roundrobin), RELOAD),
+        honoured("error-ratelimit", COUNT, is("100"), plain!(number error_ratelimit), RELOAD).since("runbound").note(
+            "error replies (FORMERR, NOTIMP, REFUSED to questions that are never answered) a second; the rest get none, \
+             and are counted in runbound.errors_limited; 0 for any number (Unbound has 100 built in)",
+        ),
         honoured("deny-any", YES_NO, is("no"), plain!(flag deny_any), RELOAD),
         honoured(
             "edns-buffer-size",

@@ -51,6 +51,7 @@ fn answerer() -> Answerer {
         harden_short_bufsize: true,
         harden_large_queries: false,
         deny_any: false,
+        error_ratelimit: 100,
         rrset_roundrobin: true,
         log_queries: true,
         log_local_actions: true,

@@ -1,0 +1,85 @@
+//! Error replies: how many there are a second, and what they carry.
+
+use super::decide::{Answerer, Outcome};
+use super::reply::Asked;
+use crate::dns::edns::Edns;
+use crate::dns::header;
+use crate::dns::question::{self, Question};
+use crate::dns::record::Record;
+
+/// Questions and records of a broken query that are passed over on the way to its OPT record.
+const PASSED_OVER: u32 = 8;
+
+/// How many errors this second had.
+#[derive(Default)]
+pub(super) struct ErrorRate {
+    second: u32,
+    errors: u32,
+}
+
+impl ErrorRate {
+    /// Counts one more error; whether it gets a reply. `most` a second do, all with 0.
+    fn allows(&mut self, now: u32, most: u32) -> bool {
+        if self.second != now {
+            *self = Self { second: now, errors: 0 };
+        }
+        self.errors = self.errors.saturating_add(1);
+        most == 0 || self.errors <= most
+    }
+}
+
+impl Answerer {
+    /// An error reply to a query that is not looked at further, unless this second had too many.
+    #[cold]
+    pub(super) fn error(&mut self, message: &mut [u8], len: usize, code: u16, now: u32) -> Outcome {
+        self.limited(now, |this| this.refusal(message, len, code))
+    }
+
+    /// The same outside the limit. It carries the question, and OPT when the query had it (RFC 6891 section 6.1.1), as far
+    /// as they can be read.
+    #[cold]
+    pub(super) fn refusal(&self, message: &mut [u8], len: usize, code: u16) -> Outcome {
+        let asked = as_far_as_readable(&message[..len], self.policy.edns_buffer_size);
+        Outcome::Reply(asked.empty(message, 0, code))
+    }
+
+    /// What `reply` decides, or a drop when this second had too many errors: so no loop of errors builds up.
+    pub(super) fn limited(&mut self, now: u32, reply: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        if !self.errors.allows(now, self.policy.error_ratelimit) {
+            self.stats.outcomes.errors_limited.add(1);
+            self.stats.outcomes.dropped.add(1);
+            return Outcome::Drop;
+        }
+        reply(self)
+    }
+}
+
+/// `message` has a whole header.
+fn as_far_as_readable(message: &[u8], edns_buffer_size: u16) -> Asked {
+    // Several questions cannot be one, so none is carried.
+    let question = if header::counts(message)[0] == 1 { Question::parse(message) } else { None };
+    let edns = find_opt(message);
+    Asked { edns, ..Asked::new(header::flags(message), question, edns_buffer_size) }
+}
+
+/// The first OPT record of the additional section.
+fn find_opt(message: &[u8]) -> Option<Edns> {
+    let [questions, answers, authorities, additionals] = header::counts(message).map(u32::from);
+    let before = answers + authorities;
+    if questions + before > PASSED_OVER {
+        return None;
+    }
+    let mut at = header::LEN;
+    for _ in 0..questions {
+        at = question::skip(message, at)?;
+    }
+    for number in 0..(before + additionals).min(PASSED_OVER) {
+        if number >= before
+            && let Ok(edns) = Edns::parse(message, at)
+        {
+            return Some(edns);
+        }
+        at = Record::at(message, at)?.end();
+    }
+    None
+}
