@@ -12,7 +12,8 @@ const SHORTEST: u32 = 50;
 const LONGEST: u32 = 12_000;
 /// Longest wait in milliseconds that others' losses impose on a question's first try at a server that was faster.
 const CAREFUL: u32 = 1_000;
-/// Longest wait in milliseconds of any first try: a repetition too many does no harm, the first reply is taken.
+/// Longest wait in milliseconds of any try: that a server is back is seen by then, and a repetition too many does no harm,
+/// the first reply is taken.
 const PATIENT: u32 = 3_000;
 /// A server that has been silent for this long was away: what it was asked meanwhile is lost.
 const AWAY: Duration = Duration::from_secs(1);
@@ -100,11 +101,11 @@ impl Server {
     }
 
     /// Milliseconds to wait for the answer to a question's try in round number `round`. Rounds double it: a question
-    /// that is not answered is repeated ever more rarely, whatever others are answered meanwhile.
+    /// that is not answered is repeated more rarely, whatever others are answered meanwhile.
     #[inline]
     pub fn wait_in(&self, round: u8) -> u32 {
-        let first = self.rtt.wait.min(self.rtt.measured.max(CAREFUL)).min(PATIENT);
-        first.saturating_mul(1u32.checked_shl(u32::from(round)).unwrap_or(u32::MAX))
+        let first = self.rtt.wait.min(self.rtt.measured.max(CAREFUL));
+        first.saturating_mul(1u32.checked_shl(u32::from(round)).unwrap_or(u32::MAX)).min(PATIENT)
     }
 
     /// An answer came at `now` to what was sent at `sent`; true when the server was away before.

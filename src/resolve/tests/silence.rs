@@ -55,6 +55,17 @@ fn a_server_that_comes_back_answers_every_name_again() {
     assert!(rig.seen(0) < 200 * 8, "{}", rig.seen(0));
 }
 
+/// Nobody asks anything new, so only the repetitions can tell that the server is back.
+#[test]
+fn a_server_that_comes_back_is_noticed_within_seconds() {
+    for back in (1_000..11_000).step_by(500).map(MS) {
+        let mut rig = Rig::new(vec![silent_until(back)]);
+        let (_, at, got) = ask_at(&mut rig, &[(S(0), "a".into())]).remove(0);
+        assert_eq!(got.rcode, rcode::NOERROR, "back at {back:?}");
+        assert!(at <= back + S(3) + MS(20), "back at {back:?}, answered {at:?}");
+    }
+}
+
 #[test]
 fn a_name_that_is_never_answered_harms_no_other() {
     let mut rig = Rig::new(vec![with_holes()]);
