@@ -210,6 +210,49 @@ mod tests {
         assert_eq!(open(AddressFamily::INET, SocketType::RAW), Err(Errno::PERM));
         assert_eq!(open(AddressFamily::PACKET, SocketType::RAW), Err(Errno::PERM));
         assert_eq!(open(AddressFamily::XDP, SocketType::RAW), Err(Errno::PERM));
+        let of = |family, kind, protocol: i32| {
+            // SAFETY: three numbers; the descriptor that may come of it is closed with the process.
+            let done = unsafe { libc::socket(family, kind, protocol) };
+            if done < 0 { io::Error::last_os_error().raw_os_error() } else { None }
+        };
+        let (stream, datagram, refused) = (libc::SOCK_STREAM, libc::SOCK_DGRAM, Some(libc::EPERM));
+        for (family, kind, protocol) in [
+            (libc::AF_INET, stream, 262), // MPTCP
+            (libc::AF_INET6, stream, libc::IPPROTO_SCTP),
+            (libc::AF_INET, datagram, 136), // UDP-Lite
+            (libc::AF_INET6, datagram, 136),
+            (libc::AF_INET, datagram, libc::IPPROTO_ICMP),
+            (libc::AF_UNIX, stream, 0),
+            (libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER),
+            (libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_SOCK_DIAG),
+            (libc::AF_ALG, libc::SOCK_SEQPACKET, 0),
+        ] {
+            assert_eq!(of(family, kind, protocol), refused, "{family} {kind} {protocol}");
+        }
+        let set = |level, option| {
+            let one: libc::c_int = 1;
+            let size = size_of::<libc::c_int>() as libc::socklen_t;
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&before);
+            // SAFETY: the option's value is an int that lives across the call, and its size is given.
+            let done = unsafe { libc::setsockopt(fd, level, option, (&raw const one).cast(), size) };
+            if done < 0 { io::Error::last_os_error().raw_os_error() } else { None }
+        };
+        assert_eq!(set(libc::SOL_SOCKET, libc::SO_RCVBUF), None);
+        for (level, option) in [
+            (libc::IPPROTO_IP, libc::IP_TRANSPARENT),
+            (libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT),
+            (libc::IPPROTO_IP, 64), // IPT_SO_SET_REPLACE
+            (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
+            (libc::SOL_SOCKET, libc::SO_ATTACH_BPF),
+            (libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_EBPF),
+            (libc::SOL_SOCKET, libc::SO_BINDTODEVICE),
+            (libc::SOL_SOCKET, libc::SO_MARK),
+            (libc::IPPROTO_TCP, libc::TCP_REPAIR),
+            (libc::IPPROTO_TCP, libc::TCP_ULP),
+            (libc::SOL_XDP, 4),
+        ] {
+            assert_eq!(set(level, option), refused, "{level} {option}");
+        }
         assert_eq!(rustix::net::listen(&before, 1), Err(Errno::PERM));
         assert_eq!(
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::USR1),
@@ -221,6 +264,27 @@ mod tests {
             .unwrap()
             .join()
             .unwrap();
+    }
+
+    #[test]
+    fn of_bpf_only_what_attaching_takes_stays_open() {
+        if env::var_os(CHILD).is_none() {
+            assert!(
+                in_a_child("sys::confine::tests::of_bpf_only_what_attaching_takes_stays_open", Path::new("1"))
+                    .success()
+            );
+            return;
+        }
+        confine(&Folders::default(), true).unwrap();
+        // SAFETY: without attributes there is nothing the kernel could read or write.
+        let refused = |command: i32| unsafe {
+            libc::syscall(libc::SYS_bpf, command, std::ptr::null::<u8>(), 0) < 0
+                && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+        };
+        // Pinning, attaching the old way, test runs, others' objects, queries, tracing, replacing, statistics, iterating.
+        for command in [6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 19, 20, 21, 23, 29, 30, 31, 32, 33, 34, 36] {
+            assert!(refused(command), "bpf command {command}");
+        }
     }
 
     #[test]
