@@ -16,7 +16,7 @@ fn unshortened(reply: &mut [u8]) -> usize {
 
 fn client(address: &str) -> UdpSocket {
     let socket = UdpSocket::bind((address, 0)).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(120))).unwrap();
     socket
 }
 

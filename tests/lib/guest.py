@@ -126,6 +126,8 @@ class Guest(Machine):
             got = self.sock.recv(65536)
         except TimeoutError:
             got = None
+        except ConnectionError:
+            got = b""
         if got:
             self.pending += got
             return

@@ -80,7 +80,7 @@ fn arguments() -> Result<Plan, Box<dyn Error>> {
         window: 16,
         sockets: 8,
         pause: Duration::ZERO,
-        timeout: Duration::from_secs(5),
+        timeout: Duration::from_secs(30),
         tcp: false,
     };
     let mut words = Vec::new();
