@@ -106,15 +106,19 @@ fn serve(query: &[u8], question: &Question, dnssec_ok: bool, answer: Answer<'_>,
             for via in [Via::Datagram(1452), Via::Stream] {
                 let mut message = vec![0u8; 65535];
                 message[..query.len()].copy_from_slice(query);
-                match answerer.decide(&mut message, query.len(), Arrival { client, via, now: *now }, given) {
-                    Decision::Reply(size) => {
-                        assert!((header::LEN..=65535).contains(&size));
-                        let [_, counts @ ..] = header::counts(&message);
-                        walk(&message[..size], question.end(), counts, MAX_TTL);
-                    }
-                    Decision::Drop => panic!("an answer that is not told on"),
-                    Decision::Miss => assert!(given.is_none(), "given, and asked for again"),
-                }
+                let arrival = Arrival { client, via, now: *now };
+                let size = match given {
+                    Some(given) => answerer.complete(&mut message, query.len(), arrival, given),
+                    None => match answerer.decide(&mut message, query.len(), arrival, None) {
+                        Decision::Reply(size) => Some(size),
+                        Decision::Drop => None,
+                        Decision::Miss(_) => continue,
+                    },
+                };
+                let size = size.expect("an answer that is told on");
+                assert!((header::LEN..=65535).contains(&size));
+                let [_, counts @ ..] = header::counts(&message);
+                walk(&message[..size], question.end(), counts, MAX_TTL);
             }
         }
     });
