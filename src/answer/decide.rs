@@ -241,7 +241,8 @@ impl Answerer {
         if !replay {
             self.stats.outcomes.queries.add(1);
         }
-        let Some(view) = view.copied().or_else(|| Self::read(&message[..len])) else {
+        let own = if view.is_none() { Self::read(&message[..len]) } else { None };
+        let Some(view) = view.or(own.as_ref()) else {
             return self.error(message, len, rcode::FORMERR, now);
         };
         let question = view.question;
@@ -264,7 +265,7 @@ impl Answerer {
         if !replay {
             self.count_query(&query);
         }
-        self.scan_name(message, &view);
+        self.scan_name(message, view);
         self.decide_question(message, &mut query, now, given)
     }
 

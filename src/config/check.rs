@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::duplicates;
 use super::local_zones::{LocalZones, ZoneIndex};
 use super::model::{Config, ForwardZone};
-use super::names::{self, NameBuf};
+use crate::dns::name_text::{self, NameBuf};
 
 /// CNAME's number (RFC 1035, 3.2.2).
 const CNAME: u16 = 5;
@@ -50,7 +50,7 @@ fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
         } else if zone.servers.is_empty() && !zone.default {
             error(format!(
                 "the forward-zone {} has no forward-addr; add one like forward-addr: 192.0.2.53",
-                names::to_text(&zone.name)
+                name_text::to_text(&zone.name)
             ));
         }
         local_servers(config, zone, findings);
@@ -95,7 +95,7 @@ fn redirect_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
         let Some(zone) = config.local_zones.get(number).filter(|zone| zone.kind.redirects()) else {
             continue;
         };
-        let top = names::to_text;
+        let top = name_text::to_text;
         let message = if zone.name != &owner[..] {
             format!(
                 "local-data: {} is below the {} zone {}; only data at its top can be",

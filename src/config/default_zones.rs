@@ -3,8 +3,8 @@
 use super::local_data::LocalData;
 use super::local_zones::LocalZoneType;
 use super::model::Config;
-use super::names::{self, NameBuf};
 use super::record::Record;
+use crate::dns::name_text::{self, NameBuf};
 use std::collections::HashSet;
 
 /// A zone to add to what the configuration says.
@@ -132,7 +132,7 @@ fn build(text: &str, name: NameBuf) -> DefaultZone {
 fn wire(text: &str) -> NameBuf {
     let mut name = NameBuf::new();
     // As above: all of the list's names are good.
-    let _ = names::parse_lower(text.as_bytes(), &mut name);
+    let _ = name_text::parse_lower(text.as_bytes(), &mut name);
     name
 }
 
@@ -142,7 +142,7 @@ mod tests {
     use crate::config::Location;
 
     fn names(config: &Config) -> Vec<String> {
-        missing_from(config).iter().map(|zone| names::to_text(&zone.name)).collect()
+        missing_from(config).iter().map(|zone| name_text::to_text(&zone.name)).collect()
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         let zones = missing_from(&config);
         assert_eq!(zones.len(), 9 + 31 + 64);
         for zone in &zones {
-            let text = names::to_text(&zone.name);
+            let text = name_text::to_text(&zone.name);
             let expected = match text.as_str() {
                 "localhost." => 4,
                 "127.in-addr.arpa." => 3,

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Location, Severity};
 use super::model::Config;
-use super::names;
+use crate::dns::name_text;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -17,7 +17,7 @@ pub(super) fn of_clauses(config: &Config) -> Vec<Diagnostic> {
     };
     let named = config.forward_zones.iter().filter(|zone| !zone.name.is_empty());
     for (first, zone) in pairs(named, |zone| &zone.name) {
-        let (name, there) = (names::to_text(&zone.name), config.files.describe(first.at));
+        let (name, there) = (name_text::to_text(&zone.name), config.files.describe(first.at));
         tell(
             Severity::Warning,
             zone.at,
@@ -53,7 +53,7 @@ pub(super) fn local_zones(config: &Config) -> Vec<Diagnostic> {
             (left_out, last) = (left_out + 1, zone.at);
             continue;
         }
-        let (name, there) = (names::to_text(zone.name), config.files.describe(first.at));
+        let (name, there) = (name_text::to_text(zone.name), config.files.describe(first.at));
         let (severity, what) = if first.kind == zone.kind {
             (Severity::Info, "one of the lines is enough".to_owned())
         } else {

@@ -1,7 +1,7 @@
 //! `local-zone:` lines, a million of them in one arena.
 
 use super::diagnostic::Location;
-use super::names;
+use crate::dns::name;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// What a local zone does with questions for its names (unbound.conf(5), `local-zone`).
@@ -248,7 +248,7 @@ impl<'a> ZoneIndex<'a> {
 
     /// The number of the zone with the longest name that `name` is in.
     pub fn closest(&self, name: &[u8]) -> Option<usize> {
-        std::iter::successors(Some(name), |name| names::parent(name)).find_map(|name| self.find(name))
+        std::iter::successors(Some(name), |name| name::parent(name)).find_map(|name| self.find(name))
     }
 
     /// The slot that holds `name`, or the empty one where it would go.
@@ -271,10 +271,11 @@ impl<'a> ZoneIndex<'a> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::dns::name_text;
 
-    fn wire(text: &str) -> names::NameBuf {
-        let mut name = names::NameBuf::new();
-        names::parse_lower(text.as_bytes(), &mut name).unwrap();
+    fn wire(text: &str) -> name_text::NameBuf {
+        let mut name = name_text::NameBuf::new();
+        name_text::parse_lower(text.as_bytes(), &mut name).unwrap();
         name
     }
 

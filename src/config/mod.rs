@@ -18,7 +18,6 @@ mod lexer;
 mod local_data;
 mod local_zones;
 mod model;
-pub mod names;
 pub mod options;
 mod parser;
 mod rdata;

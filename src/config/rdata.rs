@@ -3,9 +3,9 @@
 //! Types made of plain fields are read by one table; the DNSSEC types, SVCB and their like by the `domain` crate; `\#`
 //! (RFC 3597, 5) works for all of them.
 
-use super::names::{self, NameBuf};
 use super::rdata_special;
 use super::record::{Token, Tokens, period};
+use crate::dns::name_text::{self, NameBuf};
 use crate::number;
 use domain::base::iana::Rtype;
 use domain::base::name::Name;
@@ -177,7 +177,7 @@ pub(super) fn whole<T: number::Whole + Default>(token: Token<'_>, most: T) -> Re
 pub(super) fn read_name(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     let mut name = NameBuf::new();
     let text = if text == b"@" { b"." } else { text };
-    names::parse(text, &mut name).map_err(|error| error.to_string())?;
+    name_text::parse(text, &mut name).map_err(|error| error.to_string())?;
     out.extend_from_slice(&name);
     Ok(())
 }
@@ -201,7 +201,7 @@ fn unescape_into(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
             out.push(byte);
             continue;
         }
-        let (octet, used) = names::unescape(rest).ok_or("a bad escape; \\DDD is three digits up to 255")?;
+        let (octet, used) = name_text::unescape(rest).ok_or("a bad escape; \\DDD is three digits up to 255")?;
         out.push(octet);
         rest = &rest[used..];
     }

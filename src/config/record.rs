@@ -1,7 +1,7 @@
 //! One resource record from its text: owner, TTL, class, type (RFC 1035, 5.1), as `local-data:` holds it.
 
-use super::names::{self, NameBuf};
 use super::rdata;
+use crate::dns::name_text::{self, NameBuf};
 use domain::base::iana::{Class, Rtype};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ impl Record {
         let mut tokens = Tokens::new(text);
         let owner = tokens.next().transpose()?.ok_or("the record is empty; write \"name A 192.0.2.1\"")?;
         let owner = if owner.text == b"@" { b"." } else { owner.text };
-        names::parse(owner, &mut self.owner).map_err(|error| format!("owner name: {error}"))?;
+        name_text::parse(owner, &mut self.owner).map_err(|error| format!("owner name: {error}"))?;
         self.class = 1;
         self.ttl = DEFAULT_TTL;
         self.rdata.clear();

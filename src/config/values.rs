@@ -1,7 +1,7 @@
 //! Types of values: what a directive's words may be.
 
 use super::address::ScopedAddress;
-use super::names::{self, NameBuf};
+use crate::dns::name_text::{self, NameBuf};
 use crate::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -143,7 +143,7 @@ pub(super) enum Value<'a> {
 /// Checks `word` against `kind`. A name goes to `name`, so that a million of them allocate nothing.
 pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Result<Value<'a>, String> {
     if kind == Kind::Name {
-        return names::parse_lower(word, name).map(|()| Value::Name).map_err(|error| error.to_string());
+        return name_text::parse_lower(word, name).map(|()| Value::Name).map_err(|error| error.to_string());
     }
     if kind == Kind::Record {
         return Ok(Value::Bytes(word));

@@ -3,7 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `header` | the twelve octets in front (RFC 1035 section 4.1.1) |
-//! | `name` | names in wire form: checked walking, text, the owned [`Name`] |
+//! | `name` | names in wire form: checked walking, the owned [`Name`] |
+//! | `name_text` | names from text and back |
 //! | `scan` | a question's name, folded to lower case and hashed suffix by suffix |
 //! | `question` | the question section of a query |
 //! | `edns` | the OPT record (RFC 6891) |
@@ -14,6 +15,7 @@ pub mod body;
 pub mod edns;
 pub mod header;
 pub mod name;
+pub mod name_text;
 pub mod question;
 pub mod record;
 pub mod scan;

@@ -2,7 +2,7 @@
 
 use crate::answer::decide::{Event, EventSink};
 use crate::answer::zones::ZoneType;
-use crate::dns::name;
+use crate::dns::name_text::to_text;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::{Counter, WorkerStats};
@@ -79,24 +79,18 @@ impl EventSink for RingSink {
 pub fn log_some(events: &mut Consumer<QueryEvent>) {
     for _ in 0..events.capacity() {
         let Some(event) = events.front() else { break };
-        let name = text(&event.name[..usize::from(event.name_len)]);
+        let name = to_text(&event.name[..usize::from(event.name_len)]);
         let (qtype, qclass) = (rtype_word(event.qtype), class_word(event.qclass));
         let ip = event.client.ip();
         match event.kind {
             None => log::info!("{ip} {name} {qtype} {qclass}"),
             Some(kind) => {
-                let zone = text(&event.zone[..usize::from(event.zone_len)]);
+                let zone = to_text(&event.zone[..usize::from(event.zone_len)]);
                 log::info!("{zone} {} {ip}@{} {name} {qtype} {qclass}", kind.word(), event.client.port());
             }
         }
         events.release();
     }
-}
-
-fn text(wire: &[u8]) -> String {
-    let mut text = String::new();
-    let _ = name::write_text(wire, &mut text);
-    text
 }
 
 /// A type's mnemonic (RFC 3597: TYPEnnn when it has none here).

@@ -136,6 +136,8 @@ pub struct UdpBatch {
     lens: [usize; BATCH],
     truncated: [bool; BATCH],
     replies: [Option<usize>; BATCH],
+    /// The buffers of what is to be sent, in its order.
+    places: [usize; BATCH],
     received: usize,
 }
 
@@ -152,6 +154,7 @@ impl UdpBatch {
             lens: [0; BATCH],
             truncated: [false; BATCH],
             replies: [None; BATCH],
+            places: [0; BATCH],
             received: 0,
         }
     }
@@ -230,7 +233,6 @@ impl UdpBatch {
     /// (EMSGSIZE) is given to `shorten`, which gives back its new length, and tried once more.
     pub fn send(&mut self, fd: BorrowedFd<'_>, shorten: Shorten) -> Sent {
         let mut queued = 0;
-        let mut places = [0; BATCH];
         for i in 0..self.received {
             let Some(len) = self.replies[i].take() else { continue };
             let start = i * (self.size + COLOUR);
@@ -238,7 +240,7 @@ impl UdpBatch {
             self.iovecs[queued] = IoVec { base: reply.as_mut_ptr().expose_provenance(), len };
             let iov = (&raw mut self.iovecs[queued]).expose_provenance();
             self.headers[queued].hdr = send_header(&mut self.peers[i], iov);
-            places[queued] = i;
+            self.places[queued] = i;
             queued += 1;
         }
         let mut report = Sent::default();
@@ -253,7 +255,7 @@ impl UdpBatch {
                     report.lost += queued - next;
                     break;
                 }
-                Err(cause) if is_too_long(&cause) && self.shorten(places[next], next, shorten) => {}
+                Err(cause) if is_too_long(&cause) && self.shorten(self.places[next], next, shorten) => {}
                 _ => {
                     report.lost += 1;
                     next += 1;

@@ -3,9 +3,9 @@
 use crate::config::address::ScopedAddress;
 use crate::config::diagnostic::Location;
 use crate::config::model::Config;
-use crate::config::names::NameBuf;
 use crate::config::record::Record;
 use crate::config::values::{Host, Netblock, Value};
+use crate::dns::name_text::NameBuf;
 
 /// Carries checked values into the configuration.
 pub type Setter = fn(&mut Config, &mut Args<'_>) -> Result<(), String>;

@@ -1,7 +1,8 @@
 //! Includes.
 
-use super::super::{load, names};
+use super::super::load;
 use super::{Folder, ROOT};
+use crate::dns::name_text;
 
 #[test]
 fn includes_continue_the_clause_and_include_toplevel_does_not() {
@@ -20,7 +21,7 @@ fn includes_continue_the_clause_and_include_toplevel_does_not() {
         .local_zones
         .iter()
         .map(|zone| {
-            (names::to_text(zone.name), config.files.path(zone.at).file_name().unwrap().to_owned(), zone.at.line)
+            (name_text::to_text(zone.name), config.files.path(zone.at).file_name().unwrap().to_owned(), zone.at.line)
         })
         .collect();
     assert_eq!(

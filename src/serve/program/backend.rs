@@ -8,7 +8,8 @@ use crate::backup;
 use crate::config::Config;
 use crate::config::options::{self, Change, Field, Show, Status};
 use crate::control::{Backend, ForwardZone, LocalEditor, Status as Shown};
-use crate::dns::{Name, name};
+use crate::dns::Name;
+use crate::dns::name_text::to_text;
 use crate::serve::events::{class_word, rtype_word};
 use crate::stats::Snapshot;
 use std::path::Path;
@@ -71,13 +72,13 @@ impl Backend for Program {
     }
 
     fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str)) {
-        self.policy.zones.for_each_zone(|name, kind, _| emit(&format!("{} {}", text(name), kind.word())));
+        self.policy.zones.for_each_zone(|name, kind, _| emit(&format!("{} {}", to_text(name), kind.word())));
     }
 
     fn list_local_data(&mut self, emit: &mut dyn FnMut(&str)) {
         self.policy.zones.for_each_record(|_, owner, fixed, rdata| {
             let (rtype, class) = (rtype_word(fixed.rtype), class_word(fixed.class));
-            emit(&format!("{}\t{}\t{class}\t{rtype}\t{}", text(owner), fixed.ttl, rdata_text(fixed.rtype, rdata)));
+            emit(&format!("{}\t{}\t{class}\t{rtype}\t{}", to_text(owner), fixed.ttl, rdata_text(fixed.rtype, rdata)));
         });
     }
 
@@ -142,12 +143,6 @@ impl Program {
         lines.extend(self.fast_path.tuning(&self.config));
         lines
     }
-}
-
-fn text(wire: &[u8]) -> String {
-    let mut out = String::new();
-    let _ = name::write_text(wire, &mut out);
-    out
 }
 
 /// Data in presentation form; what no parser knows as `\# length hex` (RFC 3597 section 5).

@@ -1,15 +1,11 @@
-//! Domain names of a configuration, from text to wire form (RFC 1035, 3.1 and 5.1).
+//! Names from text and back (RFC 1035 section 5.1): dots, `\.`, `\DDD`.
 
+use super::name::{MAX_LABEL, MAX_LEN, Name};
 use arrayvec::ArrayVec;
 use std::fmt;
 
-/// Longest name in wire form, its root label included (RFC 1035, 2.3.4).
-pub const MAX_NAME: usize = 255;
-/// Longest label (RFC 1035, 2.3.4).
-pub const MAX_LABEL: usize = 63;
-
-/// A name in uncompressed wire form, its root label included.
-pub type NameBuf = ArrayVec<u8, MAX_NAME>;
+/// A name in uncompressed wire form, its root label included, for reading text into.
+pub type NameBuf = ArrayVec<u8, MAX_LEN>;
 
 /// Why a text is not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +80,7 @@ pub fn parse_lower(text: &[u8], out: &mut NameBuf) -> Result<(), NameError> {
 }
 
 /// The octet behind a `\`, and how many characters it took.
-pub(super) fn unescape(text: &[u8]) -> Option<(u8, usize)> {
+pub fn unescape(text: &[u8]) -> Option<(u8, usize)> {
     let first = *text.first()?;
     if !first.is_ascii_digit() {
         return Some((first, 1));
@@ -111,39 +107,62 @@ fn close_label(out: &mut NameBuf, label: usize) -> Result<(), NameError> {
     }
 }
 
-/// The wire form of `name` without its first label; `None` for the root.
-pub fn parent(name: &[u8]) -> Option<&[u8]> {
-    match name.first() {
-        None | Some(0) => None,
-        Some(&length) => name.get(usize::from(length) + 1..),
+impl Name {
+    /// Reads presentation form, as [`parse`] does; `None` when it is no name.
+    pub fn from_text(text: &str) -> Option<Name> {
+        let mut wire = NameBuf::new();
+        parse(text.as_bytes(), &mut wire).ok()?;
+        Name::from_wire(&wire)
     }
 }
 
-/// Writes a wire form name as text with a final dot.
-pub fn to_text(name: &[u8]) -> String {
-    let mut text = String::new();
-    let mut rest = name;
-    while let Some(next) = parent(rest) {
-        for &octet in &rest[1..rest.len() - next.len()] {
+/// Writes a wire name as text, final dot included, octets outside the printable set as `\DDD`.
+pub fn write_text(wire: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
+    let mut rest = wire;
+    let mut first = true;
+    while let Some((&len, tail)) = rest.split_first() {
+        if len == 0 {
+            break;
+        }
+        let (label, after) = tail.split_at(tail.len().min(usize::from(len)));
+        for &octet in label {
             match octet {
-                b'.' | b'\\' => text.extend(['\\', char::from(octet)]),
-                b'!'..=b'~' => text.push(char::from(octet)),
-                _ => text.push_str(&format!("\\{octet:03}")),
+                b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => write!(out, "\\{}", octet as char)?,
+                0x21..=0x7e => out.write_char(octet as char)?,
+                _ => write!(out, "\\{octet:03}")?,
             }
         }
-        text.push('.');
-        rest = next;
+        out.write_char('.')?;
+        first = false;
+        rest = after;
     }
-    if text.is_empty() {
-        text.push('.');
-    }
+    if first { out.write_char('.') } else { Ok(()) }
+}
+
+/// As [`write_text`], in a string of its own.
+pub fn to_text(wire: &[u8]) -> String {
+    let mut text = String::new();
+    // A string takes whatever is written to it.
+    let _ = write_text(wire, &mut text);
     text
 }
 
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_text(self.as_wire(), f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::dns::name::uncompressed_len;
 
     fn wire(text: &str) -> Result<Vec<u8>, NameError> {
         let mut out = NameBuf::new();
@@ -183,6 +202,43 @@ mod tests {
     fn wire_form_becomes_text_again() {
         for text in [".", "example.com.", "a\\.b\\032c.x."] {
             assert_eq!(to_text(&wire(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn text_and_wire_agree() {
+        for (text, wire) in [
+            (".", &b"\0"[..]),
+            ("example.com", b"\x07example\x03com\0"),
+            ("Example.com.", b"\x07Example\x03com\0"),
+            ("a\\.b.c.", b"\x03a.b\x01c\0"),
+            ("\\009x.", b"\x02\x09x\0"),
+        ] {
+            let name = Name::from_text(text).unwrap();
+            assert_eq!(name.as_wire(), wire, "{text}");
+            assert_eq!(Name::from_text(&name.to_string()).unwrap().as_wire(), wire);
+        }
+    }
+
+    #[test]
+    fn malformed_text_is_refused() {
+        let long_label = "a".repeat(64);
+        let long_name = ["a".repeat(63).as_str(); 4].join(".");
+        for text in ["", "..", "a..b", ".a", "a\\", "a\\25", "a\\256", &long_label, &long_name] {
+            assert!(Name::from_text(text).is_none(), "{text:?}");
+        }
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        assert_eq!(Name::from_text(&longest).unwrap().as_wire().len(), MAX_LEN);
+        assert!(Name::from_text(&format!("{longest}b")).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_safe(text in ".{0,300}") {
+            if let Some(name) = Name::from_text(&text) {
+                assert_eq!(uncompressed_len(name.as_wire(), 0), Some(name.as_wire().len()));
+                assert_eq!(Name::from_text(&name.to_string()).unwrap().as_wire(), name.as_wire());
+            }
         }
     }
 }
