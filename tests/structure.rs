@@ -1,5 +1,8 @@
 //! The folders import only what docs/architecture.md allows, and `unsafe` is allowed only where it says so.
 
+#[path = "structure/imports.rs"]
+mod imports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,6 +55,14 @@ fn names_behind(code: &str, start: &str) -> BTreeSet<String> {
     code.split(&format!("{start}::")).skip(1).map(name).filter(|name| !name.is_empty()).collect()
 }
 
+/// [`names_behind`], and those of groups: `use start::{name, other::{...}}`.
+fn imported(code: &str, start: &str) -> BTreeSet<String> {
+    let opening = format!("{start}::{{");
+    let groups = code.match_indices(&opening).filter_map(|(at, _)| code[at..].split_once(';'));
+    let paths = groups.flat_map(|(tree, _)| imports::expand(&tree.split_whitespace().collect::<Vec<_>>().join(" ")));
+    names_behind(code, start).into_iter().chain(paths.filter_map(|path| path.into_iter().nth(1))).collect()
+}
+
 fn folders_in(root: &str) -> BTreeSet<String> {
     fs::read_dir(root)
         .expect("a folder of sources")
@@ -69,11 +80,11 @@ fn folders_keep_to_the_table(root: &str) {
     for (folder, (_, allowed)) in &table {
         for path in sources(&Path::new(root).join(folder)) {
             let code = code(&path);
-            for name in names_behind(&code, "crate") {
+            for name in imported(&code, "crate") {
                 let fine = name == *folder || allowed.contains(&name);
                 assert!(fine || !folders.contains(&name), "{}: imports {name}", path.display());
             }
-            for name in names_behind(&code, "runbound") {
+            for name in imported(&code, "runbound") {
                 let fine = !of_server.contains(&name) || allowed.contains(&format!("runbound::{name}"));
                 assert!(fine, "{}: imports {name} of the server's library", path.display());
             }
@@ -143,4 +154,24 @@ fn the_lock_file_of_the_fuzz_targets_knows_the_servers_dependencies() {
         .collect();
     let wanted: BTreeSet<&str> = wanted.into_iter().map(|name| name.trim_end_matches(".workspace")).collect();
     assert_eq!(locked, wanted, "cargo update --workspace in tests/fuzz");
+}
+
+#[test]
+fn groups_and_what_is_nested_in_them_are_seen() {
+    let code =
+        "use crate::{answer::{policy, zones::Zones as Z}, dns, number};\nuse std::fmt;\nlet a = crate::host::links();";
+    let names: Vec<String> = imported(code, "crate").into_iter().collect();
+    assert_eq!(names, ["answer", "dns", "host", "number"]);
+    let paths: Vec<String> =
+        imports::expand("crate::{a::{b, c::{d}}, e as f}").iter().map(|path| path.join(" ")).collect();
+    assert_eq!(paths, ["crate a b", "crate a c d", "crate e as f"]);
+}
+
+/// Where two files of a folder need each other, a third that both import ends it.
+#[test]
+fn no_files_of_a_folder_import_each_other_in_a_circle() {
+    for root in ["src", PID1] {
+        let circles = imports::Crate::read(Path::new(root)).circles();
+        assert!(circles.is_empty(), "{circles:#?}");
+    }
 }

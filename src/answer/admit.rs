@@ -1,6 +1,6 @@
 //! What is looked at before any name: header and EDNS.
 
-use super::decide::{Answerer, Outcome, Via};
+use super::answerer::{Answerer, Outcome, Via};
 use super::reply::{Asked, truncated_header};
 use crate::dns::edns::{Edns, NotEdns};
 use crate::dns::header::{self, flag, opcode};

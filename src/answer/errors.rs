@@ -1,6 +1,6 @@
-//! Error replies: how many there are a second, and what they carry.
+//! Error replies, and what they carry.
 
-use super::decide::{Answerer, Outcome};
+use super::answerer::{Answerer, Outcome};
 use super::reply::Asked;
 use crate::dns::edns::Edns;
 use crate::dns::header;
@@ -9,24 +9,6 @@ use crate::dns::record::Record;
 
 /// Questions and records of a broken query that are passed over on the way to its OPT record.
 const PASSED_OVER: u32 = 8;
-
-/// How many errors this second had.
-#[derive(Default)]
-pub(super) struct ErrorRate {
-    second: u32,
-    errors: u32,
-}
-
-impl ErrorRate {
-    /// Counts one more error; whether it gets a reply. `most` a second do, all with 0.
-    fn allows(&mut self, now: u32, most: u32) -> bool {
-        if self.second != now {
-            *self = Self { second: now, errors: 0 };
-        }
-        self.errors = self.errors.saturating_add(1);
-        most == 0 || self.errors <= most
-    }
-}
 
 impl Answerer {
     /// An error reply to a query that is not looked at further, unless this second had too many.

@@ -1,8 +1,8 @@
 //! What is answered without asking anybody: CHAOS names and local zones.
 
 use super::alias;
+use super::answerer::{Answerer, Event, Outcome, Query};
 use super::cache::Answer;
-use super::decide::{Answerer, Event, Outcome, Query};
 use super::zones::{self, Verdict, ZoneRef};
 use crate::dns::header::{self, flag};
 use crate::dns::{class, rcode, rtype};

@@ -6,13 +6,16 @@
 pub mod acl;
 mod admit;
 mod alias;
+mod answerer;
 pub mod cache;
 pub mod compile;
 pub mod decide;
+mod error_rate;
 mod errors;
 mod local;
 pub mod policy;
 mod reply;
+mod scans;
 #[cfg(test)]
 mod tests;
 pub mod view;

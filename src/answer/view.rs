@@ -5,37 +5,14 @@
 //! overlap. Small tables live in the core's caches, and looking ahead would only cost.
 
 use super::cache::KeyFixed;
-use super::decide::Answerer;
+pub use super::scans::AHEAD;
+
+use super::answerer::Answerer;
+use super::scans::Scans;
 use crate::dns::edns::{self, Edns, NotEdns};
 use crate::dns::header::{self, flag};
 use crate::dns::question::Question;
 use crate::dns::record::Record;
-use crate::dns::scan::NameScan;
-
-/// Queries that may be looked at before the first of them is decided.
-pub const AHEAD: usize = 64;
-
-/// Where names are scanned to: one place for each query of a batch, and one for those that nobody looked at before.
-pub(super) struct Scans(Box<[NameScan; AHEAD + 1]>);
-
-impl Scans {
-    /// The place of a query that nobody looked at before.
-    pub(super) const OWN: u8 = AHEAD as u8;
-
-    pub(super) fn new() -> Scans {
-        Scans(Box::new([const { NameScan::new() }; AHEAD + 1]))
-    }
-
-    #[inline]
-    pub(super) fn at(&self, place: u8) -> &NameScan {
-        &self.0[usize::from(place.min(Self::OWN))]
-    }
-
-    #[inline]
-    pub(super) fn at_mut(&mut self, place: u8) -> &mut NameScan {
-        &mut self.0[usize::from(place.min(Self::OWN))]
-    }
-}
 
 /// A query as it was read: its question, its OPT record, its name scanned.
 #[derive(Clone, Copy)]

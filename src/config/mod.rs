@@ -25,7 +25,9 @@ mod rdata_special;
 mod record;
 mod report;
 pub mod site;
+mod tokens;
 mod values;
+mod wire_parts;
 
 pub use access::{AccessAction, AccessRule, default_access_control};
 pub use address::ScopedAddress;

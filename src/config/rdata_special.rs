@@ -1,7 +1,7 @@
 //! RDATA of the types whose text is more than a row of fields: LOC, APL, NSAP, CSYNC, HIP.
 
-use super::rdata::{decode_base64, decode_hex, read_name, whole};
-use super::record::{Token, Tokens};
+use super::tokens::{Token, Tokens};
+use super::wire_parts::{decode_base64, decode_hex, read_name, whole};
 use crate::number;
 use domain::base::iana::Rtype;
 use std::net::IpAddr;

@@ -1,5 +1,6 @@
 //! The commands: arguments checked, the backend called, Unbound's replies written.
 
+use super::arguments::{name_of, split_word, two_arguments};
 use super::backend::Backend;
 use super::reply::Reply;
 use super::request::Request;
@@ -75,14 +76,6 @@ pub(super) fn execute(
         }
     }
     reply.finish()
-}
-
-/// Splits at the first white space; what follows it is without white space in front.
-fn split_word(text: &str) -> (&str, &str) {
-    match text.find([' ', '\t']) {
-        Some(at) => (&text[..at], text[at..].trim_start()),
-        None => (text, ""),
-    }
 }
 
 fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, reply: &mut Reply) {
@@ -208,27 +201,6 @@ fn get_option(name: &str, backend: &mut dyn Backend, reply: &mut Reply) {
     let name = name.strip_suffix(':').unwrap_or(name);
     if let Err(reason) = backend.option(name, &mut |value| reply.line(format_args!("{value}"))) {
         reply.result(Err(reason));
-    }
-}
-
-/// A domain name from the command line.
-pub(super) fn name_of(text: &str) -> Result<Name, String> {
-    if text.is_empty() {
-        return Err(": this option requires a domain name".to_owned());
-    }
-    Name::from_text(text).ok_or_else(|| {
-        format!(
-            "cannot parse name {text}: a label is empty or over 63 octets, an escape is wrong, or it is over 255 octets"
-        )
-    })
-}
-
-/// The first word and what follows it, both of which must be there.
-pub(super) fn two_arguments(text: &str) -> Result<(&str, &str), String> {
-    if text.contains([' ', '\t']) {
-        Ok(split_word(text))
-    } else {
-        Err(format!("could not find next argument after {text}"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The commands that edit or list local zones and data, one by one and in batches.
 
+use super::arguments::{name_of, two_arguments};
 use super::backend::{Backend, EditError, LocalEditor};
-use super::command::{name_of, two_arguments};
 use super::reply::Reply;
 use super::request::{Batch, text_of};
 

@@ -15,6 +15,7 @@
 //! | `reply` | the text of a reply, limited in size |
 //! | `client` | the other end: a request sent |
 
+mod arguments;
 mod backend;
 mod client;
 mod command;

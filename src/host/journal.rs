@@ -2,7 +2,7 @@
 //! the network namespace they were made in. The process holds a lock on its journal, so one that can be locked is left
 //! from a process that is gone.
 
-use super::changes::Change;
+use super::change::Change;
 use crate::sys::place::Place;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! Facts of this machine: interfaces and their addresses; the links and how they stand on each other; what else decides
 //! whether XDP works and queries arrive.
 
+mod change;
 mod changes;
 mod facts;
 mod interfaces;

@@ -5,7 +5,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `resolver` | the thread's loop |
+//! | `resolver`, `options` | the thread's loop, its settings |
 //! | `engine`, `exchange`, `waiting` | a question's begin and end; asking a server; what it waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
@@ -23,6 +23,7 @@ mod exchange;
 mod judge;
 mod keys;
 mod normalize;
+mod options;
 mod over_tcp;
 mod question;
 mod random;
@@ -43,7 +44,8 @@ mod waiting;
 
 #[doc(hidden)]
 pub use digest::Digester;
-pub use resolver::{Links, Options, Resolver};
+pub use options::Options;
+pub use resolver::{Links, Resolver};
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};

@@ -1,11 +1,10 @@
 //! The side thread's loop: requests in, datagrams and timers, responses out.
 
 use super::engine::{Engine, TCP_TAG};
+use super::options::Options;
 use super::random::Random;
-use super::sockets::SocketOptions;
 use super::table::ForwardTable;
 use super::trouble::Troubles;
-use super::ttl::TtlLimits;
 use super::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -30,42 +29,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Sleep while the worker leaves no room for responses.
 const NO_ROOM_SLEEP: Duration = Duration::from_micros(200);
 const BELL_TAG: u64 = u64::MAX;
-
-/// Settings of the resolver.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Questions in flight at most (`num-queries-per-thread:`).
-    pub questions: usize,
-    /// TCP connections to servers at most (`outgoing-num-tcp:`), none with 0.
-    pub tcp_connections: usize,
-    /// Payload size told to servers (`edns-buffer-size:`).
-    pub edns_size: u16,
-    /// `minimal-responses:`
-    pub minimal_responses: bool,
-    /// `cache-min-ttl:`, `cache-max-ttl:`, `cache-max-negative-ttl:`
-    pub ttl: TtlLimits,
-    /// Time after which a question is given up, whatever is still to be tried.
-    pub patience: Duration,
-    /// Time after which a question may be given up for a new one when there is no room (`jostle-timeout:`).
-    pub jostle: Duration,
-    /// Ports, number and buffers of the sockets.
-    pub sockets: SocketOptions,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            questions: 4096,
-            tcp_connections: 10,
-            edns_size: 1232,
-            minimal_responses: true,
-            ttl: TtlLimits::default(),
-            patience: Duration::from_secs(12),
-            jostle: Duration::from_millis(200),
-            sockets: SocketOptions::default(),
-        }
-    }
-}
 
 /// The resolver's ends of what joins it with the other threads.
 pub struct Links {

@@ -6,10 +6,12 @@
 
 pub mod checksum;
 mod frame;
+mod path;
 mod reply;
 
 pub use frame::{UdpFrame, WireError, parse_udp_frame};
-pub use reply::{ReturnPath, reply_in_place, write_headers};
+pub use path::ReturnPath;
+pub use reply::{reply_in_place, write_headers};
 
 /// Ethernet header: destination, source, type (IEEE 802.3).
 pub const ETHERNET_LEN: usize = 14;

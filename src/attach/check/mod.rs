@@ -2,6 +2,7 @@
 //! be read gives no finding, and never a failure.
 
 mod addresses;
+mod drop_in;
 mod links;
 mod neighbours;
 mod places;

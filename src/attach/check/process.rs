@@ -1,6 +1,7 @@
 //! What this process may do: memory, capabilities, and what the kernel is able to.
 
-use super::{Subject, unit};
+use super::Subject;
+use super::drop_in::drop_in;
 use crate::attach::finding::{Finding, Level};
 use crate::host::UNIT;
 use rustix::thread::CapabilitySet;
@@ -36,7 +37,7 @@ fn memlock(subject: &Subject, found: &mut Vec<Finding>) {
     found.push(if has(subject, CapabilitySet::IPC_LOCK) {
         Finding::new(Level::Ok, "memlock", format!("{limit}, which CAP_IPC_LOCK makes moot"))
     } else if let Some(unit) = &facts.service {
-        let fix = unit::drop_in(unit, "memlock", "LimitMEMLOCK=infinity");
+        let fix = drop_in(unit, "memlock", "LimitMEMLOCK=infinity");
         let text = format!("{limit} in {unit}: with too little for its UMEM an interface is left to kernel sockets");
         Finding::new(Level::Warn, "memlock", text).with_fix(fix)
     } else {

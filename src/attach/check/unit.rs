@@ -1,6 +1,7 @@
 //! What the installed unit forbids or does not give: address families and capabilities. Inside a service its own findings
 //! tell what is in force; here a shell learns it before the start.
 
+use super::drop_in::drop_in;
 use super::{Subject, process};
 use crate::attach::finding::{Finding, Level};
 use crate::host::{UNIT, Unit, Words};
@@ -109,14 +110,4 @@ fn capabilities(subject: &Subject, unit: &Unit, found: &mut Vec<Finding>) {
     let text = format!("{UNIT} does not give {}, needed to {}", names.join(" "), purposes.join(", "));
     let fix = drop_in(UNIT, "capabilities", &lines.join("\\n"));
     found.push(Finding::new(Level::Warn, "unit-capabilities", text).with_fix(fix));
-}
-
-/// Commands that add lines to a unit's `[Service]` section and put them in force. Lists are added to, not replaced, and so
-/// is what an earlier fix wrote.
-pub(super) fn drop_in(unit: &str, name: &str, lines: &str) -> String {
-    let folder = format!("/etc/systemd/system/{unit}.d");
-    format!(
-        "mkdir -p {folder}\nprintf '[Service]\\n{lines}\\n' >> {folder}/{name}.conf\nsystemctl daemon-reload\n\
-         systemctl restart {unit}"
-    )
 }

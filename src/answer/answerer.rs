@@ -1,0 +1,153 @@
+//! What decides and answers, and the words for what it is asked and says.
+
+use super::acl::Access;
+use super::cache::{Answer, AnswerCache, KeyFixed};
+use super::error_rate::ErrorRate;
+use super::policy::Policy;
+use super::reply::Asked;
+use super::scans::Scans;
+use crate::dns::question::Question;
+use crate::dns::scan::NameScan;
+use crate::stats::WorkerStats;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How a query came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// In a datagram; a reply longer than this many octets cannot leave the same way.
+    Datagram(usize),
+    /// Over a stream.
+    Stream,
+}
+
+/// What is known of a query beside its octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who asks.
+    pub client: SocketAddr,
+    /// How it came.
+    pub via: Via,
+    /// When, in seconds of the caller's clock.
+    pub now: u32,
+}
+
+/// What to do with a query.
+#[derive(Clone, Copy, Debug)]
+pub enum Decision<'a> {
+    /// The reply stands in the buffer, this many octets of it.
+    Reply(usize),
+    /// No answer, on purpose.
+    Drop,
+    /// Ask upstream for this. The query still stands in the buffer, as it came.
+    Miss(Miss<'a>),
+}
+
+/// A decision that owns what it says.
+#[derive(Clone, Copy)]
+pub(super) enum Outcome {
+    Reply(usize),
+    Drop,
+    Miss { scanned: Scanned, key: KeyFixed },
+}
+
+/// Where the name stands that is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum Scanned {
+    /// It is the query's own.
+    Query(u8),
+    /// It is what the query's is an alias of.
+    Alias,
+}
+
+/// A question for upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Miss<'a> {
+    /// Lower case, wire form: the query's name, or what it is an alias of.
+    pub name: &'a [u8],
+    /// The name's hash.
+    pub hash: u64,
+    /// Type, class, DO and CD.
+    pub key: KeyFixed,
+}
+
+/// An answer from upstream for a question that was a miss before.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// The name its records were written for, lower case: what the miss asked for. `None`: it has no records.
+    pub name: Option<&'a [u8]>,
+    /// The answer; nothing of its TTLs has aged.
+    pub answer: Answer<'a>,
+}
+
+/// Something to log about a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// log-queries.
+    Query,
+    /// An inform zone, or log-local-actions: the zone's name and type.
+    Zone(&'a [u8], super::zones::ZoneType),
+}
+
+/// Takes what is to be logged; must not block.
+pub trait EventSink {
+    /// One event: the client, the question's name (wire form), type and class.
+    fn event(&mut self, event: Event<'_>, client: SocketAddr, name: &[u8], qtype: u16, qclass: u16);
+}
+
+/// Decides and answers; owned by the worker.
+pub struct Answerer {
+    pub(super) policy: Arc<Policy>,
+    pub(super) cache: AnswerCache,
+    pub(super) stats: Arc<WorkerStats>,
+    pub(super) events: Box<dyn EventSink + Send>,
+    pub(super) scans: Scans,
+    pub(super) alias: NameScan,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) rebuilt: Box<[u8]>,
+    pub(super) errors: ErrorRate,
+}
+
+/// A question and all that is known of it so far.
+pub(super) struct Query {
+    pub(super) asked: Asked,
+    pub(super) question: Question,
+    /// Where its name was scanned to.
+    pub(super) scan: u8,
+    pub(super) access: Access,
+    pub(super) client: SocketAddr,
+    pub(super) udp: bool,
+    pub(super) replay: bool,
+}
+
+impl Answerer {
+    /// Answers by `policy`, keeps answers in `cache`.
+    pub fn new(
+        policy: Arc<Policy>,
+        cache: AnswerCache,
+        stats: Arc<WorkerStats>,
+        events: Box<dyn EventSink + Send>,
+    ) -> Answerer {
+        Answerer {
+            policy,
+            cache,
+            stats,
+            events,
+            scans: Scans::new(),
+            alias: NameScan::new(),
+            scratch: vec![0; 1 << 17].into_boxed_slice(),
+            rebuilt: vec![0; 1 << 16].into_boxed_slice(),
+            errors: ErrorRate::default(),
+        }
+    }
+
+    /// Swaps the policy; gives the old one back, to be dropped elsewhere.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) -> Arc<Policy> {
+        std::mem::replace(&mut self.policy, policy)
+    }
+
+    /// The cache.
+    pub fn cache(&mut self) -> &mut AnswerCache {
+        &mut self.cache
+    }
+}

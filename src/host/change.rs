@@ -1,0 +1,69 @@
+//! One change of an interface, and its line in the journal.
+
+use crate::sys::ethtool::{Feature, UdpRule};
+use std::fmt;
+use std::str::FromStr;
+
+/// What takes a change back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// Switch a feature back.
+    Feature(Feature, bool),
+    /// So many queues: receiving, sending, other, combined.
+    Channels([u32; 4]),
+    /// Remove a rule.
+    Rule(UdpRule),
+}
+
+/// A change, and the interface it was made on. Names pass from one interface to another, the index is what it is found
+/// again by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    /// The name when the change was made: what the rest of the program calls it.
+    pub(super) interface: String,
+    /// The index; 0, which none has, when it could not be found out: then the name has to do.
+    pub(super) index: u32,
+    pub(super) undo: Undo,
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Feature(feature, on) => write!(f, "{} {}", feature.word(), if *on { "on" } else { "off" }),
+            Self::Channels([rx, tx, other, combined]) => write!(f, "channels {rx} {tx} {other} {combined}"),
+            Self::Rule(rule) => write!(f, "rule {} {} {}", rule.address, rule.port, rule.queue),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.index, self.interface, self.undo)
+    }
+}
+
+impl FromStr for Change {
+    type Err = ();
+
+    fn from_str(line: &str) -> Result<Self, ()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words.get(at).and_then(|word| word.parse::<u32>().ok()).ok_or(());
+        let on = || match words.get(3) {
+            Some(&"on") => Ok(true),
+            Some(&"off") => Ok(false),
+            _ => Err(()),
+        };
+        let undo = match *words.get(2).ok_or(())? {
+            "rxvlan" => Undo::Feature(Feature::RxVlan, on()?),
+            "ntuple" => Undo::Feature(Feature::Ntuple, on()?),
+            "channels" => Undo::Channels([number(3)?, number(4)?, number(5)?, number(6)?]),
+            "rule" => Undo::Rule(UdpRule {
+                address: words.get(3).and_then(|word| word.parse().ok()).ok_or(())?,
+                port: number(4)?.try_into().map_err(|_| ())?,
+                queue: number(5)?,
+            }),
+            _ => return Err(()),
+        };
+        Ok(Self { index: number(0)?, interface: words[1].to_owned(), undo })
+    }
+}
