@@ -13,7 +13,7 @@
 //! | `local` | the commands that edit local data, one by one and in batches |
 //! | `report` | `status`, and the lines of `stats` |
 //! | `reply` | the text of a reply, limited in size |
-//! | `client` | the other end: a request sent |
+//! | `client` | the other end: a request sent, its reply read |
 
 mod arguments;
 mod backend;
@@ -29,7 +29,7 @@ mod request;
 mod server;
 
 pub use backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, Status};
-pub use client::send;
+pub use client::{Answer, Progress, Question};
 pub use server::{BindError, ControlServer};
 
 use request::{RequestReader, Step};

@@ -109,7 +109,8 @@ fn group_left() -> Option<u64> {
     Some(limit.saturating_sub(pages * rustix::param::page_size() as u64))
 }
 
-fn machine_left() -> Option<u64> {
+/// Octets that this machine could still give to programs; `None` where /proc does not tell.
+pub fn machine_left() -> Option<u64> {
     left_of(&fs::read_to_string("/proc/meminfo").ok()?)
 }
 

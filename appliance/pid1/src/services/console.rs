@@ -2,13 +2,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `client` | asks the server over its control socket, without waiting |
 //! | `figures` | what is shown, and how counters become rates |
 //! | `draw` | figures to lines (pure) |
 //! | `screen` | lines to a terminal |
 //! | `shell` | the debug image's shell, in place of the screen on the serial line |
 
-mod client;
 mod draw;
 mod figures;
 mod screen;
@@ -19,9 +17,9 @@ use figures::{Figures, History};
 
 use crate::machine::warnings::Warnings;
 use crate::service::{Event, Service, Status};
-use client::{Progress, Question};
+use runbound::control::{Progress, Question};
 use runbound::host::{self, Interface};
-use runbound::number;
+use runbound::sys::memory;
 use rustix::event::PollFlags;
 use rustix::fd::BorrowedFd;
 use screen::Screen;
@@ -39,6 +37,10 @@ const OTHER: &str = "/dev/console";
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two tries to hand a slow terminal the rest of a drawing.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
+/// Most octets of a reply: extended statistics of a few threads and interfaces have 30,000.
+const REPLY_MAX: usize = 512 * 1024;
+/// How long a reply may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the figures of a server that stopped answering are shown.
 const STALE: Duration = Duration::from_secs(4);
 
@@ -48,7 +50,8 @@ pub struct Console {
     shell: Option<Shell>,
     warnings: Warnings,
     history: History,
-    question: Option<Question>,
+    /// What the server is asked, and until when it has time.
+    question: Option<(Question, Instant)>,
     next: Instant,
     flush: Option<Instant>,
 }
@@ -75,13 +78,13 @@ impl Console {
     }
 
     fn listen(&mut self, now: Instant) {
-        let Some(question) = &mut self.question else { return };
-        match question.advance(now) {
-            Progress::Waiting => return,
+        let Some((question, until)) = &mut self.question else { return };
+        match question.advance() {
+            Progress::Waiting if now < *until => return,
             Progress::Done(reply) => {
-                self.history.add(&reply, now);
+                self.history.add(&String::from_utf8_lossy(&reply), now);
             }
-            Progress::Failed => {}
+            Progress::Waiting | Progress::TooLong(_) | Progress::Failed(_) => {}
         }
         self.question = None;
     }
@@ -106,7 +109,7 @@ impl Console {
     }
 
     fn figures(&self, now: Instant, status: &Status) -> Figures {
-        let (meminfo, memory) = (fs::read_to_string("/proc/meminfo").unwrap_or_default(), host::memory());
+        let all = host::memory();
         let uptime = fs::read_to_string("/proc/uptime").ok();
         let uptime = uptime.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
         Figures {
@@ -116,7 +119,7 @@ impl Console {
             addresses: addresses(&host::interfaces().unwrap_or_default()),
             network_source: status.network_source.clone(),
             storage: status.storage.clone(),
-            memory: in_use(&meminfo, memory).map(|used| (used, memory)),
+            memory: memory::machine_left().map(|left| (all.saturating_sub(left), all)),
             pid: status.server,
             restarts: status.restarts,
             server: status.server.and_then(|_| self.history.server(now, STALE)),
@@ -138,24 +141,21 @@ fn addresses(interfaces: &[Interface]) -> Vec<(String, Vec<String>)> {
     shown.collect()
 }
 
-/// Octets in use, of all; those that could be used by /proc/meminfo (proc(5)).
-fn in_use(meminfo: &str, all: u64) -> Option<u64> {
-    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let available = number::read(available.split_whitespace().next()?, 0..=u64::MAX >> 10).ok()? << 10;
-    Some(all.saturating_sub(available))
-}
-
 impl Service for Console {
     fn name(&self) -> &'static str {
         "console"
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.question.as_ref().map(Question::fd)
+        self.question.as_ref().map(|(question, _)| question.fd())
+    }
+
+    fn interest(&self) -> PollFlags {
+        self.question.as_ref().map_or(PollFlags::IN, |(question, _)| question.interest())
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let question = self.question.as_ref().map(Question::deadline);
+        let question = self.question.as_ref().map(|(_, until)| *until);
         [Some(self.next), self.flush, question].into_iter().flatten().min()
     }
 
@@ -175,7 +175,9 @@ impl Service for Console {
             self.draw(now, status);
             self.next = now + EVERY;
             if status.server.is_some() && self.question.is_none() {
-                self.question = Question::ask(&status.control_socket, now);
+                // A server that is not there, or busy, is shown as one that does not answer.
+                let question = Question::ask(&status.control_socket, "stats_noreset", None, REPLY_MAX).ok();
+                self.question = question.map(|question| (question, now + PATIENCE));
             }
         }
         Vec::new()
@@ -224,14 +226,6 @@ mod tests {
         let mut console = Console::new(Vec::new(), None, Warnings::default(), now);
         let events = console.turn(PollFlags::empty(), now, &Status::default());
         assert!(matches!(events.as_slice(), [Event::Close(_)]), "{events:?}");
-    }
-
-    #[test]
-    fn memory_is_what_is_not_available() {
-        let text = "MemTotal:         196608 kB\nMemFree:  1000 kB\nMemAvailable:  98304 kB\n";
-        assert_eq!(in_use(text, 192 << 20), Some(96 << 20));
-        assert_eq!(in_use("MemAvailable: x kB\n", 192 << 20), None);
-        assert_eq!(in_use("", 192 << 20), None);
     }
 
     #[test]

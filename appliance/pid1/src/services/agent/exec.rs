@@ -6,11 +6,9 @@ use super::commands::Run;
 use crate::machine::journal;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use runbound::control;
+use runbound::control::Question;
 use serde_json::{Value, json};
-use std::io::{self, Read};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
@@ -19,7 +17,7 @@ use std::time::Duration;
 /// Runs whose status the host has not asked for since they ended; the oldest makes way.
 const RUNS: usize = 8;
 /// Most octets of an answer, as QEMU's agent has it.
-const OUTPUT_MAX: u64 = 16 << 20;
+const OUTPUT_MAX: usize = 16 << 20;
 /// How long the server may take between two parts of its answer. A reload of a large configuration takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Output {
     octets: Vec<u8>,
     failed: bool,
+    /// There was no more of it than is taken.
+    is_whole: bool,
 }
 
 /// What was started and is not forgotten.
@@ -43,7 +43,9 @@ impl Runs {
         let (tell, done) = mpsc::channel();
         match run {
             // The host may never ask, here and below.
-            Run::Log(lines) => drop(tell.send(Ok(Output { octets: journal::last(lines).into(), failed: false }))),
+            Run::Log(lines) => {
+                drop(tell.send(Ok(Output { octets: journal::last(lines).into(), failed: false, is_whole: true })))
+            }
             Run::Control { words, input } => {
                 let socket = PathBuf::from(socket);
                 thread::Builder::new()
@@ -72,8 +74,13 @@ impl Runs {
         };
         self.under_way.remove(at);
         Ok(match outcome {
-            Ok(Output { octets, failed }) => {
-                json!({"exited": true, "exitcode": i32::from(failed), "out-data": BASE64_STANDARD.encode(octets)})
+            Ok(output) => {
+                let mut status = json!({"exited": true, "exitcode": i32::from(output.failed)});
+                status["out-data"] = BASE64_STANDARD.encode(output.octets).into();
+                if !output.is_whole {
+                    status["out-truncated"] = true.into();
+                }
+                status
             }
             Err(cause) => {
                 let text = format!("error: the server does not answer its control socket: {cause}\n");
@@ -84,12 +91,6 @@ impl Runs {
 }
 
 fn ask(socket: &Path, words: &str, input: Option<&[u8]>) -> io::Result<Output> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    control::send(&mut stream, words, input)?;
-    stream.shutdown(Shutdown::Write)?;
-    let mut octets = Vec::new();
-    stream.take(OUTPUT_MAX).read_to_end(&mut octets)?;
-    Ok(Output { failed: octets.starts_with(b"error"), octets })
+    let answer = Question::ask(socket, words, input, OUTPUT_MAX)?.wait(PATIENCE)?;
+    Ok(Output { failed: answer.octets.starts_with(b"error"), octets: answer.octets, is_whole: answer.is_whole })
 }
