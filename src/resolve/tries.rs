@@ -43,19 +43,28 @@ pub struct Try {
 }
 
 /// The tries of one question, each in a slot.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tries([Option<Try>; KEPT]);
+#[derive(Clone, Copy, Debug)]
+pub struct Tries {
+    slots: [Option<Try>; KEPT],
+    /// Bit n: slot n is filled. Most questions fill one, and the others are not looked at.
+    filled: u8,
+}
+
+const _: () = assert!(KEPT <= 8);
 
 impl Tries {
     /// None.
-    pub const NONE: Tries = Tries([None; KEPT]);
+    pub const NONE: Tries = Tries { slots: [None; KEPT], filled: 0 };
 
     /// The slot for the next query to `server`: an empty one, or that of the try which can best be done without.
     pub fn slot_for(&self, server: u32) -> usize {
-        let age = |slot: &usize| self.0[*slot].map(|sent| sent.at);
-        let all = || (0..KEPT).filter(|&slot| self.0[slot].is_some());
-        let same = || all().filter(|&slot| self.0[slot].is_some_and(|sent| sent.asked.server == server));
-        let empty = self.0.iter().position(Option::is_none);
+        if self.filled == 0 {
+            return 0;
+        }
+        let age = |slot: &usize| self.slots[*slot].map(|sent| sent.at);
+        let all = || (0..KEPT).filter(|&slot| self.slots[slot].is_some());
+        let same = || all().filter(|&slot| self.slots[slot].is_some_and(|sent| sent.asked.server == server));
+        let empty = self.slots.iter().position(Option::is_none);
         let replaced = match empty {
             _ if same().count() >= TO_ONE => {
                 let first = same().min_by_key(age);
@@ -69,18 +78,27 @@ impl Tries {
 
     /// Fills an empty slot.
     pub fn set(&mut self, slot: usize, sent: Try) {
-        self.0[slot] = Some(sent);
+        self.slots[slot] = Some(sent);
+        self.filled |= 1 << slot;
     }
 
     /// Empties a slot.
     #[inline]
     pub fn take(&mut self, slot: usize) -> Option<Try> {
-        self.0.get_mut(slot)?.take()
+        let sent = self.slots.get_mut(slot)?.take()?;
+        self.filled &= !(1 << slot);
+        Some(sent)
+    }
+
+    /// A slot that is filled.
+    #[inline]
+    pub fn first(&self) -> Option<usize> {
+        (self.filled != 0).then_some(self.filled.trailing_zeros() as usize)
     }
 
     /// All of them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Try> {
-        self.0.iter_mut().flatten()
+        self.slots.iter_mut().flatten()
     }
 }
 

@@ -4,7 +4,7 @@ use super::engine::{Engine, bit};
 use super::exchange::SENDS;
 use super::question::Phase;
 use super::timer::TICK;
-use super::tries::{KEPT, Try};
+use super::tries::Try;
 use std::time::Duration;
 
 /// Longest wait for the answer to a probe.
@@ -31,7 +31,7 @@ impl Engine {
     /// As [`Self::stop_waiting`], and no reply finds the question any more.
     pub(super) fn recall(&mut self, id: u32) {
         self.stop_waiting(id);
-        for slot in 0..KEPT {
+        while let Some(slot) = self.questions.get(id).tries.first() {
             self.release(id, slot);
         }
     }
