@@ -33,6 +33,7 @@ pub(super) fn drop_defaults(zones: &mut Vec<ForwardZone>) {
 /// Errors and warnings about clauses and local data.
 pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
+    nothing_left(config, &mut findings);
     forward_zones(config, &mut findings);
     findings.extend(duplicates::of_clauses(config));
     remote_control(config, &mut findings);
@@ -40,20 +41,53 @@ pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     findings
 }
 
+/// Switches that leave nothing to do.
+fn nothing_left(config: &Config, findings: &mut Vec<Diagnostic>) {
+    let mut error = |message: &str| findings.push(Diagnostic::whole(Severity::Error, &config.files, message));
+    if !config.do_ip4 && !config.do_ip6 {
+        error("do-ip4: no and do-ip6: no leave nothing to serve; switch one of them on");
+    }
+    if !config.do_udp && !config.do_tcp {
+        error("do-udp: no and do-tcp: no leave nothing to serve; switch one of them on");
+    }
+}
+
 fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
     for zone in &config.forward_zones {
-        let mut error = |message: String| findings.push(Diagnostic::error(&config.files, zone.at, message));
         if zone.unread {
             // That line is the one to mend.
         } else if zone.name.is_empty() {
-            error("the forward-zone has no name; add a line like name: \".\"".into());
-        } else if zone.servers.is_empty() && !zone.default {
-            error(format!(
-                "the forward-zone {} has no forward-addr; add one like forward-addr: 192.0.2.53",
-                name_text::to_text(&zone.name)
-            ));
+            let message = "the forward-zone has no name; add a line like name: \".\"";
+            findings.push(Diagnostic::error(&config.files, zone.at, message));
+        } else if zone.servers.is_empty() {
+            findings.extend(without_server(config, zone));
         }
         local_servers(config, zone, findings);
+    }
+}
+
+/// What becomes of a zone that names no address: SERVFAIL, as from Unbound, which looks up names of servers, though.
+fn without_server(config: &Config, zone: &ForwardZone) -> Option<Diagnostic> {
+    let name = name_text::to_text(&zone.name);
+    match zone.hosts.first() {
+        Some((host, at)) => Some(Diagnostic::error(
+            &config.files,
+            *at,
+            format!(
+                "forward-host: {host} is all that the forward-zone {name} has, and names of servers are not looked up \
+                 yet; give the server's address in a line like forward-addr: 192.0.2.53"
+            ),
+        )),
+        None if zone.default => None,
+        None => Some(Diagnostic::new(
+            Severity::Warning,
+            &config.files,
+            zone.at,
+            format!(
+                "the forward-zone {name} has no forward-addr: questions for it get SERVFAIL; add one like forward-addr: \
+                 192.0.2.53"
+            ),
+        )),
     }
 }
 

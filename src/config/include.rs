@@ -59,7 +59,7 @@ pub(super) fn folder(pattern: &str, place: &Place) -> Option<PathBuf> {
 impl Place {
     /// A path against the folder that `directory:` named, without the chroot that this process may be in already, and in
     /// the staged folder where it leads to the one that is staged.
-    fn resolve(&self, path: &str) -> PathBuf {
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
         let path = self.inside(Path::new(path)).unwrap_or_else(|| path.into());
         let path = self.base.join(path);
         let Some((folder, stage)) = &self.staged else { return path };

@@ -15,9 +15,11 @@ mod duplicates;
 mod findings;
 mod include;
 mod lexer;
+mod lists;
 mod local_data;
 mod local_zones;
 mod model;
+mod noted;
 pub mod options;
 mod parser;
 mod rdata;
@@ -141,7 +143,7 @@ pub fn parse_bytes(name: &str, text: &[u8]) -> Result<Loaded, Vec<Diagnostic>> {
 
 /// The checks that want the whole configuration.
 fn finish(parser: parser::Parser) -> Reading {
-    let parser::Parser { mut config, mut errors, mut warnings, .. } = parser;
+    let parser::Parser { mut config, mut errors, mut warnings, noted, .. } = parser;
     config.local_zones.shrink();
     config.local_data.shrink();
     check::drop_defaults(&mut config.forward_zones);
@@ -150,6 +152,8 @@ fn finish(parser: parser::Parser) -> Reading {
     let mut reading = Reading { config, findings: errors };
     // Without a file, or with a file of another kind, there is nothing more to say.
     if reading.is_of_a_file() && told_all {
+        let noted = noted.findings(&reading.config);
+        reading.findings.extend(noted);
         reading.findings.extend(check::semantics(&reading.config));
         reading.findings.extend(validate(&reading.config));
         sort(&mut reading);

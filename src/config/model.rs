@@ -169,8 +169,8 @@ pub struct ForwardZone {
     pub name: Vec<u8>,
     /// `forward-addr:` lines in order.
     pub servers: Vec<ForwardServer>,
-    /// `forward-host:` lines: names of servers, not asked yet.
-    pub hosts: Vec<String>,
+    /// `forward-host:` lines: names of servers, which are not asked yet.
+    pub hosts: Vec<(String, Location)>,
     /// `forward-no-cache:`
     pub no_cache: bool,
     /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.

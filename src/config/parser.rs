@@ -4,6 +4,7 @@ use super::diagnostic::{Diagnostic, Location, Severity};
 use super::include;
 use super::lexer::{LexError, Lexer};
 use super::model::{Config, ForwardZone};
+use super::noted::Noted;
 use super::options::{self, Args, Clause, OptionSpec, Status};
 use super::record::Record;
 use super::values::{self, Value};
@@ -64,6 +65,8 @@ pub(super) struct Parser {
     words: Vec<u8>,
     name: NameBuf,
     record: Record,
+    /// What lines without effect must agree on.
+    pub noted: Noted,
 }
 
 impl Parser {
@@ -185,6 +188,7 @@ impl Parser {
 
     fn open_clause(&mut self, clause: Clause, at: Location) {
         self.clause = Some(clause);
+        self.noted.open_clause(clause, at);
         if clause == Clause::ForwardZone {
             self.config.forward_zones.push(ForwardZone { at, ..ForwardZone::default() });
         }
@@ -228,10 +232,21 @@ impl Parser {
             start = *end;
         }
         let first = &words[..ends[0]];
+        let mut args = Args {
+            values,
+            at,
+            name: &self.name,
+            record: &mut self.record,
+            noted: &mut self.noted,
+            place: (!self.sealed).then_some(&self.place),
+            warning: None,
+        };
+        if let Some(check) = spec.check {
+            check(&mut self.config, &mut args)?;
+        }
         let asks_nothing = |harmless: &[&str]| harmless.iter().any(|value| value.as_bytes() == first);
         match spec.status {
             Status::Honoured(field, _) => {
-                let mut args = Args { values, at, name: &self.name, record: &mut self.record, warning: None };
                 (field.set)(&mut self.config, &mut args)?;
                 if let Some(message) = args.warning {
                     self.warning(at, message);

@@ -87,8 +87,10 @@ it is out of date.
 **change** says what puts another value in force: a reload, or a restart; a reload that finds such a change says so in the
 log, each time until the restart. `get_option` shows what is in force.
 
-Any other word is an error that names the nearest directive. Values are checked for all of them: `yes` and `no` are lower
-case, sizes take `k`, `m` and `g`, and a number with letters behind it is none. `include:` and `include-toplevel:` take
+Any other word is an error that names the nearest directive. Values are checked for all of them, honoured or not, as
+`unbound-checkconf` checks them (`tests/checkconf.rs` asks both and names where they differ): `yes` and `no` are lower case,
+sizes take `k`, `m` and `g`, and a number with letters behind it is none; a file that a line names must be there, a tag be
+defined above, a view or local zone exist. `include:` and `include-toplevel:` take
 patterns with `*`, `?`, `[]`, `{}` and `~/`; a relative path is relative to the working directory, or to `directory:` once that
 line was read. A file may be included 64 deep, and not by itself.
 
@@ -96,7 +98,8 @@ A link-local IPv6 address names its interface behind `%`, by name or by index: `
 `outgoing-interface:` are looked up again whenever interfaces change, `interface:` at the start alone. Netblocks are compared
 without it.
 
-A `forward-zone` for `.` must be there until full recursion is.
+A `forward-zone` for `.` must be there until full recursion is. One without an address answers SERVFAIL, of which there is
+a warning; one with `forward-host:` alone is an error, since names of servers are not looked up yet.
 ";
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Types of values: what a directive's words may be.
 
 use super::address::ScopedAddress;
+use super::lists;
 use crate::dns::name_text::{self, NameBuf};
 use crate::number;
 use std::fmt;
@@ -37,6 +38,24 @@ pub enum Kind {
     Record,
     /// An address, perhaps a TTL, and a name.
     Reverse,
+    /// A number that is a power of two.
+    PowerOfTwo,
+    /// A whole number in a range, or nothing, which is 0.
+    NumberOrNothing(i64, i64),
+    /// Names of modules, in an order that works.
+    Modules,
+    /// Numbers with blanks between them.
+    FetchPolicy,
+    /// Pairs of a key size and a count of iterations.
+    KeyIterations,
+    /// Ports with blanks between them.
+    PortList,
+    /// Hexadecimal digits, or `ascii_` and text.
+    Nsid,
+    /// A date as YYYYMMDDHHMMSS, or seconds since 1970.
+    Date,
+    /// `name[@port][#name]`
+    ServerName,
     /// Any text.
     Text,
 }
@@ -62,6 +81,15 @@ impl fmt::Display for Kind {
             Kind::Path => f.write_str("path"),
             Kind::Record => f.write_str("resource record"),
             Kind::Reverse => f.write_str("address and name"),
+            Kind::PowerOfTwo => f.write_str("power of two"),
+            Kind::NumberOrNothing(..) => f.write_str("number, or nothing"),
+            Kind::Modules => f.write_str("names of modules"),
+            Kind::FetchPolicy => f.write_str("numbers"),
+            Kind::KeyIterations => f.write_str("pairs of numbers"),
+            Kind::PortList => f.write_str("ports"),
+            Kind::Nsid => f.write_str("hexadecimal digits, or ascii_ and text"),
+            Kind::Date => f.write_str("YYYYMMDDHHMMSS or seconds since 1970"),
+            Kind::ServerName => f.write_str("domain name, @port, #name"),
             Kind::Text => f.write_str("text"),
         }
     }
@@ -153,6 +181,19 @@ pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Resul
         Kind::YesNo if text == "yes" => Ok(Value::Flag(true)),
         Kind::YesNo if text == "no" => Ok(Value::Flag(false)),
         Kind::Number(low, high) => number::read(text, low..=high).map(Value::Number).map_err(|error| error.to_string()),
+        Kind::NumberOrNothing(..) if text.is_empty() => Ok(Value::Number(0)),
+        Kind::NumberOrNothing(low, high) => check(Kind::Number(low, high), word, name),
+        Kind::PowerOfTwo => match number::read(text, 1..=i64::from(i32::MAX)) {
+            Ok(number) if number.count_ones() == 1 => Ok(Value::Number(number)),
+            _ => Err(format!("expected a power of two such as 4, not {text:?}")),
+        },
+        Kind::Modules => lists::modules(text).map(|()| Value::Text(text)),
+        Kind::FetchPolicy => lists::fetch_policy(text).map(|()| Value::Text(text)),
+        Kind::KeyIterations => lists::nsec3_iterations(text).map(|()| Value::Text(text)),
+        Kind::PortList => lists::port_list(text).map(|()| Value::Text(text)),
+        Kind::Nsid => lists::nsid(text).map(|()| Value::Text(text)),
+        Kind::Date => lists::date(text).map(|()| Value::Text(text)),
+        Kind::ServerName => lists::server_name(text).map(|()| Value::Text(text)),
         Kind::Bytes => bytes(text).map(Value::Number).ok_or_else(|| expected(kind, text)),
         Kind::Interface => {
             interface(text).map(|(host, port)| Value::Host(host, port)).ok_or_else(|| expected(kind, text))

@@ -49,28 +49,31 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("hide-identity", YES_NO, is("no"), plain!(flag hide_identity), RELOAD),
         honoured("hide-version", YES_NO, is("no"), plain!(flag hide_version), RELOAD),
         honoured("hide-trustanchor", YES_NO, is("no"), plain!(flag hide_trustanchor), RELOAD),
-        not_yet("local-zone-tag", &[Kind::Name, Kind::Text], "none", TAGS, &[]),
+        not_yet("local-zone-tag", &[Kind::Name, Kind::Text], "none", TAGS, &[]).checked(checks::tags),
         not_yet(
             "local-zone-override",
             &[Kind::Name, Kind::Netblock, Kind::Choice(LocalZoneType::WORDS)],
             "none",
             "the zone's own type holds",
             &[],
-        ),
-        not_yet("define-tag", TEXT, "none", "tags are not used", &[""]),
-        not_yet("response-ip", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
-        not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
-        not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]),
+        )
+        .checked(checks::zone_override),
+        not_yet("define-tag", TEXT, "none", "tags are not used", &[""]).checked(checks::define_tags),
+        not_yet("response-ip", &[Kind::Netblock, Kind::Choice(checks::RESPONSE_ACTIONS)], "none", RESPONSE_IP, &[])
+            .checked(checks::response_ip),
+        not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[])
+            .checked(checks::response_data),
+        not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]).checked(checks::tags),
         not_yet("private-address", NETBLOCK, "none", "private addresses in forwarded answers are let through", &[]),
         inert("private-domain", NAME, "none", "is an exception from private-address, which lets all through"),
         inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
         inert("dns64-synthall", YES_NO, "no", DNS64),
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),
-        not_yet("nsid", TEXT, "none", "the NSID option is not answered", &[""]),
+        not_yet("nsid", &[Kind::Nsid], "none", "the NSID option is not answered", &[""]),
         not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
         inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
         not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),
-        inert("pad-responses-block-size", COUNT, "468", "is about TLS and HTTPS, which are not listened on"),
+        inert("pad-responses-block-size", AT_LEAST_1, "468", "is about TLS and HTTPS, which are not listened on"),
         not_yet("send-client-subnet", &[Kind::Netblock], "none", "the client subnet is not sent upstream", &[]),
         not_yet("client-subnet-zone", NAME, "none", "the client subnet is not sent upstream", &[]),
         not_yet("client-subnet-always-forward", YES_NO, "no", "a client's subnet option is not sent upstream", &["no"]),
@@ -128,7 +131,7 @@ fn add_zone(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     };
     match kind {
         LocalZoneType::Truncate => {
-            return Err("the type truncate is for unbound-control alone, as in Unbound".into());
+            return Err(checks::TRUNCATE.into());
         }
         LocalZoneType::Ipset => {
             args.warning = Some(

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const SLABS: &str = "the cache has one owner and no locks to spread";
+const NO_LOCKS: &str = "the cache has one owner and no locks to spread";
 const EXPIRED: &str = "an expired answer is asked anew";
 const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
 
@@ -14,10 +14,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("cache-max-ttl", COUNT, is("86400"), plain!(number cache_max_ttl), RESTART),
         honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RESTART),
         honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RESTART),
-        inert("msg-cache-slabs", COUNT, "4", SLABS),
+        inert("msg-cache-slabs", SLABS, "4", NO_LOCKS),
         changes_nothing("rrset-cache-size", BYTES, "4m", "whole answers are cached, in msg-cache-size"),
-        inert("rrset-cache-slabs", COUNT, "4", SLABS),
-        inert("msg-buffer-size", COUNT, "65552", "messages of every size are taken"),
+        inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
+        inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
         changes_nothing(
             "prefetch",
             YES_NO,
@@ -33,21 +33,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         not_yet("serve-original-ttl", YES_NO, "no", "TTLs of cached answers count down", &["no"]),
         changes_nothing("infra-host-ttl", COUNT, "900", "no table of servers is kept beyond the forwarders in use"),
         inert("infra-lame-ttl", TEXT, "none", "Unbound ignores it too"),
-        inert("infra-cache-slabs", COUNT, "4", SLABS),
-        inert("infra-cache-numhosts", COUNT, "10000", "no table of servers is kept beyond the forwarders in use"),
+        inert("infra-cache-slabs", SLABS, "4", NO_LOCKS),
+        inert("infra-cache-numhosts", AT_LEAST_1, "10000", "no table of servers is kept beyond the forwarders in use"),
         inert("infra-cache-lame-size", TEXT, "none", "Unbound ignores it too"),
         changes_nothing("infra-cache-min-rtt", COUNT, "50", "time-outs of forwarders adapt by themselves"),
         changes_nothing("infra-cache-max-rtt", COUNT, "120000", "time-outs of forwarders adapt by themselves"),
         changes_nothing("infra-keep-probing", YES_NO, "no", "a forwarder that failed is asked again by itself"),
         inert("key-cache-size", BYTES, "4m", "there is no validation"),
-        inert("key-cache-slabs", COUNT, "4", SLABS),
+        inert("key-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("neg-cache-size", BYTES, "1m", "there is no validation and so no use of NSEC records"),
         inert("aggressive-nsec", YES_NO, "yes", "there is no validation; every name is asked"),
         not_yet("ratelimit", COUNT, "0", "questions to upstream are not limited by zone", &["0"]),
         inert("ratelimit-factor", COUNT, "10", "means nothing without ratelimit"),
         inert("ratelimit-backoff", YES_NO, "no", "means nothing without ratelimit"),
         inert("ratelimit-size", BYTES, "4m", "means nothing without ratelimit"),
-        inert("ratelimit-slabs", COUNT, "4", SLABS),
+        inert("ratelimit-slabs", SLABS, "4", NO_LOCKS),
         not_yet(
             "ratelimit-for-domain",
             &[Kind::Name, NUMBER],

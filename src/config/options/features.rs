@@ -38,15 +38,15 @@ pub(super) const DNSCRYPT: &[OptionSpec] = &inside(
     Clause::Dnscrypt,
     [
         not_yet("dnscrypt-enable", YES_NO, "no", "no DNSCrypt is spoken", &["no"]),
-        inert("dnscrypt-port", PORT, "0", NO_DNSCRYPT),
+        inert("dnscrypt-port", REAL_PORT, "0", NO_DNSCRYPT),
         inert("dnscrypt-provider", TEXT, "none", NO_DNSCRYPT),
         inert("dnscrypt-provider-cert", PATH, "none", NO_DNSCRYPT),
         inert("dnscrypt-provider-cert-rotated", PATH, "none", NO_DNSCRYPT),
         inert("dnscrypt-secret-key", PATH, "none", NO_DNSCRYPT),
         inert("dnscrypt-shared-secret-cache-size", BYTES, "4m", NO_DNSCRYPT),
-        inert("dnscrypt-shared-secret-cache-slabs", COUNT, "4", NO_DNSCRYPT),
+        inert("dnscrypt-shared-secret-cache-slabs", SLABS, "4", NO_DNSCRYPT),
         inert("dnscrypt-nonce-cache-size", BYTES, "4m", NO_DNSCRYPT),
-        inert("dnscrypt-nonce-cache-slabs", COUNT, "4", NO_DNSCRYPT),
+        inert("dnscrypt-nonce-cache-slabs", SLABS, "4", NO_DNSCRYPT),
     ],
 );
 

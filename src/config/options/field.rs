@@ -2,7 +2,9 @@
 
 use crate::config::address::ScopedAddress;
 use crate::config::diagnostic::Location;
+use crate::config::include::Place;
 use crate::config::model::Config;
+use crate::config::noted::Noted;
 use crate::config::record::Record;
 use crate::config::values::{Host, Netblock, Value};
 use crate::dns::name_text::NameBuf;
@@ -38,6 +40,9 @@ pub struct Args<'a> {
     pub(in crate::config) at: Location,
     pub(in crate::config) name: &'a NameBuf,
     pub(in crate::config) record: &'a mut Record,
+    pub(in crate::config) noted: &'a mut Noted,
+    /// Where files are found; `None` when none is looked at.
+    pub(in crate::config) place: Option<&'a Place>,
     /// Something that does not work yet, to be said as a warning.
     pub(in crate::config) warning: Option<String>,
 }

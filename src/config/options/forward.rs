@@ -10,7 +10,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
     [
         honoured("name", NAME, words("none, must be there"), zone(set_name), RELOAD),
         honoured("forward-addr", &[Kind::Server], words("none"), zone(add_server), RELOAD),
-        not_yet("forward-host", TEXT, "none", "the server is not asked; give its address in a forward-addr line", &[]),
+        not_yet(
+            "forward-host",
+            &[Kind::ServerName],
+            "none",
+            "the server is not asked; give its address in a forward-addr line",
+            &[],
+        )
+        .checked(checks::forward_host),
         not_yet(
             "forward-first",
             YES_NO,

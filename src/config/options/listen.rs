@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::access::{AccessAction, AccessRule};
+use crate::config::local_zones::LocalZoneType;
 use crate::config::model::{Interface, Toggle, XdpMode, XdpUse};
 
 const TAGS: &str = "tags are not used; the lines without tags hold for every client";
@@ -82,7 +83,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "only the addresses of interface: lines are listened on; write 0.0.0.0 and ::0",
             &["no"],
         ),
-        not_yet("interface-automatic-ports", TEXT, "none", "only the ports of interface: lines are listened on", &[""]),
+        not_yet(
+            "interface-automatic-ports",
+            &[Kind::PortList],
+            "none",
+            "only the ports of interface: lines are listened on",
+            &[""],
+        ),
         not_yet(
             "interface-action",
             &[Kind::Interface, Kind::Choice(AccessAction::WORDS)],
@@ -90,14 +97,22 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "access-control: alone decides",
             &[],
         ),
-        not_yet("interface-tag", &[Kind::Interface, Kind::Text], "none", TAGS, &[]),
+        not_yet("interface-tag", &[Kind::Interface, Kind::Text], "none", TAGS, &[]).checked(checks::tags),
         not_yet("interface-tag-action", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
         not_yet("interface-tag-data", &[Kind::Interface, Kind::Text, Kind::Text], "none", TAGS, &[]),
         not_yet("interface-view", &[Kind::Interface, Kind::Text], "none", VIEWS, &[]),
-        not_yet("access-control-tag", &[Kind::Netblock, Kind::Text], "none", TAGS, &[]),
-        not_yet("access-control-tag-action", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
-        not_yet("access-control-tag-data", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[]),
-        not_yet("access-control-view", &[Kind::Netblock, Kind::Text], "none", VIEWS, &[]),
+        not_yet("access-control-tag", &[Kind::Netblock, Kind::Text], "none", TAGS, &[]).checked(checks::tags),
+        not_yet(
+            "access-control-tag-action",
+            &[Kind::Netblock, Kind::Text, Kind::Choice(LocalZoneType::WORDS)],
+            "none",
+            TAGS,
+            &[],
+        )
+        .checked(checks::tag_action),
+        not_yet("access-control-tag-data", &[Kind::Netblock, Kind::Text, Kind::Text], "none", TAGS, &[])
+            .checked(checks::tag_data),
+        not_yet("access-control-view", &[Kind::Netblock, Kind::Text], "none", VIEWS, &[]).checked(checks::view),
         inert("so-reuseport", YES_NO, "yes", "one worker reads every socket, there is nothing to spread"),
         honoured("ip-transparent", YES_NO, is("no"), plain!(flag ip_transparent), RESTART)
             .note("does what ip-freebind does: the socket option IP_TRANSPARENT itself is not set"),
@@ -129,7 +144,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("ip-ratelimit-factor", COUNT, "10", "means nothing without ip-ratelimit"),
         inert("ip-ratelimit-backoff", YES_NO, "no", "means nothing without ip-ratelimit"),
         inert("ip-ratelimit-size", BYTES, "4m", "means nothing without ip-ratelimit"),
-        inert("ip-ratelimit-slabs", COUNT, "4", "means nothing without ip-ratelimit"),
+        inert("ip-ratelimit-slabs", SLABS, "4", "means nothing without ip-ratelimit"),
         not_yet("discard-timeout", COUNT, "1900", "an answer is sent however long it took", &["0", "1900"]),
         not_yet("wait-limit", COUNT, "1000", "only num-queries-per-thread limits questions in flight", &["0", "1000"]),
         not_yet(

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::config::DEFAULT_DIRECTORY;
-use crate::number;
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
@@ -28,22 +27,32 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),
         honoured(
             "statistics-interval",
-            TEXT,
+            &[Kind::NumberOrNothing(0, i32::MAX as i64)],
             is("0"),
-            field(set_interval, |config, emit| emit(&config.statistics_interval.to_string())),
+            plain!(number statistics_interval),
             RELOAD,
         ),
         honoured("statistics-cumulative", YES_NO, is("no"), plain!(flag statistics_cumulative), RELOAD),
         honoured("extended-statistics", YES_NO, is("no"), plain!(flag extended_statistics), RELOAD),
         honoured("statistics-inhibit-zero", YES_NO, is("yes"), plain!(flag statistics_inhibit_zero), RELOAD),
         not_yet("shm-enable", YES_NO, "no", "counters are read over the control socket alone", &["no"]),
-        inert("shm-key", TEXT, "11777", "means nothing without shm-enable"),
+        inert(
+            "shm-key",
+            &[Kind::NumberOrNothing(i32::MIN as i64, i32::MAX as i64)],
+            "11777",
+            "means nothing without shm-enable",
+        ),
         honoured("username", TEXT, words("stays who started it"), plain!(text username), RESTART),
         honoured("chroot", PATH, words("none"), plain!(path chroot), RESTART),
         honoured("directory", PATH, is(DEFAULT_DIRECTORY), plain!(path directory), RESTART),
         honoured("pidfile", PATH, words("none"), plain!(path pidfile), RESTART),
         honoured("sandbox", YES_NO, is("yes"), plain!(flag sandbox), RESTART).since("runbound"),
-        changes_nothing("num-threads", COUNT, "1", "one worker answers and side threads help it, whatever the number"),
+        changes_nothing(
+            "num-threads",
+            &[Kind::Number(1, 10_000)],
+            "1",
+            "one worker answers and side threads help it, whatever the number",
+        ),
         inert(
             "use-systemd",
             YES_NO,
@@ -57,13 +66,5 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
 fn set_logfile(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     config.logfile = args.text(0).into();
     config.use_syslog = false;
-    Ok(())
-}
-
-fn set_interval(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    config.statistics_interval = match args.text(0) {
-        "" => 0,
-        text => number::read(text, 0..=u32::MAX).map_err(|error| error.to_string())?,
-    };
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             RESTART,
         ),
         inert("control-use-cert", YES_NO, "yes", UNIX),
-        inert("control-port", PORT, "8953", "is for control over IP, of which control-interface warns"),
+        inert("control-port", REAL_PORT, "8953", "is for control over IP, of which control-interface warns"),
         inert("server-key-file", PATH, "none", UNIX),
         inert("server-cert-file", PATH, "none", UNIX),
         inert("control-key-file", PATH, "none", UNIX),

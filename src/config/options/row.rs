@@ -1,7 +1,7 @@
 //! The row of a directive: everything about it, in one place.
 
 use super::clause::Clause;
-use super::field::{Field, Show};
+use super::field::{Field, Setter, Show};
 use crate::config::model::Config;
 use crate::config::values::{Kind, NUMBER};
 use std::fmt;
@@ -100,6 +100,8 @@ pub struct OptionSpec {
     pub args: &'static [Kind],
     /// What holds without it.
     pub default: Unset,
+    /// What its values must be beside their types; it changes nothing that is honoured.
+    pub check: Option<Setter>,
     /// What becomes of it.
     pub status: Status,
     /// The version of Unbound that brought it, when that is after 1.22; `runbound` for our own.
@@ -140,6 +142,12 @@ impl Row {
         self
     }
 
+    /// Values that must fit what else is there.
+    pub(super) const fn checked(mut self, check: Setter) -> Self {
+        self.0.check = Some(check);
+        self
+    }
+
     /// Not in Unbound 1.22.
     pub(super) const fn since(mut self, version: &'static str) -> Self {
         self.0.since = Some(version);
@@ -166,7 +174,17 @@ pub(super) const fn inside<const N: usize>(clause: Clause, rows: [Row; N]) -> [O
 }
 
 const fn row(name: &'static str, args: &'static [Kind], default: Unset, status: Status) -> Row {
-    Row(OptionSpec { name, aliases: &[], clause: Clause::Server, args, default, status, since: None, note: None })
+    Row(OptionSpec {
+        name,
+        aliases: &[],
+        clause: Clause::Server,
+        args,
+        default,
+        check: None,
+        status,
+        since: None,
+        note: None,
+    })
 }
 
 /// A directive that does what Unbound does: the field it is carried to, and what a change of it takes.
@@ -198,11 +216,12 @@ pub(super) const fn changes_nothing(
 /// A directive of several words, of which a warning names those that are not `harmless`.
 pub(super) const fn words_not_yet(
     name: &'static str,
+    args: &'static [Kind],
     default: &'static str,
     instead: &'static str,
     harmless: &'static [&'static str],
 ) -> Row {
-    row(name, TEXT, Unset::Words(default), Status::WordsNotYet { instead, harmless })
+    row(name, args, Unset::Words(default), Status::WordsNotYet { instead, harmless })
 }
 
 /// A directive of which there is a warning, unless its value is `harmless`.
@@ -247,4 +266,8 @@ pub(super) const PATH: &[Kind] = &[Kind::Path];
 pub(super) const TEXT: &[Kind] = &[Kind::Text];
 pub(super) const NAME: &[Kind] = &[Kind::Name];
 pub(super) const NETBLOCK: &[Kind] = &[Kind::Netblock];
+/// Port 0 as well.
 pub(super) const PORT: &[Kind] = &[Kind::Number(0, 65535)];
+pub(super) const REAL_PORT: &[Kind] = &[Kind::Number(1, 65535)];
+pub(super) const AT_LEAST_1: &[Kind] = &[Kind::Number(1, i32::MAX as i64)];
+pub(super) const SLABS: &[Kind] = &[Kind::PowerOfTwo];

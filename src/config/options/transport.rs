@@ -11,7 +11,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
     [
         not_yet("tls-service-key", PATH, "none", LISTEN, &[""]).alias(&["ssl-service-key"]),
         not_yet("tls-service-pem", PATH, "none", LISTEN, &[""]).alias(&["ssl-service-pem"]),
-        inert("tls-port", PORT, "853", NO_TLS).alias(&["ssl-port"]),
+        inert("tls-port", REAL_PORT, "853", NO_TLS).alias(&["ssl-port"]),
         inert("tls-cert-bundle", PATH, "none", NO_TLS).alias(&["ssl-cert-bundle"]),
         inert("tls-win-cert", YES_NO, "no", NO_TLS).alias(&["tls-system-cert"]),
         not_yet("tls-additional-port", PORT, "none", LISTEN, &[]).alias(&[
@@ -24,7 +24,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("tls-ciphersuites", TEXT, "none", NO_TLS),
         inert("tls-use-sni", YES_NO, "yes", NO_TLS),
         inert("tls-protocols", TEXT, "TLSv1.2 TLSv1.3", NO_TLS).since("1.25"),
-        inert("https-port", PORT, "443", NO_HTTPS),
+        inert("https-port", REAL_PORT, "443", NO_HTTPS),
         inert("http-endpoint", TEXT, "/dns-query", NO_HTTPS),
         inert("http-max-streams", COUNT, "100", NO_HTTPS),
         inert("http-query-buffer-size", BYTES, "4m", NO_HTTPS),

@@ -73,9 +73,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         )
         .alias(&["ssl-upstream"]),
         inert("pad-queries", YES_NO, "yes", "is about TLS to upstream, which is refused"),
-        inert("pad-queries-block-size", COUNT, "128", "is about TLS to upstream, which is refused"),
-        changes_nothing("prefer-ip4", YES_NO, "no", "forwarders are taken by how fast they answer"),
-        changes_nothing("prefer-ip6", YES_NO, "no", "forwarders are taken by how fast they answer"),
+        inert("pad-queries-block-size", AT_LEAST_1, "128", "is about TLS to upstream, which is refused"),
+        changes_nothing("prefer-ip4", YES_NO, "no", "forwarders are taken by how fast they answer")
+            .checked(checks::prefer_ip4),
+        changes_nothing("prefer-ip6", YES_NO, "no", "forwarders are taken by how fast they answer")
+            .checked(checks::prefer_ip6),
         not_yet("do-nat64", YES_NO, "no", NAT64, &["no"]),
         inert("nat64-prefix", NETBLOCK, "64:ff9b::/96", "means nothing without do-nat64"),
         inert("delay-close", COUNT, "0", "a late answer to a closed port harms nobody but a counter"),
@@ -85,12 +87,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         changes_nothing("outbound-msg-retry", COUNT, "5", "the next forwarder is asked on a time-out"),
         inert("max-sent-count", COUNT, "32", RECURSION),
         inert("max-query-restarts", COUNT, "11", RECURSION),
-        inert("target-fetch-policy", TEXT, "3 2 1 0 0", RECURSION),
+        inert("target-fetch-policy", &[Kind::FetchPolicy], "3 2 1 0 0", RECURSION),
         inert("qname-minimisation", YES_NO, "yes", "forwarders get whole names, as from Unbound"),
         inert("qname-minimisation-strict", YES_NO, "no", "forwarders get whole names, as from Unbound"),
         not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
         inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
-        inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed"),
+        inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed")
+            .checked(checks::file),
         not_yet(
             "unwanted-reply-threshold",
             COUNT,
@@ -98,12 +101,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "wrong answers are dropped and counted, the cache is never flushed for them",
             &["0"],
         ),
-        inert("fast-server-num", COUNT, "3", "forwarders are taken by how fast they answer"),
+        inert("fast-server-num", AT_LEAST_1, "3", "forwarders are taken by how fast they answer"),
         changes_nothing("fast-server-permil", COUNT, "0", "forwarders are taken by how fast they answer")
             .alias(&["low-rtt-permil", "low-rtt-pct"]),
         inert("low-rtt", TEXT, "none", "Unbound ignores it too"),
         not_yet("edns-client-string", &[Kind::Netblock, Kind::Text], "none", "no such option is sent upstream", &[]),
-        inert("edns-client-string-opcode", COUNT, "65001", "means nothing without edns-client-string"),
+        inert("edns-client-string-opcode", PORT, "65001", "means nothing without edns-client-string"),
         not_yet("disable-edns-do", YES_NO, "no", "the client's DO bit goes upstream", &["no"]),
         inert("max-transfer-size", BYTES, "none", "no zone is transferred").since("1.26"),
         inert("max-transfer-time", COUNT, "none", "no zone is transferred").since("1.26"),

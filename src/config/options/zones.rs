@@ -1,15 +1,16 @@
 //! Directives of the clauses that describe zones and are not supported yet: `stub-zone:`, `auth-zone:`, `rpz:`, `view:`.
 
 use super::*;
+use crate::config::local_zones::LocalZoneType;
 
 const SEE_CLAUSE: &str = "the warning of the clause covers it";
 
 pub(super) const STUB: &[OptionSpec] = &inside(
     Clause::StubZone,
     [
-        inert("name", NAME, "none", SEE_CLAUSE),
+        inert("name", NAME, "none", SEE_CLAUSE).checked(checks::name),
         inert("stub-addr", &[Kind::Server], "none", SEE_CLAUSE),
-        inert("stub-host", TEXT, "none", SEE_CLAUSE),
+        inert("stub-host", &[Kind::ServerName], "none", SEE_CLAUSE),
         inert("stub-prime", YES_NO, "no", SEE_CLAUSE),
         inert("stub-first", YES_NO, "no", SEE_CLAUSE),
         inert("stub-no-cache", YES_NO, "no", SEE_CLAUSE),
@@ -21,11 +22,11 @@ pub(super) const STUB: &[OptionSpec] = &inside(
 pub(super) const AUTH: &[OptionSpec] = &inside(
     Clause::AuthZone,
     [
-        inert("name", NAME, "none", SEE_CLAUSE),
-        inert("primary", TEXT, "none", SEE_CLAUSE).alias(&["master"]),
-        inert("url", TEXT, "none", SEE_CLAUSE),
+        inert("name", NAME, "none", SEE_CLAUSE).checked(checks::name),
+        inert("primary", TEXT, "none", SEE_CLAUSE).alias(&["master"]).checked(checks::fetched),
+        inert("url", TEXT, "none", SEE_CLAUSE).checked(checks::fetched),
         inert("allow-notify", TEXT, "none", SEE_CLAUSE),
-        inert("zonefile", PATH, "none", SEE_CLAUSE),
+        inert("zonefile", PATH, "none", SEE_CLAUSE).checked(checks::zone_file),
         inert("for-downstream", YES_NO, "yes", SEE_CLAUSE),
         inert("for-upstream", YES_NO, "yes", SEE_CLAUSE),
         inert("fallback-enabled", YES_NO, "no", SEE_CLAUSE),
@@ -37,20 +38,16 @@ pub(super) const AUTH: &[OptionSpec] = &inside(
 pub(super) const RPZ: &[OptionSpec] = &inside(
     Clause::Rpz,
     [
-        inert("name", NAME, "none", SEE_CLAUSE),
-        inert("primary", TEXT, "none", SEE_CLAUSE).alias(&["master"]),
-        inert("url", TEXT, "none", SEE_CLAUSE),
+        inert("name", NAME, "none", SEE_CLAUSE).checked(checks::name),
+        inert("primary", TEXT, "none", SEE_CLAUSE).alias(&["master"]).checked(checks::fetched),
+        inert("url", TEXT, "none", SEE_CLAUSE).checked(checks::fetched),
         inert("allow-notify", TEXT, "none", SEE_CLAUSE),
-        inert("zonefile", PATH, "none", SEE_CLAUSE),
+        inert("zonefile", PATH, "none", SEE_CLAUSE).checked(checks::zone_file),
         inert("for-downstream", YES_NO, "no", SEE_CLAUSE),
-        inert("tags", TEXT, "none", SEE_CLAUSE),
-        inert(
-            "rpz-action-override",
-            &[Kind::Choice(&["nxdomain", "nodata", "passthru", "drop", "cname", "disabled"])],
-            "none",
-            SEE_CLAUSE,
-        ),
-        inert("rpz-cname-override", TEXT, "none", SEE_CLAUSE),
+        inert("tags", TEXT, "none", SEE_CLAUSE).checked(checks::own_tags),
+        inert("rpz-action-override", &[Kind::Choice(checks::RPZ_ACTIONS)], "none", SEE_CLAUSE)
+            .checked(checks::action_override),
+        inert("rpz-cname-override", TEXT, "none", SEE_CLAUSE).checked(checks::cname_override),
         inert("rpz-log", YES_NO, "no", SEE_CLAUSE),
         inert("rpz-log-name", TEXT, "none", SEE_CLAUSE),
         inert("rpz-signal-nxdomain-ra", YES_NO, "no", SEE_CLAUSE),
@@ -60,12 +57,14 @@ pub(super) const RPZ: &[OptionSpec] = &inside(
 pub(super) const VIEW: &[OptionSpec] = &inside(
     Clause::View,
     [
-        inert("name", TEXT, "none", SEE_CLAUSE),
-        inert("local-zone", &[Kind::Name, Kind::Text], "none", SEE_CLAUSE),
-        inert("local-data", &[Kind::Record], "none", SEE_CLAUSE),
-        inert("local-data-ptr", &[Kind::Reverse], "none", SEE_CLAUSE),
+        inert("name", TEXT, "none", SEE_CLAUSE).checked(checks::name),
+        inert("local-zone", &[Kind::Name, Kind::Choice(LocalZoneType::WORDS)], "none", SEE_CLAUSE)
+            .checked(checks::zone_type),
+        inert("local-data", &[Kind::Record], "none", SEE_CLAUSE).checked(checks::record),
+        inert("local-data-ptr", &[Kind::Reverse], "none", SEE_CLAUSE).checked(checks::reverse),
         inert("view-first", YES_NO, "no", SEE_CLAUSE),
-        inert("response-ip", &[Kind::Netblock, Kind::Text], "none", SEE_CLAUSE),
-        inert("response-ip-data", &[Kind::Netblock, Kind::Text], "none", SEE_CLAUSE),
+        inert("response-ip", &[Kind::Netblock, Kind::Choice(checks::RESPONSE_ACTIONS)], "none", SEE_CLAUSE)
+            .checked(checks::response_ip),
+        inert("response-ip-data", &[Kind::Netblock, Kind::Text], "none", SEE_CLAUSE).checked(checks::response_data),
     ],
 );

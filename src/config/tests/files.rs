@@ -1,7 +1,7 @@
 //! Files as they are in the field.
 
 use super::super::options::Clause;
-use super::super::{Diagnostic, Severity, options, parser};
+use super::super::{Diagnostic, Severity, finish, options, parser};
 use super::{ROOT, read};
 
 /// Files in the style of the distributions around.
@@ -13,7 +13,11 @@ fn files_of_the_field_load() {
         ("pfsense", include_str!("../testdata/pfsense.conf"), 5),
         ("pi-hole", include_str!("../testdata/pi-hole.conf"), 6),
     ] {
-        let loaded = read(format!("{text}\n{ROOT}")).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        // The files they name are those of other hosts.
+        let mut parser = parser::Parser::without_files();
+        parser.read_bytes("test.conf", format!("{text}\n{ROOT}").as_bytes());
+        parser.errors.retain(|error| !error.message.contains("files are not read here"));
+        let loaded = finish(parser).usable().unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
         let warns = |finding: &&Diagnostic| finding.severity == Severity::Warning;
         let list: Vec<String> = loaded.warnings.iter().filter(warns).map(ToString::to_string).collect();
         assert_eq!(list.len(), warnings, "{name}: {list:#?}");
@@ -52,6 +56,8 @@ fn unbounds_example_file_has_known_directives_only() {
         .iter()
         .map(|error| format!("{error} | {}", switched_on.lines().nth(error.line as usize - 1).unwrap_or_default()))
         .filter(|error| !error.contains("not there yet") && !error.contains("cannot open"))
+        // The example defines other tags than it uses, and names files that need not be here.
+        .filter(|error| !error.contains("there is no file") && !error.contains("is not defined"))
         .collect();
     assert_eq!(unexpected, [""; 0]);
     assert!(parser.warnings.len() > 40);

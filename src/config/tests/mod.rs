@@ -18,9 +18,7 @@ const UNBOUND_1_22: &str = include_str!("../options/unbound-1.22.txt");
 const ROOT: &str = "forward-zone:\n name: \".\"\n forward-addr: 192.0.2.53\n";
 
 fn read(text: impl AsRef<[u8]>) -> Result<Loaded, Vec<Diagnostic>> {
-    let mut parser = parser::Parser::new(None);
-    parser.read_bytes("test.conf", text.as_ref());
-    finish(parser).usable()
+    parse_bytes("test.conf", text.as_ref())
 }
 
 /// `text` behind `server:`, with a forward-zone for the root.
@@ -155,7 +153,7 @@ fn what_is_not_there_yet_warns_when_it_matters() {
         ),
         [""; 0]
     );
-    let found = read(format!("server:\nprefetch: yes\nmodule-config: \"python validator respip iterator\"\n{ROOT}"))
+    let found = read(format!("server:\nprefetch: yes\nmodule-config: \"python respip validator iterator\"\n{ROOT}"))
         .unwrap()
         .warnings;
     let found: Vec<(Severity, &str)> = found.iter().map(|one| (one.severity, &one.message[..50])).collect();
@@ -231,13 +229,71 @@ fn forward_zones_keep_their_servers() {
 
     let broken = |text: &str| read(format!("{text}\n{ROOT}")).unwrap_err()[0].to_string();
     assert!(broken("forward-zone:\n forward-addr: 192.0.2.1").contains("test.conf:1: the forward-zone has no name"));
-    assert!(broken("forward-zone:\n name: a").contains("forward-zone a. has no forward-addr"));
     assert!(broken("forward-zone:\n name: a\n name: b").contains("has a name already"));
     assert!(
         broken("forward-zone:\n name: a\n forward-addr: 192.0.2.1\n forward-tls-upstream: yes")
             .contains("test.conf:4: forward-tls-upstream")
     );
     assert!(read("server:\n").unwrap_err()[0].to_string().contains("no forward-zone for the root"));
+}
+
+/// As from Unbound: such a zone answers SERVFAIL.
+#[test]
+fn a_forward_zone_without_an_address_is_a_warning_and_with_a_name_alone_an_error() {
+    let loaded = read(format!("{ROOT}forward-zone:\n name: a\n")).unwrap();
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(loaded.config.forward_zones[1].servers.len(), 0);
+    assert!(warnings.len() == 1 && warnings[0].starts_with("test.conf:4: the forward-zone a. has no forward-addr"));
+    assert!(warnings[0].contains("SERVFAIL"), "{warnings:?}");
+    let error = read(format!("{ROOT}forward-zone:\n name: a\n forward-host: dns.example@53\n")).unwrap_err();
+    assert_eq!(error.len(), 1);
+    let error = error[0].to_string();
+    assert!(error.starts_with("test.conf:6: forward-host: dns.example@53 is all that"), "{error}");
+    let both = " forward-host: dns.example\n forward-addr: 192.0.2.1\n";
+    let warnings = read(format!("{ROOT}forward-zone:\n name: a\n{both}")).unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].to_string().starts_with("test.conf:6: forward-host: is not supported"));
+}
+
+/// Where Unbound refuses a file, it is refused, with the line.
+#[test]
+fn values_are_checked_whatever_becomes_of_them() {
+    for (line, expected) in [
+        ("module-config: \"validater iterator\"", "module-config: there is no module \"validater\""),
+        ("module-config: \"validator\"", "module-config: \"validator\" is no order"),
+        ("access-control-tag: 10.0.0.0/8 \"ads\"", "access-control-tag: the tag \"ads\" is not defined"),
+        ("access-control-tag-action: 10.0.0.0/8 ads deny", "access-control-tag-action: the tag \"ads\" is not defined"),
+        ("access-control-view: 10.0.0.0/8 inside", "access-control-view: there is no view \"inside\""),
+        ("local-zone-override: a.b 10.0.0.0/8 deny", "local-zone-override: there is no local-zone a.b."),
+        ("response-ip-data: 10.0.0.0/8 \"A 192.0.2.1\"", "response-ip-data: there is no line response-ip: 10.0.0.0/8"),
+        ("target-fetch-policy: \"a b\"", "target-fetch-policy: expected numbers such as"),
+        ("trust-anchor: \". DS garbage\"", "trust-anchor: "),
+        ("trust-anchor: \"a A 192.0.2.1\"", "trust-anchor: a trust anchor is a DS or a DNSKEY record"),
+        ("msg-cache-slabs: 3", "msg-cache-slabs: expected a power of two"),
+        ("nsid: foo", "nsid: expected pairs of hexadecimal digits"),
+    ] {
+        let found = errors(line);
+        assert!(found[0].starts_with(&format!("test.conf:2: {expected}")), "{line}: {found:?}");
+    }
+    assert!(server("define-tag: \"ads kids\"\naccess-control-tag: 10.0.0.0/8 \"kids ads\"").is_ok());
+    assert!(server("access-control-view: 10.0.0.0/8 v\nview:\n name: v").is_ok());
+    assert!(errors("view:\n view-first: yes")[0].starts_with("test.conf:2: the view has no name"));
+    assert!(errors("stub-zone:\n name: a\n name: b")[0].starts_with("test.conf:4: name: the stub-zone has a name"));
+}
+
+#[test]
+fn a_file_that_a_line_names_must_be_there() {
+    let folder = Folder::new("named");
+    let there = folder.write("hints", "");
+    let with = |line: String| load(&folder.write("main.conf", &format!("server:\n {line}\n{ROOT}")));
+    for directive in ["root-hints", "trust-anchor-file", "auto-trust-anchor-file", "trusted-keys-file"] {
+        assert!(with(format!("{directive}: {}", there.display())).is_ok());
+        assert!(with(format!("directory: {}\n {directive}: hints", folder.0.display())).is_ok());
+        let errors = with(format!("{directive}: {}.gone", there.display())).unwrap_err();
+        assert!(errors[0].to_string().contains(&format!(":2: {directive}: there is no file ")), "{errors:?}");
+    }
+    assert!(with("root-hints: \"\"".into()).is_ok());
+    assert!(with(format!("auth-zone:\n name: a\n zonefile: {}.gone", there.display())).is_err());
+    assert!(with(format!("auth-zone:\n name: a\n zonefile: {}.gone\n url: x", there.display())).is_ok());
 }
 
 #[test]
