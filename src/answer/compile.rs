@@ -53,7 +53,7 @@ fn zones(config: &Config, hash_key: HashKey) -> Result<Zones, Vec<Diagnostic>> {
             errors.push(Diagnostic::new(Severity::Error, &config.files, at, error.to_string()));
         }
     };
-    builder.reserve(config.local_zones.len(), config.local_zones.name_octets());
+    builder.reserve(config.local_zones.len());
     for zone in config.local_zones.iter() {
         if !matches!(zone.kind, ZoneType::NoDefault | ZoneType::Ipset) {
             check(builder.zone(zone.name, zone.kind), zone.at);

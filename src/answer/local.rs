@@ -44,10 +44,10 @@ impl Answerer {
     pub(super) fn local(&mut self, message: &mut [u8], query: &Query, zone: ZoneRef, exact: Option<u32>) -> Local {
         let question = query.question;
         let policy = &*self.policy;
-        let (zone_name, kind) = policy.zones.describe(zone);
+        let kind = policy.zones.zone_type(zone);
         if (zones::informs(kind) || policy.log_local_actions) && !query.replay {
             let name = &message[header::LEN..header::LEN + question.name_len];
-            let event = Event::Zone(zone_name, kind);
+            let event = Event::Zone(policy.zones.zone_name(zone), kind);
             self.events.event(event, query.client, name, question.qtype, question.qclass);
         }
         let asked = &query.asked;

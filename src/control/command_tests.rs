@@ -155,6 +155,12 @@ fn a_batch_is_one_compilation_and_leaves_out_what_fails() {
     assert_eq!(run(&mut backend, "list_local_zones"), "a. static\nd. deny\n");
     assert_eq!(run_batch(&mut backend, Batch::ZonesRemove, "a.\nd."), "removed 2 zones\n");
     assert_eq!(run_batch(&mut backend, Batch::Datas, ""), "added 0 datas\n");
+    assert_eq!(run_batch(&mut backend, Batch::Zones, "\na. static\n\n \nd. deny\n\n"), "added 2 zones\n");
+    assert_eq!(run_batch(&mut backend, Batch::ZonesRemove, "a.\n\nd.\n"), "removed 2 zones\n");
+    let long = format!("x. A 192.0.2.1\nlong. TXT {}\n", "a".repeat(super::super::request::MAX_LINE));
+    let reply = run_batch(&mut backend, Batch::Datas, &long);
+    assert!(reply.starts_with("error input line 2 is longer than") && reply.ends_with("added 1 datas\n"), "{reply}");
+    run(&mut backend, "local_data_remove x.");
     assert_eq!(run_batch(&mut backend, Batch::Datas, "x. A 192.0.2.1\n"), "added 1 datas\n");
     assert_eq!(run(&mut backend, "list_local_data"), "x.\tA\t192.0.2.1\n\n");
     assert_eq!(run_batch(&mut backend, Batch::DatasRemove, "x.\n"), "removed 1 datas\n");

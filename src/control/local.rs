@@ -3,7 +3,7 @@
 use super::arguments::{name_of, two_arguments};
 use super::backend::{Backend, EditError, LocalEditor};
 use super::reply::Reply;
-use super::request::{Batch, text_of};
+use super::request::{Batch, MAX_LINE, text_of};
 
 /// Carries out the commands of this file; `false` when `word` is none of them.
 pub(super) fn command(word: &str, arguments: &str, backend: &mut dyn Backend, reply: &mut Reply) -> bool {
@@ -36,13 +36,10 @@ type Edit = fn(&mut dyn LocalEditor, &str) -> Result<(), String>;
 pub(super) fn edit_all(batch: Batch, lines: &[u8], backend: &mut dyn Backend, reply: &mut Reply) {
     let mut done = 0u64;
     let in_force = backend.edit_local(&mut |editor| {
-        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
         for (line, number) in lines.split(|&octet| octet == b'\n').zip(1..) {
-            if lines.is_empty() {
-                break;
-            }
             match edit_line(batch, line, number, editor, reply) {
-                Ok(()) => done += 1,
+                Ok(true) => done += 1,
+                Ok(false) => {}
                 Err(reason) => reply.error(&reason),
             }
         }
@@ -59,22 +56,29 @@ pub(super) fn edit_all(batch: Batch, lines: &[u8], backend: &mut dyn Backend, re
     }
 }
 
-/// Carries out one line; the `Err` is what the reply says last of it.
+/// Carries out one line; `false` when it is empty: `list_local_data` puts one behind each record. The `Err` is what the
+/// reply says last of it.
 fn edit_line(
     batch: Batch,
     line: &[u8],
     number: u64,
     editor: &mut dyn LocalEditor,
     reply: &mut Reply,
-) -> Result<(), String> {
+) -> Result<bool, String> {
+    if line.len() > MAX_LINE {
+        return Err(format!("input line {number} is longer than {MAX_LINE} octets and is left out"));
+    }
     let text = text_of(line).ok_or_else(|| format!("input line {number} is not UTF-8 text"))?.trim();
+    if text.is_empty() {
+        return Ok(false);
+    }
     let edited = match batch {
         Batch::Zones => add_zone(editor, text),
         Batch::ZonesRemove => remove_zone(editor, text),
-        Batch::Datas => return add_data(editor, text, Some(number)),
+        Batch::Datas => return add_data(editor, text, Some(number)).map(|()| true),
         Batch::DatasRemove => remove_data(editor, text),
     };
-    edited.map_err(|reason| {
+    edited.map(|()| true).map_err(|reason| {
         reply.error(&reason);
         format!("for input line: {text}")
     })
@@ -96,7 +100,8 @@ fn add_data(editor: &mut dyn LocalEditor, text: &str, number: Option<u64>) -> Re
     editor.add_data(text).map_err(|error| match (error, number) {
         (EditError::Record(reason), None) => format!("parsing local-data '{text}': {reason}"),
         (EditError::Record(reason), Some(number)) => format!("parsing local-data at line {number} '{text}': {reason}"),
-        (other, _) => reason_of(other),
+        (other, None) => reason_of(other),
+        (other, Some(number)) => format!("local-data at line {number} '{text}': {}", reason_of(other)),
     })
 }
 

@@ -2,22 +2,32 @@
 //!
 //! One table holds every name that a `local-zone` or `local-data` line makes known: zone apexes, owners of records and
 //! the empty non-terminals between them. A query probes its suffixes from the whole name towards the root; the first
-//! node found tells the enclosing zone. Names, nodes and records lie in three flat arrays, so a million blocked names
-//! cost about sixty octets each and no pointer chasing.
+//! node found tells the enclosing zone. Names, nodes and records lie in arrays, so a million blocked names cost about sixty
+//! octets each and no pointer chasing.
+//!
+//! A table never changes. What edits it makes the next version, which shares all pages with the last but those it wrote to;
+//! so an edit costs by what it changes. What it left behind is waste until it is a quarter of the table, which is then
+//! written anew.
 
-use crate::dns::body::Fixed;
-use crate::dns::record::Record;
 mod build;
+mod edit;
+#[cfg(test)]
+mod edit_tests;
+mod pages;
+mod record;
 #[cfg(test)]
 mod tests;
 
 use super::cache::LARGE;
-use crate::sys::prefetch::prefetch;
-
-pub use build::{LocalRecord, ZoneError, ZonesBuilder};
-
+use crate::dns::body::Fixed;
+use crate::dns::record::Record;
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{class, rtype};
+use crate::sys::prefetch::prefetch;
+use pages::Pages;
+
+pub use build::ZonesBuilder;
+pub use record::{LocalRecord, ZoneError};
 
 pub use crate::config::LocalZoneType as ZoneType;
 
@@ -50,6 +60,8 @@ struct Node {
     first_rrset: u32,
     /// Enclosing zone: this node's own number when it is a zone's apex.
     zone: u32,
+    /// How many nodes one label below stand in the data for this one to stand there; [`COUNTED`] when it is one itself.
+    below: u32,
 }
 
 /// The node is a zone's apex.
@@ -58,6 +70,10 @@ const APEX: u8 = 1;
 const IN_DATA: u8 = 2;
 /// The zone has a SOA record: its place among the RRsets is `first_rrset - 1`.
 const HAS_SOA: u8 = 4;
+/// The zone was made for its data and goes with it.
+const MADE: u8 = 8;
+/// In [`Node::below`].
+const COUNTED: u32 = 1 << 31;
 
 /// Records of one owner and type, rendered.
 #[derive(Clone, Copy)]
@@ -75,15 +91,51 @@ struct Slot {
 }
 
 /// The compiled tables; immutable.
+#[derive(Clone)]
 pub struct Zones {
     key: HashKey,
-    names: Vec<u8>,
-    nodes: Vec<Node>,
-    rrsets: Vec<Rrset>,
-    octets: Vec<u8>,
-    index: Vec<Slot>,
+    names: Pages<u8, 16>,
+    nodes: Pages<Node, 11>,
+    rrsets: Pages<Rrset, 10>,
+    octets: Pages<u8, 16>,
+    index: Pages<Slot, 12>,
+    /// Slots of the index less one.
+    mask: usize,
+    filter: Filter,
     /// Most labels, root included, of any node: longer suffixes need no probe.
     deepest: usize,
+    sizes: Sizes,
+}
+
+/// A bit for each hash that some name has or had: most names that are asked for have no node, and end here.
+#[derive(Clone)]
+struct Filter(Box<[u64; 512]>);
+
+impl Filter {
+    fn empty() -> Filter {
+        Filter(Box::new([0; 512]))
+    }
+
+    #[inline]
+    fn may_have(&self, hash: u64) -> bool {
+        self.0[(hash >> 40) as usize & 511] >> (hash >> 34 & 63) & 1 != 0
+    }
+
+    fn add(&mut self, hash: u64) {
+        self.0[(hash >> 40) as usize & 511] |= 1 << (hash >> 34 & 63);
+    }
+}
+
+/// What there is, and what was.
+#[derive(Clone, Copy, Default)]
+struct Sizes {
+    nodes: usize,
+    zones: usize,
+    /// Octets of names.
+    names: usize,
+    /// Octets in use, and those nothing leads to any more.
+    live: usize,
+    waste: usize,
 }
 
 /// A zone that encloses a query's name.
@@ -134,67 +186,63 @@ impl Zones {
         ZonesBuilder::new(key).finish()
     }
 
-    /// Octets that the tables take.
-    pub fn octets(&self) -> u64 {
-        let tables = self.nodes.capacity() * size_of::<Node>()
-            + self.rrsets.capacity() * size_of::<Rrset>()
-            + self.index.capacity() * size_of::<Slot>();
-        (self.names.capacity() + self.octets.capacity() + tables) as u64
-    }
-
     /// Number of zones.
     pub fn zone_count(&self) -> usize {
-        self.nodes.iter().filter(|node| node.flags & APEX != 0).count()
+        self.sizes.zones
     }
 
-    /// The zone's name (wire form, lower case) and type, for logs and lists.
-    pub fn describe(&self, zone: ZoneRef) -> (&[u8], ZoneType) {
-        match self.nodes.get(zone.0 as usize) {
-            Some(node) => (self.name_of(node), node.kind),
-            None => (&[0], ZoneType::AlwaysTransparent),
-        }
+    /// The zone's name (wire form, lower case), for logs and lists.
+    pub fn zone_name(&self, zone: ZoneRef) -> &[u8] {
+        self.name_of(self.nodes.get(zone.0))
     }
 
+    /// The zone's type.
+    #[inline]
+    pub fn zone_type(&self, zone: ZoneRef) -> ZoneType {
+        self.nodes.get(zone.0).kind
+    }
+
+    #[inline]
     fn name_of(&self, node: &Node) -> &[u8] {
-        &self.names[node.name_at as usize..][..usize::from(node.name_len)]
+        self.names.run(node.name_at, usize::from(node.name_len))
     }
 
     #[inline]
     fn probe(&self, lower: &[u8], hash: u64) -> Option<u32> {
-        let mask = self.index.len() - 1;
+        if !self.filter.may_have(hash) {
+            return None;
+        }
         let tag = (hash >> 32) as u32;
-        let mut place = hash as usize & mask;
+        let mut place = hash as usize & self.mask;
         loop {
-            let slot = self.index[place];
+            let slot = *self.index.get(place as u32);
             if slot.node == NONE {
                 return None;
             }
-            if slot.tag == tag && self.name_of(&self.nodes[slot.node as usize]) == lower {
+            if slot.tag == tag && same(self.name_of(self.nodes.get(slot.node)), lower) {
                 return Some(slot.node);
             }
-            place = (place + 1) & mask;
+            place = (place + 1) & self.mask;
         }
     }
 
     /// More than a core's own caches hold: looking ahead pays.
     pub fn is_large(&self) -> bool {
-        self.index.len() * size_of::<Slot>() > LARGE
+        self.mask * size_of::<Slot>() > LARGE
     }
 
     /// Has the index line of a whole name's hash fetched.
     #[inline]
     pub fn prefetch_index(&self, hash: u64) {
-        prefetch(&self.index[hash as usize & (self.index.len() - 1)]);
+        prefetch(self.index.get((hash as usize & self.mask) as u32));
     }
 
     /// Has the node fetched that the hash leads to, if any.
     #[inline]
     pub fn prefetch_node(&self, hash: u64) {
-        let slot = self.index[hash as usize & (self.index.len() - 1)];
-        if slot.tag == (hash >> 32) as u32
-            && let Some(node) = self.nodes.get(slot.node as usize)
-        {
-            prefetch(node);
+        let slot = *self.index.get((hash as usize & self.mask) as u32);
+        if slot.tag == (hash >> 32) as u32 && slot.node != NONE {
+            prefetch(self.nodes.get(slot.node));
         }
     }
 
@@ -210,7 +258,7 @@ impl Zones {
         let mut first = total.saturating_sub(self.deepest);
         if qtype == rtype::DS && total > 1 {
             if let Some(node) = self.probe_salted(scan, 0, salt) {
-                let at = &self.nodes[node as usize];
+                let at = self.nodes.get(node);
                 if at.flags & APEX != 0 && at.kind == ZoneType::AlwaysRefuse {
                     return Some((ZoneRef(node), Some(node)));
                 }
@@ -223,7 +271,7 @@ impl Zones {
                 if place == 0 {
                     exact = Some(node);
                 }
-                let zone = self.nodes[node as usize].zone;
+                let zone = self.nodes.get(node).zone;
                 return Some((ZoneRef(zone), exact));
             }
         }
@@ -239,13 +287,13 @@ impl Zones {
     /// What the zone says; `exact` as [`Self::find`] gave it. `udp`: the query came over UDP.
     #[inline]
     pub fn verdict(&self, zone: ZoneRef, exact: Option<u32>, qtype: u16, udp: bool) -> Verdict<'_> {
-        let apex = &self.nodes[zone.0 as usize];
+        let apex = self.nodes.get(zone.0);
         let kind = apex.kind;
         let mut in_data = false;
         let mut has_records = false;
         if !ignores_data(kind) {
             let node = if is_redirect(kind) { Some(zone.0) } else { exact };
-            if let Some(node) = node.map(|node| &self.nodes[node as usize])
+            if let Some(node) = node.map(|node| self.nodes.get(node))
                 && node.zone == zone.0
                 && node.flags & IN_DATA != 0
             {
@@ -284,57 +332,80 @@ impl Zones {
         if apex.flags & HAS_SOA == 0 {
             return None;
         }
-        let soa = self.rrset(apex.first_rrset as usize - 1);
-        Some((soa, usize::from(apex.name_len)))
+        let soa = self.rrsets_from(apex.first_rrset - 1, 1).first()?;
+        Some((self.rendered(soa), usize::from(apex.name_len)))
     }
 
-    fn rrset(&self, place: usize) -> RrsetRef<'_> {
-        let rrset = &self.rrsets[place];
-        RrsetRef {
-            rtype: rrset.rtype,
-            records: rrset.records,
-            octets: &self.octets[rrset.at as usize..][..rrset.len as usize],
-        }
+    fn rrsets_from(&self, first: u32, count: usize) -> &[Rrset] {
+        self.rrsets.run(first, count)
+    }
+
+    fn rrsets_of(&self, node: &Node) -> &[Rrset] {
+        self.rrsets_from(node.first_rrset, usize::from(node.rrset_count))
+    }
+
+    #[inline]
+    fn rendered(&self, rrset: &Rrset) -> RrsetRef<'_> {
+        let octets = self.octets.run(rrset.at, rrset.len as usize);
+        RrsetRef { rtype: rrset.rtype, records: rrset.records, octets }
     }
 
     /// The RRset of the type, or the CNAME in its stead.
     #[inline]
     fn rrset_of(&self, node: &Node, qtype: u16) -> Option<RrsetRef<'_>> {
-        let first = node.first_rrset as usize;
-        let place = self.rrsets[first..first + usize::from(node.rrset_count)]
-            .iter()
-            .position(|rrset| rrset.rtype == qtype || rrset.rtype == rtype::CNAME)?;
-        Some(self.rrset(first + place))
+        let fits = |rrset: &&Rrset| rrset.rtype == qtype || rrset.rtype == rtype::CNAME;
+        self.rrsets_of(node).iter().find(fits).map(|rrset| self.rendered(rrset))
     }
 
     /// Octets of all names.
     pub fn name_octets(&self) -> usize {
-        self.names.len()
+        self.sizes.names
+    }
+
+    /// The nodes that lead anywhere, with their numbers.
+    fn live_nodes(&self) -> impl Iterator<Item = (u32, &Node)> {
+        let all = (0..self.nodes.len() as u32).map(|number| (number, self.nodes.get(number)));
+        all.filter(|(_, node)| node.name_len > 0)
     }
 
     /// Calls `each` with every zone's name (wire form), type and class.
     pub fn for_each_zone(&self, mut each: impl FnMut(&[u8], ZoneType, u16)) {
-        for node in self.nodes.iter().filter(|node| node.flags & APEX != 0) {
+        for (_, node) in self.live_nodes().filter(|(_, node)| node.flags & APEX != 0) {
             each(self.name_of(node), node.kind, node.class());
         }
     }
 
     /// Calls `each` with every record: its zone, its owner (wire form), type, class and TTL, data.
     pub fn for_each_record(&self, mut each: impl FnMut(&[u8], &[u8], &Fixed, &[u8])) {
-        for node in &self.nodes {
-            let zone = self.name_of(&self.nodes[node.zone as usize]);
-            let first = node.first_rrset as usize;
-            for place in first..first + usize::from(node.rrset_count) {
-                let octets = self.rrset(place).octets;
-                let mut at = 0;
-                while let Some(record) = Record::at(octets, at) {
-                    let fixed = Fixed { rtype: record.rtype, class: record.class, ttl: record.ttl };
-                    each(zone, self.name_of(node), &fixed, &octets[record.rdata.clone()]);
-                    at = record.end();
-                }
+        for (_, node) in self.live_nodes() {
+            let zone = self.name_of(self.nodes.get(node.zone));
+            self.for_each_record_at(node, |fixed, rdata| each(zone, self.name_of(node), fixed, rdata));
+        }
+    }
+
+    fn for_each_record_at(&self, node: &Node, mut each: impl FnMut(&Fixed, &[u8])) {
+        for rrset in self.rrsets_of(node) {
+            let octets = self.rendered(rrset).octets;
+            let mut at = 0;
+            while let Some(record) = Record::at(octets, at) {
+                let fixed = Fixed { rtype: record.rtype, class: record.class, ttl: record.ttl };
+                each(&fixed, &octets[record.rdata.clone()]);
+                at = record.end();
             }
         }
     }
+}
+
+/// Equality of short octet strings, eight octets at a time: memcmp of a static libc goes one by one.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let ((ones, one_rest), (others, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let word = |chunk: &[u8; 8]| u64::from_ne_bytes(*chunk);
+    ones.iter().zip(others).all(|(one, other)| word(one) == word(other))
+        && one_rest.iter().zip(other_rest).all(|(one, other)| one == other)
 }
 
 impl Node {

@@ -3,13 +3,13 @@
 use super::*;
 use crate::dns::Name;
 
-const KEY: HashKey = HashKey::fixed(11);
+pub(super) const KEY: HashKey = HashKey::fixed(11);
 
-fn wire(text: &str) -> Vec<u8> {
+pub(super) fn wire(text: &str) -> Vec<u8> {
     Name::from_text(text).unwrap().as_wire().to_vec()
 }
 
-fn record(owner: &str, rtype: u16, rdata: &[u8]) -> LocalRecord {
+pub(super) fn record(owner: &str, rtype: u16, rdata: &[u8]) -> LocalRecord {
     LocalRecord { owner: wire(owner), rtype, class: class::IN, ttl: 60, rdata: rdata.to_vec() }
 }
 
@@ -25,7 +25,7 @@ fn zones(zones: &[(&str, ZoneType)], records: &[LocalRecord]) -> Zones {
     builder.finish()
 }
 
-fn ask(zones: &Zones, name: &str, qtype: u16) -> String {
+pub(super) fn ask(zones: &Zones, name: &str, qtype: u16) -> String {
     let mut scan = NameScan::new();
     scan.scan(&wire(name), KEY).unwrap();
     match zones.find(&scan, qtype, class::IN) {
@@ -128,6 +128,13 @@ fn records_without_a_zone_share_a_transparent_one() {
     assert_eq!(ask(&zones, "a.x.net", rtype::MX), "nodata");
     assert_eq!(ask(&zones, "c.x.net", rtype::A), "resolve");
     assert_eq!(ask(&zones, "y.net", rtype::A), "no zone");
+}
+
+#[test]
+fn a_ds_record_without_a_zone_is_found() {
+    let zones = zones(&[], &[record("a.x.net", rtype::DS, &[0, 1, 8, 2, 1])]);
+    assert_eq!(ask(&zones, "a.x.net", rtype::DS), "1 records of type 43");
+    assert_eq!(ask(&zones, "x.net", rtype::A), "resolve");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the control socket's commands do.
 
 use super::edits::Edits;
-use super::{Program, forwards, tuning};
+use super::{Program, forwards, listing, tuning};
 use crate::answer::cache::Flush;
 use crate::answer::policy::Policy;
 use crate::backup;
@@ -9,8 +9,6 @@ use crate::config::Config;
 use crate::config::options::{self, Change, Field, Show, Status};
 use crate::control::{Backend, ForwardZone, LocalEditor, Status as Shown};
 use crate::dns::Name;
-use crate::dns::name_text::to_text;
-use crate::serve::events::{class_word, rtype_word};
 use crate::stats::Snapshot;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,24 +60,18 @@ impl Backend for Program {
     }
 
     fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), String> {
-        let mut edits = Edits::default();
+        let mut edits = Edits::of(&self.policy.zones);
         edit(&mut edits);
-        if edits.is_empty() {
-            return Ok(());
-        }
-        let zones = edits.apply(&self.policy.zones, self.hash_key)?;
+        let Some(zones) = edits.finish()? else { return Ok(()) };
         self.set_policy(Arc::new(Policy { zones: Arc::new(zones), ..(*self.policy).clone() }))
     }
 
     fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str)) {
-        self.policy.zones.for_each_zone(|name, kind, _| emit(&format!("{} {}", to_text(name), kind.word())));
+        listing::zones(&self.policy.zones, emit);
     }
 
     fn list_local_data(&mut self, emit: &mut dyn FnMut(&str)) {
-        self.policy.zones.for_each_record(|_, owner, fixed, rdata| {
-            let (rtype, class) = (rtype_word(fixed.rtype), class_word(fixed.class));
-            emit(&format!("{}\t{}\t{class}\t{rtype}\t{}", to_text(owner), fixed.ttl, rdata_text(fixed.rtype, rdata)));
-        });
+        listing::data(&self.policy.zones, emit);
     }
 
     fn forwards(&mut self) -> Vec<ForwardZone> {
@@ -142,22 +134,5 @@ impl Program {
         lines.push(self.threads.worker_waits.clone());
         lines.extend(self.fast_path.tuning(&self.config));
         lines
-    }
-}
-
-/// Data in presentation form; what no parser knows as `\# length hex` (RFC 3597 section 5).
-fn rdata_text(rtype: u16, rdata: &[u8]) -> String {
-    use domain::base::iana::Rtype;
-    use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
-    use domain::base::{ParseRecordData, ParsedName};
-    use domain::dep::octseq::Parser;
-    use domain::rdata::AllRecordData;
-    let mut parser = Parser::from_ref(rdata);
-    match AllRecordData::<&[u8], ParsedName<&[u8]>>::parse_rdata(Rtype::from_int(rtype), &mut parser) {
-        Ok(Some(data)) => data.display_zonefile(DisplayKind::Simple).to_string(),
-        _ => {
-            let hex: String = rdata.iter().map(|octet| format!("{octet:02x}")).collect();
-            format!("\\# {} {hex}", rdata.len())
-        }
     }
 }

@@ -1,30 +1,22 @@
-//! Edits of local zones and data from the control socket: collected, then compiled once.
+//! Edits of local zones and data from the control socket: each is tried at once, all come into force together.
 
-use crate::answer::zones::{LocalRecord, ZoneType, Zones, ZonesBuilder};
+use crate::answer::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
 use crate::config::Record;
 use crate::control::{EditError, LocalEditor};
 use crate::dns::Name;
-use crate::dns::name::is_at_or_below;
-use crate::dns::scan::HashKey;
 use crate::sys::memory;
-use std::collections::{HashMap, HashSet};
 
 /// Octets of an edit beside its names and data: what holds it, and what the allocator adds.
 const NAME: u64 = 320;
 const RECORD: u64 = 160;
 /// Octets of a batch before the first look whether it fits.
 const LOOK: u64 = 1 << 20;
-/// Times that edits and tables lie in memory while new tables are compiled: as they are, collected, and as they will be,
-/// with room to grow.
+/// Times that edits lie in memory: as they are, collected, and as they will be, with room to grow.
 const COPIES: u64 = 4;
 
-/// The edits of one batch, in terms of what is to be different afterwards.
-#[derive(Default)]
+/// The edits of one batch: the next version of the tables.
 pub(super) struct Edits {
-    zones: HashMap<Vec<u8>, Option<ZoneType>>,
-    emptied_zones: HashSet<Vec<u8>>,
-    emptied_names: HashSet<Vec<u8>>,
-    added: Vec<LocalRecord>,
+    builder: ZonesBuilder,
     any: bool,
     /// Octets that the edits take, and how many of them have been seen to fit.
     octets: u64,
@@ -33,58 +25,28 @@ pub(super) struct Edits {
     refused: Option<String>,
 }
 
-fn key(name: &Name) -> Vec<u8> {
-    name.to_lower().as_wire().to_vec()
-}
-
-impl LocalEditor for Edits {
-    fn add_zone(&mut self, name: &Name, kind: &str) -> Result<(), EditError> {
-        let kind = ZoneType::from_word(kind).ok_or(EditError::ZoneType)?;
-        if matches!(kind, ZoneType::NoDefault | ZoneType::Ipset) {
-            return Err(EditError::Other(format!("{} is no type for a zone that is added", kind.word())));
-        }
-        self.grow(NAME)?;
-        self.zones.insert(key(name), Some(kind));
-        self.any = true;
-        Ok(())
-    }
-
-    fn remove_zone(&mut self, name: &Name) -> Result<(), EditError> {
-        self.grow(NAME)?;
-        let name = key(name);
-        self.added.retain(|record| !is_at_or_below(&record.owner, &name));
-        self.emptied_zones.insert(name.clone());
-        self.zones.insert(name, None);
-        self.any = true;
-        Ok(())
-    }
-
-    fn add_data(&mut self, record: &str) -> Result<(), EditError> {
-        let mut parsed = Record::default();
-        parsed.read(record.as_bytes()).map_err(|error| EditError::Record(error.to_string()))?;
-        self.grow(RECORD + (parsed.owner.len() + parsed.rdata.len()) as u64)?;
-        self.added.push(LocalRecord {
-            owner: parsed.owner.to_vec(),
-            rtype: parsed.rtype,
-            class: parsed.class,
-            ttl: parsed.ttl,
-            rdata: parsed.rdata.to_vec(),
-        });
-        self.any = true;
-        Ok(())
-    }
-
-    fn remove_data(&mut self, name: &Name) -> Result<(), EditError> {
-        self.grow(NAME)?;
-        let name = key(name);
-        self.added.retain(|record| !record.owner.eq_ignore_ascii_case(&name));
-        self.emptied_names.insert(name);
-        self.any = true;
-        Ok(())
-    }
-}
-
 impl Edits {
+    /// None yet.
+    pub(super) fn of(zones: &Zones) -> Edits {
+        Edits { builder: ZonesBuilder::next(zones), any: false, octets: 0, fitting: 0, refused: None }
+    }
+
+    /// The tables with the edits in force; `None` when no edit succeeded.
+    ///
+    /// # Errors
+    /// That they do not fit into the memory.
+    pub(super) fn finish(self) -> Result<Option<Zones>, String> {
+        match self.refused {
+            Some(cause) => Err(format!("{cause}; nothing of this batch is in force")),
+            None => Ok(self.any.then(|| self.builder.finish())),
+        }
+    }
+
+    fn done(&mut self, name: &[u8], result: Result<(), ZoneError>) -> Result<(), EditError> {
+        self.any |= result.is_ok();
+        result.map_err(|error| EditError::Other(format!("{}: {error}", Name::from_wire(name).unwrap_or(Name::ROOT))))
+    }
+
     /// Counts octets before they are taken, and looks now and then whether the batch still fits.
     fn grow(&mut self, octets: u64) -> Result<(), EditError> {
         self.octets += octets;
@@ -95,67 +57,51 @@ impl Edits {
         // The batch is refused as a whole; this line says why.
         self.refused.clone().map_or(Ok(()), |cause| Err(EditError::Other(cause)))
     }
+}
 
-    /// True when no edit succeeded: nothing is to be compiled.
-    pub(super) fn is_empty(&self) -> bool {
-        !self.any
+impl LocalEditor for Edits {
+    fn add_zone(&mut self, name: &Name, kind: &str) -> Result<(), EditError> {
+        let kind = ZoneType::from_word(kind).ok_or(EditError::ZoneType)?;
+        if matches!(kind, ZoneType::NoDefault | ZoneType::Ipset) {
+            return Err(EditError::Other(format!("{} is no type for a zone that is added", kind.word())));
+        }
+        self.grow(NAME)?;
+        let added = self.builder.zone(name.as_wire(), kind);
+        self.done(name.as_wire(), added)
     }
 
-    /// The tables with the edits in force.
-    ///
-    /// # Errors
-    /// A record that its zone forbids: which and why; that it does not fit.
-    pub(super) fn apply(self, old: &Zones, hash_key: HashKey) -> Result<Zones, String> {
-        let refused = self.refused.map_or_else(|| memory::room(COPIES * (self.octets + old.octets())), Err);
-        refused.map_err(|cause| format!("{cause}; nothing of this batch is in force"))?;
-        let mut builder = ZonesBuilder::new(hash_key);
-        builder.reserve(old.zone_count() + self.zones.len(), old.name_octets());
-        let mut failure = None;
-        let mut check = |result: Result<(), crate::answer::zones::ZoneError>, name: &[u8]| {
-            if let (Err(error), None) = (result, &failure) {
-                let name = Name::from_wire(name).unwrap_or(Name::ROOT);
-                failure = Some(format!("{name}: {error}"));
-            }
+    fn remove_zone(&mut self, name: &Name) -> Result<(), EditError> {
+        self.grow(NAME)?;
+        self.builder.remove_zone(name.as_wire());
+        self.done(name.as_wire(), Ok(()))
+    }
+
+    fn add_data(&mut self, record: &str) -> Result<(), EditError> {
+        let mut parsed = Record::default();
+        parsed.read(record.as_bytes()).map_err(|error| EditError::Record(error.to_string()))?;
+        self.grow(RECORD + (parsed.owner.len() + parsed.rdata.len()) as u64)?;
+        let record = LocalRecord {
+            owner: parsed.owner.to_vec(),
+            rtype: parsed.rtype,
+            class: parsed.class,
+            ttl: parsed.ttl,
+            rdata: parsed.rdata.to_vec(),
         };
-        old.for_each_zone(|name, kind, class| {
-            if class != crate::dns::class::IN || !self.zones.contains_key(name) {
-                check(builder.zone_in_class(name, kind, class), name);
-            }
-        });
-        for (name, kind) in &self.zones {
-            if let Some(kind) = kind {
-                check(builder.zone(name, *kind), name);
-            }
-        }
-        old.for_each_record(|zone, owner, fixed, rdata| {
-            if self.emptied_names.contains(owner) || self.emptied_zones.contains(zone) {
-                return;
-            }
-            let record = LocalRecord {
-                owner: owner.to_vec(),
-                rtype: fixed.rtype,
-                class: fixed.class,
-                ttl: fixed.ttl,
-                rdata: rdata.to_vec(),
-            };
-            check(builder.implicit_zones([&record]), owner);
-            check(builder.record(record), owner);
-        });
-        for record in self.added {
-            let owner = record.owner.clone();
-            check(builder.implicit_zones([&record]), &owner);
-            check(builder.record(record), &owner);
-        }
-        match failure {
-            Some(failure) => Err(failure),
-            None => Ok(builder.finish()),
-        }
+        let added = self.builder.implicit_zones([&record]).and_then(|()| self.builder.record(record));
+        self.done(parsed.owner.as_ref(), added)
+    }
+
+    fn remove_data(&mut self, name: &Name) -> Result<(), EditError> {
+        self.grow(NAME)?;
+        self.builder.remove_data(name.as_wire());
+        self.done(name.as_wire(), Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::scan::HashKey;
 
     fn name(text: &str) -> Name {
         Name::from_text(text).unwrap()
@@ -174,9 +120,9 @@ mod tests {
     }
 
     fn edit(old: &Zones, edit: impl FnOnce(&mut Edits)) -> Zones {
-        let mut edits = Edits::default();
+        let mut edits = Edits::of(old);
         edit(&mut edits);
-        edits.apply(old, HashKey::fixed(1)).unwrap()
+        edits.finish().unwrap().unwrap()
     }
 
     #[test]
@@ -197,17 +143,27 @@ mod tests {
             edits.remove_data(&name("B.test")).unwrap();
         });
         let (names, records) = listed(&zones);
-        assert_eq!(names, ["a.test. refuse", "b.test. transparent"]);
+        assert_eq!(names, ["a.test. refuse"], "a zone that was made for data goes with it");
         assert_eq!(records, ["www.a.test. 1 in a.test."]);
         let zones = edit(&zones, |edits| edits.remove_zone(&name("a.test")).unwrap());
-        assert_eq!(listed(&zones), (vec!["b.test. transparent".to_owned()], vec![]));
+        assert_eq!(listed(&zones), (vec![], vec![]));
     }
 
     #[test]
-    fn what_a_zone_forbids_changes_nothing() {
-        let zones = edit(&Zones::empty(HashKey::fixed(1)), |edits| edits.add_zone(&name("r"), "redirect").unwrap());
-        let mut edits = Edits::default();
-        edits.add_data("below.r. A 192.0.2.1").unwrap();
-        assert!(edits.apply(&zones, HashKey::fixed(1)).err().unwrap().contains("top of the zone"));
+    fn what_a_zone_forbids_is_left_out_and_the_rest_comes() {
+        let zones = edit(&Zones::empty(HashKey::fixed(1)), |edits| {
+            edits.add_zone(&name("r"), "redirect").unwrap();
+            let refused = edits.add_data("below.r. A 192.0.2.1");
+            assert!(
+                matches!(&refused, Err(EditError::Other(text)) if text.starts_with("below.r.: ") && text.contains("top")),
+                "{refused:?}"
+            );
+            edits.add_data("r. A 192.0.2.1").unwrap();
+            assert!(edits.add_data("r. CNAME elsewhere.").is_err());
+        });
+        assert_eq!(listed(&zones), (vec!["r. redirect".to_owned()], vec!["r. 1 in r.".to_owned()]));
+        let mut edits = Edits::of(&zones);
+        assert!(edits.add_data("below.r. A 192.0.2.1").is_err());
+        assert!(edits.finish().unwrap().is_none(), "nothing is to come into force");
     }
 }

@@ -6,6 +6,7 @@
 mod backend;
 mod edits;
 mod forwards;
+mod listing;
 mod pid_file;
 mod privileges;
 mod sizes;
