@@ -2,9 +2,9 @@
 //! go on behind it.
 
 use super::{Answer, CHECKING_DISABLED, DNSSEC_OK, Hit, KeyFixed};
-use crate::dns::body;
-use crate::dns::name::MAX_LEN;
-use crate::dns::{get_u16, get_u32};
+use crate::dns::name::{MAX_LEN, Name};
+use crate::dns::record::{Record, read_name};
+use crate::dns::{body, get_u16, get_u32, header, rtype};
 
 const LEN: usize = 0; // u32, whole entry; its top bit: DEAD
 const HASH: usize = 4; // u64
@@ -22,6 +22,8 @@ const HEADER: usize = 36;
 const KEY_BITS: u8 = DNSSEC_OK | CHECKING_DISABLED;
 const ROTATES: u8 = 0x10;
 const USED: u8 = 0x20;
+/// The answer goes by an alias.
+const ALIASED: u8 = 0x40;
 /// In LEN: padding up to the ring's end, or an entry that was flushed or replaced. It stands in the first word because
 /// padding may be shorter than a header.
 const DEAD: u32 = 0x8000_0000;
@@ -49,9 +51,14 @@ pub(super) fn write(entry: &mut [u8], name: &[u8], hash: u64, key: KeyFixed, ans
         entry[COUNTS + 2 * place..][..2].copy_from_slice(&count.to_be_bytes());
     }
     entry[BODY_LEN..RCODE].copy_from_slice(&(answer.body.len() as u16).to_be_bytes());
-    let rotates = body::rrsets(answer.body, answer.counts).any(|set| set.records > 1);
+    let mut states = 0;
+    for set in body::rrsets(answer.body, answer.counts) {
+        states |= if set.records > 1 { ROTATES } else { 0 };
+        let is_alias = set.section == 0 && matches!(set.rtype, rtype::CNAME | rtype::DNAME);
+        states |= if is_alias { ALIASED } else { 0 };
+    }
     entry[RCODE] = answer.rcode as u8;
-    entry[BITS] = key.bits & KEY_BITS | if rotates { ROTATES } else { 0 };
+    entry[BITS] = key.bits & KEY_BITS | states;
     entry[NAME_LEN] = name.len() as u8;
     entry[HEADER..HEADER + name.len()].copy_from_slice(name);
     entry[HEADER + name.len()..][..answer.body.len()].copy_from_slice(answer.body);
@@ -131,6 +138,31 @@ pub(super) fn name(entry: &[u8]) -> &[u8] {
 /// Its QTYPE.
 pub(super) fn qtype(entry: &[u8]) -> u16 {
     get_u16(entry, QTYPE).unwrap_or(0)
+}
+
+/// Whether an answer that goes by an alias has a record in its answer section of which `wanted` is true, by owner and type.
+/// It is laid out in `message`, which has the room, so that its pointers lead where they should.
+pub(super) fn has_on_its_way(entry: &[u8], message: &mut Vec<u8>, wanted: impl Fn(&[u8], u16) -> bool) -> bool {
+    if entry[BITS] & ALIASED == 0 {
+        return false;
+    }
+    let name = name(entry);
+    let body = &entry[HEADER + name.len()..][..usize::from(get_u16(entry, BODY_LEN).unwrap_or(0))];
+    message.clear();
+    message.resize(header::LEN, 0);
+    message.extend_from_slice(name);
+    message.extend_from_slice(&[0; body::QUESTION_FIXED]);
+    let mut at = message.len();
+    message.extend_from_slice(body);
+    let message = message.as_slice();
+    let records = get_u16(entry, COUNTS).unwrap_or(0);
+    let mut owners = (0..records).map_while(|_| {
+        let record = Record::at(message, at)?;
+        let (owner, _): (Name, usize) = read_name(message, at)?;
+        at = record.end();
+        Some((owner, record.rtype))
+    });
+    owners.any(|(owner, rtype)| wanted(owner.as_wire(), rtype))
 }
 
 /// Whether it has no records of its own: another code than NOERROR, or an empty answer section.

@@ -9,7 +9,7 @@ use crate::dns::name::is_at_or_below;
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and a box would be the worker's to free")]
 pub enum Flush {
-    /// Those of a name.
+    /// Those of a name, and those that lead to it by an alias.
     Name {
         /// The name, lower case.
         name: Name,
@@ -22,14 +22,21 @@ pub enum Flush {
     Negative,
 }
 
+/// A walk may look at this many octets of an entry in one step; a longer one takes several.
+const OCTETS_PER_STEP: usize = 512;
+
 impl Flush {
-    fn takes(&self, entry: &[u8]) -> bool {
+    /// `message`: room to lay out an answer.
+    fn takes(&self, entry: &[u8], message: &mut Vec<u8>) -> bool {
         match self {
             Flush::Negative => entry::is_negative(entry),
             Flush::Name { name: wanted, qtype, below } => {
-                let name = entry::name(entry);
-                let found = if *below { is_at_or_below(name, wanted.as_wire()) } else { name == wanted.as_wire() };
-                found && qtype.is_none_or(|qtype| qtype == entry::qtype(entry))
+                let wanted = |name: &[u8], rtype: u16| {
+                    let zone = wanted.as_wire();
+                    let found = if *below { is_at_or_below(name, zone) } else { name.eq_ignore_ascii_case(zone) };
+                    found && qtype.is_none_or(|qtype| qtype == rtype)
+                };
+                wanted(entry::name(entry), entry::qtype(entry)) || entry::has_on_its_way(entry, message, wanted)
             }
         }
     }
@@ -72,31 +79,32 @@ impl AnswerCache {
         self.walk.is_some()
     }
 
-    /// Goes on with a walk, over `steps` entries at most; at its end the number of entries it took out.
-    pub fn flush_on(&mut self, steps: usize) -> Option<u64> {
-        for _ in 0..steps {
+    /// Goes on with a walk, over `steps` entries at most, fewer when they are long; at its end the number of entries it took
+    /// out.
+    pub fn flush_on(&mut self, mut steps: usize) -> Option<u64> {
+        while steps > 0 {
             let Walk { at, left, forgotten, .. } = *self.walk.as_ref()?;
             if left == 0 {
                 self.walk = None;
                 return Some(forgotten);
             }
-            self.flush_one(at);
+            steps = steps.saturating_sub(1 + self.flush_one(at) / OCTETS_PER_STEP);
         }
         None
     }
 
-    /// One step of a walk, over the entry at `at`; false when the entry is gone now.
-    fn flush_one(&mut self, at: usize) -> bool {
+    /// Takes a walk over the entry at `at`; gives the entry's length.
+    fn flush_one(&mut self, at: usize) -> usize {
         let (len, dead) = entry::len(&self.ring[at..]);
-        let Some(walk) = &mut self.walk else { return true };
-        let taken = !dead && walk.flush.takes(&self.ring[at..at + len]);
+        let Some(walk) = &mut self.walk else { return len };
+        let taken = !dead && walk.flush.takes(&self.ring[at..at + len], &mut self.laid_out);
         walk.at = (at + len) % self.ring.len();
         walk.left = walk.left.saturating_sub(len);
         walk.forgotten += u64::from(taken);
         if taken {
             self.unlink(at);
         }
-        !taken
+        len
     }
 
     /// Lets a walk look at the oldest entry before that makes room: one that is in use would be written again where the walk

@@ -105,6 +105,8 @@ pub struct AnswerCache {
     evicted: u64,
     spare: Vec<u8>,
     walk: Option<flush::Walk>,
+    /// Where a walk lays out an answer.
+    laid_out: Vec<u8>,
 }
 
 impl AnswerCache {
@@ -123,6 +125,7 @@ impl AnswerCache {
             evicted: 0,
             spare: Vec::with_capacity(entry::LONGEST),
             walk: None,
+            laid_out: Vec::with_capacity(entry::LONGEST),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dns::scan::HashKey;
+use crate::dns::{body, rtype};
 use std::collections::HashMap;
 
 const KEY: HashKey = HashKey::fixed(5);
@@ -77,6 +78,38 @@ fn a_zone_is_flushed() {
 fn flush(cache: &mut AnswerCache, flush: Flush) -> u64 {
     cache.begin_flush(flush);
     std::iter::from_fn(|| Some(cache.flush_on(1))).find_map(|done| done).unwrap()
+}
+
+/// An answer for `www.alias` that goes by an alias to `x.Zone`, which has an address.
+fn put_alias(cache: &mut AnswerCache) {
+    let [www, target] = ["www.alias", "x.Zone"].map(|name| crate::dns::Name::from_text(name).unwrap());
+    let mut message = [0; 512];
+    let mut writer = body::BodyWriter::new(&mut message, www.as_wire()).unwrap();
+    let fixed = |rtype| body::Fixed { rtype, class: class::IN, ttl: 300 };
+    writer.push(0, www.as_wire(), fixed(rtype::CNAME), target.as_wire(), true).unwrap();
+    writer.push(0, target.as_wire(), fixed(rtype::A), &[192, 0, 2, 1], true).unwrap();
+    let (counts, place) = writer.finish();
+    let answer = Answer { rcode: 0, counts, body: &message[place] };
+    cache.put(www.as_wire(), KEY.name(www.as_wire()), A, answer, 0, 300);
+}
+
+#[test]
+fn a_flush_takes_answers_that_lead_to_its_name_by_an_alias() {
+    for (name, qtype, below, taken) in [
+        ("x.zone", None, false, 1),
+        ("zone", None, true, 1),
+        ("zone", None, false, 0),
+        ("x.zone", Some(rtype::A), false, 1),
+        ("x.zone", Some(rtype::AAAA), false, 0),
+        ("www.alias", Some(rtype::CNAME), false, 1),
+        ("one", None, true, 0),
+    ] {
+        let mut cache = AnswerCache::new(1 << 16);
+        put_alias(&mut cache);
+        let wanted = crate::dns::Name::from_text(name).unwrap();
+        let forgotten = flush(&mut cache, Flush::Name { name: wanted, qtype, below });
+        assert_eq!((forgotten, cache.entries()), (taken, 1 - taken), "{name} {qtype:?} {below}");
+    }
 }
 
 /// Live entries of the ring.
