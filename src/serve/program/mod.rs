@@ -17,7 +17,7 @@ mod tuning;
 use super::fast_path::FastPath;
 use super::scope::Zones;
 use super::worker::{Command, Done};
-use crate::answer::cache::Flush;
+use crate::answer::cache::{Flush, Index};
 use crate::answer::compile;
 use crate::answer::policy::Policy;
 use crate::attach;
@@ -206,6 +206,8 @@ impl Program {
         start::forget_zones(&mut config);
         let links = host::links().map_err(|cause| format!("cannot read this host's links: {cause}"))?;
         let placed = forwards::place(&config, &Zones::from(&links));
+        // The last that can be refused comes before the first that is changed.
+        let index = if keep_cache { None } else { Some(self.threads.empty_index()?) };
         log_findings(&placed.absent);
         if self.host.is_none() && forwards::stand_at_interfaces(&config) {
             self.host = Some(start::watch_host());
@@ -216,8 +218,8 @@ impl Program {
         self.threads.forward_by(placed.table(&config));
         self.placed = placed;
         self.set_policy(Arc::new(policy))?;
-        if !keep_cache {
-            self.clear_cache()?;
+        if let Some(index) = index {
+            self.clear_cache_by(index)?;
         }
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
         self.config = config;
@@ -285,9 +287,13 @@ impl Program {
 
     /// Takes everything out of the cache; gives the number of entries.
     fn clear_cache(&mut self) -> Result<u64, String> {
+        let index = self.threads.empty_index()?;
+        self.clear_cache_by(index)
+    }
+
+    fn clear_cache_by(&mut self, empty: Index) -> Result<u64, String> {
         self.threads.begin_epoch();
-        let index = self.threads.empty_index().ok_or("there is no memory for an empty index of the cache")?;
-        match self.threads.ask_worker(Command::Clear(index))? {
+        match self.threads.ask_worker(Command::Clear(empty))? {
             Done::Cleared(entries, _index) => Ok(entries),
             _ => Ok(0),
         }

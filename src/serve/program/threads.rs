@@ -95,7 +95,6 @@ impl Threads {
         let (done, done_end) = spsc::channel(COMMANDS, || None);
         let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
         let (tables, tables_end) = mpsc::channel();
-        let sizes = Sizes::of(config);
         let mut threads = Threads {
             handles: Vec::new(),
             stop: Arc::default(),
@@ -225,9 +224,12 @@ impl Threads {
         self.handles.iter().any(JoinHandle::is_finished)
     }
 
-    /// An empty index for the worker's cache, if there is memory for it.
-    pub(super) fn empty_index(&self) -> Option<Index> {
-        Index::empty(self.cache)
+    /// An empty index for the worker's cache.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn empty_index(&self) -> Result<Index, String> {
+        Index::empty(self.cache).ok_or_else(|| "there is no memory for an empty index of the cache".to_owned())
     }
 
     /// Begins the epoch of a flush or a reload: answers to what is in flight are not kept by who is told of it, which the
