@@ -2,6 +2,7 @@
 
 use crate::dns::Name;
 use crate::stats::Snapshot;
+use std::net::IpAddr;
 
 /// The program behind the control socket.
 ///
@@ -102,6 +103,8 @@ pub struct Status {
     pub sandbox: String,
     /// What was set for speed, at boot or by this program, a line each.
     pub tuning: Vec<String>,
+    /// Addresses of `interface:` that no interface carries now.
+    pub awaited: Vec<IpAddr>,
     /// Which name servers cannot be asked now and why, a line each.
     pub upstream: Vec<String>,
 }

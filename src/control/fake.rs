@@ -78,6 +78,7 @@ impl Backend for Fake {
             inhibit_zero: true,
             sandbox: "off".to_owned(),
             tuning: vec!["worker shares 2 CPUs, never spins".to_owned()],
+            awaited: vec![std::net::IpAddr::from([192, 0, 2, 77])],
             upstream: vec!["192.0.2.53:53: connect: Network is unreachable".to_owned()],
         }
     }

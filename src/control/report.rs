@@ -48,6 +48,9 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     reply.line(format_args!("options: control(namedpipe)"));
     reply.line(format_args!("sandbox: {}", status.sandbox));
     status.tuning.iter().for_each(|line| reply.line(format_args!("tuning: {line}")));
+    for address in &status.awaited {
+        reply.line(format_args!("awaited: {address}: no interface carries it, it is served as soon as one does"));
+    }
     status.upstream.iter().for_each(|line| reply.line(format_args!("upstream: {line}")));
     figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
     let total = figures.total();

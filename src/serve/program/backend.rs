@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::config::options::{self, Change, Field, Show, Status};
 use crate::control::{Backend, ForwardZone, LocalEditor, Status as Shown};
 use crate::dns::Name;
+use crate::host;
 use crate::stats::Snapshot;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ impl Backend for Program {
             inhibit_zero: self.config.statistics_inhibit_zero,
             sandbox: crate::sys::confine::summary().to_owned(),
             tuning: self.tuning(),
+            awaited: self.awaited(),
             upstream: self.upstream_troubles(),
         }
     }
@@ -114,6 +117,16 @@ impl Backend for Program {
 }
 
 impl Program {
+    /// Addresses that are listened at and that no link carries now. The loopback interface has more than it lists.
+    fn awaited(&self) -> Vec<IpAddr> {
+        let Ok(links) = host::links() else { return Vec::new() };
+        let carried = |ip: IpAddr| ip.is_unspecified() || ip.is_loopback() || links.carriers(ip).next().is_some();
+        let mut awaited: Vec<IpAddr> =
+            self.listen.iter().map(|address| address.ip()).filter(|ip| !carried(*ip)).collect();
+        awaited.dedup();
+        awaited
+    }
+
     /// Which name servers cannot be asked now, and why.
     fn upstream_troubles(&self) -> Vec<String> {
         let refused = self.threads.stats.troubles.list().into_iter();
