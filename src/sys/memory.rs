@@ -3,6 +3,7 @@
 //! An allocation in the midst of things cannot fail in Rust, it ends the process. So what may be large is measured before
 //! it is begun: [`address_space`] for tables that are mostly never touched, [`room`] for what will be written to.
 
+use bytemuck::Zeroable;
 use rustix::process::{Resource, getrlimit};
 use std::cell::Cell;
 use std::fs;
@@ -36,6 +37,15 @@ pub fn address_space(octets: u64) -> Result<(), String> {
 /// What limits it, and the fix.
 pub fn reserve(octets: &mut Vec<u8>, more: usize) -> Result<(), String> {
     trying(|| octets.try_reserve(more)).map_err(|_| refusal((octets.capacity() + more) as u64))
+}
+
+/// As many zeroed values; their pages are taken when they are first written to.
+///
+/// # Errors
+/// What limits it, and the fix.
+pub fn zeroed<T: Zeroable>(len: usize) -> Result<Box<[T]>, String> {
+    let octets = len.saturating_mul(size_of::<T>());
+    trying(|| bytemuck::allocation::try_zeroed_slice_box(len)).map_err(|()| refusal(octets as u64))
 }
 
 /// Carries out what may be refused memory and says so itself, as `try_reserve` does.
@@ -171,6 +181,8 @@ mod tests {
     #[test]
     fn little_is_had_and_more_than_there_is_refused() {
         room(MB).unwrap();
+        assert_eq!(zeroed::<u64>(3).unwrap()[..], [0; 3]);
+        assert!(zeroed::<u64>(1 << 57).unwrap_err().contains("are refused"));
         let refused = room(1 << 60).unwrap_err();
         assert!(refused.contains("MB are left"), "{refused}");
         let refused = address_space(1 << 60).unwrap_err();

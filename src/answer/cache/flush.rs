@@ -4,6 +4,7 @@
 use super::{AnswerCache, Bucket, Slot, WAYS, entry};
 use crate::dns::Name;
 use crate::dns::name::is_at_or_below;
+use crate::sys::memory;
 
 /// Which entries a walk takes out.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +57,12 @@ pub(super) struct Walk {
 pub struct Index(Box<[Bucket]>);
 
 impl Index {
-    /// An index for a cache of as many octets as [`AnswerCache::new`] was told; `None` when there is no memory for it.
-    pub fn empty(octets: usize) -> Option<Index> {
-        bytemuck::allocation::try_zeroed_slice_box(AnswerCache::buckets_for(octets)).ok().map(Index)
+    /// An index for a cache of as many octets as [`AnswerCache::new`] was told.
+    ///
+    /// # Errors
+    /// That there is no memory for it: what limits it, and the fix.
+    pub fn empty(octets: usize) -> Result<Index, String> {
+        memory::zeroed(AnswerCache::buckets_for(octets)).map(Index)
     }
 }
 

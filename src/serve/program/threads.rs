@@ -227,9 +227,9 @@ impl Threads {
     /// An empty index for the worker's cache.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// As [`Index::empty`].
     pub(super) fn empty_index(&self) -> Result<Index, String> {
-        Index::empty(self.cache).ok_or_else(|| "there is no memory for an empty index of the cache".to_owned())
+        Index::empty(self.cache)
     }
 
     /// Begins the epoch of a flush or a reload: answers to what is in flight are not kept by who is told of it, which the
