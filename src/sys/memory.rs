@@ -22,13 +22,26 @@ thread_local! {
     static TRYING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether `octets` of address space can be had in one piece. They are given back at once.
+/// Whether address space for all `pieces` (octets each) can be had at once. They are given back before it returns.
+///
+/// Each is asked for by itself, as it will be later: the kernel refuses a single piece of more than a small machine has,
+/// and grants the same in several, of which most is never touched (`vm.overcommit_memory`, proc_sys_vm(5)).
 ///
 /// # Errors
 /// What limits it, and the fix.
-pub fn address_space(octets: u64) -> Result<(), String> {
-    let wanted = usize::try_from(octets).unwrap_or(usize::MAX);
-    trying(|| Vec::<u8>::new().try_reserve_exact(wanted)).map_err(|_| refusal(octets))
+pub fn address_space(pieces: &[u64]) -> Result<(), String> {
+    let mut had: Vec<Vec<u8>> = Vec::with_capacity(pieces.len());
+    for &octets in pieces {
+        let mut piece = Vec::new();
+        let wanted = usize::try_from(octets).unwrap_or(usize::MAX);
+        trying(|| piece.try_reserve_exact(wanted)).map_err(|_| refusal(sum(pieces)))?;
+        had.push(piece);
+    }
+    Ok(())
+}
+
+fn sum(pieces: &[u64]) -> u64 {
+    pieces.iter().fold(0, |sum, octets| sum.saturating_add(*octets))
 }
 
 /// Makes room for `more` octets, as [`Vec::reserve`] does.
@@ -82,7 +95,7 @@ pub fn room(octets: u64) -> Result<(), String> {
             left / MB
         ));
     }
-    address_space(octets)
+    address_space(&[octets])
 }
 
 /// Takes note of the limits of this process and its control group, while files and calls are still open to it.
@@ -185,7 +198,7 @@ mod tests {
         assert!(zeroed::<u64>(1 << 57).unwrap_err().contains("are refused"));
         let refused = room(1 << 60).unwrap_err();
         assert!(refused.contains("MB are left"), "{refused}");
-        let refused = address_space(1 << 60).unwrap_err();
+        let refused = address_space(&[1, 1 << 60]).unwrap_err();
         assert!(refused.contains("MB of memory are refused"), "{refused}");
     }
 

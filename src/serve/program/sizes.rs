@@ -58,18 +58,23 @@ impl Sizes {
     /// # Errors
     /// How much it is and what for, and what limits it.
     pub(super) fn require(&self) -> Result<(), String> {
-        let rings = REQUESTS * size_of::<Request>()
-            + RESPONSES * size_of::<Response>()
-            + 2 * STREAM_QUERIES * size_of::<StreamMessage>()
-            + EVENTS * size_of::<QueryEvent>();
+        let streams = STREAM_QUERIES * size_of::<StreamMessage>();
+        let rings = [
+            REQUESTS * size_of::<Request>(),
+            RESPONSES * size_of::<Response>(),
+            streams,
+            streams,
+            EVENTS * size_of::<QueryEvent>(),
+        ];
         let states = self.questions.saturating_mul(STATE);
-        let wanted = rings.saturating_add(self.cache).saturating_add(states).saturating_add(THREADS * STACK);
-        memory::address_space(wanted as u64).map_err(|cause| {
+        let wanted = rings.into_iter().chain([self.cache, states]).chain([STACK; THREADS]);
+        let pieces: Vec<u64> = wanted.map(|octets| octets as u64).collect();
+        memory::address_space(&pieces).map_err(|cause| {
             let mb = |octets: usize| octets.div_ceil(1 << 20);
             format!(
                 "{cause}. It is {} MB for rings between the threads (little of it is ever touched), {} MB for msg-cache-size, \
                  {} MB for questions (num-queries-per-thread), {THREADS} MB of stacks",
-                mb(rings),
+                mb(rings.iter().sum()),
                 mb(self.cache),
                 mb(states)
             )
