@@ -294,8 +294,8 @@ impl Zones {
         if !ignores_data(kind) {
             let node = if is_redirect(kind) { Some(zone.0) } else { exact };
             if let Some(node) = node.map(|node| self.nodes.get(node))
-                && node.zone == zone.0
                 && node.flags & IN_DATA != 0
+                && (node.zone == zone.0 || qtype == rtype::DS && node.stands_above())
             {
                 in_data = true;
                 has_records = node.rrset_count > 0;
@@ -412,6 +412,11 @@ impl Node {
     /// The class, 1 to 16: it stands in the upper half of the flags.
     fn class(&self) -> u16 {
         u16::from(self.flags >> 4) + class::IN
+    }
+
+    /// A zone's apex that stands in the data of the zone above too, for its DS record.
+    fn stands_above(&self) -> bool {
+        self.flags & APEX != 0 && self.below & COUNTED != 0
     }
 }
 

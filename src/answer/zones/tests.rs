@@ -150,3 +150,15 @@ fn many_zones_are_all_found() {
     }
     assert_eq!(ask(&zones, "n50000.block.test", rtype::A), "no zone");
 }
+
+#[test]
+fn the_ds_record_of_a_zone_is_data_of_the_zone_above() {
+    let ds = record("sub.example", rtype::DS, &[0, 1, 8, 2, 1]);
+    let zones = zones(&[("example", ZoneType::Static), ("sub.example", ZoneType::Static)], &[ds]);
+    assert_eq!(ask(&zones, "sub.example", rtype::DS), "1 records of type 43");
+    assert_eq!(ask(&zones, "sub.example", rtype::A), "nodata");
+    assert_eq!(ask(&zones, "other.example", rtype::DS), "nxdomain");
+    let mut builder = ZonesBuilder::next(&zones);
+    builder.remove_zone(&wire("example"));
+    assert_eq!(ask(&builder.finish(), "sub.example", rtype::DS), "no zone");
+}
