@@ -47,8 +47,8 @@ impl XdpError {
             ),
             Some(libc::ENOBUFS) => (
                 Kind::MemoryLimit,
-                "; the UMEM does not fit RLIMIT_MEMLOCK: set LimitMEMLOCK=infinity in the unit (ulimit -l), or grant \
-                 CAP_IPC_LOCK",
+                "; the UMEM does not fit RLIMIT_MEMLOCK, which all processes of the user share: set \
+                 LimitMEMLOCK=infinity in the unit (ulimit -l), or grant CAP_IPC_LOCK",
             ),
             Some(libc::EAFNOSUPPORT) => {
                 (Kind::Other, "; the kernel has no AF_XDP, or the unit's RestrictAddressFamilies lacks AF_XDP")

@@ -14,6 +14,7 @@
 #![allow(unsafe_code)]
 
 mod error;
+mod locked;
 mod maps;
 mod program;
 mod queue;
@@ -111,7 +112,7 @@ pub fn try_socket(options: &Options) -> Result<(), XdpError> {
 ///
 /// Count the queues after the attach, because attaching may change their number (virtio_net). Their fill
 /// rings are full and they are in no map yet. May take about five seconds when a former process's sockets are still being
-/// torn down.
+/// torn down, or other processes of the user have locked the memory that RLIMIT_MEMLOCK allows.
 ///
 /// # Errors
 /// The cause and the fix, see [`Kind`].

@@ -12,13 +12,15 @@ use log::info;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
 use super::error::{XdpError, capture_library_log};
+use super::locked::{self, Registered};
 use super::umem::Area;
 use super::{Mode, Options, ZeroCopy};
 use crate::ring::xsk::{Consumer, Descriptor, Parts, Producer};
 
-/// How long a bind that meets EBUSY is tried again: the kernel releases the queue of a former process in a work queue.
-const BUSY_LIMIT: Duration = Duration::from_secs(5);
-const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// How long is tried again what fails because of a former socket, of this process or another one: the kernel releases its
+/// queue (EBUSY) and its locked memory (ENOBUFS) in a work queue.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// `ENOTSUPP` of include/linux/errno.h: some drivers leak it.
 const ENOTSUPP: i32 = 524;
@@ -45,6 +47,7 @@ pub(super) struct Socket {
     umem: NonNull<xdp::xsk_umem>,
     rings: Box<Rings>,
     zero_copy: bool,
+    _registered: Registered,
     pub(super) area: Area,
 }
 
@@ -74,6 +77,15 @@ fn memory(frames: u32, chunk: u32, options: &Options, queue: u32) -> io::Result<
     })
 }
 
+/// Whether what an attempt failed with can be over soon: not when this process alone wants more than its limit.
+fn may_pass(cause: &io::Error, area: &Area) -> bool {
+    match cause.raw_os_error() {
+        Some(libc::EBUSY) => true,
+        Some(libc::ENOBUFS) => locked::has_room(area.size() as u64),
+        _ => false,
+    }
+}
+
 impl Socket {
     /// Socket on `queue` of the interface, and its cursors.
     pub(super) fn new(options: &Options, queue: u32) -> Result<(Self, Cursors), XdpError> {
@@ -83,9 +95,13 @@ impl Socket {
             |step: &str, cause: &io::Error| XdpError::step(name, &format!("{step} on receive queue {queue}"), cause);
         let chunk = if options.mtu <= 1500 { 2048 } else { 4096 };
         let frames = options.frames.next_power_of_two().clamp(64, 1 << 19);
+        let deadline = Instant::now() + PATIENCE;
         let bind = |flags| {
             let area = memory(frames, chunk, options, queue).map_err(|e| explain("allocate packet memory", &e))?;
-            Self::bind_patiently(area, name, queue, flags).map_err(|e| explain("make the AF_XDP socket", &e))
+            Self::bind_until(deadline, area, name, queue, flags).map_err(|cause| {
+                let waited = if Instant::now() < deadline { "" } else { ", tried for 5 s," };
+                explain(&format!("make the AF_XDP socket{waited}"), &cause)
+            })
         };
         let socket = match (options.zero_copy, options.mode) {
             (ZeroCopy::Yes, _) => bind(xdp::XDP_ZEROCOPY),
@@ -132,18 +148,17 @@ impl Socket {
         if result == 0 { Ok(statistics) } else { Err(io::Error::last_os_error()) }
     }
 
-    fn bind_patiently(area: Area, interface: &str, queue: u32, flags: u32) -> io::Result<Self> {
-        let started = Instant::now();
+    fn bind_until(deadline: Instant, area: Area, interface: &str, queue: u32, flags: u32) -> io::Result<Self> {
         let mut area = area;
         loop {
             match Self::bind(area, interface, queue, flags) {
                 Ok(socket) => return Ok(socket),
                 Err((cause, unused)) => {
-                    if cause.raw_os_error() != Some(libc::EBUSY) || started.elapsed() > BUSY_LIMIT {
+                    if !may_pass(&cause, &unused) || Instant::now() >= deadline {
                         return Err(cause);
                     }
                     area = unused;
-                    thread::sleep(BUSY_PAUSE);
+                    thread::sleep(PAUSE);
                 }
             }
         }
@@ -187,6 +202,7 @@ impl Socket {
         let Some(umem) = NonNull::new(umem).filter(|_| result == 0) else {
             return Err((io::Error::from_raw_os_error(result.abs()), area));
         };
+        let registered = Registered::new(area.size() as u64);
         // SAFETY: as above, with a registered UMEM and a terminated name.
         let result = unsafe {
             xdp::xsk_socket__create(
@@ -205,7 +221,7 @@ impl Socket {
             let cause = if result.abs() == ENOTSUPP { libc::EOPNOTSUPP } else { result.abs() };
             return Err((io::Error::from_raw_os_error(cause), area));
         };
-        Ok(Self { socket, umem, rings, zero_copy: flags & xdp::XDP_ZEROCOPY != 0, area })
+        Ok(Self { socket, umem, rings, zero_copy: flags & xdp::XDP_ZEROCOPY != 0, _registered: registered, area })
     }
 
     /// What makes sending cheaper; none of it is needed, so none of it can fail.

@@ -6,6 +6,7 @@
 
 mod attachment;
 mod changes;
+mod memory;
 #[path = "../lib/namespace.rs"]
 mod namespace;
 mod pair;

@@ -22,12 +22,13 @@ pub fn make_pair() {
     }
 }
 
-fn fact(name: &str) -> String {
-    std::fs::read_to_string(format!("/sys/class/net/{SERVER}/{name}")).expect("sysfs").trim().to_owned()
+fn fact(end: &str, name: &str) -> String {
+    std::fs::read_to_string(format!("/sys/class/net/{end}/{name}")).expect("sysfs").trim().to_owned()
 }
 
 pub fn mac() -> [u8; 6] {
-    let bytes: Vec<u8> = fact("address").split(':').map(|hex| u8::from_str_radix(hex, 16).expect("hex")).collect();
+    let bytes: Vec<u8> =
+        fact(SERVER, "address").split(':').map(|hex| u8::from_str_radix(hex, 16).expect("hex")).collect();
     bytes.try_into().expect("six bytes")
 }
 
@@ -36,10 +37,14 @@ pub fn place(address: &str, vlan: Option<u16>) -> Place {
 }
 
 pub fn options() -> Options {
+    options_of(SERVER)
+}
+
+pub fn options_of(end: &str) -> Options {
     Options {
-        interface: SERVER.into(),
-        index: fact("ifindex").parse().expect("number"),
-        mtu: fact("mtu").parse().expect("number"),
+        interface: end.into(),
+        index: fact(end, "ifindex").parse().expect("number"),
+        mtu: fact(end, "mtu").parse().expect("number"),
         reply_mtu: 1500,
         places: vec![place("192.0.2.1", None), place("2001:db8::1", None), place("192.0.2.10", Some(10))],
         own: ["192.0.2.1", "192.0.2.255", "2001:db8::1"].map(|address| address.parse().expect("address")).into(),
