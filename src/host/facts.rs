@@ -91,6 +91,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         let is_on = |feature| ethtool::feature(&link.name, feature).ok();
         (link.rx_vlan, link.ntuple) = (is_on(Feature::RxVlan), is_on(Feature::Ntuple));
     }
+    let user = wanted.user.as_deref().map(|name| privileges::find_user(name).map(|user| user.uid));
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     Ok(Facts {
         links,
@@ -103,13 +104,13 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
         first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
         ports: probe::probe(&wanted.listen, wanted.udp, wanted.tcp),
-        paths: wanted.paths.iter().map(look).collect(),
-        user: wanted.user.as_deref().map(|name| privileges::find_user(name).is_some()),
+        paths: wanted.paths.iter().map(|path| look(path, user.flatten())).collect(),
+        user: user.map(|user| user.is_some()),
     })
 }
 
-fn look((directive, path, wanted): &(&'static str, PathBuf, Use)) -> PathProbe {
-    PathProbe { directive, path: path.clone(), wanted: *wanted, state: paths::state(path, *wanted) }
+fn look((directive, path, wanted): &(&'static str, PathBuf, Use), user: Option<u32>) -> PathProbe {
+    PathProbe { directive, path: path.clone(), wanted: *wanted, state: paths::state(path, *wanted, user) }
 }
 
 /// The links with their addresses and drivers: what an attach plan is made of.

@@ -66,8 +66,8 @@ fn folder(path: &Path, wanted: Use) -> &Path {
     if wanted == Use::Folder { path } else { parent() }
 }
 
-/// Looks at a path.
-pub(super) fn state(path: &Path, wanted: Use) -> PathState {
+/// Looks at a path; `user` is who the process is going to be.
+pub(super) fn state(path: &Path, wanted: Use, user: Option<u32>) -> PathState {
     if wanted == Use::Socket && SocketAddrUnix::new(path).is_err() {
         return PathState::TooLong;
     }
@@ -79,7 +79,7 @@ pub(super) fn state(path: &Path, wanted: Use) -> PathState {
         return PathState::Good;
     }
     let place = match Place::find(path) {
-        Ok(place) => place,
+        Ok(place) => place.for_user(user),
         Err(error) => return state_of(error),
     };
     match (wanted, place.stat().map(|stat| FileType::from_raw_mode(stat.st_mode))) {
@@ -124,12 +124,12 @@ mod tests {
         std::fs::set_permissions(home.join("shared"), std::fs::Permissions::from_mode(0o777)).unwrap();
         symlink("none", home.join("link")).unwrap();
         symlink(&home, home.join("shared/link")).unwrap();
-        assert!(matches!(state(&home.join("link"), Use::File), PathState::NotPlain(_)));
-        assert_eq!(state(&home.join("link"), Use::Socket), PathState::InTheWay);
+        assert!(matches!(state(&home.join("link"), Use::File, None), PathState::NotPlain(_)));
+        assert_eq!(state(&home.join("link"), Use::Socket, None), PathState::InTheWay);
         let shared = home.join("shared/link");
-        assert_eq!(state(&shared.join("new"), Use::File), PathState::SharedLink(shared.clone()));
-        assert_eq!(state(&shared.join("new"), Use::Socket), PathState::SharedLink(shared.clone()));
-        assert_eq!(state(&shared, Use::Folder), PathState::SharedLink(shared.clone()));
+        assert_eq!(state(&shared.join("new"), Use::File, None), PathState::SharedLink(shared.clone()));
+        assert_eq!(state(&shared.join("new"), Use::Socket, None), PathState::SharedLink(shared.clone()));
+        assert_eq!(state(&shared, Use::Folder, None), PathState::SharedLink(shared.clone()));
         std::fs::remove_dir_all(&home).unwrap();
     }
 
@@ -150,13 +150,13 @@ mod tests {
         ];
         for (path, states) in cases {
             for (wanted, expected) in [Use::Socket, Use::File, Use::Folder].into_iter().zip(states) {
-                assert_eq!(state(&path, wanted), expected, "{} as {wanted:?}", path.display());
+                assert_eq!(state(&path, wanted, None), expected, "{} as {wanted:?}", path.display());
             }
         }
         let long = format!("/tmp/{}", "x".repeat(104));
-        assert_eq!(state(Path::new(&long), Use::Socket), PathState::TooLong, "109 octets");
-        assert_eq!(state(Path::new(&long[..108]), Use::Socket), PathState::Good, "108 octets");
-        assert_eq!(state(Path::new("new"), Use::File), PathState::Good, "in the working directory");
+        assert_eq!(state(Path::new(&long), Use::Socket, None), PathState::TooLong, "109 octets");
+        assert_eq!(state(Path::new(&long[..108]), Use::Socket, None), PathState::Good, "108 octets");
+        assert_eq!(state(Path::new("new"), Use::File, None), PathState::Good, "in the working directory");
         std::fs::remove_dir_all(&home).unwrap();
     }
 }

@@ -20,12 +20,13 @@ impl LogFile {
     /// # Errors
     /// By path, with cause and fix.
     pub(super) fn open(path: &Path, user: &str) -> Result<LogFile, String> {
-        let (file, made) = open(path)?;
-        if made && let Some(user) = privileges::find_user(user) {
+        let user = privileges::find_user(user);
+        let (file, made) = open(path, user.as_ref().map(|user| user.uid))?;
+        if made && let Some(user) = &user {
             // Where it cannot be given away, it is opened anew by the user it belongs to or not at all, and that is told.
             let _ = fchown(&file, Some(user.uid), Some(user.gid));
         }
-        let torn = !made && is_torn(path, &file);
+        let torn = !made && is_torn(path, &file, user.map(|user| user.uid));
         Ok(LogFile { path: path.to_owned(), lines: Lines { out: file, torn } })
     }
 
@@ -37,8 +38,8 @@ impl LogFile {
         if self.is_in_place() {
             return Ok(());
         }
-        let (file, _) =
-            open(&self.path).map_err(|text| format!("{text}; lines go on into the file that was opened before"))?;
+        let (file, _) = open(&self.path, None)
+            .map_err(|text| format!("{text}; lines go on into the file that was opened before"))?;
         self.lines = Lines { out: file, torn: false };
         Ok(())
     }
@@ -62,8 +63,9 @@ impl LogFile {
     }
 }
 
-fn open(path: &Path) -> Result<(File, bool), String> {
-    let opened = Place::find(path).and_then(|place| place.open_or_make(OFlags::WRONLY | OFlags::APPEND));
+fn open(path: &Path, user: Option<u32>) -> Result<(File, bool), String> {
+    let place = Place::find(path).map(|place| place.for_user(user));
+    let opened = place.and_then(|place| place.open_or_make(OFlags::WRONLY | OFlags::APPEND));
     opened.map_err(|error| {
         let fix = match error {
             PlaceError::System(_) => "; correct logfile: or the folder's rights",
@@ -75,7 +77,7 @@ fn open(path: &Path) -> Result<(File, bool), String> {
 }
 
 /// Whether a line of an earlier process was cut off, as by a full disk. What cannot be read counts as whole.
-fn is_torn(path: &Path, file: &File) -> bool {
+fn is_torn(path: &Path, file: &File, user: Option<u32>) -> bool {
     let last = |reader: File| {
         let ours = fstat(file)?;
         let mut octet = [b'\n'];
@@ -84,7 +86,7 @@ fn is_torn(path: &Path, file: &File) -> bool {
         }
         io::Result::Ok(octet != *b"\n")
     };
-    let reader = Place::find(path).and_then(|place| place.open(OFlags::RDONLY));
+    let reader = Place::find(path).and_then(|place| place.for_user(user).open(OFlags::RDONLY));
     reader.is_ok_and(|reader| last(reader).unwrap_or(false))
 }
 

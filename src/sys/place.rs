@@ -30,6 +30,8 @@ pub struct Place {
     name: OsString,
     path: PathBuf,
     way: Way,
+    /// The user whose files are taken beside those of root, this process's user and the folder's owner.
+    user: Option<u32>,
 }
 
 /// What the folders of a way are like.
@@ -48,7 +50,8 @@ pub enum PlaceError {
     Link,
     /// This link on the way stands in a folder that other users may write to.
     SharedLink(PathBuf),
-    /// In a folder that other users may write to: something else than a file of the folder's owner with one name.
+    /// In a folder that other users may write to: something else than a file with one name, of root, of the folder's owner
+    /// or of the user that the place is for.
     Strange,
     /// What the system said.
     System(io::Error),
@@ -65,8 +68,8 @@ impl fmt::Display for PlaceError {
                 link.display()
             ),
             PlaceError::Strange => f.write_str(
-                "other users may write to its folder, and what is there is no file of the folder's owner with one name; \
-                 remove it",
+                "other users may write to its folder, and what is there is no file with one name, of root, username: or \
+                 the folder's owner; remove it",
             ),
             PlaceError::System(cause) => cause.fmt(f),
         }
@@ -112,7 +115,12 @@ impl Place {
     pub fn find(path: &Path) -> Result<Place, PlaceError> {
         let name = path.file_name().ok_or(Errno::ISDIR)?.to_owned();
         let (folder, way) = walk(path.parent().unwrap_or(Path::new("")))?;
-        Ok(Place { folder, name, path: path.to_owned(), way })
+        Ok(Place { folder, name, path: path.to_owned(), way, user: None })
+    }
+
+    /// Takes files of `user` as well: of the one that this process is going to be, who has them from a run before.
+    pub fn for_user(self, user: Option<u32>) -> Place {
+        Place { user, ..self }
     }
 
     /// Opens the file, with `access` as for open(2), and makes it when it is not there: then the second is true.
@@ -209,7 +217,7 @@ impl Place {
 
     fn accept(&self, found: &Stat) -> Result<(), PlaceError> {
         let one_file = file_type(found) == FileType::RegularFile && found.st_nlink == 1;
-        let known = is_ours(found.st_uid) || found.st_uid == self.way.owner;
+        let known = is_ours(found.st_uid) || found.st_uid == self.way.owner || self.user == Some(found.st_uid);
         if self.way.shared && !(one_file && known) { Err(PlaceError::Strange) } else { Ok(()) }
     }
 }

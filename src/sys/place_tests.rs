@@ -89,6 +89,24 @@ fn in_a_shared_folder_only_a_file_of_one_name_is_taken() {
 }
 
 #[test]
+fn a_log_that_the_user_has_from_a_run_before_is_taken_and_no_other_users() {
+    assert!(rustix::process::geteuid().is_root(), "giving files away needs root: run the tests as root");
+    const USER: u32 = 54_321;
+    let home = Home::new("given");
+    let log = home.at("shared/log");
+    let open = |user| Place::find(&log).unwrap().for_user(user).open_or_make(WRITE);
+    assert!(open(Some(USER)).unwrap().1);
+    std::os::unix::fs::chown(&log, Some(USER), Some(USER)).unwrap();
+    assert!(!open(Some(USER)).unwrap().1, "the log of the run before");
+    assert!(Place::find(&log).unwrap().for_user(Some(USER)).look().is_ok());
+    for other in [None, Some(USER + 1)] {
+        assert!(matches!(open(other), Err(PlaceError::Strange)), "{other:?}");
+    }
+    fs::hard_link(&log, home.at("shared/second")).unwrap();
+    assert!(matches!(open(Some(USER)), Err(PlaceError::Strange)), "whoever owns it, by one name only");
+}
+
+#[test]
 fn calls_with_a_path_come_to_the_folder_that_was_found() {
     let home = Home::new("calls");
     let place = Place::find(&home.at("shared/below/socket")).unwrap();

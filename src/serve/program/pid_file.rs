@@ -2,6 +2,7 @@
 
 use super::privileges;
 use crate::sys::place::{self, Place, PlaceError};
+use crate::sys::privileges::find_user;
 use rustix::fs::{FileType, OFlags, fstat};
 use std::fs::File;
 use std::io::Write;
@@ -16,22 +17,23 @@ pub(super) struct PidFile {
 }
 
 impl PidFile {
-    /// Writes this process's number to `path`, where that is not empty.
+    /// Writes this process's number to `path`, where that is not empty; also into a file that `user` has from a run before.
     ///
     /// # Errors
     /// By path, with cause and fix. No file that was made or emptied for it stays.
-    pub(super) fn write(path: &Path) -> Result<Option<PidFile>, String> {
+    pub(super) fn write(path: &Path, user: &str) -> Result<Option<PidFile>, String> {
         if path.as_os_str().is_empty() {
             return Ok(None);
         }
-        Self::open_and_write(path).map(Some).map_err(|error| {
+        Self::open_and_write(path, user).map(Some).map_err(|error| {
             let fix = if matches!(error, PlaceError::System(_)) { "; correct pidfile: or make the folder" } else { "" };
             format!("pidfile {}: {error}{fix}", path.display())
         })
     }
 
-    fn open_and_write(path: &Path) -> Result<PidFile, PlaceError> {
-        let place = Place::find(path)?;
+    fn open_and_write(path: &Path, user: &str) -> Result<PidFile, PlaceError> {
+        let user = find_user(user).map(|user| user.uid);
+        let place = Place::find(path)?.for_user(user);
         let (mut file, _) = place.open_or_make(OFlags::WRONLY)?;
         // Removed by its drop when the rest fails.
         let pidfile = PidFile { path: path.to_owned(), identity: place::identity(&fstat(&file)?), place: Some(place) };
@@ -77,13 +79,13 @@ mod tests {
         fs::create_dir_all(&top).unwrap();
         let path = top.join("pid");
         fs::write(&path, "a much longer line of an earlier process\n").unwrap();
-        let mut pidfile = PidFile::write(&path).unwrap().unwrap();
+        let mut pidfile = PidFile::write(&path, "").unwrap().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
         pidfile.keep(None);
         drop(pidfile);
         assert!(!path.exists());
 
-        let pidfile = PidFile::write(&path).unwrap();
+        let pidfile = PidFile::write(&path, "").unwrap();
         fs::write(top.join("other"), "another's").unwrap();
         fs::rename(top.join("other"), &path).unwrap();
         drop(pidfile);
@@ -92,12 +94,12 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::write(top.join("victim"), "untouched").unwrap();
         symlink(top.join("victim"), &path).unwrap();
-        assert!(PidFile::write(&path).err().unwrap().contains("it is a link"));
+        assert!(PidFile::write(&path, "").err().unwrap().contains("it is a link"));
         assert_eq!(fs::read_to_string(top.join("victim")).unwrap(), "untouched");
-        drop(PidFile::write(Path::new("/dev/null")).unwrap());
+        drop(PidFile::write(Path::new("/dev/null"), "").unwrap());
         assert!(Path::new("/dev/null").exists());
-        assert!(PidFile::write(Path::new("/dev/full")).is_err() && Path::new("/dev/full").exists());
-        assert!(PidFile::write(Path::new("")).unwrap().is_none());
+        assert!(PidFile::write(Path::new("/dev/full"), "").is_err() && Path::new("/dev/full").exists());
+        assert!(PidFile::write(Path::new(""), "").unwrap().is_none());
         fs::remove_dir_all(&top).unwrap();
     }
 }

@@ -76,7 +76,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let placed = forwards::place(&config, &Zones::from(&interfaces[..]));
     super::log_findings(&placed.absent);
     let control = open_control(&config)?;
-    let mut pidfile = PidFile::write(&config.pidfile)?;
+    let mut pidfile = PidFile::write(&config.pidfile, &config.username)?;
     let chroot = privileges::drop(&config, &invocation.file, xdp_wanted)?;
     let threads = Threads::start(&config, &policy, placed.table(&config), sockets, queues)?;
     if let Some(pidfile) = &mut pidfile {
