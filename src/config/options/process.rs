@@ -13,7 +13,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             words("standard error"),
             field(set_logfile, |config, emit| emit(&config.logfile.to_string_lossy())),
             RESTART,
-        ),
+        )
+        .note("`/dev/stderr` and `/dev/stdout` both mean standard error"),
         honoured("use-syslog", YES_NO, is("no"), plain!(flag use_syslog), RESTART),
         honoured("log-identity", TEXT, words("runbound"), plain!(text log_identity), RESTART),
         honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log_time_ascii), RESTART),
@@ -64,7 +65,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
 );
 
 fn set_logfile(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    config.logfile = args.text(0).into();
+    // Links of the system to what a process was started with; a file that is opened anew is none of the two.
+    let is_stream = ["/dev/stderr", "/dev/stdout"].contains(&args.text(0));
+    config.logfile = if is_stream { "".into() } else { args.text(0).into() };
     config.use_syslog = false;
     Ok(())
 }

@@ -107,6 +107,14 @@ fn values_reach_their_fields() {
 }
 
 #[test]
+fn the_streams_of_a_container_are_taken_for_a_log() {
+    for path in ["/dev/stdout", "/dev/stderr", ""] {
+        let config = config(&format!("use-syslog: yes\nlogfile: {path:?}"));
+        assert_eq!((config.logfile, config.use_syslog), (PathBuf::new(), false), "{path}");
+    }
+}
+
+#[test]
 fn errors_name_file_line_cause_and_fix() {
     for (line, expected) in [
         ("port: 53x", "test.conf:2: port: expected a number from 0 to 65535, not \"53x\""),
