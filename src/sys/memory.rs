@@ -203,6 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn pieces_that_fit_one_by_one_are_had_where_the_kernel_looks_at_each_alone() {
+        let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+        let value = |name: &str| -> u64 {
+            let line = meminfo.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+        };
+        let most = (value("MemTotal:") + value("SwapTotal:")) * 1024 / 4 * 3;
+        let mode = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
+        let (always, never) = (mode.trim() == "1", mode.trim() == "2");
+        assert_eq!(address_space(&[most, most]).is_err(), never);
+        assert_eq!(address_space(&[2 * most]).is_err(), !always, "in one piece");
+    }
+
+    #[test]
     fn numbers_are_written_without_memory() {
         for number in [0, 7, 10, 1_234_567, u64::MAX] {
             assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
