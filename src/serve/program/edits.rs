@@ -18,7 +18,7 @@ const COPIES: u64 = 4;
 pub(super) struct Edits {
     builder: ZonesBuilder,
     any: bool,
-    /// Octets that the edits take, and how many of them have been seen to fit.
+    /// Octets that the edits take, and up to how many are taken without another look whether they fit.
     octets: u64,
     fitting: u64,
     /// Why the whole batch is refused.
@@ -28,7 +28,7 @@ pub(super) struct Edits {
 impl Edits {
     /// None yet.
     pub(super) fn of(zones: &Zones) -> Edits {
-        Edits { builder: ZonesBuilder::next(zones), any: false, octets: 0, fitting: 0, refused: None }
+        Edits { builder: ZonesBuilder::next(zones), any: false, octets: 0, fitting: LOOK, refused: None }
     }
 
     /// The tables with the edits in force; `None` when no edit succeeded.
@@ -51,7 +51,7 @@ impl Edits {
     fn grow(&mut self, octets: u64) -> Result<(), EditError> {
         self.octets += octets;
         if self.refused.is_none() && self.octets > self.fitting {
-            self.fitting = 2 * self.octets.max(LOOK);
+            self.fitting = 2 * self.octets;
             self.refused = memory::room(COPIES * self.fitting).err();
         }
         // The batch is refused as a whole; this line says why.
