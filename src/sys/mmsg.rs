@@ -5,6 +5,7 @@
 use super::sockaddr::{self, MAX_SOCKADDR, V4_PKTINFO, V6_PKTINFO};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
+use std::mem::offset_of;
 use std::net::{IpAddr, SocketAddr};
 
 /// Datagrams received with one system call.
@@ -139,6 +140,8 @@ pub struct UdpBatch {
     /// The buffers of what is to be sent, in its order.
     places: [usize; BATCH],
     received: usize,
+    /// Headers, from the first, that were received into or sent from since they were made ready.
+    used: usize,
 }
 
 impl UdpBatch {
@@ -156,6 +159,7 @@ impl UdpBatch {
             replies: [None; BATCH],
             places: [0; BATCH],
             received: 0,
+            used: BATCH,
         }
     }
 
@@ -168,27 +172,17 @@ impl UdpBatch {
     /// before that were not sent are forgotten.
     pub fn receive(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
         self.received = 0;
-        self.replies = [None; BATCH];
-        for i in 0..BATCH {
-            let peer = &mut self.peers[i];
-            let start = i * (self.size + COLOUR);
-            let buffer = &mut self.buffers[start..start + self.size];
-            self.iovecs[i] = IoVec { base: buffer.as_mut_ptr().expose_provenance(), len: self.size };
-            self.headers[i].hdr = MsgHdr {
-                name: peer.name.as_mut_ptr().expose_provenance(),
-                name_len: MAX_SOCKADDR as u32,
-                iov: (&raw mut self.iovecs[i]).expose_provenance(),
-                iov_len: 1,
-                control: peer.control.as_mut_ptr().expose_provenance(),
-                control_len: MAX_CONTROL,
-                flags: 0,
-            };
+        self.make_ready();
+        let outcome = system_call(libc::SYS_recvmmsg, fd, &mut self.headers[..]);
+        let received = *outcome.as_ref().unwrap_or(&0);
+        // The kernel may have begun with one more than it received.
+        self.used = (received + 1).min(BATCH);
+        match outcome {
+            Err(cause) if !matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Err(cause);
+            }
+            _ => {}
         }
-        let received = match system_call(libc::SYS_recvmmsg, fd, &mut self.headers[..]) {
-            Ok(received) => received,
-            Err(cause) if matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(cause) => return Err(cause),
-        };
         for i in 0..received {
             let MMsgHdr { hdr, len } = self.headers[i];
             self.lens[i] = (len as usize).min(self.size);
@@ -199,6 +193,29 @@ impl UdpBatch {
         }
         self.received = received;
         Ok(received)
+    }
+
+    /// Points the headers in use to the buffers they receive into. The others point there still: where nothing was received
+    /// nothing was sent either.
+    fn make_ready(&mut self) {
+        // Exposed anew for every call, since the buffers were looked at in between.
+        let buffers = self.buffers.as_mut_ptr().expose_provenance();
+        let peers = self.peers.as_mut_ptr().expose_provenance();
+        let iovecs = self.iovecs.as_mut_ptr().expose_provenance();
+        for i in 0..self.used {
+            let peer = peers + i * size_of::<UdpPeer>();
+            self.iovecs[i] = IoVec { base: buffers + i * (self.size + COLOUR), len: self.size };
+            self.headers[i].hdr = MsgHdr {
+                name: peer + offset_of!(UdpPeer, name),
+                name_len: MAX_SOCKADDR as u32,
+                iov: iovecs + i * size_of::<IoVec>(),
+                iov_len: 1,
+                control: peer + offset_of!(UdpPeer, control),
+                control_len: MAX_CONTROL,
+                flags: 0,
+            };
+        }
+        self.replies[..self.used].fill(None);
     }
 
     /// Datagram `i` of those received last; `None` beyond them.
@@ -317,8 +334,9 @@ fn send_header(peer: &mut UdpPeer, iov: usize) -> MsgHdr {
 
 /// recvmmsg or sendmmsg, never waiting. Gives back the number of messages.
 fn system_call(number: libc::c_long, fd: BorrowedFd<'_>, headers: &mut [MMsgHdr]) -> io::Result<usize> {
-    // SAFETY: the two callers fill every header with addresses and lengths of buffers that they hold across the call:
-    // name and control of a `UdpPeer`, one `IoVec` of one datagram. recvmmsg's fifth argument is a null time-out;
+    // SAFETY: the callers give headers alone that hold addresses and lengths of buffers which live across the call: name and
+    // control of a `UdpPeer`, one `IoVec` of one datagram. A batch's stay where they are as long as it lives, boxed and
+    // never resized, so a header that nothing was written to since it was filled is as good as new. recvmmsg's fifth argument is a null time-out;
     // sendmmsg takes four.
     let done = unsafe {
         libc::syscall(number, fd.as_raw_fd(), headers.as_mut_ptr(), headers.len(), libc::MSG_DONTWAIT, 0usize)
