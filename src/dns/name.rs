@@ -61,6 +61,28 @@ impl Name {
         self
     }
 
+    /// Becomes `other` in lower case. Only the octets that it has are written: most names are short, and where many lie in
+    /// a table the rest of each need not come into the core's caches.
+    #[inline]
+    pub fn set_lower(&mut self, other: &Name) {
+        self.set_lower_wire(other.as_wire());
+    }
+
+    /// As [`Self::set_lower`] for a name in wire form; what is no well-formed uncompressed name gives the root.
+    #[inline]
+    pub fn set_wire_lower(&mut self, wire: &[u8]) {
+        let is_name = uncompressed_len(wire, 0) == Some(wire.len());
+        self.set_lower_wire(if is_name { wire } else { &[0] });
+    }
+
+    #[inline]
+    fn set_lower_wire(&mut self, wire: &[u8]) {
+        let octets = &mut self.octets[..wire.len()];
+        octets.copy_from_slice(wire);
+        octets.make_ascii_lowercase();
+        self.len = wire.len() as u8;
+    }
+
     /// Number of labels without the root.
     pub fn label_count(&self) -> usize {
         label_count(self.as_wire())
@@ -111,6 +133,24 @@ impl Eq for Name {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_becomes_another_of_any_length() {
+        let mut name = Name::from_wire(b"\x05aBcDe\x03NeT\0").unwrap();
+        for (wire, lower) in [
+            (&b"\x01A\0"[..], &b"\x01a\0"[..]),
+            (b"\x03Www\x01A\x02de\0", b"\x03www\x01a\x02de\0"),
+            (b"\x03www", b"\0"),
+            (b"\x01x\0\x01y\0", b"\0"),
+            (b"", b"\0"),
+        ] {
+            name.set_wire_lower(wire);
+            assert_eq!(name.as_wire(), lower);
+            let mut other = Name::from_wire(b"\x05other\x05names\0").unwrap();
+            other.set_lower(&name);
+            assert_eq!(other.as_wire(), lower);
+        }
+    }
 
     #[test]
     fn walking_stops_at_limits() {

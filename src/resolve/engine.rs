@@ -21,10 +21,9 @@ use super::sockets::Sockets;
 use super::table::ForwardTable;
 use super::tcp::Connections;
 use super::timer::Wheel;
-use super::tries::KEPT;
 use super::trouble::Troubles;
 use super::{Options, Request, Response};
-use crate::dns::{Name, rcode};
+use crate::dns::rcode;
 use crate::ring::spsc::Producer;
 use crate::stats::Upstream;
 use std::collections::VecDeque;
@@ -87,7 +86,7 @@ impl Engine {
             zone_servers: Vec::new(),
             servers: Vec::new(),
             questions: Questions::new(states),
-            keys: Keys::new(states * KEPT),
+            keys: Keys::new(states),
             timers: Wheel::new(states),
             sockets: Sockets::new(options.sockets.clone()),
             tcp: Connections::new(options.tcp_connections),
@@ -202,8 +201,8 @@ impl Engine {
         let Some(id) = self.questions.take() else { return };
         let question = self.questions.get_mut(id);
         question.ticket = request.ticket;
-        question.name = Name::from_wire(request.name()).unwrap_or(Name::ROOT).to_lower();
-        question.target = question.name;
+        question.name.set_wire_lower(request.name());
+        question.target.set_lower(&question.name);
         (question.qtype, question.qclass) = (request.qtype, request.qclass);
         question.dnssec_ok = request.dnssec_ok;
         question.checking_disabled = request.checking_disabled;

@@ -117,7 +117,7 @@ impl Engine {
             Some(zone) if extended.is_ok() && question.restarts <= RESTARTS => {
                 question.zone = zone;
                 question.uncached |= self.table.is_uncached(zone);
-                question.target = self.normalizer.target;
+                question.target.set_lower(&self.normalizer.target);
                 question.start_over();
                 self.choose(id, now);
             }

@@ -89,7 +89,7 @@ impl Normalizer {
             return Verdict::Useless;
         }
         let verdict = verdict(message, reply, asked, &walk);
-        self.target = walk.name.to_lower();
+        self.target.set_lower(&walk.name);
         if verdict == Verdict::Answer && !walk.has_answer && asked.qtype == rtype::DS {
             self.take_ds(message, reply, asked);
         }
