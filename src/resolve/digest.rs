@@ -1,36 +1,134 @@
-//! The judging of replies without servers and sockets: what fuzzing calls.
+//! A reply without the server that sent it: whether it is one to its question, what it amounts to, what is told of it.
+//!
+//! [`super::judge`] goes by this, and so does [`Digester`], with one question, for fuzzing.
 
-use super::chain::{Chain, Composer, Target};
+use super::chain::{Composer, Target};
 use super::normalize::{Asked, Normalizer, Verdict};
+use super::question::Question;
 use super::reply::Reply;
 use super::{Response, TtlLimits};
 use crate::dns::name::is_at_or_below;
-use crate::dns::question::Question;
-use crate::dns::{Name, header, rcode};
+use crate::dns::{get_u16, header, question, rcode};
 use bytemuck::Zeroable;
 
-/// The buffers of a resolver, for one question at a time.
-pub struct Digester {
+/// Alias targets asked for (Unbound's max-query-restarts).
+const RESTARTS: u8 = 11;
+
+/// True when `message` is a reply to a query and repeats the question, octet for octet. Only an error may leave the
+/// question out. The ID and the sender have been compared already.
+pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
+    if message.len() < header::LEN {
+        return false;
+    }
+    let flags = header::flags(message);
+    if flags & header::flag::QR == 0 || header::opcode_of(flags) != header::opcode::QUERY {
+        return false;
+    }
+    match header::counts(message)[0] {
+        0 => !is_of_use(flags & 0xf),
+        1 => {
+            let name = question.target.as_wire();
+            let end = header::LEN + name.len();
+            message.get(header::LEN..end) == Some(name)
+                && get_u16(message, end) == Some(question.qtype)
+                && get_u16(message, end + 2) == Some(question.qclass)
+        }
+        _ => false,
+    }
+}
+
+/// True for the codes of a reply that says something of the name.
+fn is_of_use(code: u16) -> bool {
+    matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN)
+}
+
+/// The forward zone of a question; both as in [`Asked`].
+pub(super) struct Served<'a> {
+    pub(super) zone: &'a [u8],
+    pub(super) same_zone: &'a dyn Fn(&[u8]) -> bool,
+}
+
+/// Buffers for one reply at a time: it is read, then judged, then told or kept as a part of an alias chain.
+pub(super) struct Digest {
     reply: Reply,
     normalizer: Normalizer,
-    chain: Chain,
     scratch: Box<[u8]>,
     rdata: Box<[u8]>,
+}
+
+impl Digest {
+    pub(super) fn new() -> Digest {
+        Digest {
+            reply: Reply::new(),
+            normalizer: Normalizer::default(),
+            scratch: vec![0; 65535].into_boxed_slice(),
+            rdata: vec![0; 65535].into_boxed_slice(),
+        }
+    }
+
+    /// Takes a reply apart; true when it is whole and its code says something of the name.
+    pub(super) fn read(&mut self, message: &[u8]) -> bool {
+        self.reply.parse(message).is_some() && is_of_use(self.reply.rcode)
+    }
+
+    /// True when what was read last is an error that a server without EDNS gives.
+    pub(super) fn refuses_edns(&self) -> bool {
+        matches!(self.reply.rcode, rcode::FORMERR | rcode::NOTIMP) && !self.reply.has_edns
+    }
+
+    /// What the reply that was read amounts to.
+    pub(super) fn judge(
+        &mut self,
+        message: &[u8],
+        question: &Question,
+        Served { zone, same_zone }: Served<'_>,
+        limits: &TtlLimits,
+    ) -> Verdict {
+        let (name, qtype, qclass) = (&question.target, question.qtype, question.qclass);
+        let asked = Asked { name, qtype, qclass, zone, same_zone };
+        self.normalizer.run(message, &mut self.reply, &asked, limits)
+    }
+
+    /// Writes the answer of the reply that was judged; false when it cannot be written.
+    pub(super) fn tell(&mut self, message: &[u8], question: &Question, minimal: bool, response: &mut Response) -> bool {
+        let Digest { reply, normalizer: answer, scratch, rdata } = self;
+        let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
+        let Ok(written) = composer.answer(question.chain.as_deref(), scratch) else { return false };
+        response.rcode = reply.rcode;
+        response.ttl = if question.uncached { 0 } else { written.ttl };
+        response.set_body(&scratch[written.place], written.counts)
+    }
+
+    /// Keeps the aliases of the reply that was judged, and has the question go on with their end; false when it may not.
+    pub(super) fn follow(&mut self, message: &[u8], question: &mut Question, minimal: bool) -> bool {
+        let Digest { reply, normalizer: answer, scratch, rdata } = self;
+        let mut chain = question.chain.take().unwrap_or_default();
+        let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
+        let extended = composer.extend(&mut chain, scratch);
+        question.chain = Some(chain);
+        question.restarts += 1;
+        question.target.set_lower(&answer.target);
+        extended.is_ok() && question.restarts <= RESTARTS
+    }
+}
+
+fn target(question: &Question, minimal: bool) -> Target<'_> {
+    let Question { name, target: asked, qtype, dnssec_ok, .. } = question;
+    Target { name, asked, qtype: *qtype, dnssec_ok: *dnssec_ok, minimal }
+}
+
+/// One question and the replies to it, without servers and sockets: what fuzzing calls.
+pub struct Digester {
+    digest: Digest,
+    question: Question,
     response: Box<Response>,
     limits: TtlLimits,
 }
 
 impl Default for Digester {
     fn default() -> Self {
-        Digester {
-            reply: Reply::new(),
-            normalizer: Normalizer::default(),
-            chain: Chain::default(),
-            scratch: vec![0; 65535].into_boxed_slice(),
-            rdata: vec![0; 65535].into_boxed_slice(),
-            response: Box::new(Response::zeroed()),
-            limits: TtlLimits::default(),
-        }
+        let (response, limits) = (Box::new(Response::zeroed()), TtlLimits::default());
+        Digester { digest: Digest::new(), question: Question::EMPTY, response, limits }
     }
 }
 
@@ -39,52 +137,53 @@ impl Digester {
     /// that the alias chain has come to. `zone` is the forward zone's name, lower case. `None` when that is not
     /// the answer yet, or a reply is none to its question, or of no use: another server would be asked.
     pub fn run(&mut self, replies: &[&[u8]], zone: &[u8], dnssec_ok: bool, minimal: bool) -> Option<&Response> {
+        let Digester { digest, question, response, limits } = self;
         let first = *replies.first()?;
-        let question = Question::parse(first)?;
-        let name = Name::from_wire(first.get(header::LEN..header::LEN + question.name_len)?)?;
-        let mut asked = name;
-        self.chain.clear();
-        for (place, message) in replies.iter().enumerate() {
-            if !repeats(message, &asked, &question) {
+        let asked = question::Question::parse(first)?;
+        *question = Question::EMPTY;
+        (question.qtype, question.qclass, question.dnssec_ok) = (asked.qtype, asked.qclass, dnssec_ok);
+        question.name.set_wire_lower(first.get(header::LEN..header::LEN + asked.name_len)?);
+        question.target.set_lower(&question.name);
+        for message in replies {
+            if !is_reply_to(message, question) || !digest.read(message) {
                 return None;
             }
-            self.reply.parse(message)?;
-            if !matches!(self.reply.rcode, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
-                return None;
-            }
-            let what = Asked {
-                name: &asked,
-                qtype: question.qtype,
-                qclass: question.qclass,
-                zone,
-                same_zone: &|name| is_at_or_below(name, zone),
-            };
-            let verdict = self.normalizer.run(message, &mut self.reply, &what, &self.limits);
-            let target = Target { name: &name, asked: &asked, qtype: question.qtype, dnssec_ok, minimal };
-            let (reply, answer) = (&self.reply, &self.normalizer);
-            let mut composer = Composer { message, reply, answer, target, rdata: &mut self.rdata };
-            match verdict {
-                Verdict::Useless => return None,
-                Verdict::Chase => composer.extend(&mut self.chain, &mut self.scratch).ok()?,
+            let served = Served { zone, same_zone: &|name| is_at_or_below(name, zone) };
+            match digest.judge(message, question, served, limits) {
                 Verdict::Answer => {
-                    let chain = (place > 0).then_some(&self.chain);
-                    let written = composer.answer(chain, &mut self.scratch).ok()?;
-                    let fits = self.response.set_body(&self.scratch[written.place], written.counts);
-                    (self.response.rcode, self.response.ttl) = (self.reply.rcode, written.ttl);
-                    return fits.then_some(&*self.response);
+                    return digest.tell(message, question, minimal, response).then_some(&*self.response);
                 }
+                Verdict::Chase if digest.follow(message, question, minimal) => {}
+                _ => return None,
             }
-            asked = self.normalizer.target;
         }
         None
     }
 }
 
-/// `super::engine::is_reply_to` for a question that is in no table.
-fn repeats(message: &[u8], name: &Name, question: &Question) -> bool {
-    let end = header::LEN + name.as_wire().len();
-    message.len() >= header::LEN
-        && header::counts(message)[0] == 1
-        && message.get(header::LEN..end) == Some(name.to_lower().as_wire())
-        && Question::parse(message).is_some_and(|own| (own.qtype, own.qclass) == (question.qtype, question.qclass))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(name: &[u8], rtype: u8, data: &[u8]) -> Vec<u8> {
+        let counts = [0, 1, 0, 1, 0, 0, 0, 0];
+        let record = [0xc0, 12, 0, rtype, 0, 1, 0, 0, 0, 60, 0, data.len() as u8];
+        [&[0, 0, 0x81, 0x80], &counts[..], name, &[0, 1, 0, 1], &record, data].concat()
+    }
+
+    #[test]
+    fn an_alias_is_followed_through_further_replies() {
+        let mut digester = Digester::default();
+        let alias = reply(b"\x01a\0", 5, b"\x01b\0");
+        let end = reply(b"\x01b\0", 1, &[192, 0, 2, 1]);
+        let response = digester.run(&[&alias, &end], b"\0", false, true).expect("an answer");
+        assert_eq!((response.rcode, response.counts, response.ttl), (rcode::NOERROR, [2, 0, 0], 60));
+        assert!(response.body().ends_with(&[192, 0, 2, 1]));
+        assert!(digester.run(&[&alias], b"\0", false, true).is_none(), "the end is missing");
+        assert!(digester.run(&[&alias, &alias], b"\0", false, true).is_none(), "no reply to the second question");
+        assert!(digester.run(&[&end], b"\0", false, true).is_some_and(|response| response.counts == [1, 0, 0]));
+        let (query, cut) = ([&end[..2], &[1, 0], &end[4..]].concat(), &end[..end.len() - 1]);
+        assert!(digester.run(&[&query], b"\0", false, true).is_none(), "no reply");
+        assert!(digester.run(&[cut], b"\0", false, true).is_none(), "cut off");
+    }
 }

@@ -11,11 +11,10 @@
 //! depends on whether another one has been answered, so nobody can use up a server for others.
 
 use super::chain::{Chain, QUERY};
+use super::digest::Digest;
 use super::keys::Keys;
-use super::normalize::Normalizer;
 use super::question::{Phase, Questions};
 use super::random::Random;
-use super::reply::Reply;
 use super::server::Server;
 use super::sockets::Sockets;
 use super::table::ForwardTable;
@@ -56,10 +55,7 @@ pub(super) struct Engine {
     pub(super) responses: Producer<Response>,
     pub(super) stats: Arc<Upstream>,
     pub(super) troubles: Arc<Troubles>,
-    pub(super) reply: Reply,
-    pub(super) normalizer: Normalizer,
-    pub(super) scratch: Box<[u8]>,
-    pub(super) rdata: Box<[u8]>,
+    pub(super) digest: Digest,
     pub(super) query: Box<[u8; QUERY]>,
     #[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
     pub(super) spare_chains: Vec<Box<Chain>>,
@@ -98,10 +94,7 @@ impl Engine {
             responses,
             stats,
             troubles,
-            reply: Reply::new(),
-            normalizer: Normalizer::default(),
-            scratch: vec![0; 65535].into_boxed_slice(),
-            rdata: vec![0; 65535].into_boxed_slice(),
+            digest: Digest::new(),
             query: Box::new([0; QUERY]),
             spare_chains: Vec::new(),
             published: false,

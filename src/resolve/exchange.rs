@@ -6,12 +6,13 @@
 //! the client's patience is over, the answer is SERVFAIL.
 
 use super::chain::write_query;
+use super::digest::is_reply_to;
 use super::engine::{Engine, bit};
-use super::question::{Phase, Question};
+use super::question::Phase;
 use super::server::BAND;
 use super::tries::{Addressee, Try, handle, of_handle};
 use super::trouble::Failure;
-use crate::dns::{edns, get_u16, header, rcode};
+use crate::dns::{edns, header};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 use std::os::fd::AsFd;
@@ -222,25 +223,5 @@ impl Engine {
         } else {
             self.judge(id, asked, message, now);
         }
-    }
-}
-
-/// True when `message` is a reply to a query and repeats the question, octet for octet. Only an error may leave the
-/// question out. The ID and the sender have been compared already.
-pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
-    let flags = header::flags(message);
-    if flags & header::flag::QR == 0 || header::opcode_of(flags) != header::opcode::QUERY {
-        return false;
-    }
-    match header::counts(message)[0] {
-        0 => !matches!(flags & 0xf, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN),
-        1 => {
-            let name = question.target.as_wire();
-            let end = header::LEN + name.len();
-            message.get(header::LEN..end) == Some(name)
-                && get_u16(message, end) == Some(question.qtype)
-                && get_u16(message, end + 2) == Some(question.qclass)
-        }
-        _ => false,
     }
 }

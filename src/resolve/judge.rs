@@ -1,34 +1,26 @@
 //! What a whole reply means for its question: an answer, another name to ask for, or another server.
 
-use super::Options;
-use super::chain::{Composer, Target};
+use super::digest::Served;
 use super::engine::Engine;
 use super::exchange::SENDS;
-use super::normalize::{Asked, Normalizer, Verdict};
-use super::question::{Phase, Question};
-use super::reply::Reply;
+use super::normalize::Verdict;
+use super::question::Phase;
 use super::tries::Addressee;
-use crate::dns::rcode;
 use std::time::Duration;
-
-/// Alias targets asked for (Unbound's max-query-restarts).
-const RESTARTS: u8 = 11;
 
 impl Engine {
     /// Decides what a whole reply means for its question. `asked`: whose reply it is.
     pub(super) fn judge(&mut self, id: u32, asked: Addressee, message: &[u8], now: Duration) {
-        let parsed = self.reply.parse(message);
-        let code = self.reply.rcode;
-        if matches!(code, rcode::FORMERR | rcode::NOTIMP) && asked.edns && !self.reply.has_edns {
-            return self.ask_without_edns(id, asked, now);
-        }
-        if parsed.is_none() || !matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
-            return self.pass_over(id, asked, now);
+        if !self.digest.read(message) {
+            return match asked.edns && self.digest.refuses_edns() {
+                true => self.ask_without_edns(id, asked, now),
+                false => self.pass_over(id, asked, now),
+            };
         }
         if !asked.edns && self.questions.get(id).without_edns {
             self.servers[asked.server as usize].refuses_edns(now);
         }
-        match self.normalize(id, message) {
+        match self.verdict(id, message) {
             Verdict::Answer if self.respond(id, message, now) => {}
             Verdict::Chase => self.chase(id, message, now),
             _ => self.pass_over(id, asked, now),
@@ -68,34 +60,24 @@ impl Engine {
         }
     }
 
-    fn normalize(&mut self, id: u32, message: &[u8]) -> Verdict {
-        let question = self.questions.get(id);
+    fn verdict(&mut self, id: u32, message: &[u8]) -> Verdict {
+        let Engine { digest, questions, table, options, .. } = self;
+        let question = questions.get(id);
         let zone = question.zone;
-        let table = &self.table;
         let Some(forward) = table.zone(zone) else { return Verdict::Useless };
-        let asked = Asked {
-            name: &question.target,
-            qtype: question.qtype,
-            qclass: question.qclass,
-            zone: &forward.name,
-            same_zone: &|name| table.find(name) == Some(zone),
-        };
-        self.normalizer.run(message, &mut self.reply, &asked, &self.options.ttl)
+        let same_zone = |name: &[u8]| table.find(name) == Some(zone);
+        let served = Served { zone: &forward.name, same_zone: &same_zone };
+        digest.judge(message, question, served, &options.ttl)
     }
 
     /// Publishes the answer; false when it cannot be written.
     fn respond(&mut self, id: u32, message: &[u8], now: Duration) -> bool {
         let question = self.questions.get(id);
-        let chain = question.chain.as_deref();
-        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
-        let Ok(written) = composer.answer(chain, &mut self.scratch) else { return false };
         let Some(response) = self.responses.reserve() else { return false };
-        if !response.set_body(&self.scratch[written.place], written.counts) {
+        if !self.digest.tell(message, question, self.options.minimal_responses, response) {
             return false;
         }
         response.ticket = question.ticket;
-        response.rcode = self.reply.rcode;
-        response.ttl = if question.uncached { 0 } else { written.ttl };
         self.responses.publish();
         self.finish(id, now);
         true
@@ -105,41 +87,18 @@ impl Engine {
     fn chase(&mut self, id: u32, message: &[u8], now: Duration) {
         self.recall(id);
         let question = self.questions.get_mut(id);
-        question.restarts += 1;
-        let mut chain = question.chain.take().or_else(|| self.spare_chains.pop()).unwrap_or_default();
-        let question = self.questions.get(id);
-        let mut composer = composer(question, message, &self.reply, &self.normalizer, &self.options, &mut self.rdata);
-        let extended = composer.extend(&mut chain, &mut self.scratch);
-        let zone = self.table.find(self.normalizer.target.as_wire());
-        let question = self.questions.get_mut(id);
-        question.chain = Some(chain);
-        match zone {
-            Some(zone) if extended.is_ok() && question.restarts <= RESTARTS => {
+        if question.chain.is_none() {
+            question.chain = self.spare_chains.pop();
+        }
+        let goes_on = self.digest.follow(message, question, self.options.minimal_responses);
+        match self.table.find(question.target.as_wire()) {
+            Some(zone) if goes_on => {
                 question.zone = zone;
                 question.uncached |= self.table.is_uncached(zone);
-                question.target.set_lower(&self.normalizer.target);
                 question.start_over();
                 self.choose(id, now);
             }
             _ => self.fail(id),
         }
     }
-}
-
-fn composer<'a>(
-    question: &'a Question,
-    message: &'a [u8],
-    reply: &'a Reply,
-    answer: &'a Normalizer,
-    options: &Options,
-    rdata: &'a mut [u8],
-) -> Composer<'a> {
-    let target = Target {
-        name: &question.name,
-        asked: &question.target,
-        qtype: question.qtype,
-        dnssec_ok: question.dnssec_ok,
-        minimal: options.minimal_responses,
-    };
-    Composer { message, reply, answer, target, rdata }
 }

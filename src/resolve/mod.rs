@@ -14,7 +14,7 @@
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `keys`, `random` | how a reply finds its own, numbers nobody can guess |
 //! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
-//! | `digest` | these four alone, for fuzzing |
+//! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 
 mod chain;
 mod digest;

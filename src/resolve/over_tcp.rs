@@ -1,7 +1,7 @@
 //! A question whose reply did not fit into a datagram goes on over TCP, to the same server.
 
+use super::digest::is_reply_to;
 use super::engine::{Engine, TCP_TAG};
-use super::exchange::is_reply_to;
 use super::question::Phase;
 use super::tcp::Progress;
 use super::tries::Addressee;
@@ -84,7 +84,7 @@ impl Engine {
                 let message = buffer.get(2..len).unwrap_or(&[]);
                 let question = self.questions.get(id);
                 let is_ours = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
-                let fits = is_ours && message.len() >= header::LEN && is_reply_to(message, question);
+                let fits = is_ours && is_reply_to(message, question);
                 let asked = question.asked;
                 self.stop_waiting(id);
                 if fits && header::flags(message) & header::flag::TC == 0 {

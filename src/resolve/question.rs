@@ -112,7 +112,7 @@ enum Standing {
 }
 
 impl Question {
-    const EMPTY: Question = Question {
+    pub(super) const EMPTY: Question = Question {
         ticket: 0,
         name: Name::ROOT,
         target: Name::ROOT,
