@@ -30,7 +30,7 @@ struct vlan_header {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
-	__uint(max_entries, 1024); /* more receive queues than any driver has; src/xdp/program.rs knows the number */
+	__uint(max_entries, 1024); /* more receive queues than any driver has; src/xdp/maps.rs knows the number */
 	__type(key, __u32);
 	__type(value, __u32);
 } xsks SEC(".maps");
@@ -51,8 +51,10 @@ struct {
 	__type(value, __u64);
 } redirected SEC(".maps");
 
+/* Filled from user space alone, and mostly empty: entries take memory when they are made. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1024);
 	__type(key, __be32);
 	__type(value, struct runbound_place);
@@ -60,6 +62,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1024);
 	__type(key, struct in6_addr);
 	__type(value, struct runbound_place);
@@ -68,6 +71,7 @@ struct {
 /* Sources that are this host's: its addresses, and the broadcast addresses of its networks. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 4096);
 	__type(key, __be32);
 	__type(value, __u8);
@@ -75,6 +79,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 4096);
 	__type(key, struct in6_addr);
 	__type(value, __u8);

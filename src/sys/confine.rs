@@ -281,8 +281,11 @@ mod tests {
             libc::syscall(libc::SYS_bpf, command, std::ptr::null::<u8>(), 0) < 0
                 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
         };
-        // Pinning, attaching the old way, test runs, others' objects, queries, tracing, replacing, statistics, iterating.
-        for command in [6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 19, 20, 21, 23, 29, 30, 31, 32, 33, 34, 36] {
+        // Making maps, loading programs and BTF, pinning, attaching the old way, test runs, others' objects, queries, tracing,
+        // freezing, replacing, statistics, iterating, binding maps.
+        for command in
+            [0, 5, 18, 22, 35, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 19, 20, 21, 23, 29, 30, 31, 32, 33, 34, 36]
+        {
             assert!(refused(command), "bpf command {command}");
         }
     }

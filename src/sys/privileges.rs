@@ -8,11 +8,11 @@ use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use std::path::Path;
 use std::{fmt, fs, io};
 
-/// What AF_XDP needs after start, to attach again when an interface was made anew: loading the program and updating maps
-/// (BPF), attaching it (NET_ADMIN), the socket (NET_RAW), and UMEM beyond RLIMIT_MEMLOCK (IPC_LOCK). Not PERFMON: the
-/// program compares no pointers.
+/// What AF_XDP needs after start, to attach again when an interface was made anew: settings of the driver (NET_ADMIN), the
+/// socket (NET_RAW), and UMEM beyond RLIMIT_MEMLOCK (IPC_LOCK). Loading a program takes BPF too. Not PERFMON: the program
+/// compares no pointers.
 pub const XDP_CAPABILITIES: CapabilitySet =
-    CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW).union(CapabilitySet::BPF).union(CapabilitySet::IPC_LOCK);
+    CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW).union(CapabilitySet::IPC_LOCK);
 
 /// A user of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,18 @@ pub fn become_user(user: &User, keep: CapabilitySet) -> Result<(), PrivilegeErro
     thread::set_no_new_privs(true).map_err(io::Error::from).map_err(failed("PR_SET_NO_NEW_PRIVS"))
 }
 
+/// What `works` says in this thread without a capability, which is in force again afterwards. False when it cannot be tried.
+pub fn without(capability: CapabilitySet, works: impl FnOnce() -> bool) -> bool {
+    let Ok(before) = thread::capabilities(None) else { return false };
+    let fewer = CapabilitySets { effective: before.effective - capability, ..before };
+    if thread::set_capabilities(None, fewer).is_err() {
+        return false;
+    }
+    let said = works();
+    // It stays permitted, so the kernel has nothing to refuse.
+    said & thread::set_capabilities(None, before).is_ok()
+}
+
 /// Started as that user, by a service manager for one: nothing to change, and no privilege to change it with.
 fn is_already(user: &User) -> bool {
     let uids = [rustix::process::getuid(), rustix::process::geteuid()];
@@ -147,6 +159,15 @@ mod tests {
     fn a_missing_chroot_names_the_directory() {
         let error = enter_chroot(Path::new("/no/such/directory")).unwrap_err();
         assert!(error.to_string().contains("/no/such/directory"), "{error}");
+    }
+
+    #[test]
+    fn a_capability_is_away_while_it_is_tried_without() {
+        let has = || thread::capabilities(None).unwrap().effective.contains(CapabilitySet::NET_ADMIN);
+        assert!(has(), "giving up a capability needs one: run the tests as root");
+        assert!(without(CapabilitySet::NET_ADMIN, || !has()));
+        assert!(has(), "in force again");
+        assert!(!without(CapabilitySet::NET_ADMIN, || false) && has());
     }
 
     /// In a child of its own, because it cannot be undone.

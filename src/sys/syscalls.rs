@@ -207,20 +207,15 @@ const XDP_OPTIONS: [u64; 6] = [
     9, // XDP_MAX_TX_SKB_BUDGET
 ];
 
-/// linux/bpf.h: making and filling maps, loading a program, attaching it. Not pinning, iterating over others' objects,
-/// replacing what is attached, or tracing. What kind of program is loaded, and where it is attached, stands behind a
-/// pointer that no filter sees.
-const BPF_COMMANDS: [u64; 10] = [
-    0,  // BPF_MAP_CREATE
+/// linux/bpf.h: filling and emptying maps, attaching a program. All programs and maps are there by now: none is made or
+/// loaded (a filter could not tell of what kind it is), nor pinned, looked for among others', replaced or traced.
+const BPF_COMMANDS: [u64; 6] = [
     1,  // BPF_MAP_LOOKUP_ELEM
     2,  // BPF_MAP_UPDATE_ELEM
     3,  // BPF_MAP_DELETE_ELEM
-    5,  // BPF_PROG_LOAD
+    4,  // BPF_MAP_GET_NEXT_KEY
     15, // BPF_OBJ_GET_INFO_BY_FD
-    18, // BPF_BTF_LOAD
-    22, // BPF_MAP_FREEZE
     28, // BPF_LINK_CREATE
-    35, // BPF_PROG_BIND_MAP
 ];
 
 /// Puts the filter in force for this thread and those it starts, and sets no_new_privs. Gives how many calls are allowed.

@@ -19,6 +19,8 @@ pub enum Kind {
     Mtu,
     /// The interface is gone.
     NoInterface,
+    /// Every program that was loaded ahead is in use, and no more may be loaded.
+    NoProgram,
     /// Anything else; the text says what.
     Other,
 }
@@ -35,6 +37,11 @@ pub struct XdpError {
 impl XdpError {
     pub(super) fn new(kind: Kind, interface: &str, text: String) -> Self {
         Self { kind, interface: interface.into(), text }
+    }
+
+    /// The same on another interface.
+    pub(super) fn on(&self, interface: &str) -> Self {
+        Self { interface: interface.into(), ..self.clone() }
     }
 
     /// A failed step with the errno that it left, and what the libraries had to say about it.

@@ -9,59 +9,141 @@ use std::{io, mem, ptr};
 
 use libbpf_sys as bpf;
 
-use super::error::XdpError;
-
 /// The object that `build.rs` makes of `bpf/runbound.bpf.c`, aligned as ELF wants it.
 #[repr(C, align(8))]
 struct Aligned<T: ?Sized>(T);
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runbound.bpf.o")));
 
-/// A loaded object: program and maps.
+/// A loaded program and its maps. It is tied to no interface: who attaches it again empties its maps before.
 #[derive(Debug)]
-pub(super) struct Object(NonNull<bpf::bpf_object>);
+pub(super) struct Object {
+    program: OwnedFd,
+    settings: OwnedFd,
+    sockets: OwnedFd,
+    gates: OwnedFd,
+    redirected: OwnedFd,
+    counters: OwnedFd,
+    served: ByFamily,
+    own: ByFamily,
+}
 
-// SAFETY: libbpf objects are not tied to a thread, and after the load ours is only read (descriptors of maps).
-unsafe impl Send for Object {}
-// SAFETY: as above.
-unsafe impl Sync for Object {}
+/// A map of addresses for each family.
+#[derive(Debug)]
+struct ByFamily {
+    v4: OwnedFd,
+    v6: OwnedFd,
+}
 
 impl Object {
-    pub(super) fn load(interface: &str) -> Result<Self, XdpError> {
+    /// # Errors
+    /// The step that failed, and why.
+    pub(super) fn load() -> Result<Self, (&'static str, io::Error)> {
+        let library = Library::open().map_err(|cause| ("read the XDP program", cause))?;
+        library.load().map_err(|cause| ("load the XDP program", cause))?;
+        Self::of(&library).map_err(|cause| ("find the program's maps", cause))
+    }
+
+    /// What stays of a loaded object: the descriptors.
+    fn of(library: &Library) -> io::Result<Self> {
+        let map = |name| library.map(name)?.try_clone_to_owned();
+        Ok(Self {
+            program: library.program()?.try_clone_to_owned()?,
+            settings: map(c".data.settings")?,
+            sockets: map(c"xsks")?,
+            gates: map(c"gates")?,
+            redirected: map(c"redirected")?,
+            counters: map(c"counters")?,
+            served: ByFamily { v4: map(c"addresses_v4")?, v6: map(c"addresses_v6")? },
+            own: ByFamily { v4: map(c"own_v4")?, v6: map(c"own_v6")? },
+        })
+    }
+
+    pub(super) fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// `port` in host order.
+    pub(super) fn set_port(&self, port: u16) -> io::Result<()> {
+        // `struct runbound_settings` of bpf/runbound.h.
+        update(self.settings.as_fd(), &0u32, &port.to_be_bytes())
+    }
+
+    /// Frames by verdict, summed over all CPUs.
+    pub(super) fn verdict(&self, number: u32) -> io::Result<u64> {
+        sum_over_cpus(self.counters.as_fd(), number)
+    }
+
+    /// The map of the set's addresses of one family, and an address as its key.
+    pub(super) fn with_address<T>(
+        &self,
+        set: Set,
+        address: IpAddr,
+        work: impl FnOnce(BorrowedFd<'_>, &[u8]) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let maps = match set {
+            Set::Served => &self.served,
+            Set::Own => &self.own,
+        };
+        match address {
+            IpAddr::V4(v4) => work(maps.v4.as_fd(), &v4.octets()),
+            IpAddr::V6(v6) => work(maps.v6.as_fd(), &v6.octets()),
+        }
+    }
+
+    /// As it was when it was loaded: no socket, every gate closed, no address, counters of zero. `verdicts`: how many
+    /// counters there are.
+    pub(super) fn reset(&self, verdicts: u32) -> io::Result<()> {
+        self.remove_all();
+        for maps in [&self.served, &self.own] {
+            empty(maps.v4.as_fd(), &mut [0; 4])?;
+            empty(maps.v6.as_fd(), &mut [0; 16])?;
+        }
+        let zeros = vec![0; possible_cpus()?];
+        (0..MAX_QUEUES).try_for_each(|queue| set_per_cpu(self.redirected.as_fd(), queue, &zeros))?;
+        (0..verdicts).try_for_each(|verdict| set_per_cpu(self.counters.as_fd(), verdict, &zeros))
+    }
+}
+
+/// libbpf's view of the object, for as long as it takes to load it.
+struct Library(NonNull<bpf::bpf_object>);
+
+impl Library {
+    fn open() -> io::Result<Self> {
         let opts = bpf::bpf_object_open_opts {
             sz: size_of::<bpf::bpf_object_open_opts>() as _,
             object_name: c"runbound".as_ptr(),
             // SAFETY: all-zero is a valid value of this C structure.
             ..unsafe { mem::zeroed() }
         };
-        let fail = |step| XdpError::step(interface, step, &io::Error::last_os_error());
         // SAFETY: the object lies in static memory of this length; libbpf copies what it needs.
         let object =
             unsafe { bpf::bpf_object__open_mem(OBJECT.0.as_ptr().cast(), OBJECT.0.len() as _, &raw const opts) };
-        let object = Self(NonNull::new(object).ok_or_else(|| fail("read the XDP program"))?);
-        // SAFETY: an open object, loaded once.
-        match unsafe { bpf::bpf_object__load(object.0.as_ptr()) } {
-            0 => Ok(object),
-            _ => Err(fail("load the XDP program")),
-        }
+        NonNull::new(object).map(Self).ok_or_else(io::Error::last_os_error)
     }
 
-    pub(super) fn map(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
+    fn load(&self) -> io::Result<()> {
+        // SAFETY: an open object, loaded once.
+        check(unsafe { bpf::bpf_object__load(self.0.as_ptr()) }).map(drop)
+    }
+
+    fn map(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
         // SAFETY: a loaded object and a terminated name.
         let fd = check(unsafe { bpf::bpf_object__find_map_fd_by_name(self.0.as_ptr(), name.as_ptr()) })?;
         // SAFETY: the object keeps the descriptor open for as long as it lives.
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    /// Descriptor of the program, or a negative errno.
-    pub(super) fn program(&self) -> c_int {
+    fn program(&self) -> io::Result<BorrowedFd<'_>> {
         // SAFETY: a loaded object and a terminated name.
         let program = unsafe { bpf::bpf_object__find_program_by_name(self.0.as_ptr(), c"runbound".as_ptr()) };
         // SAFETY: null or a program of the object.
-        if program.is_null() { -libc::ENOENT } else { unsafe { bpf::bpf_program__fd(program) } }
+        let fd = check(if program.is_null() { -libc::ENOENT } else { unsafe { bpf::bpf_program__fd(program) } })?;
+        // SAFETY: as for a map.
+        Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 }
 
-impl Drop for Object {
+impl Drop for Library {
     fn drop(&mut self) {
         // SAFETY: open, and not used after.
         unsafe { bpf::bpf_object__close(self.0.as_ptr()) }
@@ -81,19 +163,7 @@ enum Gate {
 }
 
 /// The way from the receive queues to their sockets.
-#[derive(Debug)]
-pub(super) struct Redirection {
-    sockets: OwnedFd,
-    gates: OwnedFd,
-    redirected: OwnedFd,
-}
-
-impl Redirection {
-    pub(super) fn of(object: &Object) -> io::Result<Self> {
-        let owned = |name| object.map(name).and_then(|map| map.try_clone_to_owned());
-        Ok(Self { sockets: owned(c"xsks")?, gates: owned(c"gates")?, redirected: owned(c"redirected")? })
-    }
-
+impl Object {
     /// Sends the queue's next frame to `socket`, and no more until [`Self::open`].
     pub(super) fn insert(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         update(self.sockets.as_fd(), &queue, &socket.as_raw_fd())?;
@@ -145,32 +215,39 @@ pub(super) enum Set {
     Own,
 }
 
-/// The map of the set's addresses of one family, and an address as its key.
-pub(super) fn with_address<T>(
-    object: &Object,
-    set: Set,
-    address: IpAddr,
-    work: impl FnOnce(BorrowedFd<'_>, &[u8]) -> io::Result<T>,
-) -> io::Result<T> {
-    let (map_v4, map_v6) = match set {
-        Set::Served => (c"addresses_v4", c"addresses_v6"),
-        Set::Own => (c"own_v4", c"own_v6"),
-    };
-    match address {
-        IpAddr::V4(v4) => work(object.map(map_v4)?, &v4.octets()),
-        IpAddr::V6(v6) => work(object.map(map_v6)?, &v6.octets()),
-    }
+/// CPUs that a map of counters has an entry for.
+fn possible_cpus() -> io::Result<usize> {
+    // SAFETY: no arguments; reads sysfs once.
+    let cpus = unsafe { bpf::libbpf_num_possible_cpus() };
+    usize::try_from(cpus).map_err(|_| io::Error::from_raw_os_error(-cpus))
 }
 
 /// Sum of an entry of a map of counters that has one for each CPU.
-pub(super) fn sum_over_cpus(map: BorrowedFd<'_>, key: u32) -> io::Result<u64> {
-    // SAFETY: no arguments; reads sysfs once.
-    let cpus = unsafe { bpf::libbpf_num_possible_cpus() };
-    let cpus = usize::try_from(cpus).map_err(|_| io::Error::from_raw_os_error(-cpus))?;
-    let mut per_cpu = vec![0u64; cpus];
+fn sum_over_cpus(map: BorrowedFd<'_>, key: u32) -> io::Result<u64> {
+    let mut per_cpu = vec![0u64; possible_cpus()?];
     // SAFETY: an entry of the map is one u64 for each possible CPU, and the vector has room for all.
     check(unsafe { bpf::bpf_map_lookup_elem(map.as_raw_fd(), (&raw const key).cast(), per_cpu.as_mut_ptr().cast()) })?;
     Ok(per_cpu.iter().sum())
+}
+
+/// Sets an entry of such a map. `values`: one for each possible CPU.
+fn set_per_cpu(map: BorrowedFd<'_>, key: u32, values: &[u64]) -> io::Result<()> {
+    let (key, values) = ((&raw const key).cast(), values.as_ptr().cast());
+    // SAFETY: an entry of the map is one u64 for each possible CPU, and the caller has as many.
+    check(unsafe { bpf::bpf_map_update_elem(map.as_raw_fd(), key, values, u64::from(bpf::BPF_ANY)) }).map(drop)
+}
+
+/// Removes every entry of a map with keys of this size.
+fn empty<const SIZE: usize>(map: BorrowedFd<'_>, key: &mut [u8; SIZE]) -> io::Result<()> {
+    loop {
+        // SAFETY: no key asks for the first; there is room for one as long as bpf/runbound.bpf.c declares for the map.
+        let next = check(unsafe { bpf::bpf_map_get_next_key(map.as_raw_fd(), ptr::null(), key.as_mut_ptr().cast()) });
+        match next {
+            Ok(_) => delete(map, key)?,
+            Err(cause) if cause.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
+            Err(cause) => return Err(cause),
+        }
+    }
 }
 
 /// libbpf returns a negative errno.

@@ -2,7 +2,8 @@
 //!
 //! | type | what it is | where it lives |
 //! |---|---|---|
-//! | [`Attachment`] | the loaded program, its maps and its link to one interface | main thread |
+//! | [`Programs`] | loaded programs with their maps, on an interface or waiting for one | main thread |
+//! | [`Attachment`] | one of them and its link to one interface | main thread |
 //! | [`Queue`] | one AF_XDP socket on one receive queue, with its UMEM and rings | worker thread |
 //! | [`Frame`] | the right to use one piece of UMEM, passed by value | wherever the packet is |
 //!
@@ -16,6 +17,7 @@
 mod error;
 mod locked;
 mod maps;
+mod pool;
 mod program;
 mod queue;
 mod socket;
@@ -25,6 +27,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use error::{Kind, XdpError};
+pub use pool::{Program, Programs};
 pub use program::{Attachment, Verdict, VerdictCounts};
 pub use queue::{BATCH, FrameCount, Queue, RxBatch, SocketStatistics};
 pub use umem::Frame;
@@ -91,12 +94,12 @@ pub struct Options {
 /// Frames for each receive queue unless told otherwise: 8 MiB of UMEM at an MTU of 1500.
 pub const DEFAULT_FRAMES: u32 = 4096;
 
-/// Loads the program and attaches it. It redirects nothing yet.
+/// Attaches the program. It redirects nothing yet.
 ///
 /// # Errors
 /// The cause and the fix, see [`Kind`]. Nothing stays attached then.
-pub fn attach(options: &Options) -> Result<Attachment, XdpError> {
-    Attachment::new(options)
+pub fn attach(options: &Options, program: Program) -> Result<Attachment, XdpError> {
+    Attachment::new(options, program)
 }
 
 /// Whether a socket on the first receive queue can be had at all: to be asked before [`attach`] where attaching resets the
@@ -117,5 +120,5 @@ pub fn try_socket(options: &Options) -> Result<(), XdpError> {
 /// # Errors
 /// The cause and the fix, see [`Kind`].
 pub fn open_queues(options: &Options, attachment: &Attachment, count: u32) -> Result<Vec<Queue>, XdpError> {
-    (0..count).map(|queue| Queue::new(options, queue, Arc::clone(attachment.redirection()))).collect()
+    (0..count).map(|queue| Queue::new(options, queue, Arc::clone(attachment.object()))).collect()
 }

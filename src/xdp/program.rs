@@ -9,7 +9,8 @@ use std::{io, mem};
 use libbpf_sys as bpf;
 
 use super::error::{Kind, XdpError, capture_library_log};
-use super::maps::{Object, Redirection, Set, check, delete, sum_over_cpus, update, with_address};
+use super::maps::{Object, Set, check, delete, update};
+use super::pool::Program;
 use super::{Mode, Options, Place};
 
 /// What the program decided about a frame: `enum runbound_verdict` in `bpf/runbound.h`.
@@ -100,30 +101,26 @@ pub struct Attachment {
     interface: String,
     index: u32,
     mode: Mode,
-    object: Object,
-    redirection: Arc<Redirection>,
+    object: Arc<Object>,
     // Option: closed before the object in `drop`.
     link: Option<OwnedFd>,
 }
 
 impl Attachment {
-    pub(super) fn new(options: &Options) -> Result<Self, XdpError> {
+    pub(super) fn new(options: &Options, program: Program) -> Result<Self, XdpError> {
         capture_library_log();
-        let object = Object::load(&options.interface)?;
-        let redirection = Redirection::of(&object);
-        let redirection = redirection.map_err(|e| XdpError::step(&options.interface, "find the program's maps", &e))?;
         let mut attachment = Self {
             interface: options.interface.clone(),
             index: options.index,
             mode: options.mode,
-            object,
-            redirection: Arc::new(redirection),
+            object: program.0,
             link: None,
         };
         let fill = |step: &str, result: io::Result<()>| {
             result.map_err(|e| XdpError::step(&options.interface, &format!("fill the program's maps ({step})"), &e))
         };
-        fill("settings", attachment.set_port(options.port))?;
+        fill("what was in them", attachment.object.reset(Verdict::ALL.len() as u32))?;
+        fill("settings", attachment.object.set_port(options.port))?;
         for place in &options.places {
             fill("addresses", attachment.put(place))?;
         }
@@ -149,8 +146,8 @@ impl Attachment {
         self.mode
     }
 
-    pub(super) const fn redirection(&self) -> &Arc<Redirection> {
-        &self.redirection
+    pub(super) const fn object(&self) -> &Arc<Object> {
+        &self.object
     }
 
     /// Takes frames for the place's address from now on, or by another MAC and VLAN than before.
@@ -162,7 +159,7 @@ impl Attachment {
         let mut value = [0u8; 8];
         value[..6].copy_from_slice(&place.mac);
         value[6..].copy_from_slice(&place.vlan.unwrap_or(0).to_ne_bytes());
-        with_address(&self.object, Set::Served, place.address, |map, key| update(map, key, &value))
+        self.object.with_address(Set::Served, place.address, |map, key| update(map, key, &value))
     }
 
     /// Leaves frames for `address` to the kernel from now on.
@@ -170,7 +167,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s; ENOENT when it was not in the set.
     pub fn remove(&self, address: IpAddr) -> io::Result<()> {
-        with_address(&self.object, Set::Served, address, delete)
+        self.object.with_address(Set::Served, address, delete)
     }
 
     /// Leaves frames that have `address` as their source to the kernel from now on.
@@ -178,7 +175,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s; E2BIG when the set is full (4096 addresses of each family).
     pub fn put_own(&self, address: IpAddr) -> io::Result<()> {
-        with_address(&self.object, Set::Own, address, |map, key| update(map, key, &1u8))
+        self.object.with_address(Set::Own, address, |map, key| update(map, key, &1u8))
     }
 
     /// Takes frames from `address` like any other's from now on.
@@ -186,12 +183,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s; ENOENT when it was not in the set.
     pub fn remove_own(&self, address: IpAddr) -> io::Result<()> {
-        with_address(&self.object, Set::Own, address, delete)
-    }
-
-    fn set_port(&self, port: u16) -> io::Result<()> {
-        // `struct runbound_settings` of bpf/runbound.h.
-        update(self.object.map(c".data.settings")?, &0u32, &port.to_be_bytes())
+        self.object.with_address(Set::Own, address, delete)
     }
 
     /// What the program did with the frames it saw.
@@ -199,10 +191,9 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s.
     pub fn verdicts(&self) -> io::Result<VerdictCounts> {
-        let map = self.object.map(c"counters")?;
         let mut sum = VerdictCounts::default();
         for (key, sum) in (0u32..).zip(&mut sum.0) {
-            *sum = sum_over_cpus(map, key)?;
+            *sum = self.object.verdict(key)?;
         }
         Ok(sum)
     }
@@ -212,7 +203,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s.
     pub fn redirected(&self, queue: u32) -> io::Result<u64> {
-        self.redirection.redirected(queue)
+        self.object.redirected(queue)
     }
 
     /// Whether the kernel still runs our program on the interface: false after the interface went away.
@@ -232,7 +223,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s, as for the next two.
     pub fn close_gate(&self, queue: u32) -> io::Result<()> {
-        self.redirection.close(queue)
+        self.object.close(queue)
     }
 
     /// Sends the queue's next frame to its socket, and no more.
@@ -240,7 +231,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s.
     pub fn try_gate(&self, queue: u32) -> io::Result<()> {
-        self.redirection.try_one(queue)
+        self.object.try_one(queue)
     }
 
     /// Sends all that is ours on the queue to its socket.
@@ -248,12 +239,12 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s.
     pub fn open_gate(&self, queue: u32) -> io::Result<()> {
-        self.redirection.open(queue)
+        self.object.open(queue)
     }
 
     /// Takes every socket out of the map: all frames go up the kernel's stack.
     pub fn remove_all_from_map(&self) {
-        self.redirection.remove_all();
+        self.object.remove_all();
     }
 
     fn attach(&self, mtu: u32) -> Result<OwnedFd, XdpError> {
@@ -266,9 +257,9 @@ impl Attachment {
             // SAFETY: all-zero is a valid value of this C structure.
             ..unsafe { mem::zeroed() }
         };
-        let index = self.index.cast_signed();
+        let (program, index) = (self.object.program().as_raw_fd(), self.index.cast_signed());
         // SAFETY: the program is loaded; opts is a complete structure of the size it names.
-        let fd = unsafe { bpf::bpf_link_create(self.object.program(), index, bpf::BPF_XDP, &raw const opts) };
+        let fd = unsafe { bpf::bpf_link_create(program, index, bpf::BPF_XDP, &raw const opts) };
         // SAFETY: a new descriptor (close-on-exec, as all of bpf(2)) that nobody else has.
         check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).map_err(|cause| self.explain_refusal(&cause, mtu))
     }
@@ -309,7 +300,7 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        self.redirection.remove_all();
+        self.object.remove_all();
         self.link.take();
     }
 }

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::error::XdpError;
-use super::maps::Redirection;
+use super::maps::Object;
 use super::socket::{Cursors, Socket};
 use super::umem::Frame;
 use super::{Options, ZeroCopy};
@@ -40,7 +40,7 @@ pub struct Queue {
     index: u32,
     queue: u32,
     in_map: bool,
-    map: Arc<Redirection>,
+    map: Arc<Object>,
     fill: Producer<u64>,
     completion: Consumer<u64>,
     rx: Consumer<Descriptor>,
@@ -103,7 +103,7 @@ pub struct SocketStatistics {
 }
 
 impl Queue {
-    pub(super) fn new(options: &Options, queue: u32, map: Arc<Redirection>) -> Result<Self, XdpError> {
+    pub(super) fn new(options: &Options, queue: u32, map: Arc<Object>) -> Result<Self, XdpError> {
         let (socket, Cursors { fill, completion, rx, tx }) = Socket::new(options, queue)?;
         let (frames, chunk) = (socket.area.frames(), socket.area.chunk());
         let mut queue = Self {

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         huge_pages: false,
         frames: xdp::DEFAULT_FRAMES,
     };
-    let attachment = xdp::attach(&options)?;
+    let attachment = xdp::attach(&options, xdp::Programs::default().take(&options.interface)?)?;
     let mut queues = xdp::open_queues(&options, &attachment, 1)?;
     for queue in &mut queues {
         queue.insert_into_map()?;

@@ -11,4 +11,5 @@ mod memory;
 mod namespace;
 mod pair;
 mod redirect;
+mod reuse;
 mod wire;

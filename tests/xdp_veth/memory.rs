@@ -36,7 +36,7 @@ fn memory_of_a_former_socket_is_waited_for() {
 fn inner_restarts() {
     make_pair();
     let options = Options { frames: FRAMES, ..options() };
-    let attachment = xdp::attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
     limit_memory(UMEM + UMEM / 2);
     become_ordinary(std::process::id());
     for start in 1..=10 {
@@ -55,7 +55,7 @@ fn memory_that_the_limit_never_allows_is_not_waited_for() {
 fn inner_too_little() {
     make_pair();
     let options = Options { frames: FRAMES, ..options() };
-    let attachment = xdp::attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
     limit_memory(UMEM);
     become_ordinary(std::process::id());
     let held = xdp::open_queues(&options, &attachment, 1).unwrap_or_else(|error| panic!("{error}"));
@@ -82,7 +82,7 @@ fn memory_that_another_process_keeps_is_told() {
 fn inner_kept() {
     make_pair();
     let options = Options { frames: FRAMES, ..options() };
-    let attachment = xdp::attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
     limit_memory(UMEM + UMEM / 2);
     let other = Command::new(std::env::current_exe().expect("own path"))
         .args(["--exact", "memory::inner_keeps", "--ignored"])
@@ -110,7 +110,7 @@ fn inner_kept() {
 fn inner_keeps() {
     let test = rustix::process::getppid().expect("a parent").as_raw_nonzero().get().cast_unsigned();
     let options = Options { frames: FRAMES, ..options_of(CLIENT) };
-    let attachment = xdp::attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
     become_ordinary(test);
     let _held = xdp::open_queues(&options, &attachment, 1).unwrap_or_else(|error| panic!("{error}"));
     std::io::stdin().read_to_end(&mut Vec::new()).expect("its input");

@@ -1,6 +1,6 @@
 //! A veth pair, and our program on the server's end.
 
-use runbound::xdp::{self, Attachment, Mode, Options, Place, Queue, XdpError, ZeroCopy};
+use runbound::xdp::{self, Attachment, Mode, Options, Place, Programs, Queue, XdpError, ZeroCopy};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -56,9 +56,19 @@ pub fn options_of(end: &str) -> Options {
     }
 }
 
+/// A program loaded for this alone on the interface.
+pub fn attach(options: &Options) -> Result<Attachment, XdpError> {
+    xdp::attach(options, Programs::default().take(SERVER)?)
+}
+
 /// The program on the interface, and the socket of its one receive queue.
 pub fn open(options: &Options) -> Result<(Attachment, Vec<Queue>), XdpError> {
-    let attachment = xdp::attach(options)?;
+    open_with(&mut Programs::default(), options)
+}
+
+/// The same with one of `programs`.
+pub fn open_with(programs: &mut Programs, options: &Options) -> Result<(Attachment, Vec<Queue>), XdpError> {
+    let attachment = xdp::attach(options, programs.take(SERVER)?)?;
     let queues = xdp::open_queues(options, &attachment, 1)?;
     Ok((attachment, queues))
 }

@@ -7,7 +7,7 @@ use crate::config::{Config, Toggle};
 use crate::host::{self, Changes};
 use crate::stats::{Frames, QueueFigures, QueueStats, SocketDrops, Watchdog, XdpFigures, XdpMode};
 use crate::sys::ethtool::UdpRule;
-use crate::xdp::{self, Attachment, Mode, Queue, Verdict, VerdictCounts, ZeroCopy};
+use crate::xdp::{self, Attachment, Mode, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,8 +38,13 @@ struct QueueWatch {
 }
 
 /// Changes what must be changed, attaches, makes sockets. Where it fails, all is as before.
-pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> Result<(Attached, Queues), String> {
-    let opened = open_or_leave(config, target, changes);
+pub(super) fn open(
+    config: &Config,
+    target: &Target,
+    program: Program,
+    changes: &mut Changes,
+) -> Result<(Attached, Queues), String> {
+    let opened = open_or_leave(config, target, program, changes);
     if opened.is_err() {
         changes.undo(&target.interface);
     }
@@ -68,6 +73,7 @@ pub(super) fn open(config: &Config, target: &Target, changes: &mut Changes) -> R
 fn open_or_leave(
     config: &Config,
     target: &Target,
+    program: Program,
     changes: &mut Changes,
 ) -> Result<(Attachment, Vec<Queue>, bool), String> {
     let name = &target.interface;
@@ -79,7 +85,7 @@ fn open_or_leave(
         xdp::try_socket(&options).map_err(|error| error.to_string())?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
     }
-    let attachment = xdp::attach(&options).map_err(|error| error.to_string())?;
+    let attachment = xdp::attach(&options, program).map_err(|error| error.to_string())?;
     // Attaching may have changed their number (virtio_net).
     let mut queues = host::rx_queues(name);
     let mut steered = false;

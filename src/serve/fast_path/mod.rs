@@ -7,8 +7,10 @@ use crate::attach::{self, Decision, Outcome, Plan, Target};
 use crate::config::{Config, XdpUse};
 use crate::host::{Changes, Links};
 use crate::stats::{QueueStats, XdpFigures};
-use crate::xdp::Queue;
+use crate::sys::privileges::{self, XDP_CAPABILITIES};
+use crate::xdp::{Kind, Programs, Queue};
 use attached::Attached;
+use rustix::thread::CapabilitySet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,11 +27,17 @@ const BOND_LOOK: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_RESETS: Duration = Duration::from_secs(60);
 const RETRY_MOST: Duration = Duration::from_secs(600);
+/// Programs that are loaded at the start beyond those that the plan wants then, and at least in all: for interfaces that come
+/// later. An idle one takes about a quarter of a megabyte of kernel memory.
+const SPARE_PROGRAMS: usize = 4;
+const FEWEST_PROGRAMS: usize = 8;
 
 /// An interface the fast path was wanted on and is not.
 struct Refused {
     target: Target,
     reason: String,
+    /// There was no program for it: there may be when another interface is let go of.
+    no_program: bool,
     pause: Duration,
     again: Instant,
 }
@@ -39,6 +47,7 @@ struct Refused {
 pub struct FastPath {
     attached: Vec<Attached>,
     refused: Vec<Refused>,
+    programs: Programs,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
     changes: Changes,
@@ -77,6 +86,30 @@ impl FastPath {
         Ok((path, queues))
     }
 
+    /// The sandbox lets no program be loaded: all that the plan and attaching again may take are loaded before it.
+    pub fn load_spare_programs(&mut self, plan: &Plan) {
+        let wanted = (plan.targets.len() + SPARE_PROGRAMS).max(FEWEST_PROGRAMS);
+        if let Err(cause) = self.programs.complete(wanted) {
+            let loaded = self.programs.count();
+            // With none at all, each interface that was refused for it has said why.
+            if loaded > 0 || self.refused.is_empty() {
+                log::warn!(
+                    "{loaded} of {wanted} XDP programs are loaded, kernel sockets serve interfaces beyond them: {cause}"
+                );
+            }
+        }
+    }
+
+    /// The capabilities that attaching again takes. On older kernels every use of bpf(2) may want the one that loading does.
+    pub fn capabilities(&self, config: &Config) -> CapabilitySet {
+        let bpf = CapabilitySet::BPF;
+        if config.sandbox && privileges::without(bpf, || self.programs.can_be_used()) {
+            XDP_CAPABILITIES
+        } else {
+            XDP_CAPABILITIES | bpf
+        }
+    }
+
     /// Says what the plan decided, as far as it is news.
     pub fn take_plan(&mut self, plan: &Plan, links: &Links) {
         let named = |decision: &Decision| {
@@ -112,14 +145,21 @@ impl FastPath {
                 unsettled = Some(now + BOND_LOOK);
                 continue;
             }
-            match attached::open(config, target, &mut self.changes) {
+            let program = match self.programs.take(&target.interface) {
+                Ok(program) => program,
+                Err(error) => {
+                    self.refuse(target, error.to_string(), error.kind == Kind::NoProgram);
+                    continue;
+                }
+            };
+            match attached::open(config, target, program, &mut self.changes) {
                 Ok((attached, queues)) => {
                     log::info!("{}", attached.describe());
                     self.refused.retain(|refused| refused.target.index != target.index);
                     all.extend(queues);
                     self.attached.push(attached);
                 }
-                Err(reason) => self.refuse(target, reason),
+                Err(reason) => self.refuse(target, reason, false),
             }
         }
         self.again = self.refused.iter().map(|refused| refused.again).chain(unsettled).min();
@@ -139,7 +179,7 @@ impl FastPath {
                 .any(|attached| now < attached.since + BOND_SETTLES || !carrier_of(attached.target.index))
     }
 
-    fn refuse(&mut self, target: &Target, reason: String) {
+    fn refuse(&mut self, target: &Target, reason: String, no_program: bool) {
         let before = self.refused.iter().position(|refused| refused.target.index == target.index);
         let before = before.map(|at| self.refused.swap_remove(at));
         if before.as_ref().is_none_or(|before| before.reason != reason) {
@@ -148,7 +188,7 @@ impl FastPath {
         let first = if target.resets { RETRY_RESETS } else { RETRY };
         let pause = before.filter(|before| before.target == *target).map_or(first, |before| before.pause * 2);
         let pause = pause.min(RETRY_MOST);
-        self.refused.push(Refused { target: target.clone(), reason, pause, again: Instant::now() + pause });
+        self.refused.push(Refused { target: target.clone(), reason, no_program, pause, again: Instant::now() + pause });
     }
 
     /// Says which interfaces, by index, were away for a moment at least: [`FastPath::review`] lets go of them.
@@ -193,6 +233,9 @@ impl FastPath {
         let attached = self.attached.swap_remove(at);
         let interface = attached.target.interface.clone();
         drop(attached);
+        for refused in self.refused.iter_mut().filter(|refused| refused.no_program) {
+            refused.again = Instant::now();
+        }
         self.changes.undo(&interface);
     }
 

@@ -3,7 +3,7 @@
 use crate::config::{Config, DEFAULT_DIRECTORY};
 use crate::sys::confine::{self, Folders};
 use crate::sys::place;
-use crate::sys::privileges::{self, User, XDP_CAPABILITIES};
+use crate::sys::privileges::{self, User};
 use rustix::thread::CapabilitySet;
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,12 @@ const USERS: &str = "/etc/passwd";
 const FACTS: [&str; 3] = ["/proc", "/sys/class/net", "/sys/devices"];
 
 /// Enters `chroot:` and becomes `username:`, where they are set, and then leaves open only what the running server uses.
-/// `file` is the configuration. With XDP wanted, the capabilities and system calls to attach it again stay. Gives the new
-/// root.
+/// `file` is the configuration. With XDP wanted, `xdp` are the capabilities to attach it again, which stay with the system
+/// calls for it. Gives the new root.
 ///
 /// # Errors
 /// What could not be done; the program must not go on with more rights than asked for.
-pub(super) fn drop(config: &Config, file: &Path, xdp: bool) -> Result<Option<PathBuf>, String> {
+pub(super) fn drop(config: &Config, file: &Path, xdp: Option<CapabilitySet>) -> Result<Option<PathBuf>, String> {
     let user = find_user(config)?;
     let has_users = Path::new(USERS).exists();
     let root = (!config.chroot.as_os_str().is_empty()).then(|| config.chroot.clone());
@@ -38,11 +38,10 @@ pub(super) fn drop(config: &Config, file: &Path, xdp: bool) -> Result<Option<Pat
         }
     }
     if let Some(user) = user {
-        let keep = if xdp { XDP_CAPABILITIES } else { CapabilitySet::empty() };
-        privileges::become_user(&user, keep).map_err(|error| error.to_string())?;
+        privileges::become_user(&user, xdp.unwrap_or(CapabilitySet::empty())).map_err(|error| error.to_string())?;
     }
     if config.sandbox {
-        if let Err(missing) = confine::confine(&folders(config, file, root.as_deref()), xdp) {
+        if let Err(missing) = confine::confine(&folders(config, file, root.as_deref()), xdp.is_some()) {
             missing.iter().for_each(|line| log::warn!("sandbox: {line}"));
         }
         log::info!("sandbox: {}", confine::summary());

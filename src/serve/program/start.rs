@@ -21,6 +21,8 @@ use std::time::Instant;
 /// Open files without which nothing works, beside the listening sockets: what every thread waits with, the log, netlink, a
 /// few sockets upstream and clients over TCP.
 const FEWEST_FILES: u64 = 48;
+/// With XDP: ten for each program that is loaded ahead, a few for sockets and links.
+const XDP_FILES: u64 = 96;
 
 /// Why the program did not start.
 #[derive(Debug)]
@@ -77,7 +79,8 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     super::log_findings(&placed.absent);
     let control = open_control(&config)?;
     let mut pidfile = PidFile::write(&config.pidfile, &config.username)?;
-    let chroot = privileges::drop(&config, &invocation.file, xdp_wanted)?;
+    let kept = xdp_wanted.then(|| fast_path.capabilities(&config));
+    let chroot = privileges::drop(&config, &invocation.file, kept)?;
     let threads = Threads::start(&config, &policy, placed.table(&config), sockets, queues)?;
     if let Some(pidfile) = &mut pidfile {
         pidfile.keep(chroot.as_deref());
@@ -117,7 +120,8 @@ fn raise_limits(config: &Config) -> Result<(), String> {
     limits::raise_memlock();
     let wanted = u64::from(config.outgoing_range) + u64::from(config.incoming_num_tcp) + 1024;
     let sockets = 2 * config.interfaces.len().max(2) + config.remote_control.sockets.len();
-    let least = FEWEST_FILES + sockets as u64;
+    let xdp = if config.xdp.enable == XdpUse::No { 0 } else { XDP_FILES };
+    let least = FEWEST_FILES + xdp + sockets as u64;
     match limits::raise_open_files(wanted) {
         Some(got) if got < least => Err(format!(
             "open files are limited to {got}, the least to start with is {least}: raise the hard limit to {wanted} \
@@ -148,12 +152,16 @@ fn open_fast_path(
     let links = host::links().map_err(|cause| format!("cannot read this host's links: {cause}"))?;
     let plan = attach::plan(config, addresses, &links);
     plan.notes.iter().for_each(|note| log::info!("{note}"));
+    let local = addresses.iter().all(|address| address.ip().is_loopback());
     if plan.decisions.is_empty() && config.xdp.enable == XdpUse::Yes {
-        let local = addresses.iter().all(|address| address.ip().is_loopback());
         let why = if local { "every address is on loopback" } else { "no interface carries an address yet" };
         log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
-    FastPath::open(config, &plan, &links)
+    let (mut fast_path, queues) = FastPath::open(config, &plan, &links)?;
+    if config.sandbox && !local {
+        fast_path.load_spare_programs(&plan);
+    }
+    Ok((fast_path, queues))
 }
 
 /// The watch over interfaces that come and go.
