@@ -54,7 +54,8 @@ fn table_row(spec: &OptionSpec) -> String {
         Status::NotYet { instead, .. } | Status::WordsNotYet { instead, .. } => instead.to_owned(),
     };
     match spec.since {
-        Some("runbound") => note.push_str("this server's own"),
+        Some("runbound") if note.is_empty() => note.push_str("this server's own"),
+        Some("runbound") => note.push_str("; this server's own"),
         Some(version) => {
             let _ = write!(note, " (Unbound {version})");
         }

@@ -73,6 +73,11 @@ pub trait LocalEditor {
 
     /// Removes all records of a name. None is no error.
     fn remove_data(&mut self, name: &Name) -> Result<(), EditError>;
+
+    /// Whether all edits are refused from here on, and none of those before comes into force.
+    fn refuses_all(&self) -> bool {
+        false
+    }
 }
 
 /// Why an edit is refused.

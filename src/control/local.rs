@@ -40,6 +40,8 @@ pub(super) fn edit_all(batch: Batch, lines: &[u8], backend: &mut dyn Backend, re
             match edit_line(batch, line, number, editor, reply) {
                 Ok(true) => done += 1,
                 Ok(false) => {}
+                // Why is told once, for the whole.
+                Err(_) if editor.refuses_all() => break,
                 Err(reason) => reply.error(&reason),
             }
         }

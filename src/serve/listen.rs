@@ -28,7 +28,7 @@ pub fn host_interfaces() -> Result<Vec<Interface>, String> {
 /// by name that have none, and the link-local addresses whose interface is not here. Without an `interface:` line: localhost.
 ///
 /// # Errors
-/// When nothing is left to listen at: those lines.
+/// When nothing is left to listen at: those lines, or the switches that leave nothing.
 pub fn addresses(config: &Config, host: &[Interface]) -> Result<(Vec<SocketAddr>, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut found: Vec<SocketAddr> = Vec::new();
     let mut missing = Vec::new();
@@ -64,7 +64,12 @@ pub fn addresses(config: &Config, host: &[Interface]) -> Result<(Vec<SocketAddr>
             }
         }
     }
-    if found.is_empty() && !missing.is_empty() {
+    if found.is_empty() {
+        if missing.is_empty() {
+            let text = "do-ip4: no or do-ip6: no leaves none of the addresses of interface: lines to listen at; \
+                        switch it on, or give an address of the other family";
+            missing.push(Diagnostic::whole(Severity::Error, &config.files, text));
+        }
         missing.iter_mut().for_each(|line| line.severity = Severity::Error);
         return Err(missing);
     }
@@ -194,6 +199,15 @@ mod tests {
         let errors = addresses(&config(&[(Host::Name("eth9".into()), None)]), &here()).unwrap_err();
         assert!(errors[0].message.contains("no interface eth9"), "{errors:?}");
         assert_eq!(errors[0].severity, Severity::Error);
+    }
+
+    #[test]
+    fn a_switch_that_leaves_nothing_to_listen_at_is_an_error() {
+        let mut config = config(&[(Host::Address(ScopedAddress::parse("192.0.2.1").unwrap()), None)]);
+        config.do_ip4 = false;
+        let errors = addresses(&config, &here()).unwrap_err();
+        assert_eq!((errors.len(), errors[0].severity), (1, Severity::Error));
+        assert!(errors[0].message.contains("do-ip4: no"), "{errors:?}");
     }
 
     #[test]

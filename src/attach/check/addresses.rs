@@ -4,7 +4,7 @@ use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
 use crate::host::{Link, Links, PortProbe, PortState, zone_index};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Servers that are known to be units of the same name.
 const UNITS: [&str; 8] = ["coredns", "dnsmasq", "knotd", "kresd", "named", "nsd", "pdns_recursor", "unbound"];
@@ -137,12 +137,22 @@ fn carries(links: &Links, address: &ScopedAddress) -> bool {
     links.carriers(address.ip).any(meant)
 }
 
+/// The address that the kernel sends to for this one: to the unspecified one by way of loopback, to an IPv4 address that is
+/// written as IPv6 over IPv4.
+fn reached(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    }
+}
+
 fn forward_loops(subject: &Subject, found: &mut Vec<Finding>) {
     let config = subject.config;
     let servers = config.forward_zones.iter().flat_map(|zone| &zone.servers);
     for server in servers {
-        let ip = server.address.ip;
-        if config.do_not_query_localhost && ip.is_loopback() {
+        let ip = reached(server.address.ip);
+        if config.do_not_query_localhost && server.address.ip.is_loopback() {
             continue;
         }
         let here = ip.is_loopback() || carries(&subject.facts.links, &server.address);

@@ -96,6 +96,10 @@ impl LocalEditor for Edits {
         self.builder.remove_data(name.as_wire());
         self.done(name.as_wire(), Ok(()))
     }
+
+    fn refuses_all(&self) -> bool {
+        self.refused.is_some()
+    }
 }
 
 #[cfg(test)]

@@ -93,4 +93,14 @@ fn forwarders_that_are_ourselves() {
     assert_eq!(loops(&config, "0.0.0.0:53"), 0, "do-not-query-localhost");
     config.do_not_query_localhost = false;
     assert_eq!(loops(&config, "0.0.0.0:53"), 1);
+    for (address, listen, expected) in [
+        ("0.0.0.0", "127.0.0.1:53", 1),
+        ("0.0.0.0", "0.0.0.0:53", 1),
+        ("0.0.0.0", SERVER, 0),
+        ("::", "[::1]:53", 1),
+        ("::ffff:127.0.0.1", "127.0.0.1:53", 1),
+    ] {
+        config.forward_zones[0].servers = vec![server(address, 53)];
+        assert_eq!(loops(&config, listen), expected, "{address} with {listen}");
+    }
 }
