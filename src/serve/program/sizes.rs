@@ -15,11 +15,13 @@ pub(super) const RESPONSES: usize = 512;
 pub(super) const STREAM_QUERIES: usize = 128;
 /// Events for the log on their way to main.
 pub(super) const EVENTS: usize = 1024;
-/// Least numbers of questions asked upstream at once, and of queries that wait for them.
+/// Least number of questions asked upstream at once, and the number of queries that wait for them at most: each takes some
+/// 560 octets that are written to at the start.
 const QUESTIONS: usize = 4096;
-pub(super) const WAITERS: usize = 16384;
-/// Where memory is little: least questions at once, and the cache's part of the memory at most.
+const WAITERS: usize = 16384;
+/// Where memory is little: the same two, and the cache's part of the memory at most.
 const SMALL_QUESTIONS: usize = 256;
+const SMALL_WAITERS: usize = 2048;
 const CACHE_SHARE: u64 = 64;
 /// Threads beside main, and the octets of stack of each.
 const THREADS: usize = 3;
@@ -31,6 +33,8 @@ const STATE: usize = 4096;
 pub(super) struct Sizes {
     /// Questions asked upstream at once.
     pub(super) questions: usize,
+    /// Queries that wait for them.
+    pub(super) waiters: usize,
     /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
     pub(super) cache: usize,
 }
@@ -38,7 +42,7 @@ pub(super) struct Sizes {
 impl Sizes {
     pub(super) fn of(config: &Config) -> Sizes {
         let memory = host::small_memory();
-        let least = if memory.is_some() { SMALL_QUESTIONS } else { QUESTIONS };
+        let (least, waiters) = if memory.is_some() { (SMALL_QUESTIONS, SMALL_WAITERS) } else { (QUESTIONS, WAITERS) };
         let questions = (config.num_queries_per_thread as usize).max(least);
         let wanted = config.msg_cache_size;
         let cache = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
@@ -50,7 +54,7 @@ impl Sizes {
                 wanted >> 10
             );
         }
-        Sizes { questions, cache: usize::try_from(cache).unwrap_or(usize::MAX) }
+        Sizes { questions, waiters, cache: usize::try_from(cache).unwrap_or(usize::MAX) }
     }
 
     /// Sees to it that the memory for all of it can be had, before any of it is asked for.

@@ -1,6 +1,6 @@
 //! The threads beside main, the rings between them, and what main has of both.
 
-use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes, WAITERS};
+use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes};
 use super::tuning;
 use crate::answer::cache::{AnswerCache, Index};
 use crate::answer::decide::Answerer;
@@ -342,7 +342,7 @@ fn worker_options(config: &Config, policy: &Policy, sizes: &Sizes) -> WorkerOpti
     WorkerOptions {
         // Twice what the resolver asks at once: what it gives up for a newer question is still waited for here.
         questions: 2 * sizes.questions,
-        waiters: WAITERS,
+        waiters: sizes.waiters,
         datagram: usize::from(policy.max_udp_size).max(4096),
         idle: IdleOptions { busy_poll, own_core },
     }
