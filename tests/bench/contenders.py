@@ -17,8 +17,9 @@ GENERATOR_CPU, SERVER_CPU = 0, 1
 
 ROWS = {  # key: the name in the table
     "null": "null responder, AF_XDP", "rb-xdp": "**runbound, AF_XDP**", "rb-udp": "**runbound, `--no-xdp`**",
+    "base-xdp": "the other runbound, AF_XDP", "base-udp": "the other runbound, `--no-xdp`",
     "knot-xdp": "Knot DNS, AF_XDP", "knot-udp": "Knot DNS, UDP", "unbound": "Unbound, UDP", "nsd": "NSD, UDP"}
-RESOLVERS = ("rb-xdp", "rb-udp", "unbound")
+RESOLVERS = ("rb-xdp", "rb-udp", "base-xdp", "base-udp", "unbound")
 
 
 def versions():
@@ -33,10 +34,13 @@ def versions():
 
 
 class Field:
-    """Two namespaces and one veth pair with one queue each way, the question files, and the upstream server."""
+    """Two namespaces and one veth pair with one queue each way, the question files, and the upstream server.
 
-    def __init__(self, lab, contended=False):
-        self.lab, self.contended = lab, contended
+    `base`: the other runbound's file.
+    """
+
+    def __init__(self, lab, contended=False, base=None):
+        self.lab, self.contended, self.base = lab, contended, base
         self.outside, self.inside = lab.namespace("c"), lab.namespace("s")
         lab.veth((self.outside, "veth-c", [CLIENT4 + "/24"]), (self.inside, "veth-s", [SERVER4 + "/24"]))
         rng = random.Random(8)
@@ -84,7 +88,7 @@ class Field:
         server.process.stop()
         self.inside.ip("link", "set", "dev", "veth-s", "xdp", "off")
 
-    def start(self, key, zones=0, cpu=SERVER_CPU, seconds=60):
+    def start(self, key, zones=0, cpu=SERVER_CPU):
         """Start a contender; it answers when this returns."""
         self._made += 1
         name = f"{key}-{self._made}"
@@ -94,13 +98,14 @@ class Field:
             if not process.alive():
                 raise LabError(process.log())
             return servers.Server(process, SERVER4, None)
-        if key in ("rb-xdp", "rb-udp"):
-            options = () if key == "rb-xdp" else ("--no-xdp",)
+        if key.startswith(("rb-", "base-")):
+            options = () if key.endswith("-xdp") else ("--no-xdp",)
+            command = [self.base] if key.startswith("base-") else None
             return servers.start_runbound(self.lab, self.inside, self.configuration(zones), SERVER4, name, self.outside,
-                                          options, cpu=cpu, seconds=seconds)
+                                          options, cpu=cpu, command=command)
         if key == "unbound":
             return servers.start_unbound(self.lab, self.inside, self.configuration(zones), SERVER4, name, self.outside,
-                                         cpu=cpu, seconds=seconds)
+                                         cpu=cpu)
         if key == "nsd":
             return servers.start_nsd(self.lab, self.inside, {"bench.example.": self.zone_file}, SERVER4, name, cpu=cpu)
         server = servers.start_knot(self.lab, self.inside, {"bench.example.": self.zone_file}, SERVER4, name,

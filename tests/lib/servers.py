@@ -111,15 +111,16 @@ def wait_for_answer(ns, address, process, seconds=PATIENCE, name="ready.test.", 
     return time.monotonic() - begin
 
 
-def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=(), cpu=None):
+def start_runbound(lab, ns, text, address, name="runbound", asker=None, options=(), cpu=None, command=None):
     """Start the server under test with the configuration `text`; returns a Server that answers.
 
-    `asker`: the namespace that polls for the first answer (default: the server's own, over its loopback).
+    `asker`: the namespace that polls for the first answer (default: the server's own, over its loopback). `command`: another
+    runbound in its place.
     """
     control = lab.path(f"{name}.sock")
     conf = lab.write(f"{name}.conf", text + control_clause(control))
     flags = ["-d"] if STAND_IN else list(options)
-    process = lab.start(ns, [*COMMAND, *flags, "-c", conf], name, cpu=cpu)
+    process = lab.start(ns, [*(command or COMMAND), *flags, "-c", conf], name, cpu=cpu)
     return Server(process, address, control, wait_for_answer(asker or ns, address, process))
 
 
