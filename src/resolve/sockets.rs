@@ -9,9 +9,10 @@
 //! What a forger must guess, for each question anew: 16 bits of ID and the port, one of 49,152 (15.6 bits) unless the
 //! configuration narrows the range: 31.6 bits together, as with a port of its own for every question. The pool costs
 //! this much: who has learned an open port by other means can use it for at most [`QUERIES`] questions or [`AGE`], and
-//! still has the ID to guess. Equal questions are never asked twice at the same time; one that is not answered is sent
-//! again, and some of its tries stay valid (`tries`), each with an ID and a port of its own: for as long as its servers
-//! are silent a forger's chance is three times as large with one server, eight times with many.
+//! still has the ID to guess. Equal questions of one epoch are asked once at a time: the worker joins them. Those that
+//! differ in DO or CD are not equal, and each flush adds at most one more to guess at. A question that is not answered
+//! is sent again, and some of its tries stay valid (`tries`), each with an ID and a port of its own: for as long as
+//! its servers are silent a forger's chance is three times as large with one server, eight times with many.
 
 use super::random::Random;
 use super::source::Sources;

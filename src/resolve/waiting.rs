@@ -54,7 +54,8 @@ impl Engine {
                 self.stats.timeouts.add(1);
                 let question = self.questions.get_mut(id);
                 question.unheard = true;
-                question.failed |= bit(question.asked.place);
+                let place = question.asked.place;
+                self.rule_out(id, place);
             }
             Phase::Probe => {
                 self.count_loss(id, now);
