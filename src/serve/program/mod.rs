@@ -288,11 +288,12 @@ impl Program {
     /// Takes everything out of the cache; gives the number of entries.
     fn clear_cache(&mut self) -> Result<u64, String> {
         let index = self.threads.empty_index()?;
+        self.threads.begin_epoch();
         self.clear_cache_by(index)
     }
 
+    /// The same with an index at hand, within the epoch that has begun.
     fn clear_cache_by(&mut self, empty: Index) -> Result<u64, String> {
-        self.threads.begin_epoch();
         match self.threads.ask_worker(Command::Clear(empty))? {
             Done::Cleared(entries, _index) => Ok(entries),
             _ => Ok(0),
