@@ -216,7 +216,7 @@ impl Run {
             Change::No | Change::Afresh => {}
             Change::Mended => self.reload(now),
             Change::Replaced => self.server.restart(now),
-            Change::Again => self.server.renew(),
+            Change::Again => self.server.renew(now),
         }
     }
 

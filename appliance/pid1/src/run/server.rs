@@ -19,6 +19,9 @@ const PROGRAM: &str = "/bin/runbound";
 /// First and longest pause before the next start.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
+/// How long one that is to start anew may take to end: it answers what it has and gives interfaces back, whose drivers may
+/// take seconds for that.
+const GRACE: Duration = Duration::from_secs(10);
 /// A longer line is cut.
 const LINE: usize = 4096;
 /// Octets of one read, and reads at one turn: a server that writes without end does not keep PID 1.
@@ -42,9 +45,14 @@ pub struct Server {
     /// Ends one after the other that nobody wanted, each before it was healthy.
     early: u32,
     /// It was told to end so that it starts anew.
-    expected: bool,
+    ending: Option<Ending>,
     /// The machine goes down: it is not to be started any more.
     retired: bool,
+}
+
+struct Ending {
+    /// When it is killed if it still runs; `None` when it was.
+    kill_at: Option<Instant>,
 }
 
 struct Child {
@@ -65,7 +73,7 @@ impl Server {
             pause: FIRST,
             starts: 0,
             early: 0,
-            expected: false,
+            ending: None,
             retired: false,
         }
     }
@@ -87,7 +95,7 @@ impl Server {
 
     /// When to be turned.
     pub fn deadline(&self) -> Option<Instant> {
-        self.next
+        self.next.or(self.ending.as_ref().and_then(|ending| ending.kill_at))
     }
 
     /// How often it died soon after its start, one time after the other, since it was given another configuration.
@@ -95,11 +103,12 @@ impl Server {
         self.early
     }
 
-    /// Starts it when it is time; relays what it wrote. Whether it was started.
+    /// Starts it when it is time, kills it when it does not end in time; relays what it wrote. Whether it was started.
     pub fn turn(&mut self, readiness: PollFlags, now: Instant) -> bool {
         if let Some(child) = self.child.as_mut().filter(|_| !readiness.is_empty()) {
             child.relay(READS, journal::relay);
         }
+        self.kill_when_due(now);
         if self.child.is_none() && self.next.is_some_and(|next| now >= next) {
             self.next = None;
             return self.start(now);
@@ -130,7 +139,7 @@ impl Server {
         if self.retired {
             return;
         }
-        if std::mem::take(&mut self.expected) {
+        if self.ending.take().is_some() {
             self.next = Some(now);
             return;
         }
@@ -165,15 +174,24 @@ impl Server {
         if self.pid().is_none() {
             self.next = Some(now);
         }
-        self.renew();
+        self.renew(now);
     }
 
-    /// Ends it so that it starts anew. One that is down starts when it would.
-    pub fn renew(&mut self) {
+    /// Ends it so that it starts anew; it is killed when it has not ended after [`GRACE`]. One that is down starts when it
+    /// would.
+    pub fn renew(&mut self, now: Instant) {
         self.forgive();
         if self.pid().is_some() {
-            self.expected = true;
+            self.ending.get_or_insert(Ending { kill_at: Some(now + GRACE) });
             self.signal(Signal::TERM);
+        }
+    }
+
+    fn kill_when_due(&mut self, now: Instant) {
+        let Some(ending) = &mut self.ending else { return };
+        if ending.kill_at.take_if(|at| now >= *at).is_some() {
+            log::warn!("the server does not end within {} s for its restart; killed", GRACE.as_secs());
+            self.signal(Signal::KILL);
         }
     }
 

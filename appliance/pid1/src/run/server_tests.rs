@@ -1,6 +1,7 @@
 //! The stand-in for the program is the shell: it is started with `-c` and the entry, which is the script here.
 
 use super::*;
+use rustix::event::PollFd;
 use rustix::process::{WaitOptions, waitpid};
 
 fn seconds(seconds: u64) -> Duration {
@@ -79,13 +80,13 @@ fn one_that_is_renewed_starts_no_sooner_while_it_is_down() {
     let now = Instant::now();
     let mut server = server("exec sleep 1000", now);
     turn(&mut server, now);
-    server.renew();
+    server.renew(now);
     ends(&mut server, now);
     assert_eq!((server.deadline(), server.early_ends()), (Some(now), 0), "it was ended on purpose");
     turn(&mut server, now);
     server.signal(Signal::KILL);
     ends(&mut server, now);
-    server.renew();
+    server.renew(now);
     assert_eq!((server.deadline(), server.early_ends()), (Some(now + FIRST), 0));
 }
 
@@ -112,6 +113,35 @@ fn one_that_was_told_to_restart_does_so_at_once() {
     server.signal(Signal::KILL);
     ends(&mut server, now);
     assert_eq!(server.deadline(), Some(now + FIRST));
+}
+
+#[test]
+fn one_that_does_not_end_for_its_restart_is_killed_when_its_time_is_over() {
+    let now = Instant::now();
+    // Its log closes once it ignores the signal: before that it would end by it.
+    let mut server = server("trap '' TERM; exec sleep 1000 >/dev/null 2>&1", now);
+    turn(&mut server, now);
+    let stubborn = server.pid().unwrap();
+    let log = server.fd().unwrap();
+    rustix::event::poll(&mut [PollFd::new(&log, PollFlags::HUP)], None).unwrap();
+    server.restart(now);
+    assert_eq!(server.deadline(), Some(now + GRACE));
+    // Told again meanwhile, it has no more time for that.
+    server.renew(now + seconds(1));
+    assert_eq!(server.deadline(), Some(now + GRACE));
+    turn(&mut server, now + GRACE - Duration::from_millis(1));
+    assert_eq!(waitpid(server.pid(), WaitOptions::NOHANG).unwrap().map(|(pid, _)| pid), None, "before its time");
+    turn(&mut server, now + GRACE);
+    assert_eq!(server.deadline(), None, "it is killed once");
+    let (pid, status) = waitpid(server.pid(), WaitOptions::empty()).unwrap().unwrap();
+    assert_eq!((pid, status.terminating_signal()), (stubborn, Some(Signal::KILL.as_raw())));
+    server.reaped(pid, status, now + GRACE);
+    assert_eq!((server.deadline(), server.early_ends()), (Some(now + GRACE), 0), "it was ended on purpose");
+    turn(&mut server, now + GRACE);
+    assert!(server.pid().is_some_and(|pid| pid != stubborn));
+    assert_eq!(server.deadline(), None, "the next one has all its time");
+    server.signal(Signal::KILL);
+    ends(&mut server, now + GRACE);
 }
 
 #[test]
