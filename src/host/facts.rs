@@ -20,6 +20,8 @@ pub struct Facts {
     pub links: Links,
     /// IPv4 routes of the main table, in the kernel's order.
     pub routes: Vec<Route>,
+    /// What links made later begin with.
+    pub arp_default: ArpDefault,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
     pub memlock: Option<u64>,
     /// The unit this process was started by, when systemd started it.
@@ -41,6 +43,15 @@ pub struct Facts {
     pub paths: Vec<PathProbe>,
     /// Whether the wanted user is there; `None` when none is wanted.
     pub user: Option<bool>,
+}
+
+/// The settings of ARP that a link gets when it is made (`net.ipv4.conf.default`). `None` when one cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArpDefault {
+    /// arp_ignore.
+    pub ignore: Option<u32>,
+    /// arp_announce.
+    pub announce: Option<u32>,
 }
 
 /// What a server asks of its host.
@@ -90,11 +101,16 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         link.rp_filter = in_force("rp_filter");
         let is_on = |feature| ethtool::feature(&link.name, feature).ok();
         (link.rx_vlan, link.ntuple) = (is_on(Feature::RxVlan), is_on(Feature::Ntuple));
+        (link.tx_vlan, link.tx_stag) = (is_on(Feature::TxVlan), is_on(Feature::TxStag));
     }
     let user = wanted.user.as_deref().map(|name| privileges::find_user(name).map(|user| user.uid));
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     Ok(Facts {
         links,
+        arp_default: ArpDefault {
+            ignore: sysctl("default", "arp_ignore"),
+            announce: sysctl("default", "arp_announce"),
+        },
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
         service: service(),

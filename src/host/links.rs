@@ -1,5 +1,6 @@
 //! The links of this network namespace and how they stand on each other.
 
+use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -62,6 +63,8 @@ pub struct Link {
     /// Whether there is something at its other end (IFF_LOWER_UP): `ip link` says NO-CARRIER of an interface that is up
     /// without.
     pub carrier: bool,
+    /// Whether it speaks ARP at all: not with IFF_NOARP.
+    pub arp: bool,
     /// Index of the bridge or bond it is a port of.
     pub master: Option<u32>,
     /// Index of the link that a VLAN, ipvlan or macvlan stands on, when that is in this network namespace.
@@ -80,8 +83,19 @@ pub struct Link {
     pub arp_announce: Option<u32>,
     /// rp_filter in force, found in the same way.
     pub rp_filter: Option<u32>,
+    /// Of a bridge, whether it filters by VLAN (`bridge-vlan-aware`).
+    pub vlan_filtering: Option<bool>,
+    /// Of a VLAN what its tags begin with, of a bridge those it filters by.
+    pub vlan_protocol: Option<VlanProtocol>,
+    /// The VLANs of a port of a bridge that filters, and of such a bridge's own port towards the host; `None` when the
+    /// kernel does not tell.
+    pub vlans: Option<VlanTable>,
     /// Whether its driver takes VLAN tags off what it receives.
     pub rx_vlan: Option<bool>,
+    /// Whether what it sends has its VLAN tag (802.1Q) beside the frame, for the driver to insert: so a veth's peer gets it.
+    pub tx_vlan: Option<bool>,
+    /// The same of service tags (802.1ad).
+    pub tx_stag: Option<bool>,
     /// Whether its driver steers received frames by rules.
     pub ntuple: Option<bool>,
 }

@@ -12,16 +12,20 @@ mod paths;
 mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
+mod segment;
 mod unit;
+mod vlan;
 mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{Facts, Route, Wanted, facts, links};
+pub use facts::{ArpDefault, Facts, Route, Wanted, facts, links};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues, zone_index};
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
+pub use segment::Segment;
 pub use unit::{UNIT, Unit, Words};
+pub use vlan::{VlanProtocol, VlanRange, VlanTable};
 pub use watch::Watch;
 
 /// Octets of memory below which pools and caches are to be small.

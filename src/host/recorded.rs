@@ -1,7 +1,8 @@
 //! Recorded hosts for tests: `testdata/NAME.txt`, a line for each link.
 
 use super::links::{AttachedProgram, Kind, Link, Links};
-use super::{Facts, InterfaceAddress, Route};
+use super::vlan::{VlanProtocol, VlanRange, VlanTable};
+use super::{ArpDefault, Facts, InterfaceAddress, Route};
 use rustix::thread::CapabilitySet;
 
 const RECORDS: &[(&str, &str)] = &[
@@ -11,6 +12,9 @@ const RECORDS: &[(&str, &str)] = &[
     ("bridge", include_str!("testdata/bridge.txt")),
     ("eth0", include_str!("testdata/eth0.txt")),
     ("vmbr0", include_str!("testdata/vmbr0.txt")),
+    ("firewall", include_str!("testdata/firewall.txt")),
+    ("vlan_aware", include_str!("testdata/vlan_aware.txt")),
+    ("two_vlans", include_str!("testdata/two_vlans.txt")),
 ];
 
 /// The facts of a recorded host on which all but the links is as it should be: root on Linux 6.12, nothing limited.
@@ -24,6 +28,7 @@ pub(crate) fn facts(name: &str) -> Facts {
     Facts {
         links: Links::new(links),
         routes,
+        arp_default: ArpDefault { ignore: Some(0), announce: Some(0) },
         memlock: None,
         service: None,
         unit: None,
@@ -46,7 +51,19 @@ fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// `name kind [address/prefix] [down] [nocarrier] [key=value]...`
+/// `10:pvid:untagged,20-4094`; `none` for a table without rows.
+fn vlans(text: &str) -> VlanTable {
+    let row = |text: &str| {
+        let (ids, flags) = text.split_once(':').unwrap_or((text, ""));
+        let (first, last) = ids.split_once('-').unwrap_or((ids, ids));
+        let id = |text: &str| text.parse().expect("a VLAN ID");
+        let is = |flag| flags.split(':').any(|word| word == flag);
+        VlanRange { first: id(first), last: id(last), pvid: is("pvid"), untagged: is("untagged") }
+    };
+    VlanTable::new(text.split(',').filter(|text| *text != "none").map(row).collect())
+}
+
+/// `name kind [address/prefix] [down] [nocarrier] [noarp] [filtering] [802.1ad] [vlans=table] [key=value]...`
 fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
     let words: Vec<&str> = line.split_whitespace().collect();
     let number = |key: &str, default: u32| value(line, key).map_or(default, |text| text.parse().expect("a number"));
@@ -79,6 +96,16 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         rx_queues: number("queues", 1),
         program: value(line, "xdp").map(|id| AttachedProgram { id: id.parse().expect("an id"), generic: false }),
         addresses: words.iter().filter_map(address).collect(),
+        arp: !words.contains(&"noarp"),
+        vlan_filtering: (kind == Kind::Bridge).then(|| words.contains(&"filtering")),
+        vlan_protocol: match (words.contains(&"802.1ad"), &kind) {
+            (true, _) => Some(VlanProtocol::Dot1ad),
+            (false, Kind::Bridge | Kind::Vlan { .. }) => Some(VlanProtocol::Dot1q),
+            _ => None,
+        },
+        vlans: value(line, "vlans").map(vlans),
+        tx_vlan: Some(number("txvlan", 0) != 0),
+        tx_stag: Some(number("txstag", 0) != 0),
         arp_ignore: Some(number("arp_ignore", 0)),
         arp_announce: Some(number("arp_announce", 0)),
         rp_filter: Some(number("rp_filter", 0)),

@@ -36,3 +36,24 @@ fn inner_renamed() {
     assert!(!keeps_tags("vxc"), "set back by the next start");
     std::fs::remove_dir_all(&folder).expect("a folder");
 }
+
+#[test]
+fn switches_do_what_they_say() {
+    Namespace::new("xdp-switches").run_test("changes::inner_switches");
+}
+
+#[test]
+#[ignore = "run by switches_do_what_they_say in a namespace"]
+fn inner_switches() {
+    make_pair();
+    for feature in [Feature::RxVlan, Feature::TxVlan, Feature::TxStag] {
+        for on in [false, true] {
+            ethtool::set_feature(SERVER, feature, on).expect("ethtool");
+            assert_eq!(ethtool::feature(SERVER, feature).ok(), Some(on), "{feature:?}");
+            let others = ethtool::feature(CLIENT, feature);
+            assert_eq!(others.ok(), Some(true), "{feature:?} of the other end is left alone");
+        }
+    }
+    let refused = ethtool::set_feature(SERVER, Feature::Ntuple, true).expect_err("veth steers by no rules");
+    assert_eq!(refused.raw_os_error(), Some(libc::EOPNOTSUPP));
+}

@@ -3,20 +3,19 @@
 //! All of it works on an interface by name in the network namespace of the calling thread. Reading needs no privilege,
 //! changing needs CAP_NET_ADMIN.
 
-use std::mem::{size_of, zeroed};
+mod features;
+mod request;
+
+pub use features::{Feature, feature, set_feature};
+
+use request::ethtool;
+use std::io;
+use std::mem::size_of;
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
-use std::{io, ptr};
-
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-
-const SIOCETHTOOL: u32 = 0x8946;
 
 const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GRINGPARAM: u32 = 0x10;
 const ETHTOOL_SRINGPARAM: u32 = 0x11;
-const ETHTOOL_GFLAGS: u32 = 0x25;
-const ETHTOOL_SFLAGS: u32 = 0x26;
 const ETHTOOL_GRXCLSRLCNT: u32 = 0x2e;
 const ETHTOOL_GRXCLSRULE: u32 = 0x2f;
 const ETHTOOL_GRXCLSRLALL: u32 = 0x30;
@@ -25,42 +24,11 @@ const ETHTOOL_SRXCLSRLINS: u32 = 0x32;
 const ETHTOOL_GCHANNELS: u32 = 0x3c;
 const ETHTOOL_SCHANNELS: u32 = 0x3d;
 
-/// The driver takes VLAN tags off what it receives.
-const ETH_FLAG_RXVLAN: u32 = 1 << 8;
-/// The driver steers by rules.
-const ETH_FLAG_NTUPLE: u32 = 1 << 27;
-
 const UDP_V4_FLOW: u32 = 0x02;
 const UDP_V6_FLOW: u32 = 0x06;
 /// The driver chooses the place of a rule by itself, when asked with this one.
 const RX_CLS_LOC_SPECIAL: u32 = 0x8000_0000;
 const RX_CLS_LOC_ANY: u32 = 0xffff_ffff;
-
-/// A switch of the driver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feature {
-    /// VLAN tags are taken off received frames before anyone sees them (`rx-vlan-offload`, `rxvlan`).
-    RxVlan,
-    /// Received frames are steered by rules (`ntuple-filters`).
-    Ntuple,
-}
-
-impl Feature {
-    const fn flag(self) -> u32 {
-        match self {
-            Self::RxVlan => ETH_FLAG_RXVLAN,
-            Self::Ntuple => ETH_FLAG_NTUPLE,
-        }
-    }
-
-    /// The word that `ethtool -K` takes.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::RxVlan => "rxvlan",
-            Self::Ntuple => "ntuple",
-        }
-    }
-}
 
 /// `struct ethtool_channels`: how many queues there may be and are.
 #[repr(C)]
@@ -121,13 +89,6 @@ pub struct UdpRule {
     pub queue: u32,
 }
 
-/// `struct ethtool_value` and the first two words of every other request.
-#[repr(C)]
-struct Value {
-    command: u32,
-    data: u32,
-}
-
 /// `struct ethtool_drvinfo`.
 #[repr(C)]
 struct DriverInfo {
@@ -167,24 +128,6 @@ struct RxNfc<const LOCATIONS: usize> {
 
 /// Locations read at once: more rules than any driver has.
 const MAX_RULES: usize = 8192;
-
-/// # Safety
-/// `data` must be a structure as the command in its first word reads and fills it.
-unsafe fn ethtool<T>(interface: &str, data: &mut T) -> io::Result<()> {
-    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    // SAFETY: all-zero is a valid value of this C structure.
-    let mut request: libc::ifreq = unsafe { zeroed() };
-    if interface.len() >= request.ifr_name.len() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-        *to = from.cast_signed();
-    }
-    request.ifr_ifru.ifru_data = ptr::from_mut(data).cast();
-    // SAFETY: the request names a terminated interface name and, by contract, the structure of its command.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &raw mut request) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
 
 /// Name of the driver, like `virtio_net` or `veth`; none where the kernel tells none.
 pub fn driver(interface: &str) -> Option<String> {
@@ -234,36 +177,6 @@ pub fn set_rings(interface: &str, rings: Rings) -> io::Result<()> {
     let mut request = Rings { command: ETHTOOL_SRINGPARAM, ..rings };
     // SAFETY: the structure of this command.
     unsafe { ethtool(interface, &mut request) }
-}
-
-fn flags(interface: &str) -> io::Result<u32> {
-    let mut value = Value { command: ETHTOOL_GFLAGS, data: 0 };
-    // SAFETY: the structure of this command.
-    unsafe { ethtool(interface, &mut value) }.map(|()| value.data)
-}
-
-/// Whether a feature is on.
-///
-/// # Errors
-/// ioctl(2)'s.
-pub fn feature(interface: &str, feature: Feature) -> io::Result<bool> {
-    flags(interface).map(|flags| flags & feature.flag() != 0)
-}
-
-/// Switches a feature, and looks whether it is switched.
-///
-/// # Errors
-/// ioctl(2)'s: EOPNOTSUPP also when the driver says yes and does not.
-pub fn set_feature(interface: &str, feature: Feature, on: bool) -> io::Result<()> {
-    let now = flags(interface)?;
-    let data = if on { now | feature.flag() } else { now & !feature.flag() };
-    let mut value = Value { command: ETHTOOL_SFLAGS, data };
-    // SAFETY: the structure of this command.
-    unsafe { ethtool(interface, &mut value) }?;
-    match flags(interface)? & feature.flag() != 0 {
-        set if set == on => Ok(()),
-        _ => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
-    }
 }
 
 const NO_FLOW: FlowSpec = FlowSpec {
@@ -401,6 +314,5 @@ mod tests {
         );
         assert!(rings("lo").is_err() && set_rings("lo", Rings::default()).is_err());
         assert!(channels("no-such-if").is_err() && driver("a-name-that-is-far-too-long").is_none());
-        assert_eq!(feature("lo", Feature::RxVlan).ok(), Some(false));
     }
 }

@@ -1,0 +1,232 @@
+//! A link by itself, from its message.
+//!
+//! netlink-packet-route reads the attributes, but each by itself, and only those that are asked for: its `LinkMessage` is
+//! read whole or not at all, so one attribute that it takes for broken, of a later kernel or a driver of its own mind, would
+//! cost the link; and it logs warnings about types of links and of virtual functions that it does not know.
+
+use super::message::{LinkHeader, attributes};
+use crate::host::links::{AttachedProgram, Kind, Link};
+use crate::host::vlan::VlanProtocol;
+use libc::{
+    IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    IFLA_XDP,
+};
+use netlink_packet_core::{NlaBuffer, Parseable, ParseableParametrized};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::link::{InfoBond, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkXdp, XdpAttached};
+
+/// The attributes that make a link.
+const READ: [u16; 8] =
+    [IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_LINK_NETNSID, IFLA_XDP];
+
+/// Of the data of a VLAN and of a bridge (linux/if_link.h).
+const IFLA_VLAN_PROTOCOL: u16 = 5;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_VLAN_PROTOCOL: u16 = 8;
+
+/// Names of the bond modes, by number (linux/if_bonding.h).
+const BOND_MODES: [&str; 7] =
+    ["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"];
+/// A link from ifinfomsg and its attributes. What cannot be read is left out; a link without a name is none.
+pub(super) fn link(body: &[u8]) -> Option<Link> {
+    let (header, body) = LinkHeader::split(body)?;
+    let is = |flag| LinkFlags::from_bits_retain(header.flags).contains(flag);
+    let mut link = Link {
+        name: String::new(),
+        index: header.index,
+        mac: None,
+        mtu: 0,
+        up: is(LinkFlags::Up),
+        carrier: is(LinkFlags::LowerUp),
+        arp: !is(LinkFlags::Noarp),
+        master: None,
+        parent: None,
+        kind: if is(LinkFlags::Loopback) { Kind::Loopback } else { Kind::Physical },
+        driver: None,
+        rx_queues: 1,
+        program: None,
+        addresses: Vec::new(),
+        arp_ignore: None,
+        arp_announce: None,
+        rp_filter: None,
+        vlan_filtering: None,
+        vlan_protocol: None,
+        vlans: None,
+        rx_vlan: None,
+        tx_vlan: None,
+        tx_stag: None,
+        ntuple: None,
+    };
+    let (mut below, mut elsewhere) = (None, false);
+    for attribute in attributes(body).filter(|attribute| READ.contains(&attribute.kind())) {
+        if attribute.kind() == IFLA_LINKINFO {
+            take_info(&mut link, attribute.value());
+            continue;
+        }
+        match LinkAttribute::parse_with_param(&attribute, AddressFamily::Unspec) {
+            Ok(LinkAttribute::IfName(name)) => link.name = name,
+            Ok(LinkAttribute::Address(mac)) => link.mac = mac.try_into().ok().filter(|mac| *mac != [0; 6]),
+            Ok(LinkAttribute::Mtu(mtu)) => link.mtu = mtu,
+            Ok(LinkAttribute::Controller(index)) => link.master = Some(index).filter(|&index| index != 0),
+            Ok(LinkAttribute::Link(index)) => below = Some(index).filter(|&index| index != 0),
+            Ok(LinkAttribute::LinkNetNsId(_)) => elsewhere = true,
+            Ok(LinkAttribute::Xdp(xdp)) => link.program = program(&xdp),
+            _ => {}
+        }
+    }
+    // With a namespace beside it, the index is one of that namespace.
+    let below = below.filter(|_| !elsewhere);
+    match &mut link.kind {
+        Kind::Veth { peer } => *peer = below,
+        Kind::Vlan { .. } | Kind::Ipvlan | Kind::Macvlan => link.parent = below,
+        _ => {}
+    }
+    (!link.name.is_empty()).then_some(link)
+}
+
+/// The kind that IFLA_LINKINFO tells, and what it tells of its VLANs; hardware has none.
+fn take_info(link: &mut Link, info: &[u8]) {
+    let Some(kind) = attributes(info).find_map(|attribute| InfoKind::parse(&attribute).ok()) else { return };
+    let data = attributes(info).find(|attribute| attribute.kind() == IFLA_INFO_DATA);
+    let data = data.as_ref().map_or(&[][..], NlaBuffer::value);
+    link.kind = match kind {
+        InfoKind::Veth => Kind::Veth { peer: None },
+        InfoKind::Bridge => {
+            link.vlan_filtering = first(data, IFLA_BR_VLAN_FILTERING).map(|[on]| on != 0);
+            link.vlan_protocol = protocol(data, IFLA_BR_VLAN_PROTOCOL);
+            Kind::Bridge
+        }
+        InfoKind::Bond => Kind::Bond { mode: bond_mode(data) },
+        InfoKind::Vlan => {
+            link.vlan_protocol = protocol(data, IFLA_VLAN_PROTOCOL);
+            Kind::Vlan { id: vlan_id(data) }
+        }
+        InfoKind::IpVlan | InfoKind::IpVtap => Kind::Ipvlan,
+        InfoKind::MacVlan | InfoKind::MacVtap => Kind::Macvlan,
+        other => Kind::Other(other.to_string()),
+    };
+}
+
+/// The first attribute of that kind and length.
+fn first<const LENGTH: usize>(data: &[u8], kind: u16) -> Option<[u8; LENGTH]> {
+    let found = attributes(data).find(|attribute| attribute.kind() == kind)?;
+    found.value().try_into().ok()
+}
+
+fn protocol(data: &[u8], kind: u16) -> Option<VlanProtocol> {
+    VlanProtocol::from_type(u16::from_be_bytes(first(data, kind)?))
+}
+
+fn bond_mode(data: &[u8]) -> &'static str {
+    let mode = attributes(data).find_map(|attribute| match InfoBond::parse(&attribute) {
+        Ok(InfoBond::Mode(mode)) => Some(u8::from(mode)),
+        _ => None,
+    });
+    mode.and_then(|mode| BOND_MODES.get(usize::from(mode)).copied()).unwrap_or("unknown mode")
+}
+
+fn vlan_id(data: &[u8]) -> u16 {
+    let id = attributes(data).find_map(|attribute| match InfoVlan::parse(&attribute) {
+        Ok(InfoVlan::Id(id)) => Some(id),
+        _ => None,
+    });
+    id.unwrap_or(0)
+}
+
+fn program(xdp: &[LinkXdp]) -> Option<AttachedProgram> {
+    let attached = xdp.iter().find_map(|part| match part {
+        LinkXdp::Attached(how) if *how != XdpAttached::None => Some(*how),
+        _ => None,
+    })?;
+    let id = xdp.iter().find_map(|part| if let LinkXdp::ProgId(id) = part { Some(*id) } else { None });
+    Some(AttachedProgram { id: id.unwrap_or(0), generic: attached == XdpAttached::SocketBuffer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::netlink::message::tests::{IFINFO, attribute};
+    use libc::{IFF_NOARP, IFF_UP, IFLA_INFO_KIND};
+
+    const IFLA_VLAN_ID: u16 = 1;
+    const IFLA_BOND_MODE: u16 = 1;
+    const IFLA_XDP_ATTACHED: u16 = 2;
+    const IFLA_XDP_PROG_ID: u16 = 4;
+    const XDP_ATTACHED_SKB: u8 = 2;
+
+    /// bond0.10, VLAN 10 on index 4, port of index 6, with a generic program 77.
+    fn vlan() -> Vec<u8> {
+        let mut body = vec![0; IFINFO];
+        body[4..8].copy_from_slice(&5u32.to_ne_bytes());
+        body[8..12].copy_from_slice(&(IFF_UP as u32).to_ne_bytes());
+        body.extend(attribute(IFLA_IFNAME, b"bond0.10\0"));
+        body.extend(attribute(IFLA_MTU, &1500u32.to_ne_bytes()));
+        body.extend(attribute(IFLA_LINK, &4u32.to_ne_bytes()));
+        body.extend(attribute(IFLA_MASTER, &6u32.to_ne_bytes()));
+        body.extend(attribute(IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1]));
+        let mut info = attribute(IFLA_INFO_KIND, b"vlan\0");
+        let protocol = attribute(IFLA_VLAN_PROTOCOL, &0x8100u16.to_be_bytes());
+        let data = [attribute(IFLA_VLAN_ID, &10u16.to_ne_bytes()), protocol].concat();
+        info.extend(attribute(IFLA_INFO_DATA, &data));
+        body.extend(attribute(IFLA_LINKINFO | 0x8000, &info));
+        let mut xdp = attribute(IFLA_XDP_ATTACHED, &[XDP_ATTACHED_SKB]);
+        xdp.extend(attribute(IFLA_XDP_PROG_ID, &77u32.to_ne_bytes()));
+        body.extend(attribute(IFLA_XDP, &xdp));
+        body
+    }
+
+    #[test]
+    fn a_message_becomes_a_link() {
+        let link = link(&vlan()).unwrap();
+        assert_eq!((link.name.as_str(), link.index, link.mtu, link.up), ("bond0.10", 5, 1500, true));
+        assert_eq!((&link.kind, link.parent, link.master), (&Kind::Vlan { id: 10 }, Some(4), Some(6)));
+        assert_eq!((link.vlan_protocol, link.vlan_filtering), (Some(VlanProtocol::Dot1q), None));
+        assert_eq!(link.program, Some(AttachedProgram { id: 77, generic: true }));
+        assert_eq!((link.mac, link.arp), (Some([2, 0, 0, 0, 0, 1]), true));
+    }
+
+    #[test]
+    fn a_bridge_tells_by_what_it_filters() {
+        let mut body = vlan();
+        body[8..12].copy_from_slice(&((IFF_UP | IFF_NOARP) as u32).to_ne_bytes());
+        let data = |filtering: &[u8]| {
+            let protocol = attribute(IFLA_BR_VLAN_PROTOCOL, &0x88a8u16.to_be_bytes());
+            let data = [attribute(IFLA_BR_VLAN_FILTERING, filtering), protocol].concat();
+            [attribute(IFLA_INFO_KIND, b"bridge\0"), attribute(IFLA_INFO_DATA, &data)].concat()
+        };
+        for (filtering, told) in [(&[1][..], Some(true)), (&[0][..], Some(false)), (&[][..], None)] {
+            let link = link(&[&body[..], &attribute(IFLA_LINKINFO, &data(filtering))].concat()).unwrap();
+            assert_eq!((&link.kind, link.vlan_filtering, link.arp), (&Kind::Bridge, told, false));
+            assert_eq!(link.vlan_protocol, Some(VlanProtocol::Dot1ad));
+        }
+    }
+
+    #[test]
+    fn cut_messages_do_no_harm() {
+        let whole = vlan();
+        for length in 0..whole.len() {
+            let _ = link(&whole[..length]);
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_cannot_be_read_costs_no_other() {
+        let mut body = vlan();
+        let mut info = attribute(IFLA_INFO_KIND, b"bond\0");
+        let mode = [attribute(7, &[]), attribute(IFLA_BOND_MODE, &[4])].concat();
+        info.extend(attribute(IFLA_INFO_DATA, &mode));
+        body.extend(attribute(IFLA_LINKINFO, &info));
+        body.extend(attribute(IFLA_MTU, &[1]));
+        let link = link(&body).unwrap();
+        assert_eq!((link.kind, link.mtu), (Kind::Bond { mode: "802.3ad" }, 1500));
+    }
+
+    #[test]
+    fn what_stands_on_a_link_of_another_namespace_has_no_parent_here() {
+        let mut body = vlan();
+        body.extend(attribute(IFLA_LINK_NETNSID, &(-1i32).to_ne_bytes()));
+        let link = link(&body).unwrap();
+        assert_eq!((link.kind, link.parent), (Kind::Vlan { id: 10 }, None));
+        assert!(link.up && !link.carrier);
+    }
+}

@@ -1,0 +1,38 @@
+//! The links as rtnetlink(7) tells: RTM_GETLINK, answered with one message a link. The kind of a link, a veth's peer and
+//! an attached XDP program are in no file of sysfs.
+
+mod bridge;
+mod link;
+mod message;
+
+pub(super) use message::LinkHeader;
+
+use super::links::Link;
+use netlink_packet_route::link::LinkMessage;
+use std::io;
+
+/// All links. Addresses, driver, queues and sysctls are left for others to tell.
+///
+/// # Errors
+/// The socket's: EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
+pub(super) fn links() -> io::Result<Vec<Link>> {
+    let mut links = message::dump(&LinkMessage::default(), link::link)?;
+    // By index; what was told twice is told the same, or the later is the newer.
+    links.reverse();
+    links.sort_by_key(|link| link.index);
+    links.dedup_by_key(|link| link.index);
+    bridge::take_vlans(&mut links);
+    Ok(links)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::host::Kind;
+
+    #[test]
+    fn this_host_has_a_loopback() {
+        let links = super::links().expect("netlink");
+        let loopback = links.iter().find(|link| link.kind == Kind::Loopback).expect("lo");
+        assert!(loopback.index > 0 && loopback.mac.is_none() && loopback.up == loopback.carrier);
+    }
+}
