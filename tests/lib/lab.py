@@ -99,6 +99,13 @@ class Namespace:
         return [line.strip() for line in text.splitlines() if re.search(r"\bprog/xdp|\bxdp(generic|offload)?/id", line)]
 
 
+def processor_seconds(stat):
+    """User and system time in a `stat` of /proc."""
+    with open(stat) as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Process:
     """A server that the lab started; its output goes to a file."""
 
@@ -168,13 +175,15 @@ class Process:
 
     def cpu_seconds(self):
         """User and system time used so far by the process and its descendants."""
-        ticks = 0
+        seconds = 0.0
         for pid in self.tree():
             with contextlib.suppress(OSError):
-                with open(f"/proc/{pid}/stat") as file:
-                    fields = file.read().rsplit(")", 1)[1].split()
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+                seconds += processor_seconds(f"/proc/{pid}/stat")
+        return seconds
+
+    def main_thread_seconds(self):
+        """The same of its first thread alone, which in the server reads the configuration and obeys commands."""
+        return processor_seconds(f"/proc/{self.pid}/task/{self.pid}/stat")
 
 
 def die_with_parent():
