@@ -3,6 +3,7 @@
 use crate::dns::Name;
 use crate::stats::Snapshot;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// The program behind the control socket.
 ///
@@ -18,7 +19,7 @@ pub trait Backend {
     /// Ends the program in order, once the reply is written: `handle` writes it before it returns.
     fn stop(&mut self);
 
-    /// Reads the configuration anew. On `Err` the running one stays.
+    /// Reads the configuration anew. On `Err` the running one stays, or the new one comes into force late, which it says.
     fn reload(&mut self, keep_cache: bool) -> Result<(), String>;
 
     /// Saves the configuration's folder as a tar of this name in it; what to say of it, a line each.
@@ -35,8 +36,8 @@ pub trait Backend {
     fn log_reopen(&mut self) -> Result<(), String>;
 
     /// Calls `edit` once with an editor on the local zones, then puts what came out in force: one compilation for any
-    /// number of edits, none when no edit succeeded. On `Err` nothing of it is in force.
-    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), String>;
+    /// number of edits, none when no edit succeeded.
+    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), NotInForce>;
 
     /// Emits `name. type` for every local zone.
     fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str));
@@ -80,6 +81,29 @@ pub trait LocalEditor {
     }
 }
 
+/// Why what was asked for is not in force; one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotInForce {
+    /// Nothing of it is, nor is going to be.
+    Refused(String),
+    /// It is going to be, whoever waits for it or not.
+    Late(String),
+}
+
+impl From<String> for NotInForce {
+    fn from(cause: String) -> NotInForce {
+        NotInForce::Refused(cause)
+    }
+}
+
+impl From<NotInForce> for String {
+    fn from(cause: NotInForce) -> String {
+        match cause {
+            NotInForce::Refused(cause) | NotInForce::Late(cause) => cause,
+        }
+    }
+}
+
 /// Why an edit is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditError {
@@ -112,6 +136,8 @@ pub struct Status {
     pub awaited: Vec<IpAddr>,
     /// Which name servers cannot be asked now and why, a line each.
     pub upstream: Vec<String>,
+    /// For how long the worker has had a command that it did not answer in time.
+    pub late: Option<Duration>,
 }
 
 /// One `forward-zone:`.

@@ -115,6 +115,17 @@ fn a_failed_reload_says_why_in_one_line() {
 }
 
 #[test]
+fn what_comes_into_force_late_is_said_to_be_late_and_not_to_be_nothing() {
+    let mut backend = Fake { late: Some("it comes later".into()), ..Fake::default() };
+    assert_eq!(run(&mut backend, "local_zone a. static"), "error it comes later\n");
+    assert_eq!(run_batch(&mut backend, Batch::Zones, "b. static\n"), "error it comes later\nadded 1 zones\n");
+    assert_eq!(run(&mut backend, "list_local_zones"), "a. static\nb. static\n");
+    let status = run(&mut backend, "status");
+    assert!(status.contains("\nworker: has not answered a command for 7 s; "), "{status}");
+    assert!(!run(&mut Fake::default(), "status").contains("worker: has"));
+}
+
+#[test]
 fn what_unbound_has_and_this_has_not_is_said_to_be_so() {
     for (words, _) in UNSUPPORTED {
         for word in *words {

@@ -1,6 +1,6 @@
 //! A backend for tests and the fuzz target: it remembers what it was asked.
 
-use super::backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, Status};
+use super::backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, NotInForce, Status};
 use crate::dns::Name;
 use crate::stats::{Frames, QueueFigures, Snapshot, SocketDrops, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub struct Fake {
     pub compilations: usize,
     /// What `reload` and `edit_local` fail with.
     pub broken: Option<String>,
+    /// Why edits come into force late.
+    pub late: Option<String>,
     /// What was set.
     pub verbosity: u8,
 }
@@ -80,6 +82,7 @@ impl Backend for Fake {
             tuning: vec!["worker shares 2 CPUs, never spins".to_owned()],
             awaited: vec![std::net::IpAddr::from([192, 0, 2, 77])],
             upstream: vec!["192.0.2.53:53: connect: Network is unreachable".to_owned()],
+            late: self.late.as_ref().map(|_| Duration::from_millis(7900)),
         }
     }
 
@@ -136,13 +139,13 @@ impl Backend for Fake {
         self.call("log_reopen")
     }
 
-    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), String> {
+    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), NotInForce> {
         if let Some(reason) = &self.broken {
-            return Err(reason.clone());
+            return Err(reason.clone().into());
         }
         self.compilations += 1;
         edit(&mut Editor(self));
-        Ok(())
+        self.late.clone().map_or(Ok(()), |reason| Err(NotInForce::Late(reason)))
     }
 
     fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str)) {

@@ -1,7 +1,7 @@
 //! The commands that edit or list local zones and data, one by one and in batches.
 
 use super::arguments::{name_of, two_arguments};
-use super::backend::{Backend, EditError, LocalEditor};
+use super::backend::{Backend, EditError, LocalEditor, NotInForce};
 use super::reply::Reply;
 use super::request::{Batch, MAX_LINE, text_of};
 
@@ -25,7 +25,7 @@ pub(super) fn command(word: &str, arguments: &str, backend: &mut dyn Backend, re
     };
     let mut edited = Ok(());
     let in_force = backend.edit_local(&mut |editor| edited = edit(editor, arguments));
-    reply.result(edited.and(in_force));
+    reply.result(edited.and(in_force.map_err(String::from)));
     true
 }
 
@@ -46,9 +46,11 @@ pub(super) fn edit_all(batch: Batch, lines: &[u8], backend: &mut dyn Backend, re
             }
         }
     });
-    if let Err(reason) = in_force {
-        done = 0;
-        reply.error(&reason);
+    if let Err(cause) = in_force {
+        if matches!(cause, NotInForce::Refused(_)) {
+            done = 0;
+        }
+        reply.error(&String::from(cause));
     }
     match batch {
         Batch::Zones => reply.line(format_args!("added {done} zones")),

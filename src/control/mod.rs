@@ -28,7 +28,7 @@ mod report;
 mod request;
 mod server;
 
-pub use backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, Status};
+pub use backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, NotInForce, Status};
 pub use client::{Answer, Progress, Question};
 pub use server::{BindError, ControlServer};
 

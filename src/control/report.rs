@@ -52,6 +52,12 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
         reply.line(format_args!("awaited: {address}: no interface carries it, it is served as soon as one does"));
     }
     status.upstream.iter().for_each(|line| reply.line(format_args!("upstream: {line}")));
+    if let Some(late) = status.late {
+        let seconds = late.as_secs();
+        reply.line(format_args!(
+            "worker: has not answered a command for {seconds} s; what it was asked comes into force when it does"
+        ));
+    }
     figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
     let total = figures.total();
     reply.line(format_args!("queries: xdp {} udp {} tcp {}", total.xdp_queries, total.udp_queries, total.tcp_queries));

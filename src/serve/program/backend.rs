@@ -7,7 +7,7 @@ use crate::answer::policy::Policy;
 use crate::backup;
 use crate::config::Config;
 use crate::config::options::{self, Change, Field, Show, Status};
-use crate::control::{Backend, ForwardZone, LocalEditor, Status as Shown};
+use crate::control::{Backend, ForwardZone, LocalEditor, NotInForce, Status as Shown};
 use crate::dns::Name;
 use crate::host;
 use crate::stats::Snapshot;
@@ -27,6 +27,7 @@ impl Backend for Program {
             tuning: self.tuning(),
             awaited: self.awaited(),
             upstream: self.upstream_troubles(),
+            late: self.threads.orders.late(),
         }
     }
 
@@ -40,7 +41,7 @@ impl Backend for Program {
     }
 
     fn reload(&mut self, keep_cache: bool) -> Result<(), String> {
-        self.reload_config(keep_cache)
+        Ok(self.reload_config(keep_cache)?)
     }
 
     fn backup(&mut self, name: &str) -> Result<Vec<String>, String> {
@@ -62,19 +63,22 @@ impl Backend for Program {
         crate::serve::log::reopen()
     }
 
-    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), String> {
-        let mut edits = Edits::of(&self.policy.zones);
+    fn edit_local(&mut self, edit: &mut dyn FnMut(&mut dyn LocalEditor)) -> Result<(), NotInForce> {
+        let orders = &mut self.threads.orders;
+        orders.settle()?;
+        let mut edits = Edits::of(&orders.policy().zones);
         edit(&mut edits);
         let Some(zones) = edits.finish()? else { return Ok(()) };
-        self.set_policy(Arc::new(Policy { zones: Arc::new(zones), ..(*self.policy).clone() }))
+        let policy = Policy { zones: Arc::new(zones), ..(**orders.policy()).clone() };
+        orders.put_in_force(Arc::new(policy), None)
     }
 
     fn list_local_zones(&mut self, emit: &mut dyn FnMut(&str)) {
-        listing::zones(&self.policy.zones, emit);
+        listing::zones(&self.threads.orders.policy().zones, emit);
     }
 
     fn list_local_data(&mut self, emit: &mut dyn FnMut(&str)) {
-        listing::data(&self.policy.zones, emit);
+        listing::data(&self.threads.orders.policy().zones, emit);
     }
 
     fn forwards(&mut self) -> Vec<ForwardZone> {

@@ -7,6 +7,7 @@ mod backend;
 mod edits;
 mod forwards;
 mod listing;
+mod orders;
 mod pid_file;
 mod privileges;
 mod sizes;
@@ -17,12 +18,11 @@ mod tuning;
 use super::fast_path::FastPath;
 use super::scope::Zones;
 use super::worker::{Command, Done};
-use crate::answer::cache::{Flush, Index};
+use crate::answer::cache::Flush;
 use crate::answer::compile;
-use crate::answer::policy::Policy;
 use crate::attach;
 use crate::config::{self, Config, Diagnostic};
-use crate::control::ControlServer;
+use crate::control::{ControlServer, NotInForce};
 use crate::dns::scan::HashKey;
 use crate::host;
 use crate::stats::Snapshot;
@@ -65,7 +65,6 @@ pub struct Program {
     chroot: Option<PathBuf>,
     hostname: String,
     hash_key: HashKey,
-    policy: Arc<Policy>,
     fast_path: FastPath,
     /// Whether there may be anything for XDP to attach to.
     attaches: bool,
@@ -98,6 +97,7 @@ impl Program {
             }
             self.serve_control();
             self.threads.log_events();
+            self.threads.orders.collect();
             // Two looks shortly after one another could both fall into one batch of the worker.
             if Instant::now() >= watch {
                 self.fast_path.watch();
@@ -133,7 +133,7 @@ impl Program {
     /// Sleeps until something stirs, or the watchdog wants to look.
     fn wait(&mut self) {
         self.threads.bell().arm();
-        let timeout = if self.threads.has_events() {
+        let timeout = if self.threads.has_news() {
             Duration::ZERO
         } else if self.fast_path.is_empty() {
             // The pace of everything that nobody rings for.
@@ -173,21 +173,23 @@ impl Program {
                 self.stopping = true;
             }
             Signal::ReopenLog => reopen_log(),
-            Signal::Reload => {
-                if let Err(cause) = self.reload_config(false) {
-                    log::error!("reload: {cause}");
-                }
-            }
+            Signal::Reload => match self.reload_config(false) {
+                // The log says already what it waits for.
+                Ok(()) | Err(NotInForce::Late(_)) => {}
+                Err(NotInForce::Refused(cause)) => log::error!("reload: {cause}"),
+            },
         }
     }
 
     /// Reads the configuration anew and puts in force what can change while running; the log file is opened anew.
     ///
     /// # Errors
-    /// When the file cannot be used: why. What runs stays as it is.
-    fn reload_config(&mut self, keep_cache: bool) -> Result<(), String> {
+    /// When the file cannot be used, or the worker still has to do what it was asked before: why. What runs stays as it is.
+    /// Or it is not in force yet.
+    fn reload_config(&mut self, keep_cache: bool) -> Result<(), NotInForce> {
         // First, so that what a reload has to say stands in the new file; and whatever the configuration is like.
         reopen_log();
+        self.threads.orders.settle()?;
         let sandboxed = crate::sys::confine::files_are_closed();
         let loaded = config::load_within(&self.invocation.file, self.chroot.as_deref(), sandboxed);
         let loaded = loaded.map_err(|errors| {
@@ -214,15 +216,12 @@ impl Program {
         }
         // The table first: what is asked in the new epoch is asked by it. What is in flight is not kept, and the cache is
         // emptied of the rest.
-        self.threads.begin_epoch();
+        self.threads.orders.begin_epoch();
         self.threads.forward_by(placed.table(&config));
         self.placed = placed;
-        self.set_policy(Arc::new(policy))?;
-        if let Some(index) = index {
-            self.clear_cache_by(index)?;
-        }
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
         self.config = config;
+        self.threads.orders.put_in_force(Arc::new(policy), index)?;
         log::info!("configuration {} reloaded", self.invocation.file.display());
         Ok(())
     }
@@ -254,32 +253,29 @@ impl Program {
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
         self.fast_path.take_plan(&plan, links);
+        if !self.threads.orders.collect() {
+            return Some(Instant::now() + LOOK_AGAIN);
+        }
         for index in self.fast_path.review(&plan) {
             let room = Vec::with_capacity(1024);
-            match self.threads.ask_worker(Command::Detach(index, room)) {
+            match self.threads.orders.ask(Command::Detach(index, room)) {
                 Ok(_queues) => self.fast_path.forget(index),
-                Err(cause) => log::error!("letting go of an interface: {cause}"),
+                // It is still attached for the next look, which has it given back once more and then forgets it.
+                Err(_) => return Some(Instant::now() + LOOK_AGAIN),
             }
         }
         let queues = self.fast_path.attach_missing(&self.at_start, &plan);
-        if !queues.is_empty()
-            && let Err(cause) = self.threads.ask_worker(Command::Attach(queues))
-        {
-            log::error!("{cause}");
+        if !queues.is_empty() {
+            // Nothing else is with the worker, so it has them now or gets them late, which the log says.
+            let _ = self.threads.orders.ask(Command::Attach(queues));
         }
         self.fast_path.again()
     }
 
-    fn set_policy(&mut self, policy: Arc<Policy>) -> Result<(), String> {
-        self.threads.ask_worker(Command::Policy(Arc::clone(&policy)))?;
-        self.policy = policy;
-        Ok(())
-    }
-
     /// Takes entries out of the cache; gives their number.
     fn flush_cache(&mut self, flush: Flush) -> Result<u64, String> {
-        self.threads.begin_epoch();
-        match self.threads.ask_worker(Command::Flush(flush))? {
+        self.threads.orders.begin_epoch();
+        match self.threads.orders.ask(Command::Flush(flush))? {
             Done::Flushed(entries) => Ok(entries),
             _ => Ok(0),
         }
@@ -288,13 +284,8 @@ impl Program {
     /// Takes everything out of the cache; gives the number of entries.
     fn clear_cache(&mut self) -> Result<u64, String> {
         let index = self.threads.empty_index()?;
-        self.threads.begin_epoch();
-        self.clear_cache_by(index)
-    }
-
-    /// The same with an index at hand, within the epoch that has begun.
-    fn clear_cache_by(&mut self, empty: Index) -> Result<u64, String> {
-        match self.threads.ask_worker(Command::Clear(empty))? {
+        self.threads.orders.begin_epoch();
+        match self.threads.orders.ask(Command::Clear(index))? {
             Done::Cleared(entries, _index) => Ok(entries),
             _ => Ok(0),
         }

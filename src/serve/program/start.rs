@@ -92,7 +92,6 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         chroot,
         hostname,
         hash_key,
-        policy,
         fast_path,
         attaches: xdp_wanted,
         host,

@@ -1,5 +1,6 @@
 //! The threads beside main, the rings between them, and what main has of both.
 
+use super::orders::Orders;
 use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes};
 use super::tuning;
 use crate::answer::cache::{AnswerCache, Index};
@@ -15,21 +16,16 @@ use crate::serve::listen::Sockets;
 use crate::serve::stream::{StreamOptions, StreamServer};
 use crate::serve::stream_message::StreamMessage;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
-use crate::serve::worker::{self, Command, Done, Order, Worker, WorkerOptions};
+use crate::serve::worker::{self, Worker, WorkerOptions};
 use crate::stats::{Streams, Upstream, WorkerStats};
 use crate::sys::cpu;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long main waits for the worker to carry out a command before it says that it did not.
-const WORKER_PATIENCE: Duration = Duration::from_secs(5);
-/// Commands to the worker at a time.
-const COMMANDS: usize = 16;
 /// Busy threads besides the worker: the resolver, and the kernel's packet work.
 const OTHER_BUSY_THREADS: usize = 2;
 
@@ -38,14 +34,10 @@ pub(super) struct Threads {
     handles: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     bells: Bells,
-    commands: Producer<Option<Order>>,
-    done: Consumer<Option<Done>>,
+    /// What main asks of the worker.
+    pub(super) orders: Orders,
     /// Octets of the worker's cache.
     cache: usize,
-    /// See [`Self::begin_epoch`].
-    epoch: u32,
-    /// Commands to the worker that were given up on and are not answered yet.
-    late: u32,
     tables: Sender<Arc<ForwardTable>>,
     events: Consumer<QueryEvent>,
     /// How the worker waits, for `status`.
@@ -91,19 +83,16 @@ impl Threads {
         let (responses, responses_end) = spsc::channel_zeroed(RESPONSES);
         let (stream_queries, stream_queries_end) = spsc::channel_zeroed(STREAM_QUERIES);
         let (stream_replies, stream_replies_end) = spsc::channel_zeroed(STREAM_QUERIES);
-        let (commands, commands_end) = spsc::channel(COMMANDS, || None);
-        let (done, done_end) = spsc::channel(COMMANDS, || None);
+        let bells = Bells::new()?;
+        let (orders, order_ends) = Orders::new(Arc::clone(policy), bells.main.clone(), bells.worker.clone());
         let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
         let (tables, tables_end) = mpsc::channel();
         let mut threads = Threads {
             handles: Vec::new(),
             stop: Arc::default(),
-            bells: Bells::new()?,
-            commands,
-            done: done_end,
+            bells,
+            orders,
             cache: sizes.cache,
-            epoch: 0,
-            late: 0,
             tables,
             events: events_end,
             worker_waits: String::new(),
@@ -127,8 +116,8 @@ impl Threads {
             stream_queries: stream_queries_end,
             stream_replies,
             stream_bell: bells.stream.clone(),
-            commands: commands_end,
-            done,
+            commands: order_ends.commands,
+            done: order_ends.done,
             main_bell: bells.main.clone(),
         };
         threads.start_resolver(resolver_options(config, &sizes), table, links)?;
@@ -209,9 +198,9 @@ impl Threads {
         &self.bells.main
     }
 
-    /// Whether there are events to be logged.
-    pub(super) fn has_events(&mut self) -> bool {
-        !self.events.is_empty()
+    /// Whether there are events to be logged, or an answer of the worker that was late.
+    pub(super) fn has_news(&mut self) -> bool {
+        !self.events.is_empty() || self.orders.has_answer()
     }
 
     /// Logs some of the events.
@@ -232,51 +221,11 @@ impl Threads {
         Index::empty(self.cache)
     }
 
-    /// Begins the epoch of a flush or a reload: answers to what is in flight are not kept by who is told of it, which the
-    /// worker is with its next command.
-    pub(super) fn begin_epoch(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-    }
-
     /// Has the resolver ask by another table. It has it before the first question of the epoch that the worker is told next.
     pub(super) fn forward_by(&self, table: ForwardTable) {
         // The resolver is gone only when the program stops.
         let _ = self.tables.send(Arc::new(table));
         self.bells.resolver.ring();
-    }
-
-    /// Hands the worker a command and waits for what came of it. What comes of a command that was given up on is passed
-    /// over when it comes.
-    pub(super) fn ask_worker(&mut self, command: Command) -> Result<Done, String> {
-        let busy = || "the worker did not answer; nothing changed or it is late".to_owned();
-        let slot = self.commands.reserve().ok_or_else(busy)?;
-        *slot = Some(Order { epoch: self.epoch, command });
-        self.commands.publish();
-        self.bells.worker.ring();
-        let deadline = Instant::now() + WORKER_PATIENCE;
-        loop {
-            self.bells.main.arm();
-            if let Some(slot) = self.done.front() {
-                let done = slot.take();
-                self.done.release();
-                self.bells.main.disarm();
-                if self.late > 0 {
-                    self.late -= 1;
-                    continue;
-                }
-                return done.ok_or_else(busy);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                self.bells.main.disarm();
-                self.late += 1;
-                return Err(busy());
-            }
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            let mut fds = [PollFd::from_borrowed_fd(self.bells.main.fd(), PollFlags::IN)];
-            let _ = poll(&mut fds, Some(&timeout));
-            self.bells.main.disarm();
-        }
     }
 
     /// Ends the threads and waits for them; the worker answers what its sockets hold.

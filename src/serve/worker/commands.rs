@@ -10,11 +10,11 @@ use std::sync::Arc;
 /// What main asks of the worker.
 #[expect(
     clippy::large_enum_variant,
-    reason = "a slot of a ring of sixteen: a box would be an allocation for the worker to free"
+    reason = "the one slot of a ring: a box would be an allocation for the worker to free"
 )]
 pub enum Command {
-    /// Answer by this policy from now on.
-    Policy(Arc<Policy>),
+    /// Answer by this policy from now on, and with an index as [`Self::Clear`] does.
+    Policy(Arc<Policy>, Option<Index>),
     /// Take these entries out of the cache.
     Flush(Flush),
     /// Take everything out of the cache: find entries by this index, which is empty.
@@ -35,8 +35,8 @@ pub struct Order {
 
 /// What the worker says back, one for each [`Command`], in order.
 pub enum Done {
-    /// The policy that is no longer used, to be dropped off the packet path.
-    Policy(Arc<Policy>),
+    /// The policy that is no longer used, to be dropped off the packet path, as the index that found what was in the cache.
+    Policy(Arc<Policy>, Option<Index>),
     /// Number of cache entries taken out.
     Flushed(u64),
     /// The same, and the index that found them, to be dropped off the packet path.
@@ -76,7 +76,10 @@ impl Worker {
     fn carry_out(&mut self, Order { epoch, command }: Order) -> Option<Done> {
         self.desk.misses.set_epoch(epoch);
         Some(match command {
-            Command::Policy(policy) => Done::Policy(self.desk.answerer.set_policy(policy)),
+            Command::Policy(policy, empty) => {
+                let old = self.desk.answerer.set_policy(policy);
+                Done::Policy(old, empty.map(|index| self.desk.answerer.cache().clear(index).1))
+            }
             Command::Flush(flush) => {
                 self.desk.answerer.cache().begin_flush(flush);
                 return None;

@@ -8,15 +8,15 @@ fn flush(name: &str, qtype: Option<u16>, below: bool) -> Command {
 
 /// Every command that begins an epoch, as main sends it.
 fn commands() -> [(&'static str, Vec<Command>); 7] {
-    let clear = || Command::Clear(Index::empty(CACHE).unwrap());
+    let empty = || Index::empty(CACHE).unwrap();
     [
         ("flush", vec![flush("www.example.", None, false)]),
         ("flush_type", vec![flush("www.example.", Some(rtype::A), false)]),
         ("flush_zone", vec![flush("example.", None, true)]),
-        ("flush_zone of the root", vec![clear()]),
+        ("flush_zone of the root", vec![Command::Clear(empty())]),
         ("flush_negative", vec![Command::Flush(Flush::Negative)]),
-        ("reload", vec![Command::Policy(policy()), clear()]),
-        ("fast_reload", vec![Command::Policy(policy())]),
+        ("reload", vec![Command::Policy(policy(), Some(empty()))]),
+        ("fast_reload", vec![Command::Policy(policy(), None)]),
     ]
 }
 
@@ -74,9 +74,9 @@ fn who_asks_after_a_flush_does_not_join_what_was_asked_before() {
 fn other_commands_keep_what_is_in_flight() {
     let mut rig = Rig::new(64);
     let asked = rig.ask("www.example.").unwrap();
-    rig.command(Command::Policy(policy()));
+    rig.command(Command::Policy(policy(), None));
     rig.turn();
-    assert!(matches!(rig.done(), Some(Done::Policy(_))));
+    assert!(matches!(rig.done(), Some(Done::Policy(_, None))));
     assert!(rig.ask("www.example.").is_none(), "joined");
     rig.respond(asked, 1, 300);
     rig.turn();
