@@ -4,7 +4,7 @@ A FORMERR for a broken OPT record carries an OPT record in 1.17.1 and none in ne
 no room in an advertised size of zero).
 
 Unbound 1.17.1 refuses a message it cannot use by sending all of it back with QR and the rcode set. Newer versions
-(`query_error` in their worker) send a header with only RD kept, and the question when it was readable. runbound sends the
+(`query_error` in their worker) send a header with only RD kept, and in some places the question. runbound sends the
 question and, when the query had it, OPT (RFC 6891 section 6.1.1), both as far as they can be read: `error_form`.
 
 A CNAME made from the wildcard CNAME of a redirect zone has a TTL of 0 in 1.17.1. Newer versions (`local_data_answer`)
@@ -26,6 +26,17 @@ CNAME, DS = dnsmsg.TYPES["CNAME"], dnsmsg.TYPES["DS"]
 def is_echo(query, reply):
     """Is the reply an error that carries the query as it came?"""
     return len(reply) >= 12 and reply[4:] == query[4:] and reply[3] & 0xF != 0
+
+
+def is_bare(query, reply):
+    """Is the reply an error of newer versions: a header with RD and the rcode, with the question behind it or nothing?"""
+    if len(reply) < 12 or reply[3] & 0xF == 0:
+        return False
+    flags, = struct.unpack("!H", query[2:4])
+    header = reply[:2] + struct.pack("!H", dnsmsg.QR | flags & dnsmsg.RD | reply[3] & 0xF)
+    question = readable_question(query)
+    bodies = [bytes(8), b"\0\1" + bytes(6) + question] if question else [bytes(8)]
+    return reply[:4] == header and reply[4:] in bodies
 
 
 PASSED_OVER = 8  # questions and records before the OPT record that are read
@@ -69,16 +80,20 @@ def find_opt(query):
     raise dnsmsg.BadMessage("no OPT")
 
 
+def readable_question(query):
+    """The question of a query that has one and no more; nothing when it cannot be read."""
+    try:
+        end = skip_name(query, 12, False) + 4
+    except dnsmsg.BadMessage:
+        return b""
+    return query[12:end] if query[4:6] == b"\0\1" and end <= len(query) else b""
+
+
 def error_form(query, reply):
     """The error reply that runbound sends where this one, of the same ID and rcode, is Unbound's."""
     flags, = struct.unpack("!H", query[2:4])
-    out, counts = b"", [0, 0]
-    try:
-        end = skip_name(query, 12, False) + 4
-        if query[4:6] == b"\0\1" and end <= len(query):
-            out, counts[0] = query[12:end], 1
-    except dnsmsg.BadMessage:
-        pass
+    out = readable_question(query)
+    counts = [1 if out else 0, 0]
     try:
         out += b"\0" + struct.pack("!HHHHH", dnsmsg.TYPES["OPT"], 1232, 0, find_opt(query) & 0x8000, 0)
         counts[1] = 1
@@ -90,7 +105,7 @@ def error_form(query, reply):
 
 def same_error(query, mine, its):
     """Is `mine` our form of the error `its`?"""
-    if is_echo(query, its) and mine == error_form(query, its):
+    if (is_echo(query, its) or is_bare(query, its)) and mine == error_form(query, its):
         return True
     without_opt = its[:11] + b"\0" + its[12:-11]
     return its[3] & 0xF == 1 and its[-11:-8] == b"\0\0\x29" and its[11:12] == b"\1" and mine == without_opt
