@@ -30,6 +30,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("val-sig-skew-min", COUNT, "3600", NO_VALIDATION),
         inert("val-sig-skew-max", COUNT, "86400", NO_VALIDATION),
         inert("val-max-restart", COUNT, "5", NO_VALIDATION),
+        inert("val-validation-attempts", COUNT, "32", NO_VALIDATION).since("1.26"),
+        inert("val-hash-attempts", COUNT, "32", NO_VALIDATION).since("1.26"),
         inert("val-bogus-ttl", COUNT, "60", NO_VALIDATION),
         inert("val-clean-additional", YES_NO, "yes", NO_VALIDATION),
         inert("val-log-level", COUNT, "0", NO_VALIDATION),

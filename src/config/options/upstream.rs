@@ -108,8 +108,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         not_yet("edns-client-string", &[Kind::Netblock, Kind::Text], "none", "no such option is sent upstream", &[]),
         inert("edns-client-string-opcode", PORT, "65001", "means nothing without edns-client-string"),
         not_yet("disable-edns-do", YES_NO, "no", "the client's DO bit goes upstream", &["no"]),
-        inert("max-transfer-size", BYTES, "none", "no zone is transferred").since("1.26"),
-        inert("max-transfer-time", COUNT, "none", "no zone is transferred").since("1.26"),
         not_yet("dns-error-reporting", YES_NO, "no", "no errors are reported to agents", &["no"]).since("1.23"),
     ],
 );

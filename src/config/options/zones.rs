@@ -32,6 +32,8 @@ pub(super) const AUTH: &[OptionSpec] = &inside(
         inert("fallback-enabled", YES_NO, "no", SEE_CLAUSE),
         inert("zonemd-check", YES_NO, "no", SEE_CLAUSE),
         inert("zonemd-reject-absence", YES_NO, "no", SEE_CLAUSE),
+        inert("max-transfer-size", BYTES, "0", SEE_CLAUSE).since("1.26"),
+        inert("max-transfer-time", COUNT, "0", SEE_CLAUSE).since("1.26"),
     ],
 );
 
@@ -51,6 +53,8 @@ pub(super) const RPZ: &[OptionSpec] = &inside(
         inert("rpz-log", YES_NO, "no", SEE_CLAUSE),
         inert("rpz-log-name", TEXT, "none", SEE_CLAUSE),
         inert("rpz-signal-nxdomain-ra", YES_NO, "no", SEE_CLAUSE),
+        inert("max-transfer-size", BYTES, "0", SEE_CLAUSE).since("1.26"),
+        inert("max-transfer-time", COUNT, "0", SEE_CLAUSE).since("1.26"),
     ],
 );
 

@@ -35,6 +35,16 @@ fn unbounds_example_file_has_known_directives_only() {
     let known = |word: &str| {
         Clause::from_word(word).is_some() || Clause::ALL.iter().any(|clause| options::find(*clause, word).is_some())
     };
+    // A word with a hyphen and a colon behind it is no prose.
+    let words = text.lines().filter_map(|line| line.trim_start_matches([' ', '\t', '#']).split_once(':'));
+    let is_directive = |word: &str| {
+        word.contains('-') && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    let unknown: Vec<&str> = words
+        .map(|(word, _)| word)
+        .filter(|word| is_directive(word) && *word != "include-toplevel" && !known(word))
+        .collect();
+    assert_eq!(unknown, [""; 0]);
     let switched_on: String = text
         .lines()
         .map(|line| match line.trim_start().strip_prefix('#') {
@@ -58,6 +68,8 @@ fn unbounds_example_file_has_known_directives_only() {
         .filter(|error| !error.contains("not there yet") && !error.contains("cannot open"))
         // The example defines other tags than it uses, and names files that need not be here.
         .filter(|error| !error.contains("there is no file") && !error.contains("is not defined"))
+        // Unbound does not take this line of its example either: a record has no name here.
+        .filter(|error| !error.contains("response-ip-data: \"example.\" is no record type"))
         .collect();
     assert_eq!(unexpected, [""; 0]);
     assert!(parser.warnings.len() > 40);
