@@ -17,7 +17,8 @@ use super::question::{Phase, Questions};
 use super::random::Random;
 use super::server::Server;
 use super::sockets::Sockets;
-use super::table::ForwardTable;
+use super::source::Sources;
+use super::table::{ForwardTable, ForwardZone};
 use super::tcp::Connections;
 use super::timer::Wheel;
 use super::trouble::Troubles;
@@ -25,13 +26,17 @@ use super::{Options, Request, Response};
 use crate::dns::rcode;
 use crate::ring::spsc::Producer;
 use crate::stats::Upstream;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Marks the epoll tags of TCP connections.
 pub(super) const TCP_TAG: u64 = 1 << 32;
+
+/// No place among the servers yet.
+const VACANT: u32 = u32::MAX;
 
 /// Every question and what it needs.
 pub(super) struct Engine {
@@ -68,6 +73,17 @@ pub(super) fn bit(place: u8) -> u64 {
     1u64.checked_shl(u32::from(place)).unwrap_or(0)
 }
 
+/// The servers of a zone that can be asked from `sources`; of the others the log tells.
+fn open_servers(zone: &ForwardZone, sources: &Sources) -> Vec<SocketAddr> {
+    let (open, closed): (Vec<_>, Vec<_>) = zone.servers.iter().partition(|server| sources.can_ask(server));
+    for server in closed {
+        log::warn!(
+            "{server} is not asked: outgoing-interface names no address that reaches it; add one of its family or link"
+        );
+    }
+    open
+}
+
 impl Engine {
     pub(super) fn new(
         options: Options,
@@ -102,30 +118,12 @@ impl Engine {
         }
     }
 
-    /// Puts `table` in place of the present one. What is known of a server stays; questions in flight go on with the
-    /// servers that the new table has for them. Their answers are not to be cached: they may still be the old servers',
-    /// and the cache has been emptied already.
+    /// Puts `table` in place of the present one. What is known of a server that it names too stays; questions in flight
+    /// go on with the servers that the new table has for them. Their answers are not to be cached: they may still be the
+    /// old servers', and the cache has been emptied already.
     pub(super) fn set_table(&mut self, table: Arc<ForwardTable>, now: Duration) {
-        self.zone_servers.clear();
-        for zone in table.zones() {
-            let (open, closed): (Vec<_>, Vec<_>) =
-                zone.servers.iter().partition(|server| table.sources().can_ask(server));
-            for server in closed {
-                log::warn!(
-                    "{server} is not asked: outgoing-interface names no address that reaches it; add one of its family or link"
-                );
-            }
-            let places = open.into_iter().map(|&address| self.server_place(address)).collect();
-            self.zone_servers.push(places);
-        }
-        let mut used = 0;
-        for place in 0..self.servers.len() as u32 {
-            match self.zone_servers.iter().flatten().any(|&used| used == place) {
-                true => used += 1,
-                false => self.sockets.retire_all(place),
-            }
-        }
-        self.sockets.share_out(used);
+        let open: Vec<Vec<SocketAddr>> = table.zones().iter().map(|zone| open_servers(zone, table.sources())).collect();
+        self.set_servers(&open);
         self.sockets.set_sources(table.sources());
         self.table = table;
         self.show_troubles();
@@ -141,6 +139,49 @@ impl Engine {
         self.settle(now);
     }
 
+    /// Gives each zone its servers and each server a place: the one it has; else that of one which no zone names any more
+    /// and nobody waits for. So there are no more places than servers are named or waited for, whatever addresses, as
+    /// link-local ones with ever new interfaces, come and go.
+    fn set_servers(&mut self, zones: &[Vec<SocketAddr>]) {
+        let mut places: HashMap<SocketAddr, u32> = zones.iter().flatten().map(|&address| (address, VACANT)).collect();
+        for (place, server) in self.servers.iter_mut().enumerate() {
+            let named = places.get_mut(&server.address);
+            server.is_used = named.is_some();
+            match named {
+                Some(known) => *known = place as u32,
+                None => self.sockets.retire_all(place as u32),
+            }
+        }
+        let mut vacant = self.vacant_places();
+        for &address in zones.iter().flatten() {
+            let Some(place) = places.get_mut(&address).filter(|place| **place == VACANT) else { continue };
+            *place = vacant.pop().unwrap_or(self.servers.len() as u32);
+            match self.servers.get_mut(*place as usize) {
+                Some(server) => *server = Server::new(address),
+                None => self.servers.push(Server::new(address)),
+            }
+        }
+        self.zone_servers = zones.iter().map(|zone| zone.iter().map(|address| places[address]).collect()).collect();
+        self.sockets.share_out(places.len());
+    }
+
+    /// Places of servers that no zone names and no question in flight was sent to.
+    fn vacant_places(&self) -> Vec<u32> {
+        let mut awaited = vec![false; self.servers.len()];
+        for id in 0..self.questions.capacity() as u32 {
+            let question = self.questions.get(id);
+            let asked = question.phase != Phase::Free;
+            if let Some(place) = awaited.get_mut(question.asked.server as usize).filter(|_| asked) {
+                *place = true;
+            }
+        }
+        let is_vacant = |&place: &u32| {
+            let is_used = self.servers[place as usize].is_used || awaited[place as usize];
+            !is_used && self.sockets.has_none_of(place)
+        };
+        (0..self.servers.len() as u32).filter(is_vacant).collect()
+    }
+
     /// Puts a question in flight into the new table.
     fn adopt(&mut self, id: u32) {
         let question = self.questions.get_mut(id);
@@ -153,14 +194,6 @@ impl Engine {
             asked.place = place.map_or(u8::MAX, |place| place as u8);
         }
         question.tried = bit(question.asked.place);
-    }
-
-    fn server_place(&mut self, address: std::net::SocketAddr) -> u32 {
-        let known = self.servers.iter().position(|server| server.address == address);
-        known.unwrap_or_else(|| {
-            self.servers.push(Server::new(address));
-            self.servers.len() - 1
-        }) as u32
     }
 
     /// True when a response can be published.

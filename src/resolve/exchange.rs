@@ -11,7 +11,7 @@ use super::engine::{Engine, bit};
 use super::question::Phase;
 use super::server::BAND;
 use super::tries::{Addressee, Try, handle, of_handle};
-use super::trouble::Failure;
+use super::trouble::{Failure, ICMP, Way};
 use crate::dns::{edns, header};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
@@ -94,27 +94,27 @@ impl Engine {
         true
     }
 
-    /// Puts a question on the wire; a reply finds it from now on.
+    /// Puts a question on the wire; a reply finds it from now on. A try whose place this one needs gives it up once this
+    /// one has left, and not before: its reply is all that can come if nothing leaves.
     pub(super) fn transmit(&mut self, id: u32, place: u8, now: Duration) -> Option<Try> {
         let question = self.questions.get(id);
         let server = *self.zone_servers.get(question.zone as usize)?.get(usize::from(place))?;
         let slot = question.tries.slot_for(server);
-        self.release(id, slot);
         let address = self.servers[server as usize].address;
         let picked = self.sockets.pick(server, address, now, &mut self.random, self.poller.as_fd());
         let socket = match picked {
             Ok(socket) => socket,
             Err(failure) => {
-                self.refused(server, failure, now);
+                self.met(server, Way::Calls, failure, now);
                 return None;
             }
         };
         let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
             let (len, edns) = self.write_query(id, server, message_id, now);
-            match self.push(socket, len) {
+            match self.push(socket, len, now) {
                 Ok(()) => Some(Try { socket, id: message_id, asked: Addressee { server, place, edns }, at: now }),
                 Err(errno) => {
-                    self.refused(server, Failure { call: "send", errno }, now);
+                    self.met(server, Way::Calls, Failure { call: "send", errno }, now);
                     self.keys.remove(socket, message_id);
                     None
                 }
@@ -126,28 +126,28 @@ impl Engine {
         };
         self.stats.udp_sent.add(1);
         match self.sockets.take_shortage() {
-            Some(failure) => self.refused(server, failure, now),
-            None if self.servers[server as usize].worked() => self.show_troubles(),
+            Some(failure) => self.met(server, Way::Calls, failure, now),
+            None if self.servers[server as usize].worked(Way::Calls, now) => self.show_troubles(),
             None => {}
         }
+        self.release(id, slot);
         let question = self.questions.get_mut(id);
         question.tries.set(slot, sent);
         question.sends += 1;
         Some(sent)
     }
 
-    /// The system refused a call on the way to a server.
-    pub(super) fn refused(&mut self, server: u32, failure: Failure, now: Duration) {
-        if self.servers[server as usize].failed(failure, now) {
+    /// Something stood in the way to a server.
+    pub(super) fn met(&mut self, server: u32, way: Way, failure: Failure, now: Duration) {
+        if self.servers[server as usize].failed(way, failure, now) {
             self.show_troubles();
         }
     }
 
     /// Has `status` show what stands in the way now.
     pub(super) fn show_troubles(&self) {
-        let used = |place: usize| self.zone_servers.iter().flatten().any(|&server| server as usize == place);
-        let servers = self.servers.iter().enumerate().filter(|(place, _)| used(*place));
-        self.troubles.set(servers.filter_map(|(_, server)| Some((server.address, server.trouble()?))));
+        let servers = self.servers.iter().filter(|server| server.is_used);
+        self.troubles.set(servers.flat_map(|server| server.troubles().map(|failure| (server.address, failure))));
     }
 
     fn draw_id(&mut self, socket: u16, handle: u32) -> Option<u16> {
@@ -172,26 +172,32 @@ impl Engine {
     }
 
     /// Puts the written query on the wire. A full buffer is not told: the query counts as lost, the time-out repeats it.
-    fn push(&mut self, socket: u16, len: usize) -> Result<(), Errno> {
-        let mut told = false;
-        loop {
+    /// An error that does not come again was that of queries before this one, which the socket had still to report.
+    fn push(&mut self, socket: u16, len: usize, now: Duration) -> Result<(), Errno> {
+        let mut reported = None;
+        let outcome = loop {
             let fd = self.sockets.fd(socket).ok_or(Errno::BADF)?;
             match send(fd, &self.query[..len], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(_) | Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => return Ok(()),
+                Ok(_) | Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => break Ok(()),
                 Err(Errno::INTR) => {}
-                // What the socket reports belongs to the queries before this one.
-                Err(Errno::CONNREFUSED) if !told => {
-                    told = true;
-                    self.socket_failed(socket);
-                }
-                Err(errno) => return Err(errno),
+                // No ICMP error is told by this one.
+                Err(Errno::PERM) => break Err(Errno::PERM),
+                Err(errno) if reported.is_none() => reported = Some(errno),
+                Err(errno) => break Err(errno),
             }
+        };
+        if let Some(errno) = reported.filter(|&errno| outcome != Err(errno)) {
+            self.socket_failed(socket, errno, now);
         }
+        outcome
     }
 
-    /// The host of a socket's server said that nobody listens: every question that waits at it needs another server.
-    /// Replies that had left before are still taken.
-    pub(super) fn socket_failed(&mut self, socket: u16) {
+    /// What was sent through a socket came back as an ICMP error, as from a host where nobody listens: every question
+    /// that waits at its server by it needs another one. Replies that had left before are still taken.
+    pub(super) fn socket_failed(&mut self, socket: u16, errno: Errno, now: Duration) {
+        if let Some(server) = self.sockets.server(socket) {
+            self.met(server, Way::Udp, Failure { call: ICMP, errno }, now);
+        }
         while let Some(id) = self.questions.first(socket) {
             self.stop_waiting(id);
             let question = self.questions.get_mut(id);
@@ -213,15 +219,26 @@ impl Engine {
             return self.stats.unwanted.add(1);
         };
         self.stats.replies.add(1);
-        if self.servers[asked.server as usize].heard(at, now) {
-            self.wake(asked.server, at, now);
-        }
+        self.note_answer(asked.server, at, now);
         if self.questions.get(id).phase == Phase::Probe {
             self.end_probe(id);
         } else if header::flags(message) & header::flag::TC != 0 {
             self.queue_tcp(id, asked, now);
         } else {
             self.judge(id, asked, message, now);
+        }
+    }
+
+    /// `server` has answered over UDP what was sent at `sent`.
+    fn note_answer(&mut self, server: u32, sent: Duration, now: Duration) {
+        let known = &mut self.servers[server as usize];
+        let was_refused = known.worked(Way::Udp, sent);
+        let was_away = known.heard(sent, now);
+        if was_refused || was_away {
+            self.show_troubles();
+        }
+        if was_away {
+            self.wake(server, sent, now);
         }
     }
 }

@@ -48,6 +48,11 @@ impl Engine {
     /// A server's reply is of no use: another is asked, unless one is asked already.
     pub(super) fn pass_over(&mut self, id: u32, asked: Addressee, now: Duration) {
         self.rule_out(id, asked.place);
+        self.go_on(id, asked, now);
+    }
+
+    /// Another server than `asked` is to be asked, unless one is asked already.
+    pub(super) fn go_on(&mut self, id: u32, asked: Addressee, now: Duration) {
         let question = self.questions.get(id);
         let waits = match question.phase {
             Phase::Udp { .. } => question.asked.place != asked.place,

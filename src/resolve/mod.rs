@@ -9,7 +9,7 @@
 //! | `engine`, `exchange`, `waiting` | a question's begin and end; asking a server; what it waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
-//! | `server`, `trouble` | a server's speed and health, what the system refused on the way to it |
+//! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
 //! | `sockets`, `tcp` | UDP sockets, TCP connections |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `keys`, `random` | how a reply finds its own, numbers nobody can guess |

@@ -12,6 +12,7 @@ use crate::stats::Upstream;
 use crate::sys::upstream::Inbox;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
@@ -209,24 +210,31 @@ impl Resolver {
             match tag {
                 BELL_TAG => {}
                 _ if tag & TCP_TAG != 0 => self.engine.tcp_event(tag as u16, now),
-                _ => self.receive(tag as u16),
+                _ => self.receive(tag as u16, now),
             }
         }
     }
 
-    fn receive(&mut self, socket: u16) {
+    fn receive(&mut self, socket: u16, now: Duration) {
         let Some(fd) = self.engine.sockets.fd(socket) else { return };
         (self.next, self.socket, self.serial) = (0, socket, self.engine.sockets.serial(socket));
-        if let Err(error) = self.inbox.receive(fd)
-            && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-        {
-            self.engine.socket_failed(socket);
+        let Err(error) = self.inbox.receive(fd) else { return };
+        match Errno::from_io_error(&error) {
+            // Nothing came, and nothing is said of the server.
+            None | Some(Errno::AGAIN | Errno::INTR | Errno::NOMEM | Errno::NOBUFS) => {}
+            Some(errno) => self.engine.socket_failed(socket, errno, now),
         }
     }
 
     /// Questions in flight.
     pub fn in_flight(&self) -> usize {
         self.engine.questions.in_use()
+    }
+
+    /// Places of servers, those of servers that no table names any more included.
+    #[cfg(test)]
+    pub(super) fn server_places(&self) -> usize {
+        self.engine.servers.len()
     }
 
     /// When [`Self::step`] has something to do if nothing comes in before.

@@ -1,6 +1,6 @@
 //! What is known of an upstream server: how fast it is, whether it lives, whether it knows EDNS.
 
-use super::trouble::{Failure, Record};
+use super::trouble::{Failure, ServerTrouble, Way};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ const MANY: u32 = 3;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Servers slower than the fastest by up to this many milliseconds share the questions (Unbound's RTT_BAND).
 pub const BAND: u32 = 400;
+/// How long a server whose TCP failed is not asked over TCP when there is another to ask.
+const TCP_MEMORY: Duration = Duration::from_secs(10);
 /// How long a server is remembered to refuse EDNS (Unbound's infra-host-ttl).
 const EDNS_MEMORY: Duration = Duration::from_secs(900);
 
@@ -64,6 +66,8 @@ impl Rtt {
 pub struct Server {
     /// Where it is.
     pub address: SocketAddr,
+    /// A zone of the table in force names it.
+    pub is_used: bool,
     rtt: Rtt,
     heard_at: Duration,
     /// Since when nothing that it was asked has been answered.
@@ -74,7 +78,7 @@ pub struct Server {
     is_dead: bool,
     probe_at: Duration,
     no_edns_until: Duration,
-    trouble: Record,
+    trouble: ServerTrouble,
 }
 
 impl Server {
@@ -83,6 +87,7 @@ impl Server {
         let (heard_at, probe_at, no_edns_until) = Default::default();
         Server {
             address,
+            is_used: true,
             rtt: Rtt::NEW,
             heard_at,
             silent_since: None,
@@ -90,7 +95,7 @@ impl Server {
             is_dead: false,
             probe_at,
             no_edns_until,
-            trouble: Record::default(),
+            trouble: ServerTrouble::default(),
         }
     }
 
@@ -128,34 +133,38 @@ impl Server {
     }
 
     /// No answer came by `now` to what was sent at `sent` and waited for `waited` milliseconds; `first`: the question's
-    /// first loss here.
-    pub fn lost(&mut self, (sent, waited): (Duration, u32), first: bool, now: Duration) {
+    /// first loss here. True when it has become dead by that.
+    pub fn lost(&mut self, (sent, waited): (Duration, u32), first: bool, now: Duration) -> bool {
         self.rtt.lost(waited);
         let since = *self.silent_since.get_or_insert(sent.max(self.heard_at));
         self.lost += u32::from(first);
-        if !self.is_dead && self.lost >= MANY && now.saturating_sub(since) >= DEAD {
+        let dies = !self.is_dead && self.lost >= MANY && now.saturating_sub(since) >= DEAD;
+        if dies {
             self.is_dead = true;
-            log::warn!(
-                "name server {} does not answer; see whether it runs and whether this host reaches it",
-                self.address
-            );
+            log::warn!("name server {} {}", self.address, Failure::SILENCE);
         }
+        dies
     }
 
-    /// The system refused a call on the way to it; true when what stands in the way has changed.
-    pub(super) fn failed(&mut self, failure: Failure, now: Duration) -> bool {
-        self.trouble.failed(failure, self.address, now)
+    /// Something stood in the way to it; true when that is another thing than before.
+    pub(super) fn failed(&mut self, way: Way, failure: Failure, now: Duration) -> bool {
+        self.trouble.failed(way, failure, self.address, now)
     }
 
-    /// A question was sent; true when something stood in the way before.
+    /// What was sent at `sent` has shown that a way is free; true when something stood there before.
     #[inline]
-    pub(super) fn worked(&mut self) -> bool {
-        self.trouble.worked(self.address)
+    pub(super) fn worked(&mut self, way: Way, sent: Duration) -> bool {
+        self.trouble.worked(way, self.address, sent)
     }
 
-    /// What stands in the way now.
-    pub(super) fn trouble(&self) -> Option<Failure> {
-        self.trouble.now()
+    /// What stands in the way now, silence included.
+    pub(super) fn troubles(&self) -> impl Iterator<Item = Failure> {
+        self.trouble.now().chain(self.is_dead.then_some(Failure::SILENCE))
+    }
+
+    /// True when its TCP failed a short while ago and has not worked since: another server's is worth more.
+    pub(super) fn avoids_tcp(&self, now: Duration) -> bool {
+        self.trouble.since(Way::Tcp).is_some_and(|at| now < at + TCP_MEMORY)
     }
 
     /// True when it is time to see whether a silent server is back; a caller that gets true sends it something.
@@ -208,14 +217,15 @@ mod tests {
         assert!(!server.heard(second(99), second(100)) && !server.wants_probe(second(100)));
         for number in 0..8 {
             let waited = server.wait();
-            server.lost((second(100 + number), waited), true, second(101 + number));
+            let dies = server.lost((second(100 + number), waited), true, second(101 + number));
+            assert!(!dies, "after {number} seconds");
         }
         assert_eq!(server.wait(), LONGEST);
         assert!(server.wait_in(0) <= 2 * CAREFUL, "{}", server.wait_in(0));
         assert!(server.wants_probe(second(110)) && !server.wants_probe(second(110)));
         assert!(server.wants_probe(second(110) + PROBE_EVERY));
-        server.lost((second(110), 1000), true, second(111));
-        assert!(server.is_dead);
+        assert!(server.lost((second(110), 1000), true, second(111)) && server.is_dead);
+        assert!(!server.lost((second(110), 1000), true, second(111)), "it is dead already");
         assert!(server.heard(second(107), second(112)), "it was away");
         assert!(server.wait() < LONGEST && !server.is_dead && !server.wants_probe(second(113)));
         assert!(!server.heard(second(112), second(113)), "it is there");
@@ -225,9 +235,7 @@ mod tests {
     fn one_question_alone_makes_no_server_dead() {
         let second = Duration::from_secs;
         let mut server = Server::new("192.0.2.1:53".parse().unwrap());
-        (0..20).for_each(|now| server.lost((second(now), 100u32 << now), now == 0, second(now + 1)));
-        assert!(!server.is_dead);
-        (0..2).for_each(|_| server.lost((second(30), 100), true, second(31)));
-        assert!(server.is_dead);
+        assert!(!(0..20).any(|now| server.lost((second(now), 100u32 << now), now == 0, second(now + 1))));
+        assert_eq!([(); 2].map(|()| server.lost((second(30), 100), true, second(31))), [false, true]);
     }
 }

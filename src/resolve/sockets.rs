@@ -310,6 +310,16 @@ impl Sockets {
         Some(self.slots.get(usize::from(slot))?.as_ref()?.serial)
     }
 
+    /// The server that an open socket is connected to.
+    pub fn server(&self, slot: u16) -> Option<u32> {
+        Some(self.slots.get(usize::from(slot))?.as_ref()?.server)
+    }
+
+    /// True when no socket of `server` is open.
+    pub fn has_none_of(&self, server: u32) -> bool {
+        self.pools.get(server as usize).is_none_or(|pool| pool.open == 0)
+    }
+
     /// Slots of the open sockets of `server`.
     pub fn of(&self, server: u32) -> impl Iterator<Item = u16> {
         let slots = self.slots.iter().enumerate();

@@ -1,7 +1,7 @@
 //! TCP connections towards the servers, for answers that UDP cut off (RFC 7766): one question each, two octets of
 //! length before each message.
 
-use super::trouble::Failure;
+use super::trouble::{Failure, TCP};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{
@@ -12,8 +12,6 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Longest message and its length.
 const MOST: usize = 2 + 65535;
-/// What failed when an established or half open connection reports an error.
-const TCP_CALL: &str = "TCP connect";
 
 struct Connection {
     fd: OwnedFd,
@@ -74,6 +72,12 @@ impl Connections {
         Some(self.slots.get(usize::from(slot))?.connection.as_ref()?.question)
     }
 
+    /// True while a slot's query has not left, since the server has not accepted the connection.
+    pub fn is_connecting(&self, slot: u16) -> bool {
+        let place = self.slots.get(usize::from(slot));
+        place.and_then(|place| place.connection.as_ref()).is_some_and(|connection| connection.sent == 0)
+    }
+
     /// Starts to connect from `source`, which may be unspecified, to `address` for `query`; `tag` comes back with its
     /// events.
     ///
@@ -96,7 +100,7 @@ impl Connections {
         }
         match connect(&fd, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(errno) => return Err(Failure { call: TCP_CALL, errno }),
+            Err(errno) => return Err(Failure { call: TCP, errno }),
         }
         let events = EventFlags::IN | EventFlags::OUT;
         epoll::add(poller, &fd, EventData::new_u64(tag(slot)), events).map_err(Failure::of("epoll_ctl"))?;
@@ -119,7 +123,7 @@ impl Connections {
             match send(&connection.fd, &place.query[connection.sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(len) => connection.sent += len,
                 Err(Errno::AGAIN | Errno::INTR | Errno::INPROGRESS) => return Progress::Waiting,
-                Err(errno) => return Progress::Failed(Failure { call: TCP_CALL, errno }),
+                Err(errno) => return Progress::Failed(Failure { call: TCP, errno }),
             }
             if connection.sent < connection.query_len {
                 return Progress::Waiting;
@@ -137,7 +141,7 @@ impl Connections {
                 Ok((0, _)) => return Progress::Broken,
                 Ok((len, _)) => place.filled += len,
                 Err(Errno::AGAIN | Errno::INTR) => return Progress::Waiting,
-                Err(errno) => return Progress::Failed(Failure { call: TCP_CALL, errno }),
+                Err(errno) => return Progress::Failed(Failure { call: TCP, errno }),
             }
         }
     }

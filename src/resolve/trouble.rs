@@ -1,4 +1,5 @@
-//! What the system refused on the way to a server: said once, and shown as long as it lasts.
+//! What stands in the way to a server, be it the system that refuses a call or the network that refuses a query: said
+//! once, and shown as long as it lasts.
 
 use rustix::io::Errno;
 use std::fmt;
@@ -11,7 +12,12 @@ const SAY_AGAIN: Duration = Duration::from_secs(600);
 /// Causes of one server that are remembered as said; there are hardly more.
 const CAUSES: usize = 8;
 
-/// A call that failed.
+/// The `call` of a [`Failure`] that the network told: what was sent came back as an ICMP error, which the socket reports.
+pub(super) const ICMP: &str = "ICMP error";
+/// The `call` of a [`Failure`] of a TCP connection that was being made or had been made.
+pub(super) const TCP: &str = "TCP connect";
+
+/// A call that failed, or what the network said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What was tried.
@@ -21,6 +27,9 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The server was asked for long and by many questions, and has said nothing.
+    pub(super) const SILENCE: Failure = Failure { call: "answer", errno: Errno::TIMEDOUT };
+
     /// To be given to `map_err`.
     pub(super) fn of(call: &'static str) -> impl Fn(Errno) -> Failure {
         move |errno| Failure { call, errno }
@@ -29,8 +38,24 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.call, self.errno)?;
-        f.write_str(match (self.errno, self.call) {
+        if *self == Failure::SILENCE {
+            return f.write_str("does not answer; see whether it runs and whether this host reaches it");
+        }
+        write!(f, "{}: {}{}", self.call, self.errno, self.fix())
+    }
+}
+
+impl Failure {
+    fn fix(&self) -> &'static str {
+        match (self.errno, self.call) {
+            (Errno::CONNREFUSED, ICMP) => "; no program listens at that port: start it, or correct forward-addr",
+            (Errno::CONNREFUSED | Errno::CONNRESET, TCP) => {
+                "; it takes no TCP, which long answers need: have the server and its firewall take it at that port"
+            }
+            (Errno::TIMEDOUT, TCP) => "; long answers need TCP: have the firewalls on the way let it pass to that port",
+            (_, ICMP) => {
+                "; a firewall or router on the way rejects it: permit UDP to that port, or correct forward-addr"
+            }
             (Errno::NETUNREACH | Errno::HOSTUNREACH, _) => "; no route leads to it: see `ip route get ADDRESS`",
             (Errno::MFILE | Errno::NFILE, _) => {
                 "; the descriptors are used up: raise LimitNOFILE= or lower outgoing-range"
@@ -43,24 +68,37 @@ impl fmt::Display for Failure {
             (Errno::PERM | Errno::ACCESS, _) => "; a firewall or a route of this host forbids it",
             (Errno::NOBUFS | Errno::NOMEM, _) => "; the kernel has no memory for it",
             _ => "",
-        })
+        }
     }
 }
 
+/// What can stand in the way to a server, each for itself; the discriminants are places in [`ServerTrouble`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// The calls of this host up to sending. The next query that is sent ends it.
+    Calls,
+    /// The network: queries leave and come back as ICMP errors. Sending ends nothing, an answer does.
+    Udp,
+    /// Connections. UDP says nothing of them, a reply over TCP ends it.
+    Tcp,
+}
+
+const WAYS: usize = Way::Tcp as usize + 1;
+
 /// The troubles of one server.
 #[derive(Debug, Default)]
-pub(super) struct Record {
-    /// What stands in the way now.
-    now: Option<Failure>,
+pub(super) struct ServerTrouble {
+    /// What stands in each way now, and when it was met last.
+    now: [Option<(Failure, Duration)>; WAYS],
     /// Causes with the time they were said last.
     said: Vec<(Failure, Duration)>,
     /// That it is over is to be said too.
     announced: bool,
 }
 
-impl Record {
+impl ServerTrouble {
     /// Takes note of a failure; true when it is another than before.
-    pub(super) fn failed(&mut self, failure: Failure, server: SocketAddr, now: Duration) -> bool {
+    pub(super) fn failed(&mut self, way: Way, failure: Failure, server: SocketAddr, now: Duration) -> bool {
         let said = self.said.iter().position(|(known, _)| *known == failure);
         if said.is_none_or(|place| now >= self.said[place].1 + SAY_AGAIN) {
             let place = said.or((self.said.len() == CAUSES).then_some(0));
@@ -69,27 +107,38 @@ impl Record {
             self.announced = true;
             log::warn!("name server {server}: {failure}");
         }
-        self.now.replace(failure) != Some(failure)
+        let before = self.now[way as usize].replace((failure, now));
+        before.is_none_or(|(known, _)| known != failure)
     }
 
-    /// A question was sent; true when something stood in the way before.
-    pub(super) fn worked(&mut self, server: SocketAddr) -> bool {
-        if self.now.take().is_none() {
-            return false;
-        }
-        if std::mem::take(&mut self.announced) {
+    /// What was sent at `sent` has shown that the way is free; true when something stood there before. A reply that had
+    /// left before the failure shows nothing.
+    #[inline]
+    pub(super) fn worked(&mut self, way: Way, server: SocketAddr, sent: Duration) -> bool {
+        let way = &mut self.now[way as usize];
+        way.take_if(|(_, at)| sent >= *at).is_some() && self.ended(server)
+    }
+
+    #[cold]
+    fn ended(&mut self, server: SocketAddr) -> bool {
+        if self.now().next().is_none() && std::mem::take(&mut self.announced) {
             log::info!("name server {server} can be asked again");
         }
         true
     }
 
     /// What stands in the way now.
-    pub(super) fn now(&self) -> Option<Failure> {
-        self.now
+    pub(super) fn now(&self) -> impl Iterator<Item = Failure> {
+        self.now.iter().flatten().map(|&(failure, _)| failure)
+    }
+
+    /// When `way` failed last, if it has not worked since.
+    pub(super) fn since(&self, way: Way) -> Option<Duration> {
+        self.now[way as usize].map(|(_, at)| at)
     }
 }
 
-/// The servers that cannot be asked now and why: written by the resolver when that changes, read for `status`.
+/// The servers that cannot be asked or do not answer now and why: written by the resolver when that changes, read for `status`.
 #[derive(Debug, Default)]
 pub struct Troubles(Mutex<Vec<(SocketAddr, Failure)>>);
 
@@ -112,29 +161,67 @@ impl Troubles {
 mod tests {
     use super::*;
 
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    fn server() -> SocketAddr {
+        "192.0.2.1:53".parse().unwrap()
+    }
+
+    fn shown(trouble: &ServerTrouble) -> Vec<Failure> {
+        trouble.now().collect()
+    }
+
     #[test]
     fn a_cause_is_said_once_and_shown_while_it_lasts() {
-        let server = "192.0.2.1:53".parse().unwrap();
+        let server = server();
         let unreachable = Failure { call: "connect", errno: Errno::NETUNREACH };
         let full = Failure { call: "socket", errno: Errno::MFILE };
-        let mut record = Record::default();
-        let mut now = Duration::from_secs(1);
-        assert!(record.failed(unreachable, server, now) && !record.failed(unreachable, server, now));
-        assert!(record.failed(full, server, now) && record.failed(unreachable, server, now));
-        assert_eq!((record.now(), record.said.len()), (Some(unreachable), 2));
-        assert!(record.worked(server) && !record.worked(server) && record.now().is_none());
+        let mut trouble = ServerTrouble::default();
+        let mut now = S(1);
+        let failed = |trouble: &mut ServerTrouble, failure| trouble.failed(Way::Calls, failure, server, now);
+        assert!(failed(&mut trouble, unreachable) && !failed(&mut trouble, unreachable));
+        assert!(failed(&mut trouble, full) && failed(&mut trouble, unreachable));
+        assert_eq!((shown(&trouble), trouble.said.len()), (vec![unreachable], 2));
+        assert!(trouble.worked(Way::Calls, server, now) && !trouble.worked(Way::Calls, server, now));
+        assert_eq!(shown(&trouble), []);
         now += SAY_AGAIN;
-        record.failed(full, server, now);
-        assert_eq!(record.said, [(unreachable, Duration::from_secs(1)), (full, now)]);
+        trouble.failed(Way::Calls, full, server, now);
+        assert_eq!(trouble.said, [(unreachable, S(1)), (full, now)]);
         for errno in 1..100 {
-            record.failed(Failure { call: "send", errno: Errno::from_raw_os_error(errno) }, server, now);
+            trouble.failed(Way::Calls, Failure { call: "send", errno: Errno::from_raw_os_error(errno) }, server, now);
         }
-        assert_eq!(record.said.len(), CAUSES);
+        assert_eq!(trouble.said.len(), CAUSES);
+    }
+
+    #[test]
+    fn each_way_is_freed_by_what_goes_by_it() {
+        let server = server();
+        let refused = |call| Failure { call, errno: Errno::CONNREFUSED };
+        let mut trouble = ServerTrouble::default();
+        assert!(trouble.failed(Way::Udp, refused(ICMP), server, S(1)));
+        assert!(trouble.failed(Way::Tcp, refused(TCP), server, S(1)));
+        assert!(!trouble.failed(Way::Udp, refused(ICMP), server, S(5)), "the same");
+        assert!(!trouble.worked(Way::Calls, server, S(9)), "sending shows nothing");
+        assert!(!trouble.worked(Way::Udp, server, S(4)), "that reply left before");
+        assert_eq!(shown(&trouble), [refused(ICMP), refused(TCP)]);
+        assert!(trouble.worked(Way::Udp, server, S(6)) && trouble.announced, "TCP is still refused");
+        assert_eq!((shown(&trouble), trouble.since(Way::Tcp)), (vec![refused(TCP)], Some(S(1))));
+        assert!(trouble.worked(Way::Tcp, server, S(6)) && !trouble.announced);
     }
 
     #[test]
     fn a_failure_names_call_cause_and_fix() {
-        let text = Failure { call: "connect", errno: Errno::NETUNREACH }.to_string();
-        assert!(text.starts_with("connect: Network ") && text.contains("ip route get"), "{text}");
+        for (call, errno, start, fix) in [
+            ("connect", Errno::NETUNREACH, "connect: Network ", "ip route get"),
+            (ICMP, Errno::CONNREFUSED, "ICMP error: Connection refused", "correct forward-addr"),
+            (ICMP, Errno::HOSTUNREACH, "ICMP error: Host is unreachable", "permit UDP"),
+            (ICMP, Errno::ACCESS, "ICMP error: Permission", "permit UDP"),
+            (TCP, Errno::CONNREFUSED, "TCP connect: Connection refused", "takes no TCP"),
+            (TCP, Errno::TIMEDOUT, "TCP connect: ", "firewalls"),
+        ] {
+            let text = Failure { call, errno }.to_string();
+            assert!(text.starts_with(start) && text.contains(fix), "{text}");
+        }
+        assert!(Failure::SILENCE.to_string().starts_with("does not answer; "));
     }
 }

@@ -47,15 +47,15 @@ impl Engine {
     /// The timer of a question went off.
     pub(super) fn expire(&mut self, id: u32, now: Duration) {
         let phase = self.questions.get(id).phase;
+        if let Phase::Tcp { connection, .. } = phase {
+            self.note_tcp_timeout(id, connection, now);
+        }
         self.stop_waiting(id);
         match phase {
             Phase::Udp { .. } => self.count_loss(id, now),
             Phase::Tcp { .. } | Phase::TcpQueue => {
                 self.stats.timeouts.add(1);
-                let question = self.questions.get_mut(id);
-                question.unheard = true;
-                let place = question.asked.place;
-                self.rule_out(id, place);
+                self.questions.get_mut(id).unheard = true;
             }
             Phase::Probe => {
                 self.count_loss(id, now);
@@ -73,7 +73,9 @@ impl Engine {
             self.stats.timeouts.add(1);
             question.unheard = true;
             let (sent, first) = ((question.sent, question.wait), question.rounds == 0);
-            self.servers[question.asked.server as usize].lost(sent, first, now);
+            if self.servers[question.asked.server as usize].lost(sent, first, now) {
+                self.show_troubles();
+            }
         }
     }
 

@@ -6,3 +6,4 @@ mod rig;
 mod servers;
 mod silence;
 mod transport;
+mod trouble;

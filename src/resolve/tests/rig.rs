@@ -5,7 +5,7 @@ use crate::dns::body::{Fixed, for_each_record};
 use crate::dns::{class, get_u16, header, put_u16, rtype};
 use crate::ring::{doorbell::Doorbell, spsc};
 use crate::stats::Upstream;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::rc::Rc;
@@ -94,6 +94,8 @@ pub struct Query {
     pub socket: Rc<UdpSocket>,
     /// The rig's clock.
     pub now: Duration,
+    /// Over TCP: the connection stays open although nothing is said.
+    pub hold: Cell<bool>,
     later: Later,
 }
 
@@ -106,7 +108,17 @@ impl Query {
         let question = crate::dns::question::Question::parse(&octets).unwrap();
         let name = Name::from_wire(&octets[12..12 + question.name_len]).unwrap().to_string();
         let edns = crate::dns::edns::Edns::parse(&octets, question.end()).ok().map(|edns| (edns.udp_size, edns.bits));
-        Query { octets, tcp, name, edns, from, socket: socket.clone(), now, later: later.clone() }
+        Query {
+            octets,
+            tcp,
+            name,
+            edns,
+            from,
+            socket: socket.clone(),
+            now,
+            hold: Cell::new(false),
+            later: later.clone(),
+        }
     }
 
     pub fn reply(&self) -> Message {
@@ -131,7 +143,8 @@ impl Query {
 
 struct Server {
     udp: Rc<UdpSocket>,
-    tcp: TcpListener,
+    /// None: it takes no TCP.
+    tcp: Option<TcpListener>,
     script: Script,
     seen: usize,
     /// Accepted connections and what is still to be written to each.
@@ -225,6 +238,18 @@ impl Rig {
 
     pub fn address(&self, server: usize) -> SocketAddr {
         self.servers[server].udp.local_addr().unwrap()
+    }
+
+    /// Has a server listen at an address that nobody listens at.
+    pub fn serve_at(&mut self, address: SocketAddr, script: Script) {
+        self.servers.push(Server::new(&address.to_string(), script));
+    }
+
+    /// Has a server refuse TCP, or take it again.
+    pub fn set_tcp(&mut self, server: usize, takes: bool) {
+        let address = self.address(server);
+        self.servers[server].tcp = takes.then(|| TcpListener::bind(address).unwrap());
+        self.servers[server].tcp.iter().for_each(|tcp| tcp.set_nonblocking(true).unwrap());
     }
 
     /// Queries a server has seen.
@@ -335,7 +360,7 @@ impl Server {
         .unwrap();
         udp.set_nonblocking(true).unwrap();
         tcp.set_nonblocking(true).unwrap();
-        Server { udp: Rc::new(udp), tcp, script, seen: 0, streams: Vec::new() }
+        Server { udp: Rc::new(udp), tcp: Some(tcp), script, seen: 0, streams: Vec::new() }
     }
 
     fn serve(&mut self, later: &Later, now: Duration) -> bool {
@@ -347,7 +372,7 @@ impl Server {
                 self.udp.send_to(&reply, from).unwrap();
             }
         }
-        while let Ok((stream, _)) = self.tcp.accept() {
+        while let Some(Ok((stream, _))) = self.tcp.as_ref().map(TcpListener::accept) {
             self.seen += 1;
             stream.set_nonblocking(true).unwrap();
             self.streams.push((stream, Vec::new()));
@@ -356,11 +381,12 @@ impl Server {
         self.streams.retain_mut(|(stream, out)| {
             if let Ok(len @ 2..) = stream.read(&mut buffer) {
                 let from = stream.peer_addr().unwrap();
-                for reply in script(&Query::new(buffer[2..len].to_vec(), (from, true), (udp, later, now))) {
+                let query = Query::new(buffer[2..len].to_vec(), (from, true), (udp, later, now));
+                for reply in script(&query) {
                     out.extend((reply.len() as u16).to_be_bytes());
                     out.extend(reply);
                 }
-                if out.is_empty() {
+                if out.is_empty() && !query.hold.get() {
                     return false;
                 }
             }

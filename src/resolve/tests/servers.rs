@@ -3,7 +3,6 @@
 use super::super::*;
 use super::rig::{Message, Query, Rig, Script, answers, fails, silent, table};
 use crate::dns::{header, put_u16, rcode, rtype};
-use rustix::io::Errno;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -274,20 +273,4 @@ fn the_thread_answers_and_stops() {
     assert_eq!(rig.responses.front().map(|response| (response.ticket, response.rcode)), Some((7, 3)));
     stop.store(true, std::sync::atomic::Ordering::Release);
     thread.join().unwrap();
-}
-
-#[test]
-fn a_server_that_the_system_lets_nobody_ask_is_shown_with_call_and_cause() {
-    let mut rig = Rig::new(vec![answers(1)]);
-    // Link-local without an interface: connect(2) says EINVAL.
-    let nowhere = "[fe80::1]:53".parse().unwrap();
-    let addresses = [nowhere, rig.address(0)];
-    rig.tables.send(Arc::new(table(&[("x", &[0]), ("both", &[0, 1])], &addresses))).unwrap();
-    assert_eq!(rig.ask_patiently("a.x").rcode, rcode::SERVFAIL);
-    let cause = Failure { call: "connect", errno: Errno::INVAL };
-    assert_eq!(rig.troubles.list(), [(nowhere, cause)]);
-    assert_eq!(rig.ask("a.both", rtype::A).records, ["0 a.both. 300 A 1"], "the other one is asked");
-    rig.tables.send(Arc::new(table(&[(".", &[1])], &addresses))).unwrap();
-    assert_eq!(rig.ask("b", rtype::A).records, ["0 b. 300 A 1"]);
-    assert_eq!(rig.troubles.list(), [], "a server that nobody names any more is not shown");
 }

@@ -40,6 +40,27 @@ fn tcp_that_fails_sends_the_question_to_the_next_server() {
     }
 }
 
+/// What TCP does to a server's first connection says nothing of the next, nor of its UDP.
+#[test]
+fn tcp_that_fails_once_is_tried_again_in_the_next_round() {
+    for silent in [false, true] {
+        let mut connections = 0;
+        let mut rig = Rig::new(vec![Box::new(move |query| {
+            connections += u32::from(query.tcp);
+            query.hold.set(silent);
+            match (query.tcp, connections) {
+                (false, _) => vec![query.reply().flags(header::flag::TC).0],
+                (true, 1) => Vec::new(),
+                (true, _) => query.answer(1),
+            }
+        })]);
+        assert_eq!(rig.ask_patiently("a").records, ["0 a. 300 A 1"], "silent: {silent}");
+        assert_eq!((rig.stats.tcp_sent.get(), rig.resolver.in_flight()), (2, 0));
+        assert!(rig.now.as_secs() < 5, "{:?}", rig.now);
+        assert_eq!(rig.troubles.list(), [], "it has accepted what it left without an answer");
+    }
+}
+
 #[test]
 fn without_tcp_a_cut_reply_sends_the_question_to_the_next_server() {
     let cut: Script = Box::new(|query| vec![query.reply().flags(header::flag::TC).0]);
