@@ -116,6 +116,21 @@ impl ControlServer {
         self.connections.iter().map(Connection::deadline).chain(self.accept_paused_until).min()
     }
 
+    /// Where the socket file is inside of the chroot that this process has entered.
+    pub fn moved(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
+    /// Removes the socket file, unless another has its path by then.
+    fn remove(&self) -> io::Result<()> {
+        let place = Place::find(&self.path)?;
+        match place.stat() {
+            Ok(stat) if place::identity(&stat) == self.identity => place.remove(),
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
     /// Serves every client as far as that goes without waiting for it. Commands run here, one after the other.
     pub fn handle(&mut self, now: Instant, backend: &mut dyn Backend) {
         for place in 0..self.connections.len() {
@@ -163,11 +178,8 @@ impl ControlServer {
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
-        let Ok(place) = Place::find(&self.path) else { return };
-        let ours = place.stat().is_ok_and(|stat| place::identity(&stat) == self.identity);
-        if ours && let Err(error) = place.remove() {
-            // As when privileges were dropped: the next start replaces the file.
-            log::debug!("control-interface {}: not removed: {error}", self.path.display());
+        if let Err(cause) = self.remove() {
+            place::stays_behind("control-interface", &self.path, &cause);
         }
     }
 }

@@ -222,6 +222,15 @@ impl Place {
     }
 }
 
+/// Says that the file of a directive is still there after the end, and why.
+pub fn stays_behind(directive: &str, path: &Path, cause: &io::Error) {
+    log::warn!(
+        "{directive} {}: it stays behind: {cause}; the next start replaces it (it is removed from a folder that the user of \
+         username: may write to)",
+        path.display()
+    );
+}
+
 /// Device and inode: what tells one file from another.
 pub fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)

@@ -324,6 +324,7 @@ impl Program {
         self.threads.end();
         self.fast_path.end();
         drop(self.pidfile.take());
+        self.control.clear();
         log::info!("stopped");
     }
 }

@@ -5,13 +5,16 @@ use crate::sys::place::{self, Place, PlaceError};
 use crate::sys::privileges::find_user;
 use rustix::fs::{FileType, OFlags, fstat};
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A pid file that was written. It is removed when this is dropped, unless another has its name by then.
+/// A pid file that was written. It is emptied and removed when this is dropped, unless another has its name or wrote to it
+/// by then.
 pub(super) struct PidFile {
     path: PathBuf,
-    identity: (u64, u64),
+    /// Open since before the user changed, who may not be let write to it.
+    file: File,
     /// During the start, which may fail inside of a chroot: its folder, held open.
     place: Option<Place>,
 }
@@ -34,11 +37,12 @@ impl PidFile {
     fn open_and_write(path: &Path, user: &str) -> Result<PidFile, PlaceError> {
         let user = find_user(user).map(|user| user.uid);
         let place = Place::find(path)?.for_user(user);
-        let (mut file, _) = place.open_or_make(OFlags::WRONLY)?;
-        // Removed by its drop when the rest fails.
-        let pidfile = PidFile { path: path.to_owned(), identity: place::identity(&fstat(&file)?), place: Some(place) };
-        empty(&file)?;
-        writeln!(file, "{}", std::process::id())?;
+        let (file, _) = place.open_or_make(OFlags::RDWR)?;
+        let mut pidfile = PidFile { path: path.to_owned(), file, place: Some(place) };
+        if let Err(cause) = empty(&pidfile.file).and_then(|()| pidfile.file.write_all(line().as_bytes())) {
+            pidfile.remove_if_same()?;
+            return Err(cause.into());
+        }
         Ok(pidfile)
     }
 
@@ -47,22 +51,46 @@ impl PidFile {
         self.place = None;
         self.path = privileges::inside(&self.path, root);
     }
+
+    /// Whether the file holds what this process wrote: another may have taken the file for its own.
+    fn is_ours(&self) -> bool {
+        let (line, mut read) = (line(), [0; 16]);
+        self.file.read_at(&mut read, 0).is_ok_and(|octets| read.get(..octets) == Some(line.as_bytes()))
+    }
+
+    /// Removes what is at the path, when it is this file.
+    fn remove_if_same(&mut self) -> io::Result<()> {
+        let place = self.place.take().map_or_else(|| Place::find(&self.path), Ok)?;
+        let found = match place.stat() {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found?,
+        };
+        let same = place::identity(&found) == place::identity(&fstat(&self.file)?);
+        if same && FileType::from_raw_mode(found.st_mode) == FileType::RegularFile {
+            place.remove()?;
+        }
+        Ok(())
+    }
+}
+
+fn line() -> String {
+    format!("{}\n", std::process::id())
 }
 
 /// What is no file, like /dev/null, cannot be cut.
-fn empty(file: &File) -> std::io::Result<()> {
+fn empty(file: &File) -> io::Result<()> {
     if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let Some(place) = self.place.take().or_else(|| Place::find(&self.path).ok()) else { return };
-        let ours = place.stat().is_ok_and(|found| {
-            place::identity(&found) == self.identity && FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
-        });
-        if ours {
-            // It stays when the user change took the right to remove it; the next start writes it anew.
-            let _ = place.remove();
+        if !self.is_ours() {
+            return;
+        }
+        // As Unbound has it: where the file stays, nobody takes the number for that of a process.
+        let emptied = empty(&self.file);
+        if let Err(cause) = self.remove_if_same().and(emptied) {
+            place::stays_behind("pidfile", &self.path, &cause);
         }
     }
 }
@@ -90,6 +118,12 @@ mod tests {
         fs::rename(top.join("other"), &path).unwrap();
         drop(pidfile);
         assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
+
+        // Of the same file, after another server has written its own number to it.
+        let pidfile = PidFile::write(&path, "").unwrap();
+        fs::write(&path, "1\n").unwrap();
+        drop(pidfile);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
 
         fs::remove_file(&path).unwrap();
         fs::write(top.join("victim"), "untouched").unwrap();

@@ -77,10 +77,13 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let host = (xdp_wanted || forwards::stand_at_interfaces(&config)).then(watch_host);
     let placed = forwards::place(&config, &Zones::from(&interfaces[..]));
     super::log_findings(&placed.absent);
-    let control = open_control(&config)?;
+    let mut control = open_control(&config)?;
     let mut pidfile = PidFile::write(&config.pidfile, &config.username)?;
     let kept = xdp_wanted.then(|| fast_path.capabilities(&config));
     let chroot = privileges::drop(&config, &invocation.file, kept)?;
+    for server in &mut control {
+        server.moved(privileges::inside(server.path(), chroot.as_deref()));
+    }
     let threads = Threads::start(&config, &policy, placed.table(&config), sockets, queues)?;
     if let Some(pidfile) = &mut pidfile {
         pidfile.keep(chroot.as_deref());
