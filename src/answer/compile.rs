@@ -5,7 +5,12 @@ use super::policy::Policy;
 use super::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
 use crate::config::{self, Config, Diagnostic, Severity, default_zones};
 use crate::dns::scan::HashKey;
+use crate::sys::memory;
 use std::sync::Arc;
+
+/// Octets of a zone beside its name, and of a record beside its data, while they are compiled.
+const ZONE: usize = 64;
+const RECORD: usize = 480;
 
 /// Compiles what answers depend on. `hostname` answers id.server. when `identity:` does not say.
 ///
@@ -46,6 +51,8 @@ fn acl(config: &Config) -> Acl {
 }
 
 fn zones(config: &Config, hash_key: HashKey) -> Result<Zones, Vec<Diagnostic>> {
+    let refused = |cause| vec![Diagnostic::whole(Severity::Error, &config.files, cause)];
+    memory::room(octets_for(config)).map_err(refused)?;
     let mut builder = ZonesBuilder::new(hash_key);
     let mut errors = Vec::new();
     let mut check = |result: Result<(), ZoneError>, at: config::Location| {
@@ -71,6 +78,14 @@ fn zones(config: &Config, hash_key: HashKey) -> Result<Zones, Vec<Diagnostic>> {
         check(builder.record(record), at);
     }
     if errors.is_empty() { Ok(builder.finish()) } else { Err(errors) }
+}
+
+/// Octets that compiling takes at most, beside the configuration: measured with short names, which have most to them beside
+/// their octets, and rounded up.
+fn octets_for(config: &Config) -> u64 {
+    let zones = ZONE * config.local_zones.len() + 2 * config.local_zones.name_octets();
+    let records = RECORD * config.local_data.len() + 2 * config.local_data.heap_bytes();
+    (zones + records) as u64
 }
 
 fn own(record: config::LocalRecord<'_>) -> LocalRecord {

@@ -1,6 +1,7 @@
 //! The folder into a tar.
 
 use super::{DEPTH_MAX, FILES_MAX, OCTETS_MAX, OWN, Summary};
+use crate::sys::memory;
 use std::cell::Cell;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
@@ -105,6 +106,8 @@ fn read(path: &Path, room: u64) -> io::Result<(Metadata, Vec<u8>)> {
     let file = File::open(path)?;
     let mut content = Vec::new();
     let found = file.metadata()?;
+    // As it grows while it is read.
+    memory::room(2 * found.len().min(room)).map_err(io::Error::other)?;
     file.take(room).read_to_end(&mut content)?;
     Ok((found, content))
 }

@@ -9,6 +9,7 @@ use super::options::{self, Args, Clause, OptionSpec, Status};
 use super::record::Record;
 use super::values::{self, Value};
 use crate::dns::name_text::NameBuf;
+use crate::sys::memory;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
@@ -20,6 +21,8 @@ pub(super) const MAX_ERRORS: usize = 100;
 const MAX_WARNINGS: usize = 1000;
 /// What the kernel says when permissions, or the sandbox, forbid to open a file.
 const EACCES: i32 = 13;
+/// Octets that are taken for each of a file, while what its lines say grows.
+const READ: u64 = 2;
 /// Deepest includes.
 const MAX_DEPTH: usize = 64;
 
@@ -109,9 +112,11 @@ impl Parser {
 
     fn open(&self, path: &Path) -> std::io::Result<Box<dyn BufRead>> {
         let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
+        let found = file.metadata()?;
+        if found.is_dir() {
             return Err(std::io::Error::other("it is a folder"));
         }
+        memory::room(READ * found.len()).map_err(std::io::Error::other)?;
         Ok(Box::new(BufReader::with_capacity(64 * 1024, file)))
     }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 /// Text on its way to a client. What is beyond the room replaces the whole by one error line.
 pub(super) struct Reply {
-    text: String,
+    text: Vec<u8>,
     room: usize,
     overflow: bool,
 }
@@ -13,7 +13,7 @@ pub(super) struct Reply {
 impl Reply {
     /// A reply of at most `room` octets.
     pub(super) fn new(room: usize) -> Reply {
-        Reply { text: String::new(), room, overflow: false }
+        Reply { text: Vec::new(), room, overflow: false }
     }
 
     /// Adds one line.
@@ -45,19 +45,19 @@ impl Reply {
             return format!("error the reply is longer than the {room} octets kept for it, or than memory allows\n")
                 .into_bytes();
         }
-        self.text.into_bytes()
+        self.text
     }
 }
 
 impl Write for Reply {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let fits = self.text.len() + text.len() <= self.room;
-        if !fits || memory::trying(|| self.text.try_reserve(text.len())).is_err() {
+        if !fits || memory::reserve(&mut self.text, text.len()).is_err() {
             self.overflow = true;
-            self.text = String::new();
+            self.text = Vec::new();
         }
         if !self.overflow {
-            self.text.push_str(text);
+            self.text.extend_from_slice(text.as_bytes());
         }
         Ok(())
     }

@@ -3,20 +3,27 @@
 //! An allocation in the midst of things cannot fail in Rust, it ends the process. So what may be large is measured before
 //! it is begun: [`address_space`] for tables that are mostly never touched, [`room`] for what will be written to.
 
+use super::memory_groups::{Groups, text_of};
 use bytemuck::Zeroable;
 use rustix::process::{Resource, getrlimit};
 use std::cell::Cell;
-use std::fs;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 const MB: u64 = 1 << 20;
 
-/// Fewest octets that the control group of this process lets it use, as of the start.
-static GROUP_LIMIT: OnceLock<u64> = OnceLock::new();
+/// Octets that are had without a look whether there is room for them.
+const UNASKED: u64 = MB;
 
-/// The limit of address space, as of the start.
-static SPACE_LIMIT: OnceLock<Option<u64>> = OnceLock::new();
+/// What this process is held to, looked up while files and calls are open to it.
+static LIMITS: OnceLock<Limits> = OnceLock::new();
+
+struct Limits {
+    space: Option<u64>,
+    groups: Groups,
+    machine: Option<File>,
+}
 
 thread_local! {
     static TRYING: Cell<bool> = const { Cell::new(false) };
@@ -49,7 +56,12 @@ fn sum(pieces: &[u64]) -> u64 {
 /// # Errors
 /// What limits it, and the fix.
 pub fn reserve(octets: &mut Vec<u8>, more: usize) -> Result<(), String> {
-    trying(|| octets.try_reserve(more)).map_err(|_| refusal((octets.capacity() + more) as u64))
+    let needed = octets.len().saturating_add(more);
+    if needed <= octets.capacity() {
+        return Ok(());
+    }
+    room(needed.max(octets.capacity().saturating_mul(2)) as u64)?;
+    trying(|| octets.try_reserve(more)).map_err(|_| refusal(needed as u64))
 }
 
 /// As many zeroed values; their pages are taken when they are first written to.
@@ -71,7 +83,7 @@ pub fn trying<T>(work: impl FnOnce() -> T) -> T {
 
 fn refusal(octets: u64) -> String {
     let wanted = octets.div_ceil(MB);
-    match *SPACE_LIMIT.get_or_init(space_limit) {
+    match limits().space {
         Some(limit) => format!(
             "{wanted} MB of memory are refused: this process may have {} MB altogether (`ulimit -v`, LimitAS= in the unit)",
             limit / MB
@@ -82,12 +94,16 @@ fn refusal(octets: u64) -> String {
     }
 }
 
-/// Whether `octets` of memory can be had and written to, as far as can be told before.
+/// Whether `octets` of memory can be had and written to, as far as can be told before: of the process's address space, of
+/// its control groups and of the machine. Little is always had.
 ///
 /// # Errors
 /// What limits it, and the fix.
 pub fn room(octets: u64) -> Result<(), String> {
-    let left = [group_left(), machine_left()].into_iter().flatten().min();
+    if octets <= UNASKED {
+        return Ok(());
+    }
+    let left = limits().groups.left().into_iter().chain(machine_left()).min();
     if let Some(left) = left.filter(|left| *left < octets) {
         return Err(format!(
             "{} MB of memory are wanted and {} MB are left: give the service (MemoryMax=) or the machine more",
@@ -98,43 +114,22 @@ pub fn room(octets: u64) -> Result<(), String> {
     address_space(&[octets])
 }
 
-/// Takes note of the limits of this process and its control group, while files and calls are still open to it.
+/// Takes note of what limits this process and its control groups, while files and calls are still open to it.
 pub fn note_limits() {
-    SPACE_LIMIT.get_or_init(space_limit);
-    GROUP_LIMIT.get_or_init(|| group_limit().unwrap_or(u64::MAX));
+    limits();
 }
 
-fn space_limit() -> Option<u64> {
-    getrlimit(Resource::As).current
-}
-
-/// The least `memory.max` of the group and those above it (cgroups(7), version 2).
-fn group_limit() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let mut path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let mut least = None;
-    loop {
-        let limit = fs::read_to_string(format!("/sys/fs/cgroup/{path}/memory.max")).ok();
-        let limit = limit.and_then(|text| text.trim().parse::<u64>().ok());
-        least = least.into_iter().chain(limit).min();
-        if path.is_empty() {
-            return least;
-        }
-        path = path.rsplit_once('/').map_or("", |(above, _)| above);
-    }
-}
-
-fn group_left() -> Option<u64> {
-    let limit = GROUP_LIMIT.get().copied().filter(|limit| *limit != u64::MAX)?;
-    // In pages: size, resident, ...: proc(5).
-    let used = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = used.split(' ').nth(1)?.parse().ok()?;
-    Some(limit.saturating_sub(pages * rustix::param::page_size() as u64))
+fn limits() -> &'static Limits {
+    LIMITS.get_or_init(|| Limits {
+        space: getrlimit(Resource::As).current,
+        groups: Groups::of_this_process(),
+        machine: File::open("/proc/meminfo").ok(),
+    })
 }
 
 /// Octets that this machine could still give to programs; `None` where /proc does not tell.
 pub fn machine_left() -> Option<u64> {
-    left_of(&fs::read_to_string("/proc/meminfo").ok()?)
+    left_of(&text_of(limits().machine.as_ref()?)?)
 }
 
 fn left_of(meminfo: &str) -> Option<u64> {
@@ -181,6 +176,7 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_is_left_is_read_as_the_kernel_writes_it() {

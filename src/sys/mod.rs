@@ -13,6 +13,7 @@ pub mod device;
 pub mod ethtool;
 pub mod limits;
 pub mod memory;
+mod memory_groups;
 pub mod mmsg;
 pub mod owner;
 pub mod place;
