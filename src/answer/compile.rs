@@ -50,6 +50,9 @@ fn acl(config: &Config) -> Acl {
     Acl::new(&rules)
 }
 
+/// How many zones before its turn a name's place in the tables is fetched.
+const AHEAD: usize = 8;
+
 fn zones(config: &Config, hash_key: HashKey) -> Result<Zones, Vec<Diagnostic>> {
     let refused = |cause| vec![Diagnostic::whole(Severity::Error, &config.files, cause)];
     memory::room(octets_for(config)).map_err(refused)?;
@@ -61,7 +64,10 @@ fn zones(config: &Config, hash_key: HashKey) -> Result<Zones, Vec<Diagnostic>> {
         }
     };
     builder.reserve(config.local_zones.len());
-    for zone in config.local_zones.iter() {
+    for (number, zone) in config.local_zones.iter().enumerate() {
+        if let Some(later) = config.local_zones.get(number + AHEAD) {
+            builder.expect(later.name);
+        }
         if !matches!(zone.kind, ZoneType::NoDefault | ZoneType::Ipset) {
             check(builder.zone(zone.name, zone.kind), zone.at);
         }

@@ -1,11 +1,10 @@
 //! Zones and data come and go, then the touched names are rendered.
 
-use super::pages::Pages;
+use super::index::{Filter, Index};
+use super::node::{APEX, COUNTED, CUT, CUT_SALT, IN_DATA, Link, MADE, Node, class_salt};
+use super::pages::{Pages, Sparse};
 use super::record::{LocalRecord, ZoneError};
-use super::{
-    APEX, COUNTED, Filter, HAS_SOA, IN_DATA, MADE, NONE, Node, Rrset, Sizes, Slot, ZoneType, Zones, class_salt,
-    is_redirect,
-};
+use super::{Sizes, ZoneType, Zones, is_redirect};
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{class, name, rtype};
 use std::collections::BTreeMap;
@@ -13,13 +12,13 @@ use std::collections::BTreeMap;
 /// Most RRsets at one name, and records in one.
 const TYPES_MAX: usize = 255;
 const RECORDS_MAX: usize = 4096;
-/// Slots of the smallest index.
-const SLOTS: usize = 64;
 
 /// The next version of a table in the making. What one method refuses leaves nothing behind.
 pub struct ZonesBuilder {
     pub(super) zones: Zones,
     pub(super) scan: NameScan,
+    /// Of a name that is going to come.
+    ahead: NameScan,
     /// The records of the nodes that were touched.
     pub(super) data: BTreeMap<u32, Vec<LocalRecord>>,
 }
@@ -33,8 +32,8 @@ impl ZonesBuilder {
             nodes: Pages::new(),
             rrsets: Pages::new(),
             octets: Pages::new(),
-            index: Pages::filled(Slot { tag: 0, node: NONE }, SLOTS),
-            mask: SLOTS - 1,
+            links: Sparse::new(),
+            index: Index::new(0),
             filter: Filter::empty(),
             deepest: 0,
             sizes: Sizes::default(),
@@ -43,27 +42,35 @@ impl ZonesBuilder {
 
     /// Starts with what `zones` has.
     pub fn next(zones: &Zones) -> ZonesBuilder {
-        ZonesBuilder { zones: zones.clone(), scan: NameScan::new(), data: BTreeMap::new() }
+        let (scan, ahead) = (NameScan::new(), NameScan::new());
+        ZonesBuilder { zones: zones.clone(), scan, ahead, data: BTreeMap::new() }
     }
 
     /// Makes room for `zones` more zones at once.
     pub fn reserve(&mut self, zones: usize) {
-        let wanted = ((self.zones.sizes.nodes + zones) * 3 / 2).next_power_of_two();
-        if wanted > self.zones.mask + 1 {
+        let wanted = (self.zones.sizes.nodes + zones) * 3 / 2;
+        if wanted > self.zones.index.places() {
             self.rehash(wanted);
         }
     }
 
-    fn rehash(&mut self, size: usize) {
-        self.zones.index = Pages::filled(Slot { tag: 0, node: NONE }, size);
-        self.zones.mask = size - 1;
-        for number in 0..self.zones.nodes.len() as u32 {
-            // A slot keeps only half of its hash, so the place is found from the name again.
-            if self.node_at(number).name_len > 0 {
-                let hash = self.hash_of(number);
-                self.insert_slot(hash, number);
-            }
+    /// Has the memory fetched that adding `name` (wire form) will need: worth its while some names before.
+    pub fn expect(&mut self, name: &[u8]) {
+        if self.ahead.scan(name, self.zones.key).is_some() {
+            self.zones.prefetch_index(self.ahead.hash());
         }
+    }
+
+    fn rehash(&mut self, slots: usize) {
+        // The old one goes first: the two need not be there at the same time.
+        self.zones.index = Index::new(0);
+        let mut index = Index::new(slots);
+        for (number, node) in self.zones.live_nodes() {
+            // A slot keeps only half of its hash, so the place is found from the name again.
+            self.scan.scan_whole(self.zones.name_of(node), self.zones.key);
+            index.insert(self.scan.hash() ^ node.salt(), number);
+        }
+        self.zones.index = index;
     }
 
     pub(super) fn node_at(&self, number: u32) -> &Node {
@@ -74,60 +81,65 @@ impl ZonesBuilder {
         self.zones.nodes.get_mut(number)
     }
 
-    pub(super) fn hash_of(&mut self, number: u32) -> u64 {
-        let node = self.zones.nodes.get(number);
-        self.scan.scan(self.zones.name_of(node), self.zones.key);
-        self.scan.hash() ^ class_salt(node.class())
-    }
-
-    fn insert_slot(&mut self, hash: u64, node: u32) {
-        self.zones.filter.add(hash);
-        let mask = self.zones.mask;
-        let mut place = hash as usize & mask;
-        while self.zones.index.get(place as u32).node != NONE {
-            place = (place + 1) & mask;
-        }
-        *self.zones.index.get_mut(place as u32) = Slot { tag: (hash >> 32) as u32, node };
+    /// How many nodes stand below one for whose sake it stands in the data.
+    pub(super) fn below(&self, number: u32) -> u32 {
+        self.zones.links.get(number).below & !COUNTED
     }
 
     /// The node of `name` (wire form), if there is one.
     pub(super) fn known(&mut self, name: &[u8], qclass: u16) -> Option<u32> {
+        self.find(name, class_salt(qclass))
+    }
+
+    /// The node that stands for a zone's apex in the data of the zone above.
+    pub(super) fn known_cut(&mut self, name: &[u8], qclass: u16) -> Option<u32> {
+        self.find(name, class_salt(qclass) ^ CUT_SALT)
+    }
+
+    fn find(&mut self, name: &[u8], salt: u64) -> Option<u32> {
         self.scan.scan(name, self.zones.key)?;
-        self.zones.probe(self.scan.lower(), self.scan.hash() ^ class_salt(qclass))
+        self.zones.probe(self.scan.lower(), self.scan.hash() ^ salt)
     }
 
     /// The node of `name` (wire form), made when absent.
     fn node(&mut self, name: &[u8], qclass: u16) -> Result<u32, ZoneError> {
+        self.node_with(name, qclass, 0)
+    }
+
+    /// As [`Self::node`]; with `flags` [`CUT`], as [`Self::known_cut`].
+    pub(super) fn node_with(&mut self, name: &[u8], qclass: u16, flags: u8) -> Result<u32, ZoneError> {
         if !(class::IN..=class::IN + 15).contains(&qclass) {
             return Err(ZoneError::Class);
         }
-        if let Some(node) = self.known(name, qclass) {
+        let mut node = Node {
+            name_at: 0,
+            name_len: 0,
+            rrset_count: 0,
+            flags: ((qclass - class::IN) as u8) << 4 | flags,
+            kind: ZoneType::Transparent,
+            first_rrset: 0,
+            zone: 0,
+        };
+        if let Some(node) = self.find(name, node.salt()) {
             return Ok(node);
         }
         let zones = &mut self.zones;
-        let number = u32::try_from(zones.nodes.len()).map_err(|_| ZoneError::Full)?;
         let lower = self.scan.lower();
-        let node = Node {
-            name_at: zones.names.push(lower).ok_or(ZoneError::Full)?,
-            name_len: lower.len() as u8,
-            rrset_count: 0,
-            flags: ((qclass - class::IN) as u8) << 4,
-            kind: ZoneType::Transparent,
-            first_rrset: 0,
-            zone: number,
-            below: 0,
-        };
-        zones.nodes.push(&[node]).ok_or(ZoneError::Full)?;
+        node.name_at = zones.names.push(lower).ok_or(ZoneError::Full)?;
+        node.name_len = lower.len() as u8;
+        let number = zones.nodes.push(&[node]).ok_or(ZoneError::Full)?;
+        zones.nodes.get_mut(number).zone = number;
         zones.deepest = zones.deepest.max(self.scan.suffix_count());
         zones.sizes.nodes += 1;
         zones.sizes.names += lower.len();
         zones.sizes.live += size_of::<Node>() + lower.len();
-        let hash = self.scan.hash() ^ class_salt(qclass);
-        if zones.sizes.nodes * 3 / 2 > zones.mask + 1 {
-            let size = (zones.mask + 1) * 2;
-            self.rehash(size);
+        let hash = self.scan.hash() ^ node.salt();
+        zones.filter.add(hash);
+        if zones.sizes.nodes * 3 / 2 > zones.index.places() {
+            let slots = zones.index.places() * 2;
+            self.rehash(slots);
         } else {
-            self.insert_slot(hash, number);
+            zones.index.insert(hash, number);
         }
         Ok(number)
     }
@@ -149,7 +161,7 @@ impl ZonesBuilder {
         let node = self.node(name, qclass)?;
         self.check_redirect(node, kind)?;
         if self.node_at(node).flags & APEX == 0 {
-            self.take_data_below(node);
+            self.take_data(node)?;
             self.zones.sizes.zones += 1;
         }
         let node = self.node_mut(node);
@@ -162,12 +174,13 @@ impl ZonesBuilder {
         if !is_redirect(kind) {
             return Ok(());
         }
-        if self.node_at(node).below & !COUNTED > 0 {
+        if self.below(node) > 0 {
             return Err(ZoneError::BelowRedirect);
         }
-        let records = self.records_at(node);
-        let cname = records.iter().any(|record| record.rtype == rtype::CNAME);
-        if cname && records.len() > 1 { Err(ZoneError::CnameNotAlone) } else { Ok(()) }
+        let stays_above = self.node_at(node).flags & APEX == 0;
+        let mut records = self.records_at(node).iter().filter(|record| !stays_above || record.rtype != rtype::DS);
+        let cname = records.clone().any(|record| record.rtype == rtype::CNAME);
+        if cname && records.nth(1).is_some() { Err(ZoneError::CnameNotAlone) } else { Ok(()) }
     }
 
     /// The zone that encloses an owner, and its name's length; for DS the parent's.
@@ -212,7 +225,7 @@ impl ZonesBuilder {
         if redirect && record.owner.len() != zone_len {
             return Err(ZoneError::BelowRedirect);
         }
-        if let Some(node) = self.known(&record.owner, record.class)
+        if let Some(node) = self.known_owner(&record, zone_len)
             && !may_join(&record, self.records_at(node), redirect)?
         {
             return Ok(());
@@ -222,17 +235,30 @@ impl ZonesBuilder {
         Ok(())
     }
 
+    /// Whether the record is one of the zone above its owner, a zone's apex. `zone_len`: of its zone's name.
+    fn at_cut(&mut self, record: &LocalRecord, zone_len: usize) -> bool {
+        record.rtype == rtype::DS
+            && record.owner.len() > zone_len
+            && self.known(&record.owner, record.class).is_some_and(|owner| self.node_at(owner).flags & APEX != 0)
+    }
+
+    /// The node that holds the records beside which this one is to stand.
+    fn known_owner(&mut self, record: &LocalRecord, zone_len: usize) -> Option<u32> {
+        match self.at_cut(record, zone_len) {
+            true => self.known_cut(&record.owner, record.class),
+            false => self.known(&record.owner, record.class),
+        }
+    }
+
     /// Has the record's owner, and all names between it and its zone, stand in the zone's data. Gives the owner's node.
     fn stand_in_data(&mut self, record: &LocalRecord, zone: u32, zone_len: usize) -> Result<u32, ZoneError> {
+        let mut flags = if self.at_cut(record, zone_len) { CUT } else { 0 };
         let mut owner = None;
         let mut last: Option<u32> = None;
         for suffix in name::suffixes(&record.owner) {
-            let number = self.node(suffix, record.class)?;
-            if let Some(last) = last
-                && self.node_at(last).below & COUNTED == 0
-            {
-                self.node_mut(last).below |= COUNTED;
-                self.node_mut(number).below += 1;
+            let number = self.node_with(suffix, record.class, std::mem::take(&mut flags))?;
+            if let Some(last) = last {
+                self.link(last, number);
             }
             let node = self.node_mut(number);
             node.flags |= IN_DATA;
@@ -246,6 +272,18 @@ impl ZonesBuilder {
             }
         }
         Ok(owner.unwrap_or(zone))
+    }
+
+    /// `above` stands in the data for the sake of `node` from now on.
+    pub(super) fn link(&mut self, node: u32, above: u32) {
+        let link = self.zones.links.get(node);
+        if link.below & COUNTED != 0 {
+            return;
+        }
+        let at = self.zones.links.get_mut(above);
+        at.below += 1;
+        let next = std::mem::replace(&mut at.child, node);
+        *self.zones.links.get_mut(node) = Link { below: link.below | COUNTED, next, ..link };
     }
 
     /// Makes zones for records that lie in none, as Unbound does: one transparent zone per class at the name they
@@ -289,65 +327,6 @@ impl ZonesBuilder {
         if let Some(node) = self.known(name, qclass) {
             self.node_mut(node).flags |= MADE;
         }
-    }
-
-    /// Compiles.
-    pub fn finish(mut self) -> Zones {
-        for (node, records) in std::mem::take(&mut self.data) {
-            self.render(node, &records);
-        }
-        if self.zones.is_wasteful() { self.zones.written_anew() } else { self.zones }
-    }
-
-    fn render(&mut self, number: u32, records: &[LocalRecord]) {
-        self.waste_records(number);
-        let node = *self.node_at(number);
-        let mut rrsets = Vec::new();
-        let soa = records.iter().find(|record| record.rtype == rtype::SOA);
-        if let (Some(soa), true) = (soa, node.flags & APEX != 0)
-            && let Some(minimum) = soa.rdata.len().checked_sub(4).and_then(|at| crate::dns::get_u32(&soa.rdata, at))
-        {
-            let negative = LocalRecord { ttl: soa.ttl.min(minimum), ..soa.clone() };
-            rrsets.extend(self.rrset(&[&negative]));
-        }
-        let negative = rrsets.len();
-        // In the order of the lines: it matters where a CNAME stands beside other types, since the first that fits answers.
-        let mut types: Vec<u16> = Vec::new();
-        for record in records {
-            if !types.contains(&record.rtype) {
-                types.push(record.rtype);
-            }
-        }
-        for &rtype in &types {
-            let set: Vec<&LocalRecord> = records.iter().filter(|record| record.rtype == rtype).collect();
-            rrsets.extend(self.rrset(&set));
-        }
-        // No table comes to 4 GiB of RRsets before it does of names and octets.
-        let first = self.zones.rrsets.push(&rrsets).unwrap_or(0);
-        self.zones.sizes.live += size_of_val(&rrsets[..]);
-        let node = self.node_mut(number);
-        node.flags = node.flags & !HAS_SOA | if negative > 0 { HAS_SOA } else { 0 };
-        node.first_rrset = first + negative as u32;
-        node.rrset_count = (rrsets.len() - negative) as u8;
-    }
-
-    fn rrset(&mut self, records: &[&LocalRecord]) -> Option<Rrset> {
-        let mut octets = Vec::new();
-        for record in records {
-            octets.extend_from_slice(&[0xc0, 0x0c]);
-            octets.extend_from_slice(&record.rtype.to_be_bytes());
-            octets.extend_from_slice(&record.class.to_be_bytes());
-            octets.extend_from_slice(&record.ttl.to_be_bytes());
-            octets.extend_from_slice(&(record.rdata.len() as u16).to_be_bytes());
-            octets.extend_from_slice(&record.rdata);
-        }
-        self.zones.sizes.live += octets.len();
-        Some(Rrset {
-            rtype: records.first()?.rtype,
-            records: records.len() as u16,
-            at: self.zones.octets.push(&octets)?,
-            len: octets.len() as u32,
-        })
     }
 }
 

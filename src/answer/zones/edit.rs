@@ -1,9 +1,10 @@
 //! What leaves a table: records, zones, and the names that stood there for their sake.
 
+use super::Zones;
 use super::build::ZonesBuilder;
-use super::record::LocalRecord;
-use super::{APEX, COUNTED, HAS_SOA, IN_DATA, MADE, NONE, Node, Rrset, Slot, Zones};
-use crate::dns::{class, name};
+use super::node::{APEX, COUNTED, CUT, HAS_SOA, IN_DATA, MADE, NONE, Node, Rrset};
+use super::record::{LocalRecord, ZoneError};
+use crate::dns::{class, name, rtype};
 
 /// Less waste than this is left where it is.
 const WASTE_MIN: usize = 1 << 18;
@@ -14,48 +15,40 @@ impl ZonesBuilder {
     /// Removes all records of a name (wire form), in every class. None is no error.
     pub fn remove_data(&mut self, name: &[u8]) {
         for qclass in class::IN..class::IN + 16 {
-            if let Some(node) = self.known(name, qclass) {
+            let cut = self.known_cut(name, qclass);
+            for node in cut.into_iter().chain(self.known(name, qclass)) {
                 self.records_at(node).clear();
                 self.leave_if_empty(node);
             }
         }
     }
 
-    /// Removes a zone of class IN (wire form) with its data. None is no error.
+    /// Removes a zone of class IN (wire form) with its data. None is no error. The DS records at its apex stay: they are data
+    /// of the zone above.
     pub fn remove_zone(&mut self, name: &[u8]) {
-        let Some(apex) = self.known(name, class::IN).filter(|&node| self.node_at(node).flags & APEX != 0) else {
-            return;
-        };
-        if self.node_at(apex).below & !COUNTED > 0 {
-            // Nothing leads from a zone to its names: the one edit that looks at the whole table.
-            let (zones, names) = self.members(apex, name);
-            zones.into_iter().for_each(|zone| self.uncount_within(zone, apex));
-            names.into_iter().for_each(|node| self.bury(node));
+        let apex = self.known(name, class::IN).filter(|&node| self.node_at(node).flags & APEX != 0);
+        if let Some(apex) = apex {
+            self.names_below(apex).into_iter().for_each(|node| self.bury(node));
+            self.bury(apex);
         }
-        self.uncount_and_leave(apex, name);
-        self.bury(apex);
     }
 
-    /// What lies below `apex`: zones that stand in the data of one above (for a DS record), and names in its own data.
-    fn members(&self, apex: u32, name: &[u8]) -> (Vec<u32>, Vec<u32>) {
-        let qclass = self.node_at(apex).class();
-        let below = self.zones.live_nodes().filter(|(number, node)| {
-            let stands = if node.flags & APEX != 0 { node.below & COUNTED != 0 } else { node.zone == apex };
-            let here = stands && *number != apex && node.class() == qclass;
-            here && name::is_at_or_below(self.zones.name_of(node), name)
-        });
-        let (zones, names): (Vec<_>, Vec<_>) = below.partition(|(_, node)| node.flags & APEX != 0);
-        let numbers = |nodes: Vec<(u32, &Node)>| nodes.into_iter().map(|(number, _)| number).collect();
-        (numbers(zones), numbers(names))
-    }
-
-    /// Of a zone that stands in the data of `apex`: it no more does.
-    fn uncount_within(&mut self, zone: u32, apex: u32) {
-        let name = self.name_at(zone);
-        let above = self.above(zone, &name);
-        if above.is_some_and(|above| self.node_at(above).zone == apex) {
-            self.node_mut(zone).below &= !COUNTED;
+    /// The nodes below `node` in the data of its zone.
+    fn names_below(&self, node: u32) -> Vec<u32> {
+        let mut found = vec![node];
+        let mut looked = 0;
+        while let Some(&node) = found.get(looked) {
+            looked += 1;
+            let mut child = self.zones.links.get(node).child;
+            while child != NONE {
+                let link = self.zones.links.get(child);
+                if link.below & COUNTED != 0 && self.node_at(child).name_len > 0 {
+                    found.push(child);
+                }
+                child = link.next;
+            }
         }
+        found.split_off(1)
     }
 
     fn name_at(&self, node: u32) -> Vec<u8> {
@@ -67,34 +60,54 @@ impl ZonesBuilder {
         self.known(name::suffixes(name).nth(1)?, qclass)
     }
 
-    /// A name becomes a zone's apex: what stands in another zone's data at it and below is the new zone's.
-    pub(super) fn take_data_below(&mut self, apex: u32) {
-        let node = *self.node_at(apex);
-        if node.flags & IN_DATA == 0 {
-            return;
+    /// A name becomes a zone's apex: what stands in another zone's data at it and below is the new zone's, but for DS records
+    /// at the name itself.
+    ///
+    /// # Errors
+    /// [`ZoneError::Full`]; nothing is taken then.
+    pub(super) fn take_data(&mut self, apex: u32) -> Result<(), ZoneError> {
+        if self.node_at(apex).flags & IN_DATA == 0 {
+            return Ok(());
         }
         let name = self.name_at(apex);
-        if node.below & !COUNTED > 0 {
-            let stands = |other: &Node| other.zone == node.zone && other.flags & APEX == 0;
-            let nodes = self.zones.live_nodes().filter(|(_, other)| stands(other));
-            let nodes = nodes.filter(|(_, other)| name::is_at_or_below(self.zones.name_of(other), &name));
-            let below: Vec<u32> = nodes.map(|(number, _)| number).collect();
-            below.into_iter().for_each(|number| self.node_mut(number).zone = apex);
-        }
+        self.leave_ds_above(apex, &name)?;
+        self.names_below(apex).into_iter().for_each(|number| self.node_mut(number).zone = apex);
         self.node_mut(apex).zone = apex;
         self.uncount_and_leave(apex, &name);
         // Its SOA is rendered for negative answers from now on.
-        self.records_at(apex);
+        if self.records_at(apex).is_empty() && self.below(apex) == 0 {
+            self.node_mut(apex).flags &= !IN_DATA;
+        }
+        Ok(())
+    }
+
+    /// The DS records of what becomes a zone's apex get a node of their own in the data of the zone above.
+    fn leave_ds_above(&mut self, apex: u32, name: &[u8]) -> Result<(), ZoneError> {
+        let node = *self.node_at(apex);
+        let Some(above) = self.above(apex, name) else { return Ok(()) };
+        if !self.records_at(apex).iter().any(|record| record.rtype == rtype::DS) {
+            return Ok(());
+        }
+        let cut = self.node_with(name, node.class(), CUT)?;
+        self.link(cut, above);
+        let at = self.node_mut(cut);
+        at.flags |= IN_DATA;
+        at.zone = node.zone;
+        let records = std::mem::take(self.records_at(apex));
+        let (above, own) = records.into_iter().partition(|record| record.rtype == rtype::DS);
+        *self.records_at(cut) = above;
+        *self.records_at(apex) = own;
+        Ok(())
     }
 
     /// The name above need no more stand in the data for the sake of this one.
     fn uncount_and_leave(&mut self, node: u32, name: &[u8]) {
-        if self.node_at(node).below & COUNTED == 0 {
+        if self.zones.links.get(node).below & COUNTED == 0 {
             return;
         }
-        self.node_mut(node).below &= !COUNTED;
+        self.zones.links.get_mut(node).below &= !COUNTED;
         if let Some(above) = self.above(node, name) {
-            let at = self.node_mut(above);
+            let at = self.zones.links.get_mut(above);
             at.below = at.below & COUNTED | (at.below & !COUNTED).saturating_sub(1);
             self.leave_if_empty(above);
         }
@@ -104,7 +117,7 @@ impl ZonesBuilder {
     /// made for the data, go with it.
     fn leave_if_empty(&mut self, number: u32) {
         let node = *self.node_at(number);
-        let kept = node.below & !COUNTED > 0 || node.flags & IN_DATA == 0 || !self.records_at(number).is_empty();
+        let kept = self.below(number) > 0 || node.flags & IN_DATA == 0 || !self.records_at(number).is_empty();
         if kept {
             return;
         }
@@ -116,21 +129,46 @@ impl ZonesBuilder {
         }
     }
 
-    /// Takes a node out of the index; what it was is waste.
+    /// Takes a node out of the index; what it was is waste. What stood in the data above for an apex is a name as others are.
     fn bury(&mut self, number: u32) {
-        self.unlink(number);
+        self.unlist(number);
         self.data.remove(&number);
         self.waste_records(number);
-        let sizes = &mut self.zones.sizes;
-        let node = self.zones.nodes.get_mut(number);
+        let (sizes, node) = (&mut self.zones.sizes, *self.zones.nodes.get(number));
         let len = usize::from(node.name_len);
         sizes.nodes -= 1;
         sizes.zones -= usize::from(node.flags & APEX != 0);
         sizes.names -= len;
         sizes.live -= size_of::<Node>() + len;
         sizes.waste += size_of::<Node>() + len;
-        node.name_len = 0;
-        node.flags = 0;
+        let name = self.name_at(number);
+        let buried = self.node_mut(number);
+        buried.name_len = 0;
+        buried.flags = 0;
+        if node.flags & APEX != 0
+            && let Some(cut) = self.known_cut(&name, node.class())
+        {
+            self.unlist(cut);
+            self.node_mut(cut).flags &= !CUT;
+            self.list(cut);
+        }
+    }
+
+    fn list(&mut self, number: u32) {
+        let node = self.zones.nodes.get(number);
+        self.scan.scan_whole(self.zones.name_of(node), self.zones.key);
+        let hash = self.scan.hash() ^ node.salt();
+        self.zones.filter.add(hash);
+        self.zones.index.insert(hash, number);
+    }
+
+    fn unlist(&mut self, number: u32) {
+        let Zones { nodes, names, index, key, .. } = &mut self.zones;
+        index.remove(number, |number| {
+            let node = nodes.get(number);
+            self.scan.scan_whole(names.run(node.name_at, usize::from(node.name_len)), *key);
+            self.scan.hash() ^ node.salt()
+        });
     }
 
     /// A node's records are going to be rendered anew, or no more.
@@ -144,29 +182,6 @@ impl ZonesBuilder {
         let node = self.node_mut(number);
         node.rrset_count = 0;
         node.flags &= !HAS_SOA;
-    }
-
-    /// Takes a node's slot away; the slots that a search would pass it to reach move up.
-    fn unlink(&mut self, number: u32) {
-        let mask = self.zones.mask;
-        let mut hole = self.hash_of(number) as usize & mask;
-        while self.zones.index.get(hole as u32).node != number {
-            hole = (hole + 1) & mask;
-        }
-        let mut next = hole;
-        loop {
-            next = (next + 1) & mask;
-            let slot = *self.zones.index.get(next as u32);
-            if slot.node == NONE {
-                break;
-            }
-            let home = self.hash_of(slot.node) as usize & mask;
-            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
-                *self.zones.index.get_mut(hole as u32) = slot;
-                hole = next;
-            }
-        }
-        *self.zones.index.get_mut(hole as u32) = Slot { tag: 0, node: NONE };
     }
 }
 

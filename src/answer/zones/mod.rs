@@ -13,18 +13,23 @@ mod build;
 mod edit;
 #[cfg(test)]
 mod edit_tests;
+mod index;
+mod node;
 mod pages;
 mod record;
+mod render;
 #[cfg(test)]
 mod tests;
 
 use super::cache::LARGE;
 use crate::dns::body::Fixed;
 use crate::dns::record::Record;
+use crate::dns::rtype;
 use crate::dns::scan::{HashKey, NameScan};
-use crate::dns::{class, rtype};
 use crate::sys::prefetch::prefetch;
-use pages::Pages;
+use index::{Filter, Index, Slot};
+use node::{APEX, CUT_SALT, HAS_SOA, IN_DATA, Link, NONE, Node, Rrset, class_salt};
+use pages::{Pages, Sparse};
 
 pub use build::ZonesBuilder;
 pub use record::{LocalRecord, ZoneError};
@@ -46,50 +51,6 @@ pub fn informs(kind: ZoneType) -> bool {
     matches!(kind, ZoneType::Inform | ZoneType::InformDeny | ZoneType::InformRedirect)
 }
 
-const NONE: u32 = u32::MAX;
-
-/// A name known locally.
-#[derive(Clone, Copy)]
-struct Node {
-    name_at: u32,
-    name_len: u8,
-    /// RRsets at this name.
-    rrset_count: u8,
-    flags: u8,
-    kind: ZoneType,
-    first_rrset: u32,
-    /// Enclosing zone: this node's own number when it is a zone's apex.
-    zone: u32,
-    /// How many nodes one label below stand in the data for this one to stand there; [`COUNTED`] when it is one itself.
-    below: u32,
-}
-
-/// The node is a zone's apex.
-const APEX: u8 = 1;
-/// The node stands in its zone's data: an owner or an empty non-terminal.
-const IN_DATA: u8 = 2;
-/// The zone has a SOA record: its place among the RRsets is `first_rrset - 1`.
-const HAS_SOA: u8 = 4;
-/// The zone was made for its data and goes with it.
-const MADE: u8 = 8;
-/// In [`Node::below`].
-const COUNTED: u32 = 1 << 31;
-
-/// Records of one owner and type, rendered.
-#[derive(Clone, Copy)]
-struct Rrset {
-    rtype: u16,
-    records: u16,
-    at: u32,
-    len: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    tag: u32,
-    node: u32,
-}
-
 /// The compiled tables; immutable.
 #[derive(Clone)]
 pub struct Zones {
@@ -98,32 +59,12 @@ pub struct Zones {
     nodes: Pages<Node, 11>,
     rrsets: Pages<Rrset, 10>,
     octets: Pages<u8, 16>,
-    index: Pages<Slot, 12>,
-    /// Slots of the index less one.
-    mask: usize,
+    links: Sparse<Link, 10>,
+    index: Index,
     filter: Filter,
     /// Most labels, root included, of any node: longer suffixes need no probe.
     deepest: usize,
     sizes: Sizes,
-}
-
-/// A bit for each hash that some name has or had: most names that are asked for have no node, and end here.
-#[derive(Clone)]
-struct Filter(Box<[u64; 512]>);
-
-impl Filter {
-    fn empty() -> Filter {
-        Filter(Box::new([0; 512]))
-    }
-
-    #[inline]
-    fn may_have(&self, hash: u64) -> bool {
-        self.0[(hash >> 40) as usize & 511] >> (hash >> 34 & 63) & 1 != 0
-    }
-
-    fn add(&mut self, hash: u64) {
-        self.0[(hash >> 40) as usize & 511] |= 1 << (hash >> 34 & 63);
-    }
 }
 
 /// What there is, and what was.
@@ -212,36 +153,39 @@ impl Zones {
         if !self.filter.may_have(hash) {
             return None;
         }
-        let tag = (hash >> 32) as u32;
-        let mut place = hash as usize & self.mask;
+        let tag = Slot::new(hash, NONE).tag;
+        let mut place = self.index.home(hash);
         loop {
-            let slot = *self.index.get(place as u32);
-            if slot.node == NONE {
-                return None;
+            if let Some(slot) = self.index.slot(place) {
+                if slot.is_free() {
+                    return None;
+                }
+                if slot.tag == tag && same(self.name_of(self.nodes.get(slot.node)), lower) {
+                    return Some(slot.node);
+                }
             }
-            if slot.tag == tag && same(self.name_of(self.nodes.get(slot.node)), lower) {
-                return Some(slot.node);
-            }
-            place = (place + 1) & self.mask;
+            place = self.index.after(place);
         }
     }
 
     /// More than a core's own caches hold: looking ahead pays.
     pub fn is_large(&self) -> bool {
-        self.mask * size_of::<Slot>() > LARGE
+        self.index.places() * size_of::<Slot>() > LARGE
     }
 
     /// Has the index line of a whole name's hash fetched.
     #[inline]
     pub fn prefetch_index(&self, hash: u64) {
-        prefetch(self.index.get((hash as usize & self.mask) as u32));
+        self.index.prefetch(self.index.home(hash));
     }
 
     /// Has the node fetched that the hash leads to, if any.
     #[inline]
     pub fn prefetch_node(&self, hash: u64) {
-        let slot = *self.index.get((hash as usize & self.mask) as u32);
-        if slot.tag == (hash >> 32) as u32 && slot.node != NONE {
+        if let Some(slot) = self.index.slot(self.index.home(hash))
+            && slot.tag == Slot::new(hash, NONE).tag
+            && !slot.is_free()
+        {
             prefetch(self.nodes.get(slot.node));
         }
     }
@@ -262,7 +206,7 @@ impl Zones {
                 if at.flags & APEX != 0 && at.kind == ZoneType::AlwaysRefuse {
                     return Some((ZoneRef(node), Some(node)));
                 }
-                exact = Some(node);
+                exact = if at.flags & APEX != 0 { self.probe_salted(scan, 0, salt ^ CUT_SALT) } else { Some(node) };
             }
             first = first.max(1);
         }
@@ -295,7 +239,6 @@ impl Zones {
             let node = if is_redirect(kind) { Some(zone.0) } else { exact };
             if let Some(node) = node.map(|node| self.nodes.get(node))
                 && node.flags & IN_DATA != 0
-                && (node.zone == zone.0 || qtype == rtype::DS && node.stands_above())
             {
                 in_data = true;
                 has_records = node.rrset_count > 0;
@@ -364,8 +307,7 @@ impl Zones {
 
     /// The nodes that lead anywhere, with their numbers.
     fn live_nodes(&self) -> impl Iterator<Item = (u32, &Node)> {
-        let all = (0..self.nodes.len() as u32).map(|number| (number, self.nodes.get(number)));
-        all.filter(|(_, node)| node.name_len > 0)
+        self.nodes.iter().filter(|(_, node)| node.name_len > 0)
     }
 
     /// Calls `each` with every zone's name (wire form), type and class.
@@ -406,22 +348,4 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     let word = |chunk: &[u8; 8]| u64::from_ne_bytes(*chunk);
     ones.iter().zip(others).all(|(one, other)| word(one) == word(other))
         && one_rest.iter().zip(other_rest).all(|(one, other)| one == other)
-}
-
-impl Node {
-    /// The class, 1 to 16: it stands in the upper half of the flags.
-    fn class(&self) -> u16 {
-        u16::from(self.flags >> 4) + class::IN
-    }
-
-    /// A zone's apex that stands in the data of the zone above too, for its DS record.
-    fn stands_above(&self) -> bool {
-        self.flags & APEX != 0 && self.below & COUNTED != 0
-    }
-}
-
-/// Keeps names of other classes apart in the one index.
-#[inline]
-fn class_salt(qclass: u16) -> u64 {
-    if qclass == class::IN { 0 } else { (u64::from(qclass) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
 }

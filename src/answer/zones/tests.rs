@@ -1,7 +1,7 @@
 //! What local zones answer, type by type.
 
 use super::*;
-use crate::dns::Name;
+use crate::dns::{Name, class};
 
 pub(super) const KEY: HashKey = HashKey::fixed(11);
 
@@ -156,9 +156,37 @@ fn the_ds_record_of_a_zone_is_data_of_the_zone_above() {
     let ds = record("sub.example", rtype::DS, &[0, 1, 8, 2, 1]);
     let zones = zones(&[("example", ZoneType::Static), ("sub.example", ZoneType::Static)], &[ds]);
     assert_eq!(ask(&zones, "sub.example", rtype::DS), "1 records of type 43");
-    assert_eq!(ask(&zones, "sub.example", rtype::A), "nodata");
+    assert_eq!(ask(&zones, "sub.example", rtype::A), "nxdomain", "the zone itself has no data");
     assert_eq!(ask(&zones, "other.example", rtype::DS), "nxdomain");
+    let mut builder = ZonesBuilder::next(&zones);
+    builder.remove_zone(&wire("sub.example"));
+    let without = builder.finish();
+    assert_eq!(ask(&without, "sub.example", rtype::DS), "1 records of type 43");
+    assert_eq!(ask(&without, "sub.example", rtype::A), "nodata");
     let mut builder = ZonesBuilder::next(&zones);
     builder.remove_zone(&wire("example"));
     assert_eq!(ask(&builder.finish(), "sub.example", rtype::DS), "no zone");
+}
+
+#[test]
+fn a_zone_added_at_a_ds_record_leaves_it_above() {
+    let ds = record("sub.example", rtype::DS, &[0, 1, 8, 2, 1]);
+    let a = |owner| record(owner, rtype::A, &[192, 0, 2, 1]);
+    let zones = zones(&[("example", ZoneType::Static)], &[ds, a("sub.example"), a("www.sub.example")]);
+    let mut builder = ZonesBuilder::next(&zones);
+    builder.zone(&wire("sub.example"), ZoneType::Static).unwrap();
+    let cut = builder.finish();
+    assert_eq!(ask(&cut, "sub.example", rtype::DS), "1 records of type 43");
+    assert_eq!(ask(&cut, "sub.example", rtype::A), "1 records of type 1", "other data is the new zone's");
+    let mut builder = ZonesBuilder::next(&cut);
+    builder.remove_zone(&wire("sub.example"));
+    let left = builder.finish();
+    assert_eq!(ask(&left, "sub.example", rtype::DS), "1 records of type 43");
+    assert_eq!(ask(&left, "sub.example", rtype::A), "nodata");
+    assert_eq!(ask(&left, "www.sub.example", rtype::A), "nxdomain");
+    let mut builder = ZonesBuilder::next(&cut);
+    builder.remove_data(&wire("sub.example"));
+    let bare = builder.finish();
+    assert_eq!(ask(&bare, "sub.example", rtype::DS), "nxdomain");
+    assert_eq!(ask(&bare, "sub.example", rtype::A), "nodata", "www.sub.example stands below");
 }
