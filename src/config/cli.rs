@@ -38,6 +38,9 @@ Installing, as root:
       --address A/LEN    with --install: an address of runbound's own, on a veth pair that ifupdown2 or ifupdown makes
                          (once for IPv4, once for IPv6, or more)
       --bridge BRIDGE    with --address: the bridge that the pair's other end becomes a port of; it must exist
+      --vlan N           with --bridge: the VLAN of the addresses before it, on a VLAN-aware bridge (bridge-vlan-aware yes)
+      --share-bridge     with --bridge: write the files even for vmbr0 without a VLAN, the host's own network
+      --print FILE       with --bridge: write nothing, print what --install would put into FILE, and exit
       --steer NIC        with --address: have this NIC bring queries for it to its first receive queue; once for each NIC
 
 Exit status: 0 when all is well, 1 for an error of the configuration or at run time, 2 for a wrong command line.
@@ -77,6 +80,8 @@ pub struct Setup {
     pub purge: bool,
     /// The tree to work on; none for this host.
     pub root: Option<PathBuf>,
+    /// Only print what this file would hold.
+    pub print: Option<PathBuf>,
     /// The place in the host's network.
     pub site: Site,
 }
@@ -158,6 +163,9 @@ impl Cli {
                 Long("root") => cli.setup.root = Some(parser.value()?.into()),
                 Long("address") => cli.setup.site.add_address(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("bridge") => cli.setup.site.set_bridge(&parser.value()?.string()?).map_err(UsageError)?,
+                Long("vlan") => cli.setup.site.add_vlan(&parser.value()?.string()?).map_err(UsageError)?,
+                Long("share-bridge") => cli.setup.site.share_bridge = true,
+                Long("print") => cli.setup.print = Some(parser.value()?.into()),
                 Long("steer") => cli.setup.site.add_steer(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("print-directives") => cli.action = Action::PrintDirectives,
                 Long("version") => {
@@ -184,12 +192,14 @@ impl Cli {
 
     /// Options that the action has no use for are mistakes: a forgotten `--install` would start a server.
     fn check_setup(&self, file: bool) -> Result<(), UsageError> {
-        let Setup { dry_run, now, purge, root, site } = &self.setup;
+        let Setup { dry_run, now, purge, root, site, print } = &self.setup;
         let (install, uninstall) = (self.action == Action::Install, self.action == Action::Uninstall);
         let mistake = if !install && !uninstall && (*dry_run || *now || *purge || root.is_some()) {
             "--dry-run, --now, --purge and --root go with --install or --uninstall"
         } else if !site.is_empty() && !install {
-            "--address, --bridge and --steer go with --install; --uninstall takes back what is there"
+            "--address, --bridge, --vlan, --share-bridge and --steer go with --install; --uninstall takes back what is there"
+        } else if print.is_some() && (site.bridge.is_none() || *now || *dry_run) {
+            "--print FILE goes with --install --address --bridge, and changes nothing: without --now and --dry-run"
         } else if let Some(mistake) = site.mistake() {
             mistake
         } else if *now && !install {
@@ -287,6 +297,9 @@ mod tests {
         let site = "--install --address 10.0.0.1/24 --address fd53::1/64 --bridge br-rb --steer eth0 --steer eth1";
         let site = parse(site).unwrap().setup.site;
         assert_eq!((site.addresses.len(), site.bridge.as_deref(), site.steer.len()), (2, Some("br-rb"), 2));
+        let site = "--install --address 10.0.0.1/24 --vlan 10 --address 10.0.1.1/24 --vlan 20 --bridge vmbr0 --print x";
+        let setup = parse(site).unwrap().setup;
+        assert_eq!((setup.site.vlan(0), setup.site.vlan(1), setup.print), (Some(10), Some(20), Some("x".into())));
         let cli = parse("--purge --uninstall").unwrap();
         assert_eq!((cli.action, cli.setup.purge), (Action::Uninstall, true));
         for line in [
@@ -301,6 +314,11 @@ mod tests {
             "--install -c a.conf",
             "--install --address 10.0.0.1/24",
             "--install --bridge br-rb",
+            "--install --vlan 10",
+            "--install --share-bridge",
+            "--install --print /etc/network/interfaces.d/runbound",
+            "--install --address 10.0.0.1/24 --bridge br-rb --now --print /etc/network/interfaces.d/runbound",
+            "--install --address 10.0.0.1/24 --bridge br-rb --vlan 4095",
             "--install --steer eth0",
             "--install --address 10.0.0.1 --bridge br-rb",
             "--install --address 10.0.0.1/24 --bridge -rb",

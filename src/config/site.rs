@@ -1,20 +1,28 @@
-//! `--address`, `--bridge` and `--steer`: where an installation is to stand in the host's network.
+//! `--address`, `--bridge`, `--vlan` and `--steer`: where an installation is to stand in the host's network.
 
 use crate::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// Most octets of an interface's name (IFNAMSIZ without the final zero).
 const NAME_MAX: usize = 15;
 
-/// What the three options say together.
+/// VLANs that IEEE 802.1Q gives to networks; 0 and 4095 are reserved.
+pub const VLANS: RangeInclusive<u16> = 1..=4094;
+
+/// What these options say together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     /// `--address`, each with the prefix length of its subnet.
     pub addresses: Vec<HostAddress>,
     /// `--bridge`
     pub bridge: Option<String>,
+    /// `--share-bridge`: the bridge may be the one that the host's own network stands on.
+    pub share_bridge: bool,
+    /// `--vlan`, each with the number of addresses that were named before it.
+    vlans: Vec<(usize, u16)>,
     /// `--steer`, hardware whose queries are steered to its first receive queue.
     pub steer: Vec<String>,
 }
@@ -59,6 +67,33 @@ impl Site {
         }
     }
 
+    /// Takes in the value of a `--vlan`: that of the addresses before it that have none yet.
+    ///
+    /// # Errors
+    /// Why it is no VLAN.
+    pub fn add_vlan(&mut self, text: &str) -> Result<(), String> {
+        let vlan = number::read(text, VLANS).map_err(|cause| format!("--vlan {text}: {cause}"))?;
+        self.vlans.push((self.addresses.len(), vlan));
+        Ok(())
+    }
+
+    /// The VLAN of the address at `place` of [`Self::addresses`]. One that stands alone is that of all of them, wherever it
+    /// stands.
+    pub fn vlan(&self, place: usize) -> Option<u16> {
+        match self.vlans.as_slice() {
+            [(_, only)] => Some(*only),
+            several => several.iter().find(|(before, _)| *before > place).map(|(_, vlan)| *vlan),
+        }
+    }
+
+    /// All VLANs, each once, in order.
+    pub fn vlans(&self) -> Vec<u16> {
+        let mut vlans: Vec<u16> = self.vlans.iter().map(|(_, vlan)| *vlan).collect();
+        vlans.sort_unstable();
+        vlans.dedup();
+        vlans
+    }
+
     /// Takes in the value of a `--steer`.
     ///
     /// # Errors
@@ -74,8 +109,16 @@ impl Site {
 
     /// What is missing for the options to make sense together.
     pub(super) fn mistake(&self) -> Option<&'static str> {
+        let given = self.vlans.iter().zip(self.vlans.iter().skip(1));
+        let apart = given.clone().all(|(one, next)| one.0 < next.0) && self.vlans.first().is_none_or(|one| one.0 > 0);
+        let covered = self.vlans.last().is_none_or(|last| last.0 == self.addresses.len());
         match (self.addresses.is_empty(), &self.bridge) {
             (true, None) if !self.steer.is_empty() => Some("--steer goes with --address and --bridge"),
+            (_, None) if !self.vlans.is_empty() => Some("--vlan goes with --address and --bridge"),
+            (_, None) if self.share_bridge => Some("--share-bridge goes with --address and --bridge"),
+            _ if self.vlans.len() > 1 && !(apart && covered) => {
+                Some("each --vlan stands behind the --address it is for: --address A --vlan 10 --address B --vlan 20")
+            }
             (true, Some(_)) => Some("--bridge wants an --address A/len, that of runbound in the bridge's subnet"),
             (false, None) => Some("--address wants a --bridge, on which the address is to be reached"),
             _ => None,
@@ -212,6 +255,39 @@ mod tests {
             let error = text.parse::<HostAddress>().unwrap_err();
             assert!(error.contains(cause), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn vlans_belong_to_the_addresses_before_them() {
+        let site = |words: &[&str]| {
+            let mut site = Site { bridge: Some("vmbr0".into()), ..Site::default() };
+            for word in words {
+                if word.contains('/') { site.add_address(word) } else { site.add_vlan(word) }.unwrap();
+            }
+            site
+        };
+        let of = |site: &Site| (0..site.addresses.len()).map(|place| site.vlan(place)).collect::<Vec<_>>();
+        let (one, two, three) = ("10.0.0.1/24", "fd53::1/64", "10.1.0.1/24");
+        for words in [[one, two, "10"], [one, "10", two], ["10", one, two]] {
+            let site = site(&words);
+            assert_eq!(
+                (of(&site), site.vlans(), site.mistake()),
+                (vec![Some(10), Some(10)], vec![10], None),
+                "{words:?}"
+            );
+        }
+        let trunk = site(&[one, two, "20", three, "10"]);
+        assert_eq!((of(&trunk), trunk.vlans()), (vec![Some(20), Some(20), Some(10)], vec![10, 20]));
+        assert_eq!((trunk.mistake(), site(&[one]).vlan(0)), (None, None));
+        for words in [vec!["10", one, "20"], vec![one, "10", "20"], vec![one, "10", two, "20", three]] {
+            assert!(site(&words).mistake().is_some(), "{words:?}");
+        }
+        for vlan in ["0", "4095", "", "+1", "ten", "10-20"] {
+            assert!(Site::default().add_vlan(vlan).unwrap_err().contains("from 1 to 4094"), "{vlan}");
+        }
+        let mut lonely = Site::default();
+        lonely.add_vlan("10").unwrap();
+        assert!(lonely.mistake().is_some() && Site { share_bridge: true, ..Site::default() }.mistake().is_some());
     }
 
     #[test]

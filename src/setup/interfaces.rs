@@ -1,8 +1,11 @@
 //! What /etc/network/interfaces and the files it sources say, as far as an installation must know it: interfaces(5) of
 //! ifupdown and of ifupdown2.
 
+use crate::config::site::VLANS;
+use crate::number;
 use std::fs;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// Deepest `source` lines.
@@ -19,6 +22,21 @@ pub(super) struct Stanza {
     pub file: PathBuf,
     /// Option and value of each line.
     options: Vec<(String, String)>,
+}
+
+/// What the stanzas say of a bridge.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bridge {
+    /// The file its first stanza stands in, as seen inside the tree.
+    pub file: PathBuf,
+    /// `bridge-vlan-aware yes`.
+    pub vlan_aware: bool,
+    /// `bridge-pvid`: the VLAN of untagged frames; the kernel has 1.
+    pub pvid: Option<u16>,
+    /// Its ports, each with the VLANs that it is in. Patterns (`glob`, `regex`) are no names and left out.
+    pub ports: Vec<(String, Vec<RangeInclusive<u16>>)>,
+    /// Every port is in `ports`.
+    pub complete: bool,
 }
 
 /// All stanzas.
@@ -70,9 +88,39 @@ impl Interfaces {
         self.files.iter().any(|read| read == file) || self.sourced.iter().any(covers)
     }
 
-    /// Whether a stanza makes the bridge `name`.
-    pub(super) fn has_bridge(&self, name: &str) -> bool {
-        self.stanzas.iter().any(|stanza| stanza.name == name && stanza.is_bridge())
+    /// The bridge `name`, if a stanza makes it.
+    pub(super) fn bridge(&self, name: &str) -> Option<Bridge> {
+        let first = self.stanzas.iter().find(|stanza| stanza.name == name && stanza.is_bridge())?;
+        let words = self.option(name, "bridge-ports").unwrap_or_default();
+        let complete = !words.split_whitespace().any(|word| matches!(word, "glob" | "regex"));
+        let names = words.split_whitespace().filter(|word| complete && *word != "none");
+        let ports = names.map(|port| (port.to_owned(), self.vlans(name, port))).collect();
+        let yes = |value: &str| matches!(value, "yes" | "on" | "true" | "1");
+        Some(Bridge {
+            file: first.file.clone(),
+            vlan_aware: self.option(name, "bridge-vlan-aware").is_some_and(yes),
+            pvid: self.option(name, "bridge-pvid").and_then(|value| number::read(value, VLANS).ok()),
+            ports,
+            complete,
+        })
+    }
+
+    /// The VLANs that ifupdown2 gives to a port of a VLAN-aware bridge: its own, else those of the bridge.
+    fn vlans(&self, bridge: &str, port: &str) -> Vec<RangeInclusive<u16>> {
+        if let Some(access) = self.option(port, "bridge-access") {
+            return ranges(access);
+        }
+        let own_or_bridges = |key: &str| self.option(port, key).or_else(|| self.option(bridge, key));
+        let mut found = ranges(own_or_bridges("bridge-vids").unwrap_or_default());
+        found.extend(ranges(own_or_bridges("bridge-pvid").unwrap_or("1")));
+        found
+    }
+
+    /// The value of an option of `name`, in whichever of its stanzas it stands first. Some write `_` for `-`.
+    fn option(&self, name: &str, key: &str) -> Option<&str> {
+        let own = self.stanzas.iter().filter(|stanza| stanza.name == name);
+        let (_, value) = own.flat_map(|stanza| &stanza.options).find(|(option, _)| option.replace('_', "-") == key)?;
+        Some(value)
     }
 
     /// The stanza of another interface than `not` that has `ip`.
@@ -127,6 +175,16 @@ impl Interfaces {
     }
 }
 
+/// `2-4094`, `10 20,30-40`. What is no VLAN is passed over, as ifupdown2 does with a warning.
+fn ranges(text: &str) -> Vec<RangeInclusive<u16>> {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter == ',').filter(|word| !word.is_empty());
+    let range = |word: &str| {
+        let (low, high) = word.split_once('-').unwrap_or((word, word));
+        Some(number::read(low, VLANS).ok()?..=number::read(high, VLANS).ok()?)
+    };
+    words.filter_map(range).collect()
+}
+
 fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
@@ -155,8 +213,11 @@ mod tests {
         let other = "iface veth-x inet static\n address 10.0.0.9\n netmask 255.255.255.0\nsource ../interfaces\n";
         let root = tree("proxmox", &[(MAIN, main), ("/etc/network/interfaces.d/x", other)]);
         let found = Interfaces::read(&root);
-        assert!(found.is_there() && found.has_bridge("vmbr0") && found.has_bridge("br-rb"));
-        assert!(!found.has_bridge("lo") && !found.has_bridge("bond0.10"));
+        assert!(found.is_there() && found.bridge("lo").is_none() && found.bridge("bond0.10").is_none());
+        let names =
+            |name: &str| found.bridge(name).unwrap().ports.into_iter().map(|(port, _)| port).collect::<Vec<_>>();
+        assert_eq!((names("vmbr0"), names("br-rb")), (vec![], vec!["bond0.10".to_owned()]));
+        assert!(!found.bridge("vmbr0").unwrap().vlan_aware);
         let host = found.carrier("192.168.10.201".parse().unwrap(), "veth-rb").unwrap();
         assert!(host.name == "vmbr0" && host.has_gateway() && host.file == Path::new(MAIN));
         let other = found.carrier("10.0.0.9".parse().unwrap(), "veth-rb").unwrap();
@@ -164,6 +225,24 @@ mod tests {
         assert!(found.carrier("10.0.0.9".parse().unwrap(), "veth-x").is_none());
         assert!(found.reads(Path::new("/etc/network/interfaces.d/runbound")));
         assert!(!found.reads(Path::new("/etc/network/other")));
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn the_vlans_of_a_bridges_ports_are_read() {
+        let main = "iface eno2 inet manual\n bridge-access 30\n\niface eno3 inet manual\n bridge-vids 5 7,9-11 x\n\
+                    iface vmbr0 inet static\n address 10.0.0.2/24\n bridge-ports eno1 eno2 eno3\n bridge-vlan-aware yes\n \
+                    bridge-vids 2-4094\niface vmbr0 inet6 manual\n bridge_pvid 4\n\n\
+                    iface vmbr1 inet manual\n bridge_ports regex eth.*\n bridge-vlan-aware no\n";
+        let root = tree("vlans", &[(MAIN, main)]);
+        let found = Interfaces::read(&root);
+        let bridge = found.bridge("vmbr0").unwrap();
+        assert!(bridge.vlan_aware && bridge.complete && bridge.pvid == Some(4) && bridge.file == Path::new(MAIN));
+        let of = |name: &str, ranges: &[RangeInclusive<u16>]| (name.to_owned(), ranges.to_vec());
+        let own = of("eno3", &[5..=5, 7..=7, 9..=11, 4..=4]);
+        assert_eq!(bridge.ports, [of("eno1", &[2..=4094, 4..=4]), of("eno2", &[30..=30]), own]);
+        let other = found.bridge("vmbr1").unwrap();
+        assert!(!other.vlan_aware && !other.complete && other.ports.is_empty() && other.pvid.is_none());
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -9,6 +9,7 @@ mod files;
 mod forwarders;
 mod interfaces;
 mod service;
+mod sysctl;
 mod user;
 mod veth;
 
@@ -26,9 +27,6 @@ use std::process::Command;
 
 /// The unit that is installed.
 pub const UNIT: &str = include_str!("runbound.service");
-/// The sysctl snippet that is installed.
-pub const SYSCTL: &str = include_str!("sysctl.conf");
-
 const PROGRAM: &str = "usr/local/bin/runbound";
 const FOLDER: &str = "etc/runbound";
 const CONFIGURATION: &str = "etc/runbound/unbound.conf";
@@ -39,6 +37,8 @@ const SYSCTL_FILE: &str = "etc/sysctl.d/60-runbound.conf";
 struct Run<'a> {
     root: PathBuf,
     dry_run: bool,
+    /// Nothing but a file is to be printed.
+    prints: bool,
     changes: u32,
     say: &'a mut dyn FnMut(&str),
 }
@@ -51,7 +51,7 @@ impl<'a> Run<'a> {
         }
         // An absolute path, because a command that is given it may work elsewhere.
         let root = root.canonicalize().map_err(|cause| SetupError::io(&root, &cause))?;
-        Ok(Self { root, dry_run: options.dry_run, changes: 0, say })
+        Ok(Self { root, dry_run: options.dry_run, prints: options.print.is_some(), changes: 0, say })
     }
 
     /// The tree is this host.
@@ -102,23 +102,46 @@ impl<'a> Run<'a> {
 pub fn install(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let mut run = Run::new(options, say)?;
     let (update, site) = (run.path(UNIT_FILE).exists(), &options.site);
-    veth::check(&mut run, site)?;
+    let pair = veth::check(&mut run, site)?;
+    if let (Some(pair), Some(file)) = (&pair, &options.print) {
+        return print(&mut run, pair, file);
+    }
     let this = Path::new("/proc/self/exe");
     let program = fs::read(this).map_err(|cause| SetupError::io(this, &cause))?;
     user::add(&mut run)?;
     files::put(&mut run, PROGRAM, &program, Kind::Program)?;
     let before = run.changes;
-    veth::put(&mut run, site)?;
+    veth::put(&mut run, pair.as_ref())?;
+    sysctl::put(&mut run, pair.as_ref())?;
     let pair_changed = run.changes > before;
     put_configuration(&mut run, site)?;
-    files::put(&mut run, SYSCTL_FILE, SYSCTL.as_bytes(), Kind::Text)?;
     files::put(&mut run, UNIT_FILE, UNIT.as_bytes(), Kind::Text)?;
     if run.changes == 0 {
         run.note(concat!("nothing to do: runbound ", env!("CARGO_PKG_VERSION"), " is installed"));
     }
-    veth::bring_up(&mut run, site, options.now, pair_changed)?;
+    if let Some(pair) = &pair {
+        if options.now {
+            sysctl::apply(&mut run, pair)?;
+        }
+        veth::bring_up(&mut run, options.now, pair_changed)?;
+    }
     check_configuration(&mut run, options.now)?;
     if options.now { service::start(&mut run, update) } else { service::say_how_to_start(&mut run, update) }
+}
+
+/// Prints what `file` would hold, and nothing else.
+fn print(run: &mut Run, pair: &veth::Pair, file: &Path) -> Result<(), SetupError> {
+    let text = match file.strip_prefix("/").unwrap_or(file).to_str() {
+        Some(veth::STANZAS) => pair.stanzas(),
+        Some(veth::HOOK) => pair.hook(),
+        Some(SYSCTL_FILE) => sysctl::text(pair),
+        _ => {
+            let fix = format!("one of /{}, /{} and /{SYSCTL_FILE}", veth::STANZAS, veth::HOOK);
+            return Err(SetupError::new(file, "is not among the files of a pair that --print shows", &fix));
+        }
+    };
+    text.lines().for_each(|line| run.note(line));
+    Ok(())
 }
 
 /// Says what is wrong with this host's configuration. One that cannot be used is an error only if it is to be used now.
@@ -179,7 +202,7 @@ pub fn uninstall(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), Setup
     files::remove(&mut run, UNIT_FILE)?;
     service::forget(&mut run)?;
     veth::remove(&mut run)?;
-    files::remove(&mut run, SYSCTL_FILE)?;
+    sysctl::remove(&mut run)?;
     if options.purge {
         files::remove(&mut run, CONFIGURATION)?;
         files::remove_folder(&mut run, FOLDER)?;

@@ -21,6 +21,23 @@ impl Tree {
         Tree(path)
     }
 
+    /// The lines that were said, then the error if there was one. `words`: addresses and VLANs in their order.
+    fn install_vlans(&self, words: &[&str], bridge: &str, print: Option<&str>) -> (Vec<String>, String) {
+        let mut site = Site::default();
+        for word in words {
+            if word.contains('/') { site.add_address(word) } else { site.add_vlan(word) }.unwrap();
+        }
+        site.set_bridge(bridge).unwrap();
+        let print = print.map(PathBuf::from);
+        self.run(&Setup { root: Some(self.0.clone()), site, print, ..Setup::default() })
+    }
+
+    fn run(&self, options: &Setup) -> (Vec<String>, String) {
+        let mut lines = Vec::new();
+        let done = install(options, &mut |line| lines.push(line.to_owned()));
+        (lines, done.err().map_or_else(String::new, |error| error.to_string()))
+    }
+
     /// The lines that were said, then the error if there was one.
     fn install(&self, addresses: &[&str], bridge: &str, dry_run: bool) -> (Vec<String>, String) {
         let mut site = Site::default();
@@ -30,10 +47,7 @@ impl Tree {
             site.add_steer("enp33s0f0").unwrap();
             site.add_steer("enp33s0f1").unwrap();
         }
-        let options = Setup { root: Some(self.0.clone()), dry_run, site, ..Setup::default() };
-        let mut lines = Vec::new();
-        let done = install(&options, &mut |line| lines.push(line.to_owned()));
-        (lines, done.err().map_or_else(String::new, |error| error.to_string()))
+        self.run(&Setup { root: Some(self.0.clone()), dry_run, site, ..Setup::default() })
     }
 
     fn text(&self, below: &str) -> String {
@@ -107,7 +121,12 @@ fn what_is_the_administrators_is_refused_before_anything_is_written() {
         "address this host is managed",
     );
     refused("192.168.10.250/24", "br-none", &["--bridge br-none", "no such bridge", "bridge-ports"], "");
-    refused("192.168.10.250/24", "vmbr0", &["vmbr0", "bridge of its own"], "    | auto veth-rb");
+    refused(
+        "192.168.10.250/24",
+        "vmbr0",
+        &["vmbr0", "bridge of its own", "--share-bridge"],
+        "--print /etc/network/if-up.d/runbound >",
+    );
     fs::create_dir_all(tree.0.join("etc/network/interfaces.d")).unwrap();
     fs::write(tree.0.join(STANZAS), "auto mine\n").unwrap();
     refused("192.168.10.250/24", "br-rb", &["was not made by --install", "move it away"], "");
@@ -116,6 +135,96 @@ fn what_is_the_administrators_is_refused_before_anything_is_written() {
     uninstall(&options, &mut |line| lines.push(line.to_owned())).unwrap();
     assert_eq!(tree.text(STANZAS), "auto mine\n");
     assert!(says(&lines, "kept"), "{lines:#?}");
+}
+
+/// A VLAN-aware bridge whose card carries two VLANs, and one without VLANs on VLAN 10.
+const AWARE: &str = "auto vmbr0\niface vmbr0 inet static\n\taddress 192.168.1.201/24\n\tgateway 192.168.1.1\n\
+                     \tbridge-ports eno1\n\tbridge-vlan-aware yes\n\tbridge-vids 10 20\n\n\
+                     iface br-rb inet manual\n\tbridge-ports bond0.10\n\nsource /etc/network/interfaces.d/*\n";
+
+#[test]
+fn one_vlan_is_an_access_port_and_several_are_a_trunk() {
+    let tree = Tree::new("vlans");
+    fs::write(tree.0.join("etc/network/interfaces"), AWARE).unwrap();
+    let (lines, error) = tree.install_vlans(&["192.168.10.250/24", "fd53::2/64", "10"], "vmbr0", None);
+    assert_eq!(error, "", "{lines:#?}");
+    let hook = tree.text(HOOK);
+    for line in ["BRIDGE=vmbr0", "VLANS=\"10\"", "FLAGS=\"pvid untagged\"", "OTHERS=\"1-9 11-4094\""] {
+        assert!(hook.lines().any(|found| found == line), "{line} in {hook}");
+    }
+    assert!(tree.text(STANZAS).contains("iface veth-rb inet static\n    address 192.168.10.250/24\n"));
+    let sysctl = tree.text(SYSCTL_FILE);
+    assert!(sysctl.contains("conf/vmbr0.10/arp_ignore") && !sysctl.contains("br-rb"), "{sysctl}");
+    // Without a pair on the command line, the files are about the one that is there.
+    tree.run(&Setup { root: Some(tree.0.clone()), ..Setup::default() });
+    assert_eq!((tree.text(SYSCTL_FILE), tree.text(HOOK)), (sysctl, hook));
+
+    let words = ["192.168.10.250/24", "10", "192.168.20.250/24", "fd53::2/64", "20"];
+    let (lines, error) = tree.install_vlans(&words, "vmbr0", None);
+    assert_eq!(error, "", "{lines:#?}");
+    assert!(says(&lines, "192.168.10.250/24 192.168.20.250/24 fd53::2/64 instead of 192.168.10.250/24 fd53::2/64"));
+    let (hook, stanzas) = (tree.text(HOOK), tree.text(STANZAS));
+    assert!(hook.contains("VLANS=\"10 20\"\nFLAGS=\"\"\nOTHERS=\"1-9 11-19 21-4094\"\n"), "{hook}");
+    assert!(stanzas.contains("iface veth-rb inet manual\n") && !stanzas.contains("    address "), "{stanzas}");
+    for (name, address) in [(10, "192.168.10.250/24"), (20, "192.168.20.250/24"), (20, "fd53::2/64")] {
+        assert!(stanzas.contains(&format!("    up ip address replace {address} dev veth-rb.{name}")), "{stanzas}");
+    }
+    assert!(tree.text(SYSCTL_FILE).contains("\n-net/ipv4/conf/veth-rb.20/rp_filter = 2\n"));
+    let (lines, _) = tree.install_vlans(&words, "vmbr0", None);
+    assert!(says(&lines, "nothing to do"), "{lines:#?}");
+}
+
+#[test]
+fn a_vlan_that_nobody_would_be_reached_in_is_refused() {
+    let tree = Tree::new("no-vlan");
+    let main = tree.0.join("etc/network/interfaces");
+    fs::write(&main, AWARE).unwrap();
+    let refused = |words: &[&str], bridge: &str, parts: &[&str]| {
+        let (lines, error) = tree.install_vlans(words, bridge, None);
+        parts.iter().for_each(|part| assert!(error.contains(part), "{part} in {error}"));
+        assert!(!tree.0.join("usr").exists(), "{lines:#?}");
+    };
+    let address = "192.168.10.250/24";
+    refused(
+        &[address, "30"],
+        "vmbr0",
+        &["--vlan 30: no port of vmbr0 carries it (eno1)", "bridge-vids", "ifreload -a"],
+    );
+    refused(&[address, "10"], "br-rb", &["br-rb is not VLAN-aware", "its port bond0.10 is in VLAN 10 already"]);
+    refused(&[address, "20"], "br-rb", &["bridge-vlan-aware yes", "bridge-ports bond0.20"]);
+    refused(&[address], "vmbr0", &["carries Proxmox' own network", "--share-bridge"]);
+    // A bridge of guests alone, and one whose ports are a pattern: who is in the VLAN is not known.
+    for ports in ["none", "regex eno.*"] {
+        fs::write(&main, AWARE.replace("bridge-ports eno1", &format!("bridge-ports {ports}"))).unwrap();
+        assert_eq!(tree.install_vlans(&[address, "30"], "vmbr0", Some("etc/network/if-up.d/runbound")).1, "");
+    }
+}
+
+#[test]
+fn a_file_is_printed_as_it_would_be_written() {
+    let tree = Tree::new("print");
+    fs::write(tree.0.join("etc/network/interfaces"), AWARE.replace("20\n", "20\n\tbridge-pvid 5\n")).unwrap();
+    let words = ["192.168.1.250/24"];
+    let printed = [STANZAS, HOOK, SYSCTL_FILE].map(|file| {
+        let (lines, error) = tree.install_vlans(&words, "vmbr0", Some(&format!("/{file}")));
+        assert_eq!(error, "");
+        lines.join("\n") + "\n"
+    });
+    assert!(!tree.0.join("usr").exists());
+    assert!(
+        printed[1].contains("VLANS=\"5\"\nFLAGS=\"pvid untagged\"\n"),
+        "untagged frames are VLAN 5: {}",
+        printed[1]
+    );
+    let (_, error) = tree.install_vlans(&words, "vmbr0", Some("/etc/passwd"));
+    assert!(error.contains("/etc/passwd") && error.contains(HOOK), "{error}");
+    let mut site = Site::default();
+    site.share_bridge = true;
+    site.add_address(words[0]).unwrap();
+    site.set_bridge("vmbr0").unwrap();
+    let (lines, error) = tree.run(&Setup { root: Some(tree.0.clone()), site, ..Setup::default() });
+    assert_eq!(error, "", "{lines:#?}");
+    assert_eq!([STANZAS, HOOK, SYSCTL_FILE].map(|file| tree.text(file)), printed);
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! What stands in the way of a pair, looked for before anything is written.
+
+use super::{HOOK, Pair, Port, STANZAS, VETH, is_ours};
+use crate::config::site::{HostAddress, Site};
+use crate::host::{self, Facts};
+use crate::setup::interfaces::{Bridge, Interfaces};
+use crate::setup::{Run, SYSCTL_FILE, SetupError};
+use std::fs;
+use std::path::Path;
+
+/// The bridge that Proxmox' own network stands on, untagged.
+const PROXMOX_BRIDGE: &str = "vmbr0";
+
+/// The pair that is asked for, if one is, and if nothing is in its way.
+///
+/// # Errors
+/// What is in the way. What an administrator may want to do by hand was said before.
+pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Option<Pair<'a>>, SetupError> {
+    let Some(bridge) = site.bridge.as_deref() else { return Ok(None) };
+    let interfaces = Interfaces::read(&run.root);
+    let facts = if run.is_host() { Some(read_host()?) } else { None };
+    for address in &site.addresses {
+        is_free(run, address, &interfaces, facts.as_ref())?;
+    }
+    let stanza = interfaces.bridge(bridge);
+    is_bridge(bridge, stanza.is_some(), facts.as_ref())?;
+    let aware = match &stanza {
+        Some(stanza) => stanza.vlan_aware,
+        None => run.is_host() && filters_vlans(bridge),
+    };
+    carries_vlans(site, bridge, stanza.as_ref(), aware)?;
+    let untagged = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
+    let pair = Pair { site, bridge, port: Port::new(&site.vlans(), untagged) };
+    if bridge == PROXMOX_BRIDGE && site.vlans().is_empty() && !site.share_bridge && !run.prints {
+        return Err(is_shared(run, &pair));
+    }
+    site.steer.iter().try_for_each(|nic| is_hardware(nic, facts.as_ref()))?;
+    // What is only printed may be on its way into one of them.
+    for below in [STANZAS, HOOK].into_iter().filter(|_| !run.prints) {
+        is_ours_or_free(run, below)?;
+    }
+    Ok(Some(pair))
+}
+
+fn read_host() -> Result<Facts, SetupError> {
+    host::facts(&host::Wanted::default()).map_err(|cause| SetupError::io(Path::new("the host's links"), &cause))
+}
+
+/// Whether the live bridge keeps VLANs apart.
+fn filters_vlans(bridge: &str) -> bool {
+    let file = format!("/sys/class/net/{bridge}/bridge/vlan_filtering");
+    fs::read_to_string(file).is_ok_and(|value| value.trim() == "1")
+}
+
+/// The address must be nobody's: it is to be runbound's alone, and never that by which the host is managed.
+fn is_free(
+    run: &mut Run,
+    address: &HostAddress,
+    interfaces: &Interfaces,
+    facts: Option<&Facts>,
+) -> Result<(), SetupError> {
+    let ip = address.ip;
+    let stanza = interfaces.carrier(ip, VETH);
+    let is_ours = |name: &str| name == VETH || name.strip_prefix(VETH).is_some_and(|rest| rest.starts_with('.'));
+    let carrier = facts.and_then(|facts| facts.links.carriers(ip).find(|link| !is_ours(&link.name)));
+    let default = facts.and_then(|facts| facts.routes.iter().find(|route| route.destination.prefix == 0));
+    let Some(name) = carrier.map(|link| link.name.clone()).or_else(|| stanza.map(|stanza| stanza.name.clone())) else {
+        return Ok(());
+    };
+    let managed = default.is_some_and(|route| route.link == name) || stanza.is_some_and(|stanza| stanza.has_gateway());
+    if managed {
+        run.note(&format!("{ip} is the address this host is managed by: {name} carries it and the default route"));
+        run.note("nothing is changed; should runbound have this address, give the host another one first:");
+        let file = stanza.map_or("/etc/network/interfaces".into(), |stanza| stanza.file.display().to_string());
+        run.note(&format!("    in {file}, below `iface {name}`: another `address`; then `ifreload -a`"));
+    }
+    let fix = format!("choose a free address in {}", address.network());
+    Err(SetupError::new(Path::new(&format!("--address {address}")), &format!("{name} carries it already"), &fix))
+}
+
+/// `made`: a stanza makes it.
+fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), SetupError> {
+    let link = facts.and_then(|facts| facts.links.by_name(bridge));
+    let what = format!("--bridge {bridge}");
+    let fix = format!(
+        "make it first, in /etc/network/interfaces: auto {bridge}, iface {bridge} inet manual, bridge-ports bond0.10 \
+         (the port your network is at), bridge-stp off, bridge-fd 0"
+    );
+    match link {
+        Some(link) if link.kind == host::Kind::Bridge => Ok(()),
+        Some(_) => Err(SetupError::new(Path::new(&what), "is an interface and no bridge", &fix)),
+        None if made => Ok(()),
+        None => {
+            let cause = "there is no such bridge, neither now nor in /etc/network/interfaces";
+            Err(SetupError::new(Path::new(&what), cause, &fix))
+        }
+    }
+}
+
+/// A VLAN needs a bridge that keeps VLANs apart, and a port of it through which the VLAN goes out.
+fn carries_vlans(site: &Site, bridge: &str, stanza: Option<&Bridge>, aware: bool) -> Result<(), SetupError> {
+    let file = stanza.map_or("/etc/network/interfaces".into(), |stanza| stanza.file.display().to_string());
+    for vlan in site.vlans() {
+        let what = format!("--vlan {vlan}");
+        if !aware {
+            let tagged = |port: &&String| port.ends_with(&format!(".{vlan}"));
+            let port = stanza.and_then(|stanza| stanza.ports.iter().map(|(port, _)| port).find(tagged));
+            let fix = match port {
+                Some(port) => format!("leave --vlan out: its port {port} is in VLAN {vlan} already"),
+                None => format!(
+                    "in {file}, below `iface {bridge}`: `bridge-vlan-aware yes` and `bridge-vids 2-4094`, then `ifreload -a`; \
+                     or give runbound a bridge of its own, br-rb with `bridge-ports bond0.{vlan}` (the port your network \
+                     is at), and leave --vlan out"
+                ),
+            };
+            return Err(SetupError::new(Path::new(&what), &format!("{bridge} is not VLAN-aware"), &fix));
+        }
+        let Some(stanza) = stanza.filter(|stanza| stanza.complete && !stanza.ports.is_empty()) else { continue };
+        if !stanza.ports.iter().any(|(_, ranges)| ranges.iter().any(|range| range.contains(&vlan))) {
+            let ports: Vec<&str> = stanza.ports.iter().map(|(port, _)| port.as_str()).collect();
+            let cause =
+                format!("no port of {bridge} carries it ({}): nobody beyond would be reached", ports.join(", "));
+            let fix = format!(
+                "in {file}, below `iface {bridge}`: add it to `bridge-vids` (Proxmox has 2-4094), then `ifreload -a`"
+            );
+            return Err(SetupError::new(Path::new(&what), &cause, &fix));
+        }
+    }
+    Ok(())
+}
+
+/// The bridge of the host's own network is changed by those alone who say so.
+fn is_shared(run: &mut Run, pair: &Pair) -> SetupError {
+    let bridge = pair.bridge;
+    let addresses: Vec<String> = pair.site.addresses.iter().map(|address| format!("--address {address}")).collect();
+    let steer: Vec<String> = pair.site.steer.iter().map(|nic| format!(" --steer {nic}")).collect();
+    let root = if run.is_host() { String::new() } else { format!(" --root {}", run.root.display()) };
+    let again = format!("runbound --install{root} {} --bridge {bridge}{}", addresses.join(" "), steer.concat());
+    run.note(&format!(
+        "{bridge} carries Proxmox' own network, so nothing is written unless you say so. What it means: veth-bnd becomes one \
+         more port of {bridge}, as a guest's would, and {bridge} answers ARP for its own addresses alone (arp_ignore, \
+         arp_announce); its addresses, MAC and MTU stay. To have it done:"
+    ));
+    run.note(&format!("    {again} --share-bridge"));
+    run.note("or put the files there yourself, one by one:");
+    for file in [STANZAS, HOOK, SYSCTL_FILE] {
+        run.note(&format!("    {again} --print /{file} >{}", run.path(file).display()));
+    }
+    run.note(&format!("    chmod 755 {}", run.path(HOOK).display()));
+    run.note(&format!("and then `sysctl -p /{SYSCTL_FILE}; ifup veth-rb`."));
+    let fix = "give runbound a bridge of its own, such as br-rb on bond0.10, or --share-bridge, or the commands above";
+    SetupError::new(Path::new(&format!("--bridge {bridge}")), "carries Proxmox' own network", fix)
+}
+
+/// Bonds, VLANs and the like have no receive queues of their own to steer to.
+fn is_hardware(nic: &str, facts: Option<&Facts>) -> Result<(), SetupError> {
+    let Some(facts) = facts else { return Ok(()) };
+    let what = format!("--steer {nic}");
+    let hardware: Vec<&str> =
+        facts.links.iter().filter(|link| link.kind == host::Kind::Physical).map(|link| link.name.as_str()).collect();
+    if hardware.contains(&nic) {
+        return Ok(());
+    }
+    let cause = if facts.links.by_name(nic).is_some() { "is no hardware" } else { "there is no such interface" };
+    Err(SetupError::new(Path::new(&what), cause, &format!("name hardware of this host: {}", hardware.join(" "))))
+}
+
+fn is_ours_or_free(run: &Run, below: &str) -> Result<(), SetupError> {
+    let path = run.path(below);
+    match fs::read(&path) {
+        Ok(content) if !is_ours(&content) => {
+            Err(SetupError::new(&path, "was not made by --install", "move it away and run it again"))
+        }
+        _ => Ok(()),
+    }
+}
