@@ -14,9 +14,10 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+use crate::configuration::store::DATA;
 use crate::service::{Event, Service, Status};
 use commands::{Guest, Outcome, Run, Shutdown};
-use exec::Runs;
+use exec::{Places, Runs};
 use framer::{Framer, Piece};
 use runbound::host::memory;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -55,7 +56,7 @@ pub struct Agent {
     poller: OwnedFd,
     framer: Framer,
     pieces: VecDeque<Piece>,
-    replies: Vec<u8>,
+    replies: VecDeque<u8>,
     syncing: Option<Syncing>,
     /// Since when there may be more to read although no edge will tell.
     unread: Option<Instant>,
@@ -63,6 +64,8 @@ pub struct Agent {
     runs: Runs,
     /// The server's control socket.
     control: PathBuf,
+    /// The configuration's folder.
+    data: PathBuf,
 }
 
 impl Agent {
@@ -92,10 +95,10 @@ impl Agent {
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         let events = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
         epoll::add(&poller, &port, EventData::new_u64(0), events)?;
-        let (framer, replies) = (Framer::new(framer::max_request(memory())), Vec::new());
+        let (framer, replies) = (Framer::new(framer::max_request(memory())), VecDeque::new());
         let pieces = VecDeque::new();
-        let (runs, control) = (Runs::default(), PathBuf::new());
-        Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest, runs, control })
+        let (runs, control, data) = (Runs::default(), PathBuf::new(), PathBuf::from(DATA));
+        Ok(Agent { port, poller, framer, pieces, replies, syncing: None, unread: None, guest, runs, control, data })
     }
 
     /// Takes an edge of the port.
@@ -159,14 +162,14 @@ impl Agent {
             match outcome {
                 Outcome::Reply(reply) => self.reply(&reply),
                 Outcome::ReplyDelimited(reply) => {
-                    self.replies.push(0xFF);
+                    self.replies.push_back(0xFF);
                     self.reply(&reply);
                 }
                 Outcome::Run(run, id) => {
                     if run.reloads() {
                         events.push(Event::Reload);
                     }
-                    let started = self.runs.start(run, &self.control);
+                    let started = self.runs.start(run, Places { control: &self.control, data: &self.data });
                     self.reply(&commands::done(started, id));
                 }
                 Outcome::RunStatus(pid, id) => {
@@ -199,14 +202,14 @@ impl Agent {
     }
 
     fn reply(&mut self, reply: &serde_json::Value) {
-        self.replies.extend_from_slice(reply.to_string().as_bytes());
-        self.replies.push(b'\n');
+        self.replies.extend(reply.to_string().as_bytes());
+        self.replies.push_back(b'\n');
     }
 
     /// Writes what the host takes; `false` when it has to take some before more is read.
     fn send(&mut self) -> bool {
         while !self.replies.is_empty() {
-            match rustix::io::write(&self.port, &self.replies) {
+            match rustix::io::write(&self.port, self.replies.as_slices().0) {
                 Ok(len @ 1..) => drop(self.replies.drain(..len)),
                 Err(Errno::INTR) => {}
                 // No room, or nobody there yet: the port tells when that changes.

@@ -40,6 +40,8 @@ pub(super) enum Run {
         /// Standard input.
         input: Option<Vec<u8>>,
     },
+    /// `unbound-control backup -`: the configuration as text.
+    Backup,
     /// `log`: at most so many of its last lines.
     Log(usize),
 }
@@ -83,6 +85,8 @@ const SHUTDOWN: &str = "guest-shutdown";
 /// The programs that `guest-exec` knows.
 const CONTROL: &str = "unbound-control";
 const LOG: &str = "log";
+/// The words of [`CONTROL`] that are answered here: the server's socket names files alone.
+const BACKUP: [&str; 2] = ["backup", "-"];
 
 /// Commands of QEMU's agent that are left out on purpose: they read or write files, or change users. Each
 /// stands for all commands that start with it.
@@ -179,6 +183,9 @@ fn run(arguments: &Map<String, Value>) -> Result<Run, Error> {
     }
     if words.iter().any(|word| word.contains(char::is_control)) {
         return Err(error("an argument holds a control character"));
+    }
+    if words == BACKUP {
+        return Ok(Run::Backup);
     }
     let input = match arguments.get("input-data").map(Value::as_str) {
         None => None,

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 fn exec(arguments: Value) -> Outcome {
     execute(json!({"execute": "guest-exec", "arguments": arguments}).to_string().as_bytes(), &Fake)
@@ -21,6 +22,7 @@ fn unbound_control_and_log_alone_are_run() {
     let asked = exec(json!({"path": "unbound-control", "arg": ["local_datas"], "input-data": "YS4gQSAxLjIuMy40Cg=="}));
     let run = Run::Control { words: "local_datas".into(), input: Some(b"a. A 1.2.3.4\n".to_vec()) };
     assert_eq!(asked, Outcome::Run(run, None));
+    assert_eq!(exec(json!({"path": "unbound-control", "arg": ["backup", "-"]})), Outcome::Run(Run::Backup, None));
     assert_eq!(exec(json!({"path": "log", "arg": ["20"]})), Outcome::Run(Run::Log(20), None));
     assert_eq!(exec(json!({"path": "log"})), Outcome::Run(Run::Log(usize::MAX), None));
     for wrong in [
@@ -103,4 +105,44 @@ fn the_log_is_read_like_the_output_of_a_program() {
     assert_eq!((&ended["return"]["exited"], &ended["return"]["exitcode"]), (&json!(true), &json!(0)));
     let output = BASE64_STANDARD.decode(ended["return"]["out-data"].as_str().unwrap()).unwrap();
     assert!(String::from_utf8(output).unwrap().contains("info: error is a word like others\n"));
+}
+
+/// A run from its start to its end, by the commands that `qm guest exec` sends.
+fn output_of(host: &mut UnixStream, agent: &mut Agent, words: &[&str]) -> Value {
+    let mut ask = |request: Value| {
+        host.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut got = Vec::new();
+        while got.last() != Some(&b'\n') {
+            turn(agent);
+            got.extend(replies(host));
+        }
+        serde_json::from_slice::<Value>(&got).unwrap()
+    };
+    let started = ask(json!({"execute": "guest-exec", "arguments": {"path": "unbound-control", "arg": words}}));
+    loop {
+        let arguments = json!({"pid": started["return"]["pid"]});
+        let reply = ask(json!({"execute": "guest-exec-status", "arguments": arguments}));
+        if reply["return"]["exited"] == true {
+            return reply;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_backup_leaves_by_the_channel_and_one_that_fails_says_why() {
+    let folder = std::env::temp_dir().join(format!("runbound-exec-backup-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("unbound.conf"), "server:\n").unwrap();
+    let (mut host, mut agent) = pair();
+    agent.data.clone_from(&folder);
+    let good = output_of(&mut host, &mut agent, &["backup", "-"]);
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(good["return"]["exitcode"], 0, "{good}");
+    let text = BASE64_STANDARD.decode(good["return"]["out-data"].as_str().unwrap()).unwrap();
+    assert_eq!(BASE64_STANDARD.decode(text.trim_ascii()).unwrap()[..2], [0x1f, 0x8b], "base64 of gzip");
+    let bad = output_of(&mut host, &mut agent, &["backup", "-"]);
+    assert_eq!(bad["return"]["exitcode"], 1);
+    let text = BASE64_STANDARD.decode(bad["return"]["out-data"].as_str().unwrap()).unwrap();
+    assert!(String::from_utf8(text).unwrap().starts_with("error "));
 }

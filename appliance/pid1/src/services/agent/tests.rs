@@ -274,6 +274,26 @@ fn a_thousand_commands_get_a_thousand_answers_however_late_hang_ups_are_told() {
     }
 }
 
+/// As fast as they go: a client that writes without waiting, beside one that reads what has come.
+#[test]
+fn a_thousand_commands_in_one_go_are_answered_in_their_order() {
+    let (mut host, mut agent) = pair();
+    let request = |number| format!("{{\"execute\":\"guest-ping\",\"id\":{number}}}\n");
+    let mut unsent: Vec<u8> = (0..1000).flat_map(|number| request(number).into_bytes()).collect();
+    let answers: String = (0..1000).map(|number| format!("{{\"id\":{number},\"return\":{{}}}}\n")).collect();
+    let mut got = Vec::new();
+    while got.len() < answers.len() {
+        let before = (unsent.len(), got.len());
+        if let Ok(length) = host.write(&unsent) {
+            unsent.drain(..length);
+        }
+        turn(&mut agent);
+        got.extend(replies(&mut host));
+        assert!(before != (unsent.len(), got.len()) || ready(&agent) || agent.unread.is_some(), "it stands still");
+    }
+    assert!(got == answers.as_bytes());
+}
+
 #[test]
 fn a_host_that_does_not_read_bounds_the_replies() {
     let (mut host, mut agent) = pair();
