@@ -2,6 +2,7 @@
 //! be read gives no finding, and never a failure.
 
 mod addresses;
+mod bridge_vlan;
 mod drop_in;
 mod links;
 mod neighbours;
@@ -66,6 +67,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     let mut found = Vec::new();
     addresses::check(&subject, &mut found);
     links::check(&subject, &mut found);
+    bridge_vlan::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
     process::check(&subject, &mut found);
     places::check(&subject, &mut found);

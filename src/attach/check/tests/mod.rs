@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
+mod bridge_vlan;
 mod links;
 mod neighbours;
 mod places;
@@ -91,7 +92,7 @@ fn every_name_has_a_row_in_the_docs() {
     broken.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state: PortState::Taken(None) }];
     broken.unit = Some(Unit::default());
     let mut found = all(&config, &[SERVER], &broken);
-    for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0"] {
+    for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0", "vlan_aware"] {
         found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
     }
     config.xdp.interfaces.clear();

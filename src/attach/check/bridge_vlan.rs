@@ -1,0 +1,144 @@
+//! The VLAN of a VLAN-aware bridge that an address's frames come in and go out by: whether anybody is reached there, and
+//! whether it is that of the address's network.
+
+use super::{Served, Subject};
+use crate::attach::finding::{Finding, Level};
+use crate::host::{Kind, Link, Links, VlanTable};
+
+/// Where a link's frames pass a bridge that keeps VLANs apart.
+struct Place<'a> {
+    bridge: &'a Link,
+    /// The port; the bridge itself for its own.
+    port: &'a Link,
+    table: &'a VlanTable,
+    /// The VLAN; `None` when the port drops what has no tag.
+    vlan: Option<u16>,
+}
+
+/// What a port is in that nobody has set.
+const KERNELS_VLAN: u16 = 1;
+
+pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    for served in &subject.served {
+        if let Some(place) = place(&subject.facts.links, served.link) {
+            found.push(judge(&subject.facts.links, served, &place));
+        }
+    }
+}
+
+/// Down from a link to the port by which it reaches such a bridge.
+fn place<'a>(links: &'a Links, link: &'a Link) -> Option<Place<'a>> {
+    let (mut at, mut tag) = (link, None);
+    while let Kind::Vlan { id } = at.kind {
+        // Tagged twice: whose the outer tag is, is not followed.
+        if tag.is_some() {
+            return None;
+        }
+        (at, tag) = (links.parent(at)?, Some(id));
+    }
+    let port = if at.kind == Kind::Bridge { at } else { links.peer(at).unwrap_or(at) };
+    let bridge = if port.kind == Kind::Bridge { port } else { links.master(port)? };
+    let table = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true))?;
+    Some(Place { bridge, port, table, vlan: tag.or_else(|| table.pvid()) })
+}
+
+fn judge(links: &Links, served: &Served, place: &Place) -> Finding {
+    let (port, bridge, ip) = (&place.port.name, &place.bridge.name, served.address.ip);
+    let warn = |text: String, fix: String| Finding::new(Level::Warn, "bridge-vlan", text).with_fix(fix);
+    let Some(vlan) = place.vlan else {
+        let text = format!("{port} has no VLAN for frames without a tag: {bridge} drops all from and to {ip}");
+        return warn(text, set(place, "N", ""));
+    };
+    if !place.table.carries(vlan) {
+        let text = format!("{port} is not in VLAN {vlan}, in which {} has {ip}: {bridge} drops it", served.link.name);
+        return warn(text, format!("bridge vlan add dev {port} vid {vlan}{}", own(place)));
+    }
+    let with_us: Vec<&str> = links
+        .ports(place.bridge)
+        .filter(|other| other.index != place.port.index && other.vlans.as_ref().is_none_or(|table| table.carries(vlan)))
+        .map(|other| other.name.as_str())
+        .collect();
+    if with_us.is_empty() {
+        let text = format!("{port} is in VLAN {vlan} of {bridge} alone: nobody beyond {bridge} is reached from {ip}");
+        return warn(text, open(links, place, vlan));
+    }
+    if let Some((other, theirs)) = elsewhere(links, served, place, vlan) {
+        let text = format!(
+            "{port} is in VLAN {vlan} of {bridge}, and {other} has the network of {ip} in VLAN {theirs}: who asks there is \
+             not heard"
+        );
+        return warn(text, set(place, &theirs.to_string(), &vlan.to_string()));
+    }
+    if let Some(other) = stranger(links, served, place, vlan) {
+        let text = format!(
+            "{port} is in VLAN {vlan} of {bridge}, as every port is that nobody puts elsewhere; {other} has another network \
+             there, and nobody of this host that of {ip}: if its VLAN is another, nobody is reached"
+        );
+        return warn(text, set(place, "N", &vlan.to_string()));
+    }
+    let text = format!("{ip}: VLAN {vlan} of {bridge}, as {}", with_us.join(", "));
+    Finding::new(Level::Ok, "bridge-vlan", text)
+}
+
+/// Another link of this host with the same network in another VLAN of the bridge, and none in ours.
+fn elsewhere<'a>(links: &'a Links, served: &Served, place: &Place, vlan: u16) -> Option<(&'a str, u16)> {
+    let mut found = None;
+    for (link, theirs) in neighbours(links, served, place) {
+        if link.addresses.iter().any(|address| served.address.covers(address.ip)) {
+            if theirs == vlan {
+                return None;
+            }
+            found = found.or(Some((link.name.as_str(), theirs)));
+        }
+    }
+    found
+}
+
+/// Another link of this host in the same VLAN that has a network of the family, and not ours; where a port is that nobody
+/// has set.
+fn stranger<'a>(links: &'a Links, served: &Served, place: &Place, vlan: u16) -> Option<&'a str> {
+    if vlan != KERNELS_VLAN || place.port.kind == Kind::Bridge {
+        return None;
+    }
+    let beside: Vec<&Link> =
+        neighbours(links, served, place).filter(|(_, theirs)| *theirs == vlan).map(|(link, _)| link).collect();
+    let (v4, own) = (served.address.ip.is_ipv4(), served.address);
+    // Every interface has a link-local address of IPv6.
+    let of_family = |link: &&&Link| v4 && link.addresses.iter().any(|address| address.ip.is_ipv4());
+    let ours = beside.iter().any(|link| link.addresses.iter().any(|address| own.covers(address.ip)));
+    beside.iter().filter(|_| !ours).find(of_family).map(|link| link.name.as_str())
+}
+
+/// The other links with addresses that reach the same bridge, each with its VLAN there.
+fn neighbours<'a>(links: &'a Links, served: &Served, at: &Place) -> impl Iterator<Item = (&'a Link, u16)> {
+    let (carrier, bridge) = (served.link.index, at.bridge.index);
+    links.iter().filter(move |link| link.index != carrier && link.up && !link.addresses.is_empty()).filter_map(
+        move |link| {
+            let place = place(links, link).filter(|place| place.bridge.index == bridge)?;
+            Some((link, place.vlan?))
+        },
+    )
+}
+
+/// bridge(8) wants to be told when the bridge's own port is meant.
+fn own(place: &Place) -> &'static str {
+    if place.port.kind == Kind::Bridge { " self" } else { "" }
+}
+
+/// Puts the port into another VLAN, without tags.
+fn set(place: &Place, to: &str, from: &str) -> String {
+    let (port, own) = (&place.port.name, own(place));
+    let leave = if from.is_empty() { String::new() } else { format!("\nbridge vlan del dev {port} vid {from}{own}") };
+    format!("bridge vlan add dev {port} vid {to} pvid untagged{own}{leave}")
+}
+
+/// Lets the VLAN out by the ports that lead out.
+fn open(links: &Links, place: &Place, vlan: u16) -> String {
+    let leads_out = |link: &&Link| matches!(link.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. });
+    let lines: Vec<String> = links
+        .ports(place.bridge)
+        .filter(leads_out)
+        .map(|port| format!("bridge vlan add dev {} vid {vlan}", port.name))
+        .collect();
+    if lines.is_empty() { set(place, "N", &vlan.to_string()) } else { lines.join("\n") }
+}

@@ -1,0 +1,78 @@
+//! A server's port in the right and in the wrong VLAN of a VLAN-aware bridge.
+
+use super::*;
+use crate::host::{InterfaceAddress, VlanRange, VlanTable};
+
+/// (first, last, whether untagged frames are its own)
+fn table(rows: &[(u16, u16, bool)]) -> VlanTable {
+    let row = |&(first, last, untagged)| VlanRange { first, last, pvid: untagged, untagged };
+    VlanTable::new(rows.iter().map(row).collect())
+}
+
+fn port_in(rows: &[(u16, u16, bool)]) -> Facts {
+    changed(recorded::facts("vlan_aware"), "veth-bnd", |link| link.vlans = Some(table(rows)))
+}
+
+#[test]
+fn a_port_in_the_vlan_of_its_network_is_told_with_whom() {
+    let found = one("bridge-vlan", &recorded::facts("vlan_aware"));
+    assert_eq!(found.level, Level::Ok);
+    assert_eq!(found.text, "192.168.10.250: VLAN 10 of vmbr0, as bond0, fwpr101p0");
+    for facts in [recorded::facts("reference"), recorded::facts("vmbr0"), recorded::facts("firewall")] {
+        assert!(named("bridge-vlan", &facts).is_empty(), "no bridge keeps VLANs apart");
+    }
+}
+
+#[test]
+fn a_vlan_without_anybody_is_named_with_the_port_that_leads_out() {
+    let facts =
+        changed(port_in(&[(30, 30, true)]), "bond0", |link| link.vlans = Some(table(&[(1, 1, true), (2, 20, false)])));
+    let found = one("bridge-vlan", &facts);
+    assert!(found.level == Level::Warn && found.text.contains("veth-bnd is in VLAN 30 of vmbr0 alone"), "{found}");
+    assert_eq!(fix(&found), "bridge vlan add dev bond0 vid 30");
+    let found = one("bridge-vlan", &port_in(&[(10, 10, false)]));
+    assert!(found.level == Level::Warn && found.text.contains("no VLAN for frames without a tag"), "{found}");
+    assert_eq!(fix(&found), "bridge vlan add dev veth-bnd vid N pvid untagged");
+}
+
+#[test]
+fn the_network_in_another_vlan_is_named() {
+    let move_to = |facts: Facts, name: &str| {
+        changed(facts, name, |link| {
+            link.addresses.push(InterfaceAddress { ip: "192.168.10.201".parse().unwrap(), prefix: 24 })
+        })
+    };
+    let found = one("bridge-vlan", &move_to(recorded::facts("vlan_aware"), "vmbr0.20"));
+    assert_eq!(found.level, Level::Warn);
+    assert!(found.text.contains("vmbr0.20 has the network of 192.168.10.250 in VLAN 20"), "{found}");
+    assert_eq!(fix(&found), "bridge vlan add dev veth-bnd vid 20 pvid untagged\nbridge vlan del dev veth-bnd vid 10");
+    let found = one("bridge-vlan", &move_to(recorded::facts("vlan_aware"), "vmbr0"));
+    assert!(found.text.contains("vmbr0 has the network of 192.168.10.250 in VLAN 1"), "{found}");
+    assert_eq!(one("bridge-vlan", &move_to(port_in(&[(1, 1, true)]), "vmbr0")).level, Level::Ok, "the same VLAN");
+}
+
+#[test]
+fn a_port_that_nobody_has_set_is_named() {
+    let found = one("bridge-vlan", &port_in(&[(1, 1, true)]));
+    assert_eq!(found.level, Level::Warn);
+    assert!(found.text.contains("vmbr0 has another network there"), "{found}");
+    assert_eq!(fix(&found), "bridge vlan add dev veth-bnd vid N pvid untagged\nbridge vlan del dev veth-bnd vid 1");
+    let alone = changed(port_in(&[(1, 1, true)]), "vmbr0", |link| link.addresses.clear());
+    assert_eq!(one("bridge-vlan", &alone).level, Level::Ok, "nothing contradicts it");
+}
+
+#[test]
+fn a_vlan_interface_needs_its_tag_on_the_port() {
+    let tagged = |rows: &[(u16, u16, bool)]| {
+        let address = recorded::facts("vlan_aware").links.by_name("veth-rb").unwrap().addresses[0];
+        let facts = changed(port_in(rows), "veth-rb", |link| link.addresses.clear());
+        let parent = facts.links.by_name("veth-rb").unwrap().index;
+        changed(facts, "vmbr0.20", |link| {
+            (link.parent, link.addresses) = (Some(parent), vec![address]);
+        })
+    };
+    let found = one("bridge-vlan", &tagged(&[(10, 10, false)]));
+    assert!(found.text.contains("veth-bnd is not in VLAN 20, in which vmbr0.20 has 192.168.10.250"), "{found}");
+    assert_eq!(fix(&found), "bridge vlan add dev veth-bnd vid 20");
+    assert_eq!(one("bridge-vlan", &tagged(&[(10, 10, false), (20, 20, false)])).level, Level::Ok);
+}
