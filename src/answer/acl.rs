@@ -50,31 +50,43 @@ fn find<T: Ord + Copy>(ranges: &[(T, Access)], address: T) -> Access {
     above.checked_sub(1).and_then(|place| ranges.get(place)).map_or(Access::Refuse, |&(_, access)| access)
 }
 
-/// Turns prefixes into disjoint ranges: every border is a start, and at each the longest prefix that covers it holds.
-fn ranges(rules: Vec<(u128, u8, Access)>) -> Vec<(u128, Access)> {
+/// Turns prefixes into disjoint ranges: each begins where the access that holds becomes another. Of two prefixes one holds
+/// the other or they have nothing in common, so in the order of their starts those that hold an address are a stack, the
+/// longest on top.
+fn ranges(mut rules: Vec<(u128, u8, Access)>) -> Vec<(u128, Access)> {
     let span = |prefix: u8| if prefix == 0 { u128::MAX } else { (1u128 << (128 - u32::from(prefix))) - 1 };
-    let bounds =
-        |&(base, prefix, _): &(u128, u8, Access)| (base & !span(prefix), (base & !span(prefix)) | span(prefix));
-    let mut borders = vec![0];
-    for rule in &rules {
-        let (start, end) = bounds(rule);
-        borders.push(start);
-        borders.extend(end.checked_add(1));
+    for (base, prefix, _) in &mut rules {
+        *base &= !span(*prefix);
     }
-    borders.sort_unstable();
-    borders.dedup();
-    let mut ranges: Vec<(u128, Access)> = Vec::new();
-    for border in borders {
-        let access = rules
-            .iter()
-            .filter(|rule| (bounds(rule).0..=bounds(rule).1).contains(&border))
-            .max_by_key(|rule| rule.1)
-            .map_or(Access::Refuse, |rule| rule.2);
-        if ranges.last().is_none_or(|last| last.1 != access) {
-            ranges.push((border, access));
+    // The sort is stable: of two rules for one prefix the later one comes to lie on top.
+    rules.sort_by_key(|&(start, prefix, _)| (start, prefix));
+    let mut ranges = vec![(0, Access::Refuse)];
+    let mut holding: Vec<(u128, Access)> = Vec::new();
+    for (start, prefix, access) in rules {
+        end_before(Some(start), &mut holding, &mut ranges);
+        holding.push((start | span(prefix), access));
+        begin(start, access, &mut ranges);
+    }
+    end_before(None, &mut holding, &mut ranges);
+    ranges
+}
+
+/// Ends the prefixes that hold nothing from `next` on; without one, all of them.
+fn end_before(next: Option<u128>, holding: &mut Vec<(u128, Access)>, ranges: &mut Vec<(u128, Access)>) {
+    while let Some((end, _)) = holding.pop_if(|(end, _)| next.is_none_or(|next| *end < next)) {
+        let below = holding.last().map_or(Access::Refuse, |&(_, access)| access);
+        if let Some(after) = end.checked_add(1) {
+            begin(after, below, ranges);
         }
     }
-    ranges
+}
+
+/// From `start` on, `access` holds.
+fn begin(start: u128, access: Access, ranges: &mut Vec<(u128, Access)>) {
+    let _ = ranges.pop_if(|last| last.0 == start);
+    if ranges.last().is_none_or(|last| last.1 != access) {
+        ranges.push((start, access));
+    }
 }
 
 #[cfg(test)]
@@ -127,22 +139,52 @@ mod tests {
         assert_eq!(acl.access("::1".parse().unwrap()), Access::Refuse);
     }
 
+    /// The compiled rules say of the ends of every rule's network, and of what stands beside those, what a look at all
+    /// rules says.
+    fn equals_a_plain_search(rules: &[(u128, u8, Access)], bits: u32, address: impl Fn(u128) -> IpAddr) {
+        let network = |base: u128, prefix: u8| base.checked_shr(bits - u32::from(prefix)).unwrap_or(0);
+        let all: Vec<_> = rules.iter().map(|&(base, prefix, access)| (address(base), prefix, access)).collect();
+        let acl = Acl::new(&all);
+        let top = u128::MAX >> (128 - bits);
+        for &(base, prefix, _) in rules {
+            let span = top.checked_shr(prefix.into()).unwrap_or(0);
+            let (start, end) = (base & !span, base | span);
+            for client in [start, end, start.saturating_sub(1), end.saturating_add(1).min(top), 0, top] {
+                let covers = |rule: &&(u128, u8, Access)| network(rule.0, rule.1) == network(client, rule.1);
+                let slow = rules.iter().filter(covers).max_by_key(|rule| rule.1).map_or(Access::Refuse, |rule| rule.2);
+                assert_eq!(acl.access(address(client)), slow, "{} by {rules:?}", address(client));
+            }
+        }
+    }
+
+    const KINDS: [Access; 3] = [Access::Refuse, Access::Deny, Access::Allow];
+
     proptest::proptest! {
         #[test]
-        fn equals_a_plain_search(rules: Vec<(u32, u8, bool)>, client: u32) {
-            let rules: Vec<_> = rules
-                .iter()
-                .map(|&(a, p, deny)| {
-                    let access = if deny { Access::Deny } else { Access::Allow };
-                    (IpAddr::V4(a.into()), p % 33, access)
-                })
-                .collect();
-            let covers = |&(base, prefix, _): &(IpAddr, u8, Access)| {
-                let IpAddr::V4(base) = base else { return false };
-                prefix == 0 || u32::from(base) >> (32 - prefix) == client >> (32 - prefix)
+        fn equals_a_plain_search_of_ipv4(rules: Vec<(u8, u8, u8)>) {
+            // Few addresses, so that many networks lie within one another or are the same.
+            let rule = |&(base, prefix, kind): &(u8, u8, u8)| {
+                let base = u128::from(base >> 4) << 28 | u128::from(base & 15);
+                (base, prefix % 33, KINDS[usize::from(kind % 3)])
             };
-            let slow = rules.iter().filter(|r| covers(r)).max_by_key(|r| r.1).map_or(Access::Refuse, |r| r.2);
-            assert_eq!(Acl::new(&rules).access(IpAddr::V4(client.into())), slow);
+            let rules: Vec<_> = rules.iter().map(rule).collect();
+            equals_a_plain_search(&rules, 32, |base| IpAddr::V4((base as u32).into()));
         }
+
+        #[test]
+        fn equals_a_plain_search_of_ipv6(rules: Vec<(u128, u8, u8)>) {
+            let rule = |&(base, prefix, kind): &(u128, u8, u8)| (base, prefix % 129, KINDS[usize::from(kind % 3)]);
+            let rules: Vec<_> = rules.iter().map(rule).collect();
+            equals_a_plain_search(&rules, 128, |base| IpAddr::V6(base.into()));
+        }
+    }
+
+    /// With a look at all rules for each border this would take minutes.
+    #[test]
+    fn hundreds_of_thousands_of_rules_are_compiled() {
+        let rules: Vec<_> = (0..300_000u32)
+            .map(|number| (IpAddr::V4((number * 8192).into()), 20 + (number % 13) as u8, KINDS[number as usize % 3]))
+            .collect();
+        assert_eq!(Acl::new(&rules).access(rules[299_999].0), rules[299_999].2);
     }
 }

@@ -277,11 +277,12 @@ impl Config {
     /// Ports that questions to upstream may leave from, each once: 16384 to 65535 as the lines change it. Below lie most
     /// ports that services of a host may want to bind later.
     pub fn outgoing_ports(&self) -> Vec<u16> {
-        let permitted = |port: u16| {
-            let last = self.outgoing_port_rules.iter().rev().find(|(_, ports)| ports.contains(&port));
-            last.map_or(port >= 16384, |(permit, _)| *permit)
-        };
-        (1..=u16::MAX).filter(|&port| permitted(port)).collect()
+        let mut permitted: Vec<bool> = (0..=u16::MAX).map(|port| port >= 16384).collect();
+        for (permit, ports) in &self.outgoing_port_rules {
+            let named = permitted.get_mut(usize::from(*ports.start())..=usize::from(*ports.end()));
+            named.into_iter().flatten().for_each(|port| *port = *permit);
+        }
+        (1..=u16::MAX).filter(|&port| permitted[usize::from(port)]).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use super::model::Config;
 use super::options::Clause;
 use super::values::Netblock;
 use crate::dns::name_text;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Something a line needs, wherever in the files it stands.
@@ -36,9 +37,9 @@ struct Open {
 /// What was noted so far.
 #[derive(Default)]
 pub(super) struct Noted {
-    tags: Vec<String>,
-    views: Vec<String>,
-    redirects: Vec<Netblock>,
+    tags: HashSet<String>,
+    views: HashSet<String>,
+    redirects: HashSet<Netblock>,
     needs: Vec<(Location, &'static str, Need)>,
     /// The last `prefer-ip4:` and `prefer-ip6:` lines that say yes.
     preferred: [Option<Location>; 2],
@@ -88,10 +89,10 @@ impl Noted {
             return Err(format!("the {word} has a name already; start another {word}: clause"));
         }
         if open.clause == Clause::View {
-            if self.views.iter().any(|known| known == name) {
+            if self.views.contains(name) {
                 return Err(format!("there is a view {name:?} already"));
             }
-            self.views.push(name.to_owned());
+            self.views.insert(name.to_owned());
         }
         Ok(())
     }
@@ -106,7 +107,7 @@ impl Noted {
     /// # Errors
     /// The first that was not.
     pub fn use_tags(&self, text: &str) -> Result<(), String> {
-        match text.split_ascii_whitespace().find(|tag| !self.tags.iter().any(|known| known == tag)) {
+        match text.split_ascii_whitespace().find(|tag| !self.tags.contains(*tag)) {
             Some(tag) => Err(format!("the tag {tag:?} is not defined; put define-tag: \"{tag}\" above")),
             None if self.tags.is_empty() => Err("no tag is defined; put a define-tag: line above".into()),
             None => Ok(()),
@@ -130,7 +131,7 @@ impl Noted {
 
     /// `response-ip:` with the action redirect.
     pub fn redirect(&mut self, block: Netblock) {
-        self.redirects.push(block);
+        self.redirects.insert(block);
     }
 
     /// `response-ip-data:` gives data to a redirect.
@@ -173,13 +174,14 @@ impl Noted {
                 errors.push((at, format!("prefer-{family}: yes and do-{family}: no exclude each other; remove one")));
             }
         }
+        let zones = self.local_zones(config);
         for (at, directive, need) in &self.needs {
             let missing = match need {
                 Need::Tag(tag) if !self.tags.contains(tag) => {
                     format!("the tag {tag:?} is not defined; add define-tag: \"{tag}\"")
                 }
                 Need::View(view) if !self.views.contains(view) => format!("there is no view {view:?}"),
-                Need::LocalZone(name) if !is_local_zone(config, name) => {
+                Need::LocalZone(name) if !zones.contains(&name[..]) => {
                     format!("there is no local-zone {}", name_text::to_text(name))
                 }
                 Need::Redirect(block) if !self.redirects.contains(block) => {
@@ -191,12 +193,15 @@ impl Noted {
         }
         errors.into_iter().map(|(at, message)| Diagnostic::error(&config.files, at, message)).collect()
     }
-}
 
-/// Whether there is such a zone, by a line or built in.
-fn is_local_zone(config: &Config, name: &[u8]) -> bool {
-    let built_in = || default_zones::missing_from(config).into_iter().any(|zone| zone.name[..] == *name);
-    config.local_zones.iter().any(|zone| zone.name == name) || built_in()
+    /// The names of all local zones, by a line or built in, if a line needs one: there may be a million.
+    fn local_zones(&self, config: &Config) -> HashSet<Box<[u8]>> {
+        if !self.needs.iter().any(|(.., need)| matches!(need, Need::LocalZone(_))) {
+            return HashSet::new();
+        }
+        let built_in = default_zones::missing_from(config).into_iter().map(|zone| zone.name[..].into());
+        config.local_zones.iter().map(|zone| zone.name.into()).chain(built_in).collect()
+    }
 }
 
 /// Why a file that a line names cannot be read, if it is not there. Files of another process' view, as behind a sandbox,
