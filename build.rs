@@ -1,4 +1,5 @@
-//! Compiles the XDP program with clang; `src/xdp/program.rs` embeds the object.
+//! Compiles the XDP program with clang, as it is and with what reads VLAN tags beside frames; `src/xdp/maps.rs` embeds both
+//! objects.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,15 +12,17 @@ fn main() {
     println!("cargo:rerun-if-changed={SOURCE}");
     println!("cargo:rerun-if-changed={HEADER}");
     println!("cargo:rerun-if-env-changed=CLANG");
-    if let Err(cause) = compile_xdp_program() {
-        eprintln!("{SOURCE}: {cause}");
-        process::exit(1);
+    for (object, more) in [("runbound.bpf.o", &[][..]), ("runbound_tags.bpf.o", &["-DRUNBOUND_READS_TAGS"])] {
+        if let Err(cause) = compile_xdp_program(object, more) {
+            eprintln!("{SOURCE}: {cause}");
+            process::exit(1);
+        }
     }
 }
 
-fn compile_xdp_program() -> Result<(), String> {
+fn compile_xdp_program(object: &str, more: &[&str]) -> Result<(), String> {
     let folder = |name| env::var_os(name).map(PathBuf::from).ok_or(format!("{name} is not set"));
-    let object = folder("OUT_DIR")?.join("runbound.bpf.o");
+    let object = folder("OUT_DIR")?.join(object);
     let libbpf_headers = folder("DEP_BPF_INCLUDE")?;
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
     let status = Command::new(&clang)
@@ -41,6 +44,7 @@ fn compile_xdp_program() -> Result<(), String> {
         .arg("-I")
         .arg(&libbpf_headers)
         .args(["-idirafter", "vendor/kernel-headers"])
+        .args(more)
         .status()
         .map_err(|error| format!("cannot run {clang}: {error}; install the Debian package clang"))?;
     if status.success() { Ok(()) } else { Err(format!("{clang} failed: {status}")) }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Redirects DNS queries for this host's configured addresses to the AF_XDP socket of their receive queue. Everything
- * else goes up the kernel's stack as if this program were not there: it never drops, never changes a frame, has no
- * loop and asks for no metadata.
+ * else goes up the kernel's stack as if this program were not there: it never drops, never changes a frame and has no
+ * loop. With RUNBOUND_READS_TAGS it asks the driver for one piece of metadata, the VLAN tag beside a frame.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -275,12 +275,37 @@ static __always_inline int redirect(__u32 queue)
 	return action;
 }
 
+#ifdef RUNBOUND_READS_TAGS
+#define EOPNOTSUPP 95
+
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto, __u16 *tci) __ksym;
+
+/* Linux 6.8; a program that calls it is bound to one device when it is loaded. What cannot be told has one. */
+static __always_inline int may_have_tag_beside(struct xdp_md *ctx)
+{
+	__be16 proto;
+	__u16 tci;
+	int result = bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci);
+
+	return result == 0 || result == -EOPNOTSUPP;
+}
+#else
+static __always_inline int may_have_tag_beside(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+#endif
+
 SEC("xdp")
 int runbound(struct xdp_md *ctx)
 {
 	__u32 verdict = frame_verdict((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	int action = XDP_PASS;
 
+	/* The socket would get the frame without that tag, and answer without it. */
+	if (verdict == VERDICT_REDIRECTED && may_have_tag_beside(ctx))
+		verdict = VERDICT_VLAN;
 	if (verdict == VERDICT_REDIRECTED) {
 		action = redirect(ctx->rx_queue_index);
 		if (action != XDP_REDIRECT)

@@ -8,7 +8,7 @@ enum runbound_verdict {
 	VERDICT_REDIRECTED = 0,   /* to the socket of its receive queue */
 	VERDICT_NO_SOCKET = 1,    /* ours, but its queue's gate is closed or has no socket */
 	VERDICT_NOT_IP = 2,       /* ARP, LLDP, 802.1ad and the like, or shorter than Ethernet */
-	VERDICT_VLAN = 3,         /* not of the VLAN of its address's interface, or tagged twice */
+	VERDICT_VLAN = 3,         /* not of the VLAN of its address's interface, tagged twice, or its tag is not in it */
 	VERDICT_MAC = 4,          /* destination MAC is not that of its address's interface */
 	VERDICT_IP_SHAPE = 5,     /* fragment, IPv4 options, or a header that contradicts its version */
 	VERDICT_NOT_UDP = 6,      /* TCP, ICMP, an IPv6 extension header */

@@ -1,6 +1,8 @@
 //! The links where a program could see the queries for an address: the one that carries it and those below, and what each
 //! kind of link and each driver is known for.
 
+use super::tags::Tags;
+use super::vlans;
 use crate::config::Config;
 use crate::host::{Kind, Link, Links};
 
@@ -113,7 +115,12 @@ impl Walk<'_> {
             Hook::Driver => native(link),
             Hook::Stack => generic(link),
         };
-        match fit.and_then(|expected| self.permitted(link, is_carrier).map(|()| expected)) {
+        if let Err(why) = self.comes_up(link, vlan) {
+            return self.found.passed_over.push(format!("{name}: {why}"));
+        }
+        let permitted =
+            |expected| self.permitted(link, is_carrier).and_then(|()| self.sees_tags(link, vlan)).map(|()| expected);
+        match fit.and_then(permitted) {
             Ok(Expectation { why, sure }) => {
                 self.found.taken.push(Spot { index: link.index, vlan });
                 self.found.unsure |= !sure;
@@ -124,16 +131,26 @@ impl Walk<'_> {
             }
             Err(why) => self.found.passed_over.push(format!("{name}: {why}")),
         }
-        let vlan = match (&link.kind, vlan) {
-            (Kind::Vlan { id }, None) => Some(*id),
-            (Kind::Vlan { .. }, Some(_)) => {
-                self.found.passed_over.push(format!("below {name}: frames have two VLAN tags there"));
-                return;
-            }
-            (_, vlan) => vlan,
+        let inside = match vlans::inside(link, vlan) {
+            Ok(vlan) => vlan,
+            Err(why) => return self.found.passed_over.push(format!("below {name}: {why}")),
         };
         for lower in below(self.links, link) {
-            self.visit(lower, vlan, false);
+            match vlans::at_port(link, lower, inside) {
+                Ok(vlan) => self.visit(lower, vlan, false),
+                Err(why) => self.found.passed_over.push(format!("{}: {why}", lower.name)),
+            }
+        }
+    }
+
+    /// Whether the frames of a VLAN come as far as the carrier: a VLAN interface that stands on a link on the way gets those
+    /// of its VLAN before a bridge or bond does.
+    fn comes_up(&self, link: &Link, vlan: Option<u16>) -> Result<(), String> {
+        let takes =
+            |upper: &&Link| vlan.is_some_and(|id| upper.kind == Kind::Vlan { id }) && !self.seen.contains(&upper.index);
+        match self.links.uppers(link).filter(|upper| upper.parent == Some(link.index)).find(takes) {
+            Some(upper) => Err(format!("{} takes the frames of its VLAN there", upper.name)),
+            None => Ok(()),
         }
     }
 
@@ -157,6 +174,25 @@ impl Walk<'_> {
             return Err(format!("{harm} through {} (xdp-physical: yes permits that)", master.name));
         }
         Ok(())
+    }
+}
+
+impl Walk<'_> {
+    /// Whether a program sees the VLAN tag of each frame where that matters, or the configuration says that it does. Of a
+    /// frame without one it can be told later, when the program is loaded: by kernel and driver.
+    fn sees_tags(&self, link: &Link, vlan: Option<u16>) -> Result<(), String> {
+        let elsewhere = Tags::of(self.links, link) == Tags::PeerElsewhere;
+        if !elsewhere || self.config.xdp.interfaces.contains(&link.name) || vlan.is_none() && self.hook == Hook::Driver
+        {
+            return Ok(());
+        }
+        let name = &link.name;
+        let iflink = format!("cat /sys/class/net/{name}/iflink");
+        Err(format!(
+            "its other end, number $({iflink}) of another network namespace, hands VLAN tags over beside the frames, where a \
+             program does not see them: `ethtool -K PEER txvlan off tx-vlan-stag-hw-insert off` there, and `xdp-interface: \
+             {name}` here"
+        ))
     }
 }
 

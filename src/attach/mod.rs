@@ -7,12 +7,15 @@ mod chain;
 mod check;
 mod finding;
 mod plan;
+mod tags;
+mod vlans;
 
 pub use candidates::Spot;
 pub use chain::Chain;
 pub use check::{findings, wanted};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
+pub use tags::{PAGE_MTU, Tags};
 
 use std::net::IpAddr;
 

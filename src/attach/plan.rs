@@ -4,6 +4,7 @@
 use super::candidates::{self, Hook, Spot};
 use super::chain::Chain;
 use super::is_global;
+use super::tags::Tags;
 use crate::config::{Config, XdpMode, XdpUse};
 use crate::host::{InterfaceAddress, Kind, Link, Links};
 use std::collections::BTreeMap;
@@ -92,10 +93,16 @@ pub struct Target {
     pub index: u32,
     /// Its MTU in bytes.
     pub mtu: u32,
-    /// The least MTU of it and the links that carry the addresses: how long a reply may be.
+    /// The least MTU of it, the other end of a veth pair and the links that carry the addresses: how long a reply may be.
     pub reply_mtu: u32,
     /// Whether it is a network card.
     pub physical: bool,
+    /// Who may take VLAN tags off its frames.
+    pub tags: Tags,
+    /// MTU of the other end of a veth pair, in bytes; `None` where it cannot be seen.
+    pub peer_mtu: Option<u32>,
+    /// `xdp-interface:` names it.
+    pub named: bool,
     /// Whether attaching may reset its link for seconds.
     pub resets: bool,
     /// The bond it is a slave of: slaves are attached to one after the other.
@@ -135,7 +142,7 @@ pub fn plan(config: &Config, listen: &[SocketAddr], links: &Links) -> Plan {
         }
         let (outcome, passed_over) = decide(config, links, link);
         let decision = Decision { carrier: link.index, addresses, outcome, passed_over };
-        add_targets(links, link, &decision, &mut targets, &mut plan.notes);
+        add_targets(config, links, link, &decision, &mut targets, &mut plan.notes);
         plan.decisions.push(decision);
     }
     let own = own_addresses(links);
@@ -205,7 +212,31 @@ fn generic(config: &Config, links: &Links, carrier: &Link, mut before: Vec<Strin
     (outcome, before)
 }
 
+/// A link as a target, with no places yet.
+fn target(config: &Config, links: &Links, link: &Link, port: u16, generic: bool) -> Target {
+    let bond = links.master(link).filter(|master| matches!(master.kind, Kind::Bond { .. }));
+    let peer_mtu = links.peer(link).map(|peer| peer.mtu);
+    Target {
+        interface: link.name.clone(),
+        index: link.index,
+        mtu: link.mtu,
+        reply_mtu: peer_mtu.map_or(link.mtu, |mtu| mtu.min(link.mtu)),
+        peer_mtu,
+        physical: link.kind == Kind::Physical,
+        tags: Tags::of(links, link),
+        named: config.xdp.interfaces.contains(&link.name),
+        resets: candidates::resets(link) && !generic,
+        bond: bond.map(|bond| bond.index),
+        carrier: link.carrier,
+        places: Vec::new(),
+        own: Vec::new(),
+        port,
+        generic,
+    }
+}
+
 fn add_targets(
+    config: &Config,
     links: &Links,
     carrier: &Link,
     decision: &Decision,
@@ -217,23 +248,7 @@ fn add_targets(
     for spot in decision.outcome.spots() {
         let Some(link) = links.by_index(spot.index) else { continue };
         for (InterfaceAddress { ip: address, .. }, port) in &decision.addresses {
-            let target = targets.entry(link.index).or_insert_with(|| Target {
-                interface: link.name.clone(),
-                index: link.index,
-                mtu: link.mtu,
-                reply_mtu: link.mtu,
-                physical: link.kind == Kind::Physical,
-                resets: candidates::resets(link) && !generic,
-                bond: links
-                    .master(link)
-                    .filter(|master| matches!(master.kind, Kind::Bond { .. }))
-                    .map(|bond| bond.index),
-                carrier: link.carrier,
-                places: Vec::new(),
-                own: Vec::new(),
-                port: *port,
-                generic,
-            });
+            let target = targets.entry(link.index).or_insert_with(|| target(config, links, link, *port, generic));
             if target.port != *port {
                 let (name, taken) = (&link.name, target.port);
                 notes.push(format!("{name}: XDP takes port {taken} there, kernel sockets serve {address} port {port}"));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::Toggle;
-use crate::host::recorded;
+use crate::host::{VlanProtocol, VlanRange, VlanTable, recorded};
 
 const ADDRESS: &str = "192.168.10.250";
 
@@ -204,4 +204,116 @@ fn slaves_know_their_bond() {
         1
     );
     assert_eq!(Config::default().xdp.steer, Toggle::Auto);
+}
+
+#[test]
+fn tags_that_a_pair_hands_over_are_thought_of() {
+    let addresses = ["192.168.10.250:53".parse().unwrap(), "192.168.20.250:53".parse().unwrap()];
+    let here = links("two_vlans", unchanged);
+    let found = plan(&Config::default(), &addresses, &here);
+    let vlans: Vec<Option<u16>> = found.targets[0].places.iter().map(|place| place.vlan).collect();
+    assert_eq!((found.targets.len(), found.targets[0].interface.as_str()), (1, "veth-rb"));
+    assert_eq!((vlans, &found.targets[0].tags), (vec![Some(10), Some(20)], &Tags::Peer("veth-bnd".into())));
+    // With its other end elsewhere the tags cannot be seen, unless the configuration says so.
+    let cut = |link: &mut Link| {
+        if link.name == "veth-rb" {
+            link.kind = Kind::Veth { peer: None };
+        }
+    };
+    let elsewhere = links("two_vlans", cut);
+    let refusal = planned(&Config::default(), &elsewhere);
+    assert!(refusal.contains("ethtool -K PEER txvlan off") && refusal.contains("xdp-interface: veth-rb"), "{refusal}");
+    let named = config(|config| config.xdp.interfaces = vec!["veth-rb".into()]);
+    assert_eq!(planned(&named, &elsewhere), "veth-rb VLAN 10");
+    // Of an untagged one the start tells, but for generic mode.
+    let untagged = links("reference", cut);
+    assert_eq!(planned(&Config::default(), &untagged), "veth-rb");
+    let found = plan(&Config::default(), &[format!("{ADDRESS}:53").parse().unwrap()], &untagged);
+    assert_eq!((&found.targets[0].tags, found.targets[0].named), (&Tags::PeerElsewhere, false));
+    let generic = config(|config| config.xdp.mode = XdpMode::Generic);
+    assert!(planned(&generic, &untagged).starts_with("kernel: "));
+}
+
+#[test]
+fn a_reply_is_no_longer_than_the_other_end_of_a_pair_takes() {
+    let links = links("reference", |link: &mut Link| link.mtu = if link.name == "veth-bnd" { 1400 } else { 1500 });
+    let target = plan(&Config::default(), &[format!("{ADDRESS}:53").parse().unwrap()], &links).targets.remove(0);
+    assert_eq!((target.mtu, target.reply_mtu, target.peer_mtu), (1500, 1400, Some(1400)));
+}
+
+/// A bridge that filters by VLAN over one virtio_net card; the address is on the bridge, or on its VLAN 10. The VLAN tables
+/// are as `bridge vlan` has them: ID, pvid, untagged.
+fn filtered(own: &[(u16, bool, bool)], port: &[(u16, bool, bool)], on_vlan: bool) -> Links {
+    let table = |rows: &[(u16, bool, bool)]| {
+        let row = |&(first, pvid, untagged): &(u16, bool, bool)| VlanRange { first, last: first, pvid, untagged };
+        Some(VlanTable::new(rows.iter().map(row).collect()))
+    };
+    let mut card = recorded::facts("eth0").links.by_name("eth0").unwrap().clone();
+    let mut bridge = recorded::facts("bridge").links.by_name("br-rb").unwrap().clone();
+    let mut vlan = recorded::facts("vlan").links.by_name("bond0.10").unwrap().clone();
+    (card.index, card.master, card.vlans, card.addresses) = (2, Some(3), table(port), Vec::new());
+    (bridge.index, bridge.vlan_filtering, bridge.vlans) = (3, Some(true), table(own));
+    (vlan.index, vlan.master, vlan.parent) = (4, None, Some(3));
+    vlan.name = "br-rb.10".into();
+    if !on_vlan {
+        return Links::new(vec![card, bridge]);
+    }
+    bridge.addresses.clear();
+    Links::new(vec![card, bridge, vlan])
+}
+
+#[test]
+fn a_bridge_that_filters_by_vlan_puts_tags_on_and_takes_them_off() {
+    let auto = Config::default();
+    let tagged = |id| (id, false, false);
+    let native = |id| (id, true, true);
+    for (own, port, on_vlan, expected) in [
+        // The host untagged in VLAN 10: the trunk has the tag, the access port has not.
+        (vec![native(10)], vec![native(1), tagged(10)], false, "eth0 VLAN 10"),
+        (vec![native(10)], vec![native(10)], false, "eth0"),
+        (vec![native(1)], vec![native(1), tagged(10)], false, "eth0"),
+        // The same on the bridge's VLAN.
+        (vec![native(1), tagged(10)], vec![native(1), tagged(10)], true, "eth0 VLAN 10"),
+        (vec![native(1), tagged(10)], vec![native(10)], true, "eth0"),
+        // Frames and replies look different, or do not pass.
+        (vec![native(10)], vec![native(1)], false, "eth0: it is not in VLAN 10"),
+        (vec![native(10)], vec![native(1), (10, false, true)], false, "eth0: replies leave there without a tag"),
+        (vec![native(10)], vec![(10, false, true)], false, "is dropped"),
+        (vec![(10, true, false)], vec![native(10)], false, "below br-rb: frames of VLAN 10 come up with their tag"),
+        (
+            vec![(10, false, true)],
+            vec![native(10)],
+            false,
+            "below br-rb: what the host sends there without a tag is dropped",
+        ),
+        (vec![native(1)], vec![native(10)], true, "below br-rb: the bridge itself is not in VLAN 10"),
+        (vec![native(1), (10, false, true)], vec![native(10)], true, "without their tag"),
+    ] {
+        let plan = planned(&auto, &filtered(&own, &port, on_vlan));
+        let as_expected = if expected.starts_with("eth0 VLAN") || expected == "eth0" {
+            plan == expected
+        } else {
+            plan.contains(expected)
+        };
+        assert!(as_expected, "{own:?} {port:?} {on_vlan}: {plan}, not {expected}");
+    }
+    let service = |links: Links| {
+        let mut links: Vec<Link> = links.iter().cloned().collect();
+        links.iter_mut().for_each(|link| link.vlan_protocol = Some(VlanProtocol::Dot1ad));
+        Links::new(links)
+    };
+    let refusal = planned(&auto, &service(filtered(&[native(10)], &[native(10)], false)));
+    assert!(refusal.contains("below br-rb: it filters by service tags"), "{refusal}");
+    let refusal = planned(&auto, &service(filtered(&[tagged(10)], &[native(10)], true)));
+    assert!(refusal.contains("below br-rb.10: frames have a service tag"), "{refusal}");
+}
+
+#[test]
+fn a_vlan_interface_on_the_way_has_its_frames_first() {
+    let mut all: Vec<Link> = filtered(&[(10, false, false)], &[(10, false, false)], true).iter().cloned().collect();
+    let mut other = all[2].clone();
+    (other.index, other.name, other.parent, other.addresses) = (5, "eth0.10".into(), Some(2), Vec::new());
+    all.push(other);
+    let refusal = planned(&Config::default(), &Links::new(all));
+    assert!(refusal.contains("eth0: eth0.10 takes the frames of its VLAN there"), "{refusal}");
 }

@@ -19,7 +19,9 @@ pub(super) enum Undo {
 /// again by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    /// The name when the change was made: what the rest of the program calls it.
+    /// The interface that it was made for, as the rest of the program calls it: the same one, or a veth's other end.
+    pub(super) target: String,
+    /// The name when the change was made.
     pub(super) interface: String,
     /// The index; 0, which none has, when it could not be found out: then the name has to do.
     pub(super) index: u32,
@@ -53,17 +55,17 @@ impl FromStr for Change {
             Some(&"off") => Ok(false),
             _ => Err(()),
         };
-        let undo = match *words.get(2).ok_or(())? {
-            "rxvlan" => Undo::Feature(Feature::RxVlan, on()?),
-            "ntuple" => Undo::Feature(Feature::Ntuple, on()?),
+        let word = *words.get(2).ok_or(())?;
+        let undo = match word {
             "channels" => Undo::Channels([number(3)?, number(4)?, number(5)?, number(6)?]),
             "rule" => Undo::Rule(UdpRule {
                 address: words.get(3).and_then(|word| word.parse().ok()).ok_or(())?,
                 port: number(4)?.try_into().map_err(|_| ())?,
                 queue: number(5)?,
             }),
-            _ => return Err(()),
+            _ => Undo::Feature(Feature::from_word(word).ok_or(())?, on()?),
         };
-        Ok(Self { index: number(0)?, interface: words[1].to_owned(), undo })
+        let interface = words[1].to_owned();
+        Ok(Self { index: number(0)?, target: interface.clone(), interface, undo })
     }
 }

@@ -1,5 +1,5 @@
-//! The few changes this program makes to interfaces, each taken back when it lets go of them: VLAN tags left in place,
-//! queries steered to receive queue 0, fewer receive queues.
+//! The few changes this program makes to interfaces, each taken back when it lets go of them: VLAN tags left in place, by
+//! the interface's own driver or the other end of a veth pair, queries steered to receive queue 0, fewer receive queues.
 //!
 //! Before a change is made, what takes it back is written to a journal below /run/runbound, so that the next start takes
 //! back what a killed process left.
@@ -84,7 +84,7 @@ impl Changes<Kernel> {
     /// back, and a journal that cannot be had, is a log line.
     pub fn of_this_host(folder: &Path) -> Self {
         let mut left = Self { made: Journal::take_over(folder), ..Self::default() };
-        while let Some(interface) = left.made.last().map(|change| change.interface.clone()) {
+        while let Some(interface) = left.made.last().map(|change| change.target.clone()) {
             log::info!("{interface}: a runbound that was killed left changes there");
             left.undo(&interface);
         }
@@ -93,28 +93,51 @@ impl Changes<Kernel> {
 }
 
 impl<D: Driver> Changes<D> {
-    /// Has VLAN tags left on the frames of an interface: the XDP program looks for them.
+    /// Has VLAN tags left on the frames that an interface receives: the XDP program looks for them.
     ///
     /// # Errors
     /// Why they are not there, and what to do.
-    pub fn keep_vlan_tags(&mut self, interface: &str) -> Result<(), String> {
-        // A driver that tells nothing takes nothing off.
-        if !self.driver.feature(interface, Feature::RxVlan).unwrap_or(false) {
-            return Ok(());
-        }
-        self.note(interface, Undo::Feature(Feature::RxVlan, true));
-        match self.driver.set_feature(interface, Feature::RxVlan, false) {
-            Ok(()) => {
-                log::info!("{interface}: rxvlan is off while XDP serves a VLAN there");
-                Ok(())
+    pub fn keep_received_tags(&mut self, interface: &str) -> Result<(), String> {
+        self.switch_off(interface, interface, &[Feature::RxVlan, Feature::RxStag])
+    }
+
+    /// The same of an interface that is one end of a veth pair: the other end, `peer`, hands tags over beside the frame
+    /// unless they are put into it there.
+    ///
+    /// # Errors
+    /// As before.
+    pub fn keep_tags_of_peer(&mut self, interface: &str, peer: &str) -> Result<(), String> {
+        self.switch_off(interface, peer, &[Feature::TxVlan, Feature::TxStag])
+    }
+
+    /// Switches features of `interface` off for the sake of `target`.
+    fn switch_off(&mut self, target: &str, interface: &str, features: &[Feature]) -> Result<(), String> {
+        for &feature in features {
+            // A driver that tells nothing takes nothing off.
+            if !self.driver.feature(interface, feature).unwrap_or(false) {
+                continue;
             }
-            Err(cause) => {
-                self.forget(interface, Undo::Feature(Feature::RxVlan, true));
-                Err(format!(
-                    "{interface}: the driver takes VLAN tags off and `ethtool -K {interface} rxvlan off` fails: {cause}"
-                ))
+            let word = feature.word();
+            let change = self.change(target, interface, Undo::Feature(feature, true));
+            // It may have been switched on again by somebody else meanwhile.
+            let is_news = !self.made.contains(&change);
+            if is_news {
+                self.made.push(change.clone());
+                self.write();
             }
+            if let Err(cause) = self.driver.set_feature(interface, feature, false) {
+                if is_news {
+                    self.made.retain(|made| *made != change);
+                    self.write();
+                }
+                return Err(format!(
+                    "{target}: {interface} takes VLAN tags off the frames, where a program does not see them, and `ethtool \
+                     -K {interface} {word} off` fails: {cause}"
+                ));
+            }
+            log::info!("{interface}: {word} is off while XDP serves at {target}: the program there sees VLAN tags");
         }
+        Ok(())
     }
 
     /// Has what `rules` name sent to receive queue 0. With `force`, the steering of the driver is switched on for that.
@@ -184,24 +207,24 @@ impl<D: Driver> Changes<D> {
         })
     }
 
-    /// Takes back what was changed on an interface, whatever its name is by now, the last change first. What cannot be taken
+    /// Takes back what was changed for an interface, whatever its name is by now, the last change first. What cannot be taken
     /// back is a log line; an interface that is gone took its settings along.
-    pub fn undo(&mut self, interface: &str) {
-        self.undo_some(interface, |_| true);
+    pub fn undo(&mut self, target: &str) {
+        self.undo_some(target, |_| true);
     }
 
     /// Takes back everything.
     pub fn undo_all(&mut self) {
         while let Some(last) = self.made.last() {
-            let interface = last.interface.clone();
-            self.undo(&interface);
+            let target = last.target.clone();
+            self.undo(&target);
         }
     }
 
-    fn undo_some(&mut self, interface: &str, which: impl Fn(&Undo) -> bool) {
-        while let Some(at) = self.made.iter().rposition(|change| change.interface == interface && which(&change.undo)) {
-            let Change { index, undo, .. } = self.made.remove(at);
-            let name = if index == 0 { Ok(interface.to_owned()) } else { self.driver.name(index) };
+    fn undo_some(&mut self, target: &str, which: impl Fn(&Undo) -> bool) {
+        while let Some(at) = self.made.iter().rposition(|change| change.target == target && which(&change.undo)) {
+            let Change { index, interface, undo, .. } = self.made.remove(at);
+            let name = if index == 0 { Ok(interface.clone()) } else { self.driver.name(index) };
             match name.and_then(|name| self.take_back(&name, undo).map(|()| name)) {
                 Ok(name) => log::info!("{name}: set back: {undo}"),
                 Err(cause) if cause.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => (),
@@ -225,13 +248,18 @@ impl<D: Driver> Changes<D> {
     }
 
     fn note(&mut self, interface: &str, undo: Undo) {
-        let index = self.driver.index(interface).unwrap_or(0);
-        self.made.push(Change { interface: interface.to_owned(), index, undo });
+        let change = self.change(interface, interface, undo);
+        self.made.push(change);
         self.write();
     }
 
+    fn change(&self, target: &str, interface: &str, undo: Undo) -> Change {
+        let index = self.driver.index(interface).unwrap_or(0);
+        Change { target: target.to_owned(), interface: interface.to_owned(), index, undo }
+    }
+
     fn forget(&mut self, interface: &str, undo: Undo) {
-        self.made.retain(|change| change.interface != interface || change.undo != undo);
+        self.made.retain(|change| change.target != interface || change.undo != undo);
         self.write();
     }
 

@@ -7,6 +7,7 @@ struct Fake {
     /// The names that 1, 2 and 3 have by now.
     renamed: Option<[&'static str; 3]>,
     rx_vlan: bool,
+    tx_vlan: bool,
     ntuple: bool,
     combined: u32,
     rules: Vec<UdpRule>,
@@ -40,14 +41,24 @@ impl Driver for Fake {
         if name.is_empty() { Err(Errno::NODEV.into()) } else { Ok(name.to_owned()) }
     }
     fn feature(&self, _: &str, feature: Feature) -> io::Result<bool> {
-        Ok(if feature == Feature::RxVlan { self.rx_vlan } else { self.ntuple })
+        Ok(match feature {
+            Feature::RxVlan => self.rx_vlan,
+            Feature::TxVlan => self.tx_vlan,
+            Feature::Ntuple => self.ntuple,
+            Feature::RxStag | Feature::TxStag => false,
+        })
     }
     fn set_feature(&mut self, interface: &str, feature: Feature, on: bool) -> io::Result<()> {
         self.set.push(interface.to_owned());
         if self.refuses_features {
             return Err(refused());
         }
-        *(if feature == Feature::RxVlan { &mut self.rx_vlan } else { &mut self.ntuple }) = on;
+        match feature {
+            Feature::RxVlan => self.rx_vlan = on,
+            Feature::TxVlan => self.tx_vlan = on,
+            Feature::Ntuple => self.ntuple = on,
+            Feature::RxStag | Feature::TxStag => return Err(refused()),
+        }
         Ok(())
     }
     fn channels(&self, _: &str) -> io::Result<Channels> {
@@ -86,7 +97,7 @@ fn rule(address: &str) -> UdpRule {
 #[test]
 fn everything_is_set_back_as_it_was() {
     let mut changes = changes(Fake { rx_vlan: true, combined: 4, ..Fake::default() });
-    changes.keep_vlan_tags("eth0").unwrap();
+    changes.keep_received_tags("eth0").unwrap();
     changes.steer("eth0", &[rule("192.0.2.1"), rule("2001:db8::1")], true).unwrap();
     changes.receive_on_one_queue("eth0").unwrap();
     let driver = &changes.driver;
@@ -99,9 +110,28 @@ fn everything_is_set_back_as_it_was() {
 }
 
 #[test]
+fn what_the_other_end_of_a_pair_does_is_set_back_with_the_interface() {
+    let mut changes = changes(Fake { tx_vlan: true, ..Fake::default() });
+    changes.keep_tags_of_peer("eth0", "eth1").unwrap();
+    assert!(!changes.driver.tx_vlan);
+    assert_eq!(changes.made[0].to_string(), "3 eth1 txvlan on", "what a next start sets back");
+    // Somebody switches it on: it is switched off again, and noted once.
+    changes.driver.tx_vlan = true;
+    changes.keep_tags_of_peer("eth0", "eth1").unwrap();
+    assert_eq!((changes.driver.tx_vlan, changes.made.len()), (false, 1));
+    changes.undo("eth1");
+    assert!(!changes.driver.tx_vlan, "it is eth0 that it was done for");
+    changes.undo("eth0");
+    assert_eq!((changes.driver.tx_vlan, changes.driver.set.last().map(String::as_str)), (true, Some("eth1")));
+    let mut stuck = super::tests::changes(Fake { tx_vlan: true, refuses_features: true, ..Fake::default() });
+    let refusal = stuck.keep_tags_of_peer("eth0", "eth1").unwrap_err();
+    assert!(refusal.contains("`ethtool -K eth1 txvlan off` fails") && stuck.made.is_empty(), "{refusal}");
+}
+
+#[test]
 fn an_interface_is_found_again_under_another_name() {
     let mut changes = changes(Fake { rx_vlan: true, ..Fake::default() });
-    changes.keep_vlan_tags("eth0").unwrap();
+    changes.keep_received_tags("eth0").unwrap();
     changes.driver.renamed = Some(["lo", "lan0", "eth0"]);
     changes.undo("eth0");
     assert_eq!(changes.driver.set, ["eth0", "lan0"], "not on the one that has the name now");
@@ -111,7 +141,7 @@ fn an_interface_is_found_again_under_another_name() {
 #[test]
 fn an_interface_that_is_gone_leaves_others_alone() {
     let mut changes = changes(Fake { rx_vlan: true, ..Fake::default() });
-    changes.keep_vlan_tags("eth0").unwrap();
+    changes.keep_received_tags("eth0").unwrap();
     changes.driver.renamed = Some(["lo", "", "eth0"]);
     changes.undo_all();
     assert_eq!(changes.driver.set, ["eth0"]);
@@ -140,7 +170,7 @@ fn a_driver_that_cannot_is_left_as_it_was() {
     let mut hides = changes(Fake { ntuple: true, hides_rules: true, ..Fake::default() });
     assert!(hides.steer("eth0", &[rule("192.0.2.1")], false).is_err());
     let mut stuck = changes(Fake { rx_vlan: true, refuses_features: true, ..Fake::default() });
-    assert!(stuck.keep_vlan_tags("eth0").unwrap_err().contains("rxvlan off"));
+    assert!(stuck.keep_received_tags("eth0").unwrap_err().contains("rxvlan off"));
     assert!(stuck.made.is_empty());
 }
 
@@ -148,6 +178,7 @@ fn a_driver_that_cannot_is_left_as_it_was() {
 fn a_change_is_written_and_read() {
     for line in [
         "2 eth0 rxvlan on",
+        "2 eth0 tx-vlan-stag-hw-insert on",
         "2 eth0 ntuple off",
         "3 enp33s0f0 channels 0 0 1 4",
         "2 eth0 rule 192.0.2.1 53 0",

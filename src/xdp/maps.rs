@@ -9,10 +9,12 @@ use std::{io, mem, ptr};
 
 use libbpf_sys as bpf;
 
-/// The object that `build.rs` makes of `bpf/runbound.bpf.c`, aligned as ELF wants it.
+/// The objects that `build.rs` makes of `bpf/runbound.bpf.c`, aligned as ELF wants it: for any interface, and the one that
+/// reads VLAN tags beside frames.
 #[repr(C, align(8))]
 struct Aligned<T: ?Sized>(T);
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runbound.bpf.o")));
+static READS_TAGS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runbound_tags.bpf.o")));
 
 /// A loaded program and its maps. It is tied to no interface: who attaches it again empties its maps before.
 #[derive(Debug)]
@@ -35,10 +37,16 @@ struct ByFamily {
 }
 
 impl Object {
+    /// For any interface; with an index, the one that reads VLAN tags, for the interface of that index alone.
+    ///
     /// # Errors
     /// The step that failed, and why.
-    pub(super) fn load() -> Result<Self, (&'static str, io::Error)> {
-        let library = Library::open().map_err(|cause| ("read the XDP program", cause))?;
+    pub(super) fn load(only_for: Option<u32>) -> Result<Self, (&'static str, io::Error)> {
+        let object = if only_for.is_some() { READS_TAGS } else { OBJECT };
+        let library = Library::open(object).map_err(|cause| ("read the XDP program", cause))?;
+        if let Some(index) = only_for {
+            library.bind(index).map_err(|cause| ("bind the XDP program", cause))?;
+        }
         library.load().map_err(|cause| ("load the XDP program", cause))?;
         Self::of(&library).map_err(|cause| ("find the program's maps", cause))
     }
@@ -108,7 +116,7 @@ impl Object {
 struct Library(NonNull<bpf::bpf_object>);
 
 impl Library {
-    fn open() -> io::Result<Self> {
+    fn open(object: &'static Aligned<[u8]>) -> io::Result<Self> {
         let opts = bpf::bpf_object_open_opts {
             sz: size_of::<bpf::bpf_object_open_opts>() as _,
             object_name: c"runbound".as_ptr(),
@@ -117,8 +125,18 @@ impl Library {
         };
         // SAFETY: the object lies in static memory of this length; libbpf copies what it needs.
         let object =
-            unsafe { bpf::bpf_object__open_mem(OBJECT.0.as_ptr().cast(), OBJECT.0.len() as _, &raw const opts) };
+            unsafe { bpf::bpf_object__open_mem(object.0.as_ptr().cast(), object.0.len() as _, &raw const opts) };
         NonNull::new(object).map(Self).ok_or_else(io::Error::last_os_error)
+    }
+
+    /// Has the program loaded for one device, whose metadata it may ask for then.
+    fn bind(&self, index: u32) -> io::Result<()> {
+        let program = self.find_program()?;
+        // SAFETY: a program of the open object, which is not loaded yet.
+        unsafe {
+            bpf::bpf_program__set_ifindex(program, index);
+            check(bpf::bpf_program__set_flags(program, bpf::BPF_F_XDP_DEV_BOUND_ONLY)).map(drop)
+        }
     }
 
     fn load(&self) -> io::Result<()> {
@@ -133,11 +151,15 @@ impl Library {
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    fn program(&self) -> io::Result<BorrowedFd<'_>> {
-        // SAFETY: a loaded object and a terminated name.
+    fn find_program(&self) -> io::Result<*mut bpf::bpf_program> {
+        // SAFETY: an open object and a terminated name.
         let program = unsafe { bpf::bpf_object__find_program_by_name(self.0.as_ptr(), c"runbound".as_ptr()) };
-        // SAFETY: null or a program of the object.
-        let fd = check(if program.is_null() { -libc::ENOENT } else { unsafe { bpf::bpf_program__fd(program) } })?;
+        if program.is_null() { Err(io::Error::from_raw_os_error(libc::ENOENT)) } else { Ok(program) }
+    }
+
+    fn program(&self) -> io::Result<BorrowedFd<'_>> {
+        // SAFETY: a program of the object, which is loaded.
+        let fd = check(unsafe { bpf::bpf_program__fd(self.find_program()?) })?;
         // SAFETY: as for a map.
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }

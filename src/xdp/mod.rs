@@ -64,6 +64,27 @@ pub struct Place {
     pub vlan: Option<u16>,
 }
 
+/// The other end of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It is no veth.
+    None,
+    /// In the same network namespace.
+    Here {
+        /// Its name.
+        name: String,
+        /// Its MTU in bytes.
+        mtu: u32,
+    },
+    /// In another network namespace, where it cannot be looked at.
+    Elsewhere,
+}
+
+/// The greatest MTU that veth (of the other end) and virtio_net take with a program that sees whole frames in one page:
+/// the page less headroom (256), skb_shared_info (320) and Ethernet header (14); `veth_xdp_set` of drivers/net/veth.c,
+/// `virtnet_xdp_set` of drivers/net/virtio_net.c.
+pub const PAGE_MTU: u32 = 4096 - 256 - 320 - 14;
+
 /// What to attach where.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -73,6 +94,8 @@ pub struct Options {
     pub index: u32,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// Its other end, of a veth.
+    pub peer: Peer,
     /// Longest IP packet to send, in bytes: the least MTU on the way out.
     pub reply_mtu: u32,
     /// Destination addresses to take.

@@ -13,6 +13,8 @@ pub struct Program(pub(super) Arc<Object>);
 #[derive(Debug, Default)]
 pub struct Programs {
     loaded: Vec<Arc<Object>>,
+    /// Those that read VLAN tags, each with the index of the only interface it is for.
+    bound: Vec<(u32, Arc<Object>)>,
     complete: bool,
     /// Why one could not be loaded.
     missing: Option<XdpError>,
@@ -34,14 +36,48 @@ impl Programs {
         Ok(())
     }
 
-    /// How many are loaded.
+    /// How many are loaded that are for any interface.
     pub fn count(&self) -> usize {
         self.loaded.len()
     }
 
     /// Whether this thread may use what is loaded: the kernel's answer.
     pub fn can_be_used(&self) -> bool {
-        self.loaded.first().is_none_or(|object| object.verdict(0).is_ok())
+        let bound = self.bound.iter().map(|(_, object)| object);
+        self.loaded.iter().chain(bound).next().is_none_or(|object| object.verdict(0).is_ok())
+    }
+
+    /// One that reads the VLAN tags beside frames too, for `interface` of `index` and no other: nobody else may have taken it
+    /// meanwhile. Native mode alone runs it.
+    ///
+    /// # Errors
+    /// Why there is none: the kernel does not show them (before Linux 6.8), or no program is loaded any more.
+    pub fn take_reading_tags(&mut self, interface: &str, index: u32) -> Result<Program, XdpError> {
+        let free = |(of, object): &mut (u32, Arc<Object>)| *of == index && Arc::get_mut(object).is_some();
+        if let Some(at) = self.bound.iter_mut().position(free) {
+            return Ok(Program(Arc::clone(&self.bound[at].1)));
+        }
+        let refused = |kind, why: String| {
+            let text = format!(
+                "its other end is in another network namespace and may hand VLAN tags over beside the frames: {why}; \
+                 `xdp-interface: {interface}` says that no frames of a VLAN come there"
+            );
+            XdpError::new(kind, interface, text)
+        };
+        if self.complete {
+            let why =
+                "a program that reads them is loaded at the start alone, for the interfaces of then: a restart helps";
+            return Err(refused(Kind::NoProgram, why.into()));
+        }
+        capture_library_log();
+        let object = Object::load(Some(index)).map(Arc::new).map_err(|(step, cause)| match cause.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => XdpError::step(interface, step, &cause),
+            _ => refused(Kind::Other, format!("{step}: {cause}: Linux shows them to a program since 6.8")),
+        })?;
+        // What was for an interface that is gone is of no use.
+        self.bound.retain_mut(|(_, object)| Arc::get_mut(object).is_none());
+        self.bound.push((index, Arc::clone(&object)));
+        Ok(Program(object))
     }
 
     /// One that is on no interface, for `interface`; loaded now if that may be.
@@ -69,7 +105,7 @@ impl Programs {
 
     fn load(&mut self, interface: &str) -> Result<Arc<Object>, XdpError> {
         capture_library_log();
-        let object = Object::load().map(Arc::new).map_err(|(step, cause)| XdpError::step(interface, step, &cause));
+        let object = Object::load(None).map(Arc::new).map_err(|(step, cause)| XdpError::step(interface, step, &cause));
         match &object {
             Ok(object) => self.loaded.push(Arc::clone(object)),
             Err(cause) => self.missing = Some(cause.clone()),

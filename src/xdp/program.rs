@@ -11,7 +11,10 @@ use libbpf_sys as bpf;
 use super::error::{Kind, XdpError, capture_library_log};
 use super::maps::{Object, Set, check, delete, update};
 use super::pool::Program;
-use super::{Mode, Options, Place};
+use super::{Mode, Options, PAGE_MTU, Peer, Place};
+
+/// The MTU of Ethernet, which every driver takes.
+const USUAL_MTU: u32 = 1500;
 
 /// What the program decided about a frame: `enum runbound_verdict` in `bpf/runbound.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +130,7 @@ impl Attachment {
         for address in &options.own {
             fill("own addresses", attachment.put_own(*address))?;
         }
-        attachment.link = Some(attachment.attach(options.mtu)?);
+        attachment.link = Some(attachment.attach(options)?);
         Ok(attachment)
     }
 
@@ -247,7 +250,7 @@ impl Attachment {
         self.object.remove_all();
     }
 
-    fn attach(&self, mtu: u32) -> Result<OwnedFd, XdpError> {
+    fn attach(&self, options: &Options) -> Result<OwnedFd, XdpError> {
         let opts = bpf::bpf_link_create_opts {
             sz: size_of::<bpf::bpf_link_create_opts>() as _,
             flags: match self.mode {
@@ -261,11 +264,11 @@ impl Attachment {
         // SAFETY: the program is loaded; opts is a complete structure of the size it names.
         let fd = unsafe { bpf::bpf_link_create(program, index, bpf::BPF_XDP, &raw const opts) };
         // SAFETY: a new descriptor (close-on-exec, as all of bpf(2)) that nobody else has.
-        check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).map_err(|cause| self.explain_refusal(&cause, mtu))
+        check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).map_err(|cause| self.explain_refusal(&cause, options))
     }
 
     /// What the errno of an attach means, in the words of who can change it.
-    fn explain_refusal(&self, cause: &io::Error, mtu: u32) -> XdpError {
+    fn explain_refusal(&self, cause: &io::Error, options: &Options) -> XdpError {
         let name = &self.interface;
         let (kind, text) = match cause.raw_os_error() {
             Some(libc::EOPNOTSUPP | libc::ENOTSUP) if self.mode == Mode::Native => (
@@ -285,13 +288,10 @@ impl Attachment {
                     ),
                 },
             ),
-            Some(libc::ERANGE | libc::EINVAL) if mtu > 1500 => (
-                Kind::Mtu,
-                format!(
-                    "attach refused: {cause}; MTU {mtu} is likely more than the driver takes with XDP (virtio_net 3506, \
-                     veth about 3500): lower it with `ip link set dev {name} mtu 1500`"
-                ),
-            ),
+            // veth says ERANGE for nothing else, virtio_net and most cards say EINVAL for other things, too.
+            Some(number @ (libc::ERANGE | libc::EINVAL)) if number == libc::ERANGE || options.mtu > USUAL_MTU => {
+                (Kind::Mtu, long_mtu(options))
+            }
             _ => return XdpError::step(name, "attach the XDP program", cause),
         };
         XdpError::new(kind, name, text)
@@ -302,6 +302,25 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         self.object.remove_all();
         self.link.take();
+    }
+}
+
+/// Which MTU is more than the driver takes, and what to do.
+fn long_mtu(options: &Options) -> String {
+    let Options { interface, mtu, .. } = options;
+    match &options.peer {
+        Peer::None => format!(
+            "attach refused: its MTU of {mtu} is more than the driver takes with XDP (virtio_net {PAGE_MTU}): lower it with \
+             `ip link set dev {interface} mtu {USUAL_MTU}`"
+        ),
+        Peer::Here { name, mtu: of_peer } => format!(
+            "attach refused: its other end {name} has an MTU of {of_peer}, and at most {PAGE_MTU} has native XDP ({interface} \
+             itself has {mtu}, which does not matter): `ip link set dev {name} mtu {PAGE_MTU}`"
+        ),
+        Peer::Elsewhere => format!(
+            "attach refused: its other end, in another network namespace, has an MTU above {PAGE_MTU}, the most that has native \
+             XDP ({interface} itself has {mtu}, which does not matter): `ip link set dev PEER mtu {PAGE_MTU}` there"
+        ),
     }
 }
 

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         interface: interface.clone(),
         index: fact("ifindex")?.trim().parse()?,
         mtu: fact("mtu")?.trim().parse()?,
+        peer: runbound::xdp::Peer::None,
         reply_mtu: u32::MAX,
         places,
         own: Vec::new(),

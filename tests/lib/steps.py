@@ -22,13 +22,14 @@ E2E = ["binary", "clients", "compare", "bad_messages", "control", "local_edits",
 WAITING = ["reattach"]  # for nearly all of a minute, and so do those at the same time in the foreground
 # Those that emulate machines: name, what is needed beside the program, test and its words.
 MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kernels", "vm-build", ["vm_topologies", "6.1", "newest"]),
-            ("vm_findings", "vm-build", ["vm_findings"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
+            ("vm_vlans", "vm-build", ["vm_vlans"]), ("vm_findings", "vm-build", ["vm_findings"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
             ("vm_appliance", "appliance", ["vm_appliance", "cd-bios", "disk-uefi"]),
             *((name, "appliance", [name]) for name in ("vm_appliance_bad_input", "vm_appliance_cloudinit", "vm_appliance_upgrade",
                                                        "vm_appliance_bond"))]
 # What runs only when it is named, or with --all.
 ON_DEMAND = [("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
-             *((name, "appliance", [name]) for name in ("vm_appliance_kill", "vm_appliance_load"))]
+             *((name, "appliance", [name]) for name in ("vm_appliance_kill", "vm_appliance_load")),
+             ("vm_vlans_kernels", "vm-build", ["vm_vlans", "6.1", "newest"])]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))  # of random inputs for each target, with --all
 # After so many seconds a step hangs: a machine at a quarter of the speed, with others beside, ends each sooner.

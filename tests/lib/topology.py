@@ -62,17 +62,17 @@ done > /tmp/bonds
 TWO_PORTS = "[ $(grep -c 'port state: 63' /tmp/bonds) = 8 ] || { cat /tmp/bonds; exit 1; }\n"
 
 
-def build_client():
-    """The static client that asks from within the guest. `cargo test` has built it, too."""
-    subprocess.run(["cargo", "build", "--locked", "-q", "--workspace", "--example", "ask"], cwd=servers.ROOT, check=True)
-    return f"{EXAMPLES}/ask"
+def build_client(name="ask"):
+    """A static client that asks from within the guest. `cargo test` has built it, too."""
+    subprocess.run(["cargo", "build", "--locked", "-q", "--workspace", "--example", name], cwd=servers.ROOT, check=True)
+    return f"{EXAMPLES}/{name}"
 
 
 class Field:
     """A booted guest with the cards; topologies are set up and removed in it."""
 
-    def __init__(self, lab, name, kernel, tools=()):
-        files = {RUNBOUND: servers.COMMAND[0], "/bin/ask": build_client()}
+    def __init__(self, lab, name, kernel, tools=(), files=()):
+        files = {RUNBOUND: servers.COMMAND[0], "/bin/ask": build_client(), **dict(files)}
         self.guest = guest = Guest(lab, name, kernel, files, tools=(*TOOLS, *tools))
         macs = list(CARDS.values())
         for place in range(0, len(macs), 2):

@@ -21,7 +21,7 @@ fn inner_renamed() {
     let keeps_tags = |name: &str| !ethtool::feature(name, Feature::RxVlan).expect("ethtool");
     let folder = std::env::temp_dir().join(format!("runbound-renamed-{}", std::process::id()));
     let mut changes = Changes::of_this_host(&folder);
-    changes.keep_vlan_tags(SERVER).expect("rxvlan off");
+    changes.keep_received_tags(SERVER).expect("rxvlan off");
     let journal = folder.join(format!("changes.{}", std::process::id()));
     std::fs::copy(journal, folder.join("changes.1")).expect("a journal");
     rename(SERVER, "vxc");

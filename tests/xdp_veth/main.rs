@@ -12,4 +12,5 @@ mod namespace;
 mod pair;
 mod redirect;
 mod reuse;
+mod tags;
 mod wire;

@@ -1,19 +1,13 @@
 //! The links below each address, and what XDP can do there.
 
-use super::{Served, Subject};
+use super::{Served, Subject, tags};
 use crate::attach::advice;
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
+use crate::attach::tags::{PAGE_MTU, Tags};
 use crate::config::Toggle;
 use crate::host::{Kind, Link};
-
-/// The greatest MTU that veth and virtio_net take with a program that sees whole frames in one page: 4096 octets less
-/// headroom (256), skb_shared_info (320) and Ethernet header (drivers/net/veth.c, drivers/net/virtio_net.c).
-const PAGE_MTU: u32 = 3506;
-
-/// The MTU the fix names.
-const USUAL_MTU: u32 = 1500;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
@@ -32,7 +26,8 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     }
     for target in &subject.plan.targets {
         let Some(link) = subject.facts.links.by_index(target.index) else { continue };
-        mtu(subject, link, found);
+        mtu(subject, link, target, found);
+        tags::check(subject, link, target, found);
         queues(subject, link, target, found);
         programs(subject, link, found);
         physical(subject, link, target, found);
@@ -146,25 +141,39 @@ fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut V
     }
 }
 
-/// veth looks at the MTU of the other end: that is the longest frame that comes.
-fn mtu(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
-    let ends: Vec<&Link> = match link.kind {
-        Kind::Veth { .. } => std::iter::once(link).chain(subject.facts.links.peer(link)).collect(),
-        Kind::Physical if link.driver.as_deref() == Some("virtio_net") => vec![link],
-        _ => return,
+/// veth looks at the MTU of the other end alone: that is the longest frame that comes.
+fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
+    let name = &link.name;
+    let links = &subject.facts.links;
+    let decides = match &target.tags {
+        Tags::Peer(_) => links.peer(link),
+        Tags::PeerElsewhere => {
+            let text = format!(
+                "{name}: native XDP takes at most {PAGE_MTU} at its other end, in another network namespace; its own does not \
+                 matter"
+            );
+            return found.push(Finding::new(Level::Info, "mtu", text));
+        }
+        Tags::Driver if link.driver.as_deref() == Some("virtio_net") => Some(link),
+        _ => None,
     };
-    let long: Vec<&&Link> = ends.iter().filter(|end| end.mtu > PAGE_MTU).collect();
-    let told: Vec<String> = ends.iter().map(|end| format!("{} {}", end.name, end.mtu)).collect();
-    found.push(if long.is_empty() {
-        Finding::new(Level::Ok, "mtu", told.join(", "))
-    } else {
-        let fix: Vec<String> = long.iter().map(|end| format!("ip link set {} mtu {USUAL_MTU}", end.name)).collect();
-        let text = format!(
-            "{}: native XDP takes at most {PAGE_MTU} there, kernel sockets serve while it is more",
-            told.join(", ")
-        );
-        Finding::new(Level::Warn, "mtu", text).with_fix(fix.join("\n"))
-    });
+    let Some(end) = decides else { return };
+    let whose = if end.index == link.index { "" } else { " (at the other end of the pair; its own does not matter)" };
+    let text = format!("{name}: native XDP takes at most {PAGE_MTU}, {} has {}{whose}", end.name, end.mtu);
+    if end.mtu <= PAGE_MTU {
+        return found.push(Finding::new(Level::Ok, "mtu", text));
+    }
+    let mut fix = vec![format!("ip link set {} mtu {PAGE_MTU}", end.name)];
+    // Otherwise a bridge whose MTU nobody set takes the least of its ports', for all of them.
+    if let Some(bridge) = links.master(end).filter(|master| master.kind == Kind::Bridge) {
+        fix.insert(0, format!("ip link set {} mtu {}", bridge.name, bridge.mtu));
+    }
+    // What the host sends must not be longer than the other end takes.
+    if end.index != link.index && link.mtu > PAGE_MTU {
+        fix.push(format!("ip link set {name} mtu {PAGE_MTU}"));
+    }
+    let text = format!("{text}: kernel sockets serve");
+    found.push(Finding::new(Level::Warn, "mtu", text).with_fix(fix.join("\n")));
 }
 
 fn queues(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
@@ -203,10 +212,6 @@ fn physical(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Fin
     };
     let text = format!("{name}: attaching and detaching may reset its link for seconds{whose}");
     found.push(Finding::new(level, "xdp-physical", text));
-    if target.places.iter().any(|place| place.vlan.is_some()) && link.rx_vlan == Some(true) {
-        let text = format!("{name}: rxvlan is switched off while the program is there, and on again at exit");
-        found.push(Finding::new(Level::Info, "rx-vlan", text));
-    }
 }
 
 /// One program a link, and none where a link above has one (EBUSY and EEXIST of net/core/dev.c).

@@ -8,6 +8,7 @@ mod links;
 mod neighbours;
 mod places;
 mod process;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod unit;

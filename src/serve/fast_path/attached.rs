@@ -2,18 +2,21 @@
 
 use super::Queues;
 use super::watch::{Step, Watch};
-use crate::attach::Target;
+use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
 use crate::host::{self, Changes};
 use crate::stats::{Frames, QueueFigures, QueueStats, SocketDrops, Watchdog, XdpFigures, XdpMode};
 use crate::sys::ethtool::UdpRule;
-use crate::xdp::{self, Attachment, Mode, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
+use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// UMEM frames of a queue where memory is little.
 const SMALL_FRAMES: u32 = 1024;
+
+// One limit, told before and after.
+const _: () = assert!(attach::PAGE_MTU == xdp::PAGE_MTU);
 
 /// See the module's text.
 pub(super) struct Attached {
@@ -77,9 +80,7 @@ fn open_or_leave(
     changes: &mut Changes,
 ) -> Result<(Attachment, Vec<Queue>, bool), String> {
     let name = &target.interface;
-    if target.places.iter().any(|place| place.vlan.is_some()) {
-        changes.keep_vlan_tags(name)?;
-    }
+    keep_tags(target, changes)?;
     let options = xdp::Options { frames: frames(), ..options(config, target) };
     if target.resets {
         xdp::try_socket(&options).map_err(|error| error.to_string())?;
@@ -97,12 +98,36 @@ fn open_or_leave(
     Ok((attachment, queues, steered))
 }
 
+/// Has VLAN tags left on the frames: without, those of every VLAN look like untagged ones.
+fn keep_tags(target: &Target, changes: &mut Changes) -> Result<(), String> {
+    let name = &target.interface;
+    let kept = match &target.tags {
+        Tags::Stay | Tags::PeerElsewhere => return Ok(()),
+        Tags::Driver => changes.keep_received_tags(name),
+        Tags::Peer(peer) => changes.keep_tags_of_peer(name, peer),
+    };
+    match kept {
+        Err(cause) if target.named && target.places.iter().all(|place| place.vlan.is_none()) => {
+            log::warn!("{cause}; xdp-interface: {name} says that no frames of a VLAN come there");
+            Ok(())
+        }
+        other => {
+            other.map_err(|cause| format!("{cause} (`xdp-interface: {name}` says that no frames of a VLAN come there)"))
+        }
+    }
+}
+
 fn options(config: &Config, target: &Target) -> xdp::Options {
     let place = |place: &crate::attach::Place| xdp::Place { address: place.address, mac: place.mac, vlan: place.vlan };
     xdp::Options {
         interface: target.interface.clone(),
         index: target.index,
         mtu: target.mtu,
+        peer: match &target.tags {
+            Tags::Peer(name) => Peer::Here { name: name.clone(), mtu: target.peer_mtu.unwrap_or(0) },
+            Tags::PeerElsewhere => Peer::Elsewhere,
+            _ => Peer::None,
+        },
         reply_mtu: target.reply_mtu,
         places: target.places.iter().map(place).collect(),
         own: target.own.clone(),
@@ -187,6 +212,9 @@ impl Attached {
     pub(super) fn follow(&mut self, target: &Target, changes: &mut Changes) {
         self.follow_own(target);
         let name = &target.interface;
+        if let Err(cause) = keep_tags(target, changes) {
+            log::warn!("{cause}");
+        }
         let said = |what: String, done: io::Result<()>| match done {
             Ok(()) => log::info!("{name}: XDP {what}"),
             Err(cause) => log::warn!("{name}: XDP {what}: {cause}; kernel sockets serve it"),
@@ -194,11 +222,6 @@ impl Attached {
         if target.places == self.target.places {
             self.target = target.clone();
             return;
-        }
-        if target.places.iter().any(|place| place.vlan.is_some())
-            && let Err(cause) = changes.keep_vlan_tags(name)
-        {
-            log::warn!("{cause}; kernel sockets serve VLANs there");
         }
         for place in target.places.iter().filter(|place| !self.target.places.contains(place)) {
             let known = self.target.places.iter().any(|known| known.address == place.address);

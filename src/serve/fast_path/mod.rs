@@ -3,12 +3,12 @@
 mod attached;
 mod watch;
 
-use crate::attach::{self, Decision, Outcome, Plan, Target};
+use crate::attach::{self, Decision, Outcome, Plan, Tags, Target};
 use crate::config::{Config, XdpUse};
 use crate::host::{Changes, Links};
 use crate::stats::{QueueStats, XdpFigures};
 use crate::sys::privileges::{self, XDP_CAPABILITIES};
-use crate::xdp::{Kind, Programs, Queue};
+use crate::xdp::{Kind, Program, Programs, Queue, XdpError};
 use attached::Attached;
 use rustix::thread::CapabilitySet;
 use std::path::Path;
@@ -145,7 +145,7 @@ impl FastPath {
                 unsettled = Some(now + BOND_LOOK);
                 continue;
             }
-            let program = match self.programs.take(&target.interface) {
+            let program = match self.program_for(target) {
                 Ok(program) => program,
                 Err(error) => {
                     self.refuse(target, error.to_string(), error.kind == Kind::NoProgram);
@@ -164,6 +164,19 @@ impl FastPath {
         }
         self.again = self.refused.iter().map(|refused| refused.again).chain(unsettled).min();
         all
+    }
+
+    /// A program that is on no interface. Where VLAN tags may come beside the frames, one that sees them there; if there is
+    /// none, the configuration may say that no frames of a VLAN come.
+    fn program_for(&mut self, target: &Target) -> Result<Program, XdpError> {
+        let name = &target.interface;
+        if target.tags != Tags::PeerElsewhere || target.generic {
+            return self.programs.take(name);
+        }
+        match self.programs.take_reading_tags(name, target.index) {
+            Err(_) if target.named => self.programs.take(name),
+            other => other,
+        }
     }
 
     /// Whether another slave of the target's bond was attached to just now: with both without a link the bond would be.
@@ -209,6 +222,7 @@ impl FastPath {
                     && target.interface == attached.target.interface
                     && (target.mtu, target.reply_mtu) == (attached.target.mtu, attached.target.reply_mtu)
                     && (target.port, target.generic) == (attached.target.port, attached.target.generic)
+                    && target.tags == attached.target.tags
             };
             match plan.targets.iter().find(same) {
                 Some(target) if !attached.lost && attached.attachment.is_attached() => {

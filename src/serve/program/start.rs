@@ -21,8 +21,8 @@ use std::time::Instant;
 /// Open files without which nothing works, beside the listening sockets: what every thread waits with, the log, netlink, a
 /// few sockets upstream and clients over TCP.
 const FEWEST_FILES: u64 = 48;
-/// With XDP: ten for each program that is loaded ahead, a few for sockets and links.
-const XDP_FILES: u64 = 96;
+/// With XDP: ten for each program that is loaded, ahead or for one interface alone, a few for sockets and links.
+const XDP_FILES: u64 = 128;
 
 /// Why the program did not start.
 #[derive(Debug)]

@@ -22,6 +22,8 @@ const WORD: usize = 32;
 pub enum Feature {
     /// VLAN tags are taken off received frames before anyone sees them (`rx-vlan-offload`, `rxvlan`).
     RxVlan,
+    /// The same of service tags (802.1ad).
+    RxStag,
     /// VLAN tags (802.1Q) of sent frames come to the driver beside the frame (`tx-vlan-offload`, `txvlan`).
     TxVlan,
     /// The same of service tags (802.1ad).
@@ -31,10 +33,14 @@ pub enum Feature {
 }
 
 impl Feature {
+    /// All of them.
+    const ALL: [Self; 5] = [Self::RxVlan, Self::RxStag, Self::TxVlan, Self::TxStag, Self::Ntuple];
+
     /// The kernel's name of it (netdev_features_strings).
     const fn name(self) -> &'static str {
         match self {
             Self::RxVlan => "rx-vlan-hw-parse",
+            Self::RxStag => "rx-vlan-stag-hw-parse",
             Self::TxVlan => "tx-vlan-hw-insert",
             Self::TxStag => "tx-vlan-stag-hw-insert",
             Self::Ntuple => "rx-ntuple-filter",
@@ -46,9 +52,14 @@ impl Feature {
         match self {
             Self::RxVlan => "rxvlan",
             Self::TxVlan => "txvlan",
-            Self::TxStag => "tx-vlan-stag-hw-insert",
+            Self::RxStag | Self::TxStag => self.name(),
             Self::Ntuple => "ntuple",
         }
+    }
+
+    /// The one that `ethtool -K` has this word for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|feature| feature.word() == word)
     }
 
     /// Its number in this kernel; `None` when the kernel has no such feature.
@@ -177,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_feature_is_one_of_this_kernel() {
-        for feature in [Feature::RxVlan, Feature::TxVlan, Feature::TxStag, Feature::Ntuple] {
+        for feature in Feature::ALL {
             assert!(feature.number("lo").expect("the names").is_some(), "{feature:?}");
             assert!(self::feature("no-such-if", feature).is_err());
             assert!(set_feature("no-such-if", feature, true).is_err());

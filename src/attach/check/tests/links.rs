@@ -99,14 +99,7 @@ fn generic_mode_on_a_stacked_interface() {
 }
 
 #[test]
-fn mtu_queues_and_programs() {
-    let long = changed(sound(), "veth-bnd", |link| link.mtu = 9000);
-    let found = one("mtu", &long);
-    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set veth-bnd mtu 1500"));
-    assert_eq!(one("mtu", &sound()).level, Level::Ok);
-    let virtio = changed(recorded::facts("eth0"), "eth0", |link| link.mtu = 3507);
-    assert_eq!(one("mtu", &virtio).level, Level::Warn);
-
+fn queues_and_programs() {
     let four = changed(recorded::facts("eth0"), "eth0", |link| link.rx_queues = 4);
     assert!(one("rx-queues", &four).text.contains("4 receive queues"));
     assert_eq!(one("rx-queues", &sound()).level, Level::Ok);
@@ -127,4 +120,49 @@ fn xdp_interface_must_carry_an_address() {
         config.xdp.interfaces = vec![name.into()];
         assert_eq!(with("xdp-interface", &config, &sound()).len(), expected, "{name}");
     }
+}
+
+#[test]
+fn of_a_pair_the_other_ends_mtu_decides() {
+    let long = |name| changed(sound(), name, |link| link.mtu = 9000);
+    let found = one("mtu", &long("veth-rb"));
+    assert_eq!(found.level, Level::Ok, "{found}");
+    let found = one("mtu", &long("veth-bnd"));
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set br-rb mtu 1500\nip link set veth-bnd mtu 3506"));
+    assert!(found.text.contains("3506") && found.text.contains("veth-bnd has 9000"), "{found}");
+    let found = one("mtu", &changed(long("veth-bnd"), "veth-rb", |link| link.mtu = 9000));
+    assert!(fix(&found).ends_with("\nip link set veth-rb mtu 3506"), "{found}");
+    let elsewhere = changed(long("veth-rb"), "veth-rb", |link| link.kind = Kind::Veth { peer: None });
+    assert_eq!(one("mtu", &elsewhere).level, Level::Info);
+    assert_eq!(one("mtu", &sound()).level, Level::Ok);
+    let virtio = changed(recorded::facts("eth0"), "eth0", |link| link.mtu = 3507);
+    assert_eq!((one("mtu", &virtio).level, fix(&one("mtu", &virtio))), (Level::Warn, "ip link set eth0 mtu 3506"));
+}
+
+#[test]
+fn who_takes_tags_off_is_told() {
+    let tags = |facts: &Facts| {
+        named("rx-vlan", facts).iter().map(|found| (found.level, found.text.clone())).collect::<Vec<_>>()
+    };
+    let on = changed(sound(), "veth-bnd", |link| link.tx_stag = Some(true));
+    assert!(
+        matches!(&tags(&on)[..], [(Level::Info, text)] if text.contains("its other end veth-bnd")),
+        "{:?}",
+        tags(&on)
+    );
+    assert_eq!(tags(&sound()), [], "they are in the frames");
+    let card = changed(recorded::facts("eth0"), "eth0", |link| link.rx_vlan = Some(true));
+    assert!(
+        matches!(&tags(&card)[..], [(Level::Info, text)] if text.contains("rxvlan is switched off")),
+        "{:?}",
+        tags(&card)
+    );
+    let mut elsewhere = changed(sound(), "veth-rb", |link| link.kind = Kind::Veth { peer: None });
+    assert_eq!(one("rx-vlan", &elsewhere).level, Level::Info);
+    elsewhere.kernel = Some((6, 1));
+    let found = one("rx-vlan", &elsewhere);
+    assert!(found.level == Level::Warn && found.text.contains("xdp-interface: veth-rb"), "{found}");
+    let mut config = Config::default();
+    config.xdp.interfaces = vec!["veth-rb".into()];
+    assert_eq!(with("rx-vlan", &config, &elsewhere)[0].level, Level::Info);
 }

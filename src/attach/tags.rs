@@ -1,0 +1,32 @@
+//! What native XDP depends on beyond the link itself: who may take the VLAN tags off its frames, and the longest of them.
+
+use crate::host::{Kind, Link, Links};
+
+/// The greatest MTU that veth (of the other end) and virtio_net take with a program that sees whole frames in one page: the
+/// page less headroom (256), skb_shared_info (320) and Ethernet header (14); `veth_xdp_set` of drivers/net/veth.c,
+/// `virtnet_xdp_set` of drivers/net/virtio_net.c.
+pub const PAGE_MTU: u32 = 4096 - 256 - 320 - 14;
+
+/// Who may take VLAN tags off the frames of an interface, so that a program there sees them without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tags {
+    /// Nobody.
+    Stay,
+    /// Its own driver.
+    Driver,
+    /// The other end of the veth pair, of this name: it hands tags over beside the frame.
+    Peer(String),
+    /// The same in another network namespace, where it cannot be changed.
+    PeerElsewhere,
+}
+
+impl Tags {
+    pub(super) fn of(links: &Links, link: &Link) -> Self {
+        match (&link.kind, links.peer(link)) {
+            (Kind::Veth { .. }, Some(peer)) => Self::Peer(peer.name.clone()),
+            (Kind::Veth { .. }, None) => Self::PeerElsewhere,
+            (Kind::Physical | Kind::Other(_), _) => Self::Driver,
+            _ => Self::Stay,
+        }
+    }
+}
