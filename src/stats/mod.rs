@@ -273,6 +273,8 @@ mod tests {
 counters! {
     /// One AF_XDP queue, written by the worker; the frames' places are gauges, refreshed twice a second.
     QueueStats {
+        /// Times the worker looked for frames.
+        looks,
         /// Frames received.
         rx,
         /// Frames queued for sending.

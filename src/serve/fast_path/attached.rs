@@ -1,7 +1,7 @@
 //! One interface with our program on it.
 
 use super::Queues;
-use super::watch::{Step, Watch};
+use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
 use crate::host::{self, Changes};
@@ -260,13 +260,16 @@ impl Attached {
         }
     }
 
-    /// Looks whether what the program redirects arrives; to be called a few times a second.
-    pub(super) fn watch(&mut self) {
+    /// Looks whether what the program redirects arrives; to be called a few times a second. Whether the worker should look,
+    /// too.
+    pub(super) fn watch(&mut self) -> bool {
+        let mut doubtful = false;
         let (attachment, name) = (&self.attachment, &self.target.interface);
         for QueueWatch { number, stats, watch } in &mut self.queues {
             let Ok(redirected) = attachment.redirected(*number) else { continue };
             let was_tripped = watch.is_tripped();
-            let step = watch.look(redirected, stats.rx.get());
+            let step = watch.look(Counts { redirected, received: stats.rx.get(), looks: stats.looks.get() });
+            doubtful |= watch.is_doubtful();
             let done = match step {
                 Step::Stay => continue,
                 Step::Try => attachment.try_gate(*number),
@@ -284,6 +287,7 @@ impl Attached {
                 _ => (),
             }
         }
+        doubtful
     }
 
     /// What the control socket shows.

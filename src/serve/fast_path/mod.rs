@@ -264,8 +264,8 @@ impl FastPath {
     }
 
     /// Looks whether what the programs redirect arrives; to be called a few times a second.
-    pub fn watch(&mut self) {
-        self.attached.iter_mut().for_each(Attached::watch);
+    pub fn watch(&mut self) -> bool {
+        self.attached.iter_mut().fold(false, |doubtful, attached| attached.watch() | doubtful)
     }
 
     /// Takes every socket out of the maps: the first step of every way out.

@@ -100,7 +100,9 @@ impl Program {
             self.threads.orders.collect();
             // Two looks shortly after one another could both fall into one batch of the worker.
             if Instant::now() >= watch {
-                self.fast_path.watch();
+                if self.fast_path.watch() {
+                    self.threads.wake_worker();
+                }
                 watch = Instant::now() + WATCH_EVERY;
             }
             if self.host.as_mut().is_some_and(|host| host.is_due(Instant::now())) {

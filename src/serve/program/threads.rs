@@ -198,6 +198,11 @@ impl Threads {
         &self.bells.main
     }
 
+    /// Has the worker take a turn, if it sleeps.
+    pub(super) fn wake_worker(&self) {
+        self.bells.worker.ring();
+    }
+
     /// Whether there are events to be logged, or an answer of the worker that was late.
     pub(super) fn has_news(&mut self) -> bool {
         !self.events.is_empty() || self.orders.has_answer()

@@ -88,6 +88,7 @@ impl XskPort {
     pub(super) fn serve(&mut self, desk: &mut Desk, now: Now) -> bool {
         self.queue.reclaim();
         let received = self.queue.receive(&mut self.batch);
+        self.stats.looks.add(1);
         if received == 0 {
             self.queue.kick_if_outstanding();
             self.queue.wake_rx();
