@@ -61,6 +61,8 @@ demo_configuration() {
 server:
     interface: 10.53.0.2
     interface: fd53::2
+    # The other end of the pair is in another namespace; that no frames of a VLAN come from there is known here alone.
+    xdp-interface: veth-rb
     access-control: 10.53.0.0/24 allow
     access-control: fd53::/64 allow
     username: ""
