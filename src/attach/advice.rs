@@ -54,6 +54,14 @@ pub fn arp_for_itself_only(link: &str) -> String {
     format!("{}\n{}", sysctl(link, "arp_ignore", 1), sysctl(link, "arp_announce", 2))
 }
 
+/// The commands that have links made later do the same, now and after a boot. `default` also changes links that are there and
+/// never had an IPv4 address nor a setting of their own (net/ipv4/devinet.c, devinet_copy_dflt_conf).
+pub fn arp_of_later_links() -> String {
+    let lasting = "printf 'net.ipv4.conf.default.arp_ignore = 1\\nnet.ipv4.conf.default.arp_announce = 2\\n' > \
+                   /etc/sysctl.d/61-runbound-arp.conf";
+    format!("{}\n{lasting}", arp_for_itself_only("default"))
+}
+
 /// The command that sets an IPv4 setting of a link. A name with a dot wants slashes between the words.
 pub fn sysctl(link: &str, name: &str, value: u32) -> String {
     let separator = if link.contains('.') { "/" } else { "." };

@@ -43,10 +43,24 @@ fn walk(links: &Links, link: &Link, peer: bool, seen: &mut Vec<u32>) -> Chain {
             _ => below.extend(candidates::below(links, link)),
         }
     }
+    if link.kind == Kind::Bridge && below.is_empty() {
+        below.extend(links.ports(link).filter(|port| leads_on(links, port, &mut seen.clone())));
+    }
     let is_pair = !peer && matches!(link.kind, Kind::Veth { .. });
     below.retain(|lower| !seen.contains(&lower.index));
     let below = below.into_iter().map(|lower| walk(links, lower, is_pair, seen)).collect();
     Chain { name: link.name.clone(), index: link.index, peer, below }
+}
+
+/// Whether a bridge's port is one end of a pair that leads to another bridge and from there to the network: so does the
+/// bridge that Proxmox makes for a guest's firewall. A pair on the way to a guest does not.
+fn leads_on(links: &Links, port: &Link, seen: &mut Vec<u32>) -> bool {
+    let Some(bridge) = links.peer(port).and_then(|peer| links.master(peer)) else { return false };
+    if bridge.kind != Kind::Bridge || seen.contains(&bridge.index) {
+        return false;
+    }
+    seen.push(bridge.index);
+    !candidates::below(links, bridge).is_empty() || links.ports(bridge).any(|port| leads_on(links, port, seen))
 }
 
 /// A veth whose other end is in another network namespace: what is behind it cannot be seen from here.
@@ -89,6 +103,32 @@ mod tests {
         assert_eq!(chain("ipvlan"), "ipv0 → eth0");
         assert_eq!(chain("bridge"), "br-rb → bond0.10 → bond0 → {enp33s0f0, enp33s0f1}");
         assert_eq!(chain("eth0"), "eth0");
+    }
+
+    /// The host with a firewalled guest, the server's pair moved to the guest's firewall bridge.
+    fn behind_the_firewall() -> Links {
+        let links = recorded::facts("firewall").links;
+        let bridge = links.by_name("fwbr100i0").unwrap().index;
+        let moved = |mut link: Link| {
+            if link.name == "veth-bnd" {
+                link.master = Some(bridge);
+            }
+            link
+        };
+        Links::new(links.iter().cloned().map(moved).collect())
+    }
+
+    #[test]
+    fn chains_go_on_through_firewall_bridges_towards_the_network() {
+        let text = |links: &Links, name: &str| Chain::from(links, links.by_name(name).unwrap()).to_string();
+        let down = "br-rb → bond0.10 → bond0 → {enp33s0f0, enp33s0f1}";
+        let links = behind_the_firewall();
+        assert_eq!(text(&links, "veth-rb"), format!("veth-rb ⇄ veth-bnd → fwbr100i0 → fwln100i0 ⇄ fwpr100p0 → {down}"));
+        assert_eq!(text(&links, "fwbr101i0"), format!("fwbr101i0 → fwln101i0 ⇄ fwpr101p0 → {down}"));
+        assert_eq!(text(&links, "br-rb"), down, "not towards the guests");
+        let mut alone: Vec<Link> = links.iter().cloned().collect();
+        alone.retain(|link| link.name != "bond0.10");
+        assert_eq!(text(&Links::new(alone), "veth-rb"), "veth-rb ⇄ veth-bnd → fwbr100i0");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod chain;
 mod check;
 mod finding;
 mod plan;
+mod rivals;
 mod tags;
 mod vlans;
 
@@ -15,6 +16,7 @@ pub use chain::Chain;
 pub use check::{findings, wanted};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
+pub use rivals::{Rival, rivals};
 pub use tags::{PAGE_MTU, Tags};
 
 use std::net::IpAddr;

@@ -134,6 +134,8 @@ pub struct Status {
     pub tuning: Vec<String>,
     /// Addresses of `interface:` that no interface carries now.
     pub awaited: Vec<IpAddr>,
+    /// Which other interfaces speak ARP for our addresses, and what ends that, a line each.
+    pub rivals: Vec<String>,
     /// Which name servers cannot be asked now and why, a line each.
     pub upstream: Vec<String>,
     /// For how long the worker has had a command that it did not answer in time.

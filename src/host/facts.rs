@@ -1,5 +1,6 @@
 //! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
 
+use super::ipv4_conf::{self, Ipv4Conf};
 use super::links::Links;
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
@@ -10,8 +11,11 @@ use crate::sys::privileges;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+/// Where every host of Proxmox VE has the files of its cluster.
+const PROXMOX: &str = "/etc/pve";
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -20,8 +24,10 @@ pub struct Facts {
     pub links: Links,
     /// IPv4 routes of the main table, in the kernel's order.
     pub routes: Vec<Route>,
-    /// What links made later begin with.
-    pub arp_default: ArpDefault,
+    /// What links that are made later begin with.
+    pub later: Ipv4Conf,
+    /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
+    pub proxmox: bool,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
     pub memlock: Option<u64>,
     /// The unit this process was started by, when systemd started it.
@@ -43,15 +49,6 @@ pub struct Facts {
     pub paths: Vec<PathProbe>,
     /// Whether the wanted user is there; `None` when none is wanted.
     pub user: Option<bool>,
-}
-
-/// The settings of ARP that a link gets when it is made (`net.ipv4.conf.default`). `None` when one cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArpDefault {
-    /// arp_ignore.
-    pub ignore: Option<u32>,
-    /// arp_announce.
-    pub announce: Option<u32>,
 }
 
 /// What a server asks of its host.
@@ -96,9 +93,6 @@ impl Facts {
 pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let mut links = links()?;
     for link in links.iter_mut() {
-        let in_force = |setting| Some(sysctl("all", setting)?.max(sysctl(&link.name, setting)?));
-        (link.arp_ignore, link.arp_announce) = (in_force("arp_ignore"), in_force("arp_announce"));
-        link.rp_filter = in_force("rp_filter");
         let is_on = |feature| ethtool::feature(&link.name, feature).ok();
         (link.rx_vlan, link.ntuple) = (is_on(Feature::RxVlan), is_on(Feature::Ntuple));
         (link.tx_vlan, link.tx_stag) = (is_on(Feature::TxVlan), is_on(Feature::TxStag));
@@ -107,10 +101,8 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     Ok(Facts {
         links,
-        arp_default: ArpDefault {
-            ignore: sysctl("default", "arp_ignore"),
-            announce: sysctl("default", "arp_announce"),
-        },
+        later: Ipv4Conf::of_later_links(),
+        proxmox: Path::new(PROXMOX).is_dir(),
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
         service: service(),
@@ -139,15 +131,12 @@ pub fn links() -> io::Result<Links> {
     for link in links.iter_mut() {
         link.driver = driver(&link.name);
     }
+    ipv4_conf::put_in_force(links.iter_mut());
     Ok(links)
 }
 
 fn number(path: &str) -> Option<u32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-fn sysctl(link: &str, name: &str) -> Option<u32> {
-    number(&format!("/proc/sys/net/ipv4/conf/{link}/{name}"))
 }
 
 /// As sysfs names it; in a chroot, as ethtool does.

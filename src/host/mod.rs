@@ -5,6 +5,7 @@ mod change;
 mod changes;
 mod facts;
 mod interfaces;
+mod ipv4_conf;
 mod journal;
 mod links;
 mod netlink;
@@ -18,8 +19,9 @@ mod vlan;
 mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{ArpDefault, Facts, Route, Wanted, facts, links};
+pub use facts::{Facts, Route, Wanted, facts, links};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues, zone_index};
+pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};

@@ -2,7 +2,7 @@
 
 use super::links::{AttachedProgram, Kind, Link, Links};
 use super::vlan::{VlanProtocol, VlanRange, VlanTable};
-use super::{ArpDefault, Facts, InterfaceAddress, Route};
+use super::{Facts, InterfaceAddress, Ipv4Conf, Route};
 use rustix::thread::CapabilitySet;
 
 const RECORDS: &[(&str, &str)] = &[
@@ -28,7 +28,8 @@ pub(crate) fn facts(name: &str) -> Facts {
     Facts {
         links: Links::new(links),
         routes,
-        arp_default: ArpDefault { ignore: Some(0), announce: Some(0) },
+        later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0) },
+        proxmox: false,
         memlock: None,
         service: None,
         unit: None,

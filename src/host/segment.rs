@@ -24,6 +24,8 @@ pub struct Segment {
     pub hears: Vec<u32>,
     /// The bridges it goes through, also those whose own port it does not reach.
     pub bridges: Vec<u32>,
+    /// The links at which it goes on outside of this namespace: network cards and the like, not the taps of guests.
+    pub ways_out: Vec<u32>,
     /// False when something on the way does not tell where it sends what: an Open vSwitch, a VLAN table that could not be
     /// read, more than two VLAN tags. There may then be more than is listed.
     pub whole: bool,
@@ -41,12 +43,27 @@ impl Links {
         let heard = walk.seen.iter().filter(own).filter_map(|place| self.by_index(place.link));
         let hears = heard.filter(|link| self.answers(link)).map(|link| link.index).collect();
         let bridges = walk.seen.iter().filter_map(|place| self.bridge_at(place)).collect::<BTreeSet<u32>>();
-        Segment { hears, bridges: bridges.into_iter().collect(), whole: walk.whole }
+        let left = walk.seen.iter().filter(|place| place.way == Way::Out).filter_map(|place| self.by_index(place.link));
+        let ways_out = left.filter(|link| self.leads_out(link)).map(|link| link.index).collect::<BTreeSet<u32>>();
+        let list = |indices: BTreeSet<u32>| indices.into_iter().collect();
+        Segment { hears, bridges: list(bridges), ways_out: list(ways_out), whole: walk.whole }
     }
 
     /// Whether what arrives at `link` is its own, and it speaks ARP.
     fn answers(&self, link: &Link) -> bool {
         link.up && link.arp && link.kind != Kind::Loopback && matches!(self.taker(link), Taker::None)
+    }
+
+    /// Whether what is sent at `link` leaves this namespace for a network rather than for a guest.
+    fn leads_out(&self, link: &Link) -> bool {
+        link.up
+            && match &link.kind {
+                Kind::Physical => true,
+                Kind::Other(kind) => kind != "tun",
+                Kind::Veth { .. } => self.peer(link).is_none(),
+                Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => self.parent(link).is_none(),
+                Kind::Loopback | Kind::Bridge | Kind::Bond { .. } => false,
+            }
     }
 
     /// The bridge that is passed at a place.

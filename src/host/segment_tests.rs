@@ -31,6 +31,21 @@ fn the_bridge_of_a_veth_pair_hears_what_the_pair_does_and_its_ports_do_not() {
 }
 
 #[test]
+fn a_segment_goes_on_outside_by_cards_not_by_taps() {
+    for (record, link, out) in [
+        ("reference", "veth-rb", &["enp33s0f0", "enp33s0f1"][..]),
+        ("firewall", "veth-rb", &["enp33s0f0", "enp33s0f1", "veth101i0"]),
+        ("vlan_aware", "vmbr0.20", &["enp33s0f0", "enp33s0f1"]),
+        ("eth0", "eth0", &["eth0"]),
+    ] {
+        let links = recorded::facts(record).links;
+        assert_eq!(names(&links, &links.segment(links.by_name(link).unwrap()).ways_out), out, "{record}");
+    }
+    let alone = changed("reference", "bond0.10", |link| link.up = false);
+    assert!(alone.segment(alone.by_name("veth-rb").unwrap()).ways_out.is_empty());
+}
+
+#[test]
 fn a_bond_in_another_bridge_hands_its_vlan_to_the_interface_of_that_vlan() {
     let links = recorded::facts("vmbr0").links;
     assert_eq!(of(&links, "veth-rb").0, ["br-rb", "veth-rb"]);

@@ -1,19 +1,19 @@
 //! Other interfaces of the same network, which may draw the queries to themselves or have answers dropped.
 
-use super::Subject;
+use super::{Served, Subject};
 use crate::attach::advice;
-use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{Kind, Link};
+use crate::attach::rivals::{self, Rival, Rivals};
+use crate::host::Link;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// rp_filter in strict mode (RFC 3704): a packet must come in where its sender's route goes out.
 const STRICT: u32 = 1;
 /// rp_filter in loose mode.
 const LOOSE: u32 = 2;
-/// arp_announce: an ARP request names an address of the interface it leaves by, whatever the packet is sent from.
-const ANNOUNCE_OWN: u32 = 2;
+/// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
+const FIREWALL_BRIDGE: &str = "fwbr";
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     for served in &subject.served {
@@ -23,53 +23,72 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
                 arp_flux(subject, served.link, ip, found);
             }
             rp_filter(subject, served.link, ip, found);
+            other_segment(subject, served.link, ip, found);
         }
     }
+    later_bridges(subject, found);
 }
 
-/// With arp_ignore 0 Linux answers ARP for any address of the host on every interface, with that interface's own MAC:
-/// queries then come in there, where no program takes them. The bridge below a veth pair and the parent of a macvlan do so
-/// even when they have no address at all.
-///
-/// An interface with an address in the network draws them in a second way. What the kernel answers may leave by it, and with
-/// arp_announce below 2 it asks for the client's MAC in our address's name and with its own MAC, which the client learns.
-/// 1 is not enough: our address is of its network (net/ipv4/arp.c, arp_solicit).
 fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
-    let links = &subject.facts.links;
-    let below = Chain::from(links, carrier).indices();
-    let in_network = |link: &Link| {
-        let mut others = link.addresses.iter().filter(|address| address.ip.is_ipv4() && address.ip != IpAddr::V4(ip));
-        others.any(|address| address.covers(ip.into()))
-    };
-    // They hear the same broadcasts as the carrier does.
-    let is_beside = |link: &Link| match (&carrier.kind, &link.kind) {
-        (_, Kind::Bridge) => below.contains(&link.index),
-        (Kind::Macvlan, _) => carrier.parent == Some(link.index),
-        _ => false,
-    };
-    let candidates = links.iter().filter(|link| link.index != carrier.index && link.kind != Kind::Loopback && link.up);
-    let others: Vec<&Link> = candidates.filter(|link| in_network(link) || is_beside(link)).collect();
-    let mut sound = true;
-    for link in others {
-        let (Some(ignore), Some(announce)) = (link.arp_ignore, link.arp_announce) else {
-            sound = false;
-            continue;
-        };
-        let why = if in_network(link) { " has an address in that network and" } else { "" };
-        let does = match (ignore, in_network(link) && announce < ANNOUNCE_OWN) {
-            (0, false) => format!("answers ARP for {ip} with its own MAC (arp_ignore 0)"),
-            (0, true) => format!("speaks ARP for {ip} with its own MAC (arp_ignore 0, arp_announce {announce})"),
-            (_, true) => format!("asks ARP in the name of {ip} with its own MAC (arp_announce {announce})"),
-            (_, false) => continue,
-        };
-        sound = false;
-        let text = format!("{}{why} {does}: queries come in there and pass {} by", link.name, carrier.name);
-        let fix = advice::arp_for_itself_only(&link.name);
-        found.push(Finding::new(Level::Warn, "arp-flux", text).with_fix(fix));
-    }
-    if sound {
+    let Rivals { found: rivals, whole, read } = rivals::of(&subject.facts.links, carrier, ip);
+    if !whole {
+        let why = "an Open vSwitch, or a bridge whose VLANs cannot be read, is on the way";
+        let text = format!("who else answers ARP for {ip} cannot be told: {why}");
+        found.push(Finding::new(Level::Info, "arp-flux", text));
+    } else if read && rivals.is_empty() {
         let text = format!("no other interface answers ARP for {ip} or asks in its name");
         found.push(Finding::new(Level::Ok, "arp-flux", text));
+    }
+    let finding = |rival: Rival| Finding::new(Level::Warn, "arp-flux", rival.text).with_fix(rival.fix);
+    found.extend(rivals.into_iter().map(finding));
+}
+
+/// Each guest with the Proxmox firewall on brings a bridge when it starts, which hears what our bridge hears, and takes it
+/// away again; so what is set on bridges that are there does not last.
+fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
+    let (facts, links) = (subject.facts, &subject.facts.links);
+    let (Some(ignore), Some(filter)) = (facts.later.arp_ignore, facts.later.rp_filter) else { return };
+    if !facts.proxmox && !links.iter().any(|link| link.name.starts_with(FIREWALL_BRIDGE)) {
+        return;
+    }
+    let at_bridges = |served: &&Served| {
+        let bridges = links.segment(served.link).bridges;
+        let names = bridges.iter().filter_map(|&index| links.by_index(index)).map(|link| link.name.as_str());
+        let names: Vec<&str> = names.filter(|name| !name.starts_with(FIREWALL_BRIDGE)).collect();
+        let matters = served.address.ip.is_ipv4() && !matches!(served.outcome, Outcome::Kernel { .. });
+        (matters && !names.is_empty()).then(|| names.join(", "))
+    };
+    let Some((served, bridges)) = subject.served.iter().find_map(|served| Some((served, at_bridges(&served)?))) else {
+        return;
+    };
+    let ip = served.address.ip;
+    found.push(if rivals::answers(ignore) && rivals::takes_any_sender(filter) {
+        let text = format!(
+            "a guest with the firewall on that starts later at {bridges} brings a bridge ({FIREWALL_BRIDGE}…) that answers ARP \
+             for {ip} with its own MAC (net.ipv4.conf.default.arp_ignore {ignore}): queries then come in there and pass {} by",
+            served.link.name
+        );
+        Finding::new(Level::Warn, "arp-later", text).with_fix(advice::arp_of_later_links())
+    } else {
+        let text = format!("bridges that guests bring to {bridges} later do not answer ARP for {ip}");
+        Finding::new(Level::Ok, "arp-later", text)
+    });
+}
+
+/// An interface in the same network by its address that is another network by its segment: the kernel sends by one of them.
+fn other_segment(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
+    let links = &subject.facts.links;
+    let Some(out) = subject.facts.route(ip).and_then(|name| links.by_name(name)) else { return };
+    let segment = links.segment(carrier);
+    let apart = segment.whole && !segment.hears.contains(&out.index) && !rivals::may_meet(links, &segment, out);
+    if out.index != carrier.index && apart && rivals::in_network(out, ip) {
+        let (name, own) = (&out.name, &carrier.name);
+        let text = format!(
+            "{name} has an address in the network of {ip} and is not in one segment with {own}, and the route to that \
+             network goes by {name}: what the kernel answers (TCP, and all that XDP leaves to it) does not come back to \
+             clients at {own}; give one of the two another network"
+        );
+        found.push(Finding::new(Level::Warn, "other-segment", text));
     }
 }
 

@@ -8,21 +8,37 @@ use super::message::{LinkHeader, attributes};
 use crate::host::links::{AttachedProgram, Kind, Link};
 use crate::host::vlan::VlanProtocol;
 use libc::{
-    IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-    IFLA_XDP,
+    IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER,
+    IFLA_MTU, IFLA_XDP,
 };
 use netlink_packet_core::{NlaBuffer, Parseable, ParseableParametrized};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{InfoBond, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkXdp, XdpAttached};
 
 /// The attributes that make a link.
-const READ: [u16; 8] =
-    [IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_LINK_NETNSID, IFLA_XDP];
+const READ: [u16; 9] = [
+    IFLA_ADDRESS,
+    IFLA_IFNAME,
+    IFLA_MTU,
+    IFLA_LINK,
+    IFLA_MASTER,
+    IFLA_LINKINFO,
+    IFLA_LINK_NETNSID,
+    IFLA_XDP,
+    IFLA_AF_SPEC,
+];
 
 /// Of the data of a VLAN and of a bridge (linux/if_link.h).
 const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_PROTOCOL: u16 = 8;
+
+/// The family of IPv4 among those of a link, its array of settings, and the places in that, from 1 (linux/ip.h).
+const AF_INET: u16 = libc::AF_INET as u16;
+const IFLA_INET_CONF: u16 = 1;
+const RP_FILTER: usize = 8;
+const ARP_ANNOUNCE: usize = 18;
+const ARP_IGNORE: usize = 19;
 
 /// Names of the bond modes, by number (linux/if_bonding.h).
 const BOND_MODES: [&str; 7] =
@@ -61,6 +77,10 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
     for attribute in attributes(body).filter(|attribute| READ.contains(&attribute.kind())) {
         if attribute.kind() == IFLA_LINKINFO {
             take_info(&mut link, attribute.value());
+            continue;
+        }
+        if attribute.kind() == IFLA_AF_SPEC {
+            take_conf(&mut link, attribute.value());
             continue;
         }
         match LinkAttribute::parse_with_param(&attribute, AddressFamily::Unspec) {
@@ -105,6 +125,21 @@ fn take_info(link: &mut Link, info: &[u8]) {
         InfoKind::MacVlan | InfoKind::MacVtap => Kind::Macvlan,
         other => Kind::Other(other.to_string()),
     };
+}
+
+/// The link's own settings of IPv4 (`net.ipv4.conf`), which the family tells as an array of numbers.
+fn take_conf(link: &mut Link, families: &[u8]) {
+    let family = attributes(families).find(|attribute| attribute.kind() == AF_INET);
+    let conf = family
+        .as_ref()
+        .and_then(|family| attributes(family.value()).find(|attribute| attribute.kind() == IFLA_INET_CONF));
+    let Some(conf) = conf else { return };
+    let number = |id: usize| {
+        let octets = conf.value().get(4 * (id - 1)..4 * id)?;
+        Some(u32::from_ne_bytes(octets.try_into().ok()?))
+    };
+    (link.arp_ignore, link.arp_announce) = (number(ARP_IGNORE), number(ARP_ANNOUNCE));
+    link.rp_filter = number(RP_FILTER);
 }
 
 /// The first attribute of that kind and length.
@@ -202,8 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_ipv4_are_told_and_may_be_few() {
+        let conf = |numbers: u32| {
+            let array: Vec<u8> = (1..=numbers).flat_map(u32::to_ne_bytes).collect();
+            attribute(IFLA_AF_SPEC, &attribute(AF_INET, &attribute(IFLA_INET_CONF, &array)))
+        };
+        let told = |numbers| {
+            let link = link(&[vlan(), conf(numbers)].concat()).unwrap();
+            (link.rp_filter, link.arp_announce, link.arp_ignore)
+        };
+        assert_eq!(told(33), (Some(8), Some(18), Some(19)));
+        assert_eq!(told(18), (Some(8), Some(18), None));
+        assert_eq!(told(0), (None, None, None));
+    }
+
+    #[test]
     fn cut_messages_do_no_harm() {
-        let whole = vlan();
+        let array: Vec<u8> = (1..=33u32).flat_map(u32::to_ne_bytes).collect();
+        let conf = attribute(IFLA_AF_SPEC, &attribute(AF_INET, &attribute(IFLA_INET_CONF, &array)));
+        let whole = [vlan(), conf].concat();
         for length in 0..whole.len() {
             let _ = link(&whole[..length]);
         }

@@ -11,7 +11,7 @@ use super::links::Link;
 use netlink_packet_route::link::LinkMessage;
 use std::io;
 
-/// All links. Addresses, driver, queues and sysctls are left for others to tell.
+/// All links. Addresses, driver and queues are left for others to tell; of `net.ipv4.conf` it is each link's own.
 ///
 /// # Errors
 /// The socket's: EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
@@ -34,5 +34,8 @@ mod tests {
         let links = super::links().expect("netlink");
         let loopback = links.iter().find(|link| link.kind == Kind::Loopback).expect("lo");
         assert!(loopback.index > 0 && loopback.mac.is_none() && loopback.up == loopback.carrier);
+        let own = |setting| std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/lo/{setting}")).unwrap();
+        assert_eq!(loopback.arp_ignore, own("arp_ignore").trim().parse().ok());
+        assert_eq!(loopback.rp_filter, own("rp_filter").trim().parse().ok());
     }
 }

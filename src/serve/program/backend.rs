@@ -26,6 +26,7 @@ impl Backend for Program {
             sandbox: crate::sys::confine::summary().to_owned(),
             tuning: self.tuning(),
             awaited: self.awaited(),
+            rivals: self.rivals_now(),
             upstream: self.upstream_troubles(),
             late: self.threads.orders.late(),
         }

@@ -10,6 +10,7 @@ mod listing;
 mod orders;
 mod pid_file;
 mod privileges;
+mod rivals;
 mod sizes;
 mod start;
 mod threads;
@@ -80,6 +81,8 @@ pub struct Program {
     statistics_base: Option<Snapshot>,
     /// Removed when this is dropped.
     pidfile: Option<PidFile>,
+    /// Who else speaks ARP for our addresses, as it was said.
+    rivals: Vec<attach::Rival>,
     stopping: bool,
 }
 
@@ -255,6 +258,7 @@ impl Program {
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
         self.fast_path.take_plan(&plan, links);
+        self.review_rivals(&plan, links);
         if !self.threads.orders.collect() {
             return Some(Instant::now() + LOOK_AGAIN);
         }

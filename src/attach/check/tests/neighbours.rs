@@ -61,3 +61,81 @@ fn strict_rp_filter_with_the_route_elsewhere() {
     elsewhere.routes[0].link = "eth9".into();
     assert_eq!(fix(&one("rp-filter", &elsewhere)), "sysctl -w net/ipv4/conf/bond0.10/rp_filter=2");
 }
+
+/// The host with two firewalled guests.
+fn firewalled() -> Facts {
+    let quiet = |link: &mut Link| link.rp_filter = Some(2);
+    changed(recorded::facts("firewall"), "veth-rb", quiet)
+}
+
+#[test]
+fn firewall_bridges_answer_arp_though_they_have_no_address() {
+    let found = named("arp-flux", &firewalled());
+    let told: Vec<(Level, &str)> =
+        found.iter().map(|finding| (finding.level, finding.text.split(' ').next().unwrap())).collect();
+    assert_eq!(told, [(Level::Warn, "fwbr100i0"), (Level::Warn, "fwbr101i0")]);
+    assert!(fix(&found[0]).starts_with("sysctl -w net.ipv4.conf.fwbr100i0.arp_ignore=1\n"), "{}", found[0]);
+    let silenced = |ignore, filter| {
+        let set = |link: &mut Link| (link.arp_ignore, link.rp_filter) = (Some(ignore), Some(filter));
+        named("arp-flux", &changed(changed(firewalled(), "fwbr100i0", set), "fwbr101i0", set))
+    };
+    for (ignore, filter, level) in
+        [(1, 0, Level::Ok), (8, 0, Level::Ok), (3, 0, Level::Warn), (0, 2, Level::Ok), (0, 1, Level::Ok)]
+    {
+        assert_eq!(silenced(ignore, filter)[0].level, level, "arp_ignore {ignore}, rp_filter {filter}");
+    }
+    let silent = changed(firewalled(), "fwbr101i0", |link| link.arp_ignore = Some(1));
+    let unreadable = changed(silent, "fwbr100i0", |link| link.rp_filter = None);
+    assert!(named("arp-flux", &unreadable).is_empty());
+    let hidden = changed(firewalled(), "fwpr100p0", |link| link.kind = Kind::Other("openvswitch".into()));
+    let through = changed(hidden, "br-rb", |link| link.kind = Kind::Other("openvswitch".into()));
+    assert_eq!(named("arp-flux", &through)[0].level, Level::Info, "an Open vSwitch does not tell its ways");
+}
+
+#[test]
+fn bridges_that_guests_bring_later_are_named_until_the_default_holds_for_them() {
+    let found = one("arp-later", &firewalled());
+    assert_eq!(found.level, Level::Warn);
+    assert!(found.text.contains("at br-rb") && found.text.contains("192.168.10.250"), "{found}");
+    let commands = "sysctl -w net.ipv4.conf.default.arp_ignore=1\nsysctl -w net.ipv4.conf.default.arp_announce=2\n";
+    assert!(fix(&found).starts_with(commands) && fix(&found).contains("/etc/sysctl.d/"), "{found}");
+    for (ignore, filter, level) in [(0, 0, Level::Warn), (1, 0, Level::Ok), (0, 2, Level::Ok)] {
+        let mut facts = firewalled();
+        (facts.later.arp_ignore, facts.later.rp_filter) = (Some(ignore), Some(filter));
+        assert_eq!(one("arp-later", &facts).level, level);
+    }
+    assert!(named("arp-later", &sound()).is_empty(), "no host of Proxmox");
+    assert_eq!(one("arp-later", &Facts { proxmox: true, ..sound() }).level, Level::Warn);
+    assert!(named("arp-later", &Facts { proxmox: true, ..recorded::facts("eth0") }).is_empty(), "no bridge is there");
+}
+
+#[test]
+fn bridges_in_another_vlan_are_left_alone() {
+    let facts = recorded::facts("vlan_aware");
+    let told: Vec<String> = named("arp-flux", &facts).iter().map(|finding| finding.text.clone()).collect();
+    assert!(told.len() == 1 && told[0].starts_with("fwbr101i0 "), "{told:?}");
+}
+
+#[test]
+fn an_address_in_the_network_on_another_segment() {
+    // Another VLAN by the same cards: nobody there can ask the server, but the kernel may send there.
+    let facts = |record| {
+        changed(recorded::facts(record), "vmbr0.20", |link| link.addresses[0].ip = "192.168.10.202".parse().unwrap())
+    };
+    let mut apart = facts("vlan_aware");
+    assert!(named("other-segment", &apart).is_empty(), "the route goes by veth-rb");
+    assert!(named("arp-flux", &apart).iter().all(|finding| !finding.text.contains("vmbr0.20")));
+    apart.routes.iter_mut().filter(|route| route.link == "veth-rb").for_each(|route| route.link = "vmbr0.20".into());
+    let found = one("other-segment", &apart);
+    assert!(found.level == Level::Warn && found.text.starts_with("vmbr0.20 "), "{found}");
+    // By a card of its own it may be one network outside, and then it draws queries.
+    let mut links: Vec<Link> = recorded::facts("eth0").links.iter().cloned().collect();
+    let mut other = links[1].clone();
+    (other.name, other.index, other.mac) = ("eth1".into(), 9, Some([2, 0, 0, 0, 0, 9]));
+    other.addresses.truncate(1);
+    other.addresses[0].ip = "192.168.10.202".parse().unwrap();
+    links.push(other);
+    let cards = Facts { links: Links::new(links), ..recorded::facts("eth0") };
+    let found = one("arp-flux", &cards);
+    assert!(found.level == Level::Warn && found.text.contains("eth1 ") && found.text.contains("where both"), "{found}");
+}

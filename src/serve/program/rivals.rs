@@ -1,0 +1,28 @@
+//! Who speaks ARP for our addresses beside the interfaces that carry them: guests come and bring bridges that do.
+
+use super::Program;
+use crate::attach::{self, Plan, Rival};
+use crate::host::{self, Links};
+
+impl Program {
+    /// Says who has come, a line each.
+    pub(super) fn review_rivals(&mut self, plan: &Plan, links: &Links) {
+        let rivals = attach::rivals(plan, links);
+        rivals.iter().filter(|rival| !self.rivals.contains(rival)).for_each(|rival| log::warn!("{}", line(rival)));
+        self.rivals = rivals;
+    }
+
+    /// Who is there now, a line each. That a setting has changed is notified by nothing.
+    pub(super) fn rivals_now(&self) -> Vec<String> {
+        if !self.attaches {
+            return Vec::new();
+        }
+        let Ok(links) = host::links() else { return Vec::new() };
+        let plan = attach::plan(&self.at_start, &self.listen, &links);
+        attach::rivals(&plan, &links).iter().map(line).collect()
+    }
+}
+
+fn line(rival: &Rival) -> String {
+    format!("{}; `{}` ends it", rival.text, rival.fix.replace('\n', " && "))
+}
