@@ -37,30 +37,33 @@ pub(super) struct Rivals {
     pub(super) read: bool,
 }
 
-/// The rivals for all addresses that programs are to serve.
+/// The rivals for all addresses that programs are to serve, each link once: what ends it for one address does for all.
 pub fn rivals(plan: &Plan, links: &Links) -> Vec<Rival> {
-    let mut all = Vec::new();
+    let mut all: Vec<Rival> = Vec::new();
     // Kernel sockets answer by whichever interface a query comes in.
     for decision in plan.decisions.iter().filter(|decision| !matches!(decision.outcome, Outcome::Kernel { .. })) {
         let Some(carrier) = links.by_index(decision.carrier) else { continue };
+        let segment = links.segment(carrier);
         for (address, _) in &decision.addresses {
-            if let IpAddr::V4(ip) = address.ip {
-                all.extend(of(links, carrier, ip).found);
+            let IpAddr::V4(ip) = address.ip else { continue };
+            for rival in of(links, carrier, &segment, ip).found {
+                if all.iter().all(|known| known.link != rival.link) {
+                    all.push(rival);
+                }
             }
         }
     }
     all
 }
 
-/// Those for an address of `carrier`.
-pub(super) fn of(links: &Links, carrier: &Link, ip: Ipv4Addr) -> Rivals {
-    let segment = links.segment(carrier);
+/// Those for an address of `carrier`, whose broadcast domain is `segment`.
+pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr) -> Rivals {
     let mut rivals = Rivals { found: Vec::new(), whole: segment.whole, read: true };
     for link in links.iter().filter(|link| link.index != carrier.index && link.up && link.arp) {
         let hears = segment.hears.contains(&link.index);
         // With the MAC of the carrier, as an ipvlan and its parent have one, all come to the same place.
         let counts = link.kind != Kind::Loopback && (link.mac != carrier.mac || carrier.mac.is_none());
-        let meets = hears || in_network(link, ip) && may_meet(links, &segment, link);
+        let meets = hears || in_network(link, ip) && may_meet(links, segment, link);
         if !(counts && meets) {
             continue;
         }

@@ -30,7 +30,8 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 }
 
 fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
-    let Rivals { found: rivals, whole, read } = rivals::of(&subject.facts.links, carrier, ip);
+    let links = &subject.facts.links;
+    let Rivals { found: rivals, whole, read } = rivals::of(links, carrier, &links.segment(carrier), ip);
     if !whole {
         let why = "an Open vSwitch, or a bridge whose VLANs cannot be read, is on the way";
         let text = format!("who else answers ARP for {ip} cannot be told: {why}");

@@ -139,3 +139,17 @@ fn an_address_in_the_network_on_another_segment() {
     let found = one("arp-flux", &cards);
     assert!(found.level == Level::Warn && found.text.contains("eth1 ") && found.text.contains("where both"), "{found}");
 }
+
+#[test]
+fn a_running_server_names_each_link_once() {
+    let facts = recorded::facts("firewall");
+    let add = |link: &mut Link| {
+        let more = (1..=20).map(|last| format!("192.168.10.{last}").parse().unwrap());
+        link.addresses.extend(more.map(|ip| crate::host::InterfaceAddress { ip, prefix: 24 }));
+    };
+    let facts = changed(facts, "veth-rb", add);
+    let listen: Vec<SocketAddr> = (1..=20).map(|last| format!("192.168.10.{last}:53").parse().unwrap()).collect();
+    let plan = crate::attach::plan(&Config::default(), &listen, &facts.links);
+    let named: Vec<String> = crate::attach::rivals(&plan, &facts.links).into_iter().map(|rival| rival.link).collect();
+    assert_eq!(named, ["fwbr100i0", "fwbr101i0"]);
+}
