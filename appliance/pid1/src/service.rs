@@ -1,6 +1,7 @@
 //! What the loop of PID 1 turns: one service for each descriptor or clock that it watches.
 
 use crate::cloudinit::drives::Drives;
+use crate::netconf::time::TimeServers;
 use rustix::event::PollFlags;
 use rustix::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -25,6 +26,10 @@ pub enum Event {
     Drives(Box<Drives>),
     /// Somebody tells the server to read its configuration.
     Reload,
+    /// A lease names these time servers; none when it ended.
+    TimeServers(String, Vec<std::net::IpAddr>),
+    /// What the screen is to say from now on about the clock.
+    Clock(String),
     /// What the screen is to say from now on about where the configuration lies.
     Storage(String),
     /// This service is done: drop it. The text says why, for the log; empty says nothing.
@@ -42,10 +47,20 @@ pub struct Status {
     pub network_source: String,
     /// Process id of the server, `None` while it is down.
     pub server: Option<u32>,
-    /// Starts of the server after the first.
+    /// The server is about to start, or has started a moment ago.
+    pub starting: bool,
+    /// Starts of the server after an end that nobody wanted.
     pub restarts: u32,
     /// The server's control socket.
     pub control_socket: std::path::PathBuf,
+    /// The name servers that the server is told to ask.
+    pub name_servers: Vec<std::net::IpAddr>,
+    /// The configuration says itself whom to ask.
+    pub forwards_everything: bool,
+    /// Who may be asked for the time.
+    pub time_servers: TimeServers,
+    /// Whether and by whom the clock was set.
+    pub clock: String,
 }
 
 /// Something PID 1 watches. Every call returns at once: nothing here may block, the same thread feeds the watchdog.

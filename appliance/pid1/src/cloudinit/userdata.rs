@@ -29,16 +29,27 @@ const IGNORED: [&str; 14] = [
 ];
 
 /// What it asks for.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct UserData {
     /// The host's name.
     pub hostname: Option<String>,
     /// Files for the data partition.
     pub files: Vec<SeedFile>,
+    /// Whether anybody is to be asked for the time.
+    pub asks_for_time: bool,
+    /// Who, by name or address.
+    pub time_servers: Vec<String>,
     /// What is not honoured, each with its path.
     pub warnings: Vec<String>,
     /// None of it could be read: what an earlier one said stays.
     pub unread: bool,
+}
+
+impl Default for UserData {
+    fn default() -> Self {
+        let (files, time_servers, warnings) = (Vec::new(), Vec::new(), Vec::new());
+        Self { hostname: None, files, asks_for_time: true, time_servers, warnings, unread: false }
+    }
 }
 
 /// A file that a drive brings.
@@ -58,6 +69,7 @@ document! {
         hostname: Given<String> = "hostname",
         fqdn: Given<String> = "fqdn",
         files: List<WriteFile> = "write_files",
+        ntp: Given<Ntp> = "ntp",
         ours: Given<Ours> = "runbound",
     } ignored IGNORED
 }
@@ -71,6 +83,15 @@ document! {
         permissions: Given<String> = "permissions",
         append: Given<bool> = "append",
     } ignored ["owner", "defer"]
+}
+
+document! {
+    /// Time servers. The client is ours.
+    Ntp with NoMore {
+        enabled: Given<bool> = "enabled",
+        servers: List<String> = "servers",
+        pools: List<String> = "pools",
+    } ignored ["ntp_client", "config"]
 }
 
 document! {
@@ -115,6 +136,10 @@ fn cloud_config(config: &CloudConfig, user_data: &mut UserData, notes: &mut Note
     user_data.hostname = config.hostname.get().or(config.fqdn.get()).cloned();
     for (path, file) in config.files.entries("write_files") {
         user_data.files.extend(write_file(file, &path, notes));
+    }
+    if let Some(ntp) = config.ntp.get() {
+        user_data.asks_for_time = ntp.enabled.get() != Some(&false);
+        user_data.time_servers = ntp.servers.iter().chain(ntp.pools.iter()).cloned().collect();
     }
     if let Some(text) = config.ours.get().and_then(|ours| ours.config.get()) {
         let path = PathBuf::from("unbound.conf");
@@ -233,6 +258,18 @@ mod tests {
         );
         assert_eq!(user_data.warnings.len(), 6, "{:?}", user_data.warnings);
         assert!(user_data.warnings.iter().any(|line| line.starts_with("runbound.color: ")));
+    }
+
+    #[test]
+    fn time_servers_are_those_of_the_key_that_cloud_init_has_for_them() {
+        let text = "#cloud-config\nntp: {enabled: true, ntp_client: chrony, pools: [0.pool.example], peers: [x],\n  servers: [192.0.2.1, ntp.example]}\n";
+        let user_data = read(text.as_bytes());
+        assert_eq!(user_data.time_servers, ["192.0.2.1", "ntp.example", "0.pool.example"]);
+        assert!(user_data.asks_for_time);
+        assert_eq!(user_data.warnings, ["ntp.peers: is not supported; it is ignored"]);
+        let user_data = read(b"#cloud-config\nntp: {enabled: no, servers: [192.0.2.1]}\n");
+        assert!(!user_data.asks_for_time && user_data.warnings.is_empty());
+        assert!(read(b"").asks_for_time);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! | `disks` | volumes by label |
 //! | `journal`, `warnings` | where log lines go; the last warnings, for the screen |
 //! | `tuning` | what is set at boot for speed |
+//! | `date` | dates for people |
 
+pub mod date;
 pub mod disks;
 pub mod journal;
 pub mod modules;

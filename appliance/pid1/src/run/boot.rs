@@ -5,11 +5,13 @@ use crate::cloudinit::userdata::{self, UserData};
 use crate::configuration::adopt::{self, Adopted};
 use crate::configuration::forwarders::Servers;
 use crate::configuration::store::{self, Store};
+use crate::machine::date::EARLIEST;
 use crate::machine::disks::{self, Volume};
 use crate::machine::journal;
 use crate::machine::modules::Modules;
 use crate::machine::mounts::{mount_all, sysctl};
 use crate::machine::tuning;
+use crate::netconf::time::TimeServers;
 use crate::network::router::RouterServers;
 use crate::network::{Network, Settings};
 use crate::service::Status;
@@ -20,8 +22,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The name of a host that nobody named.
 const HOSTNAME: &str = "runbound";
-/// Before this second (June 2025) the clock is wrong.
-const EARLIEST: u64 = 1_750_000_000;
 /// Modules that no device asks for by itself: input devices (the power button), packet sockets.
 const BY_NAME: [&str; 2] = ["evdev", "af_packet"];
 
@@ -90,7 +90,10 @@ pub fn boot() -> Booted {
         adopt::take_in(&store, &seed.instance_id, &user_data.files);
     }
     let adopted = adopt::choose(&store);
+    let mut time_servers = TimeServers::default();
+    time_servers.drive(user_data.asks_for_time, &user_data.time_servers);
     let status = Status {
+        time_servers,
         hostname,
         storage: store.description.clone(),
         network_source: network.source().to_owned(),
@@ -145,7 +148,9 @@ fn release() -> String {
 fn clock_and_entropy() {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     if seconds < EARLIEST {
-        log::warn!("the clock says {seconds} s after 1970, which cannot be: set the machine's clock (RTC)");
+        log::warn!(
+            "the clock says {seconds} s after 1970, which cannot be: set the machine's clock (RTC), or name a time server"
+        );
     }
     let source = fs::read_to_string("/sys/class/misc/hw_random/rng_current").unwrap_or_default();
     let source = if source.trim().is_empty() { "none" } else { source.trim() };

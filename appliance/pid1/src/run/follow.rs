@@ -45,9 +45,11 @@ impl Booted {
         let settings = Settings::of(&self.seed, &self.cmdline);
         if !user_data.unread {
             self.status.hostname = name_host(user_data, &self.seed, &settings);
+            self.status.time_servers.drive(user_data.asks_for_time, &user_data.time_servers);
         }
         for source in self.network.change(settings, &self.status.hostname, &mut self.modules) {
             self.servers.lease(&source, Vec::new());
+            self.status.time_servers.lease(&source, Vec::new());
         }
         self.servers.settings(self.network.nameservers());
         self.network.source().clone_into(&mut self.status.network_source);

@@ -18,6 +18,7 @@ use crate::machine::journal;
 use crate::netconf::cmdline;
 use crate::service::{Event, Service};
 use crate::services::agent::Agent;
+use crate::services::clock::Clock;
 use crate::services::console::Console;
 use crate::services::hotplug::Hotplug;
 use crate::services::lookout::Lookout;
@@ -79,6 +80,7 @@ impl Run {
         PowerButton::open_all().into_iter().for_each(|button| services.push(Box::new(button)));
         Agent::open().into_iter().for_each(|agent| services.push(Box::new(agent)));
         services.push(Box::new(Lookout::new(now)));
+        Clock::open(now).into_iter().for_each(|clock| services.push(Box::new(clock)));
         Watchdog::open(now).into_iter().for_each(|watchdog| services.push(Box::new(watchdog)));
         if cmdline::has(&booted.cmdline, LOG_WORD) {
             log::info!("{LOG_WORD}: the log stays on the console, without the screen");
@@ -110,6 +112,8 @@ impl Run {
         let status = &mut self.booted.status;
         status.server = self.server.pid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
         status.restarts = self.server.restarts();
+        status.starting = self.server.is_starting(now);
+        status.forwards_everything = self.booted.adopted.facts.forwards_everything;
         if !signals.is_empty() && self.signals.as_ref().is_some_and(|signals| signals.next().is_some()) {
             events.push(Event::Reboot("Ctrl-Alt-Del".into()));
         }
@@ -197,6 +201,8 @@ impl Run {
             Event::Drives(drives) => self.follow(*drives, now),
             Event::Reload => self.booted.adopted.was_read(now),
             Event::Storage(storage) => self.booted.status.storage = storage,
+            Event::TimeServers(source, servers) => self.booted.status.time_servers.lease(&source, servers),
+            Event::Clock(text) => self.booted.status.clock = text,
             // Taken where the service is.
             Event::Close(_) => {}
         }
@@ -247,6 +253,7 @@ impl Run {
         let Some(over) = network.look(&status.hostname, modules) else { return };
         for source in over {
             servers.lease(&source, Vec::new());
+            status.time_servers.lease(&source, Vec::new());
         }
         network.source().clone_into(&mut status.network_source);
     }
@@ -280,6 +287,7 @@ impl Run {
             interface.is_some_and(|interface| network.takes_advertisements(interface))
         };
         let usable = self.booted.servers.usable(&own_addresses(&interfaces), advertised);
+        self.booted.status.name_servers.clone_from(&usable);
         if !self.booted.adopted.write_entry(&usable) {
             return false;
         }

@@ -22,6 +22,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// How long one that is to start anew may take to end: it answers what it has and gives interfaces back, whose drivers may
 /// take seconds for that.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after its start one may not answer yet.
+const STARTING: Duration = Duration::from_secs(10);
 /// A longer line is cut.
 const LINE: usize = 4096;
 /// Octets of one read, and reads at one turn: a server that writes without end does not keep PID 1.
@@ -40,8 +42,10 @@ pub struct Server {
     /// When to start it, while it is down.
     next: Option<Instant>,
     pause: Duration,
-    /// Starts so far.
-    starts: u32,
+    /// It is to be started after an end that nobody wanted.
+    ended: bool,
+    /// Such starts so far.
+    restarts: u32,
     /// Ends one after the other that nobody wanted, each before it was healthy.
     early: u32,
     /// It was told to end so that it starts anew.
@@ -71,7 +75,8 @@ impl Server {
             child: None,
             next: Some(now),
             pause: FIRST,
-            starts: 0,
+            ended: false,
+            restarts: 0,
             early: 0,
             ending: None,
             retired: false,
@@ -83,9 +88,17 @@ impl Server {
         self.child.as_ref().map(|child| child.pid)
     }
 
-    /// Starts after the first.
+    /// Starts after an end that nobody wanted.
     pub fn restarts(&self) -> u32 {
-        self.starts.saturating_sub(1)
+        self.restarts
+    }
+
+    /// Whether it is about to start, for the first time or because somebody wants it anew, or may not be ready yet.
+    pub fn is_starting(&self, now: Instant) -> bool {
+        match &self.child {
+            Some(child) => self.ending.is_some() || now.saturating_duration_since(child.since) < STARTING,
+            None => self.next.is_some_and(|next| next <= now),
+        }
     }
 
     /// What it writes.
@@ -119,7 +132,7 @@ impl Server {
     fn start(&mut self, now: Instant) -> bool {
         match spawn(&self.program, &self.entry, now) {
             Ok(child) => {
-                self.starts += 1;
+                self.restarts += u32::from(std::mem::take(&mut self.ended));
                 log::info!("server started, process {}", child.pid.as_raw_nonzero());
                 self.child = Some(child);
             }
@@ -143,6 +156,8 @@ impl Server {
             self.next = Some(now);
             return;
         }
+        // One that ends in order was told to, as by unbound-control stop.
+        self.ended = status.exit_status() != Some(0);
         let age = now.saturating_duration_since(child.since);
         if age >= HEALTHY {
             (self.pause, self.early) = (FIRST, 0);

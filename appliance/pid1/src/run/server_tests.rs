@@ -229,3 +229,34 @@ fn a_server_that_writes_without_end_does_not_keep_the_loop() {
     assert_eq!(lines, READS * CHUNK / line.len());
     assert_eq!(relayed(&mut child, LAST_READS).len(), written - lines, "and all of it when it has ended");
 }
+
+#[test]
+fn ends_that_somebody_wanted_are_no_failures_and_a_start_is_told_from_a_fault() {
+    let mut now = Instant::now();
+    let mut server = server("exec sleep 1000", now);
+    assert!(server.is_starting(now), "before the first start nothing has failed");
+    turn(&mut server, now);
+    assert!(server.is_starting(now) && !server.is_starting(now + STARTING));
+    now += seconds(100);
+    server.restart(now);
+    assert!(server.is_starting(now));
+    ends(&mut server, now);
+    assert!(server.is_starting(now));
+    turn(&mut server, now);
+    assert_eq!(server.restarts(), 0, "its restart was wanted");
+    server.signal(Signal::KILL);
+    ends(&mut server, now);
+    assert!(!server.is_starting(now), "it failed");
+    now += FIRST;
+    turn(&mut server, now);
+    assert_eq!(server.restarts(), 1);
+    server.signal(Signal::KILL);
+    ends(&mut server, now);
+    let mut stopped = super::tests::server("exit 0", now);
+    for _ in 0..3 {
+        turn(&mut stopped, now);
+        ends(&mut stopped, now);
+        now += seconds(60);
+    }
+    assert_eq!(stopped.restarts(), 0, "it was told to end");
+}

@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `gateways` | the kernel's default routes |
 //! | `figures` | what is shown, and how counters become rates |
 //! | `draw` | figures to lines (pure) |
 //! | `screen` | lines to a terminal |
@@ -9,12 +10,16 @@
 
 mod draw;
 mod figures;
+mod gateways;
 mod screen;
 mod shell;
 
 use draw::draw;
 use figures::{Figures, History};
+use gateways::gateways;
 
+use crate::configuration::forwarders::listed;
+use crate::machine::date;
 use crate::machine::warnings::Warnings;
 use crate::service::{Event, Service, Status};
 use runbound::control::{Progress, Question};
@@ -27,7 +32,7 @@ use shell::Shell;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const VGA: &str = "/dev/tty1";
 const SERIAL: &str = "/dev/ttyS0";
@@ -117,6 +122,10 @@ impl Console {
             hostname: status.hostname.clone(),
             uptime: uptime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default(),
             addresses: addresses(&host::interfaces().unwrap_or_default()),
+            gateways: gateways(&table("route"), &table("ipv6_route")),
+            forwards: forwards(status),
+            clock: clock(status),
+            starting: status.starting,
             network_source: status.network_source.clone(),
             storage: status.storage.clone(),
             memory: memory::machine_left().map(|left| (all.saturating_sub(left), all)),
@@ -126,6 +135,28 @@ impl Console {
             warnings: self.warnings.all(),
         }
     }
+}
+
+/// A table of the kernel's in /proc/net.
+fn table(name: &str) -> String {
+    fs::read_to_string(Path::new("/proc/net").join(name)).unwrap_or_default()
+}
+
+/// Whom the server asks.
+fn forwards(status: &Status) -> String {
+    if status.forwards_everything {
+        "by the configuration's own forward-zone".into()
+    } else if status.name_servers.is_empty() {
+        "NO NAME SERVER: only local data and the cache answer".into()
+    } else {
+        listed(&status.name_servers)
+    }
+}
+
+/// The time, and what it is worth.
+fn clock(status: &Status) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{} UTC, {}", date::utc(now), if status.clock.is_empty() { "not set yet" } else { &status.clock })
 }
 
 /// What a client could ask: no loopback, no link-local addresses. An interface without an address is shown as such.

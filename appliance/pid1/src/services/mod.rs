@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `agent` | the hypervisor's questions and commands |
 //! | `console` | the screen |
+//! | `clock` | the wall clock, by SNTP |
 //! | `hotplug`, `power`, `watchdog` | devices that come and go, the power button, the hardware's watchdog |
 //! | `lookout` | what no event tells |
 
 pub mod agent;
+pub mod clock;
 pub mod console;
 pub mod hotplug;
 pub mod lookout;

@@ -124,6 +124,10 @@ impl<P: Protocol> InterfaceClient<P> {
         if let Err(cause) = done {
             log::error!("{}: the lease of {shown} cannot be applied: {cause}", self.interface);
         }
+        let old_times = old.as_ref().map(|old| old.time_servers.as_slice()).unwrap_or_default();
+        if old_times != lease.time_servers {
+            events.push(Event::TimeServers(self.source.clone(), lease.time_servers.clone()));
+        }
         let same = |old: &LeaseOf<P>| old.network() == lease.network() && old.name_servers == lease.name_servers;
         if !old.as_ref().is_some_and(same) {
             let servers = listed(&lease.name_servers);
@@ -145,6 +149,9 @@ impl<P: Protocol> InterfaceClient<P> {
             log::warn!("{}: {shown}: {cause}", self.interface);
         }
         events.push(Event::NameServers(self.source.clone(), Vec::new()));
+        if !lease.time_servers.is_empty() {
+            events.push(Event::TimeServers(self.source.clone(), Vec::new()));
+        }
     }
 
     /// The packets that have come, a bounded number at a turn.

@@ -15,6 +15,8 @@ pub struct Lease<A, S> {
     pub routes: Vec<RoutePlan>,
     /// Name servers it names.
     pub name_servers: Vec<IpAddr>,
+    /// Time servers it names.
+    pub time_servers: Vec<IpAddr>,
     /// Who granted it.
     pub server: S,
     /// How long it holds.

@@ -12,12 +12,14 @@ const SUBNET_MASK: u8 = 1;
 const ROUTER: u8 = 3;
 const NAME_SERVERS: u8 = 6;
 const HOST_NAME: u8 = 12;
+const TIME_SERVERS: u8 = 42;
 const LEASE_TIME: u8 = 51;
 const MESSAGE: u8 = 56;
 const RENEWAL_TIME: u8 = 58;
 const REBINDING_TIME: u8 = 59;
 const CLASSLESS_ROUTES: u8 = 121;
-const WANTED: [u8; 7] = [SUBNET_MASK, CLASSLESS_ROUTES, ROUTER, NAME_SERVERS, LEASE_TIME, RENEWAL_TIME, REBINDING_TIME];
+const WANTED: [u8; 8] =
+    [SUBNET_MASK, CLASSLESS_ROUTES, ROUTER, NAME_SERVERS, TIME_SERVERS, LEASE_TIME, RENEWAL_TIME, REBINDING_TIME];
 /// What a refusal is, whatever the server says to it.
 const REFUSED: &str = "it refused the address";
 /// Some relays and servers drop anything shorter (RFC 1542, 2.1).
@@ -165,6 +167,7 @@ fn lease(packet: &DhcpPacket<&[u8]>, repr: &DhcpRepr<'_>) -> Option<Lease> {
         prefix,
         routes,
         name_servers: addresses(NAME_SERVERS).into_iter().map(IpAddr::V4).collect(),
+        time_servers: addresses(TIME_SERVERS).into_iter().map(IpAddr::V4).collect(),
         server,
         duration: seconds(duration),
         renew: seconds(renew),

@@ -46,8 +46,12 @@ fn bound(client: &mut Client, now: Instant) -> Lease {
     let (to, kind, request) = sent(&client.take(&answer(&discover, DhcpMessageType::Offer, &[]), now));
     assert_eq!((to, kind), (None, DhcpMessageType::Request));
     let servers = DhcpOption { kind: 6, data: &[192, 0, 2, 53, 192, 0, 2, 54, 9] };
-    let actions = client.take(&answer(&request, DhcpMessageType::Ack, &[servers]), now);
+    let times = DhcpOption { kind: 42, data: &[192, 0, 2, 123, 192, 0] };
+    let actions = client.take(&answer(&request, DhcpMessageType::Ack, &[servers, times]), now);
     let [Action::Bound(lease)] = &actions[..] else { panic!("{actions:?}") };
+    let asked = DhcpPacket::new_checked(&request[..]).unwrap();
+    assert!(asked.options().any(|option| option.kind == 55 && option.data.contains(&42)), "time servers are asked for");
+    assert_eq!(lease.time_servers, [IpAddr::from([192, 0, 2, 123])]);
     lease.clone()
 }
 

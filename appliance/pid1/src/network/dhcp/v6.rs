@@ -221,6 +221,7 @@ fn lease(content: &[u8], server: &[u8], name_servers: &[u8]) -> Option<Lease> {
         prefix: 128,
         routes: Vec::new(),
         name_servers: servers.take(SERVERS_MOST).collect(),
+        time_servers: Vec::new(),
         server: server.to_vec(),
         duration: seconds(valid),
         renew: seconds(renew),

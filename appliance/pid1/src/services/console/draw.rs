@@ -9,25 +9,31 @@ pub(super) const COLUMNS: usize = 79;
 pub(super) const LINES: usize = 24;
 /// Most lines for addresses and for paths, so that many interfaces do not push the rest off the screen.
 const INTERFACES_MAX: usize = 4;
+/// What else there is, for who looks for a login.
+const HINT: &str = " no login here; on Proxmox: qm guest exec VMID -- unbound-control status ";
 /// Where values start.
 const LABEL: usize = 10;
 
 /// The screen: at most [`LINES`] lines of at most [`COLUMNS`] printable ASCII characters.
 pub fn draw(figures: &Figures) -> Vec<String> {
-    let mut lines = vec![head(figures), "-".repeat(COLUMNS)];
+    let mut lines = vec![head(figures), format!("{HINT:-^COLUMNS$}")];
     addresses(figures, &mut lines);
+    let gateways = if figures.gateways.is_empty() { "none".to_owned() } else { figures.gateways.join("  ") };
+    entry(&mut lines, "Gateway", &gateways);
     match (&figures.server, figures.pid) {
         (Some(server), _) => server_lines(server, &mut lines),
+        (None, _) if figures.starting => entry(&mut lines, "Server", "starting"),
         (None, Some(_)) => entry(&mut lines, "Server", "running, and not answering its control socket"),
         (None, None) => entry(&mut lines, "Server", "down; it is started again shortly"),
     }
-    lines.push(String::new());
+    entry(&mut lines, "Forwards", &figures.forwards);
     let restarts = if figures.restarts == 1 { "1 restart".into() } else { format!("{} restarts", figures.restarts) };
     let memory = match figures.memory {
         Some((used, all)) => format!("{} of {} MB used; server: {restarts}", used >> 20, all >> 20),
         None => format!("not known; server: {restarts}"),
     };
     entry(&mut lines, "Memory", &memory);
+    entry(&mut lines, "Clock", &figures.clock);
     entry(&mut lines, "Network", &figures.network_source);
     entry(&mut lines, "Config", &figures.storage);
     warnings(&figures.warnings, &mut lines);
@@ -90,7 +96,7 @@ fn server_lines(server: &Server, lines: &mut Vec<String>) {
     more(server.paths.len(), lines);
     let share = server.xdp_share.map(|share| format!(": {} of the last queries", percent(1.0 - share)));
     let label = if server.paths.is_empty() { "Path" } else { "" };
-    entry(lines, label, &format!("kernel sockets{}", share.unwrap_or_default()));
+    entry(lines, label, &format!("kernel sockets (not by XDP, slower){}", share.unwrap_or_default()));
     lines.push(String::new());
     let rate = server.rate.map_or("-".into(), |rate| grouped(rate.round() as u64));
     entry(lines, "Queries", &format!("{rate}/s, {} in {}", grouped(server.queries), duration(server.up)));

@@ -18,6 +18,10 @@ fn figures() -> Figures {
             ("eth0".into(), vec!["192.168.10.250/24".into(), "2001:db8::250/64".into()]),
             ("eth1".into(), vec!["10.0.0.2/24".into()]),
         ],
+        gateways: vec!["192.168.10.1 (eth0)".into(), "fe80::1 (eth0)".into()],
+        forwards: "9.9.9.9 149.112.112.112".into(),
+        clock: "2026-11-23 06:00:00 UTC, set 2026-11-23 05:51 by 192.0.2.1".into(),
+        starting: false,
         network_source: "cloud-init drive /dev/sr0".into(),
         storage: "/dev/vdb1 (ext4)".into(),
         memory: Some((91 << 20, 192 << 20)),
@@ -50,19 +54,21 @@ fn figures() -> Figures {
 fn a_running_appliance() {
     let expected = "\
 runbound 0.1.0               dns1.example.net                up 3 days 04:12:33
--------------------------------------------------------------------------------
+--- no login here; on Proxmox: qm guest exec VMID -- unbound-control status ---
 Address   eth0   192.168.10.250/24  2001:db8::250/64
           eth1   10.0.0.2/24
+Gateway   192.168.10.1 (eth0)  fe80::1 (eth0)
 Path      eth0   AF_XDP native, copy, 2 queues
           eth1   kernel sockets only (the driver has no native XDP; set
           xdp-mode: generic to use it)
-          kernel sockets: 0.3 % of the last queries
+          kernel sockets (not by XDP, slower): 0.3 % of the last queries
 
 Queries   12,345/s, 123,456,789 in 3 days 00:00:00
 Hit rate  93.1 %
 Upstream  ok: 812 replies, 3 timeouts, 0 failures in 10 s; 5 in flight
-
+Forwards  9.9.9.9 149.112.112.112
 Memory    91 of 192 MB used; server: 0 restarts
+Clock     2026-11-23 06:00:00 UTC, set 2026-11-23 05:51 by 192.0.2.1
 Network   cloud-init drive /dev/sr0
 Config    /dev/vdb1 (ext4)
 
@@ -80,12 +86,17 @@ fn what_is_missing_is_said() {
     assert!(screen.contains("Address   none: no interface has one yet"), "{screen}");
     assert!(screen.contains("Server    down"), "{screen}");
     assert!(screen.contains("No warnings"), "{screen}");
+    assert!(screen.contains("Gateway   none\n"), "{screen}");
+    figures.starting = true;
+    assert!(draw(&figures).join("\n").contains("Server    starting\n"), "no failure flashes at the boot");
     figures.pid = Some(3);
+    assert!(draw(&figures).join("\n").contains("Server    starting\n"));
+    figures.starting = false;
     assert!(draw(&figures).join("\n").contains("not answering its control socket"));
     figures.server = Some(Server::default());
     figures.restarts = 1;
     let screen = draw(&figures).join("\n");
-    assert!(screen.contains("Path      kernel sockets\n"), "{screen}");
+    assert!(screen.contains("Path      kernel sockets (not by XDP, slower)\n"), "{screen}");
     assert!(screen.contains("Queries   -/s") && screen.contains("Upstream  idle"), "{screen}");
     assert!(screen.contains("server: 1 restart\n"), "{screen}");
 }

@@ -18,6 +18,12 @@ pub struct Figures {
     pub uptime: Duration,
     /// Interfaces with their addresses and prefix lengths; without loopback and link-local addresses.
     pub addresses: Vec<(String, Vec<String>)>,
+    /// Gateways of the default routes, each with its interface.
+    pub gateways: Vec<String>,
+    /// Whom the server asks, in words.
+    pub forwards: String,
+    /// The time, and by whom the clock was set.
+    pub clock: String,
     /// Where the network's settings came from.
     pub network_source: String,
     /// Where the configuration lies.
@@ -26,7 +32,9 @@ pub struct Figures {
     pub memory: Option<(u64, u64)>,
     /// The server's process; `None` while it is down.
     pub pid: Option<u32>,
-    /// Starts of the server after the first.
+    /// The server is about to start, or has started a moment ago.
+    pub starting: bool,
+    /// Starts of the server after an end that nobody wanted.
     pub restarts: u32,
     /// What the server says of itself; `None` when it does not answer.
     pub server: Option<Server>,
