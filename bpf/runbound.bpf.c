@@ -297,10 +297,8 @@ static __always_inline int may_have_tag_beside(struct xdp_md *ctx)
 }
 #endif
 
-SEC("xdp")
-int runbound(struct xdp_md *ctx)
+static __always_inline int finish(struct xdp_md *ctx, __u32 verdict)
 {
-	__u32 verdict = frame_verdict((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	int action = XDP_PASS;
 
 	/* The socket would get the frame without that tag, and answer without it. */
@@ -313,6 +311,31 @@ int runbound(struct xdp_md *ctx)
 	}
 	count(&counters, verdict);
 	return action;
+}
+
+/* Frames of several buffers may come, so no MTU of the interface stands in the way. A socket would drop one that it has no
+ * room for in a frame of its own.
+ */
+SEC("xdp.frags")
+int runbound(struct xdp_md *ctx)
+{
+	__u32 verdict = frame_verdict((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+
+	if (verdict == VERDICT_REDIRECTED && bpf_xdp_get_buff_len(ctx) > RUNBOUND_MAX_FRAME)
+		verdict = VERDICT_IP_SHAPE;
+	return finish(ctx, verdict);
+}
+
+/* For kernels before 5.18, which have every frame in one buffer. */
+SEC("xdp")
+int runbound_linear(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 verdict = frame_verdict(data, end);
+
+	if (verdict == VERDICT_REDIRECTED && data + RUNBOUND_MAX_FRAME + 1 <= end)
+		verdict = VERDICT_IP_SHAPE;
+	return finish(ctx, verdict);
 }
 
 char program_license[] SEC("license") = "Dual BSD/GPL";

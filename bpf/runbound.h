@@ -10,7 +10,7 @@ enum runbound_verdict {
 	VERDICT_NOT_IP = 2,       /* ARP, LLDP, 802.1ad and the like, or shorter than Ethernet */
 	VERDICT_VLAN = 3,         /* not of the VLAN of its address's interface, tagged twice, or its tag is not in it */
 	VERDICT_MAC = 4,          /* destination MAC is not that of its address's interface */
-	VERDICT_IP_SHAPE = 5,     /* fragment, IPv4 options, or a header that contradicts its version */
+	VERDICT_IP_SHAPE = 5,     /* fragment, IPv4 options, a header that contradicts its version, or a frame too long */
 	VERDICT_NOT_UDP = 6,      /* TCP, ICMP, an IPv6 extension header */
 	VERDICT_ADDRESS = 7,      /* destination address not in the set */
 	VERDICT_PORT = 8,         /* UDP to another port */
@@ -28,6 +28,11 @@ enum runbound_gate {
 };
 
 #define RUNBOUND_UNTAGGED 0
+
+/* Longest frame that is taken: 1,500 octets of IP with a tag. It fits the smallest frame of the UMEM behind its headroom, and
+ * the first buffer of every driver.
+ */
+#define RUNBOUND_MAX_FRAME 1518
 
 /* Where frames for an address come in: its interface's MAC and 802.1Q VLAN id, RUNBOUND_UNTAGGED for none. */
 struct runbound_place {

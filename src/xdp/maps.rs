@@ -42,20 +42,26 @@ impl Object {
     /// # Errors
     /// The step that failed, and why.
     pub(super) fn load(only_for: Option<u32>) -> Result<Self, (&'static str, io::Error)> {
+        // Kernels that know no frames of several buffers, or not in a program that is bound to a device, refuse the first.
+        let [any, linear] = [c"runbound", c"runbound_linear"];
+        Self::load_one(only_for, any, linear).or_else(|_| Self::load_one(only_for, linear, any))
+    }
+
+    fn load_one(only_for: Option<u32>, name: &CStr, other: &CStr) -> Result<Self, (&'static str, io::Error)> {
         let object = if only_for.is_some() { READS_TAGS } else { OBJECT };
         let library = Library::open(object).map_err(|cause| ("read the XDP program", cause))?;
         if let Some(index) = only_for {
-            library.bind(index).map_err(|cause| ("bind the XDP program", cause))?;
+            library.bind(name, index).map_err(|cause| ("bind the XDP program", cause))?;
         }
-        library.load().map_err(|cause| ("load the XDP program", cause))?;
-        Self::of(&library).map_err(|cause| ("find the program's maps", cause))
+        library.load(other).map_err(|cause| ("load the XDP program", cause))?;
+        Self::of(&library, name).map_err(|cause| ("find the program's maps", cause))
     }
 
     /// What stays of a loaded object: the descriptors.
-    fn of(library: &Library) -> io::Result<Self> {
+    fn of(library: &Library, program: &CStr) -> io::Result<Self> {
         let map = |name| library.map(name)?.try_clone_to_owned();
         Ok(Self {
-            program: library.program()?.try_clone_to_owned()?,
+            program: library.program(program)?.try_clone_to_owned()?,
             settings: map(c".data.settings")?,
             sockets: map(c"xsks")?,
             gates: map(c"gates")?,
@@ -130,16 +136,20 @@ impl Library {
     }
 
     /// Has the program loaded for one device, whose metadata it may ask for then.
-    fn bind(&self, index: u32) -> io::Result<()> {
-        let program = self.find_program()?;
+    fn bind(&self, name: &CStr, index: u32) -> io::Result<()> {
+        let program = self.find_program(name)?;
         // SAFETY: a program of the open object, which is not loaded yet.
         unsafe {
             bpf::bpf_program__set_ifindex(program, index);
-            check(bpf::bpf_program__set_flags(program, bpf::BPF_F_XDP_DEV_BOUND_ONLY)).map(drop)
+            let flags = bpf::bpf_program__flags(program) | bpf::BPF_F_XDP_DEV_BOUND_ONLY;
+            check(bpf::bpf_program__set_flags(program, flags)).map(drop)
         }
     }
 
-    fn load(&self) -> io::Result<()> {
+    /// Loads all but the program `without`.
+    fn load(&self, without: &CStr) -> io::Result<()> {
+        // SAFETY: a program of the open object, which is not loaded yet.
+        check(unsafe { bpf::bpf_program__set_autoload(self.find_program(without)?, false) })?;
         // SAFETY: an open object, loaded once.
         check(unsafe { bpf::bpf_object__load(self.0.as_ptr()) }).map(drop)
     }
@@ -151,15 +161,15 @@ impl Library {
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    fn find_program(&self) -> io::Result<*mut bpf::bpf_program> {
+    fn find_program(&self, name: &CStr) -> io::Result<*mut bpf::bpf_program> {
         // SAFETY: an open object and a terminated name.
-        let program = unsafe { bpf::bpf_object__find_program_by_name(self.0.as_ptr(), c"runbound".as_ptr()) };
+        let program = unsafe { bpf::bpf_object__find_program_by_name(self.0.as_ptr(), name.as_ptr()) };
         if program.is_null() { Err(io::Error::from_raw_os_error(libc::ENOENT)) } else { Ok(program) }
     }
 
-    fn program(&self) -> io::Result<BorrowedFd<'_>> {
+    fn program(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
         // SAFETY: a program of the object, which is loaded.
-        let fd = check(unsafe { bpf::bpf_program__fd(self.find_program()?) })?;
+        let fd = check(unsafe { bpf::bpf_program__fd(self.find_program(name)?) })?;
         // SAFETY: as for a map.
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }

@@ -348,6 +348,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_refusal_names_the_mtu_that_decides() {
+        let told = |peer| {
+            long_mtu(&Options {
+                interface: "veth-rb".into(),
+                index: 1,
+                mtu: 9000,
+                peer,
+                reply_mtu: 1500,
+                places: Vec::new(),
+                own: Vec::new(),
+                port: 53,
+                mode: Mode::Native,
+                zero_copy: super::super::ZeroCopy::Auto,
+                frames: 256,
+                huge_pages: false,
+            })
+        };
+        let here = told(Peer::Here { name: "veth-bnd".into(), mtu: 3507 });
+        for part in ["veth-bnd has an MTU of 3507", "at most 3506", "veth-rb itself has 9000"] {
+            assert!(here.contains(part), "{part}: {here}");
+        }
+        assert!(told(Peer::Elsewhere).contains("another network namespace"));
+        assert!(told(Peer::None).contains("its MTU of 9000"));
+    }
+
+    #[test]
     fn verdicts_are_those_of_the_header() {
         let header = include_str!("../../bpf/runbound.h");
         for (number, verdict) in Verdict::ALL.into_iter().enumerate() {

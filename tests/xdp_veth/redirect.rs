@@ -5,7 +5,7 @@ use crate::pair::*;
 use crate::wire::*;
 use runbound::wire::{parse_udp_frame, reply_in_place};
 use runbound::xdp::{Attachment, Queue, RxBatch, Verdict};
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 
 #[test]
 fn only_what_is_ours_is_redirected() {
@@ -53,6 +53,65 @@ fn inner_verdicts() {
     assert!(has_program(), "the link is the attachment's");
     drop(attachment);
     assert!(!has_program());
+}
+
+#[test]
+fn long_frames_are_the_kernels() {
+    Namespace::new("xdp-long").run_test("redirect::inner_long_frames");
+}
+
+#[test]
+#[ignore = "run by long_frames_are_the_kernels in a namespace"]
+fn inner_long_frames() {
+    make_pair();
+    for end in [SERVER, CLIENT] {
+        run(&["ip", "link", "set", end, "mtu", "9000"]);
+    }
+    run(&["ip", "address", "add", "192.0.2.1/24", "dev", SERVER]);
+    let kernel = UdpSocket::bind("192.0.2.1:53").expect("a socket of the kernel's");
+    kernel.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let wire = Wire::open();
+    let (attachment, mut queues) = open(&options()).unwrap_or_else(|error| panic!("{error}"));
+    run(&["ip", "link", "set", CLIENT, "mtu", "9100"]);
+    queues[0].insert_into_map().expect("into the map");
+    one_frame_on_trial(&attachment, &mut queues[0], &wire);
+
+    let mut buffer = [0; 9000];
+    let drained = kernel.recv(&mut buffer).expect("the one that was not let through");
+    assert_eq!(drained, 12);
+    for (length, verdict) in [
+        (1518, Verdict::Redirected),
+        (1519, Verdict::IpShape),
+        (3000, Verdict::IpShape),
+        (5000, Verdict::IpShape),
+        (9014, Verdict::IpShape),
+    ] {
+        let before = count(&attachment, verdict);
+        wire.send(&lengthened(length));
+        wait_for("a verdict", || count(&attachment, verdict) == before + 1);
+        if verdict == Verdict::Redirected {
+            let mut batch = RxBatch::new();
+            wait_for("a frame", || queues[0].receive(&mut batch) == 1);
+            let frame = batch.pop().expect("one frame");
+            assert_eq!(frame.len(), length);
+            queues[0].free(frame);
+        } else {
+            assert_eq!(kernel.recv(&mut buffer).expect("a datagram"), length - 42, "whole, and to the kernel's socket");
+        }
+    }
+    // The frame is longer than its datagram.
+    let before = count(&attachment, Verdict::IpShape);
+    wire.send(&[query_v4(), vec![0; 2000]].concat());
+    wait_for("a verdict", || count(&attachment, Verdict::IpShape) == before + 1);
+    assert_eq!(kernel.recv(&mut buffer).expect("a datagram"), 12);
+}
+
+/// A query without a UDP checksum in a frame of so many octets.
+fn lengthened(length: usize) -> Vec<u8> {
+    let mut frame = query_v4();
+    frame.resize(length, 0);
+    let (total, udp) = ((length - 14) as u16, (length - 34) as u16);
+    summed(with(with(with(frame, 16, &total.to_be_bytes()), 38, &udp.to_be_bytes()), 40, &[0, 0]))
 }
 
 /// The first frame comes; what follows is the kernel's until the gate is opened.

@@ -47,30 +47,18 @@ fn inner_tags() {
 }
 
 #[test]
-fn a_refusal_names_the_mtu_of_the_other_end() {
+fn no_mtu_of_the_other_end_is_refused() {
     Namespace::new("xdp-mtu").run_test("tags::inner_mtu");
 }
 
 #[test]
-#[ignore = "run by a_refusal_names_the_mtu_of_the_other_end in a namespace"]
+#[ignore = "run by no_mtu_of_the_other_end_is_refused in a namespace"]
 fn inner_mtu() {
     make_pair();
-    let peer = |mtu| xdp::Peer::Here { name: CLIENT.into(), mtu };
-    // Its own MTU does not matter, and the limit of the other's is what the kernel has.
-    run(&["ip", "link", "set", SERVER, "mtu", "9000"]);
-    let limit = xdp::PAGE_MTU;
-    for (mtu, good) in [(limit, true), (limit + 1, false), (9000, false)] {
+    for mtu in [xdp::PAGE_MTU, xdp::PAGE_MTU + 1, 9000, 65535] {
         run(&["ip", "link", "set", CLIENT, "mtu", &mtu.to_string()]);
-        let attached = attach(&xdp::Options { peer: peer(mtu), ..options() });
-        assert_eq!(attached.is_ok(), good, "{mtu}");
-        let Err(error) = attached else { continue };
-        let told = error.to_string();
-        assert_eq!(error.kind, Kind::Mtu);
-        for part in [format!("{CLIENT} has an MTU of {mtu}"), format!("{SERVER} itself has 9000"), limit.to_string()] {
-            assert!(told.contains(&part), "{part}: {told}");
-        }
+        let peer = xdp::Peer::Here { name: CLIENT.into(), mtu };
+        let attached = attach(&xdp::Options { peer, ..options() });
+        assert!(attached.is_ok(), "{mtu}: {attached:?}");
     }
-    run(&["ip", "link", "set", SERVER, "mtu", "1500"]);
-    let error = attach(&xdp::Options { peer: xdp::Peer::Elsewhere, ..options() }).expect_err("refused");
-    assert!(error.to_string().contains("another network namespace"), "{error}");
 }

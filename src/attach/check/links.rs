@@ -141,11 +141,18 @@ fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut V
     }
 }
 
-/// veth looks at the MTU of the other end alone: that is the longest frame that comes.
+/// The kernels from which on veth and virtio_net give a program frames of several buffers, so that no MTU is in its way.
+const VETH_FRAGS: (u32, u32) = (5, 18);
+const VIRTIO_FRAGS: (u32, u32) = (6, 3);
+
+/// Before, veth looks at the MTU of the other end alone: that is the longest frame that comes.
 fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
     let name = &link.name;
     let links = &subject.facts.links;
+    let takes_any = |since| subject.facts.kernel.is_none_or(|kernel| kernel >= since);
     let decides = match &target.tags {
+        Tags::Peer(_) | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
+        Tags::Driver if takes_any(VIRTIO_FRAGS) => None,
         Tags::Peer(_) => links.peer(link),
         Tags::PeerElsewhere => {
             let text = format!(
