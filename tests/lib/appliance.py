@@ -109,16 +109,22 @@ class Appliance(Machine):
     def direct(self, disk=None, words="", screen=False):
         """The ISO's kernel and initramfs without its boot loader, the log on the serial console unless it is the screen.
         `disk` is a qcow2 that takes the writes to the image's disk, its data partition among them; it outlives the machine."""
-        for name in ("vmlinuz", "initrd"):
-            path = f"{self.lab.directory}/{name}"
+        for place in ("runbound/vmlinuz", "runbound/initrd", "EFI/debian/grub.cfg"):
+            path = f"{self.lab.directory}/{os.path.basename(place)}"
             if not os.path.exists(path):
-                sh("xorriso", "-osirrox", "on", "-indev", f"{OUT}/runbound.iso", "-extract", f"/runbound/{name}", path)
+                sh("xorriso", "-osirrox", "on", "-indev", f"{OUT}/runbound.iso", "-extract", f"/{place}", path)
         if disk:
             if not os.path.exists(disk):
                 sh("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"{OUT}/runbound.qcow2", disk)
             self.drive(disk, "scsi-hd", "qcow2")
         self.kernel(f"{self.lab.directory}/vmlinuz", f"{self.lab.directory}/initrd",
-                    f"console=ttyS0 quiet panic=10 {'' if screen else 'runbound.log'} {words}")
+                    f"console=ttyS0 {self.image_words()} {'' if screen else 'runbound.log'} {words}")
+
+    def image_words(self):
+        """The kernel's command line of the image, but for the consoles."""
+        with open(f"{self.lab.directory}/grub.cfg") as file:
+            words = re.search(r"^\s*linux \S+ (.*)", file.read(), re.M).group(1).split()
+        return " ".join(word for word in words if not word.startswith("console="))
 
     def overlay(self, image):
         """A qcow2 that takes the writes to an image; returns its path. It outlives the machine."""

@@ -21,6 +21,10 @@ QEMU = "qemu-system-x86_64"
 BOOTS = 3  # most of one machine, when the emulator fails
 
 
+class MachineEnded(LabError):
+    """The machine has ended, its kernel panicked, or the emulator failed: nothing more is to be expected of it."""
+
+
 class Machine:
     """A QEMU process. Arguments gather in `arguments` until start(); console() is all the machine wrote to ttyS0."""
 
@@ -158,12 +162,19 @@ class Machine:
             return None
 
     def check(self):
-        """LabError with what QEMU and the console said when the machine has ended, or the emulator failed."""
+        """MachineEnded, with what QEMU and the console said."""
         if fault := self.emulator_fault():
-            raise LabError(f"{self.name}: {fault}")
+            raise MachineEnded(f"{self.name}: {fault}")
+        self.check_panic()
         if not self.process.alive():
-            raise LabError(f"{self.name}: QEMU ended with {self.process.popen.returncode}: {self.process.log()[-1000:]}\n"
+            raise MachineEnded(f"{self.name}: QEMU ended with {self.process.popen.returncode}: {self.process.log()[-1000:]}\n"
                            f"{self.console()[-3000:]}")
+
+    def check_panic(self):
+        """MachineEnded when the kernel panicked: an image's kernel starts anew ten seconds later, which ends QEMU as if the
+        machine had been switched off."""
+        if panic := re.search(r"Kernel panic - not syncing.*", self.console(), re.DOTALL):
+            raise MachineEnded(f"{self.name}: {panic.group(0)[:3000]}")
 
     def console(self):
         """All that came over the serial console so far."""
@@ -173,10 +184,19 @@ class Machine:
 
     def wait_console(self, text, seconds):
         """Wait until the console has shown a text."""
-        def shown():
+        self.wait_for(lambda: text in self.console(), seconds, f"{text!r} on the console", pause=0.1)
+
+    def wait_for(self, condition, seconds, what, pause=0.2):
+        """wait_until() for what the running machine is to do: it ends when the machine does, and shows the console's end."""
+        def met():
             self.check()
-            return text in self.console()
-        wait_until(shown, seconds, f"{self.name}: {text!r} on the console; its end:\n{self.console()[-2000:]}", pause=0.1)
+            return condition()
+        try:
+            return wait_until(met, seconds, f"{self.name}: {what}", pause)
+        except MachineEnded:
+            raise
+        except LabError as error:
+            raise LabError(f"{error}; the console's end:\n{self.console()[-3000:]}") from None
 
     def type(self, text):
         """Type on the serial console."""
@@ -202,6 +222,7 @@ class Machine:
         """Wait until the machine has switched itself off; LabError when it does not."""
         if self.process.wait(seconds) is None:
             raise LabError(f"{self.name} still runs after {seconds} s:\n{self.console()[-2000:]}")
+        self.check_panic()
 
     def stop(self):
         """End QEMU now."""
