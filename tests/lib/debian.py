@@ -16,7 +16,7 @@ from vm import Machine
 
 SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
 PACKAGES = "systemd-sysv,udev,dbus,iproute2,ifupdown2,ethtool,procps,kmod"
-MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "ext4", "af_packet", "bridge", "veth")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "ext4", "af_packet", "8021q", "bridge", "veth")
 
 TO_DISK = """#!/bin/dash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/bin/busybox.d
