@@ -23,6 +23,7 @@ pub use facts::{Facts, Route, Wanted, facts, links};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
+pub use netlink::loopback_packets;
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use segment::Segment;

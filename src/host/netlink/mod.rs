@@ -3,8 +3,10 @@
 
 mod bridge;
 mod link;
+mod loopback;
 mod message;
 
+pub use loopback::loopback_packets;
 pub(super) use message::LinkHeader;
 
 use super::links::Link;

@@ -1,6 +1,7 @@
 //! One interface with our program on it.
 
 use super::Queues;
+use super::promise::{self, News, Promise};
 use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
@@ -32,6 +33,7 @@ pub(super) struct Attached {
     huge: usize,
     /// A rule of the driver sends what is ours to queue 0.
     steered: bool,
+    promise: Promise,
 }
 
 struct QueueWatch {
@@ -69,6 +71,7 @@ pub(super) fn open(
         zero_copy,
         huge,
         steered,
+        promise: Promise::default(),
     };
     Ok((attached, queues))
 }
@@ -290,6 +293,33 @@ impl Attached {
         doubtful
     }
 
+    /// Compares what was planned with what the program does, `kernel` queries having come by kernel sockets so far; gives the
+    /// frames for our addresses that the program saw.
+    pub(super) fn verify(&mut self, kernel: u64, now: Instant) -> u64 {
+        let Ok(verdicts) = self.attachment.verdicts() else { return 0 };
+        let of = |verdict| verdicts.get(verdict);
+        let (redirected, vlan, mac) = (of(Verdict::Redirected), of(Verdict::Vlan), of(Verdict::Mac));
+        let seen = redirected + vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
+        let news = self.promise.look(promise::Counts { redirected, vlan, mac, kernel }, now);
+        self.tell(news);
+        seen
+    }
+
+    /// No program saw any of so many queries, which came from outside.
+    pub(super) fn unseen(&mut self, queries: u64, now: Instant) {
+        let news = self.promise.unseen(queries, now);
+        self.tell(news);
+    }
+
+    fn tell(&self, news: Option<News>) {
+        let name = &self.target.interface;
+        match news {
+            Some(News::Broken(broken)) => log::warn!("{name}: the plan was XDP, but {}", broken.explain(&self.target)),
+            Some(News::Kept) => log::info!("{name}: queries come over XDP, as planned"),
+            None => (),
+        }
+    }
+
     /// What the control socket shows.
     pub(super) fn figures(&self) -> XdpFigures {
         let verdicts: VerdictCounts = self.attachment.verdicts().unwrap_or_default();
@@ -312,8 +342,13 @@ impl Attached {
         }
     }
 
-    /// The queues that kernel sockets serve because nothing arrived there.
+    /// What kernel sockets serve instead, and why.
     fn fallback(&self) -> Option<String> {
+        self.tripped().or_else(|| self.promise.broken().map(|broken| broken.explain(&self.target)))
+    }
+
+    /// The queues that kernel sockets serve because nothing arrived there.
+    fn tripped(&self) -> Option<String> {
         let tripped = self.queues.iter().filter(|queue| queue.watch.is_tripped());
         let tripped: Vec<String> = tripped.map(|queue| queue.number.to_string()).collect();
         let (numbers, of) = (tripped.join(" "), self.queues.len());

@@ -1,15 +1,17 @@
 //! The AF_XDP side as main sees it: what is attached by the plan, what could not be, and the watchdog over it.
 
 mod attached;
+mod promise;
 mod watch;
 
 use crate::attach::{self, Decision, Outcome, Plan, Tags, Target};
 use crate::config::{Config, XdpUse};
-use crate::host::{Changes, Links};
+use crate::host::{self, Changes, Links};
 use crate::stats::{QueueStats, XdpFigures};
 use crate::sys::privileges::{self, XDP_CAPABILITIES};
 use crate::xdp::{Kind, Program, Programs, Queue, XdpError};
 use attached::Attached;
+use promise::Unseen;
 use rustix::thread::CapabilitySet;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +34,9 @@ const RETRY_MOST: Duration = Duration::from_secs(600);
 const SPARE_PROGRAMS: usize = 4;
 const FEWEST_PROGRAMS: usize = 8;
 
+/// Between two looks whether the plan comes true.
+const VERIFY_EVERY: Duration = Duration::from_secs(5);
+
 /// An interface the fast path was wanted on and is not.
 struct Refused {
     target: Target,
@@ -51,6 +56,9 @@ pub struct FastPath {
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
     changes: Changes,
+    unseen: Unseen,
+    /// When it was last looked whether the plan comes true.
+    verified: Option<Instant>,
     /// When there is something to be tried that nothing from outside calls for.
     again: Option<Instant>,
 }
@@ -266,6 +274,24 @@ impl FastPath {
     /// Looks whether what the programs redirect arrives; to be called a few times a second.
     pub fn watch(&mut self) -> bool {
         self.attached.iter_mut().fold(false, |doubtful, attached| attached.watch() | doubtful)
+    }
+
+    /// Compares the plan with the ways that queries come, `kernel` of them by kernel sockets so far; to be called a few times a
+    /// second. What does not come true is a log line for each interface and cause, and shown until it does.
+    pub fn verify(&mut self, kernel: u64, now: Instant) {
+        if self.verified.is_some_and(|at| now < at + VERIFY_EVERY) || self.attached.is_empty() {
+            return;
+        }
+        self.verified = Some(now);
+        let seen = self.attached.iter_mut().map(|attached| attached.verify(kernel, now)).sum();
+        // Where other addresses are the kernel's by the plan, its queries may be theirs.
+        let all_planned = self.decisions.iter().all(|(_, decision)| !decision.outcome.spots().is_empty());
+        if !all_planned || !self.refused.is_empty() {
+            return;
+        }
+        if let Some(queries) = self.unseen.look(seen, kernel, || host::loopback_packets().ok()) {
+            self.attached.iter_mut().for_each(|attached| attached.unseen(queries, now));
+        }
     }
 
     /// Takes every socket out of the maps: the first step of every way out.

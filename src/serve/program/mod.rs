@@ -106,6 +106,7 @@ impl Program {
                 if self.fast_path.watch() {
                     self.threads.wake_worker();
                 }
+                self.fast_path.verify(self.threads.stats.worker.places.udp_queries.get(), Instant::now());
                 watch = Instant::now() + WATCH_EVERY;
             }
             if self.host.as_mut().is_some_and(|host| host.is_due(Instant::now())) {
