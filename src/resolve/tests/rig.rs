@@ -175,6 +175,9 @@ pub struct Rig {
     later: Later,
 }
 
+/// Turns of a millisecond without anything moving after which nothing will.
+const IDLE: u32 = 3;
+
 pub const ANY_SERVER: Reachable = Reachable { not_localhost: false, ip4: true, ip6: true };
 
 impl Rig {
@@ -248,7 +251,9 @@ impl Rig {
     /// Has a server refuse TCP, or take it again.
     pub fn set_tcp(&mut self, server: usize, takes: bool) {
         let address = self.address(server);
-        self.servers[server].tcp = takes.then(|| TcpListener::bind(address).unwrap());
+        // Somebody's connection may leave from that port just now.
+        let bind = || std::iter::repeat_with(|| TcpListener::bind(address)).find_map(Result::ok).unwrap();
+        self.servers[server].tcp = takes.then(bind);
         self.servers[server].tcp.iter().for_each(|tcp| tcp.set_nonblocking(true).unwrap());
     }
 
@@ -281,17 +286,25 @@ impl Rig {
         self.resolver.poll(Duration::from_millis(u64::from(!served))) | served
     }
 
+    /// Turns until nothing moves: on a busy machine the kernel may take some milliseconds from one socket to another.
+    fn settle(&mut self) {
+        let mut idle = 0;
+        while idle < IDLE {
+            idle = if self.turn() { 0 } else { idle + 1 };
+        }
+    }
+
     /// Turns until `count` responses are there. `skip`: the clock jumps to the next deadline when nothing moves.
     pub fn collect(&mut self, count: usize, skip: bool) -> Vec<Got> {
-        let mut got = Vec::new();
+        let (mut got, mut idle) = (Vec::new(), 0);
         for _ in 0..5_000 {
-            let moved = self.turn();
+            idle = if self.turn() { 0 } else { idle + 1 };
             self.take_into(&mut got);
             if got.len() >= count {
                 return got;
             }
-            if let (false, true, Some(next)) = (moved, skip, self.next_event()) {
-                self.now = self.now.max(next);
+            if let (IDLE, true, Some(next)) = (idle, skip, self.next_event()) {
+                (self.now, idle) = (self.now.max(next), 0);
             }
         }
         panic!("{} of {count} responses after many turns: {:?}", got.len(), self.stats);
@@ -315,7 +328,7 @@ impl Rig {
     pub fn pass(&mut self, end: Duration) -> Vec<(Duration, Got)> {
         let (mut came, mut got) = (Vec::new(), Vec::new());
         loop {
-            while self.turn() {}
+            self.settle();
             self.take_into(&mut got);
             came.extend(got.drain(..).map(|got| (self.now, got)));
             match self.next_event() {
