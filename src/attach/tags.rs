@@ -21,7 +21,8 @@ pub enum Tags {
 }
 
 impl Tags {
-    pub(super) fn of(links: &Links, link: &Link) -> Self {
+    /// Of `link`.
+    pub fn of(links: &Links, link: &Link) -> Self {
         match (&link.kind, links.peer(link)) {
             (Kind::Veth { .. }, Some(peer)) => Self::Peer(peer.name.clone()),
             (Kind::Veth { .. }, None) => Self::PeerElsewhere,

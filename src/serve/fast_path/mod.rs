@@ -94,8 +94,16 @@ impl FastPath {
         Ok((path, queues))
     }
 
-    /// The sandbox lets no program be loaded: all that the plan and attaching again may take are loaded before it.
-    pub fn load_spare_programs(&mut self, plan: &Plan) {
+    /// The sandbox lets no program be loaded: all that the plan and attaching again may take are loaded before it, and for
+    /// interfaces to which an address may come and where tags come beside frames, some that are for those alone.
+    pub fn load_spare_programs(&mut self, plan: &Plan, links: &Links) {
+        let elsewhere =
+            links.iter().filter(|link| link.master.is_none() && Tags::of(links, link) == Tags::PeerElsewhere);
+        let planned = |link: &&host::Link| plan.targets.iter().any(|target| target.index == link.index);
+        for link in elsewhere.filter(|link| !planned(link)).take(SPARE_PROGRAMS) {
+            // If it is wanted one day, the log says then why there is none.
+            let _ = self.programs.take_reading_tags(&link.name, link.index);
+        }
         let wanted = (plan.targets.len() + SPARE_PROGRAMS).max(FEWEST_PROGRAMS);
         if let Err(cause) = self.programs.complete(wanted) {
             let loaded = self.programs.count();

@@ -22,7 +22,7 @@ use std::time::Instant;
 /// few sockets upstream and clients over TCP.
 const FEWEST_FILES: u64 = 48;
 /// With XDP: ten for each program that is loaded, ahead or for one interface alone, a few for sockets and links.
-const XDP_FILES: u64 = 128;
+const XDP_FILES: u64 = 168;
 
 /// Why the program did not start.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ fn open_fast_path(
     }
     let (mut fast_path, queues) = FastPath::open(config, &plan, &links)?;
     if config.sandbox && !local {
-        fast_path.load_spare_programs(&plan);
+        fast_path.load_spare_programs(&plan, &links);
     }
     Ok((fast_path, queues))
 }
