@@ -2,8 +2,8 @@
 //!
 //! `ask_tagged INTERFACE SERVER-MAC SERVER CLIENT TAG...`: a TAG is `none`, a VLAN ID (0 is a priority tag), or `20.10` for two
 //! tags, the outer first. Questions for a.lan.example., type A, go out from INTERFACE, from its MAC and the address CLIENT,
-//! one after the other; what comes in at that interface within two seconds is read. Prints a line for each tag: `TAG: ` and
-//! the tag of the reply, or `-` when there was none. Exit status 0 whatever came.
+//! one behind the other; what comes in at that interface is read until all are answered, or nothing has come for a second.
+//! Prints a line for each tag: `TAG: ` and the tag of the reply, or `-` when there was none. Exit status 0 whatever came.
 #![allow(unsafe_code)]
 
 use runbound::wire::checksum;
@@ -14,8 +14,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long a reply may take. An emulated machine is slow.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long is waited for another reply. An emulated machine is slow.
+const PATIENCE: Duration = Duration::from_secs(1);
 const TPID: [u8; 2] = [0x81, 0];
 /// The tag beside a received frame is valid, and its type too (linux/if_packet.h).
 const TAG_VALID: u32 = 1 << 4;
@@ -33,7 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wire = Wire::open(interface)?;
     for (id, text) in (1u16..).zip(tags) {
         wire.send(&frame(&macs, &parse_tag(text)?, &query(id, client, server)))?;
-        println!("{text}: {}", wire.reply(id, &own_mac)?.map_or_else(|| "-".to_owned(), |tag| show(&tag)));
+    }
+    let replies = wire.replies(tags.len(), &own_mac)?;
+    for (text, reply) in tags.iter().zip(&replies) {
+        println!("{text}: {}", reply.as_deref().map_or_else(|| "-".to_owned(), show));
     }
     Ok(())
 }
@@ -126,21 +129,23 @@ impl Wire {
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// The tag of the reply to question `id`, if one comes in time.
-    fn reply(&self, id: u16, mac: &[u8]) -> io::Result<Option<Tag>> {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
+    /// The tags of the replies to the first `count` questions.
+    fn replies(&self, count: usize, mac: &[u8]) -> io::Result<Vec<Option<Tag>>> {
+        let mut replies: Vec<Option<Tag>> = vec![None; count];
+        let mut end = Instant::now() + PATIENCE;
+        while Instant::now() < end && replies.iter().any(Option::is_none) {
             let Some((frame, beside)) = self.receive()? else { continue };
             let (tag, payload) = tags(&frame, beside);
-            // Ethernet's addresses, IPv4 with UDP from port 53, our number.
-            let ours = frame.starts_with(mac)
-                && payload.get(20..22) == Some(&[0, 53])
-                && payload.get(28..30) == Some(&id.to_be_bytes());
-            if ours {
-                return Ok(Some(tag));
+            // To our MAC, UDP from port 53 behind a plain header; the number of the question.
+            let ours = frame.starts_with(mac) && payload.get(20..22) == Some(&[0, 53]);
+            let Some(&[high, low]) = payload.get(28..30).filter(|_| ours) else { continue };
+            let place = usize::from(u16::from_be_bytes([high, low])).checked_sub(1);
+            if let Some(reply) = place.and_then(|place| replies.get_mut(place)) {
+                *reply = Some(tag);
+                end = Instant::now() + PATIENCE;
             }
         }
-        Ok(None)
+        Ok(replies)
     }
 
     /// A frame, and the tag that the kernel took off it.

@@ -57,3 +57,27 @@ fn inner_switches() {
     let refused = ethtool::set_feature(SERVER, Feature::Ntuple, true).expect_err("veth steers by no rules");
     assert_eq!(refused.raw_os_error(), Some(libc::EOPNOTSUPP));
 }
+
+#[test]
+fn the_other_end_of_a_pair_is_set_back_after_a_kill() {
+    Namespace::new("xdp-other-end").run_test("changes::inner_other_end");
+}
+
+#[test]
+#[ignore = "run by the_other_end_of_a_pair_is_set_back_after_a_kill in a namespace"]
+fn inner_other_end() {
+    make_pair();
+    let tags = |end: &str| [Feature::TxVlan, Feature::TxStag].map(|tag| ethtool::feature(end, tag).expect("ethtool"));
+    let folder = std::env::temp_dir().join(format!("runbound-other-end-{}", std::process::id()));
+    let mut changes = Changes::of_this_host(&folder);
+    changes.keep_tags_of_peer(SERVER, CLIENT).expect("txvlan off");
+    assert_eq!((tags(CLIENT), tags(SERVER)), ([false; 2], [true; 2]), "at the other end alone");
+    // What a killed process leaves: a journal that nobody holds, and the switches as they are.
+    let journal = folder.join(format!("changes.{}", std::process::id()));
+    std::fs::copy(journal, folder.join("changes.1")).expect("a journal");
+    drop(changes);
+    assert_eq!(tags(CLIENT), [false; 2]);
+    drop(Changes::of_this_host(&folder));
+    assert_eq!(tags(CLIENT), [true; 2], "set back by the next start");
+    std::fs::remove_dir_all(&folder).expect("a folder");
+}
