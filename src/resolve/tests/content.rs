@@ -1,7 +1,8 @@
 //! What of a reply is told on.
 
 use super::super::*;
-use super::rig::{Got, Message, Query, Rig, Script, wire};
+use super::rig::{Got, Rig};
+use super::script::{Message, Query, Script, wire};
 use crate::dns::{rcode, rtype};
 
 fn told(dnssec_ok: bool, qtype: u16, options: Options, make: fn(&Query) -> Message) -> Got {

@@ -1,7 +1,8 @@
 //! Many questions at once, full rings, no place left, and when the thread may sleep.
 
 use super::super::*;
-use super::rig::{Rig, Script, silent};
+use super::rig::Rig;
+use super::script::{Script, silent};
 use crate::dns::{rcode, rtype};
 use std::collections::HashMap;
 use std::sync::Arc;

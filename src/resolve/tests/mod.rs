@@ -3,6 +3,7 @@
 mod content;
 mod limits;
 mod rig;
+mod script;
 mod servers;
 mod silence;
 mod transport;

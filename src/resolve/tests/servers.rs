@@ -1,7 +1,8 @@
 //! Servers that answer wrongly, late, or not at all.
 
 use super::super::*;
-use super::rig::{Message, Query, Rig, Script, answers, fails, silent, table};
+use super::rig::{Rig, table};
+use super::script::{Message, Query, Script, answers, fails, silent};
 use crate::dns::{header, put_u16, rcode, rtype};
 use std::net::UdpSocket;
 use std::sync::Arc;

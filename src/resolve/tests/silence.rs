@@ -1,7 +1,8 @@
 //! Servers that are silent for a while, slow, or silent about some names: what their clients get, and when.
 
 use super::super::*;
-use super::rig::{Got, Rig, Script, answers, silent, table};
+use super::rig::{Got, Rig, table};
+use super::script::{Script, answers, silent};
 use crate::dns::{put_u16, rcode, rtype};
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};

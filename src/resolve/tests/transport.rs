@@ -1,7 +1,8 @@
 //! TCP, IPv6, and the addresses that questions leave from.
 
 use super::super::*;
-use super::rig::{Rig, Script, answers, wire};
+use super::rig::Rig;
+use super::script::{Script, answers, wire};
 use crate::dns::{header, rcode, rtype};
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Servers that cannot be asked: what is shown of them, for how long, and that it harms nothing else.
 
 use super::super::*;
-use super::rig::{Rig, Script, answers, silent, table};
+use super::rig::{Rig, table};
+use super::script::{Script, answers, silent};
 use crate::dns::{header, rcode, rtype};
 use rustix::io::Errno;
 use std::cell::RefCell;
