@@ -121,11 +121,11 @@ impl ControlServer {
         self.path = path;
     }
 
-    /// Removes the socket file, unless another has its path by then.
+    /// Removes the socket file, unless another has its path by then. It may be gone, and its folder with it.
     fn remove(&self) -> io::Result<()> {
-        let place = Place::find(&self.path)?;
-        match place.stat() {
-            Ok(stat) if place::identity(&stat) == self.identity => place.remove(),
+        let found = Place::find(&self.path).map_err(io::Error::from).and_then(|place| Ok((place.stat()?, place)));
+        match found {
+            Ok((stat, place)) if place::identity(&stat) == self.identity => place.remove(),
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
             _ => Ok(()),
         }

@@ -60,7 +60,8 @@ impl Links {
             && match &link.kind {
                 Kind::Physical => true,
                 Kind::Other(kind) => kind != "tun",
-                Kind::Veth { .. } => self.peer(link).is_none(),
+                // A bridge's port that leads to another namespace is a container's.
+                Kind::Veth { .. } => self.peer(link).is_none() && !matches!(self.taker(link), Taker::Bridge(_)),
                 Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => self.parent(link).is_none(),
                 Kind::Loopback | Kind::Bridge | Kind::Bond { .. } => false,
             }

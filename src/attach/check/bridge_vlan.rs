@@ -60,7 +60,10 @@ fn judge(links: &Links, served: &Served, place: &Place) -> Finding {
         .collect();
     if with_us.is_empty() {
         let text = format!("{port} is in VLAN {vlan} of {bridge} alone: nobody beyond {bridge} is reached from {ip}");
-        return warn(text, open(links, place, vlan));
+        return match open(links, place, vlan) {
+            Some(fix) => warn(text, fix),
+            None => Finding::new(Level::Info, "bridge-vlan", format!("{text}, until a guest's port is in it")),
+        };
     }
     if let Some((other, theirs)) = elsewhere(links, served, place, vlan) {
         let text = format!(
@@ -132,13 +135,10 @@ fn set(place: &Place, to: &str, from: &str) -> String {
     format!("bridge vlan add dev {port} vid {to} pvid untagged{own}{leave}")
 }
 
-/// Lets the VLAN out by the ports that lead out.
-fn open(links: &Links, place: &Place, vlan: u16) -> String {
+/// Lets the VLAN out by the ports that lead out; `None` on a bridge of guests alone.
+fn open(links: &Links, place: &Place, vlan: u16) -> Option<String> {
     let leads_out = |link: &&Link| matches!(link.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. });
-    let lines: Vec<String> = links
-        .ports(place.bridge)
-        .filter(leads_out)
-        .map(|port| format!("bridge vlan add dev {} vid {vlan}", port.name))
-        .collect();
-    if lines.is_empty() { set(place, "N", &vlan.to_string()) } else { lines.join("\n") }
+    let ports = links.ports(place.bridge).filter(leads_out);
+    let lines: Vec<String> = ports.map(|port| format!("bridge vlan add dev {} vid {vlan}", port.name)).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }

@@ -58,10 +58,10 @@ impl PidFile {
         self.file.read_at(&mut read, 0).is_ok_and(|octets| read.get(..octets) == Some(line.as_bytes()))
     }
 
-    /// Removes what is at the path, when it is this file.
+    /// Removes what is at the path, when it is this file. It may be gone, and its folder with it.
     fn remove_if_same(&mut self) -> io::Result<()> {
-        let place = self.place.take().map_or_else(|| Place::find(&self.path), Ok)?;
-        let found = match place.stat() {
+        let place = self.place.take().map_or_else(|| Place::find(&self.path).map_err(io::Error::from), Ok);
+        let (found, place) = match place.and_then(|place| Ok((place.stat()?, place))) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
             found => found?,
         };
@@ -134,6 +134,10 @@ mod tests {
         assert!(Path::new("/dev/null").exists());
         assert!(PidFile::write(Path::new("/dev/full"), "").is_err() && Path::new("/dev/full").exists());
         assert!(PidFile::write(Path::new(""), "").unwrap().is_none());
+
+        fs::remove_file(&path).unwrap();
+        let mut pidfile = PidFile::write(&path, "").unwrap().unwrap();
         fs::remove_dir_all(&top).unwrap();
+        pidfile.remove_if_same().expect("it is gone, and its folder with it");
     }
 }

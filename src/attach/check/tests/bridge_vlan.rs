@@ -30,6 +30,8 @@ fn a_vlan_without_anybody_is_named_with_the_port_that_leads_out() {
     let found = one("bridge-vlan", &facts);
     assert!(found.level == Level::Warn && found.text.contains("veth-bnd is in VLAN 30 of vmbr0 alone"), "{found}");
     assert_eq!(fix(&found), "bridge vlan add dev bond0 vid 30");
+    let found = one("bridge-vlan", &changed(port_in(&[(30, 30, true)]), "bond0", |link| link.master = None));
+    assert!(found.level == Level::Info && found.fix.is_none(), "a bridge of guests that do not run: {found}");
     let found = one("bridge-vlan", &port_in(&[(10, 10, false)]));
     assert!(found.level == Level::Warn && found.text.contains("no VLAN for frames without a tag"), "{found}");
     assert_eq!(fix(&found), "bridge vlan add dev veth-bnd vid N pvid untagged");
