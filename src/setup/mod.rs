@@ -112,7 +112,7 @@ pub fn install(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupEr
     files::put(&mut run, PROGRAM, &program, Kind::Program)?;
     let before = run.changes;
     veth::put(&mut run, pair.as_ref())?;
-    sysctl::put(&mut run, pair.as_ref())?;
+    sysctl::put(&mut run, pair.as_ref(), options.now)?;
     let pair_changed = run.changes > before;
     put_configuration(&mut run, site)?;
     files::put(&mut run, UNIT_FILE, UNIT.as_bytes(), Kind::Text)?;

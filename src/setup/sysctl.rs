@@ -4,6 +4,7 @@ use super::files::{self, Kind};
 use super::veth::{self, HOOK, Pair, VETH};
 use super::{Run, SYSCTL_FILE, SetupError};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 const TEMPLATE: &str = include_str!("sysctl.conf");
@@ -13,16 +14,24 @@ const USUAL_BRIDGE: &str = "br-rb";
 const KERNELS_DEFAULT: &str = "0";
 /// Applies what the files of sysctl.d(5) say.
 const APPLY: &str = "/usr/lib/systemd/systemd-sysctl";
+const CONF: &str = "net/ipv4/conf/";
+/// What a link copies when it is made.
+const LINKS_DEFAULT: &str = "net/ipv4/conf/default/";
+
+/// Path below /proc/sys, and value.
+type Setting = (String, String);
 
 /// What the snippet for `pair` says.
 pub(super) fn text(pair: &Pair) -> String {
     let carriers: Vec<String> = pair.carriers().into_iter().map(|(name, _)| name).collect();
-    of(&pair.hosts(), &carriers)
+    of(&pair.hosts(), &carriers, true)
 }
 
-/// `hosts`: interfaces of the host in the networks of those that carry addresses, `carriers`.
-fn of(hosts: &[String], carriers: &[String]) -> String {
-    TEMPLATE.lines().fold(String::new(), |mut text, line| {
+/// `hosts`: interfaces of the host in the networks of those that carry addresses, `carriers`. `links_to_come`: it is about
+/// them, too, which a host without a pair has no use for.
+fn of(hosts: &[String], carriers: &[String], links_to_come: bool) -> String {
+    let paragraphs = TEMPLATE.split_inclusive("\n\n").filter(|text| links_to_come || !text.contains(LINKS_DEFAULT));
+    paragraphs.flat_map(str::lines).fold(String::new(), |mut text, line| {
         let names = [("@HOST@", hosts), ("@CARRIER@", carriers)].into_iter().find(|(place, _)| line.contains(place));
         match names {
             Some((place, names)) => names.iter().for_each(|name| text.extend([&line.replace(place, name), "\n"])),
@@ -32,14 +41,52 @@ fn of(hosts: &[String], carriers: &[String]) -> String {
     })
 }
 
-/// Writes it for `pair`; without one for the pair that is installed, or for the names of the reference architecture.
-pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> {
-    if let Some(pair) = pair {
-        return veth::put_shown(run, SYSCTL_FILE, &text(pair), Kind::Text);
+/// Writes it for `pair`; without one for the pair that is installed, or for the names of the reference architecture. What
+/// the one before set and this one does not is set back, unless a pair that is up needs it until it goes, without `now`.
+pub(super) fn put(run: &mut Run, pair: Option<&Pair>, now: bool) -> Result<(), SetupError> {
+    let before = fs::read_to_string(run.path(SYSCTL_FILE)).unwrap_or_default();
+    let text = if let Some(pair) = pair {
+        let text = text(pair);
+        veth::put_shown(run, SYSCTL_FILE, &text, Kind::Text)?;
+        text
+    } else {
+        let hook = fs::read_to_string(run.path(HOOK)).unwrap_or_default();
+        let text = match veth::installed(&hook) {
+            Some((hosts, carriers)) => of(&hosts, &carriers, true),
+            None => of(&[USUAL_BRIDGE.into()], &[VETH.into()], false),
+        };
+        files::put(run, SYSCTL_FILE, text.as_bytes(), Kind::Text)?;
+        text
+    };
+    if !run.is_host() {
+        return Ok(());
     }
-    let hook = fs::read_to_string(run.path(HOOK)).unwrap_or_default();
-    let (hosts, carriers) = veth::installed(&hook).unwrap_or((vec![USUAL_BRIDGE.into()], vec![VETH.into()]));
-    files::put(run, SYSCTL_FILE, of(&hosts, &carriers).as_bytes(), Kind::Text)
+    let gone = gone(&before, &text);
+    if now || !veth::is_up() {
+        return set_back(run, &gone);
+    }
+    let left: Vec<String> = gone
+        .iter()
+        .filter(|(name, value)| is_in_force(name, value))
+        .map(|(name, _)| format!("{name}={KERNELS_DEFAULT}"))
+        .collect();
+    if !left.is_empty() {
+        let words = left.join(" ");
+        run.note(&format!("{VETH} is up and needs what the snippet said before; once it is down: sysctl -w {words}"));
+    }
+    Ok(())
+}
+
+/// What of our settings the snippet `before` has and `after` has not.
+fn gone(before: &str, after: &str) -> Vec<Setting> {
+    let after = settings(after);
+    settings(before).into_iter().filter(|setting| is_ours(setting) && !after.contains(setting)).collect()
+}
+
+/// A line that somebody added to the file is not ours to set back: the kernel's default of it may be another.
+fn is_ours((name, value): &Setting) -> bool {
+    let what = |name: &str| name.rsplit('/').next().map(str::to_owned);
+    name.starts_with(CONF) && settings(TEMPLATE).iter().any(|(own, set)| set == value && what(own) == what(name))
 }
 
 /// Puts the snippet in force that is there, or would be.
@@ -60,7 +107,7 @@ fn set(run: &mut Run, path: &Path, value: &str) -> Result<(), SetupError> {
 }
 
 /// Path below /proc/sys and value of each line of a snippet.
-fn settings(snippet: &str) -> Vec<(String, String)> {
+fn settings(snippet: &str) -> Vec<Setting> {
     let lines = snippet.lines().filter(|line| !line.starts_with('#'));
     let setting = |line: &str| {
         let (name, value) = line.trim_start_matches('-').split_once('=')?;
@@ -71,37 +118,97 @@ fn settings(snippet: &str) -> Vec<(String, String)> {
     lines.filter_map(setting).collect()
 }
 
+fn is_in_force(name: &str, value: &str) -> bool {
+    fs::read_to_string(Path::new("/proc/sys").join(name)).is_ok_and(|now| now.trim() == value)
+}
+
 /// Removes it. Where a setting is in force as the snippet has it, the kernel's default takes its place, and what other files
-/// of sysctl.d(5) say of it.
+/// of sysctl.d(5) say of it; also on links that copied it.
 pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
     let snippet = fs::read_to_string(run.path(SYSCTL_FILE)).unwrap_or_default();
     files::remove(run, SYSCTL_FILE)?;
-    if !run.is_host() {
-        return Ok(());
+    if run.is_host() { set_back(run, &gone(&snippet, "")) } else { Ok(()) }
+}
+
+/// Sets back what of `gone` is in force. The file that said it is not there any more, or says it no longer.
+fn set_back(run: &mut Run, gone: &[Setting]) -> Result<(), SetupError> {
+    let found: Vec<Setting> = gone.iter().filter(|(name, value)| is_in_force(name, value)).cloned().collect();
+    for (name, _) in &found {
+        set(run, &Path::new("/proc/sys").join(name), KERNELS_DEFAULT)?;
     }
-    let mut prefixes = Vec::new();
-    for (name, value) in settings(&snippet) {
-        let path = Path::new("/proc/sys").join(&name);
-        if fs::read_to_string(&path).is_ok_and(|now| now.trim() == value) {
-            set(run, &path, KERNELS_DEFAULT)?;
-            prefixes.push(format!("--prefix=/{name}"));
+    apply_others(run, &found)?;
+    set_back_copies(run, &found)
+}
+
+/// A link copies `default` when it is made, and a write to `default` does not reach one that had a setting of its own or an
+/// address. The kernel does not tell a copy from the same value written: what equals the snippet is taken for a copy, and
+/// what somebody else's file says of that link is applied again.
+fn set_back_copies(run: &mut Run, found: &[Setting]) -> Result<(), SetupError> {
+    let mut copies = Vec::new();
+    for (name, value) in found {
+        let Some(what) = name.strip_prefix(LINKS_DEFAULT) else { continue };
+        let now = fs::read_to_string(Path::new("/proc/sys").join(name)).unwrap_or_default();
+        let now = if run.dry_run { KERNELS_DEFAULT } else { now.trim() };
+        // Another file may say the same for links to come; then they are right as they are.
+        if now != value {
+            let links = links_with(&Path::new("/proc/sys").join(CONF), what, value).into_iter();
+            let names = links.map(|link| format!("{CONF}{link}/{what}"));
+            copies.extend(
+                names.filter(|name| found.iter().all(|(own, _)| own != name)).map(|name| (name, now.to_owned())),
+            );
         }
     }
-    if !prefixes.is_empty() && Path::new(APPLY).exists() {
-        let words: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-        run.command(APPLY, &words, "`sysctl --system` does the same")?;
+    if copies.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let list: Vec<String> =
+        copies.iter().map(|(name, now)| format!("{}={now}", name.trim_start_matches(CONF))).collect();
+    let line = format!("links that copied the snippet's default, in /proc/sys/{CONF}: {}", list.join(" "));
+    run.step(("set back", "set back"), &line, || copies.iter().try_for_each(|(name, now)| write_if_there(name, now)))?;
+    apply_others(run, &copies)
+}
+
+/// Names of the links below `conf` whose setting `what` is `value`, in order.
+fn links_with(conf: &Path, what: &str, value: &str) -> Vec<String> {
+    let entries = fs::read_dir(conf).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let has = |name: &String| {
+        fs::read_to_string(conf.join(name).join(what)).is_ok_and(|now| now.trim() == value)
+            && !["all", "default"].contains(&name.as_str())
+    };
+    let mut links: Vec<String> = names.filter(has).collect();
+    links.sort();
+    links
+}
+
+/// A link may go at any moment, and then there is nothing to set.
+fn write_if_there(name: &str, value: &str) -> Result<(), SetupError> {
+    let path = Path::new("/proc/sys").join(name);
+    match fs::write(&path, value) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(SetupError::io(&path, &cause)),
+        _ => Ok(()),
+    }
+}
+
+/// Applies what the files of sysctl.d(5) say of `settings`.
+fn apply_others(run: &mut Run, settings: &[Setting]) -> Result<(), SetupError> {
+    if settings.is_empty() || !Path::new(APPLY).exists() {
+        return Ok(());
+    }
+    let prefixes: Vec<String> = settings.iter().map(|(name, _)| format!("--prefix=/{name}")).collect();
+    let words: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    run.command(APPLY, &words, "`sysctl --system` does the same")
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn there_is_a_line_for_each_interface() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let text = of(&names(&["vmbr0", "vmbr0.10"]), &names(&["veth-rb"]));
+        let text = of(&names(&["vmbr0", "vmbr0.10"]), &names(&["veth-rb"]), true);
         let of = |link: &str, name: &str, value: &str| (format!("net/ipv4/conf/{link}/{name}"), value.to_owned());
         let expected = [
             of("vmbr0", "arp_ignore", "1"),
@@ -115,5 +222,43 @@ mod tests {
         assert_eq!(settings(&text), expected);
         assert!(!text.contains('@') && text.contains("\n-net/ipv4/conf/vmbr0.10/arp_ignore = 1\n"), "{text}");
         assert_eq!(settings("-net.ipv4.conf.br-rb.arp_ignore = 1"), [of("br-rb", "arp_ignore", "1")]);
+    }
+
+    #[test]
+    fn without_a_pair_it_is_not_about_links_to_come() {
+        let text = of(&["br-rb".to_owned()], &["veth-rb".to_owned()], false);
+        let names: Vec<String> = settings(&text).into_iter().map(|(name, _)| name).collect();
+        let expected = ["br-rb/arp_ignore", "br-rb/arp_announce", "veth-rb/rp_filter"];
+        assert_eq!(names, expected.map(|name| format!("{CONF}{name}")));
+        assert!(!text.contains("Links begin") && !text.contains("\n\n\n"), "{text}");
+    }
+
+    #[test]
+    fn what_the_next_snippet_has_not_is_set_back_and_foreign_lines_are_not() {
+        let of = |bridge: &str, links_to_come| of(&[bridge.to_owned()], &["veth-rb".to_owned()], links_to_come);
+        let names = |before: &str, after: &str| -> Vec<String> {
+            gone(before, after).into_iter().map(|(name, value)| format!("{}={value}", &name[CONF.len()..])).collect()
+        };
+        assert_eq!(names(&of("br-rb", true), &of("vmbr0", true)), ["br-rb/arp_ignore=1", "br-rb/arp_announce=2"]);
+        assert_eq!(names(&of("br-rb", true), &of("br-rb", false)), ["default/arp_ignore=1", "default/arp_announce=2"]);
+        assert_eq!(names(&of("br-rb", true), &of("br-rb", true)), [""; 0]);
+        let edited =
+            "net.core.rmem_max = 8388608\nnet.ipv4.conf.eth0.forwarding = 1\nnet.ipv4.conf.eth0.arp_ignore = 8\n";
+        assert_eq!(names(edited, ""), [""; 0]);
+        assert_eq!(names("-net.ipv4.conf.veth-rb.rp_filter = 2", ""), ["veth-rb/rp_filter=2"]);
+    }
+
+    #[test]
+    fn copies_are_told_by_their_value() {
+        let conf = std::env::temp_dir().join(format!("runbound-sysctl-{}", std::process::id()));
+        for (link, value) in
+            [("all", "1"), ("default", "1"), ("lo", "1"), ("eth0.10", "1"), ("eth1", "2"), ("eth2", "0")]
+        {
+            fs::create_dir_all(conf.join(link)).unwrap();
+            fs::write(conf.join(link).join("arp_ignore"), format!("{value}\n")).unwrap();
+        }
+        let found = links_with(&conf, "arp_ignore", "1");
+        fs::remove_dir_all(&conf).unwrap();
+        assert_eq!(found, ["eth0.10", "lo"]);
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
 }
 
 /// Whether the pair is there now.
-fn is_up() -> bool {
+pub(super) fn is_up() -> bool {
     Path::new("/sys/class/net").join(VETH).exists()
 }
 
