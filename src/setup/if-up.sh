@@ -13,11 +13,21 @@ NICS="@NICS@"
 ADDRESSES="@ADDRESSES@"
 NET=/sys/class/net
 PORT=veth-bnd
+AGAIN="once that is mended: ifup --force veth-rb"
 
 # ifupdown2 shows nobody what a hook says.
 complain() {
     echo "runbound: $1" >&2
     ! command -v logger >/dev/null || logger -t runbound -- "$1"
+}
+
+# attempt LOSS FIX COMMAND...: runs it; when it fails, says what that costs, what it said and what to do.
+attempt() {
+    loss=$1 fix=$2
+    shift 2
+    said=$("$@" 2>&1) && return 0
+    complain "$loss: $(printf %s "${said:-$1 failed}" | tr '\n' ' '); $fix"
+    return 1
 }
 
 # A bridge takes the least MTU of its ports, unless one was set: the port asks for no less than what is there without it.
@@ -37,12 +47,20 @@ fit_mtu() {
 # A bridge takes the least MAC of its ports, too: this is none of the least.
 fit_mac() {
     mac=$(cat $NET/$PORT/address)
-    case $mac in fe:*) ;; *) ip link set dev $PORT address "fe:${mac#*:}" ;; esac
+    case $mac in fe:*) return 0 ;; esac
+    attempt "$BRIDGE may take the MAC $mac of $PORT" "after that by hand: ip link set dev $PORT address fe:${mac#*:}" \
+        ip link set dev $PORT address "fe:${mac#*:}"
 }
 
 fit_vlans() {
-    for vlan in $VLANS; do bridge vlan add dev $PORT vid "$vlan" $FLAGS || complain "$PORT: VLAN $vlan is not set"; done
-    for range in $OTHERS; do bridge vlan del dev $PORT vid "$range"; done
+    for vlan in $VLANS; do
+        attempt "$PORT is not in VLAN $vlan of $BRIDGE" "by hand: bridge vlan add dev $PORT vid $vlan $FLAGS" \
+            bridge vlan add dev $PORT vid "$vlan" $FLAGS
+    done
+    for range in $OTHERS; do
+        attempt "$PORT may be in the VLANs $range of $BRIDGE" "by hand: bridge vlan del dev $PORT vid $range" \
+            bridge vlan del dev $PORT vid "$range"
+    done
 }
 
 join() {
@@ -55,19 +73,24 @@ join() {
     fit_mtu
     if [ ! -e "$NET/$BRIDGE/brif/$PORT" ]; then
         # Not for a moment in the VLAN that a new port is in.
-        [ -z "$VLANS" ] || ip link set dev $PORT down
-        ip link set dev $PORT master "$BRIDGE"
+        [ -z "$VLANS" ] || attempt "$PORT stays out of $BRIDGE, as it would be in its VLAN at first" "$AGAIN" \
+            ip link set dev $PORT down || return 0
+        attempt "$PORT is no port of $BRIDGE, no query comes to veth-rb" "$AGAIN" \
+            ip link set dev $PORT master "$BRIDGE" || return 0
     fi
     fit_vlans
-    ip link set dev $PORT up
+    attempt "$PORT is down, no query comes to veth-rb" "$AGAIN" ip link set dev $PORT up
     for link in $HOSTS; do quiet "$link"; done
 }
 
 # quiet LINK: it speaks ARP for its own addresses alone, or queries would come to it and never to veth-rb.
 quiet() {
     [ -e "/proc/sys/net/ipv4/conf/$1" ] || return 0
-    echo 1 >"/proc/sys/net/ipv4/conf/$1/arp_ignore"
-    echo 2 >"/proc/sys/net/ipv4/conf/$1/arp_announce"
+    for setting in arp_ignore=1 arp_announce=2; do
+        file=/proc/sys/net/ipv4/conf/$1/${setting%=*}
+        attempt "queries may come to $1 and not to veth-rb" "by hand: sysctl -w net/ipv4/conf/$1/$setting" \
+            sh -c 'echo "$1" >"$2"' sh "${setting#*=}" "$file"
+    done
 }
 
 # rules NIC ADDRESS: the numbers of the rules that steer the address.
@@ -90,7 +113,9 @@ steer() {
 
 unsteer() {
     for address in $ADDRESSES; do
-        for number in $(rules "$1" "$address"); do ethtool -N "$1" delete "$number"; done
+        for number in $(rules "$1" "$address"); do
+            attempt "$1 goes on steering $address" "by hand: ethtool -N $1 delete $number" ethtool -N "$1" delete "$number"
+        done
     done
 }
 
