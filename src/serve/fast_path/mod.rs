@@ -229,7 +229,7 @@ impl FastPath {
 
     /// Compares what is attached with what should be now: addresses, MACs and VLANs that changed are put in force, and the
     /// indices of interfaces whose program is to go (the interface was removed, recreated or renamed, or serves no address)
-    /// are given.
+    /// are given, again and again until [`FastPath::forget`].
     pub fn review(&mut self, plan: &Plan) -> Vec<u32> {
         let mut gone = Vec::new();
         for attached in &mut self.attached {
@@ -250,6 +250,8 @@ impl FastPath {
                         "{name}: the interface went away, changed or serves no address any more: XDP lets go of it"
                     );
                     attached.attachment.remove_all_from_map();
+                    // The worker may be late to give its queues up: they are to be put back by no plan meanwhile.
+                    attached.lost = true;
                     gone.push(attached.target.index);
                 }
             }
