@@ -294,15 +294,16 @@ impl Attached {
     }
 
     /// Compares what was planned with what the program does, `kernel` queries having come by kernel sockets so far; gives the
-    /// frames for our addresses that the program saw.
-    pub(super) fn verify(&mut self, kernel: u64, now: Instant) -> u64 {
-        let Ok(verdicts) = self.attachment.verdicts() else { return 0 };
+    /// frames that the program saw.
+    pub(super) fn verify(&mut self, kernel: u64, now: Instant) -> promise::Frames {
+        let Ok(verdicts) = self.attachment.verdicts() else { return promise::Frames::default() };
         let of = |verdict| verdicts.get(verdict);
         let (redirected, vlan, mac) = (of(Verdict::Redirected), of(Verdict::Vlan), of(Verdict::Mac));
-        let seen = redirected + vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
+        let ours = redirected + vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
+        let others = of(Verdict::Port) + of(Verdict::Address) + of(Verdict::IpShape);
         let news = self.promise.look(promise::Counts { redirected, vlan, mac, kernel }, now);
         self.tell(news);
-        seen
+        promise::Frames { ours, others }
     }
 
     /// No program saw any of so many queries, which came from outside.

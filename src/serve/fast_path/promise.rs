@@ -5,6 +5,7 @@
 //! our addresses, and how many queries the kernel's sockets had.
 
 use crate::attach::{Tags, Target};
+use std::iter::Sum;
 use std::time::{Duration, Instant};
 
 /// Queries before anything is said of them.
@@ -145,33 +146,49 @@ pub(super) struct Unseen(Option<Base>);
 
 #[derive(Debug)]
 struct Base {
-    seen: u64,
+    frames: Frames,
     kernel: u64,
     loopback: u64,
 }
 
+/// Frames that programs saw since they were attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Frames {
+    /// For our addresses.
+    pub(super) ours: u64,
+    /// That may be queries which are the kernel's by the plan: for a second port, a link-local address, in fragments.
+    pub(super) others: u64,
+}
+
+impl Sum for Frames {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self { ours: sum.ours + one.ours, others: sum.others + one.others })
+    }
+}
+
 impl Unseen {
-    /// Takes the frames for our addresses that all programs together saw, and the queries that kernel sockets had. Gives the
-    /// number of those that no program saw while it saw none, when they are more than what this host sent to itself.
-    /// `loopback` tells the packets of that, and is asked seldom.
-    pub(super) fn look(&mut self, seen: u64, kernel: u64, loopback: impl FnOnce() -> Option<u64>) -> Option<u64> {
+    /// Takes what all programs together saw, and the queries that kernel sockets had. Gives the number of those while no
+    /// program saw one of ours, unless half of them may be the kernel's by the plan or sent by this host to itself.
+    /// `loopback` tells the packets of that, queries and answers, and is asked seldom.
+    pub(super) fn look(&mut self, frames: Frames, kernel: u64, loopback: impl FnOnce() -> Option<u64>) -> Option<u64> {
         match &self.0 {
-            Some(base) if base.seen == seen && kernel >= base.kernel => {
+            Some(base) if base.frames.ours == frames.ours && kernel >= base.kernel => {
                 let queries = kernel - base.kernel;
                 if queries < FEWEST {
                     return None;
                 }
                 let loopback = loopback()?;
                 let local = loopback.saturating_sub(base.loopback);
-                self.0 = Some(Base { seen, kernel, loopback });
-                (local < queries).then_some(queries)
+                let others = frames.others.saturating_sub(base.frames.others);
+                self.0 = Some(Base { frames, kernel, loopback });
+                (others.saturating_mul(2).saturating_add(local) < queries).then_some(queries)
             }
             Some(_) => {
                 self.0 = None;
                 None
             }
             None => {
-                self.0 = loopback().map(|loopback| Base { seen, kernel, loopback });
+                self.0 = loopback().map(|loopback| Base { frames, kernel, loopback });
                 None
             }
         }
@@ -217,15 +234,19 @@ mod tests {
     }
 
     #[test]
-    fn queries_that_no_program_sees_are_noticed_unless_they_are_this_hosts() {
+    fn queries_that_no_program_sees_are_noticed_unless_they_are_this_hosts_or_the_kernels_by_the_plan() {
+        let seen = |ours, others| Frames { ours, others };
         let mut unseen = Unseen::default();
-        assert_eq!(unseen.look(0, 0, || Some(0)), None);
-        assert_eq!(unseen.look(0, 10, || unreachable!("too few to ask")), None);
-        assert_eq!(unseen.look(0, 100, || Some(3)), Some(100));
-        assert_eq!(unseen.look(0, 200, || Some(203)), None, "over loopback, with their answers");
-        assert_eq!(unseen.look(1, 300, || unreachable!()), None, "one was seen: begin anew");
-        assert_eq!(unseen.look(1, 300, || Some(203)), None);
-        assert_eq!(unseen.look(1, 340, || None), None, "that cannot be told");
-        assert_eq!(unseen.look(1, 350, || Some(203)), Some(50));
+        assert_eq!(unseen.look(seen(0, 0), 0, || Some(0)), None);
+        assert_eq!(unseen.look(seen(0, 0), 10, || unreachable!("too few to ask")), None);
+        assert_eq!(unseen.look(seen(0, 0), 100, || Some(3)), Some(100));
+        assert_eq!(unseen.look(seen(0, 0), 200, || Some(203)), None, "over loopback, with their answers");
+        assert_eq!(unseen.look(seen(1, 0), 300, || unreachable!()), None, "one was seen: begin anew");
+        assert_eq!(unseen.look(seen(1, 0), 300, || Some(203)), None);
+        assert_eq!(unseen.look(seen(1, 0), 340, || None), None, "that cannot be told");
+        assert_eq!(unseen.look(seen(1, 0), 350, || Some(203)), Some(50));
+        assert_eq!(unseen.look(seen(1, 60), 400, || Some(203)), None, "for a port or an address that is the kernel's");
+        assert_eq!(unseen.look(seen(1, 70), 440, || Some(203)), Some(40), "more than those");
+        assert_eq!(unseen.look(seen(1, 85), 470, || Some(218)), None, "those and this host's");
     }
 }
