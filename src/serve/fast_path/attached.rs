@@ -2,6 +2,7 @@
 
 use super::Queues;
 use super::promise::{self, News, Promise};
+use super::tags;
 use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
@@ -33,7 +34,16 @@ pub(super) struct Attached {
     huge: usize,
     /// A rule of the driver sends what is ours to queue 0.
     steered: bool,
+    tags: tags::Lost,
     promise: Promise,
+}
+
+/// What was made of one interface.
+struct Opened {
+    attachment: Attachment,
+    queues: Vec<Queue>,
+    steered: bool,
+    tags: tags::Lost,
 }
 
 struct QueueWatch {
@@ -53,7 +63,7 @@ pub(super) fn open(
     if opened.is_err() {
         changes.undo(&target.interface);
     }
-    let (attachment, queues, steered) = opened?;
+    let Opened { attachment, queues, steered, tags } = opened?;
     let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
     let huge = queues.iter().filter(|queue| queue.has_huge_pages()).count();
     let queues: Queues = queues.into_iter().map(|queue| (queue, Arc::default())).collect();
@@ -71,19 +81,15 @@ pub(super) fn open(
         zero_copy,
         huge,
         steered,
+        tags,
         promise: Promise::default(),
     };
     Ok((attached, queues))
 }
 
-fn open_or_leave(
-    config: &Config,
-    target: &Target,
-    program: Program,
-    changes: &mut Changes,
-) -> Result<(Attachment, Vec<Queue>, bool), String> {
+fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &mut Changes) -> Result<Opened, String> {
     let name = &target.interface;
-    keep_tags(target, changes)?;
+    let lost = tags::keep(target, changes)?;
     let options = xdp::Options { frames: frames(), ..options(config, target) };
     if target.resets {
         xdp::try_socket(&options).map_err(|error| error.to_string())?;
@@ -98,26 +104,9 @@ fn open_or_leave(
         queues = if steered { 1 } else { host::rx_queues(name) };
     }
     let queues = xdp::open_queues(&options, &attachment, queues).map_err(|error| error.to_string())?;
-    Ok((attachment, queues, steered))
-}
-
-/// Has VLAN tags left on the frames: without, those of every VLAN look like untagged ones.
-fn keep_tags(target: &Target, changes: &mut Changes) -> Result<(), String> {
-    let name = &target.interface;
-    let kept = match &target.tags {
-        Tags::Stay | Tags::PeerElsewhere => return Ok(()),
-        Tags::Driver => changes.keep_received_tags(name),
-        Tags::Peer(peer) => changes.keep_tags_of_peer(name, peer),
-    };
-    match kept {
-        Err(cause) if target.named && target.places.iter().all(|place| place.vlan.is_none()) => {
-            log::warn!("{cause}; xdp-interface: {name} says that no frames of a VLAN come there");
-            Ok(())
-        }
-        other => {
-            other.map_err(|cause| format!("{cause} (`xdp-interface: {name}` says that no frames of a VLAN come there)"))
-        }
-    }
+    let mut tags = tags::Lost::default();
+    tags.take(lost, name);
+    Ok(Opened { attachment, queues, steered, tags })
 }
 
 fn options(config: &Config, target: &Target) -> xdp::Options {
@@ -215,9 +204,7 @@ impl Attached {
     pub(super) fn follow(&mut self, target: &Target, changes: &mut Changes) {
         self.follow_own(target);
         let name = &target.interface;
-        if let Err(cause) = keep_tags(target, changes) {
-            log::warn!("{cause}");
-        }
+        self.tags.take(tags::keep(target, changes).unwrap_or_else(Some), name);
         let said = |what: String, done: io::Result<()>| match done {
             Ok(()) => log::info!("{name}: XDP {what}"),
             Err(cause) => log::warn!("{name}: XDP {what}: {cause}; kernel sockets serve it"),
@@ -343,9 +330,10 @@ impl Attached {
         }
     }
 
-    /// What kernel sockets serve instead, and why.
+    /// What kernel sockets serve instead and why, else what is wrong with what XDP serves.
     fn fallback(&self) -> Option<String> {
-        self.tripped().or_else(|| self.promise.broken().map(|broken| broken.explain(&self.target)))
+        let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
+        self.tripped().or_else(broken).or_else(|| self.tags.cause().map(str::to_owned))
     }
 
     /// The queues that kernel sockets serve because nothing arrived there.

@@ -2,6 +2,7 @@
 
 mod attached;
 mod promise;
+mod tags;
 mod watch;
 
 use crate::attach::{self, Decision, Outcome, Plan, Tags, Target};

@@ -1,0 +1,124 @@
+//! VLAN tags that are to stay on the frames of an interface, where the program sees them.
+
+use crate::attach::{Tags, Target};
+use crate::host::{Changes, Driver};
+
+/// Why VLAN tags do not stay on the frames of an interface, as it was last said.
+#[derive(Debug, Default)]
+pub(super) struct Lost(Option<String>);
+
+impl Lost {
+    /// What is in force.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// Takes what came of [`keep`] at `interface`. Says it when it is news, and when it is over.
+    pub(super) fn take(&mut self, cause: Option<String>, interface: &str) -> bool {
+        let is_news = cause != self.0;
+        self.0 = cause;
+        match &self.0 {
+            Some(cause) if is_news => log::warn!("{cause}"),
+            None if is_news => log::info!("{interface}: VLAN tags stay on the frames again"),
+            _ => (),
+        }
+        is_news
+    }
+}
+
+/// Has VLAN tags left on the frames: without, those of every VLAN look like untagged ones. Gives why they are not, where the
+/// configuration says that this does no harm.
+///
+/// # Errors
+/// Why they are not, and what to do.
+pub(super) fn keep<D: Driver>(target: &Target, changes: &mut Changes<D>) -> Result<Option<String>, String> {
+    let name = &target.interface;
+    let kept = match &target.tags {
+        Tags::Stay | Tags::PeerElsewhere => return Ok(None),
+        Tags::Driver => changes.keep_received_tags(name),
+        Tags::Peer(peer) => changes.keep_tags_of_peer(name, peer),
+    };
+    match kept {
+        Err(cause) if target.named && target.places.iter().all(|place| place.vlan.is_none()) => {
+            Ok(Some(format!("{cause}; xdp-interface: {name} says that no frames of a VLAN come there")))
+        }
+        Err(cause) => Err(format!("{cause} (`xdp-interface: {name}` says that no frames of a VLAN come there)")),
+        Ok(()) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sys::ethtool::{Channels, Feature, UdpRule};
+    use rustix::io::Errno;
+    use std::io;
+
+    /// A driver that takes tags off or not, and lets nobody change it (`fixed` in `ethtool -k`).
+    #[derive(Default)]
+    struct Fixed<const ON: bool>;
+
+    impl<const ON: bool> Driver for Fixed<ON> {
+        fn index(&self, _interface: &str) -> Option<u32> {
+            Some(2)
+        }
+        fn name(&self, _index: u32) -> io::Result<String> {
+            Ok("eth0".into())
+        }
+        fn feature(&self, _interface: &str, _feature: Feature) -> io::Result<bool> {
+            Ok(ON)
+        }
+        fn set_feature(&mut self, _interface: &str, _feature: Feature, _on: bool) -> io::Result<()> {
+            Err(Errno::OPNOTSUPP.into())
+        }
+        fn channels(&self, _interface: &str) -> io::Result<Channels> {
+            Err(Errno::OPNOTSUPP.into())
+        }
+        fn set_channels(&mut self, _interface: &str, _channels: Channels) -> io::Result<()> {
+            Err(Errno::OPNOTSUPP.into())
+        }
+        fn find_rule(&self, _interface: &str, _rule: &UdpRule) -> io::Result<Option<u32>> {
+            Ok(None)
+        }
+        fn insert_rule(&mut self, _interface: &str, _rule: &UdpRule) -> io::Result<u32> {
+            Err(Errno::OPNOTSUPP.into())
+        }
+        fn delete_rule(&mut self, _interface: &str, _location: u32) -> io::Result<()> {
+            Err(Errno::OPNOTSUPP.into())
+        }
+    }
+
+    fn target(named: bool) -> Target {
+        Target {
+            interface: "eth0".into(),
+            index: 2,
+            mtu: 1500,
+            reply_mtu: 1500,
+            physical: true,
+            tags: Tags::Driver,
+            peer_mtu: None,
+            named,
+            resets: true,
+            bond: None,
+            carrier: true,
+            places: Vec::new(),
+            own: Vec::new(),
+            port: 53,
+            generic: false,
+        }
+    }
+
+    #[test]
+    fn a_driver_that_keeps_no_tags_is_said_once_and_when_it_is_over() {
+        let (mut lost, named) = (Lost::default(), target(true));
+        let (mut refuses, mut leaves) = (Changes::<Fixed<true>>::default(), Changes::<Fixed<false>>::default());
+        assert!(!lost.take(keep(&named, &mut leaves).unwrap(), "eth0"), "nothing to say");
+        assert!(lost.take(keep(&named, &mut refuses).unwrap(), "eth0"), "it is news");
+        assert!(lost.cause().unwrap().contains("ethtool -K eth0"), "and shown");
+        assert!(!lost.take(keep(&named, &mut refuses).unwrap(), "eth0"), "once");
+        assert!(lost.take(keep(&named, &mut leaves).unwrap(), "eth0"), "it is over");
+        assert_eq!(lost.cause(), None);
+        assert!(keep(&target(false), &mut refuses).unwrap_err().contains("`xdp-interface: eth0` says"));
+    }
+}
