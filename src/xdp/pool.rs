@@ -18,6 +18,8 @@ pub struct Programs {
     complete: bool,
     /// Why one could not be loaded.
     missing: Option<XdpError>,
+    /// Why one that reads VLAN tags could not.
+    unread: Option<XdpError>,
 }
 
 impl Programs {
@@ -51,29 +53,27 @@ impl Programs {
     /// meanwhile. Native mode alone runs it.
     ///
     /// # Errors
-    /// Why there is none: the kernel does not show them (before Linux 6.8), or no program is loaded any more.
+    /// Why there is none: the kernel does not show them (before Linux 6.8) or lets none be loaded, which is told later, too; or
+    /// no program is loaded any more.
     pub fn take_reading_tags(&mut self, interface: &str, index: u32) -> Result<Program, XdpError> {
         let free = |(of, object): &mut (u32, Arc<Object>)| *of == index && Arc::get_mut(object).is_some();
         if let Some(at) = self.bound.iter_mut().position(free) {
             return Ok(Program(Arc::clone(&self.bound[at].1)));
         }
-        let refused = |kind, why: String| {
-            let text = format!(
-                "its other end is in another network namespace and may hand VLAN tags over beside the frames: {why}; \
-                 `xdp-interface: {interface}` says that no frames of a VLAN come there"
-            );
-            XdpError::new(kind, interface, text)
-        };
         if self.complete {
-            let why =
-                "a program that reads them is loaded at the start alone, for the interfaces of then: a restart helps";
-            return Err(refused(Kind::NoProgram, why.into()));
+            if let Some(cause) = self.unread.as_ref().filter(|_| self.bound.is_empty()) {
+                return Err(cause.on(interface));
+            }
+            let why = "a program that reads them is loaded at the start alone, for the interfaces of then: a restart helps \
+                       where the kernel shows them to a program (since Linux 6.8)";
+            return Err(unread(Kind::NoProgram, interface, why));
         }
         capture_library_log();
         let object = Object::load(Some(index)).map(Arc::new).map_err(|(step, cause)| match cause.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => XdpError::step(interface, step, &cause),
-            _ => refused(Kind::Other, format!("{step}: {cause}: Linux shows them to a program since 6.8")),
-        })?;
+            _ => unread(Kind::Other, interface, &format!("{step}: {cause}: Linux shows them to a program since 6.8")),
+        });
+        let object = object.inspect_err(|cause| self.unread = Some(cause.clone()))?;
         // What was for an interface that is gone is of no use.
         self.bound.retain_mut(|(_, object)| Arc::get_mut(object).is_none());
         self.bound.push((index, Arc::clone(&object)));
@@ -111,5 +111,34 @@ impl Programs {
             Err(cause) => self.missing = Some(cause.clone()),
         }
         object
+    }
+}
+
+/// That VLAN tags may come beside the frames of `interface` and are not read; true of another interface as well.
+fn unread(kind: Kind, interface: &str, why: &str) -> XdpError {
+    let text = format!(
+        "its other end is in another network namespace and may hand VLAN tags over beside the frames: {why}; its name in \
+         `xdp-interface:` says that no frames of a VLAN come there"
+    );
+    XdpError::new(kind, interface, text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_no_program_reads_tags_is_told_of_later_interfaces_too() {
+        // No interface has this index, and who runs the test may not be let load one at all.
+        let mut programs = Programs::default();
+        let first = programs.take_reading_tags("veth-a", i32::MAX.cast_unsigned()).unwrap_err().to_string();
+        programs.complete(0).unwrap();
+        let later = programs.take_reading_tags("veth-b", 7).unwrap_err();
+        assert_eq!(later.to_string(), first.replace("veth-a", "veth-b"));
+        assert_ne!(later.kind, Kind::NoProgram, "another interface that goes would not help");
+        // Without a cause, what is known.
+        let mut none = Programs { complete: true, ..Programs::default() };
+        assert!(none.take_reading_tags("veth-b", 7).unwrap_err().to_string().contains("a restart helps"));
     }
 }

@@ -102,7 +102,7 @@ impl FastPath {
             links.iter().filter(|link| link.master.is_none() && Tags::of(links, link) == Tags::PeerElsewhere);
         let planned = |link: &&host::Link| plan.targets.iter().any(|target| target.index == link.index);
         for link in elsewhere.filter(|link| !planned(link)).take(SPARE_PROGRAMS) {
-            // If it is wanted one day, the log says then why there is none.
+            // If it is wanted one day, the log says then why there is none: the programs keep the cause.
             let _ = self.programs.take_reading_tags(&link.name, link.index);
         }
         let wanted = (plan.targets.len() + SPARE_PROGRAMS).max(FEWEST_PROGRAMS);
