@@ -288,10 +288,7 @@ impl Attachment {
                     ),
                 },
             ),
-            // veth says ERANGE for nothing else, virtio_net and most cards say EINVAL for other things, too.
-            Some(number @ (libc::ERANGE | libc::EINVAL)) if number == libc::ERANGE || options.mtu > USUAL_MTU => {
-                (Kind::Mtu, long_mtu(options))
-            }
+            Some(number) if is_for_the_mtu(number, options) => (Kind::Mtu, long_mtu(options)),
             _ => return XdpError::step(name, "attach the XDP program", cause),
         };
         XdpError::new(kind, name, text)
@@ -303,6 +300,12 @@ impl Drop for Attachment {
         self.object.remove_all();
         self.link.take();
     }
+}
+
+/// Whether an attach was refused for the MTU. veth says ERANGE for that and for nothing else; virtio_net and most cards say
+/// EINVAL, for other things, too.
+fn is_for_the_mtu(number: i32, options: &Options) -> bool {
+    number == libc::ERANGE || number == libc::EINVAL && options.peer == Peer::None && options.mtu > USUAL_MTU
 }
 
 /// Which MTU is more than the driver takes, and what to do.
@@ -347,24 +350,42 @@ fn program_on(index: u32) -> Option<(u32, String)> {
 mod tests {
     use super::*;
 
+    fn options(peer: Peer, mtu: u32) -> Options {
+        Options {
+            interface: "veth-rb".into(),
+            index: 1,
+            mtu,
+            peer,
+            reply_mtu: 1500,
+            places: Vec::new(),
+            own: Vec::new(),
+            port: 53,
+            mode: Mode::Native,
+            zero_copy: super::super::ZeroCopy::Auto,
+            frames: 256,
+            huge_pages: false,
+        }
+    }
+
+    #[test]
+    fn an_errno_of_many_meanings_is_for_the_mtu_of_a_card_alone() {
+        let peer = || Peer::Here { name: "veth-bnd".into(), mtu: 9000 };
+        for (number, peer, mtu, is) in [
+            (libc::ERANGE, peer(), 1500, true),
+            (libc::ERANGE, Peer::Elsewhere, 1500, true),
+            (libc::EINVAL, peer(), 9000, false),
+            (libc::EINVAL, Peer::Elsewhere, 9000, false),
+            (libc::EINVAL, Peer::None, 9000, true),
+            (libc::EINVAL, Peer::None, 1500, false),
+            (libc::EBUSY, Peer::None, 9000, false),
+        ] {
+            assert_eq!(is_for_the_mtu(number, &options(peer.clone(), mtu)), is, "{number} {peer:?} {mtu}");
+        }
+    }
+
     #[test]
     fn a_refusal_names_the_mtu_that_decides() {
-        let told = |peer| {
-            long_mtu(&Options {
-                interface: "veth-rb".into(),
-                index: 1,
-                mtu: 9000,
-                peer,
-                reply_mtu: 1500,
-                places: Vec::new(),
-                own: Vec::new(),
-                port: 53,
-                mode: Mode::Native,
-                zero_copy: super::super::ZeroCopy::Auto,
-                frames: 256,
-                huge_pages: false,
-            })
-        };
+        let told = |peer| long_mtu(&options(peer, 9000));
         let here = told(Peer::Here { name: "veth-bnd".into(), mtu: 3507 });
         for part in ["veth-bnd has an MTU of 3507", "at most 3506", "veth-rb itself has 9000"] {
             assert!(here.contains(part), "{part}: {here}");
