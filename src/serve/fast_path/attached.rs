@@ -89,10 +89,12 @@ pub(super) fn open(
 
 fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &mut Changes) -> Result<Opened, String> {
     let name = &target.interface;
-    let lost = tags::keep(target, changes)?;
     let options = xdp::Options { frames: frames(), ..options(config, target) };
+    // What may fail and changes nothing comes before what changes the host; resetting the link is the most that is changed.
+    let mut lost = None;
     if target.resets {
         xdp::try_socket(&options).map_err(|error| error.to_string())?;
+        lost = tags::keep(target, changes)?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
     }
     let attachment = xdp::attach(&options, program).map_err(|error| error.to_string())?;
@@ -104,6 +106,10 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
         queues = if steered { 1 } else { host::rx_queues(name) };
     }
     let queues = xdp::open_queues(&options, &attachment, queues).map_err(|error| error.to_string())?;
+    // Nothing is redirected before the worker has the queues.
+    if !target.resets {
+        lost = tags::keep(target, changes)?;
+    }
     let mut tags = tags::Lost::default();
     tags.take(lost, name);
     Ok(Opened { attachment, queues, steered, tags })
