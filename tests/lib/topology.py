@@ -182,8 +182,9 @@ class Field:
         return self.guest.sh("ip netns exec host dash /run/script")
 
     def forget_neighbours(self, ns="far"):
-        """Have the clients resolve addresses anew."""
-        self.guest.sh(f"ip -n {ns} neigh flush all")
+        """Have the clients resolve addresses anew. Not those that are being resolved: the queries that wait for them would go,
+        too."""
+        self.guest.sh(f"ip -n {ns} neigh flush nud reachable nud stale nud delay nud probe nud failed")
 
 
 class Tally:
