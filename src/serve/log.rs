@@ -2,6 +2,7 @@
 
 use super::log_file::LogFile;
 use crate::config::Config;
+use crate::sys::clock::Civil;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
@@ -154,20 +155,12 @@ impl Logger {
     }
 }
 
-/// `Nov 23 06:00:00`, UTC: a static binary in a chroot has no time zone files to look at.
+/// `Nov 23 06:00:00`, UTC.
 fn ascii_time(seconds: u64) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days to a civil date: years start in March so that leap days come last (Howard Hinnant's algorithm).
-    let shifted = days + 719_468;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = (shifted_month + 2) % 12;
-    let name = MONTHS.get(month as usize).unwrap_or(&"???");
-    format!("{name} {day:02} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+    let civil = Civil::utc(seconds);
+    let name = MONTHS.get(civil.month as usize - 1).unwrap_or(&"???");
+    format!("{name} {:02} {}", civil.day, civil.time())
 }
 
 #[cfg(test)]

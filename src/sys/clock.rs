@@ -44,6 +44,41 @@ pub fn slew(microseconds: i64) -> io::Result<()> {
     if unsafe { libc::adjtimex(&raw mut change) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// A moment by the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// As people write it.
+    pub year: u64,
+    /// From 1 to 12.
+    pub month: u64,
+    /// From 1 to 31.
+    pub day: u64,
+    /// Seconds of the day.
+    pub seconds: u64,
+}
+
+impl Civil {
+    /// So many seconds after 1970, in UTC: a static binary in a chroot has no time zone files to look at, nor has the
+    /// appliance.
+    pub fn utc(since_1970: u64) -> Civil {
+        let (days, seconds) = (since_1970 / 86_400, since_1970 % 86_400);
+        // Days to a civil date: years start in March so that leap days come last (Howard Hinnant's algorithm).
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        Civil { year: era * 400 + year_of_era + u64::from(month <= 2), month, day, seconds }
+    }
+
+    /// `06:00:00`.
+    pub fn time(&self) -> String {
+        format!("{:02}:{:02}:{:02}", self.seconds / 3600, self.seconds / 60 % 60, self.seconds % 60)
+    }
+}
+
 /// The host's name as the kernel has it, for `hostname.bind` and `id.server`.
 pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
