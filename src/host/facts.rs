@@ -6,6 +6,7 @@ use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::unit::Unit;
 use super::{InterfaceAddress, interfaces, netlink};
+use crate::number;
 use crate::sys::ethtool::{self, Feature};
 use crate::sys::privileges;
 use rustix::process::{Resource, getrlimit};
@@ -71,6 +72,8 @@ pub struct Wanted {
 pub struct Route {
     /// The network it leads to.
     pub destination: InterfaceAddress,
+    /// The next host on the way; `None` when the network is at the link.
+    pub gateway: Option<Ipv4Addr>,
     /// Name of the link it goes out by.
     pub link: String,
     /// Its metric: of routes to one network the least is taken.
@@ -148,14 +151,16 @@ fn driver(link: &str) -> Option<String> {
 
 /// The routes of /proc/net/route: link, destination, gateway, flags, reference count, use, metric, mask; addresses in
 /// hexadecimal as they lie in memory.
-fn routes(table: &str) -> Vec<Route> {
+pub fn routes(table: &str) -> Vec<Route> {
     let route = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
-        let address = |at: usize| u32::from_str_radix(columns.get(at)?, 16).ok().map(u32::swap_bytes);
-        let (network, mask) = (address(1)?, address(7)?);
+        let address = |at: usize| number::read_hex(columns.get(at)?, 0..=u32::MAX).ok().map(u32::swap_bytes);
+        let (network, gateway, mask) = (address(1)?, address(2)?, address(7)?);
         let ip = IpAddr::V4(Ipv4Addr::from_bits(network));
         let destination = InterfaceAddress { ip, prefix: mask.leading_ones() as u8 };
-        Some(Route { destination, link: columns[0].to_owned(), metric: columns.get(6)?.parse().ok()? })
+        let gateway = Some(Ipv4Addr::from_bits(gateway)).filter(|gateway| !gateway.is_unspecified());
+        let metric = number::read(columns.get(6)?, 0..=u32::MAX).ok()?;
+        Some(Route { destination, gateway, link: columns[0].to_owned(), metric })
     };
     table.lines().skip(1).filter_map(route).collect()
 }

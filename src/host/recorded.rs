@@ -122,5 +122,5 @@ fn route(line: &str) -> Route {
     let (ip, prefix) = network.split_once('/').expect("a prefix");
     let destination =
         InterfaceAddress { ip: ip.parse().expect("a network"), prefix: prefix.parse().expect("a length") };
-    Route { destination, link: link.into(), metric: 0 }
+    Route { destination, gateway: None, link: link.into(), metric: 0 }
 }

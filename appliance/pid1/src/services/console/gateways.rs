@@ -1,11 +1,13 @@
 //! The gateways of the default routes, from the kernel's tables in /proc/net. Pure.
 
-use runbound::number;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use runbound::{host, number};
+use std::net::Ipv6Addr;
 
 /// Each as `192.0.2.1 (eth0)`, the one that is used first (the lowest metric) before the others of its family.
 pub(super) fn gateways(table4: &str, table6: &str) -> Vec<String> {
-    let mut found: Vec<(u32, String)> = table4.lines().skip(1).filter_map(version4).collect();
+    let version4 = |route: host::Route| Some((route.metric, format!("{} ({})", route.gateway?, route.link)));
+    let default = host::routes(table4).into_iter().filter(|route| route.destination.prefix == 0);
+    let mut found: Vec<(u32, String)> = default.filter_map(version4).collect();
     found.sort_by_key(|(metric, _)| *metric);
     let mut found6: Vec<(u32, String)> = table6.lines().filter_map(version6).collect();
     found6.sort_by_key(|(metric, _)| *metric);
@@ -16,16 +18,6 @@ pub(super) fn gateways(table4: &str, table6: &str) -> Vec<String> {
         }
     }
     gateways
-}
-
-/// A line of /proc/net/route: link, destination, gateway, flags, two counts, metric, mask; addresses as they lie in memory.
-fn version4(line: &str) -> Option<(u32, String)> {
-    let columns: Vec<&str> = line.split_whitespace().collect();
-    let address = |at: usize| number::read_hex(columns.get(at)?, 0..=u32::MAX).ok().map(u32::swap_bytes);
-    let (destination, gateway, mask) = (address(1)?, address(2)?, address(7)?);
-    let metric = number::read(columns.get(6)?, 0..=u32::MAX).ok()?;
-    (destination == 0 && mask == 0 && gateway != 0)
-        .then(|| (metric, format!("{} ({})", Ipv4Addr::from_bits(gateway), columns[0])))
 }
 
 /// A line of /proc/net/ipv6_route: destination, its length, source, its length, gateway, metric, two counts, flags, link.
