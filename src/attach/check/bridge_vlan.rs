@@ -2,6 +2,7 @@
 //! whether it is that of the address's network.
 
 use super::{Served, Subject};
+use crate::attach::candidates;
 use crate::attach::finding::{Finding, Level};
 use crate::host::{Kind, Link, Links, VlanTable};
 
@@ -137,8 +138,7 @@ fn set(place: &Place, to: &str, from: &str) -> String {
 
 /// Lets the VLAN out by the ports that lead out; `None` on a bridge of guests alone.
 fn open(links: &Links, place: &Place, vlan: u16) -> Option<String> {
-    let leads_out = |link: &&Link| matches!(link.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. });
-    let ports = links.ports(place.bridge).filter(leads_out);
+    let ports = candidates::below(links, place.bridge).into_iter();
     let lines: Vec<String> = ports.map(|port| format!("bridge vlan add dev {} vid {vlan}", port.name)).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }

@@ -26,7 +26,10 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     is_bridge(bridge, stanza.is_some(), facts.as_ref())?;
     let aware = match &stanza {
         Some(stanza) => stanza.vlan_aware,
-        None => run.is_host() && filters_vlans(bridge),
+        None => {
+            let live = facts.as_ref().and_then(|facts| facts.links.by_name(bridge));
+            live.is_some_and(|link| link.vlan_filtering == Some(true))
+        }
     };
     carries_vlans(site, bridge, stanza.as_ref(), aware)?;
     let untagged = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
@@ -44,12 +47,6 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
 
 fn read_host() -> Result<Facts, SetupError> {
     host::facts(&host::Wanted::default()).map_err(|cause| SetupError::io(Path::new("the host's links"), &cause))
-}
-
-/// Whether the live bridge keeps VLANs apart.
-fn filters_vlans(bridge: &str) -> bool {
-    let file = format!("/sys/class/net/{bridge}/bridge/vlan_filtering");
-    fs::read_to_string(file).is_ok_and(|value| value.trim() == "1")
 }
 
 /// The address must be nobody's: it is to be runbound's alone, and never that by which the host is managed.
