@@ -175,9 +175,7 @@ impl Walk<'_> {
         }
         Ok(())
     }
-}
 
-impl Walk<'_> {
     /// Whether a program sees the VLAN tag of each frame where that matters, or the configuration says that it does. Of a
     /// frame without one it can be told later, when the program is loaded: by kernel and driver.
     fn sees_tags(&self, link: &Link, vlan: Option<u16>) -> Result<(), String> {

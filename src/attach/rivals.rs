@@ -68,47 +68,34 @@ pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr)
             continue;
         }
         match does(link, ip) {
-            Some(Does::Nothing) => {}
-            Some(does) => rivals.found.push(rival(carrier, link, ip, &does, hears)),
+            Some(does) => rivals.found.extend(does.map(|does| rival(carrier, link, ip, &does, hears))),
             None => rivals.read = false,
         }
     }
     rivals
 }
 
-fn rival(carrier: &Link, link: &Link, ip: Ipv4Addr, does: &Does, hears: bool) -> Rival {
+/// `does`: see [`does`].
+fn rival(carrier: &Link, link: &Link, ip: Ipv4Addr, does: &str, hears: bool) -> Rival {
     let why = if in_network(link, ip) { " has an address in that network and" } else { "" };
-    let does = match does {
-        Does::Nothing => "is silent".to_owned(),
-        Does::Answers(ignore) => format!("answers ARP for {ip} with its own MAC (arp_ignore {ignore})"),
-        Does::Asks(announce) => format!("asks ARP in the name of {ip} with its own MAC (arp_announce {announce})"),
-        Does::Both(ignore, announce) => {
-            format!("speaks ARP for {ip} with its own MAC (arp_ignore {ignore}, arp_announce {announce})")
-        }
-    };
     let outside = if hears { "" } else { " where both are cabled to one network" };
     let text = format!("{}{why} {does}{outside}: queries come in there and pass {} by", link.name, carrier.name);
     Rival { link: link.name.clone(), text, fix: advice::arp_for_itself_only(&link.name) }
 }
 
-/// What a link does about requests for an address that it hears and does not carry, with the setting that lets it.
-enum Does {
-    Nothing,
-    Answers(u32),
-    Asks(u32),
-    Both(u32, u32),
-}
-
-/// `None` when a setting is not known that decides it.
-fn does(link: &Link, ip: Ipv4Addr) -> Option<Does> {
+/// What a link does about requests for an address that it hears and does not carry, with the settings that let it; nothing,
+/// when it is silent. `None` when a setting is not known that decides it.
+fn does(link: &Link, ip: Ipv4Addr) -> Option<Option<String>> {
     let (ignore, announce) = (link.arp_ignore?, link.arp_announce?);
     let asks = in_network(link, ip) && announce < ANNOUNCE_OWN;
     let takes = has_ipv4(link) || takes_any_sender(link.rp_filter?);
     Some(match (answers(ignore) && takes, asks) {
-        (true, true) => Does::Both(ignore, announce),
-        (true, false) => Does::Answers(ignore),
-        (false, true) => Does::Asks(announce),
-        (false, false) => Does::Nothing,
+        (true, true) => {
+            Some(format!("speaks ARP for {ip} with its own MAC (arp_ignore {ignore}, arp_announce {announce})"))
+        }
+        (true, false) => Some(format!("answers ARP for {ip} with its own MAC (arp_ignore {ignore})")),
+        (false, true) => Some(format!("asks ARP in the name of {ip} with its own MAC (arp_announce {announce})")),
+        (false, false) => None,
     })
 }
 

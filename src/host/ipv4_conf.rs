@@ -1,7 +1,7 @@
 //! The settings of `net.ipv4.conf` that decide who speaks ARP for an address and whose packets are taken.
 
 use super::links::Link;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 
@@ -19,19 +19,17 @@ pub struct Ipv4Conf {
 const SETTINGS: [&str; 3] = ["arp_ignore", "arp_announce", "rp_filter"];
 
 /// The files of `all`. They stay open, because the sandbox lets none be opened later.
-static ALL: LazyLock<[Option<File>; 3]> =
-    LazyLock::new(|| SETTINGS.map(|setting| File::open(path("all", setting)).ok()));
+static ALL: LazyLock<[Option<File>; 3]> = LazyLock::new(|| open("all"));
 
 impl Ipv4Conf {
     /// What a link begins with that is made later.
     pub(super) fn of_later_links() -> Self {
-        let [arp_ignore, arp_announce, rp_filter] =
-            SETTINGS.map(|setting| fs::read_to_string(path("default", setting)).ok()?.trim().parse().ok());
-        Self { arp_ignore, arp_announce, rp_filter }.with(Self::of_all())
+        Self::read(&open("default")).with(Self::read(&ALL))
     }
 
-    fn of_all() -> Self {
-        let [arp_ignore, arp_announce, rp_filter] = [0, 1, 2].map(|at: usize| read(ALL[at].as_ref()?));
+    /// The numbers in the files of [`SETTINGS`], as they are now.
+    fn read(files: &[Option<File>; 3]) -> Self {
+        let [arp_ignore, arp_announce, rp_filter] = files.each_ref().map(|file| number(file.as_ref()?));
         Self { arp_ignore, arp_announce, rp_filter }
     }
 
@@ -48,7 +46,7 @@ impl Ipv4Conf {
 
 /// Turns the links' own settings into those in force.
 pub(super) fn put_in_force<'a>(links: impl Iterator<Item = &'a mut Link>) {
-    let all = Ipv4Conf::of_all();
+    let all = Ipv4Conf::read(&ALL);
     for link in links {
         let own = Ipv4Conf { arp_ignore: link.arp_ignore, arp_announce: link.arp_announce, rp_filter: link.rp_filter };
         let in_force = own.with(all);
@@ -57,12 +55,12 @@ pub(super) fn put_in_force<'a>(links: impl Iterator<Item = &'a mut Link>) {
     }
 }
 
-fn path(link: &str, setting: &str) -> String {
-    format!("/proc/sys/net/ipv4/conf/{link}/{setting}")
+/// The files of a link, of `all` or of `default`.
+fn open(link: &str) -> [Option<File>; 3] {
+    SETTINGS.map(|setting| File::open(format!("/proc/sys/net/ipv4/conf/{link}/{setting}")).ok())
 }
 
-/// The number in a file that is open, as it is now.
-fn read(file: &File) -> Option<u32> {
+fn number(file: &File) -> Option<u32> {
     let mut text = [0; 16];
     let length = file.read_at(&mut text, 0).ok()?;
     std::str::from_utf8(&text[..length]).ok()?.trim().parse().ok()

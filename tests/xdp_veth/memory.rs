@@ -3,7 +3,7 @@
 use crate::namespace::Namespace;
 use crate::pair::*;
 use runbound::sys::privileges::{User, become_user};
-use runbound::xdp::{self, Kind, Options};
+use runbound::xdp::{self, Attachment, Kind, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 use std::io::Read;
@@ -26,6 +26,14 @@ fn become_ordinary(test: u32) {
     become_user(&user, CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW | CapabilitySet::BPF).expect("user");
 }
 
+/// On a pair that is made for it.
+fn attached() -> (Options, Attachment) {
+    make_pair();
+    let options = Options { frames: FRAMES, ..options() };
+    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    (options, attachment)
+}
+
 #[test]
 fn memory_of_a_former_socket_is_waited_for() {
     Namespace::new("xdp-mem").run_test("memory::inner_restarts");
@@ -34,9 +42,7 @@ fn memory_of_a_former_socket_is_waited_for() {
 #[test]
 #[ignore = "run by memory_of_a_former_socket_is_waited_for in a namespace"]
 fn inner_restarts() {
-    make_pair();
-    let options = Options { frames: FRAMES, ..options() };
-    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    let (options, attachment) = attached();
     limit_memory(UMEM + UMEM / 2);
     become_ordinary(std::process::id());
     for start in 1..=10 {
@@ -53,9 +59,7 @@ fn memory_that_the_limit_never_allows_is_not_waited_for() {
 #[test]
 #[ignore = "run by memory_that_the_limit_never_allows_is_not_waited_for in a namespace"]
 fn inner_too_little() {
-    make_pair();
-    let options = Options { frames: FRAMES, ..options() };
-    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    let (options, attachment) = attached();
     limit_memory(UMEM);
     become_ordinary(std::process::id());
     let held = xdp::open_queues(&options, &attachment, 1).unwrap_or_else(|error| panic!("{error}"));
@@ -80,9 +84,7 @@ fn memory_that_another_process_keeps_is_told() {
 #[test]
 #[ignore = "run by memory_that_another_process_keeps_is_told in a namespace"]
 fn inner_kept() {
-    make_pair();
-    let options = Options { frames: FRAMES, ..options() };
-    let attachment = attach(&options).unwrap_or_else(|error| panic!("{error}"));
+    let (options, attachment) = attached();
     limit_memory(UMEM + UMEM / 2);
     let other = Command::new(std::env::current_exe().expect("own path"))
         .args(["--exact", "memory::inner_keeps", "--ignored"])

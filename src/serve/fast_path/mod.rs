@@ -282,7 +282,8 @@ impl FastPath {
         self.attached.is_empty()
     }
 
-    /// Looks whether what the programs redirect arrives; to be called a few times a second.
+    /// Looks whether what the programs redirect arrives; to be called a few times a second. Whether the worker should look,
+    /// too.
     pub fn watch(&mut self) -> bool {
         self.attached.iter_mut().fold(false, |doubtful, attached| attached.watch() | doubtful)
     }

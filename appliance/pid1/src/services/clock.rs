@@ -221,21 +221,20 @@ impl Service for Clock {
     }
 
     fn turn(&mut self, _readiness: PollFlags, now: Instant, status: &Status) -> Vec<Event> {
-        let mut actions = Vec::new();
         if now >= self.look {
             self.look = now + LOOK;
-            actions = self.follow(&status.time_servers, now);
-            self.act(std::mem::take(&mut actions), now);
+            let actions = self.follow(&status.time_servers, now);
+            self.act(actions, now);
         }
         for came in self.net.came() {
-            actions.extend(match came {
+            let actions = match came {
                 Came::Addresses(number, addresses) => self.client.resolved(number, &addresses, now),
                 Came::Reply(number, reply) => self.client.reply(number, &reply, now),
                 Came::Unreachable(number, cause) => self.client.unreachable(number, &cause, now),
-            });
-            self.act(std::mem::take(&mut actions), now);
+            };
+            self.act(actions, now);
         }
-        actions.extend(self.client.due(now));
+        let actions = self.client.due(now);
         self.act(actions, now);
         let text = self.text();
         if text == self.shown {
