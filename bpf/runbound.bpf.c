@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include "runbound.h"
 
+#define NULL ((void *)0)
 #define DNS_HEADER_LEN 12
 #define VLAN_ID_MASK 0x0fff
 #define FRAGMENT_MASK 0x3fff /* more-fragments flag and fragment offset, RFC 791 section 3.1 */
@@ -121,23 +122,34 @@ static __always_inline enum runbound_verdict source_verdict(struct link_view lin
 	return own || udp->source == 0 || *link.source & MAC_GROUP ? VERDICT_SOURCE : VERDICT_REDIRECTED;
 }
 
+static __always_inline int may_be_own(__u64 filter, __u32 word)
+{
+	return filter >> (word * RUNBOUND_FILTER_FACTOR >> RUNBOUND_FILTER_SHIFT) & 1;
+}
+
 static __always_inline enum runbound_verdict ipv4_source_verdict(struct iphdr *ip, struct link_view link)
 {
 	__u32 first = *(__u8 *)&ip->saddr;
+	void *own = NULL;
 
 	if (first == 0 || first == IPV4_LOOPBACK || first >= IPV4_MULTICAST)
 		return VERDICT_SOURCE;
-	return source_verdict(link, (void *)(ip + 1), bpf_map_lookup_elem(&own_v4, &ip->saddr));
+	if (may_be_own(settings.own_v4_filter, ip->saddr))
+		own = bpf_map_lookup_elem(&own_v4, &ip->saddr);
+	return source_verdict(link, (void *)(ip + 1), own);
 }
 
 static __always_inline enum runbound_verdict ipv6_source_verdict(struct ipv6hdr *ip, struct link_view link)
 {
 	const __be32 *words = ip->saddr.in6_u.u6_addr32;
+	void *own = NULL;
 
 	/* Unspecified, loopback, IPv4-compatible and IPv4-mapped addresses begin with 80 zero bits. */
 	if (*(__u8 *)words == IPV6_MULTICAST || !(words[0] | words[1] | *(__be16 *)(words + 2)))
 		return VERDICT_SOURCE;
-	return source_verdict(link, (void *)(ip + 1), bpf_map_lookup_elem(&own_v6, &ip->saddr));
+	if (may_be_own(settings.own_v6_filter, words[0] ^ words[1] ^ words[2] ^ words[3]))
+		own = bpf_map_lookup_elem(&own_v6, &ip->saddr);
+	return source_verdict(link, (void *)(ip + 1), own);
 }
 
 /* RFC 1071, in the machine's words: the sum over the header with its checksum is all ones. */

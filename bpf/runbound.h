@@ -40,8 +40,15 @@ struct runbound_place {
 	__u16 vlan;
 };
 
-/* One per program, in the map `.data.settings`. */
+/* One per program, in the map `.data.settings`. The filters have the bit of every source that came into own_v4 and own_v6
+ * since the attach: address * RUNBOUND_FILTER_FACTOR >> RUNBOUND_FILTER_SHIFT in the machine's words, those of an IPv6
+ * address joined by exclusive or. Nearly all clients are told apart by them, without the call that a look-up is.
+ */
+#define RUNBOUND_FILTER_FACTOR 0x9e3779b1u /* 2^32 by the golden ratio */
+#define RUNBOUND_FILTER_SHIFT 26
 struct runbound_settings {
+	__u64 own_v4_filter;
+	__u64 own_v6_filter;
 	__u16 port;               /* UDP destination port, network order */
 };
 

@@ -123,7 +123,7 @@ impl Attachment {
             result.map_err(|e| XdpError::step(&options.interface, &format!("fill the program's maps ({step})"), &e))
         };
         fill("what was in them", attachment.object.reset(Verdict::ALL.len() as u32))?;
-        fill("settings", attachment.object.set_port(options.port))?;
+        fill("settings", attachment.object.begin(options.port))?;
         for place in &options.places {
             fill("addresses", attachment.put(place))?;
         }
@@ -178,6 +178,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s; E2BIG when the set is full (4096 addresses of each family).
     pub fn put_own(&self, address: IpAddr) -> io::Result<()> {
+        self.object.pass_filter(address)?;
         self.object.with_address(Set::Own, address, |map, key| update(map, key, &1u8))
     }
 

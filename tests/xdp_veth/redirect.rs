@@ -214,6 +214,7 @@ fn addresses_can_change(attachment: &Attachment, queue: &mut Queue, wire: &Wire)
     wire.send(&summed(with(query_v4(), 33, &[7])));
     wait_for("the address is in a VLAN now", || count(attachment, Verdict::Vlan) > before);
     client_can_become_own(attachment, queue, wire);
+    every_own_address_is_found(attachment, wire);
     attachment.remove(other).expect("removed");
     let before = count(attachment, Verdict::Address);
     wire.send(&summed(with(query_v4(), 33, &[7])));
@@ -233,6 +234,23 @@ fn client_can_become_own(attachment: &Attachment, queue: &mut Queue, wire: &Wire
         let mut batch = RxBatch::new();
         wait_for("a client's frame", || queue.receive(&mut batch) == 1);
         batch.drain(..).for_each(|frame| queue.free(frame));
+    }
+}
+
+/// The filter before the map of own addresses passes each of them: user space and the program mean the same bit.
+fn every_own_address_is_found(attachment: &Attachment, wire: &Wire) {
+    for last in 100..164u8 {
+        let sources: [(IpAddr, Vec<u8>); 2] = [
+            (IpAddr::from([192, 0, 2, last]), summed(with(query_v4(), 29, &[last]))),
+            (IpAddr::from([0x2001, 0xdb8, 0, 0, u16::from(last), 0, 0, 9]), with(query_v6(), 31, &[last])),
+        ];
+        for (address, query) in sources {
+            attachment.put_own(address).expect("added");
+            let before = count(attachment, Verdict::Source);
+            wire.send(&query);
+            wait_for("an own address as source", || count(attachment, Verdict::Source) > before);
+            attachment.remove_own(address).expect("removed");
+        }
     }
 }
 
