@@ -1,0 +1,7 @@
+//! The decision as a client sees it: queries in, replies out.
+
+mod any_input;
+mod errors;
+mod local;
+mod rig;
+mod upstream;
