@@ -26,8 +26,8 @@ pub enum Event {
     Drives(Box<Drives>),
     /// Somebody tells the server to read its configuration.
     Reload,
-    /// A lease names these time servers; none when it ended.
-    TimeServers(String, Vec<std::net::IpAddr>),
+    /// A lease names these time servers, by address or name; none when it ended.
+    TimeServers(String, Vec<String>),
     /// What the screen is to say from now on about the clock.
     Clock(String),
     /// What the screen is to say from now on about where the configuration lies.

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const ENDS: [&str; 2] = ["dhc", "dhs"];
 const NAME_SERVER: &str = "2001:db8::53";
 const NAME_SERVER4: &str = "192.0.2.53";
+const TIME_SERVER6: &str = "ntp.example";
+const TIME_SERVER4: &str = "192.0.2.123";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server, which ends with this value.
@@ -51,6 +53,8 @@ fn addresses_and_name_servers_come_from_a_real_server() {
         .arg("--dhcp-range=192.0.2.100,192.0.2.199,255.255.255.0,1h")
         .arg(format!("--dhcp-option=option6:dns-server,[{NAME_SERVER}]"))
         .arg(format!("--dhcp-option=option:dns-server,{NAME_SERVER4}"))
+        .arg(format!("--dhcp-option=option6:ntp-server,{TIME_SERVER6}"))
+        .arg(format!("--dhcp-option=option:ntp-server,{TIME_SERVER4}"))
         .stderr(Stdio::null())
         .spawn()
         .expect("ip runs dnsmasq (Debian: dnsmasq-base)");
@@ -74,12 +78,20 @@ fn inner() {
     ip(&format!("link set {name} up"));
     let address = |text: &str| text.parse::<IpAddr>().expect("address");
     let (wanted, wanted4) = (address(NAME_SERVER), address(NAME_SERVER4));
-    let (mut leased, mut leased4, mut told) = (false, false, false);
+    let (mut leased, mut leased4, mut told, mut times) = (false, false, false, 0);
     let end = Instant::now() + PATIENCE;
-    while !(leased && leased4 && told) {
-        assert!(Instant::now() < end, "within {PATIENCE:?}: leased {leased}, {leased4}, told by the router {told}");
+    while !(leased && leased4 && told && times == 2) {
+        assert!(
+            Instant::now() < end,
+            "within {PATIENCE:?}: leased {leased}, {leased4}, told by the router {told}, time servers {times}"
+        );
         for event in turn(&mut [&mut client, &mut client4, &mut routers]) {
             match event {
+                Event::TimeServers(source, servers) => {
+                    let wanted = if source == name { &[TIME_SERVER4][..] } else { &[TIME_SERVER6][..] };
+                    assert_eq!(servers, wanted, "of {source}");
+                    times += 1;
+                }
                 Event::NameServers(source, servers) if source == name => {
                     assert_eq!(servers, [wanted4]);
                     leased4 = true;

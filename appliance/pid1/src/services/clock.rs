@@ -16,7 +16,7 @@ mod packet;
 mod wall;
 
 use crate::configuration::store::DATA;
-use crate::netconf::time::{TimeServers, Told};
+use crate::netconf::time::{FILE, TimeServers, Told};
 use crate::service::{Event, Service, Status};
 use client::{Action, Client, Found, Server, Steer};
 use net::{Came, Net};
@@ -30,8 +30,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wall::{Machine, Wall};
 
-/// Names more servers, or other ones than DHCP.
-const FILE: &str = "ntp.conf";
 /// No more is read of it.
 const FILE_MOST: u64 = 64 << 10;
 /// Between two looks at it.
@@ -84,11 +82,11 @@ impl Clock {
             Err(cause) => (String::new(), Some(cause.to_string())),
         };
         let mut told = servers.told(&text);
-        told.notes.extend(trouble);
+        told.notes.extend(trouble.map(|cause| format!("{}: {cause}", self.file.display())));
         if self.told.as_ref() == Some(&told) {
             return Vec::new();
         }
-        told.notes.iter().for_each(|note| log::warn!("{}: {note}", self.file.display()));
+        told.notes.iter().for_each(|note| log::warn!("clock: {note}"));
         let known: Vec<Server> = told.servers.iter().filter_map(|text| server(text)).collect();
         if known.is_empty() {
             log::info!("clock: {}", told.nobody());

@@ -128,11 +128,17 @@ impl<P: Protocol> InterfaceClient<P> {
         if old_times != lease.time_servers {
             events.push(Event::TimeServers(self.source.clone(), lease.time_servers.clone()));
         }
-        let same = |old: &LeaseOf<P>| old.network() == lease.network() && old.name_servers == lease.name_servers;
-        if !old.as_ref().is_some_and(same) {
-            let servers = listed(&lease.name_servers);
-            let (interface, version) = (&self.interface, P::NAME);
-            log::info!("{interface}: {version}: {shown}{server} for {seconds} s, name servers: {servers}");
+        let same_names =
+            old.as_ref().is_some_and(|old| old.network() == lease.network() && old.name_servers == lease.name_servers);
+        if !same_names || old_times != lease.time_servers {
+            let (interface, version, servers) = (&self.interface, P::NAME, listed(&lease.name_servers));
+            let times = match lease.time_servers.as_slice() {
+                [] => String::new(),
+                times => format!(", time servers: {}", times.join(" ")),
+            };
+            log::info!("{interface}: {version}: {shown}{server} for {seconds} s, name servers: {servers}{times}");
+        }
+        if !same_names {
             events.push(Event::NameServers(self.source.clone(), lease.name_servers));
         }
     }

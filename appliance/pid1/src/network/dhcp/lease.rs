@@ -15,8 +15,8 @@ pub struct Lease<A, S> {
     pub routes: Vec<RoutePlan>,
     /// Name servers it names.
     pub name_servers: Vec<IpAddr>,
-    /// Time servers it names.
-    pub time_servers: Vec<IpAddr>,
+    /// Time servers it names, by address or name, as it names them: who asks them looks whether they can be asked.
+    pub time_servers: Vec<String>,
     /// Who granted it.
     pub server: S,
     /// How long it holds.

@@ -167,7 +167,7 @@ fn lease(packet: &DhcpPacket<&[u8]>, repr: &DhcpRepr<'_>) -> Option<Lease> {
         prefix,
         routes,
         name_servers: addresses(NAME_SERVERS).into_iter().map(IpAddr::V4).collect(),
-        time_servers: addresses(TIME_SERVERS).into_iter().map(IpAddr::V4).collect(),
+        time_servers: addresses(TIME_SERVERS).iter().map(Ipv4Addr::to_string).collect(),
         server,
         duration: seconds(duration),
         renew: seconds(renew),

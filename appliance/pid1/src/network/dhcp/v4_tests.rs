@@ -51,7 +51,7 @@ fn bound(client: &mut Client, now: Instant) -> Lease {
     let [Action::Bound(lease)] = &actions[..] else { panic!("{actions:?}") };
     let asked = DhcpPacket::new_checked(&request[..]).unwrap();
     assert!(asked.options().any(|option| option.kind == 55 && option.data.contains(&42)), "time servers are asked for");
-    assert_eq!(lease.time_servers, [IpAddr::from([192, 0, 2, 123])]);
+    assert_eq!(lease.time_servers, ["192.0.2.123"]);
     lease.clone()
 }
 

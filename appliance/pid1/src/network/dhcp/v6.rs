@@ -3,6 +3,7 @@
 use super::client::{Answer, Exchange, LeaseOf, Protocol, Say, back_off};
 use super::lease::shown_words;
 use crate::netconf::plan::Mac;
+use runbound::dns::Name;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ enum Kind {
     Reply = 7,
 }
 
-/// Options by number (RFC 8415, 21; RFC 3646).
+/// Options by number (RFC 8415, 21; RFC 3646; RFC 5908).
 const CLIENT_ID: u16 = 1;
 const SERVER_ID: u16 = 2;
 const IA_NA: u16 = 3;
@@ -26,13 +27,18 @@ const OPTION_REQUEST: u16 = 6;
 const ELAPSED_TIME: u16 = 8;
 const STATUS: u16 = 13;
 const NAME_SERVERS: u16 = 23;
+/// One time server each, as an option of its own (RFC 5908, 4): its address, a multicast address, or its name.
+const TIME_SERVER: u16 = 56;
+const TIME_ADDRESS: u16 = 1;
+const TIME_MULTICAST: u16 = 2;
+const TIME_NAME: u16 = 3;
 /// A server that wants clients to slow down says so by this one, which has to be asked for (RFC 8415, 21.24).
 const SOLICIT_MAX: u16 = 82;
 /// Longest identifier of a server (RFC 8415, 11.1): the type and 128 octets.
 const DUID_MOST: usize = 130;
 /// Shortest lease that is worked with.
 const SHORTEST: u32 = 60;
-/// Most name servers that are taken.
+/// Most name servers that are taken, and most time servers.
 const SERVERS_MOST: usize = 8;
 
 const SERVER_PORT: u16 = 547;
@@ -96,7 +102,8 @@ impl Protocol for V6 {
             put(&mut address, IA_ADDRESS, &[&lease.address.octets()[..], &[0; 8]].concat());
         }
         put(&mut out, IA_NA, &address);
-        put(&mut out, OPTION_REQUEST, &[NAME_SERVERS.to_be_bytes(), SOLICIT_MAX.to_be_bytes()].concat());
+        let wanted = [NAME_SERVERS, TIME_SERVER, SOLICIT_MAX].map(u16::to_be_bytes);
+        put(&mut out, OPTION_REQUEST, &wanted.concat());
         // Whichever server it is for, every one on the link gets it.
         (None, out)
     }
@@ -122,7 +129,7 @@ impl Protocol for V6 {
         // The first status that is not success.
         let refusal = status(data).or_else(|| status(inner));
         let lease = match (&refusal, ours) {
-            (None, Some(content)) => lease(content, server, find(NAME_SERVERS).unwrap_or_default()),
+            (None, Some(content)) => lease(content, server, data),
             _ => None,
         };
         Some(Answer { is_offer, lease, about_address: ours.is_some() || refusal.is_some(), refusal })
@@ -191,8 +198,22 @@ fn status(data: &[u8]) -> Option<String> {
     Some(if said.is_empty() { word } else { format!("{word} ({said})") })
 }
 
-/// What an IA_NA grants: number, T1, T2, options.
-fn lease(content: &[u8], server: &[u8], name_servers: &[u8]) -> Option<Lease> {
+/// The time servers among the options of a message.
+fn time_servers(data: &[u8]) -> Vec<String> {
+    let sources = options(data).filter(|(option, _)| *option == TIME_SERVER).flat_map(|(_, content)| options(content));
+    let server = |(kind, content): (u16, &[u8])| match kind {
+        TIME_ADDRESS | TIME_MULTICAST => address(content).map(|ip| ip.to_string()),
+        TIME_NAME => {
+            let name = Name::from_wire(content).filter(|name| name.label_count() > 0)?.to_string();
+            Some(name.strip_suffix('.').unwrap_or(&name).to_owned())
+        }
+        _ => None,
+    };
+    sources.filter_map(server).take(SERVERS_MOST).collect()
+}
+
+/// What an IA_NA grants: number, T1, T2, options; with what the message around it names.
+fn lease(content: &[u8], server: &[u8], message: &[u8]) -> Option<Lease> {
     let (renew, rebind) = (number32(content, 4)?, number32(content, 8)?);
     // Of an identity that contradicts itself nothing is taken (RFC 8415, 21.4).
     if renew > 0 && rebind > 0 && renew > rebind {
@@ -215,13 +236,14 @@ fn lease(content: &[u8], server: &[u8], name_servers: &[u8]) -> Option<Lease> {
     let rebind = if rebind > 0 { rebind } else { part(8) }.clamp(1, valid);
     let renew = if renew > 0 { renew } else { part(5) }.clamp(1, rebind);
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    let servers = name_servers.chunks_exact(16).filter_map(self::address).map(IpAddr::V6);
+    let named = options(message).find(|(option, _)| *option == NAME_SERVERS).map(|(_, content)| content);
+    let servers = named.unwrap_or_default().chunks_exact(16).filter_map(self::address).map(IpAddr::V6);
     Some(Lease {
         address,
         prefix: 128,
         routes: Vec::new(),
         name_servers: servers.take(SERVERS_MOST).collect(),
-        time_servers: Vec::new(),
+        time_servers: time_servers(message),
         server: server.to_vec(),
         duration: seconds(valid),
         renew: seconds(renew),

@@ -52,7 +52,8 @@ fn has(packet: &[u8], wanted: &[u8]) -> bool {
 fn bound(client: &mut Client, now: Instant) -> Lease {
     let (kind, solicit) = sent(&client.due(now));
     assert_eq!(kind, 1);
-    assert!(!has(&solicit, SERVER) && has(&solicit, &[0, 6, 0, 4, 0, 23, 0, 82]), "name servers are asked for");
+    let wanted = [0, 6, 0, 6, 0, 23, 0, 56, 0, 82];
+    assert!(!has(&solicit, SERVER) && has(&solicit, &wanted), "name servers and time servers are asked for");
     let (kind, request) = sent(&client.take(&answer(&solicit, 2, &good()), now));
     assert_eq!(kind, 3);
     assert_ne!(request[1..4], solicit[1..4], "an exchange has a number of its own");
@@ -82,6 +83,29 @@ fn a_lease_is_found_renewed_and_lost() {
     assert!(kind == 6 && !has(&rebind, SERVER), "after T2 anybody is asked");
     let actions = client.due(after(1501));
     assert!(matches!(actions[..], [Action::Lost(_), Action::Send(None, _)]), "{actions:?}");
+}
+
+#[test]
+fn time_servers_come_by_address_by_multicast_address_and_by_name() {
+    let now = Instant::now();
+    let mut client = Client::new(V6::new(MAC), 7, now);
+    let (_, solicit) = sent(&client.due(now));
+    let (_, request) = sent(&client.take(&answer(&solicit, 2, &good()), now));
+    let octets = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
+    let sources = [
+        option(1, &octets("2001:db8::123")),
+        option(2, &octets("ff05::101")),
+        option(3, b"\x03ntp\x07example\0"),
+        // Cut off, without an end, the root, and of a kind that nobody knows.
+        option(1, &[1, 2, 3]),
+        option(3, b"\x03ntp\x07example"),
+        option(3, b"\0"),
+        option(9, &octets("2001:db8::9")),
+    ];
+    let named: Vec<u8> = sources.iter().flat_map(|source| option(56, source)).collect();
+    let actions = client.take(&answer(&request, 7, &[good(), named].concat()), now);
+    let [Action::Bound(lease)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(lease.time_servers, ["2001:db8::123", "ff05::101", "ntp.example"]);
 }
 
 #[test]

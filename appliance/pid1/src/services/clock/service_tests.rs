@@ -147,7 +147,7 @@ fn a_hostile_reply_moves_nothing_and_a_dead_server_is_told() {
 fn nobody_to_ask_is_said_and_a_lease_that_names_one_is_followed() {
     let mut at = Setting::new(&[]);
     assert!(at.said().starts_with("not set yet: no time server is known; "));
-    at.status.time_servers.lease("eth0", vec!["127.0.0.1".parse().unwrap()]);
+    at.status.time_servers.lease("eth0", vec!["127.0.0.1".to_owned()]);
     at.now += LOOK;
     assert_eq!(at.said(), "not set yet: asking 127.0.0.1");
     at.status.time_servers.drive(false, &[]);
