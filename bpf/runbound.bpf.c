@@ -116,6 +116,23 @@ static __always_inline enum runbound_verdict place_verdict(const struct runbound
 	return link.vlan == place->vlan ? VERDICT_REDIRECTED : VERDICT_VLAN;
 }
 
+static __always_inline enum runbound_verdict ipv4_place_verdict(const struct iphdr *ip, struct link_view link)
+{
+	if (ip->daddr == settings.near_v4 && settings.near_v4_place.vlan != RUNBOUND_NOWHERE)
+		return place_verdict(&settings.near_v4_place, link);
+	return place_verdict(bpf_map_lookup_elem(&addresses_v4, &ip->daddr), link);
+}
+
+static __always_inline enum runbound_verdict ipv6_place_verdict(const struct ipv6hdr *ip, struct link_view link)
+{
+	const __u64 *address = (const void *)&ip->daddr;
+
+	if (address[0] == settings.near_v6[0] && address[1] == settings.near_v6[1] &&
+	    settings.near_v6_place.vlan != RUNBOUND_NOWHERE)
+		return place_verdict(&settings.near_v6_place, link);
+	return place_verdict(bpf_map_lookup_elem(&addresses_v6, &ip->daddr), link);
+}
+
 /* The last check: what the kernel's stack drops, or would answer to somebody within this host, is left to it. */
 static __always_inline enum runbound_verdict source_verdict(struct link_view link, const struct udphdr *udp, void *own)
 {
@@ -199,7 +216,7 @@ static __always_inline enum runbound_verdict ipv4_verdict(struct iphdr *ip, void
 	verdict = udp_verdict((void *)(ip + 1), end, total - sizeof(*ip));
 	if (verdict != VERDICT_REDIRECTED)
 		return verdict;
-	verdict = place_verdict(bpf_map_lookup_elem(&addresses_v4, &ip->daddr), link);
+	verdict = ipv4_place_verdict(ip, link);
 	if (verdict != VERDICT_REDIRECTED)
 		return verdict;
 	if (!ipv4_checksum_holds(ip))
@@ -220,7 +237,7 @@ static __always_inline enum runbound_verdict ipv6_verdict(struct ipv6hdr *ip, vo
 	verdict = udp_verdict((void *)(ip + 1), end, bpf_ntohs(ip->payload_len));
 	if (verdict != VERDICT_REDIRECTED)
 		return verdict;
-	verdict = place_verdict(bpf_map_lookup_elem(&addresses_v6, &ip->daddr), link);
+	verdict = ipv6_place_verdict(ip, link);
 	if (verdict != VERDICT_REDIRECTED)
 		return verdict;
 	/* RFC 8200 section 8.1. */

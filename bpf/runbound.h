@@ -40,15 +40,26 @@ struct runbound_place {
 	__u16 vlan;
 };
 
-/* One per program, in the map `.data.settings`. The filters have the bit of every source that came into own_v4 and own_v6
- * since the attach: address * RUNBOUND_FILTER_FACTOR >> RUNBOUND_FILTER_SHIFT in the machine's words, those of an IPv6
- * address joined by exclusive or. Nearly all clients are told apart by them, without the call that a look-up is.
+#define RUNBOUND_NOWHERE 0xffff /* in place of a VLAN id: no frame comes in here */
+
+/* One per program, in the map `.data.settings`.
+ *
+ * The near address of each family is one of those in addresses_v4 and addresses_v6, and most hosts have no other: it is found
+ * without the call that a look-up is. Its place is RUNBOUND_NOWHERE when there is none, and whenever it changes.
+ *
+ * The filters have the bit of every source that came into own_v4 and own_v6 since the attach: address *
+ * RUNBOUND_FILTER_FACTOR >> RUNBOUND_FILTER_SHIFT in the machine's words, those of an IPv6 address joined by exclusive or.
+ * Nearly all clients are told apart by them, without a look-up too.
  */
 #define RUNBOUND_FILTER_FACTOR 0x9e3779b1u /* 2^32 by the golden ratio */
 #define RUNBOUND_FILTER_SHIFT 26
 struct runbound_settings {
 	__u64 own_v4_filter;
 	__u64 own_v6_filter;
+	__u64 near_v6[2];         /* network order, as near_v4 */
+	struct runbound_place near_v6_place;
+	__be32 near_v4;
+	struct runbound_place near_v4_place;
 	__u16 port;               /* UDP destination port, network order */
 };
 

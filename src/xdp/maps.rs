@@ -29,22 +29,6 @@ pub(super) struct Object {
     own: ByFamily,
 }
 
-/// `struct runbound_settings` of bpf/runbound.h.
-#[derive(Default)]
-#[repr(C)]
-struct Settings {
-    own_v4_filter: u64,
-    own_v6_filter: u64,
-    port: u16,
-    padding: [u16; 3],
-}
-static SETTINGS_KEY: u32 = 0;
-
-/// The bit of a source in its filter: `may_be_own` of bpf/runbound.bpf.c.
-const fn filter_bit(word: u32) -> u64 {
-    1 << (word.wrapping_mul(0x9e37_79b1) >> 26)
-}
-
 /// A map of addresses for each family.
 #[derive(Debug)]
 struct ByFamily {
@@ -92,28 +76,9 @@ impl Object {
         self.program.as_fd()
     }
 
-    /// As at the start: no own address yet. `port` in host order.
-    pub(super) fn begin(&self, port: u16) -> io::Result<()> {
-        update(self.settings.as_fd(), &SETTINGS_KEY, &Settings { port: port.to_be(), ..Settings::default() })
-    }
-
-    /// Has the program look an own address up in its map, which it leaves undone where the filter has not its bit. A bit
-    /// stays when its address goes: that costs a look-up, and nothing else.
-    pub(super) fn pass_filter(&self, address: IpAddr) -> io::Result<()> {
-        let mut settings = Settings::default();
-        let key = (&raw const SETTINGS_KEY).cast();
-        // SAFETY: the map has one entry, a `struct runbound_settings`, which `Settings` is.
-        check(unsafe { bpf::bpf_map_lookup_elem(self.settings.as_raw_fd(), key, (&raw mut settings).cast()) })?;
-        match address {
-            IpAddr::V4(v4) => settings.own_v4_filter |= filter_bit(u32::from_ne_bytes(v4.octets())),
-            IpAddr::V6(v6) => {
-                let octets = v6.octets();
-                let words = octets.as_chunks::<4>().0.iter().map(|&word| u32::from_ne_bytes(word));
-                settings.own_v6_filter |= filter_bit(words.fold(0, |joined, word| joined ^ word));
-            }
-        }
-        // Written octet by octet or at once: no bit that was there is ever missing.
-        update(self.settings.as_fd(), &SETTINGS_KEY, &settings)
+    /// The map of the program's settings.
+    pub(super) fn settings(&self) -> BorrowedFd<'_> {
+        self.settings.as_fd()
     }
 
     /// Frames by verdict, summed over all CPUs.

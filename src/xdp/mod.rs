@@ -20,6 +20,7 @@ mod maps;
 mod pool;
 mod program;
 mod queue;
+mod settings;
 mod socket;
 mod umem;
 

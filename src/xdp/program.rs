@@ -11,6 +11,7 @@ use libbpf_sys as bpf;
 use super::error::{Kind, XdpError, capture_library_log};
 use super::maps::{Object, Set, check, delete, update};
 use super::pool::Program;
+use super::settings::EntryPlace;
 use super::{Mode, Options, PAGE_MTU, Peer, Place};
 
 /// The MTU of Ethernet, which every driver takes.
@@ -158,11 +159,9 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s; E2BIG when the set is full (1024 addresses of each family).
     pub fn put(&self, place: &Place) -> io::Result<()> {
-        // `struct runbound_place` of bpf/runbound.h.
-        let mut value = [0u8; 8];
-        value[..6].copy_from_slice(&place.mac);
-        value[6..].copy_from_slice(&place.vlan.unwrap_or(0).to_ne_bytes());
-        self.object.with_address(Set::Served, place.address, |map, key| update(map, key, &value))
+        let value = EntryPlace { mac: place.mac, vlan: place.vlan.unwrap_or(0) };
+        self.object.with_address(Set::Served, place.address, |map, key| update(map, key, &value))?;
+        self.object.draw_near(place.address, value)
     }
 
     /// Leaves frames for `address` to the kernel from now on.
@@ -170,6 +169,7 @@ impl Attachment {
     /// # Errors
     /// `bpf(2)`'s; ENOENT when it was not in the set.
     pub fn remove(&self, address: IpAddr) -> io::Result<()> {
+        self.object.leave(address)?;
         self.object.with_address(Set::Served, address, delete)
     }
 

@@ -219,6 +219,43 @@ fn addresses_can_change(attachment: &Attachment, queue: &mut Queue, wire: &Wire)
     let before = count(attachment, Verdict::Address);
     wire.send(&summed(with(query_v4(), 33, &[7])));
     wait_for("the address is the kernel's again", || count(attachment, Verdict::Address) > before);
+    near_addresses_can_change(attachment, queue, wire);
+}
+
+/// The first address of each family, which the program finds without a look-up, follows as those after it do; then another
+/// is the first.
+fn near_addresses_can_change(attachment: &Attachment, queue: &mut Queue, wire: &Wire) {
+    let met = |verdict, query: &[u8]| {
+        let before = count(attachment, verdict);
+        wire.send(query);
+        wait_for("a verdict", || count(attachment, verdict) == before + 1);
+    };
+    let other = [summed(with(query_v4(), 33, &[7])), with(query_v6(), 53, &[7])];
+    for (query, other, near, next) in
+        [(query_v4(), &other[0], "192.0.2.1", "192.0.2.7"), (query_v6(), &other[1], "2001:db8::1", "2001:db8::7")]
+    {
+        attachment.put(&place(near, Some(10))).expect("moved");
+        met(Verdict::Vlan, &query);
+        attachment.put(&place(near, None)).expect("moved back");
+        met(Verdict::Redirected, &query);
+        attachment.remove(near.parse().expect("address")).expect("removed");
+        met(Verdict::Address, &query);
+        attachment.put(&place(next, None)).expect("added");
+        met(Verdict::Redirected, other);
+        met(Verdict::Address, &query);
+        attachment.put(&place(near, None)).expect("added");
+        met(Verdict::Redirected, &query);
+        met(Verdict::Redirected, other);
+        attachment.remove(next.parse().expect("address")).expect("removed");
+        met(Verdict::Address, other);
+        met(Verdict::Redirected, &query);
+        let mut batch = RxBatch::new();
+        wait_for("what was redirected", || {
+            queue.receive(&mut batch);
+            batch.len() == 5
+        });
+        batch.drain(..).for_each(|frame| queue.free(frame));
+    }
 }
 
 /// A source is this host's from the moment it is given the address, and a client's again when it lost it.
