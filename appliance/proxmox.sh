@@ -1,5 +1,11 @@
 #!/bin/bash
-# Makes a virtual machine of the appliance on Proxmox VE: prints the commands; with --run, on a Proxmox host, runs them.
+# Makes a virtual machine of the appliance on Proxmox VE, or upgrades one: prints the commands; with --run, on a Proxmox
+# host, runs them.
+#
+#   appliance/proxmox.sh upgrade VMID [IMAGE] [--run]
+#
+# writes the system of IMAGE (target/appliance/runbound.qcow2) over that of the machine's disk; the configuration stays. It
+# is to be run on the host, also without --run: it then looks and changes nothing.
 #
 #   appliance/proxmox.sh --vmid 900 --ip 192.168.10.250/24 --gw 192.168.10.1 --nameserver 9.9.9.9 [OPTION...] [--run]
 #
@@ -28,8 +34,11 @@
 # shellcheck disable=SC2015,SC2016  # A && B || die dies when either fails; backquotes in messages are for people
 set -u
 SELF=$(readlink -f "$0")
+# shellcheck source=appliance/lib/upgrade.sh
+. "$(dirname "$SELF")/lib/upgrade.sh"
 
 die() { printf 'proxmox.sh: %s\n' "$*" >&2; exit 2; }
+say() { printf 'proxmox.sh: %s\n' "$*" >&2; }
 usage() { sed -n '2,/^# shellcheck/{/^# shellcheck/d;s/^# \{0,1\}//p}' "$SELF"; }
 
 # --- checks: each dies with the option's name ------------------------------------------------------------------------
@@ -183,6 +192,11 @@ main() {
     vmid="" name=runbound storage=local-lvm bridge=vmbr0 vlan="" cores=2 queues="" memory=512 start=no bios=seabios
     mtu="" firewall=no ha=no ha_nodes="" template=no
     ip=dhcp gw="" ip6=auto gw6="" nameserver="" image="$(dirname "$SELF")/../target/appliance/runbound.qcow2"
+    if [ "${1:-}" = upgrade ]; then
+        shift
+        upgrade "$@"
+        return
+    fi
     while [ $# -gt 0 ]; do
         case $1 in
             --run | --start | --firewall | --ha | --template) declare -g "${1#--}=yes" ;;
