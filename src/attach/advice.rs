@@ -9,6 +9,9 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     let others = |link: &Link| link.addresses.iter().any(|other| other.ip != address.ip && is_global(other.ip));
     let (own, peer) = (free_name(links, "veth-rb")?, free_name(links, "veth-bnd")?);
     let InterfaceAddress { ip, prefix } = address;
+    if link.kind.is_open_vswitch() {
+        return Some(at_open_vswitch(&link.name, address, &own, &peer));
+    }
     let stacked = matches!(link.kind, Kind::Ipvlan | Kind::Macvlan);
     let mut lines = Vec::new();
     let lower = match link.kind {
@@ -41,6 +44,18 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     lines.push(format!("ip address add {ip}/{prefix} dev {own}"));
     lines.push(arp_for_itself_only(&bridge));
     Some(lines.join("\n"))
+}
+
+/// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that
+/// `iface-to-br` knows.
+fn at_open_vswitch(name: &str, InterfaceAddress { ip, prefix }: InterfaceAddress, own: &str, peer: &str) -> String {
+    let vsctl = "ovs-vsctl --timeout=10";
+    format!(
+        "ip link add {own} type veth peer name {peer}\nip link set {peer} up\n\
+         {vsctl} --may-exist add-port $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {peer} tag=$({vsctl} get port {name} \
+         tag)\nip address del {ip}/{prefix} dev {name}\nip link set {own} up\nip address add {ip}/{prefix} dev {own}\n{}",
+        arp_for_itself_only(name)
+    )
 }
 
 /// `name`, or with the first number behind it that no link has yet.

@@ -229,6 +229,7 @@ fn native(link: &Link) -> Fit {
         (Kind::Physical, Some(driver)) if GENERIC_DRIVERS.contains(&driver) => none(&format!("driver {driver}")),
         (Kind::Physical, Some(driver)) => untold(&format!("driver {driver}")),
         (Kind::Physical, None) => untold("its driver"),
+        (kind, _) if kind.is_open_vswitch() => none("an interface that Open vSwitch makes"),
         (Kind::Other(word), _) => untold(word),
         (Kind::Vlan { .. }, _) => none("a VLAN interface"),
         (Kind::Ipvlan, _) => none("an ipvlan"),

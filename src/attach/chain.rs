@@ -7,7 +7,7 @@ use std::fmt;
 /// A link and what it stands on. Displayed as `veth-rb ⇄ veth-bnd → br-rb → bond0.10 → bond0 → {eth0, eth1}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
-    /// Name of the link.
+    /// Name of the link, and what it is where that says why the chain ends there.
     pub name: String,
     /// Its index; 0 for what is in another network namespace.
     pub index: u32,
@@ -21,6 +21,11 @@ impl Chain {
     /// The chain below `link`. A link is followed once, so that a topology that bites its tail ends.
     pub fn from(links: &Links, link: &Link) -> Self {
         walk(links, link, false, &mut Vec::new())
+    }
+
+    /// Whether the link stands on nothing: of a bridge, that it has guests alone.
+    pub fn ends_here(&self) -> bool {
+        self.below.is_empty()
     }
 
     /// Indices of all links in it, from the top.
@@ -44,12 +49,19 @@ fn walk(links: &Links, link: &Link, peer: bool, seen: &mut Vec<u32>) -> Chain {
         }
     }
     if link.kind == Kind::Bridge && below.is_empty() {
-        below.extend(links.ports(link).filter(|port| leads_on(links, port, &mut seen.clone())));
+        below.extend(links.ports(link).filter(|port| is_opaque(port) || leads_on(links, port, &mut seen.clone())));
     }
     let is_pair = !peer && matches!(link.kind, Kind::Veth { .. });
     below.retain(|lower| !seen.contains(&lower.index));
     let below = below.into_iter().map(|lower| walk(links, lower, is_pair, seen)).collect();
-    Chain { name: link.name.clone(), index: link.index, peer, below }
+    let name = if link.kind.is_open_vswitch() { format!("{} (Open vSwitch)", link.name) } else { link.name.clone() };
+    Chain { name, index: link.index, peer, below }
+}
+
+/// Whether a bridge's port leads to where no program of ours can be and no link tells what is behind it: a tunnel between the
+/// hosts of a cluster, an Open vSwitch.
+fn is_opaque(port: &Link) -> bool {
+    port.kind.is_open_vswitch() || port.kind == Kind::Other("vxlan".into())
 }
 
 /// Whether a bridge's port is one end of a pair that leads to another bridge and from there to the network: so does the
@@ -60,7 +72,8 @@ fn leads_on(links: &Links, port: &Link, seen: &mut Vec<u32>) -> bool {
         return false;
     }
     seen.push(bridge.index);
-    !candidates::below(links, bridge).is_empty() || links.ports(bridge).any(|port| leads_on(links, port, seen))
+    let leads = |port: &Link| is_opaque(port) || leads_on(links, port, seen);
+    !candidates::below(links, bridge).is_empty() || links.ports(bridge).any(leads)
 }
 
 /// A veth whose other end is in another network namespace: what is behind it cannot be seen from here.
@@ -103,6 +116,9 @@ mod tests {
         assert_eq!(chain("ipvlan"), "ipv0 → eth0");
         assert_eq!(chain("bridge"), "br-rb → bond0.10 → bond0 → {enp33s0f0, enp33s0f1}");
         assert_eq!(chain("eth0"), "eth0");
+        assert_eq!(chain("ovs"), "veth-rb ⇄ veth-bnd → ovs-system (Open vSwitch)");
+        assert_eq!(chain("sdn_vlan"), "veth-rb ⇄ veth-bnd → vnet1 → vmbr0.10 → vmbr0 → enp33s0f0");
+        assert_eq!(chain("sdn_pair"), "veth-rb ⇄ veth-bnd → vnet1 → ln_vnet1 ⇄ pr_vnet1 → vmbr0v10 → eno1.10 → eno1");
     }
 
     /// The host with a firewalled guest, the server's pair moved to the guest's firewall bridge.
@@ -129,6 +145,19 @@ mod tests {
         let mut alone: Vec<Link> = links.iter().cloned().collect();
         alone.retain(|link| link.name != "bond0.10");
         assert_eq!(text(&Links::new(alone), "veth-rb"), "veth-rb ⇄ veth-bnd → fwbr100i0");
+    }
+
+    #[test]
+    fn zones_of_the_sdn_are_followed_as_far_as_links_tell() {
+        let on = |record: &str, bridge: &str| {
+            let links = recorded::facts(record).links;
+            Chain::from(&links, links.by_name(bridge).unwrap()).to_string()
+        };
+        assert_eq!(on("sdn_zones", "vnet2"), "vnet2 → vxlan_vnet2");
+        assert_eq!(on("sdn_zones", "vnet3"), "vnet3 → z_q1.30 → z_q1 → vmbr0.100 → vmbr0 → enp33s0f0");
+        assert_eq!(on("sdn_zones", "vnet4"), "vnet4", "a simple zone is a bridge of guests alone");
+        assert_eq!(on("ovs", "vnet5"), "vnet5 → ln_vnet5 (Open vSwitch)");
+        assert_eq!(on("ovs", "vlan10"), "vlan10 (Open vSwitch)");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr)
         let hears = segment.hears.contains(&link.index);
         // With the MAC of the carrier, as an ipvlan and its parent have one, all come to the same place.
         let counts = link.kind != Kind::Loopback && (link.mac != carrier.mac || carrier.mac.is_none());
-        let meets = hears || in_network(link, ip) && may_meet(links, segment, link);
+        let meets = hears || in_network(link, ip) && (may_meet(links, segment, link) || behind_switch(segment, link));
         if !(counts && meets) {
             continue;
         }
@@ -78,7 +78,11 @@ pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr)
 /// `does`: see [`does`].
 fn rival(carrier: &Link, link: &Link, ip: Ipv4Addr, does: &str, hears: bool) -> Rival {
     let why = if in_network(link, ip) { " has an address in that network and" } else { "" };
-    let outside = if hears { "" } else { " where both are cabled to one network" };
+    let outside = match hears {
+        true => "",
+        false if link.kind.is_open_vswitch() => " where both are in one VLAN of the Open vSwitch",
+        false => " where both are cabled to one network",
+    };
     let text = format!("{}{why} {does}{outside}: queries come in there and pass {} by", link.name, carrier.name);
     Rival { link: link.name.clone(), text, fix: advice::arp_for_itself_only(&link.name) }
 }
@@ -111,7 +115,14 @@ pub(super) fn takes_any_sender(rp_filter: u32) -> bool {
     rp_filter == 0
 }
 
-fn has_ipv4(link: &Link) -> bool {
+/// Whether a link is a port of an Open vSwitch, and one is on the way of our segment: no link tells which of its ports are in one
+/// VLAN.
+fn behind_switch(ours: &Segment, link: &Link) -> bool {
+    !ours.whole && link.kind.is_open_vswitch()
+}
+
+/// Whether a link has an IPv4 address.
+pub(super) fn has_ipv4(link: &Link) -> bool {
     link.addresses.iter().any(|address| address.ip.is_ipv4())
 }
 

@@ -36,6 +36,17 @@ pub enum Kind {
     Other(String),
 }
 
+/// The kind of what Open vSwitch makes: its internal ports, of which each bridge has one of its name, and the datapath, which
+/// the other ports have as their master.
+const OPEN_VSWITCH: &str = "openvswitch";
+
+impl Kind {
+    /// Whether it is an interface that Open vSwitch makes.
+    pub fn is_open_vswitch(&self) -> bool {
+        matches!(self, Self::Other(word) if word == OPEN_VSWITCH)
+    }
+}
+
 /// A program at the XDP hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttachedProgram {

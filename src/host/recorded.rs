@@ -15,6 +15,10 @@ const RECORDS: &[(&str, &str)] = &[
     ("firewall", include_str!("testdata/firewall.txt")),
     ("vlan_aware", include_str!("testdata/vlan_aware.txt")),
     ("two_vlans", include_str!("testdata/two_vlans.txt")),
+    ("ovs", include_str!("testdata/ovs.txt")),
+    ("sdn_vlan", include_str!("testdata/sdn_vlan.txt")),
+    ("sdn_pair", include_str!("testdata/sdn_pair.txt")),
+    ("sdn_zones", include_str!("testdata/sdn_zones.txt")),
 ];
 
 /// The facts of a recorded host on which all but the links is as it should be: root on Linux 6.12, nothing limited.

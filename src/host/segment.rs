@@ -177,7 +177,10 @@ impl<'a> Walk<'a> {
                 None => self.go(link, Way::In, tags),
             },
             Kind::Veth { .. } => self.go(links.peer(link).unwrap_or(link), Way::In, tags),
-            Kind::Physical | Kind::Other(_) => self.go(link, Way::In, tags),
+            Kind::Physical | Kind::Other(_) => {
+                self.whole &= !link.kind.is_open_vswitch();
+                self.go(link, Way::In, tags);
+            }
         }
     }
 

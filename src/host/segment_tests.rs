@@ -127,6 +127,7 @@ fn what_is_not_known_is_said() {
     assert!(!whole(&changed("vlan_aware", "bond0", |link| link.vlans = None)));
     assert!(!whole(&changed("vlan_aware", "veth-bnd", |link| link.vlans = None)));
     assert!(!whole(&changed("reference", "br-rb", |link| link.kind = Kind::Other("openvswitch".into()))));
+    assert!(!whole(&changed("reference", "bond0.10", |link| link.kind = Kind::Other("openvswitch".into()))));
     let vrf = changed("reference", "br-rb", |link| link.kind = Kind::Other("vrf".into()));
     assert_eq!(of(&vrf, "veth-rb").0, ["veth-bnd"], "a routing domain leaves its ports their frames");
 }

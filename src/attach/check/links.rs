@@ -7,7 +7,7 @@ use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::tags::{PAGE_MTU, Tags};
 use crate::config::Toggle;
-use crate::host::{Kind, Link};
+use crate::host::{InterfaceAddress, Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
@@ -99,16 +99,25 @@ fn generic(subject: &Subject, served: &Served) -> Finding {
 /// A warning with the veth pair that would do better, where moving the address does not cut the host off.
 fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) -> Finding {
     let Served { link, address, .. } = served;
+    let InterfaceAddress { ip, prefix } = address;
+    let links = &subject.facts.links;
     let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);
-    let fix = if default { None } else { advice::veth_pair(&subject.facts.links, link, *address) };
-    let text = match link.kind {
-        Kind::Physical => text,
-        _ if default => format!(
-            "{text}; the host needs {} there: give the server an address of its own, on a veth pair",
-            address.ip
-        ),
-        _ => format!("{text}; an address on a veth pair has native XDP"),
+    let (more, fix) = if link.kind == Kind::Physical || default {
+        let more = format!("the host needs {ip} there: give the server an address of its own, on a veth pair");
+        (Some(more).filter(|_| link.kind != Kind::Physical), None)
+    } else if subject.facts.proxmox && link.kind == Kind::Bridge && Chain::from(links, link).ends_here() {
+        // As a simple zone of the SDN makes it, which puts the address back at each `ifreload -a`.
+        let more = format!(
+            "{} has guests alone, and they need {ip} there as their gateway: give the server an address of its own, N, on a \
+             veth pair",
+            link.name
+        );
+        (Some(more), Some(format!("runbound --install --address N/{prefix} --bridge {} --now", link.name)))
+    } else {
+        let more = "an address on a veth pair has native XDP".to_owned();
+        (Some(more), advice::veth_pair(links, link, *address))
     };
+    let text = more.map_or(text.clone(), |more| format!("{text}; {more}"));
     Finding { level: Level::Warn, name, text, fix }
 }
 
@@ -119,10 +128,15 @@ fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut V
     let inside = chain.indices();
     let below = inside.iter().filter_map(|&index| links.by_index(index));
     for link in below {
-        let Some(bridge) = links.master(link).filter(|master| master.kind == Kind::Bridge) else { continue };
+        let takes = |master: &&Link| master.kind == Kind::Bridge || master.kind.is_open_vswitch();
+        let Some(bridge) = links.master(link).filter(takes) else { continue };
         if inside.contains(&bridge.index) {
             continue;
         }
+        let out = match bridge.kind {
+            Kind::Bridge => format!("ip link set {} nomaster", link.name),
+            _ => format!("ovs-vsctl --timeout=10 del-port {}", link.name),
+        };
         let (name, bridge) = (&link.name, &bridge.name);
         found.push(if link.index == carrier.index {
             let text = format!(
@@ -130,7 +144,7 @@ fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut V
                  the kernel do not reach {name} itself; take it out ({bridge}'s guests lose this way out), or move the \
                  address to a veth pair at {bridge}"
             );
-            Finding::new(Level::Warn, "bridge-above", text).with_fix(format!("ip link set {name} nomaster"))
+            Finding::new(Level::Warn, "bridge-above", text).with_fix(out)
         } else {
             let text = format!(
                 "{name} is a port of {bridge} as well: the VLAN interfaces on {name} get their frames before the bridge \

@@ -5,7 +5,7 @@ use crate::attach::advice;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::attach::rivals::{self, Rival, Rivals};
-use crate::host::Link;
+use crate::host::{Link, Links};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// rp_filter in strict mode (RFC 3704): a packet must come in where its sender's route goes out.
@@ -35,13 +35,32 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
     if !whole {
         let why = "an Open vSwitch, or a bridge whose VLANs cannot be read, is on the way";
         let text = format!("who else answers ARP for {ip} cannot be told: {why}");
-        found.push(Finding::new(Level::Info, "arp-flux", text));
+        found.push(perhaps(links, &rivals, text));
     } else if read && rivals.is_empty() {
         let text = format!("no other interface answers ARP for {ip} or asks in its name");
         found.push(Finding::new(Level::Ok, "arp-flux", text));
     }
     let finding = |rival: Rival| Finding::new(Level::Warn, "arp-flux", rival.text).with_fix(rival.fix);
     found.extend(rivals.into_iter().map(finding));
+}
+
+/// Which ports of an Open vSwitch hear the requests is not told: those that would answer are named, with the commands that end it.
+fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
+    let answers = |link: &&Link| link.up && link.arp && link.arp_ignore.is_some_and(rivals::answers);
+    let takes = |link: &&Link| rivals::has_ipv4(link) || link.rp_filter.is_some_and(rivals::takes_any_sender);
+    let at_switch = |link: &&Link| {
+        link.kind.is_open_vswitch() && link.master.is_none()
+            || links.ports(link).any(|port| port.kind.is_open_vswitch())
+    };
+    let others = links.iter().filter(|link| known.iter().all(|rival| rival.link != link.name));
+    let found: Vec<&Link> = others.filter(at_switch).filter(|link| answers(link) && takes(link)).collect();
+    if found.is_empty() {
+        return Finding::new(Level::Info, "arp-flux", text);
+    }
+    let names: Vec<&str> = found.iter().map(|link| link.name.as_str()).collect();
+    let fix: Vec<String> = names.iter().map(|name| advice::arp_for_itself_only(name)).collect();
+    let text = format!("{text}; of {} each does that is in the same VLAN of the Open vSwitch", names.join(", "));
+    Finding::new(Level::Info, "arp-flux", text).with_fix(fix.join("\n"))
 }
 
 /// Each guest with the Proxmox firewall on brings a bridge when it starts, which hears what our bridge hears, and takes it
@@ -54,7 +73,10 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
     }
     let at_bridges = |served: &&Served| {
         let bridges = links.segment(served.link).bridges;
-        let names = bridges.iter().filter_map(|&index| links.by_index(index)).map(|link| link.name.as_str());
+        let switch =
+            links.peer(served.link).and_then(|peer| links.master(peer)).filter(|link| link.kind.is_open_vswitch());
+        let bridges = bridges.iter().filter_map(|&index| links.by_index(index));
+        let names = bridges.chain(switch).map(|link| link.name.as_str());
         let names: Vec<&str> = names.filter(|name| !name.starts_with(FIREWALL_BRIDGE)).collect();
         let matters = served.address.ip.is_ipv4() && !matches!(served.outcome, Outcome::Kernel { .. });
         (matters && !names.is_empty()).then(|| names.join(", "))

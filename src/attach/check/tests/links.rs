@@ -25,6 +25,16 @@ fn a_bond_under_a_bridge_above_us() {
 }
 
 #[test]
+fn an_internal_port_of_open_vswitch_comes_with_a_port_for_a_veth_pair() {
+    let facts = changed(recorded::facts("bridge"), "br-rb", |link| link.kind = Kind::Other("openvswitch".into()));
+    let found = one("xdp-support", &facts);
+    assert!(found.level == Level::Warn && found.text.contains("Open vSwitch"), "{found}");
+    let port = "ovs-vsctl --timeout=10 --may-exist add-port $(ovs-vsctl --timeout=10 iface-to-br br-rb 2>/dev/null || echo br-rb) \
+                veth-bnd tag=$(ovs-vsctl --timeout=10 get port br-rb tag)\n";
+    assert!(fix(&found).contains(port) && !fix(&found).contains("master"), "{found}");
+}
+
+#[test]
 fn links_without_native_xdp_come_with_a_veth_pair() {
     let found = one("xdp-support", &recorded::facts("vlan"));
     assert_eq!(found.level, Level::Warn);

@@ -8,6 +8,7 @@ mod neighbours;
 mod places;
 mod process;
 mod unit;
+mod zones;
 
 use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};

@@ -1,0 +1,82 @@
+//! Open vSwitch and the zones of Proxmox' SDN.
+
+use super::*;
+
+/// What the findings of a name begin with, and their levels.
+fn told(name: &str, facts: &Facts) -> Vec<(Level, String)> {
+    let first = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+    named(name, facts).iter().map(|finding| (finding.level, first(&finding.text))).collect()
+}
+
+fn warns(facts: &Facts, server: &str) -> Vec<Finding> {
+    let mut found = all(&Config::default(), &[server], facts);
+    found.retain(|finding| finding.level >= Level::Warn);
+    found
+}
+
+#[test]
+fn a_pair_at_an_open_vswitch_is_served_and_who_may_speak_arp_there_is_named() {
+    let facts = recorded::facts("ovs");
+    assert_eq!(one("xdp-support", &facts).level, Level::Ok);
+    let flux = named("arp-flux", &facts);
+    assert!(flux[0].level == Level::Info && flux[0].text.contains("of fwbr100i0 each does"), "{}", flux[0]);
+    assert!(fix(&flux[0]).starts_with("sysctl -w net.ipv4.conf.fwbr100i0.arp_ignore=1\n"), "{}", flux[0]);
+    assert_eq!(flux.len(), 2);
+    assert!(
+        flux[1].level == Level::Warn && flux[1].text.starts_with("vlan10 has an address in that network"),
+        "{}",
+        flux[1]
+    );
+    assert!(flux[1].text.contains("where both are in one VLAN of the Open vSwitch"), "{}", flux[1]);
+    let mended = ["vlan10", "fwbr100i0"].into_iter().fold(facts.clone(), |facts, name| {
+        changed(facts, name, |link| (link.arp_ignore, link.arp_announce) = (Some(1), Some(2)))
+    });
+    assert_eq!(told("arp-flux", &mended), [(Level::Info, "who".into())]);
+    assert_eq!(fix(&one("arp-flux", &mended)), "");
+    let left = warns(&mended, SERVER);
+    let later = &left[0];
+    assert_eq!((left.len(), later.name), (1, "arp-later"), "{left:?}");
+    assert!(later.text.contains("at ovs-system brings"), "{later}");
+}
+
+#[test]
+fn a_port_of_an_open_vswitch_that_carries_the_address_is_taken_out() {
+    let facts = changed(recorded::facts("eth0"), "eth0", |link| link.master = Some(99));
+    let mut links: Vec<Link> = facts.links.iter().cloned().collect();
+    let mut switch = links[1].clone();
+    (switch.name, switch.index, switch.kind) = ("ovs-system".into(), 99, Kind::Other("openvswitch".into()));
+    switch.addresses.clear();
+    switch.master = None;
+    links.push(switch);
+    let found = one("bridge-above", &Facts { links: Links::new(links), ..facts });
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ovs-vsctl --timeout=10 del-port eth0"));
+}
+
+#[test]
+fn vnets_of_a_vlan_zone_are_bridges_that_hear_arp() {
+    let aware = recorded::facts("sdn_vlan");
+    assert_eq!(one("xdp-support", &aware).level, Level::Ok);
+    assert_eq!(told("arp-flux", &aware), [(Level::Warn, "vnet1".into())]);
+    let pair = recorded::facts("sdn_pair");
+    assert_eq!(told("arp-flux", &pair), [(Level::Warn, "vmbr0v10".into()), (Level::Warn, "vnet1".into())]);
+    for facts in [aware, pair] {
+        let names = ["vnet1", "vmbr0v10"];
+        let quiet = names.into_iter().fold(facts, |facts, name| changed(facts, name, |link| link.arp_ignore = Some(1)));
+        assert!(warns(&quiet, SERVER).is_empty(), "{:?}", warns(&quiet, SERVER));
+    }
+}
+
+#[test]
+fn the_gateway_of_a_simple_zone_stays_where_the_sdn_puts_it() {
+    let facts = Facts { proxmox: true, ..recorded::facts("sdn_zones") };
+    let mut found = warns(&facts, "10.0.0.2:53");
+    found.retain(|finding| finding.name != "arp-later");
+    assert!(found.is_empty(), "{found:?}");
+    let found = all(&Config::default(), &["10.0.0.1:53"], &facts);
+    let found = found.iter().find(|finding| finding.name == "xdp-support").unwrap();
+    assert!(found.level == Level::Warn && found.text.contains("as their gateway"), "{found}");
+    assert_eq!(fix(found), "runbound --install --address N/24 --bridge vnet4 --now");
+    let elsewhere = all(&Config::default(), &["10.0.0.1:53"], &Facts { proxmox: false, ..facts });
+    let found = elsewhere.iter().find(|finding| finding.name == "xdp-support").unwrap();
+    assert!(fix(found).contains("ip link set veth-bnd2 master vnet4 up"), "{found}");
+}
