@@ -1,9 +1,10 @@
 #!/bin/sh
 # Made by `runbound --install`, replaced by the next, removed by --uninstall.
 # ifupdown runs this for every interface that comes up: the pair becomes a port of the bridge whichever of the two comes
-# last, and hardware steers queries for runbound to its first receive queue. `down`: the steering is taken back.
+# last, and hardware steers queries for runbound to its first receive queue. `down`: the steering and the port of an Open vSwitch are
+# taken back.
 BRIDGE=@BRIDGE@
-# The port's VLANs on a VLAN-aware bridge, what becomes of their tags there, and all other VLANs.
+# The port's VLANs on a VLAN-aware bridge or an Open vSwitch, what becomes of their tags there, and all other VLANs.
 VLANS="@VLANS@"
 FLAGS="@FLAGS@"
 OTHERS="@OTHERS@"
@@ -63,22 +64,63 @@ fit_vlans() {
     done
 }
 
-join() {
-    [ -e $NET/$PORT ] && [ -e "$NET/$BRIDGE/bridge" ] || return 0
+# A bridge of the kernel.
+join_bridge() {
     if [ -n "$VLANS" ] && [ "$(cat "$NET/$BRIDGE/bridge/vlan_filtering")" != 1 ]; then
         complain "$BRIDGE is not VLAN-aware, $PORT stays out: write bridge-vlan-aware yes below iface $BRIDGE"
-        return 0
+        return 1
     fi
+    unplug
     fit_mac
     fit_mtu
     if [ ! -e "$NET/$BRIDGE/brif/$PORT" ]; then
         # Not for a moment in the VLAN that a new port is in.
         [ -z "$VLANS" ] || attempt "$PORT stays out of $BRIDGE, as it would be in its VLAN at first" "$AGAIN" \
-            ip link set dev $PORT down || return 0
+            ip link set dev $PORT down || return 1
         attempt "$PORT is no port of $BRIDGE, no query comes to veth-rb" "$AGAIN" \
-            ip link set dev $PORT master "$BRIDGE" || return 0
+            ip link set dev $PORT master "$BRIDGE" || return 1
     fi
     fit_vlans
+}
+
+# switch COMMAND...: of Open vSwitch, which waits for its daemon.
+switch() { ovs-vsctl --timeout=10 "$@"; }
+
+# An Open vSwitch: the port and its VLANs come in one step, and stay in its database until unplug.
+join_switch() {
+    [ ! -e $NET/$PORT/brport ] || ip link set dev $PORT nomaster
+    fit_mac
+    fit_mtu
+    list=$(echo $VLANS | tr ' ' ,)
+    case $FLAGS,$VLANS in
+        ,) set -- ;;
+        ,*) set -- -- set port $PORT "trunks=$list" ;;
+        *) set -- -- set port $PORT "tag=$list" ;;
+    esac
+    attempt "$PORT is no port of $BRIDGE, no query comes to veth-rb" "$AGAIN" \
+        switch --may-exist add-port "$BRIDGE" $PORT -- clear port $PORT tag trunks vlan_mode "$@"
+}
+
+# Out of the Open vSwitch of this pair, or of the one before.
+unplug() {
+    case $(readlink $NET/$PORT/master) in
+        */ovs-system) ;;
+        *) [ ! -e "$NET/$BRIDGE/bridge" ] && command -v ovs-vsctl >/dev/null || return 0 ;;
+    esac
+    attempt "$PORT may still be a port of an Open vSwitch" "by hand: ovs-vsctl --if-exists del-port $PORT" \
+        switch --if-exists del-port $PORT
+}
+
+join() {
+    [ -e $NET/$PORT ] && [ -e "$NET/$BRIDGE" ] || return 0
+    if [ -e "$NET/$BRIDGE/bridge" ]; then
+        join_bridge || return 0
+    elif command -v ovs-vsctl >/dev/null; then
+        join_switch || return 0
+    else
+        complain "$BRIDGE is no bridge, $PORT stays out"
+        return 0
+    fi
     attempt "$PORT is down, no query comes to veth-rb" "$AGAIN" ip link set dev $PORT up
     for link in $HOSTS; do quiet "$link"; done
 }
@@ -121,6 +163,7 @@ unsteer() {
 
 if [ "$1" = down ]; then
     for nic in $NICS; do unsteer "$nic"; done
+    unplug
     exit 0
 fi
 case $IFACE in veth-rb | "$BRIDGE") join ;; esac

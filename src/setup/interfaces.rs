@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// Deepest `source` lines.
 const MAX_DEPTH: u32 = 8;
+/// What an interface of Open vSwitch is.
+const OVS_TYPE: &str = "ovs-type";
+const OVS_BRIDGE: &str = "OVSBridge";
+const OVS_INTERNAL: &str = "OVSIntPort";
 /// The first file.
 const MAIN: &str = "/etc/network/interfaces";
 
@@ -37,6 +41,8 @@ pub(super) struct Bridge {
     pub ports: Vec<(String, Vec<RangeInclusive<u16>>)>,
     /// Every port is in `ports`.
     pub complete: bool,
+    /// It is an Open vSwitch, and these are its internal ports: interfaces of the host, each with its VLAN if it has one.
+    pub switch: Option<Vec<(String, Option<u16>)>>,
 }
 
 /// All stanzas.
@@ -50,9 +56,14 @@ pub(super) struct Interfaces {
 }
 
 impl Stanza {
-    /// Whether it makes a bridge.
+    /// Whether it makes a bridge, of the kernel or of Open vSwitch.
     fn is_bridge(&self) -> bool {
-        self.options.iter().any(|(name, _)| matches!(name.as_str(), "bridge-ports" | "bridge_ports"))
+        self.value("bridge-ports").is_some() || self.value(OVS_TYPE) == Some(OVS_BRIDGE)
+    }
+
+    /// The value of an option. Some write `_` for `-`.
+    fn value(&self, key: &str) -> Option<&str> {
+        self.options.iter().find(|(name, _)| name.replace('_', "-") == key).map(|(_, value)| value.as_str())
     }
 
     /// Whether the default route goes out there.
@@ -91,18 +102,61 @@ impl Interfaces {
     /// The bridge `name`, if a stanza makes it.
     pub(super) fn bridge(&self, name: &str) -> Option<Bridge> {
         let first = self.stanzas.iter().find(|stanza| stanza.name == name && stanza.is_bridge())?;
-        let words = self.option(name, "bridge-ports").unwrap_or_default();
-        let complete = !words.split_whitespace().any(|word| matches!(word, "glob" | "regex"));
-        let names = words.split_whitespace().filter(|word| complete && *word != "none");
-        let ports = names.map(|port| (port.to_owned(), self.vlans(name, port))).collect();
+        let switch = self.option(name, OVS_TYPE).map(|_| self.internal_ports(name));
+        let key = if switch.is_some() { "ovs-ports" } else { "bridge-ports" };
+        // ifupdown2 takes the ports of all stanzas together, as the SDN of Proxmox wants it.
+        let values = self.named(name).filter_map(|stanza| stanza.value(key));
+        let mut words: Vec<&str> = Vec::new();
+        for word in values.flat_map(str::split_whitespace) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        let complete = !words.iter().any(|word| matches!(*word, "glob" | "regex"));
+        let names = words.into_iter().filter(|word| complete && *word != "none");
+        let of = |port: &str| if switch.is_some() { self.switched(port) } else { self.vlans(name, port) };
+        let ports = names.map(|port| (port.to_owned(), of(port))).collect();
         let yes = |value: &str| matches!(value, "yes" | "on" | "true" | "1");
         Some(Bridge {
             file: first.file.clone(),
-            vlan_aware: self.option(name, "bridge-vlan-aware").is_some_and(yes),
+            vlan_aware: switch.is_some() || self.option(name, "bridge-vlan-aware").is_some_and(yes),
             pvid: self.option(name, "bridge-pvid").and_then(|value| number::read(value, VLANS).ok()),
             ports,
             complete,
+            switch,
         })
+    }
+
+    /// The Open vSwitch that `name` is an internal port of, and its VLAN there.
+    pub(super) fn switch_of(&self, name: &str) -> Option<(&str, Option<u16>)> {
+        let internal = self.option(name, OVS_TYPE) == Some(OVS_INTERNAL);
+        Some((self.option(name, "ovs-bridge").filter(|_| internal)?, self.tag(name)))
+    }
+
+    fn internal_ports(&self, bridge: &str) -> Vec<(String, Option<u16>)> {
+        let of = |stanza: &Stanza| {
+            Some((stanza.name.clone(), self.switch_of(&stanza.name).filter(|(of, _)| *of == bridge)?.1))
+        };
+        let mut found: Vec<_> = self.stanzas.iter().filter_map(of).collect();
+        found.dedup();
+        found
+    }
+
+    /// The VLAN that a port of an Open vSwitch is in, which is all there is of its frames then.
+    fn tag(&self, port: &str) -> Option<u16> {
+        let options = self.option(port, "ovs-options")?.split_whitespace();
+        options.filter_map(|word| word.strip_prefix("tag=")).find_map(|tag| number::read(tag, VLANS).ok())
+    }
+
+    /// The VLANs of a port of an Open vSwitch (ovs-vswitchd.conf.db(5), Port: VLAN Configuration): its tag, else its trunks,
+    /// else all.
+    fn switched(&self, port: &str) -> Vec<RangeInclusive<u16>> {
+        let mut options = self.option(port, "ovs-options").unwrap_or_default().split_whitespace();
+        let trunks = options.find_map(|word| word.strip_prefix("trunks=")).map(ranges);
+        match self.tag(port) {
+            Some(tag) => std::iter::once(tag..=tag).chain(trunks.unwrap_or_default()).collect(),
+            None => trunks.unwrap_or_else(|| vec![VLANS]),
+        }
     }
 
     /// The VLANs that ifupdown2 gives to a port of a VLAN-aware bridge: its own, else those of the bridge.
@@ -116,11 +170,14 @@ impl Interfaces {
         found
     }
 
-    /// The value of an option of `name`, in whichever of its stanzas it stands first. Some write `_` for `-`.
+    /// The value of an option of `name`, in whichever of its stanzas it stands first.
     fn option(&self, name: &str, key: &str) -> Option<&str> {
-        let own = self.stanzas.iter().filter(|stanza| stanza.name == name);
-        let (_, value) = own.flat_map(|stanza| &stanza.options).find(|(option, _)| option.replace('_', "-") == key)?;
-        Some(value)
+        self.named(name).find_map(|stanza| stanza.value(key))
+    }
+
+    /// The stanzas of an interface.
+    fn named(&self, name: &str) -> impl Iterator<Item = &Stanza> {
+        self.stanzas.iter().filter(move |stanza| stanza.name == name)
     }
 
     /// The stanza of another interface than `not` that has `ip`.
@@ -243,6 +300,31 @@ mod tests {
         assert_eq!(bridge.ports, [of("eno1", &[2..=4094, 4..=4]), of("eno2", &[30..=30]), own]);
         let other = found.bridge("vmbr1").unwrap();
         assert!(!other.vlan_aware && !other.complete && other.ports.is_empty() && other.pvid.is_none());
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn an_open_vswitch_is_read_with_what_the_sdn_adds() {
+        let main = "auto vmbr0\niface vmbr0 inet static\n\taddress 10.0.0.2/24\n\tovs_type OVSBridge\n\tovs_ports bond0 vlan10 eno3\n\
+                    auto vlan10\niface vlan10 inet static\n\taddress 10.0.10.2/24\n\tovs_type OVSIntPort\n\tovs_bridge vmbr0\n\
+                    \tovs_options tag=10\nallow-vmbr0 bond0\niface bond0 inet manual\n\tovs_type OVSBond\n\tovs_bridge vmbr0\n\
+                    \tovs_bonds eno1 eno2\n\tovs_options bond_mode=balance-slb vlan_mode=native-untagged\n\
+                    iface eno3 inet manual\n\tovs_type OVSPort\n\tovs_bridge vmbr0\n\tovs_options tag=30 vlan_mode=native-untagged trunks=7,9\n\
+                    source /etc/network/interfaces.d/*\n";
+        let sdn = "auto vmbr0\niface vmbr0\n\tovs_ports ln_vnet1\n\nauto ln_vnet1\niface ln_vnet1\n\tovs_type OVSIntPort\n\
+                   \tovs_bridge vmbr0\n\tovs_options tag=20\n\nauto vnet1\niface vnet1\n\tbridge_ports ln_vnet1\n";
+        let root = tree("switch", &[(MAIN, main), ("/etc/network/interfaces.d/sdn", sdn)]);
+        let found = Interfaces::read(&root);
+        let bridge = found.bridge("vmbr0").unwrap();
+        assert!(bridge.vlan_aware && bridge.complete && bridge.pvid.is_none());
+        let own = [("vlan10".to_owned(), Some(10)), ("ln_vnet1".to_owned(), Some(20))];
+        assert_eq!(bridge.switch.as_deref(), Some(&own[..]));
+        let of = |name: &str, ranges: &[RangeInclusive<u16>]| (name.to_owned(), ranges.to_vec());
+        let eno3 = of("eno3", &[30..=30, 7..=7, 9..=9]);
+        assert_eq!(bridge.ports, [of("bond0", &[VLANS]), of("vlan10", &[10..=10]), eno3, of("ln_vnet1", &[20..=20])]);
+        assert_eq!((found.switch_of("vlan10"), found.switch_of("bond0")), (Some(("vmbr0", Some(10))), None));
+        let vnet = found.bridge("vnet1").unwrap();
+        assert!(vnet.switch.is_none() && vnet.ports.len() == 1 && found.bridge("vlan10").is_none());
         fs::remove_dir_all(root).unwrap();
     }
 

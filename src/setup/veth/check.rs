@@ -1,5 +1,6 @@
 //! What stands in the way of a pair, looked for before anything is written.
 
+use super::pair::hosts;
 use super::{HOOK, Pair, Port, STANZAS, VETH, is_ours};
 use crate::config::site::{HostAddress, Site};
 use crate::host::{self, Facts};
@@ -23,17 +24,20 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
         is_free(run, address, &interfaces, facts.as_ref())?;
     }
     let stanza = interfaces.bridge(bridge);
+    is_internal_port(bridge, &interfaces)?;
     is_bridge(bridge, stanza.is_some(), facts.as_ref())?;
     let aware = match &stanza {
         Some(stanza) => stanza.vlan_aware,
         None => {
             let live = facts.as_ref().and_then(|facts| facts.links.by_name(bridge));
-            live.is_some_and(|link| link.vlan_filtering == Some(true))
+            live.is_some_and(|link| link.vlan_filtering == Some(true) || link.kind.is_open_vswitch())
         }
     };
     carries_vlans(site, bridge, stanza.as_ref(), aware)?;
     let untagged = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
-    let pair = Pair { site, bridge, port: Port::new(&site.vlans(), untagged) };
+    let port = Port::new(&site.vlans(), untagged);
+    let internal = stanza.as_ref().and_then(|stanza| stanza.switch.as_deref()).unwrap_or_default();
+    let pair = Pair { site, bridge, hosts: hosts(bridge, &port, internal), port };
     if bridge == PROXMOX_BRIDGE && site.vlans().is_empty() && !site.share_bridge && !run.prints {
         return Err(is_shared(run, &pair));
     }
@@ -75,6 +79,15 @@ fn is_free(
     Err(SetupError::new(Path::new(&format!("--address {address}")), &format!("{name} carries it already"), &fix))
 }
 
+/// An internal port is where the host itself is: the pair wants a port of its own beside it.
+fn is_internal_port(bridge: &str, interfaces: &Interfaces) -> Result<(), SetupError> {
+    let Some((switch, tag)) = interfaces.switch_of(bridge) else { return Ok(()) };
+    let vlan = tag.map_or_else(String::new, |tag| format!(" --vlan {tag}"));
+    let cause = format!("is an internal port of the Open vSwitch {switch}");
+    let fix = format!("name the switch: --bridge {switch}{vlan}");
+    Err(SetupError::new(Path::new(&format!("--bridge {bridge}")), &cause, &fix))
+}
+
 /// `made`: a stanza makes it.
 fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), SetupError> {
     let link = facts.and_then(|facts| facts.links.by_name(bridge));
@@ -84,7 +97,7 @@ fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), Setu
          (the port your network is at), bridge-stp off, bridge-fd 0"
     );
     match link {
-        Some(link) if link.kind == host::Kind::Bridge => Ok(()),
+        Some(link) if link.kind == host::Kind::Bridge || link.kind.is_open_vswitch() => Ok(()),
         Some(_) => Err(SetupError::new(Path::new(&what), "is an interface and no bridge", &fix)),
         None if made => Ok(()),
         None => {
@@ -117,9 +130,13 @@ fn carries_vlans(site: &Site, bridge: &str, stanza: Option<&Bridge>, aware: bool
             let ports: Vec<&str> = stanza.ports.iter().map(|(port, _)| port.as_str()).collect();
             let cause =
                 format!("no port of {bridge} carries it ({}): nobody beyond would be reached", ports.join(", "));
-            let fix = format!(
-                "in {file}, below `iface {bridge}`: add it to `bridge-vids` (Proxmox has 2-4094), then `ifreload -a`"
-            );
+            let fix = if stanza.switch.is_some() {
+                format!("in {file}, in `ovs_options` of one of them: a `tag` or `trunks` with it, then `ifreload -a`")
+            } else {
+                format!(
+                    "in {file}, below `iface {bridge}`: add it to `bridge-vids` (Proxmox has 2-4094), then `ifreload -a`"
+                )
+            };
             return Err(SetupError::new(Path::new(&what), &cause, &fix));
         }
     }

@@ -25,6 +25,17 @@ pub(in crate::setup) struct Pair<'a> {
     pub bridge: &'a str,
     /// The port on it.
     pub port: Port,
+    /// The interfaces by which the host itself may be in the networks of the addresses.
+    pub hosts: Vec<String>,
+}
+
+/// The interfaces by which the host itself may be in the networks of a port of `bridge`: the bridge, the VLAN interfaces on it,
+/// and of an Open vSwitch the internal ports of the same VLANs.
+pub(super) fn hosts(bridge: &str, port: &Port, internal: &[(String, Option<u16>)]) -> Vec<String> {
+    let above = port.vlans().iter().map(|vlan| format!("{bridge}.{vlan}"));
+    let meets = |tag: &Option<u16>| tag.map_or(port.vlans().is_empty(), |tag| port.vlans().contains(&tag));
+    let beside = internal.iter().filter(|(_, tag)| meets(tag)).map(|(name, _)| name.clone());
+    std::iter::once(bridge.to_owned()).chain(above).chain(beside).collect()
 }
 
 impl Port {
@@ -72,12 +83,6 @@ impl Pair<'_> {
         let all = self.site.addresses.iter().copied().enumerate();
         let of = |vlan| all.clone().filter(move |(place, _)| self.site.vlan(*place) == Some(vlan));
         vlans.iter().map(|&vlan| (format!("{VETH}.{vlan}"), of(vlan).map(|(_, address)| address).collect())).collect()
-    }
-
-    /// The interfaces by which the host itself may be in the networks of the addresses.
-    pub(in crate::setup) fn hosts(&self) -> Vec<String> {
-        let above = self.port.vlans().iter().map(|vlan| format!("{}.{vlan}", self.bridge));
-        std::iter::once(self.bridge.to_owned()).chain(above).collect()
     }
 
     /// What interfaces(5) of both ifupdown2 and ifupdown take.
@@ -147,7 +152,7 @@ impl Pair<'_> {
             .replace("@VLANS@", &words.join(" "))
             .replace("@FLAGS@", if matches!(self.port, Port::Access(_)) { "pvid untagged" } else { "" })
             .replace("@OTHERS@", &if vlans.is_empty() { String::new() } else { others(vlans) })
-            .replace("@HOSTS@", &self.hosts().join(" "))
+            .replace("@HOSTS@", &self.hosts.join(" "))
             .replace("@NICS@", &self.site.steer.join(" "))
             .replace("@ADDRESSES@", &addresses.join(" "))
     }
@@ -213,10 +218,12 @@ mod tests {
         let mut site = Site::default();
         site.add_address("192.168.10.250/24").unwrap();
         let of = |site: &Site| {
-            let pair = Pair { site, bridge: "vmbr0", port: Port::new(&site.vlans(), None) };
+            let port = Port::new(&site.vlans(), None);
+            let internal = [("vlan30".to_owned(), Some(30)), ("vlan20".to_owned(), Some(20))];
+            let pair = Pair { site, bridge: "vmbr0", hosts: hosts("vmbr0", &port, &internal), port };
             let carriers = pair.carriers().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-            assert_eq!(installed(&pair.hook()), Some((pair.hosts(), carriers.clone())));
-            (pair.hosts(), carriers)
+            assert_eq!(installed(&pair.hook()), Some((pair.hosts.clone(), carriers.clone())));
+            (pair.hosts, carriers)
         };
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert_eq!(of(&site), (names(&["vmbr0"]), names(&["veth-rb"])));
@@ -224,7 +231,7 @@ mod tests {
         assert_eq!(of(&site), (names(&["vmbr0", "vmbr0.10"]), names(&["veth-rb"])));
         site.add_address("192.168.20.250/24").unwrap();
         site.add_vlan("20").unwrap();
-        let several = (names(&["vmbr0", "vmbr0.10", "vmbr0.20"]), names(&["veth-rb.10", "veth-rb.20"]));
+        let several = (names(&["vmbr0", "vmbr0.10", "vmbr0.20", "vlan20"]), names(&["veth-rb.10", "veth-rb.20"]));
         assert_eq!(of(&site), several);
         assert_eq!(installed("BRIDGE=br-rb\nNICS=\"\"\n"), Some((names(&["br-rb"]), names(&["veth-rb"]))));
         assert_eq!(installed("#!/bin/sh\n"), None);

@@ -200,6 +200,41 @@ fn a_vlan_that_nobody_would_be_reached_in_is_refused() {
     }
 }
 
+/// An Open vSwitch with the host's own port in VLAN 10, and a vnet of the SDN.
+const SWITCH: &str = "auto vmbr1\niface vmbr1 inet static\n\taddress 192.168.1.201/24\n\tovs_type OVSBridge\n\
+                      \tovs_ports eno1 vlan10\n\niface eno1 inet manual\n\tovs_type OVSPort\n\tovs_bridge vmbr1\n\
+                      \tovs_options tag=10\n\nauto vlan10\niface vlan10 inet static\n\taddress 192.168.10.201/24\n\
+                      \tovs_type OVSIntPort\n\tovs_bridge vmbr1\n\tovs_options tag=10\n\nsource /etc/network/interfaces.d/*\n";
+const SDN: &str = "#version:4\n\nauto vnet1\niface vnet1\n\tbridge_ports vmbr0.10\n\tbridge_stp off\n\tbridge_fd 0\n";
+
+#[test]
+fn an_open_vswitch_and_a_vnet_are_bridges() {
+    let tree = Tree::new("switch");
+    let sdn = tree.0.join("etc/network/interfaces.d/sdn");
+    fs::create_dir_all(sdn.parent().unwrap()).unwrap();
+    fs::write(&sdn, SDN).unwrap();
+    fs::write(tree.0.join("etc/network/interfaces"), SWITCH).unwrap();
+    let address = "192.168.10.250/24";
+    let refused = |words: &[&str], bridge: &str, parts: &[&str]| {
+        let (_, error) = tree.install_vlans(words, bridge, None);
+        parts.iter().for_each(|part| assert!(error.contains(part), "{part} in {error}"));
+        assert!(!tree.0.join("usr").exists());
+    };
+    refused(&[address], "vlan10", &["internal port of the Open vSwitch vmbr1", "--bridge vmbr1 --vlan 10"]);
+    refused(&[address, "20"], "vmbr1", &["no port of vmbr1 carries it (eno1, vlan10)", "ovs_options"]);
+    let (lines, error) = tree.install_vlans(&[address, "10"], "vmbr1", None);
+    assert_eq!(error, "", "{lines:#?}");
+    let hook = tree.text(HOOK);
+    for line in ["BRIDGE=vmbr1", "VLANS=\"10\"", "HOSTS=\"vmbr1 vmbr1.10 vlan10\""] {
+        assert!(hook.lines().any(|found| found == line), "{line} in {hook}");
+    }
+    assert!(tree.text(SYSCTL_FILE).contains("net/ipv4/conf/vlan10/arp_ignore"), "{}", tree.text(SYSCTL_FILE));
+    let (lines, error) = tree.install_vlans(&[address], "vnet1", None);
+    assert_eq!(error, "", "{lines:#?}");
+    assert!(tree.text(HOOK).contains("BRIDGE=vnet1\n") && !tree.text(SYSCTL_FILE).contains("vlan10"));
+    assert_eq!(fs::read_to_string(sdn).unwrap(), SDN, "Proxmox writes it");
+}
+
 #[test]
 fn a_file_is_printed_as_it_would_be_written() {
     let tree = Tree::new("print");
