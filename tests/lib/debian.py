@@ -8,6 +8,7 @@ and hands over to systemd. `rm -r target/vm/debian` makes it anew.
 import fcntl
 import os
 import shutil
+import zlib
 
 from guest import INIT, Guest, initramfs
 from kernels import CACHE, kernel
@@ -15,7 +16,7 @@ from lab import sh
 from vm import Machine
 
 SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
-PACKAGES = "systemd-sysv,udev,dbus,iproute2,ifupdown2,ethtool,procps,kmod"
+PACKAGES = "systemd-sysv,udev,dbus,iproute2,ifupdown2,ethtool,procps,kmod,openvswitch-switch"
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "ext4", "af_packet", "8021q", "bridge", "veth")
 
 TO_DISK = """#!/bin/dash
@@ -48,8 +49,8 @@ AGENT = "#!/bin/dash\nexport PATH=/usr/sbin:/usr/bin HOME=/root LANG=C\n" + INIT
 class DebianGuest(Guest):
     """A machine with Debian and systemd, taking commands as Guest does once it is up."""
 
-    def __init__(self, lab, name, kernel, files=None, memory=768, cpus=2):
-        """`files`: {path in the guest: path here}, put there before systemd starts, with their modes."""
+    def __init__(self, lab, name, kernel, files=None, memory=768, cpus=2, modules=()):
+        """`files`: {path in the guest: path here}, put there before systemd starts, with their modes. `modules`: further ones."""
         Machine.__init__(self, lab, name, memory, cpus)
         self.linux, self.number, self.sock = kernel, 0, None
         self.agent_path = self.channel("agent")
@@ -57,7 +58,7 @@ class DebianGuest(Guest):
         ours = {"/init": program(lab, f"{name}.init", TO_DISK), "/files/test/agent": program(lab, f"{name}.agent", AGENT),
                 "/files/etc/systemd/system/agent.service": lab.write(f"{name}.unit", AGENT_UNIT)}
         ours |= {f"/files{path}": source for path, source in (files or {}).items()}
-        initrd = initramfs(lab, f"{name}.initrd", kernel, ours, ("dash",), MODULES)
+        initrd = initramfs(lab, f"{name}.initrd", kernel, ours, ("dash",), (*MODULES, *modules))
         self.kernel(kernel.image, initrd, "console=ttyS0 loglevel=4 mitigations=off nokaslr panic=-1 random.trust_cpu=on "
                     "net.ifnames=0 rdinit=/init tsc=reliable systemd.mask=serial-getty@ttyS0.service systemd.wants=agent.service")
 
@@ -73,7 +74,7 @@ def image():
     """The disk image, made first when it is not there."""
     folder = f"{CACHE}/debian"
     os.makedirs(folder, exist_ok=True)
-    disk = f"{folder}/{SUITE}.ext4"
+    disk = f"{folder}/{SUITE}-{zlib.crc32(PACKAGES.encode()):08x}.ext4"
     with open(f"{folder}/lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(disk):
@@ -95,6 +96,8 @@ def prepare(root):
                        ("etc/network/interfaces", "auto lo\niface lo inet loopback\n\nsource /etc/network/interfaces.d/*\n")):
         with open(f"{root}/{path}", "w") as file:
             file.write(text)
+    # A test that wants a daemon starts it.
+    os.unlink(f"{root}/etc/systemd/system/multi-user.target.wants/openvswitch-switch.service")
     for folder in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
         shutil.rmtree(f"{root}/{folder}", ignore_errors=True)
 
