@@ -8,7 +8,9 @@ clients', `vm` a guest on the host's bridge. A card goes back to the guest's own
 import contextlib
 import json
 import os
+import re
 import subprocess
+import time
 
 import kernels
 import servers
@@ -23,7 +25,7 @@ CARDS = {"enp1s0f0": "52:54:00:aa:01:00", "far0": "52:54:00:bb:01:00", "enp1s0f1
          "far1": "52:54:00:bb:01:01", "eth0": "52:54:00:aa:02:00", "feth0": "52:54:00:bb:02:00"}
 SERVER = """server:
     interface: {address}
-    access-control: 192.168.10.0/24 allow
+    access-control: 192.168.0.0/16 allow
     local-zone: "lan.example." static
     local-data: "{name} 300 IN A {answer}"
     username: ""
@@ -44,6 +46,7 @@ forward-zone:
 """
 LACP = "mode 802.3ad lacp_rate fast miimon 100 xmit_hash_policy layer3+4"
 BACKUP = "mode active-backup miimon 100"
+ALB = "mode balance-alb miimon 100"
 
 # Conditions in the guest: exit 1, having said why, when they do not hold.
 LINKS_UP = f"""for ns in host far; do
@@ -109,6 +112,31 @@ class Field:
             script += f"ip -n {ns} link set bond0.{vlan} up\n"
         self.guest.sh(script + f"ip -n far address add {CLIENT}/24 dev bond0.{vlan}")
         self.wait_bond(2 if mode == LACP else 1)
+
+    def bond_at_switch(self, mode, vlans=(10,), clients=("far",)):
+        """bond0 and its VLANs over the host's igb cards, whose cables end at two ports of one switch: for the modes that want
+        nothing of it. The clients are at the switch by eth9, each with an address in each VLAN: 192.168.VLAN.9, .8 and so on."""
+        script = f"ip -n host link add bond0 type bond {mode}\nip -n far link add sw0 type bridge\nip -n far link set sw0 up\n"
+        for near, far in (("enp1s0f0", "far0"), ("enp1s0f1", "far1")):
+            script += (f"ip link set {near} netns host; ip -n host link set {near} master bond0\n"
+                       f"ip link set {far} netns far; ip -n far link set {far} master sw0 up\n")
+        script += "ip -n host link set bond0 up\n" + "".join(
+            f"ip -n host link add link bond0 name bond0.{vlan} type vlan id {vlan}; ip -n host link set bond0.{vlan} up\n"
+            for vlan in vlans)
+        for number, ns in enumerate(clients):
+            script += (f"ip -n far link add port{number} type veth peer name eth9 netns {ns}\n"
+                       f"ip -n far link set port{number} master sw0 up; ip -n {ns} link set eth9 up\n")
+            script += "".join(f"ip -n {ns} link add link eth9 name eth9.{vlan} type vlan id {vlan}; "
+                              f"ip -n {ns} link set eth9.{vlan} up; "
+                              f"ip -n {ns} address add 192.168.{vlan}.{9 - number}/24 dev eth9.{vlan}\n" for vlan in vlans)
+        self.guest.sh(script)
+        self.settle()
+
+    def plug(self, card, up):
+        """Put in the cable of one of the server's cards, or pull it: both ends have a link or none."""
+        place = list(CARDS).index(card)
+        for end in (place, place + 1):
+            self.guest.qmp("set_link", name=f"nic{end + 1}", up=up)
 
     def wait_bond(self, ports):
         """Wait until the bonds of both sides carry frames, over `ports` cards."""
@@ -203,6 +231,12 @@ class Tally:
         return self.answered == self.sent and self.wrong == 0
 
 
+def attached(counters):
+    """Interfaces with a program of the server whose counters these are."""
+    found = (re.fullmatch(r"xdp\.interface\.(.*)\.mode", name) for name in counters)
+    return [match.group(1) for match in found if match and f"xdp.interface.{match.group(1)}.frames.lost" in counters]
+
+
 class Server:
     """A runbound in the guest."""
 
@@ -227,6 +261,28 @@ class Server:
     def counters(self):
         """stats_noreset as a dictionary."""
         return servers.read_counters(self.control("stats_noreset"))
+
+    def path(self, before=None):
+        """What answered since the counters were `before`: modes and interfaces with what they received, or `kernel`."""
+        counters = self.counters()
+
+        def grown(name):
+            return counters[name] - (before or {}).get(name, 0)
+        found = [f"{counters[f'xdp.interface.{name}.mode']} {name}" for name in attached(counters)
+                 if grown(f"xdp.interface.{name}.rx") > 0]
+        return " + ".join(found + (["kernel"] if grown("xdp.kernel.udp.queries") > 0 else []))
+
+    def check_sound(self, check, where):
+        """What holds in every topology."""
+        counters = self.counters()
+
+        def adds_up():  # what is still on its way through the kernel is in none of the places
+            return all(counters[f"xdp.interface.{name}.frames.lost"] == 0 for name in attached(counters))
+        end = time.monotonic() + PATIENCE
+        while not adds_up() and time.monotonic() < end:
+            counters = self.counters()
+        check.check(adds_up(), f"{where}: no frame lost", counters)
+        check.equal(counters["runbound.worker.allocations"], 0, f"{where}: the worker allocated nothing")
 
     def log(self):
         """All it wrote."""
