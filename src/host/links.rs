@@ -22,6 +22,10 @@ pub enum Kind {
     Bond {
         /// Mode in the kernel's words, like `802.3ad`.
         mode: &'static str,
+        /// Index of the slave it sends by in the modes that have one such: active-backup, balance-tlb and balance-alb.
+        active: Option<u32>,
+        /// `all_slaves_active`: what comes in at a backup slave is handed up, too.
+        all_active: bool,
     },
     /// A VLAN.
     Vlan {
@@ -78,6 +82,8 @@ pub struct Link {
     pub arp: bool,
     /// Index of the bridge or bond it is a port of.
     pub master: Option<u32>,
+    /// Of a bond's slave, whether the bond holds it for a backup one; `None` when the kernel does not tell.
+    pub backup: Option<bool>,
     /// Index of the link that a VLAN, ipvlan or macvlan stands on, when that is in this network namespace.
     pub parent: Option<u32>,
     /// Driver of hardware, as sysfs names it.
@@ -195,6 +201,17 @@ impl Links {
         }
     }
 
+    /// Whether `link` is a slave whose unicast frames its bond drops, for it is held ready: as the kernel has it
+    /// (`bond_should_deliver_exact_match` and `bond_set_slave_inactive_flags`).
+    pub fn is_standby(&self, link: &Link) -> bool {
+        match self.master(link).map(|master| &master.kind) {
+            Some(Kind::Bond { all_active: true, .. }) | Some(Kind::Bond { mode: "balance-alb", .. }) => false,
+            Some(Kind::Bond { mode: "active-backup" | "balance-tlb", active, .. }) => *active != Some(link.index),
+            Some(Kind::Bond { .. }) => link.backup == Some(true),
+            _ => false,
+        }
+    }
+
     /// The links that stand directly on `link`: its master, and the VLANs and the like that have it as parent.
     pub fn uppers(&self, link: &Link) -> impl Iterator<Item = &Link> {
         let (index, master) = (link.index, link.master);
@@ -234,7 +251,7 @@ mod tests {
         assert_eq!(ports, ["bond0.10", "veth-bnd", "tap100i0"]);
         let vlan = links.by_name("bond0.10").unwrap();
         let bond = links.parent(vlan).unwrap();
-        assert_eq!(bond.kind, Kind::Bond { mode: "802.3ad" });
+        assert!(matches!(bond.kind, Kind::Bond { mode: "802.3ad", .. }));
         assert_eq!(links.ports(bond).count(), 2);
         assert_eq!(name(links.uppers(bond).next()), "bond0.10");
         assert_eq!(name(links.carriers("192.168.10.250".parse().unwrap()).next()), "veth-rb");

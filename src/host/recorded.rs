@@ -1,6 +1,7 @@
 //! Recorded hosts for tests: `testdata/NAME.txt`, a line for each link.
 
 use super::links::{AttachedProgram, Kind, Link, Links};
+use super::netlink::BOND_MODES;
 use super::vlan::{VlanProtocol, VlanRange, VlanTable};
 use super::{Facts, InterfaceAddress, Ipv4Conf, Route};
 use rustix::thread::CapabilitySet;
@@ -14,6 +15,8 @@ const RECORDS: &[(&str, &str)] = &[
     ("vmbr0", include_str!("testdata/vmbr0.txt")),
     ("firewall", include_str!("testdata/firewall.txt")),
     ("vlan_aware", include_str!("testdata/vlan_aware.txt")),
+    ("active_backup", include_str!("testdata/active_backup.txt")),
+    ("balance_alb", include_str!("testdata/balance_alb.txt")),
     ("two_vlans", include_str!("testdata/two_vlans.txt")),
     ("ovs", include_str!("testdata/ovs.txt")),
     ("sdn_vlan", include_str!("testdata/sdn_vlan.txt")),
@@ -68,7 +71,13 @@ fn vlans(text: &str) -> VlanTable {
     VlanTable::new(text.split(',').filter(|text| *text != "none").map(row).collect())
 }
 
-/// `name kind [address/prefix] [down] [nocarrier] [noarp] [filtering] [802.1ad] [vlans=table] [key=value]...`
+/// A bond's mode by its name.
+fn mode(text: &str) -> &'static str {
+    BOND_MODES.into_iter().find(|mode| *mode == text).expect("a mode of a bond")
+}
+
+/// `name kind [address/prefix] [down] [nocarrier] [noarp] [filtering] [802.1ad] [backup] [mac=that of a link]
+/// [vlans=table] [key=value]...`
 fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
     let words: Vec<&str> = line.split_whitespace().collect();
     let number = |key: &str, default: u32| value(line, key).map_or(default, |text| text.parse().expect("a number"));
@@ -77,8 +86,11 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         "physical" => Kind::Physical,
         "veth" => Kind::Veth { peer: value(line, "peer").map(index) },
         "bridge" => Kind::Bridge,
-        "bond" if value(line, "mode") == Some("802.3ad") => Kind::Bond { mode: "802.3ad" },
-        "bond" => Kind::Bond { mode: "active-backup" },
+        "bond" => Kind::Bond {
+            mode: mode(value(line, "mode").unwrap_or("")),
+            active: value(line, "active").map(index),
+            all_active: words.contains(&"all_active"),
+        },
         "vlan" => Kind::Vlan { id: number("id", 1) as u16 },
         "ipvlan" => Kind::Ipvlan,
         "macvlan" => Kind::Macvlan,
@@ -91,11 +103,12 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
     Link {
         name: words[0].into(),
         index: index(words[0]),
-        mac: (kind != Kind::Loopback).then_some([2, 0, 0, 0, 0, index(words[0]) as u8]),
+        mac: (kind != Kind::Loopback).then_some([2, 0, 0, 0, 0, index(value(line, "mac").unwrap_or(words[0])) as u8]),
         mtu: number("mtu", 1500),
         up: !words.contains(&"down"),
         carrier: !words.contains(&"down") && !words.contains(&"nocarrier"),
         master: value(line, "master").map(index),
+        backup: value(line, "master").map(|_| words.contains(&"backup")),
         parent: value(line, "parent").map(index),
         driver: value(line, "driver").map(str::to_owned),
         rx_queues: number("queues", 1),

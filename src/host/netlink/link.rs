@@ -28,7 +28,12 @@ const READ: [u16; 9] = [
     IFLA_AF_SPEC,
 ];
 
-/// Of the data of a VLAN and of a bridge (linux/if_link.h).
+/// Of the data of a bond, of what is told of its slave, of a VLAN and of a bridge (linux/if_link.h).
+const IFLA_BOND_ACTIVE_SLAVE: u16 = 2;
+const IFLA_BOND_ALL_SLAVES_ACTIVE: u16 = 17;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BOND_SLAVE_STATE: u16 = 1;
 const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_PROTOCOL: u16 = 8;
@@ -41,7 +46,7 @@ const ARP_ANNOUNCE: usize = 18;
 const ARP_IGNORE: usize = 19;
 
 /// Names of the bond modes, by number (linux/if_bonding.h).
-const BOND_MODES: [&str; 7] =
+pub(in crate::host) const BOND_MODES: [&str; 7] =
     ["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"];
 /// A link from ifinfomsg and its attributes. What cannot be read is left out; a link without a name is none.
 pub(super) fn link(body: &[u8]) -> Option<Link> {
@@ -56,6 +61,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         carrier: is(LinkFlags::LowerUp),
         arp: !is(LinkFlags::Noarp),
         master: None,
+        backup: None,
         parent: None,
         kind: if is(LinkFlags::Loopback) { Kind::Loopback } else { Kind::Physical },
         driver: None,
@@ -104,8 +110,10 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
     (!link.name.is_empty()).then_some(link)
 }
 
-/// The kind that IFLA_LINKINFO tells, and what it tells of its VLANs; hardware has none.
+/// The kind that IFLA_LINKINFO tells, and what it tells of its VLANs; hardware has none. And what a bond tells of its slave,
+/// of whatever kind that is.
 fn take_info(link: &mut Link, info: &[u8]) {
+    link.backup = backup(info);
     let Some(kind) = attributes(info).find_map(|attribute| InfoKind::parse(&attribute).ok()) else { return };
     let data = attributes(info).find(|attribute| attribute.kind() == IFLA_INFO_DATA);
     let data = data.as_ref().map_or(&[][..], NlaBuffer::value);
@@ -116,7 +124,11 @@ fn take_info(link: &mut Link, info: &[u8]) {
             link.vlan_protocol = protocol(data, IFLA_BR_VLAN_PROTOCOL);
             Kind::Bridge
         }
-        InfoKind::Bond => Kind::Bond { mode: bond_mode(data) },
+        InfoKind::Bond => Kind::Bond {
+            mode: bond_mode(data),
+            active: first(data, IFLA_BOND_ACTIVE_SLAVE).map(u32::from_ne_bytes).filter(|&index| index != 0),
+            all_active: first(data, IFLA_BOND_ALL_SLAVES_ACTIVE).is_some_and(|[on]| on != 0),
+        },
         InfoKind::Vlan => {
             link.vlan_protocol = protocol(data, IFLA_VLAN_PROTOCOL);
             Kind::Vlan { id: vlan_id(data) }
@@ -150,6 +162,14 @@ fn first<const LENGTH: usize>(data: &[u8], kind: u16) -> Option<[u8; LENGTH]> {
 
 fn protocol(data: &[u8], kind: u16) -> Option<VlanProtocol> {
     VlanProtocol::from_type(u16::from_be_bytes(first(data, kind)?))
+}
+
+/// Of a bond's slave, whether it is a backup one.
+fn backup(info: &[u8]) -> Option<bool> {
+    let part = |kind| attributes(info).find(|attribute| attribute.kind() == kind);
+    let bond = part(IFLA_INFO_SLAVE_KIND).is_some_and(|kind| kind.value().starts_with(b"bond\0"));
+    let data = part(IFLA_INFO_SLAVE_DATA).filter(|_| bond)?;
+    first(data.value(), IFLA_BOND_SLAVE_STATE).map(|[state]| state != 0)
 }
 
 fn bond_mode(data: &[u8]) -> &'static str {
@@ -265,12 +285,33 @@ mod tests {
     fn an_attribute_that_cannot_be_read_costs_no_other() {
         let mut body = vlan();
         let mut info = attribute(IFLA_INFO_KIND, b"bond\0");
-        let mode = [attribute(7, &[]), attribute(IFLA_BOND_MODE, &[4])].concat();
+        let mode = [
+            attribute(7, &[]),
+            attribute(IFLA_BOND_MODE, &[4]),
+            attribute(IFLA_BOND_ACTIVE_SLAVE, &3u32.to_ne_bytes()),
+            attribute(IFLA_BOND_ALL_SLAVES_ACTIVE, &[1]),
+        ]
+        .concat();
         info.extend(attribute(IFLA_INFO_DATA, &mode));
         body.extend(attribute(IFLA_LINKINFO, &info));
         body.extend(attribute(IFLA_MTU, &[1]));
         let link = link(&body).unwrap();
-        assert_eq!((link.kind, link.mtu), (Kind::Bond { mode: "802.3ad" }, 1500));
+        let bond = Kind::Bond { mode: "802.3ad", active: Some(3), all_active: true };
+        assert_eq!((link.kind, link.mtu, link.backup), (bond, 1500, None));
+    }
+
+    #[test]
+    fn a_bond_tells_of_its_slave_whether_it_is_a_backup_one() {
+        let told = |kind: &[u8], state: &[u8]| {
+            let data = attribute(IFLA_BOND_SLAVE_STATE, state);
+            let info = [attribute(IFLA_INFO_SLAVE_KIND, kind), attribute(IFLA_INFO_SLAVE_DATA, &data)].concat();
+            let link = link(&[vlan(), attribute(IFLA_LINKINFO, &info)].concat()).unwrap();
+            (link.kind, link.backup)
+        };
+        assert_eq!(told(b"bond\0", &[1]), (Kind::Vlan { id: 10 }, Some(true)));
+        assert_eq!(told(b"bond\0", &[0]).1, Some(false));
+        assert_eq!(told(b"bond\0", &[]).1, None);
+        assert_eq!(told(b"bridge\0", &[1]).1, None, "the state of a bridge's port is another thing");
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod link;
 mod loopback;
 mod message;
 
+#[cfg(test)]
+pub(super) use link::BOND_MODES;
 pub use loopback::loopback_packets;
 pub(super) use message::LinkHeader;
 

@@ -72,7 +72,8 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
         let commands = "ip link del ipv0\nip link add br-rb type bridge\nip link set eth0 master br-rb\n";
         assert!(fix(&found).starts_with(commands) && !fix(&found).contains("address del"), "{found}");
     }
-    let bond = changed(recorded::facts("vlan"), "bond0.10", |link| link.kind = Kind::Bond { mode: "active-backup" });
+    let kind = Kind::Bond { mode: "active-backup", active: None, all_active: false };
+    let bond = changed(recorded::facts("vlan"), "bond0.10", |link| link.kind = kind.clone());
     assert!(one("xdp-support", &bond).text.contains("slaves"));
 }
 
