@@ -43,7 +43,16 @@ const SMOOTH_DRIVER: &str = "virtio_net";
 pub struct Spot {
     /// Index of the link.
     pub index: u32,
-    /// VLAN id that the frames for the carrier's addresses have there.
+    /// What the frames for the carrier's addresses look like there.
+    pub frames: Frames,
+}
+
+/// What the frames for a carrier's addresses look like at a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frames {
+    /// The MAC that they are sent to.
+    pub mac: [u8; 6],
+    /// VLAN id; `None` for no tag.
     pub vlan: Option<u16>,
 }
 
@@ -91,7 +100,9 @@ impl Found {
 /// Walks down from `carrier` to the nearest links where a program fits.
 pub(super) fn find(config: &Config, links: &Links, carrier: &Link, hook: Hook) -> Found {
     let mut walk = Walk { config, links, hook, seen: Vec::new(), found: Found::default() };
-    walk.visit(carrier, None, true);
+    if let Some(mac) = carrier.mac {
+        walk.visit(carrier, Frames { mac, vlan: None }, true);
+    }
     walk.found
 }
 
@@ -105,7 +116,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, link: &Link, vlan: Option<u16>, is_carrier: bool) {
+    fn visit(&mut self, link: &Link, frames: Frames, is_carrier: bool) {
         if self.seen.contains(&link.index) {
             return;
         }
@@ -115,14 +126,15 @@ impl Walk<'_> {
             Hook::Driver => native(link),
             Hook::Stack => generic(link),
         };
-        if let Err(why) = self.comes_up(link, vlan) {
+        if let Err(why) = self.comes_up(link, frames.vlan) {
             return self.found.passed_over.push(format!("{name}: {why}"));
         }
-        let permitted =
-            |expected| self.permitted(link, is_carrier).and_then(|()| self.sees_tags(link, vlan)).map(|()| expected);
+        let permitted = |expected| {
+            self.permitted(link, is_carrier).and_then(|()| self.sees_tags(link, frames.vlan)).map(|()| expected)
+        };
         match fit.and_then(permitted) {
             Ok(Expectation { why, sure }) => {
-                self.found.taken.push(Spot { index: link.index, vlan });
+                self.found.taken.push(Spot { index: link.index, frames });
                 self.found.unsure |= !sure;
                 if !self.found.whys.contains(&why) {
                     self.found.whys.push(why);
@@ -131,16 +143,26 @@ impl Walk<'_> {
             }
             Err(why) => self.found.passed_over.push(format!("{name}: {why}")),
         }
-        let inside = match vlans::inside(link, vlan) {
+        let inside = match vlans::inside(link, frames.vlan) {
             Ok(vlan) => vlan,
             Err(why) => return self.found.passed_over.push(format!("below {name}: {why}")),
         };
         for lower in below(self.links, link) {
             match vlans::at_port(link, lower, inside) {
-                Ok(vlan) => self.visit(lower, vlan, false),
+                Ok(vlan) => self.visit(lower, Frames { mac: self.mac_at(link, lower, frames.mac), vlan }, false),
                 Err(why) => self.found.passed_over.push(format!("{}: {why}", lower.name)),
             }
         }
+    }
+
+    /// The MAC that the frames which `link` has for `mac` are sent to at `lower`, below it. What is sent to a slave's own MAC is
+    /// its bond's: balance-alb gives each slave another, and tells clients the one or the other. A bridge above would take that
+    /// for another host's, except that the kernel writes the bond's MAC over it when the bond itself is the bridge's port.
+    fn mac_at(&self, link: &Link, lower: &Link, mac: [u8; 6]) -> [u8; 6] {
+        let above = self.seen.iter().filter_map(|&index| self.links.by_index(index));
+        let bridged = above.filter(|above| above.kind == Kind::Bridge).any(|bridge| link.master != Some(bridge.index));
+        let own = matches!(link.kind, Kind::Bond { .. }) && link.mac == Some(mac) && !bridged;
+        lower.mac.filter(|_| own).unwrap_or(mac)
     }
 
     /// Whether the frames of a VLAN come as far as the carrier: a VLAN interface that stands on a link on the way gets those

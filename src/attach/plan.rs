@@ -1,7 +1,7 @@
 //! Where each address is served: the interface that carries it when XDP can be had there in the driver, else the ones it
 //! stands on, else kernel sockets; and why not elsewhere.
 
-use super::candidates::{self, Hook, Spot};
+use super::candidates::{self, Frames, Hook, Spot};
 use super::chain::Chain;
 use super::is_global;
 use super::tags::Tags;
@@ -49,7 +49,7 @@ impl Outcome {
     pub(super) fn describe(&self, links: &Links) -> String {
         let place = |spot: &Spot| {
             let name = links.by_index(spot.index).map_or("?", |link| link.name.as_str());
-            spot.vlan.map_or_else(|| name.to_owned(), |id| format!("{name} (VLAN {id})"))
+            spot.frames.vlan.map_or_else(|| name.to_owned(), |id| format!("{name} (VLAN {id})"))
         };
         let places = || self.spots().iter().map(place).collect::<Vec<_>>().join(", ");
         match self {
@@ -78,7 +78,7 @@ pub struct Decision {
 pub struct Place {
     /// The address.
     pub address: IpAddr,
-    /// MAC of the link that carries it.
+    /// The MAC that they are sent to.
     pub mac: [u8; 6],
     /// 802.1Q VLAN id; `None` for no tag.
     pub vlan: Option<u16>,
@@ -107,9 +107,11 @@ pub struct Target {
     pub resets: bool,
     /// The bond it is a slave of: slaves are attached to one after the other.
     pub bond: Option<u32>,
+    /// Whether the bond drops now what comes in there, so that nothing is to be taken.
+    pub standby: bool,
     /// Whether it has a carrier now.
     pub carrier: bool,
-    /// What to take there.
+    /// What to take there, unless it stands by.
     pub places: Vec<Place>,
     /// Addresses that are no client's: those of this host and the broadcast addresses of its networks. Sorted.
     pub own: Vec<IpAddr>,
@@ -117,6 +119,20 @@ pub struct Target {
     pub port: u16,
     /// In the network stack instead of the driver.
     pub generic: bool,
+}
+
+impl Target {
+    /// What to take there now.
+    pub fn in_force(&self) -> &[Place] {
+        if self.standby { &[] } else { &self.places }
+    }
+
+    /// Whether it is `other` but for what changes when a bond fails over.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let mut like = Self { standby: self.standby, carrier: self.carrier, ..other.clone() };
+        like.places.iter_mut().zip(&self.places).for_each(|(place, own)| place.mac = own.mac);
+        *self == like
+    }
 }
 
 /// All of it.
@@ -133,8 +149,8 @@ pub struct Plan {
 /// Makes the plan. A wildcard in `listen` stands for every global address of the host; loopback carries nothing from
 /// outside.
 pub fn plan(config: &Config, listen: &[SocketAddr], links: &Links) -> Plan {
-    let mut plan = Plan::default();
-    let mut targets = BTreeMap::new();
+    let mut decisions = Vec::new();
+    let mut targets = Targets { config, links, by_index: BTreeMap::new(), notes: Vec::new() };
     for link in links.iter().filter(|link| link.kind != Kind::Loopback) {
         let addresses = listened(listen, link);
         if addresses.is_empty() {
@@ -142,12 +158,10 @@ pub fn plan(config: &Config, listen: &[SocketAddr], links: &Links) -> Plan {
         }
         let (outcome, passed_over) = decide(config, links, link);
         let decision = Decision { carrier: link.index, addresses, outcome, passed_over };
-        add_targets(config, links, link, &decision, &mut targets, &mut plan.notes);
-        plan.decisions.push(decision);
+        targets.add(link, &decision);
+        decisions.push(decision);
     }
-    let own = own_addresses(links);
-    plan.targets = targets.into_values().map(|target| Target { own: own.clone(), ..target }).collect();
-    plan
+    Plan { decisions, targets: targets.by_index.into_values().collect(), notes: targets.notes }
 }
 
 /// Sources that the kernel takes for its own or drops as martian: what `ip route show table local` lists.
@@ -212,8 +226,46 @@ fn generic(config: &Config, links: &Links, carrier: &Link, mut before: Vec<Strin
     (outcome, before)
 }
 
-/// A link as a target, with no places yet.
-fn target(config: &Config, links: &Links, link: &Link, port: u16, generic: bool) -> Target {
+/// The interfaces to attach to, as the decisions want them one after the other.
+struct Targets<'a> {
+    config: &'a Config,
+    links: &'a Links,
+    by_index: BTreeMap<u32, Target>,
+    notes: Vec<String>,
+}
+
+impl Targets<'_> {
+    /// What is decided for the addresses of `carrier`.
+    fn add(&mut self, carrier: &Link, decision: &Decision) {
+        let links = self.links;
+        let generic = matches!(decision.outcome, Outcome::Generic { .. });
+        for spot in decision.outcome.spots() {
+            let Some(link) = links.by_index(spot.index) else { continue };
+            let Frames { mac, vlan } = spot.frames;
+            for &(InterfaceAddress { ip: address, .. }, port) in &decision.addresses {
+                let (config, name) = (self.config, &link.name);
+                let target = self.by_index.entry(link.index).or_insert_with(|| Target {
+                    port,
+                    generic,
+                    resets: candidates::resets(link) && !generic,
+                    ..target_at(config, links, link)
+                });
+                if target.port != port {
+                    let taken = target.port;
+                    self.notes.push(format!(
+                        "{name}: XDP takes port {taken} there, kernel sockets serve {address} port {port}"
+                    ));
+                } else if target.places.iter().all(|place| place.address != address) {
+                    target.places.push(Place { address, mac, vlan });
+                    target.reply_mtu = target.reply_mtu.min(carrier.mtu);
+                }
+            }
+        }
+    }
+}
+
+/// A link as a target in the driver, with nothing to take yet.
+fn target_at(config: &Config, links: &Links, link: &Link) -> Target {
     let bond = links.master(link).filter(|master| matches!(master.kind, Kind::Bond { .. }));
     let peer_mtu = links.peer(link).map(|peer| peer.mtu);
     Target {
@@ -225,38 +277,14 @@ fn target(config: &Config, links: &Links, link: &Link, port: u16, generic: bool)
         physical: link.kind == Kind::Physical,
         tags: Tags::of(links, link),
         named: config.xdp.interfaces.contains(&link.name),
-        resets: candidates::resets(link) && !generic,
+        resets: candidates::resets(link),
         bond: bond.map(|bond| bond.index),
+        standby: links.is_standby(link),
         carrier: link.carrier,
         places: Vec::new(),
-        own: Vec::new(),
-        port,
-        generic,
-    }
-}
-
-fn add_targets(
-    config: &Config,
-    links: &Links,
-    carrier: &Link,
-    decision: &Decision,
-    targets: &mut BTreeMap<u32, Target>,
-    notes: &mut Vec<String>,
-) {
-    let Some(mac) = carrier.mac else { return };
-    let generic = matches!(decision.outcome, Outcome::Generic { .. });
-    for spot in decision.outcome.spots() {
-        let Some(link) = links.by_index(spot.index) else { continue };
-        for (InterfaceAddress { ip: address, .. }, port) in &decision.addresses {
-            let target = targets.entry(link.index).or_insert_with(|| target(config, links, link, *port, generic));
-            if target.port != *port {
-                let (name, taken) = (&link.name, target.port);
-                notes.push(format!("{name}: XDP takes port {taken} there, kernel sockets serve {address} port {port}"));
-            } else if target.places.iter().all(|place| place.address != *address) {
-                target.places.push(Place { address: *address, mac, vlan: spot.vlan });
-                target.reply_mtu = target.reply_mtu.min(carrier.mtu);
-            }
-        }
+        own: own_addresses(links),
+        port: 0,
+        generic: false,
     }
 }
 

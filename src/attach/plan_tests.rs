@@ -2,6 +2,9 @@ use super::*;
 use crate::config::Toggle;
 use crate::host::{VlanProtocol, VlanRange, VlanTable, recorded};
 
+#[path = "plan_bond_tests.rs"]
+mod bonds;
+
 const ADDRESS: &str = "192.168.10.250";
 
 fn config(change: impl Fn(&mut Config)) -> Config {

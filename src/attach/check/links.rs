@@ -31,6 +31,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         queues(subject, link, target, found);
         programs(subject, link, found);
         physical(subject, link, target, found);
+        standby(subject, target, found);
     }
 }
 
@@ -233,6 +234,18 @@ fn physical(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Fin
     };
     let text = format!("{name}: attaching and detaching may reset its link for seconds{whose}");
     found.push(Finding::new(level, "xdp-physical", text));
+}
+
+/// What a bond drops is not answered either: in active-backup what comes in at another slave than the active one. The program
+/// is there all the same, since attaching when the bond has failed over would reset the link that it has failed over to.
+fn standby(subject: &Subject, target: &Target, found: &mut Vec<Finding>) {
+    let bond = target.bond.and_then(|bond| subject.facts.links.by_index(bond));
+    let Some(Link { name: bond, kind: Kind::Bond { mode, .. }, .. }) = bond.filter(|_| target.standby) else { return };
+    let name = &target.interface;
+    let text = format!(
+        "{name}: {bond} ({mode}) drops what comes in there now: the program is there, and serves as soon as {bond} takes it"
+    );
+    found.push(Finding::new(Level::Info, "bond-standby", text));
 }
 
 /// One program a link, and none where a link above has one (EBUSY and EEXIST of net/core/dev.c).

@@ -116,7 +116,6 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
 }
 
 fn options(config: &Config, target: &Target) -> xdp::Options {
-    let place = |place: &crate::attach::Place| xdp::Place { address: place.address, mac: place.mac, vlan: place.vlan };
     xdp::Options {
         interface: target.interface.clone(),
         index: target.index,
@@ -127,7 +126,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
             _ => Peer::None,
         },
         reply_mtu: target.reply_mtu,
-        places: target.places.iter().map(place).collect(),
+        places: target.in_force().iter().map(place).collect(),
         own: target.own.clone(),
         port: target.port,
         mode: if target.generic { Mode::Generic } else { Mode::Native },
@@ -139,6 +138,10 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
         frames: xdp::DEFAULT_FRAMES,
         huge_pages: config.xdp.huge_pages,
     }
+}
+
+fn place(place: &crate::attach::Place) -> xdp::Place {
+    xdp::Place { address: place.address, mac: place.mac, vlan: place.vlan }
 }
 
 /// UMEM frames for each queue: they are never swapped nor freed, so a small machine has fewer.
@@ -186,8 +189,9 @@ impl Attached {
         let places: Vec<String> = self.target.places.iter().map(place).collect();
         let queues = self.queues.len();
         format!(
-            "{}: XDP serves {} port {}: {}, {}, {queues} of {} receive queues{}",
+            "{}: XDP {} {} port {}: {}, {}, {queues} of {} receive queues{}",
             self.target.interface,
+            if self.target.standby { "stands by to serve" } else { "serves" },
             places.join(" "),
             self.target.port,
             if self.target.generic { "generic mode" } else { "native mode" },
@@ -211,25 +215,8 @@ impl Attached {
         self.follow_own(target);
         let name = &target.interface;
         self.tags.take(tags::keep(target, changes).unwrap_or_else(Some), name);
-        let said = |what: String, done: io::Result<()>| match done {
-            Ok(()) => log::info!("{name}: XDP {what}"),
-            Err(cause) => log::warn!("{name}: XDP {what}: {cause}; kernel sockets serve it"),
-        };
-        if target.places == self.target.places {
-            self.target = target.clone();
-            return;
-        }
-        for place in target.places.iter().filter(|place| !self.target.places.contains(place)) {
-            let known = self.target.places.iter().any(|known| known.address == place.address);
-            let how = if known { "by its new MAC or VLAN" } else { "too" };
-            let put = xdp::Place { address: place.address, mac: place.mac, vlan: place.vlan };
-            said(format!("serves {} {how}", place.address), self.attachment.put(&put));
-        }
-        let wanted = |address| target.places.iter().any(|place| place.address == address);
-        for place in self.target.places.iter().filter(|place| !wanted(place.address)) {
-            said(format!("serves {} no more", place.address), self.attachment.remove(place.address));
-        }
-        if self.steered {
+        self.follow_places(target);
+        if self.steered && target.places != self.target.places {
             changes.keep_rules(name, &rules(target));
             if let Err(cause) = changes.steer(name, &rules(target), false) {
                 log::warn!(
@@ -238,6 +225,31 @@ impl Attached {
             }
         }
         self.target = target.clone();
+    }
+
+    /// Puts in force what is to be taken now. When the bond has failed over that is one log line, not one for each address.
+    fn follow_places(&mut self, target: &Target) {
+        let (name, before, now) = (&target.interface, self.target.in_force(), target.in_force());
+        let flips = target.standby != self.target.standby;
+        match target.standby {
+            true if flips => log::info!("{name}: XDP stands by: its bond drops what comes in there now"),
+            false if flips => log::info!("{name}: XDP serves what its bond takes in there now"),
+            _ => (),
+        }
+        let said = |what: String, done: io::Result<()>| match done {
+            Ok(()) if flips => (),
+            Ok(()) => log::info!("{name}: XDP {what}"),
+            Err(cause) => log::warn!("{name}: XDP {what}: {cause}; kernel sockets serve it"),
+        };
+        for changed in now.iter().filter(|place| !before.contains(place)) {
+            let known = before.iter().any(|known| known.address == changed.address);
+            let how = if known { "by its new MAC or VLAN" } else { "too" };
+            said(format!("serves {} {how}", changed.address), self.attachment.put(&place(changed)));
+        }
+        let wanted = |address| now.iter().any(|place| place.address == address);
+        for gone in before.iter().filter(|place| !wanted(place.address)) {
+            said(format!("serves {} no more", gone.address), self.attachment.remove(gone.address));
+        }
     }
 
     /// Puts the host's addresses that changed in force, as sources that are the kernel's.
@@ -339,7 +351,8 @@ impl Attached {
     /// What kernel sockets serve instead and why, else what is wrong with what XDP serves.
     fn fallback(&self) -> Option<String> {
         let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
-        self.tripped().or_else(broken).or_else(|| self.tags.cause().map(str::to_owned))
+        let standby = || self.target.standby.then(|| "stands by: its bond drops what comes in there".to_owned());
+        self.tripped().or_else(broken).or_else(|| self.tags.cause().map(str::to_owned)).or_else(standby)
     }
 
     /// The queues that kernel sockets serve because nothing arrived there.

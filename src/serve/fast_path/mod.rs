@@ -154,7 +154,7 @@ impl FastPath {
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in &plan.targets {
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
-            let waits = self.refused.iter().any(|refused| refused.target == *target && now < refused.again);
+            let waits = self.refused.iter().any(|refused| refused.target.is_like(target) && now < refused.again);
             if known || waits {
                 continue;
             }
@@ -216,7 +216,7 @@ impl FastPath {
             log::warn!("XDP is off, kernel sockets serve: {reason}");
         }
         let first = if target.resets { RETRY_RESETS } else { RETRY };
-        let pause = before.filter(|before| before.target == *target).map_or(first, |before| before.pause * 2);
+        let pause = before.filter(|before| before.target.is_like(target)).map_or(first, |before| before.pause * 2);
         let pause = pause.min(RETRY_MOST);
         self.refused.push(Refused { target: target.clone(), reason, no_program, pause, again: Instant::now() + pause });
     }

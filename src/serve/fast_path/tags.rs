@@ -101,6 +101,7 @@ mod tests {
             named,
             resets: true,
             bond: None,
+            standby: false,
             carrier: true,
             places: Vec::new(),
             own: Vec::new(),

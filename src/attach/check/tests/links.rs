@@ -78,6 +78,18 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
 }
 
 #[test]
+fn a_slave_whose_frames_the_bond_drops_stands_by() {
+    let mut config = Config::default();
+    config.xdp.physical = true;
+    let found = with("bond-standby", &config, &recorded::facts("active_backup"));
+    let text = "enp33s0f0: bond0 (active-backup) drops what comes in there now: the program is there, and serves as soon as \
+                bond0 takes it";
+    assert_eq!(found, [Finding::new(Level::Info, "bond-standby", text.to_owned())]);
+    assert_eq!(with("bond-standby", &config, &recorded::facts("balance_alb")), []);
+    assert_eq!(named("bond-standby", &recorded::facts("active_backup")), [], "the cards are left alone");
+}
+
+#[test]
 fn an_address_the_host_needs_is_not_moved() {
     let mut facts = recorded::facts("bridge");
     assert!(one("xdp-support", &facts).fix.is_some());

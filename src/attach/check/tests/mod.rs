@@ -97,6 +97,8 @@ fn every_name_has_a_row_in_the_docs() {
         found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
     }
     config.xdp.interfaces.clear();
+    config.xdp.physical = true;
+    found.extend(all(&config, &[SERVER], &recorded::facts("active_backup")));
     config.xdp.mode = XdpMode::Generic;
     let down = |link: &mut Link| {
         link.up = false;
