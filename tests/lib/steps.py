@@ -23,7 +23,7 @@ WAITING = ["reattach", "late_worker"]  # for nearly all of a minute, and so do t
 # Those that emulate machines: name, what is needed beside the program, test and its words.
 MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kernels", "vm-build", ["vm_topologies", "6.1", "newest"]),
             ("vm_vlans", "vm-build", ["vm_vlans"]), ("vm_findings", "vm-build", ["vm_findings"]),
-            ("vm_guests", "vm-build", ["vm_guests"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
+            ("vm_guests", "vm-build", ["vm_guests"]), ("vm_bonds", "vm-build", ["vm_bonds"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
             ("vm_install", "vm-debian", ["vm_install"]),
             ("vm_appliance", "appliance", ["vm_appliance", "cd-bios", "disk-uefi"]),
             *((name, "appliance", [name]) for name in ("vm_appliance_bad_input", "vm_appliance_cloudinit", "vm_appliance_upgrade",
