@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mounts`, `modules` | the kernel's file systems; drivers by modalias |
 //! | `disks` | volumes by label |
+//! | `kernel_log` | what the kernel said before PID 1 was there |
 //! | `journal`, `warnings` | where log lines go; the last warnings, for the screen |
 //! | `tuning` | what is set at boot for speed |
 //! | `date` | dates for people |
@@ -11,6 +12,7 @@
 pub mod date;
 pub mod disks;
 pub mod journal;
+pub mod kernel_log;
 pub mod modules;
 pub mod mounts;
 pub mod tuning;

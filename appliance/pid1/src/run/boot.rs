@@ -8,6 +8,7 @@ use crate::configuration::store::{self, Store};
 use crate::machine::date::EARLIEST;
 use crate::machine::disks::{self, Volume};
 use crate::machine::journal;
+use crate::machine::kernel_log;
 use crate::machine::modules::Modules;
 use crate::machine::mounts::{mount_all, sysctl};
 use crate::machine::tuning;
@@ -62,6 +63,7 @@ pub fn boot() -> Booted {
         log::warn!("Ctrl-Alt-Del resets at once: {cause}");
     }
     log::info!("runbound {} is PID 1, Linux {}", env!("CARGO_PKG_VERSION"), release());
+    kernel_log::tell();
     let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let mut modules = Modules::open();
     modules.coldplug();
