@@ -143,7 +143,8 @@ class Appliance(Machine):
             for address in addresses:
                 self.ns.ip("address", "add", address, "dev", interface, *(["nodad"] if ":" in address else []))
             self.ns.ip("link", "set", interface, "up")
-        more = f",mq=on,vectors={2 * queues + 2}" if queues > 1 else ""
+        more = ",rx_queue_size=1024,tx_queue_size=256" if model.startswith("virtio") else ""
+        more += f",mq=on,vectors={2 * queues + 2}" if queues > 1 else ""
         self.add("-netdev", f"tap,id=net{number},ifname={interface},script=no,downscript=no,queues={queues}",
                  "-device", f"{model},id=nic{number},netdev=net{number},mac={mac},romfile={more}")
 
