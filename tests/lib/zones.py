@@ -263,9 +263,7 @@ def install(host, check, place):
     guest, address = host.guest, f"{place.network}.250"
     status, output = guest.run(f"/test/runbound --install --address {address}/24 {place.words} --now", 120)
     check.check(status == 0, f"--install {place.words}", output)
-    guest.sh(f"sed -i 's/192\\.168\\.[0-9]*\\.250/{address}/; s/192\\.168\\.[0-9]*\\.0/{place.network}.0/' /etc/runbound/unbound.conf; "
-             "systemctl restart runbound", 120)
-    guest.wait("ask --control /run/runbound/control status | grep -q running", "runbound runs")
+    serve(guest, place)
     findings = host.findings("/etc/runbound/unbound.conf")
     chain = f"{address}: veth-rb ⇄ veth-bnd → {place.behind}"
     check.equal([found["text"] for found in told(findings, "topology")], [chain], f"--install {place.words}: the chain")
@@ -294,6 +292,25 @@ def reloaded(host, check, place, where):
     check.check("veth-" not in output, f"{where}: no complaint", (status, output))
     host.guest.sh(GUEST)
     answers(host, check, place, where)
+
+
+def trunk(host, check):
+    """Two VLANs on one pair at the Open vSwitch."""
+    guest, switch = host.guest, PLACES[3]
+    words = "--address 192.168.40.250/24 --vlan 40 --address 192.168.50.250/24 --vlan 50 --bridge vmbr2"
+    status, output = guest.run(f"/test/runbound --install {words} --now", 120)
+    check.check(status == 0, f"--install {words}", output)
+    serve(guest, switch)
+    check.equal(guest.sh("ovs-vsctl --timeout=10 get port veth-bnd trunks tag").split("\n")[:2], ["[40, 50]", "[]"], "the port is a trunk")
+    answers(host, check, switch, f"--install {words}")
+
+
+def serve(guest, place):
+    """Have the installed server serve the address of a place."""
+    address = f"{place.network}.250"
+    guest.sh(f"sed -i 's/192\\.168\\.[0-9]*\\.250/{address}/; s/192\\.168\\.[0-9]*\\.0/{place.network}.0/' /etc/runbound/unbound.conf; "
+             "systemctl restart runbound", 120)
+    guest.wait("ask --control /run/runbound/control status | grep -q running", "runbound runs")
 
 
 def gone(host, check, zones):
@@ -330,4 +347,5 @@ def test(guest, check):
         if place is switch:
             check.equal(guest.sh("ovs-vsctl --timeout=10 get port veth-bnd tag").strip(), "40", "the port has the tag")
             reloaded(host, check, place, "ifreload -a beside an Open vSwitch")
+    trunk(host, check)
     gone(host, check, zones)
