@@ -65,7 +65,7 @@ counters! {
         tcp_queries,
         /// Replies to streams.
         tcp_replies,
-        /// Replies lost because a socket or ring had no room.
+        /// Replies lost because a socket or ring had no room, or because their address has left this host.
         reply_no_room,
     }
 }

@@ -60,6 +60,26 @@ pub struct UdpPeer {
 impl UdpPeer {
     const NOBODY: UdpPeer = UdpPeer { control: [0; MAX_CONTROL], name: [0; MAX_SOCKADDR], name_len: 0, control_len: 0 };
 
+    /// To answer `peer` from `local`, which is of the same family, by whatever interface the routing table says.
+    pub fn new(peer: SocketAddr, local: IpAddr) -> UdpPeer {
+        let mut made = UdpPeer::NOBODY;
+        made.name_len = sockaddr::write(peer, &mut made.name) as u8;
+        let (len, level, kind) = match local {
+            IpAddr::V4(_) => (V4_PKTINFO, libc::IPPROTO_IP, libc::IP_PKTINFO),
+            IpAddr::V6(_) => (V6_PKTINFO, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO),
+        };
+        made.control[..8].copy_from_slice(&(CMSG_HEADER + len).to_ne_bytes());
+        made.control[8..12].copy_from_slice(&level.to_ne_bytes());
+        made.control[12..CMSG_HEADER].copy_from_slice(&kind.to_ne_bytes());
+        let data = &mut made.control[CMSG_HEADER..];
+        match local {
+            IpAddr::V4(local) => data[4..8].copy_from_slice(&local.octets()),
+            IpAddr::V6(local) => data[..16].copy_from_slice(&local.octets()),
+        }
+        made.control_len = (CMSG_HEADER + len.next_multiple_of(8)) as u8;
+        made
+    }
+
     /// The peer's address; `None` when the kernel gave none of IPv4 or IPv6.
     pub fn address(&self) -> Option<SocketAddr> {
         sockaddr::parse(&self.name[..self.name_len as usize])

@@ -119,14 +119,18 @@ fn wildcard_sockets_answer_from_the_address_asked() {
         // The interface is the routing table's choice, not the one the query came in by.
         let interface = if ask.contains(':') { 16..20 } else { 0..4 };
         assert_eq!(late.control[CMSG_HEADER..][interface], [0; 4]);
+        let made = UdpPeer::new(client.local_addr().unwrap(), ask.parse().unwrap());
+        assert_eq!((made.address(), made.local()), (late.address(), late.local()));
         batch.set_reply(0, 3);
         assert_eq!(batch.send(fd.as_fd(), unshortened), Sent { sent: 1, lost: 0 });
         send_one(fd.as_fd(), &late, &mut b"later".to_owned(), unshortened).unwrap();
+        send_one(fd.as_fd(), &made, &mut b"last".to_owned(), unshortened).unwrap();
         // A connected socket takes only what comes from the address it asked.
         let mut reply = [0; 16];
         assert_eq!(client.recv(&mut reply).unwrap(), 3);
         assert_eq!(client.recv(&mut reply).unwrap(), 5);
         assert_eq!(&reply[..5], b"later");
+        assert_eq!(client.recv(&mut reply).unwrap(), 4);
     }
 }
 

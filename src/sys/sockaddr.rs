@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 /// Octets of a `sockaddr_in6`, the longer of the two.
 pub const MAX_SOCKADDR: usize = 28;
+/// Octets of a `sockaddr_in`.
+const V4_SOCKADDR: usize = 16;
 
 const FAMILY: std::ops::Range<usize> = 0..2;
 const PORT: std::ops::Range<usize> = 2..4;
@@ -25,6 +27,25 @@ pub fn parse(octets: &[u8]) -> Option<SocketAddr> {
         }
         _ => None,
     }
+}
+
+/// Writes a socket address as the kernel reads it; gives its octets.
+pub fn write(address: SocketAddr, octets: &mut [u8; MAX_SOCKADDR]) -> usize {
+    octets[PORT].copy_from_slice(&address.port().to_be_bytes());
+    let (family, len) = match address {
+        SocketAddr::V4(v4) => {
+            octets[4..8].copy_from_slice(&v4.ip().octets());
+            (libc::AF_INET, V4_SOCKADDR)
+        }
+        SocketAddr::V6(v6) => {
+            octets[4..8].copy_from_slice(&v6.flowinfo().to_be_bytes());
+            octets[8..24].copy_from_slice(&v6.ip().octets());
+            octets[24..28].copy_from_slice(&v6.scope_id().to_ne_bytes());
+            (libc::AF_INET6, MAX_SOCKADDR)
+        }
+    };
+    octets[FAMILY].copy_from_slice(&(family as u16).to_ne_bytes());
+    len
 }
 
 /// Octets of an `in_pktinfo` and an `in6_pktinfo`.
@@ -62,6 +83,15 @@ mod tests {
         v6[8..24].copy_from_slice(&"fe80::1".parse::<Ipv6Addr>().unwrap().octets());
         v6[24..].copy_from_slice(&7u32.to_ne_bytes());
         assert_eq!(parse(&v6), Some("[fe80::1%7]:5353".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (text, len) in [("192.0.2.1:53", 16), ("[2001:db8::1]:5353", 28), ("[fe80::1%7]:53", 28)] {
+            let (address, mut octets) = (text.parse().unwrap(), [0; MAX_SOCKADDR]);
+            assert_eq!(write(address, &mut octets), len);
+            assert_eq!(parse(&octets[..len]), Some(address));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What main asks of the worker, and what the worker says back.
 
-use super::{FLUSH_PER_TURN, Worker, XskPort, open_port};
+use super::{FLUSH_PER_TURN, Now, Worker, XskPort, open_port};
 use crate::answer::cache::{Flush, Index};
 use crate::answer::policy::Policy;
 use crate::serve::fast_path::Queues;
@@ -49,7 +49,7 @@ pub enum Done {
 
 impl Worker {
     /// Carries out what main asked for, as long as there is room to say what came of it. A flush goes on at the next turn.
-    pub(super) fn obey(&mut self) -> bool {
+    pub(super) fn obey(&mut self, now: Now) -> bool {
         let mut worked = false;
         while self.done.reserve().is_some() {
             let done = if self.desk.answerer.cache().is_flushing() {
@@ -61,7 +61,7 @@ impl Worker {
                 let order = slot.take();
                 self.commands.release();
                 worked = true;
-                order.and_then(|order| self.carry_out(order))
+                order.and_then(|order| self.carry_out(order, now))
             };
             if let (Some(done), Some(slot)) = (done, self.done.reserve()) {
                 *slot = Some(done);
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     /// `None`: a flush has begun.
-    fn carry_out(&mut self, Order { epoch, command }: Order) -> Option<Done> {
+    fn carry_out(&mut self, Order { epoch, command }: Order, now: Now) -> Option<Done> {
         self.desk.misses.set_epoch(epoch);
         Some(match command {
             Command::Policy(policy, empty) => {
@@ -89,7 +89,7 @@ impl Worker {
                 Done::Cleared(entries, index)
             }
             Command::Attach(queues) => Done::Attached(self.attach(queues)),
-            Command::Detach(index, queues) => Done::Detached(self.detach(index, queues)),
+            Command::Detach(index, queues) => Done::Detached(self.detach(index, queues, now)),
         })
     }
 
@@ -105,10 +105,12 @@ impl Worker {
         queues
     }
 
-    /// Gives the list back with the queues of the interface `index`.
-    fn detach(&mut self, index: u32, mut queues: Vec<Queue>) -> Vec<Queue> {
+    /// Gives the list back with the queues of the interface `index`, what they held answered.
+    fn detach(&mut self, index: u32, mut queues: Vec<Queue>, now: Now) -> Vec<Queue> {
         while let Some(place) = self.xsks.iter().position(|port| port.interface_index() == index) {
-            queues.push(self.xsks.swap_remove(place).into_queue());
+            let mut port = self.xsks.swap_remove(place);
+            port.finish(&mut self.desk, now);
+            queues.push(port.into_queue());
         }
         queues
     }

@@ -24,6 +24,7 @@ use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::WorkerStats;
 use crate::sys::clock;
+use crate::sys::mmsg::UdpPeer;
 use arrayvec::ArrayVec;
 use desk::Desk;
 use idle::{Idle, IdleOptions};
@@ -158,13 +159,9 @@ impl Worker {
                 self.sleep(stop);
             }
         }
-        // What the sockets hold already is still answered; what comes from now on is the kernel's.
-        for port in &mut self.xsks {
-            port.close();
-        }
         let now = Now::read();
         for port in &mut self.xsks {
-            while port.serve(&mut self.desk, now) {}
+            port.finish(&mut self.desk, now);
         }
     }
 
@@ -177,7 +174,7 @@ impl Worker {
         worked |= self.serve_udp(now);
         worked |= self.streams.serve(&mut self.desk, now);
         worked |= self.deliver(now);
-        worked |= self.obey();
+        worked |= self.obey(now);
         if now.nanoseconds.wrapping_sub(self.housekeeping) >= HOUSEKEEPING {
             self.housekeeping = now.nanoseconds;
             self.keep_house();
@@ -220,27 +217,35 @@ impl Worker {
 
     /// Answers a query that waited, the way it came. `None`: a new policy gives it no answer; false: it could not be sent.
     fn reply_late(&mut self, waiter: &Waiter<Route>, now: Now) -> Option<bool> {
-        let Worker { desk, streams, udp, udp_batch, xsks, .. } = self;
+        let Worker { desk, streams, udp, xsks, .. } = self;
         match &waiter.route {
             &Route::Stream { token } => {
                 let reply = desk.reply_late(waiter, Via::Stream, now).unwrap_or_default();
                 Some(streams.send_late(token, waiter.client, reply))
             }
-            Route::Udp { port, peer } => {
-                let Some(port) = udp.get(usize::from(*port)) else { return Some(false) };
-                let reply = desk.reply_late(waiter, Via::Datagram(udp_batch.size()), now)?;
-                let sent = port.send_one(peer, reply);
-                desk.stats.places.udp_replies.add(u64::from(sent));
-                Some(sent)
-            }
+            &Route::Udp { port, peer } => self.reply_by_kernel(usize::from(port), &peer, waiter, now),
             Route::Xsk { port, path } => {
-                let Some(port) = xsks.iter_mut().find(|found| found.id == *port) else { return Some(false) };
-                let reply = desk.reply_late(waiter, Via::Datagram(port.room(path)), now)?;
-                let sent = port.send_late(path, reply);
-                desk.stats.places.xdp_replies.add(u64::from(sent));
-                Some(sent)
+                if let Some(port) = xsks.iter_mut().find(|found| found.id == *port) {
+                    let reply = desk.reply_late(waiter, Via::Datagram(port.room(path)), now)?;
+                    let sent = port.send_late(path, reply);
+                    desk.stats.places.xdp_replies.add(u64::from(sent));
+                    return Some(sent);
+                }
+                // XDP has let go of that interface; where the address is now, the kernel knows.
+                let Some(port) = udp.iter().position(|port| port.is_at(path.source())) else { return Some(false) };
+                self.reply_by_kernel(port, &UdpPeer::new(path.destination(), path.source().ip()), waiter, now)
             }
         }
+    }
+
+    /// The same through one of the kernel UDP sockets.
+    fn reply_by_kernel(&mut self, port: usize, peer: &UdpPeer, waiter: &Waiter<Route>, now: Now) -> Option<bool> {
+        let Worker { desk, udp, udp_batch, .. } = self;
+        let Some(port) = udp.get(port) else { return Some(false) };
+        let reply = desk.reply_late(waiter, Via::Datagram(udp_batch.size()), now)?;
+        let sent = port.send_one(peer, reply);
+        desk.stats.places.udp_replies.add(u64::from(sent));
+        Some(sent)
     }
 
     /// Refreshes the gauges that others read.

@@ -11,13 +11,25 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub(super) struct UdpPort {
     fd: OwnedFd,
+    /// What it is bound to; the unspecified address stands for all of its family.
+    bound: Option<SocketAddr>,
     /// The last poll or batch says that more is waiting.
     pub(super) ready: bool,
 }
 
 impl UdpPort {
     pub(super) fn new(fd: OwnedFd) -> UdpPort {
-        UdpPort { fd, ready: true }
+        // A socket that the kernel does not know of never has a question either.
+        let bound = rustix::net::getsockname(&fd).ok().and_then(|address| address.try_into().ok());
+        UdpPort { fd, bound, ready: true }
+    }
+
+    /// Whether what is sent from here may come from `address`.
+    pub(super) fn is_at(&self, address: SocketAddr) -> bool {
+        self.bound.is_some_and(|bound| {
+            let any = bound.ip().is_unspecified() && bound.is_ipv4() == address.is_ipv4();
+            bound.port() == address.port() && (any || bound.ip() == address.ip())
+        })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

@@ -54,9 +54,10 @@ impl XskPort {
         self.queue.insert_into_map()
     }
 
-    /// Sends new queries to the kernel's sockets from now on.
-    pub(super) fn close(&mut self) {
+    /// Sends new queries to the kernel's sockets from now on, and answers what the ring holds already.
+    pub(super) fn finish(&mut self, desk: &mut Desk, now: Now) {
         self.queue.remove_from_map();
+        while self.serve(desk, now) {}
     }
 
     pub(super) fn into_queue(self) -> Queue {

@@ -30,7 +30,8 @@ fn an_answer_in_flight_is_told_and_not_kept() {
             commands.into_iter().for_each(|command| rig.command(command));
             if on_the_ring {
                 // As if it came between the worker's looks at the answers and at the commands.
-                rig.worker.obey();
+                let now = rig.now();
+                rig.worker.obey(now);
                 rig.respond(old, 1, 300);
                 rig.turn();
             } else {

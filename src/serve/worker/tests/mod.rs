@@ -89,8 +89,13 @@ impl Rig {
         }
     }
 
+    fn now(&self) -> Now {
+        Now { nanoseconds: u64::from(self.seconds) * 1_000_000_000, seconds: self.seconds }
+    }
+
     fn turn(&mut self) -> bool {
-        self.worker.turn(Now { nanoseconds: u64::from(self.seconds) * 1_000_000_000, seconds: self.seconds })
+        let now = self.now();
+        self.worker.turn(now)
     }
 
     /// Sends a query for A without giving the worker a turn.
