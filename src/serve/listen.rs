@@ -102,7 +102,7 @@ pub struct Sockets {
 }
 
 /// Opens the kernel sockets of all addresses. TCP first: two servers may share a UDP port without notice, but not a
-/// TCP one. An address that no interface carries is bound all the same, and said in one line.
+/// TCP one. An address that no interface carries is bound all the same, and said in a line of its own.
 ///
 /// # Errors
 /// The first that fails, with address, cause and fix.
@@ -123,7 +123,7 @@ pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Sockets, String
             absent.push(address.ip());
         }
     }
-    say_absent(config, &absent);
+    absent.iter().for_each(|&address| say_absent(config, address));
     Ok(sockets)
 }
 
@@ -152,16 +152,14 @@ fn here_or_later(
     opened.map_err(|error| error.to_string())
 }
 
-fn say_absent(config: &Config, absent: &[IpAddr]) {
-    let names: Vec<String> = absent.iter().map(IpAddr::to_string).collect();
-    let names = names.join(", ");
-    match absent {
-        [] => {}
-        _ if config.awaits_addresses() => log::info!("no interface carries {names} yet: served as soon as one does"),
-        _ => log::warn!(
-            "no interface carries {names} yet: served as soon as one does; correct interface: if that is wrong, or set \
+fn say_absent(config: &Config, address: IpAddr) {
+    if config.awaits_addresses() {
+        log::info!("no interface carries {address} yet: served as soon as one does");
+    } else {
+        log::warn!(
+            "no interface carries {address} yet: served as soon as one does; correct interface: if that is wrong, or set \
              ip-freebind: yes if it is expected"
-        ),
+        );
     }
 }
 

@@ -126,9 +126,12 @@ impl Program {
     fn awaited(&self) -> Vec<IpAddr> {
         let Ok(links) = host::links() else { return Vec::new() };
         let carried = |ip: IpAddr| ip.is_unspecified() || ip.is_loopback() || links.carriers(ip).next().is_some();
-        let mut awaited: Vec<IpAddr> =
-            self.listen.iter().map(|address| address.ip()).filter(|ip| !carried(*ip)).collect();
-        awaited.dedup();
+        let mut awaited = Vec::new();
+        for ip in self.listen.iter().map(|address| address.ip()).filter(|ip| !carried(*ip)) {
+            if !awaited.contains(&ip) {
+                awaited.push(ip);
+            }
+        }
         awaited
     }
 
