@@ -260,13 +260,14 @@ static __always_inline enum runbound_verdict frame_verdict(void *data, void *end
 		struct vlan_header *tag = next;
 
 		next = tag + 1;
-		if (next > end)
-			return VERDICT_VLAN;
-		link.vlan = bpf_ntohs(tag->tci) & VLAN_ID_MASK;
+		/* Cut, or tagged twice: whose it is cannot be said. */
+		if (next > end || tag->proto == bpf_htons(ETH_P_8021Q))
+			return VERDICT_NOT_IP;
 		proto = tag->proto;
-		/* A tag of id 0 carries a priority alone; whose such a frame is, is left to the kernel. */
-		if (link.vlan == 0 || proto == bpf_htons(ETH_P_8021Q))
-			return VERDICT_VLAN;
+		/* A tag of id 0 carries a priority alone, and no place has it: such a query is left to the kernel. */
+		link.vlan = bpf_ntohs(tag->tci) & VLAN_ID_MASK;
+		if (link.vlan == 0)
+			link.vlan = RUNBOUND_PRIORITY;
 	}
 	if (proto == bpf_htons(ETH_P_IP))
 		return ipv4_verdict(next, end, link);

@@ -7,8 +7,8 @@
 enum runbound_verdict {
 	VERDICT_REDIRECTED = 0,   /* to the socket of its receive queue */
 	VERDICT_NO_SOCKET = 1,    /* ours, but its queue's gate is closed or has no socket */
-	VERDICT_NOT_IP = 2,       /* ARP, LLDP, 802.1ad and the like, or shorter than Ethernet */
-	VERDICT_VLAN = 3,         /* not of the VLAN of its address's interface, tagged twice, or its tag is not in it */
+	VERDICT_NOT_IP = 2,       /* ARP, LLDP, 802.1ad, two tags and the like, or shorter than its link's header */
+	VERDICT_VLAN = 3,         /* for an address of ours, with another tag than of its interface's VLAN, or with it beside */
 	VERDICT_MAC = 4,          /* destination MAC is not that of its address's interface */
 	VERDICT_IP_SHAPE = 5,     /* fragment, IPv4 options, a header that contradicts its version, or a frame too long */
 	VERDICT_NOT_UDP = 6,      /* TCP, ICMP, an IPv6 extension header */
@@ -28,6 +28,8 @@ enum runbound_gate {
 };
 
 #define RUNBOUND_UNTAGGED 0
+/* No VLAN id: what a tag says that carries a priority alone. */
+#define RUNBOUND_PRIORITY 4096
 
 /* Longest frame that is taken: 1,500 octets of IP with a tag. It fits the smallest frame of the UMEM behind its headroom, and
  * the first buffer of every driver.
