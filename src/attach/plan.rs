@@ -10,6 +10,11 @@ use crate::host::{InterfaceAddress, Kind, Link, Links};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+/// Why a plan in a user namespace has no XDP: loading asks for CAP_BPF and CAP_NET_ADMIN of the first one (`bpf_capable` of the
+/// kernel's kernel/bpf/syscall.c).
+const USER_NAMESPACE: &str =
+    "this is a user namespace, as of an unprivileged container, in which the kernel loads no XDP program";
+
 /// What serves the addresses of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -195,6 +200,9 @@ fn decide(config: &Config, links: &Links, carrier: &Link) -> (Outcome, Vec<Strin
     let kernel = |reason: &str, wanted| Outcome::Kernel { reason: reason.into(), wanted };
     if config.xdp.enable == XdpUse::No || !config.do_udp {
         return (kernel(if config.do_udp { "xdp: no" } else { "do-udp: no" }, false), Vec::new());
+    }
+    if links.user_namespace {
+        return (kernel(USER_NAMESPACE, true), Vec::new());
     }
     if carrier.mac.is_none() {
         return (kernel("no Ethernet interface, so XDP has no frames to look at", true), Vec::new());

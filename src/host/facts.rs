@@ -135,7 +135,19 @@ pub fn links() -> io::Result<Links> {
         link.driver = driver(&link.name);
     }
     ipv4_conf::put_in_force(links.iter_mut());
+    links.user_namespace = in_user_namespace();
     Ok(links)
+}
+
+/// Whether this process is in a user namespace other than the first: root of one has every capability there, and none that the
+/// kernel asks for beyond it. What cannot be read is the first.
+pub fn in_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !maps_every_user(&map))
+}
+
+/// The map of the first user namespace is of every ID to itself (user_namespaces(7)).
+fn maps_every_user(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 fn number(path: &str) -> Option<u32> {
@@ -203,6 +215,10 @@ broken
         assert_eq!(kernel("6.12.48+deb13-amd64"), Some((6, 12)));
         assert_eq!(kernel("5.10.0-28"), Some((5, 10)));
         assert_eq!(kernel("next"), None);
+        assert!(maps_every_user("         0          0 4294967295\n"));
+        for container in ["         0     100000      65536\n", "0 0 1\n", "0 1000 1\n1 100000 65536\n", ""] {
+            assert!(!maps_every_user(container), "{container:?}");
+        }
     }
 
     #[test]

@@ -149,23 +149,27 @@ impl InterfaceAddress {
 
 /// All links of a network namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Links(Vec<Link>);
+pub struct Links {
+    all: Vec<Link>,
+    /// This process is in a user namespace other than the first, where no BPF program can be loaded for them.
+    pub user_namespace: bool,
+}
 
 impl Links {
     /// From a list in any order.
     pub fn new(mut links: Vec<Link>) -> Self {
         links.sort_by_key(|link| link.index);
-        Self(links)
+        Self { all: links, user_namespace: false }
     }
 
     /// All of them, by index.
     pub fn iter(&self) -> impl Iterator<Item = &Link> + Clone {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// The link of an index.
     pub fn by_index(&self, index: u32) -> Option<&Link> {
-        self.0.binary_search_by_key(&index, |link| link.index).ok().map(|at| &self.0[at])
+        self.all.binary_search_by_key(&index, |link| link.index).ok().map(|at| &self.all[at])
     }
 
     /// The link of a name.
@@ -221,7 +225,7 @@ impl Links {
     /// Puts the addresses that getifaddrs(3) tells onto the links.
     pub(super) fn take_addresses(&mut self, interfaces: Vec<Interface>) {
         for interface in interfaces {
-            if let Some(link) = self.0.iter_mut().find(|link| link.index == interface.index) {
+            if let Some(link) = self.all.iter_mut().find(|link| link.index == interface.index) {
                 link.rx_queues = interface.rx_queues;
                 link.addresses = interface.addresses;
             }
@@ -230,7 +234,7 @@ impl Links {
 
     /// All of them, to be completed.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
-        self.0.iter_mut()
+        self.all.iter_mut()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::tags::{PAGE_MTU, Tags};
-use crate::config::Toggle;
+use crate::config::{Toggle, XdpUse};
 use crate::host::{InterfaceAddress, Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
@@ -36,6 +36,9 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 }
 
 fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
+    if subject.config.xdp.enable == XdpUse::No || subject.facts.links.user_namespace {
+        return;
+    }
     for name in &subject.config.xdp.interfaces {
         let kind = subject.facts.links.by_name(name).map(|link| &link.kind);
         let taken = subject.plan.targets.iter().any(|target| target.interface == *name);
@@ -66,6 +69,10 @@ fn support(subject: &Subject, served: &Served) -> Finding {
         }
         Outcome::Generic { .. } => generic(subject, served),
         Outcome::Kernel { wanted: false, .. } => Finding::new(Level::Info, "xdp-support", format!("{name}: {what}")),
+        // The finding of that name says it all.
+        Outcome::Kernel { .. } if subject.facts.links.user_namespace => {
+            Finding::new(Level::Info, "xdp-support", format!("{name}: {what}"))
+        }
         Outcome::Kernel { wanted: true, .. } => advise(subject, served, "xdp-support", format!("{name}: {what}")),
     }
 }

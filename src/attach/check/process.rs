@@ -3,6 +3,7 @@
 use super::Subject;
 use super::drop_in::drop_in;
 use crate::attach::finding::{Finding, Level};
+use crate::attach::plan::Outcome;
 use crate::host::UNIT;
 use rustix::thread::CapabilitySet;
 
@@ -12,12 +13,25 @@ const KERNEL_BPF_LINK: (u32, u32) = (5, 9);
 const KERNEL_BPF_MEMORY: (u32, u32) = (5, 11);
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    user_namespace(subject, found);
     if subject.attaches() {
         memlock(subject, found);
     }
     capabilities(subject, found);
     if subject.attaches() {
         kernel(subject, found);
+    }
+}
+
+/// Where every capability may be in force and none of them loads a program.
+fn user_namespace(subject: &Subject, found: &mut Vec<Finding>) {
+    let wanted = subject.served.iter().any(|served| matches!(served.outcome, Outcome::Kernel { wanted: true, .. }));
+    if subject.facts.links.user_namespace && wanted {
+        let text = "this process is in a user namespace (/proc/self/uid_map), as that of an unprivileged container: the kernel \
+                    loads no XDP program for it, whatever capabilities its root has; kernel sockets serve everything all the \
+                    same. For XDP run runbound on the host, in a virtual machine, or in a privileged container \
+                    (docs/proxmox.md), or say xdp: no";
+        found.push(Finding::new(Level::Warn, "user-namespace", text));
     }
 }
 

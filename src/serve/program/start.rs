@@ -73,7 +73,8 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let sockets = listen::open(&config, &addresses)?;
     let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
     let outside = addresses.iter().any(|address| !address.ip().is_loopback());
-    let xdp_wanted = outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp;
+    let xdp_wanted =
+        outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp && !host::in_user_namespace();
     let host = (xdp_wanted || forwards::stand_at_interfaces(&config)).then(watch_host);
     let placed = forwards::place(&config, &Zones::from(&interfaces[..]));
     super::log_findings(&placed.absent);
@@ -161,7 +162,7 @@ fn open_fast_path(
         log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
     let (mut fast_path, queues) = FastPath::open(config, &plan, &links)?;
-    if config.sandbox && !local {
+    if config.sandbox && !local && !links.user_namespace {
         fast_path.load_spare_programs(&plan, &links);
     }
     Ok((fast_path, queues))

@@ -77,9 +77,10 @@ fn a_sound_host_has_nothing_to_mend() {
 fn without_xdp_little_is_said() {
     let mut config = Config::default();
     config.xdp.enable = XdpUse::No;
+    config.xdp.interfaces = vec!["eth9".into()];
     let found = with("xdp-support", &config, &recorded::facts("vlan"));
     assert_eq!(found[0].level, Level::Info);
-    for name in ["mtu", "memlock", "kernel", "rx-queues", "arp-flux"] {
+    for name in ["mtu", "memlock", "kernel", "rx-queues", "arp-flux", "xdp-interface"] {
         assert!(with(name, &config, &recorded::facts("reference")).is_empty(), "{name}");
     }
 }
@@ -96,6 +97,9 @@ fn every_name_has_a_row_in_the_docs() {
     for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0", "vlan_aware"] {
         found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
     }
+    let mut container = recorded::facts("reference");
+    container.links.user_namespace = true;
+    found.extend(all(&config, &[SERVER], &container));
     config.xdp.interfaces.clear();
     config.xdp.physical = true;
     found.extend(all(&config, &[SERVER], &recorded::facts("active_backup")));

@@ -48,6 +48,26 @@ fn each_missing_capability() {
 }
 
 #[test]
+fn root_of_a_user_namespace_loads_no_program() {
+    let mut facts = sound();
+    assert!(named("user-namespace", &facts).is_empty());
+    facts.links.user_namespace = true;
+    let found = one("user-namespace", &facts);
+    assert_eq!(found.level, Level::Warn);
+    for word in
+        ["unprivileged container", "kernel sockets serve", "on the host", "virtual machine", "privileged container"]
+    {
+        assert!(found.text.contains(word), "{word}: {found}");
+    }
+    assert_eq!(one("capability", &facts).text, "in force: cap_net_bind_service", "the others load nothing");
+    let support = one("xdp-support", &facts);
+    assert!(support.level == Level::Info && support.text.contains("kernel sockets serve: this is a user namespace"));
+    let mut config = Config::default();
+    config.xdp.enable = XdpUse::No;
+    assert!(with("user-namespace", &config, &facts).is_empty(), "nothing is missing then");
+}
+
+#[test]
 fn old_kernels() {
     let mut facts = sound();
     for (version, level, word) in [
