@@ -54,9 +54,9 @@ impl Engine {
             let Some(id) = self.tcp_queue.pop_front() else { return };
             let server = self.questions.get(id).asked.server;
             let address = self.servers[server as usize].address;
-            let random = self.random.u16().map_err(|_| Failure { call: "getrandom", errno: Errno::IO });
+            let random = self.random.u16().map_err(|_| Failure::NO_RANDOM);
             let opened = random.and_then(|message_id| {
-                let source = self.sockets.source(&address, &mut self.random).map_err(Failure::of("bind"))?;
+                let source = self.sockets.source(&address, &mut self.random)?;
                 let (len, edns) = self.write_query(id, server, message_id, now);
                 let query = &self.query[..len];
                 let tag = |slot| TCP_TAG | u64::from(slot);

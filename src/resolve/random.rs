@@ -7,6 +7,7 @@ const POOL: usize = 2048;
 pub struct Random {
     pool: Box<[u8; POOL]>,
     used: usize,
+    fill: fn(&mut [u8]) -> Result<(), getrandom::Error>,
 }
 
 impl Random {
@@ -15,9 +16,15 @@ impl Random {
     /// # Errors
     /// When `getrandom(2)` fails.
     pub fn new() -> Result<Random, getrandom::Error> {
-        let mut random = Random { pool: Box::new([0; POOL]), used: POOL };
+        let mut random = Random { pool: Box::new([0; POOL]), used: POOL, fill: getrandom::fill };
         random.u16()?;
         Ok(random)
+    }
+
+    /// A generator that gives nothing.
+    #[cfg(test)]
+    pub fn broken() -> Random {
+        Random { pool: Box::new([0; POOL]), used: POOL, fill: |_| Err(getrandom::Error::UNEXPECTED) }
     }
 
     /// A number of 16 bits.
@@ -27,7 +34,7 @@ impl Random {
     #[inline]
     pub fn u16(&mut self) -> Result<u16, getrandom::Error> {
         if self.used == POOL {
-            getrandom::fill(&mut self.pool[..])?;
+            (self.fill)(&mut self.pool[..])?;
             self.used = 0;
         }
         let number = u16::from_le_bytes([self.pool[self.used], self.pool[self.used + 1]]);

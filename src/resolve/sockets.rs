@@ -37,7 +37,6 @@ const SWEEP: Duration = Duration::from_secs(1);
 const NONE: u16 = u16::MAX;
 /// Every socket that a server may have waits for answers.
 const SHARE_IS_USED_UP: Failure = Failure { call: "share of outgoing-range", errno: Errno::AGAIN };
-const NO_RANDOM: Failure = Failure { call: "getrandom", errno: Errno::IO };
 
 /// How sockets are opened.
 #[derive(Clone, Debug)]
@@ -133,8 +132,8 @@ impl Sockets {
     /// The address to ask `server` from.
     ///
     /// # Errors
-    /// `Errno::ADDRNOTAVAIL` when none fits.
-    pub fn source(&self, server: &SocketAddr, random: &mut Random) -> Result<SocketAddr, Errno> {
+    /// As of [`Sources::draw`].
+    pub fn source(&self, server: &SocketAddr, random: &mut Random) -> Result<SocketAddr, Failure> {
         self.sources.draw(server, random)
     }
 
@@ -159,7 +158,7 @@ impl Sockets {
         while self.pools.len() <= server as usize {
             self.pools.push(Pool { places: [NONE; POOL], open: 0 });
         }
-        let place = random.below(self.width as u32).map_err(|_| NO_RANDOM)? as usize;
+        let place = random.below(self.width as u32).map_err(|_| Failure::NO_RANDOM)? as usize;
         let mut slot = self.pools[server as usize].places[place];
         if !self.is_fresh(slot, now) {
             if self.is_idle(slot) {
@@ -238,7 +237,7 @@ impl Sockets {
     fn bind(&self, server: SocketAddr, random: &mut Random) -> Result<OwnedFd, Failure> {
         let failed = Failure::of("bind");
         let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let mut source = self.source(&server, random).map_err(&failed)?;
+        let mut source = self.source(&server, random)?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(family, SocketType::DGRAM, flags, None).map_err(Failure::of("socket"))?;
         if self.options.receive_buffer > 0 {
@@ -246,7 +245,7 @@ impl Sockets {
             let _ = sockopt::set_socket_recv_buffer_size(&fd, self.options.receive_buffer);
         }
         for _ in 0..PORT_TRIES {
-            let nth = random.below(self.options.ports.len() as u32).map_err(|_| NO_RANDOM)?;
+            let nth = random.below(self.options.ports.len() as u32).map_err(|_| Failure::NO_RANDOM)?;
             source.set_port(*self.options.ports.get(nth as usize).ok_or(failed(Errno::ADDRNOTAVAIL))?);
             match bind(&fd, &source) {
                 Err(Errno::ADDRINUSE | Errno::ACCESS) => continue,

@@ -29,6 +29,8 @@ pub struct Failure {
 impl Failure {
     /// The server was asked for long and by many questions, and has said nothing.
     pub(super) const SILENCE: Failure = Failure { call: "answer", errno: Errno::TIMEDOUT };
+    /// The kernel's generator gave nothing, and nothing predictable is sent instead.
+    pub(super) const NO_RANDOM: Failure = Failure { call: "getrandom", errno: Errno::IO };
 
     /// To be given to `map_err`.
     pub(super) fn of(call: &'static str) -> impl Fn(Errno) -> Failure {
