@@ -110,6 +110,11 @@ impl<D: Driver> Changes<D> {
         self.switch_off(interface, peer, &[Feature::TxVlan, Feature::TxStag])
     }
 
+    /// Whether anything is changed for the sake of `target`.
+    pub fn has_any(&self, target: &str) -> bool {
+        self.made.iter().any(|change| change.target == target)
+    }
+
     /// Switches features of `interface` off for the sake of `target`.
     fn switch_off(&mut self, target: &str, interface: &str, features: &[Feature]) -> Result<(), String> {
         for &feature in features {

@@ -52,17 +52,25 @@ struct QueueWatch {
     watch: Watch,
 }
 
+/// Why an interface has no program.
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    /// The link was changed for the try, and set back: each try may reset it.
+    pub(super) disturbs: bool,
+}
+
 /// Changes what must be changed, attaches, makes sockets. Where it fails, all is as before.
 pub(super) fn open(
     config: &Config,
     target: &Target,
     program: Program,
     changes: &mut Changes,
-) -> Result<(Attached, Queues), String> {
-    let opened = open_or_leave(config, target, program, changes);
-    if opened.is_err() {
+) -> Result<(Attached, Queues), Refusal> {
+    let opened = open_or_leave(config, target, program, changes).map_err(|reason| {
+        let disturbs = target.resets && changes.has_any(&target.interface);
         changes.undo(&target.interface);
-    }
+        Refusal { reason, disturbs }
+    });
     let Opened { attachment, queues, steered, tags } = opened?;
     let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
     let huge = queues.iter().filter(|queue| queue.has_huge_pages()).count();

@@ -3,6 +3,8 @@
 mod attached;
 mod promise;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use crate::attach::{self, Decision, Outcome, Plan, Tags, Target};
@@ -11,7 +13,7 @@ use crate::host::{self, Changes, Links};
 use crate::stats::{QueueStats, XdpFigures};
 use crate::sys::privileges::{self, XDP_CAPABILITIES};
 use crate::xdp::{Kind, Program, Programs, Queue, XdpError};
-use attached::Attached;
+use attached::{Attached, Refusal};
 use promise::Unseen;
 use rustix::thread::CapabilitySet;
 use std::path::Path;
@@ -45,7 +47,22 @@ struct Refused {
     /// There was no program for it: there may be when another interface is let go of.
     no_program: bool,
     pause: Duration,
-    again: Instant,
+    /// When to try again; `None`: not before the interface is another.
+    again: Option<Instant>,
+}
+
+impl Refused {
+    /// Whether a try to attach to `target` has to wait.
+    fn waits(&self, target: &Target, now: Instant) -> bool {
+        match self.again {
+            Some(again) => self.target.is_like(target) && now < again,
+            // Not for an address that came or a link that the try itself took down.
+            None => {
+                let hook = |target: &Target| (target.index, target.mtu, target.named, target.generic);
+                hook(&self.target) == hook(target) && self.target.interface == target.interface
+            }
+        }
+    }
 }
 
 /// All of it.
@@ -154,7 +171,7 @@ impl FastPath {
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in &plan.targets {
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
-            let waits = self.refused.iter().any(|refused| refused.target.is_like(target) && now < refused.again);
+            let waits = self.refused.iter().any(|refused| refused.waits(target, now));
             if known || waits {
                 continue;
             }
@@ -165,7 +182,8 @@ impl FastPath {
             let program = match self.program_for(target) {
                 Ok(program) => program,
                 Err(error) => {
-                    self.refuse(target, error.to_string(), error.kind == Kind::NoProgram);
+                    let no_program = error.kind == Kind::NoProgram;
+                    self.refuse(target, Refusal { reason: error.to_string(), disturbs: false }, no_program);
                     continue;
                 }
             };
@@ -176,10 +194,10 @@ impl FastPath {
                     all.extend(queues);
                     self.attached.push(attached);
                 }
-                Err(reason) => self.refuse(target, reason, false),
+                Err(refusal) => self.refuse(target, refusal, false),
             }
         }
-        self.again = self.refused.iter().map(|refused| refused.again).chain(unsettled).min();
+        self.again = self.refused.iter().filter_map(|refused| refused.again).chain(unsettled).min();
         all
     }
 
@@ -209,7 +227,11 @@ impl FastPath {
                 .any(|attached| now < attached.since + BOND_SETTLES || !carrier_of(attached.target.index))
     }
 
-    fn refuse(&mut self, target: &Target, reason: String, no_program: bool) {
+    fn refuse(&mut self, target: &Target, refusal: Refusal, no_program: bool) {
+        let Refusal { mut reason, disturbs } = refusal;
+        if disturbs {
+            reason += "; each try may reset the link, so the next is at a restart or when the interface is made anew";
+        }
         let before = self.refused.iter().position(|refused| refused.target.index == target.index);
         let before = before.map(|at| self.refused.swap_remove(at));
         if before.as_ref().is_none_or(|before| before.reason != reason) {
@@ -218,7 +240,8 @@ impl FastPath {
         let first = if target.resets { RETRY_RESETS } else { RETRY };
         let pause = before.filter(|before| before.target.is_like(target)).map_or(first, |before| before.pause * 2);
         let pause = pause.min(RETRY_MOST);
-        self.refused.push(Refused { target: target.clone(), reason, no_program, pause, again: Instant::now() + pause });
+        let again = (!disturbs).then(|| Instant::now() + pause);
+        self.refused.push(Refused { target: target.clone(), reason, no_program, pause, again });
     }
 
     /// Says which interfaces, by index, were away for a moment at least: [`FastPath::review`] lets go of them.
@@ -267,7 +290,7 @@ impl FastPath {
         let interface = attached.target.interface.clone();
         drop(attached);
         for refused in self.refused.iter_mut().filter(|refused| refused.no_program) {
-            refused.again = Instant::now();
+            refused.again = Some(Instant::now());
         }
         self.changes.undo(&interface);
     }

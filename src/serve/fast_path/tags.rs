@@ -49,7 +49,7 @@ pub(super) fn keep<D: Driver>(target: &Target, changes: &mut Changes<D>) -> Resu
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::sys::ethtool::{Channels, Feature, UdpRule};
     use rustix::io::Errno;
@@ -89,7 +89,8 @@ mod tests {
         }
     }
 
-    fn target(named: bool) -> Target {
+    /// A card whose link an attach resets.
+    pub(in crate::serve::fast_path) fn target(named: bool) -> Target {
         Target {
             interface: "eth0".into(),
             index: 2,
