@@ -59,6 +59,8 @@ counters! {
         xdp_bad_checksums,
         /// Queries from kernel UDP sockets.
         udp_queries,
+        /// Those of them to a link-local address that a wildcard socket took: none that XDP was to have.
+        udp_link_local,
         /// Replies through kernel UDP sockets.
         udp_replies,
         /// Queries from streams.

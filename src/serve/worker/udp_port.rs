@@ -6,7 +6,7 @@ use super::misses::Route;
 use crate::answer::decide::Via;
 use crate::answer::shorten;
 use crate::sys::mmsg::{self, UdpBatch, UdpPeer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub(super) struct UdpPort {
@@ -41,11 +41,12 @@ impl UdpPort {
         // An error here is a pending ICMP error of an earlier reply; the next call finds the queries.
         let received = batch.receive(self.fd.as_fd()).unwrap_or(1);
         self.ready = received > 0;
-        let mut queries = 0;
+        let (mut queries, mut link_local) = (0, 0);
         for place in 0..received {
             let Some(peer) = batch.peer(place) else { break };
             let Some(datagram) = batch.datagram(place) else { break };
             queries += 1;
+            link_local += u64::from(datagram.local.is_some_and(is_link_local));
             let (message, len) = (datagram.buffer, datagram.len);
             let (client, via) = (client_or_nobody(datagram.peer), Via::Datagram(message.len()));
             let incoming = Incoming { message, len, client, via, ahead: None };
@@ -55,6 +56,7 @@ impl UdpPort {
         }
         let sent = batch.send(self.fd.as_fd(), shorten);
         desk.stats.places.udp_queries.add(queries);
+        desk.stats.places.udp_link_local.add(link_local);
         desk.stats.places.udp_replies.add(sent.sent as u64);
         desk.stats.places.reply_no_room.add(sent.lost as u64);
         desk.misses.ring();
@@ -64,6 +66,13 @@ impl UdpPort {
     /// Sends a late reply.
     pub(super) fn send_one(&self, peer: &UdpPeer, reply: &mut [u8]) -> bool {
         mmsg::send_one(self.fd.as_fd(), peer, reply, shorten).is_ok()
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }
 
