@@ -5,20 +5,23 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `resolver`, `options` | the thread's loop, its settings |
-//! | `engine`, `exchange`, `waiting` | a question's begin and end; asking a server; what it waits for |
+//! | `thread/` | the thread's loop; the kernel's sockets, clock and random numbers as its world |
+//! | `world` | what the core asks of the world outside |
+//! | `core`, `options` | the only way in: [`Core::handle`]; a question's begin and end; settings |
+//! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
+//! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
-//! | `sockets`, `tcp` | UDP sockets, TCP connections |
+//! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
-//! | `keys`, `random` | how a reply finds its own, numbers nobody can guess |
+//! | `keys` | how a reply finds its own |
 //! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 
 mod chain;
+mod core;
 mod digest;
-mod engine;
 mod exchange;
 mod judge;
 mod keys;
@@ -26,29 +29,30 @@ mod normalize;
 mod options;
 mod over_tcp;
 mod question;
-mod random;
 mod reply;
-mod resolver;
 mod server;
 mod sockets;
 mod source;
+mod streams;
 mod table;
-mod tcp;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod timer;
 mod tries;
 mod trouble;
 mod ttl;
 mod waiting;
+mod world;
 
 #[doc(hidden)]
 pub use digest::Digester;
 pub use options::Options;
-pub use resolver::{Links, Resolver};
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};
+pub use thread::{Links, Resolver};
 pub use trouble::{Failure, Troubles};
 pub use ttl::TtlLimits;
 

@@ -4,133 +4,134 @@
 //! comes back in its next round. A server whose TCP failed a short while ago is asked over TCP only when no other is left
 //! to ask in the round, so that not every long answer waits for it first.
 
+use super::core::{Turn, bit};
 use super::digest::is_reply_to;
-use super::engine::{Engine, TCP_TAG, bit};
 use super::question::Phase;
-use super::tcp::Progress;
 use super::tries::Addressee;
 use super::trouble::{Failure, TCP, Way};
+use super::world::World;
 use crate::dns::header;
 use rustix::io::Errno;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// Longest wait for a TCP connection and its reply (Unbound's tcp-auth-query-timeout).
 const TCP_WAIT: Duration = Duration::from_secs(3);
 
-impl Engine {
+impl<W: World> Turn<'_, W> {
     /// The reply of `asked` was cut off.
-    pub(super) fn queue_tcp(&mut self, id: u32, asked: Addressee, now: Duration) {
-        if self.tcp.are_forbidden() {
-            return self.pass_over(id, asked, now);
+    pub(super) fn queue_tcp(&mut self, id: u32, asked: Addressee) {
+        if self.core.streams.are_forbidden() {
+            return self.pass_over(id, asked);
         }
-        if matches!(self.questions.get(id).phase, Phase::TcpQueue | Phase::Tcp { .. }) {
+        if matches!(self.core.questions.get(id).phase, Phase::TcpQueue | Phase::Tcp { .. }) {
             return;
         }
-        if self.servers[asked.server as usize].avoids_tcp(now) && self.has_other(id, asked.place) {
+        if self.core.servers[asked.server as usize].avoids_tcp(self.now) && self.has_other(id, asked.place) {
             self.refused_at_once(id, asked.place);
-            return self.go_on(id, asked, now);
+            return self.go_on(id, asked);
         }
         self.stop_waiting(id);
-        let question = self.questions.get_mut(id);
+        let question = self.core.questions.get_mut(id);
         question.asked = asked;
         question.phase = Phase::TcpQueue;
-        self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
-        self.tcp_queue.push_back(id);
-        self.open_tcp(now);
+        self.core.timers.arm(id, (self.now + TCP_WAIT).min(question.started + self.core.options.patience));
+        self.core.tcp_queue.push_back(id);
+        self.open_tcp();
     }
 
     /// True when a server other than `place` is asked by a question now, or can be in this round.
     fn has_other(&self, id: u32, place: u8) -> bool {
-        let question = self.questions.get(id);
+        let question = self.core.questions.get(id);
         let passed = question.tried | question.failed | bit(place);
-        let servers = self.zone_servers.get(question.zone as usize).map_or(0, Vec::len) as u8;
+        let servers = self.core.zone_servers.get(question.zone as usize).map_or(0, Vec::len) as u8;
         let asks = matches!(question.phase, Phase::Udp { .. }) && question.asked.place != place;
         asks || (0..servers).any(|other| passed & bit(other) == 0)
     }
 
-    pub(super) fn open_tcp(&mut self, now: Duration) {
-        while !self.tcp.is_full() {
-            let Some(id) = self.tcp_queue.pop_front() else { return };
-            let server = self.questions.get(id).asked.server;
-            let address = self.servers[server as usize].address;
-            let random = self.random.u16().map_err(|_| Failure::NO_RANDOM);
-            let opened = random.and_then(|message_id| {
-                let source = self.sockets.source(&address, &mut self.random)?;
-                let (len, edns) = self.write_query(id, server, message_id, now);
-                let query = &self.query[..len];
-                let tag = |slot| TCP_TAG | u64::from(slot);
-                Ok((self.tcp.open((source, address), id, query, self.poller.as_fd(), tag)?, message_id, edns))
-            });
-            match opened {
-                Ok((connection, message_id, edns)) => {
-                    self.stats.tcp_sent.add(1);
-                    let question = self.questions.get_mut(id);
+    pub(super) fn open_tcp(&mut self) {
+        while !self.core.streams.is_full() {
+            let Some(id) = self.core.tcp_queue.pop_front() else { return };
+            match self.connect(id) {
+                Ok((stream, message_id, edns)) => {
+                    self.core.stats.tcp_sent.add(1);
+                    let question = self.core.questions.get_mut(id);
                     question.asked.edns = edns;
-                    question.sent = now;
-                    question.phase = Phase::Tcp { connection, id: message_id };
-                    self.timers.arm(id, (now + TCP_WAIT).min(question.started + self.options.patience));
+                    question.sent = self.now;
+                    question.phase = Phase::Tcp { connection: stream, id: message_id };
+                    self.core.timers.arm(id, (self.now + TCP_WAIT).min(question.started + self.core.options.patience));
                 }
-                Err(failure) => self.tcp_failed(id, Some(failure), now),
+                Err(failure) => self.tcp_failed(id, Some(failure)),
             }
         }
     }
 
+    /// Opens a stream for a question and hands it the query; gives its number, the ID, and whether it carries EDNS.
+    fn connect(&mut self, id: u32) -> Result<(u16, u16, bool), Failure> {
+        let server = self.core.questions.get(id).asked.server;
+        let address = self.core.servers[server as usize].address;
+        let message_id = self.world.draw()?;
+        let source = self.core.sockets.source(&address, self.world)?;
+        let (len, edns) = self.write_query(id, server, message_id);
+        let stream = self.core.streams.open(id, (source, address), self.world)?;
+        self.world.send_stream(stream, &(len as u16).to_be_bytes());
+        self.world.send_stream(stream, &self.core.query[..len]);
+        Ok((stream, message_id, edns))
+    }
+
     /// The connection of a question failed, or could not be made.
-    fn tcp_failed(&mut self, id: u32, failure: Option<Failure>, now: Duration) {
-        let asked = self.questions.get(id).asked;
+    fn tcp_failed(&mut self, id: u32, failure: Option<Failure>) {
+        let asked = self.core.questions.get(id).asked;
         if let Some(failure) = failure {
-            self.met(asked.server, Way::Tcp, failure, now);
+            self.met(asked.server, Way::Tcp, failure);
         }
         self.stop_waiting(id);
         self.refused_at_once(id, asked.place);
-        self.retry.push_back(id);
+        self.core.retry.push_back(id);
     }
 
     fn refused_at_once(&mut self, id: u32, place: u8) {
-        let question = self.questions.get_mut(id);
+        let question = self.core.questions.get_mut(id);
         question.tried |= bit(place);
         question.refused |= bit(place);
         question.unheard = true;
     }
 
     /// A question has waited in vain for `connection`. That a server has accepted it and says nothing may be for the name.
-    pub(super) fn note_tcp_timeout(&mut self, id: u32, connection: u16, now: Duration) {
-        let question = self.questions.get(id);
-        if self.tcp.is_connecting(connection) && now >= question.sent + TCP_WAIT {
-            self.met(question.asked.server, Way::Tcp, Failure { call: TCP, errno: Errno::TIMEDOUT }, now);
+    pub(super) fn note_tcp_timeout(&mut self, id: u32, connection: u16) {
+        let question = self.core.questions.get(id);
+        if self.core.streams.is_connecting(connection) && self.now >= question.sent + TCP_WAIT {
+            self.met(question.asked.server, Way::Tcp, Failure { call: TCP, errno: Errno::TIMEDOUT });
         }
     }
 
-    /// Something happened at a TCP connection.
-    pub(super) fn tcp_event(&mut self, slot: u16, now: Duration) {
-        let Some(id) = self.tcp.question(slot) else { return };
-        let progress = self.tcp.drive(slot, self.poller.as_fd(), TCP_TAG | u64::from(slot));
-        match progress {
-            Progress::Waiting => {}
-            Progress::Broken => self.tcp_failed(id, None, now),
-            Progress::Failed(failure) => self.tcp_failed(id, Some(failure), now),
-            Progress::Reply => {
-                let (buffer, len) = self.tcp.take_reply(slot);
-                let message = buffer.get(2..len).unwrap_or(&[]);
-                let question = self.questions.get(id);
-                let is_ours = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
-                let fits = is_ours && is_reply_to(message, question);
-                let (asked, sent) = (question.asked, question.sent);
-                self.stop_waiting(id);
-                if fits && self.servers[asked.server as usize].worked(Way::Tcp, sent) {
-                    self.show_troubles();
-                }
-                if fits && header::flags(message) & header::flag::TC == 0 {
-                    self.stats.replies.add(1);
-                    self.judge(id, asked, message, now);
-                } else {
-                    self.stats.unwanted.add(u64::from(!fits));
-                    self.rule_out(id, asked.place);
-                    self.retry.push_back(id);
-                }
-                self.tcp.put_back(slot, buffer);
-            }
+    /// A stream has ended before its reply was there.
+    pub(super) fn stream_ended(&mut self, slot: u16, failure: Option<Failure>) {
+        if let Some(id) = self.core.streams.question(slot) {
+            self.tcp_failed(id, failure);
         }
+    }
+
+    /// Octets came over a stream.
+    pub(super) fn stream_data(&mut self, slot: u16, octets: &[u8]) {
+        let Some(id) = self.core.streams.question(slot) else { return };
+        let Some(reply) = self.core.streams.take_reply(slot, octets) else { return };
+        let message = reply.get(2..).unwrap_or(&[]);
+        let question = self.core.questions.get(id);
+        let is_ours = matches!(question.phase, Phase::Tcp { id, .. } if message.len() >= header::LEN && id == header::id(message));
+        let fits = is_ours && is_reply_to(message, question);
+        let (asked, sent) = (question.asked, question.sent);
+        self.stop_waiting(id);
+        if fits && self.core.servers[asked.server as usize].worked(Way::Tcp, sent) {
+            self.show_troubles();
+        }
+        if fits && header::flags(message) & header::flag::TC == 0 {
+            self.core.stats.replies.add(1);
+            self.judge(id, asked, message);
+        } else {
+            self.core.stats.unwanted.add(u64::from(!fits));
+            self.rule_out(id, asked.place);
+            self.core.retry.push_back(id);
+        }
+        self.core.streams.put_back(slot, reply);
     }
 }

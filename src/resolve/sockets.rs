@@ -14,14 +14,11 @@
 //! is sent again, and some of its tries stay valid (`tries`), each with an ID and a port of its own: for as long as
 //! its servers are silent a forger's chance is three times as large with one server, eight times with many.
 
-use super::random::Random;
 use super::source::Sources;
 use super::trouble::Failure;
-use rustix::event::epoll::{self, EventData, EventFlags};
+use super::world::World;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Sockets per server that take new questions.
@@ -58,9 +55,6 @@ impl Default for SocketOptions {
 }
 
 struct UdpSocket {
-    fd: OwnedFd,
-    /// Tells it from those that had its slot before.
-    serial: u64,
     server: u32,
     opened: Duration,
     asked: u32,
@@ -91,7 +85,6 @@ pub struct Sockets {
     /// Places of a pool in use: so many that the retired ones fit into the share too.
     width: usize,
     swept: Duration,
-    serial: u64,
 }
 
 impl Sockets {
@@ -108,7 +101,6 @@ impl Sockets {
             share: 1,
             width: 1,
             swept: Duration::ZERO,
-            serial: 0,
         };
         sockets.share_out(1);
         sockets
@@ -122,19 +114,19 @@ impl Sockets {
     }
 
     /// Has further sockets bound to these addresses; those bound to others take no more questions.
-    pub fn set_sources(&mut self, sources: &Sources) {
+    pub fn set_sources(&mut self, sources: &Sources, world: &mut impl World) {
         if self.sources != *sources {
             self.sources = sources.clone();
-            (0..self.pools.len() as u32).for_each(|server| self.retire_all(server));
+            (0..self.pools.len() as u32).for_each(|server| self.retire_all(server, world));
         }
     }
 
     /// The address to ask `server` from.
     ///
     /// # Errors
-    /// As of [`Sources::draw`].
-    pub fn source(&self, server: &SocketAddr, random: &mut Random) -> Result<SocketAddr, Failure> {
-        self.sources.draw(server, random)
+    /// Those of [`Sources::draw`].
+    pub fn source(&self, server: &SocketAddr, world: &mut impl World) -> Result<SocketAddr, Failure> {
+        self.sources.draw(server, world)
     }
 
     /// Why the socket last picked is not one of its own, where the system refused that; the share being used up is none.
@@ -151,22 +143,21 @@ impl Sockets {
         server: u32,
         address: SocketAddr,
         now: Duration,
-        random: &mut Random,
-        poller: BorrowedFd<'_>,
+        world: &mut impl World,
     ) -> Result<u16, Failure> {
         self.shortage = None;
         while self.pools.len() <= server as usize {
             self.pools.push(Pool { places: [NONE; POOL], open: 0 });
         }
-        let place = random.below(self.width as u32).map_err(|_| Failure::NO_RANDOM)? as usize;
+        let place = world.below(self.width as u32)? as usize;
         let mut slot = self.pools[server as usize].places[place];
         if !self.is_fresh(slot, now) {
             if self.is_idle(slot) {
-                self.retire(slot);
+                self.retire(slot, world);
             }
-            match self.open(server, address, now, random, poller) {
+            match self.open(server, address, now, world) {
                 Ok(fresh) => {
-                    self.retire(self.pools[server as usize].places[place]);
+                    self.retire(self.pools[server as usize].places[place], world);
                     self.pools[server as usize].places[place] = fresh;
                     if let Some(socket) = &mut self.slots[usize::from(fresh)] {
                         socket.pool_place = place as u16;
@@ -207,8 +198,7 @@ impl Sockets {
         server: u32,
         address: SocketAddr,
         now: Duration,
-        random: &mut Random,
-        poller: BorrowedFd<'_>,
+        world: &mut impl World,
     ) -> Result<u16, Failure> {
         if self.pools[server as usize].open >= self.share {
             return Err(SHARE_IS_USED_UP);
@@ -220,43 +210,31 @@ impl Sockets {
             self.slots.push(None);
             self.free.push(self.slots.len() as u16 - 1);
         }
-        let fd = self.bind(address, random)?;
-        connect(&fd, &address).map_err(Failure::of("connect"))?;
         let slot = *self.free.last().ok_or(SHARE_IS_USED_UP)?;
-        let tag = EventData::new_u64(u64::from(slot));
-        epoll::add(poller, &fd, tag, EventFlags::IN).map_err(Failure::of("epoll_ctl"))?;
+        self.open_at_a_port(slot, address, world)?;
         self.free.pop();
         self.pools[server as usize].open += 1;
-        self.serial += 1;
-        let socket = UdpSocket { fd, serial: self.serial, server, opened: now, asked: 0, pending: 0, pool_place: NONE };
-        self.slots[usize::from(slot)] = Some(socket);
+        self.slots[usize::from(slot)] = Some(UdpSocket { server, opened: now, asked: 0, pending: 0, pool_place: NONE });
         Ok(slot)
     }
 
-    /// A socket on a random port; a port in use by another program is drawn again.
-    fn bind(&self, server: SocketAddr, random: &mut Random) -> Result<OwnedFd, Failure> {
-        let failed = Failure::of("bind");
-        let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let mut source = self.source(&server, random)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(family, SocketType::DGRAM, flags, None).map_err(Failure::of("socket"))?;
-        if self.options.receive_buffer > 0 {
-            // The kernel caps it at net.core.rmem_max; a smaller buffer works as well.
-            let _ = sockopt::set_socket_recv_buffer_size(&fd, self.options.receive_buffer);
-        }
+    /// Opens a socket on a random port; a port in use by another program is drawn again.
+    fn open_at_a_port(&self, slot: u16, server: SocketAddr, world: &mut impl World) -> Result<(), Failure> {
+        let mut source = self.source(&server, world)?;
         for _ in 0..PORT_TRIES {
-            let nth = random.below(self.options.ports.len() as u32).map_err(|_| Failure::NO_RANDOM)?;
-            source.set_port(*self.options.ports.get(nth as usize).ok_or(failed(Errno::ADDRNOTAVAIL))?);
-            match bind(&fd, &source) {
-                Err(Errno::ADDRINUSE | Errno::ACCESS) => continue,
-                other => return other.map(|()| fd).map_err(failed),
+            let nth = world.below(self.options.ports.len() as u32)?;
+            let port = self.options.ports.get(nth as usize);
+            source.set_port(*port.ok_or(Failure { call: "bind", errno: Errno::ADDRNOTAVAIL })?);
+            match world.open_udp(slot, source, server) {
+                Err(Failure { call: "bind", errno: Errno::ADDRINUSE | Errno::ACCESS }) => continue,
+                other => return other,
             }
         }
-        Err(failed(Errno::ADDRINUSE))
+        Err(Failure { call: "bind", errno: Errno::ADDRINUSE })
     }
 
     /// Closes the sockets that have grown old and wait for nothing. Cheap to call at every turn.
-    pub fn sweep(&mut self, now: Duration) {
+    pub fn sweep(&mut self, now: Duration, world: &mut impl World) {
         if now < self.swept + SWEEP {
             return;
         }
@@ -264,49 +242,43 @@ impl Sockets {
         for slot in 0..self.slots.len() as u16 {
             let old = self.slots[usize::from(slot)].as_ref().is_some_and(|socket| now >= socket.opened + AGE);
             if old && self.is_idle(slot) {
-                self.retire(slot);
+                self.retire(slot, world);
             }
         }
     }
 
     /// Takes a socket out of its pool; it closes with its last question.
-    fn retire(&mut self, slot: u16) {
+    fn retire(&mut self, slot: u16, world: &mut impl World) {
         let Some(Some(socket)) = self.slots.get_mut(usize::from(slot)) else { return };
         if socket.pool_place != NONE {
             self.pools[socket.server as usize].places[usize::from(socket.pool_place)] = NONE;
             socket.pool_place = NONE;
         }
-        self.close_if_done(slot);
+        self.close_if_done(slot, world);
     }
 
     /// A question of this socket is over.
-    pub fn done(&mut self, slot: u16) {
+    pub fn done(&mut self, slot: u16, world: &mut impl World) {
         if let Some(Some(socket)) = self.slots.get_mut(usize::from(slot)) {
             socket.pending -= 1;
         }
-        self.close_if_done(slot);
+        self.close_if_done(slot, world);
     }
 
-    fn close_if_done(&mut self, slot: u16) {
+    fn close_if_done(&mut self, slot: u16, world: &mut impl World) {
         let place = &mut self.slots[usize::from(slot)];
         if let Some(closed) = place.take_if(|socket| socket.pending == 0 && socket.pool_place == NONE) {
-            // Closing takes it out of the epoll set as well.
+            world.close_udp(slot);
             self.pools[closed.server as usize].open -= 1;
             self.free.push(slot);
         }
     }
 
     /// Retires every socket of `server`.
-    pub fn retire_all(&mut self, server: u32) {
+    pub fn retire_all(&mut self, server: u32, world: &mut impl World) {
         for slot in self.pools.get(server as usize).map_or([NONE; POOL], |pool| pool.places) {
-            self.retire(slot);
+            self.retire(slot, world);
         }
-    }
-
-    /// A number that no other socket has, for the one in a slot; `None` when it is closed.
-    #[inline]
-    pub fn serial(&self, slot: u16) -> Option<u64> {
-        Some(self.slots.get(usize::from(slot))?.as_ref()?.serial)
     }
 
     /// The server that an open socket is connected to.
@@ -323,11 +295,6 @@ impl Sockets {
     pub fn of(&self, server: u32) -> impl Iterator<Item = u16> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(move |(slot, socket)| (socket.as_ref()?.server == server).then_some(slot as u16))
-    }
-
-    /// The descriptor of a slot; `None` when it is closed.
-    pub fn fd(&self, slot: u16) -> Option<BorrowedFd<'_>> {
-        Some(self.slots.get(usize::from(slot))?.as_ref()?.fd.as_fd())
     }
 }
 

@@ -1,31 +1,33 @@
 use super::*;
-use rustix::net::getsockname;
-
-fn local(sockets: &Sockets, slot: u16) -> SocketAddr {
-    SocketAddr::try_from(getsockname(sockets.fd(slot).unwrap()).unwrap()).unwrap()
-}
+use crate::resolve::tests::world::ScriptWorld;
 
 struct Rig {
     sockets: Sockets,
-    random: Random,
-    poller: OwnedFd,
+    world: ScriptWorld,
     now: Duration,
 }
 
 impl Rig {
     fn new(options: SocketOptions) -> Rig {
-        let poller = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-        let now = Duration::from_secs(1);
-        Rig { sockets: Sockets::new(options), random: Random::new().unwrap(), poller, now }
+        Rig { sockets: Sockets::new(options), world: ScriptWorld::new(), now: Duration::from_secs(1) }
     }
 
     fn pick(&mut self, server: u32, address: &str) -> Result<u16, Failure> {
-        let address = address.parse().unwrap();
-        self.sockets.pick(server, address, self.now, &mut self.random, self.poller.as_fd())
+        self.sockets.pick(server, address.parse().unwrap(), self.now, &mut self.world)
+    }
+
+    fn done(&mut self, slot: u16) {
+        self.sockets.done(slot, &mut self.world);
+    }
+
+    fn local(&self, slot: u16) -> SocketAddr {
+        self.world.udp[&slot].source
     }
 
     fn open(&self) -> usize {
-        self.sockets.slots.iter().flatten().count()
+        let open = self.sockets.slots.iter().flatten().count();
+        assert_eq!(open, self.world.udp.len());
+        open
     }
 }
 
@@ -42,21 +44,21 @@ fn sockets_lie_in_the_range_and_are_replaced() {
     let mut slots = Vec::new();
     for _ in 0..QUERIES as usize * POOL * 2 {
         let slot = rig.pick(0, SERVER).unwrap();
-        ports.insert(local(&rig.sockets, slot).port());
+        ports.insert(rig.local(slot).port());
         slots.push(slot);
     }
     assert!(ports.len() > POOL, "full ones were replaced");
     assert!(ports.iter().all(|port| (20000..=29999).contains(port)));
     for slot in slots.drain(..) {
-        rig.sockets.done(slot);
+        rig.done(slot);
     }
     assert!(rig.open() <= POOL, "the retired ones are closed");
     rig.now += AGE;
     let slot = rig.pick(0, SERVER).unwrap();
-    assert!(ports.insert(local(&rig.sockets, slot).port()) || ports.len() > 100, "an old one was replaced");
-    rig.sockets.retire_all(0);
+    assert!(ports.insert(rig.local(slot).port()) || ports.len() > 100, "an old one was replaced");
+    rig.sockets.retire_all(0, &mut rig.world);
     assert_eq!(rig.open(), 1, "one still waits for its answer");
-    rig.sockets.done(slot);
+    rig.done(slot);
     assert_eq!(rig.open(), 0);
 }
 
@@ -64,16 +66,16 @@ fn sockets_lie_in_the_range_and_are_replaced() {
 fn idle_sockets_are_closed_when_they_are_old() {
     let mut rig = Rig::new(narrow());
     let slots: Vec<u16> = (0..100).map(|_| rig.pick(0, SERVER).unwrap()).collect();
-    slots[1..].iter().for_each(|&slot| rig.sockets.done(slot));
+    slots[1..].iter().for_each(|&slot| rig.done(slot));
     let before = rig.open();
-    rig.sockets.sweep(rig.now + AGE - Duration::from_millis(1));
+    rig.sockets.sweep(rig.now + AGE - Duration::from_millis(1), &mut rig.world);
     assert_eq!(rig.open(), before, "still good");
     rig.now += AGE + SWEEP;
-    rig.sockets.sweep(rig.now);
+    rig.sockets.sweep(rig.now, &mut rig.world);
     assert_eq!(rig.open(), 1, "one waits for its answer");
-    rig.sockets.done(slots[0]);
+    rig.done(slots[0]);
     rig.now += SWEEP;
-    rig.sockets.sweep(rig.now);
+    rig.sockets.sweep(rig.now, &mut rig.world);
     assert_eq!(rig.open(), 0);
 }
 
@@ -97,18 +99,18 @@ fn no_server_can_take_the_share_of_another() {
 fn one_socket_is_replaced_by_one() {
     let mut rig = Rig::new(SocketOptions { most: 1, ..narrow() });
     let slot = rig.pick(0, SERVER).unwrap();
-    let port = local(&rig.sockets, slot).port();
+    let port = rig.local(slot).port();
     rig.now += AGE;
-    let serial = rig.sockets.serial(slot);
+    let serial = rig.world.udp[&slot].serial;
     assert_eq!(rig.pick(0, SERVER), Ok(slot), "kept while it waits");
-    assert_eq!(rig.sockets.serial(slot), serial);
-    assert_eq!(local(&rig.sockets, slot).port(), port);
-    (0..2).for_each(|_| rig.sockets.done(slot));
+    assert_eq!(rig.world.udp[&slot].serial, serial);
+    assert_eq!(rig.local(slot).port(), port);
+    (0..2).for_each(|_| rig.done(slot));
     let mut ports = (0..4).map(|_| {
         let slot = rig.pick(0, SERVER).unwrap();
-        let port = local(&rig.sockets, slot).port();
-        assert!(rig.sockets.serial(slot) > serial, "another one in the same slot");
-        rig.sockets.done(slot);
+        let port = rig.local(slot).port();
+        assert!(rig.world.udp[&slot].serial > serial, "another one in the same slot");
+        rig.done(slot);
         rig.now += AGE;
         port
     });
@@ -120,13 +122,36 @@ fn one_socket_is_replaced_by_one() {
 fn questions_leave_from_the_addresses_that_were_named() {
     let own: Vec<SocketAddr> = ["127.0.0.2:0", "127.0.0.3:0"].map(|own| own.parse().unwrap()).to_vec();
     let mut rig = Rig::new(narrow());
-    rig.sockets.set_sources(&Sources::These(own.clone()));
+    rig.sockets.set_sources(&Sources::These(own.clone()), &mut rig.world);
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..POOL * 4 {
         let slot = rig.pick(0, SERVER).unwrap();
-        seen.insert(SocketAddr::new(local(&rig.sockets, slot).ip(), 0));
+        seen.insert(SocketAddr::new(rig.local(slot).ip(), 0));
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), own);
     let absent = Failure { call: "bind", errno: Errno::ADDRNOTAVAIL };
     assert_eq!(rig.pick(1, "[::1]:53"), Err(absent), "not from an address that was not named");
+}
+
+#[test]
+fn a_port_of_another_program_is_drawn_again() {
+    let mut rig = Rig::new(SocketOptions { ports: vec![20000, 20001], ..narrow() });
+    rig.world.taken.insert(20000);
+    let slot = rig.pick(0, SERVER).unwrap();
+    assert_eq!(rig.local(slot).port(), 20001);
+    rig.world.taken.insert(20001);
+    assert_eq!(rig.pick(1, SERVER), Err(Failure { call: "bind", errno: Errno::ADDRINUSE }));
+    assert_eq!(rig.open(), 1);
+}
+
+#[test]
+fn without_random_numbers_nothing_is_opened_and_they_are_named() {
+    let own = Sources::These(vec!["127.0.0.2:0".parse().unwrap()]);
+    for sources in [Sources::Any, own] {
+        let mut rig = Rig::new(narrow());
+        rig.sockets.set_sources(&sources, &mut rig.world);
+        rig.world.is_random = false;
+        assert_eq!(rig.pick(0, SERVER).map_err(|failure| failure.call), Err("getrandom"));
+        assert_eq!(rig.open(), 0);
+    }
 }

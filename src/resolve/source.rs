@@ -1,7 +1,7 @@
 //! The addresses that servers are asked from (`outgoing-interface:`).
 
-use super::random::Random;
 use super::trouble::Failure;
+use super::world::World;
 use rustix::io::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -33,8 +33,8 @@ impl Sources {
     /// The address to ask `server` from; unspecified when the kernel is to pick.
     ///
     /// # Errors
-    /// That none fits the server, told as what bind(2) would say, or [`Failure::NO_RANDOM`].
-    pub(super) fn draw(&self, server: &SocketAddr, random: &mut Random) -> Result<SocketAddr, Failure> {
+    /// As from `bind`, `Errno::ADDRNOTAVAIL` when none fits the server; those of [`World::draw`].
+    pub(super) fn draw(&self, server: &SocketAddr, world: &mut impl World) -> Result<SocketAddr, Failure> {
         if *self == Sources::Any {
             let any: IpAddr = match server {
                 SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -44,7 +44,7 @@ impl Sources {
         }
         let mut fitting = self.named().iter().filter(|own| fits(own, server));
         let many = fitting.clone().count() as u32;
-        let nth = random.below(many).map_err(|_| Failure::NO_RANDOM)?;
+        let nth = world.below(many)?;
         fitting.nth(nth as usize).copied().ok_or(Failure { call: "bind", errno: Errno::ADDRNOTAVAIL })
     }
 }
@@ -65,15 +65,6 @@ fn fits(own: &SocketAddr, server: &SocketAddr) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_keeps_an_address_from_being_drawn_is_told_by_its_name() {
-        let own = Sources::These(vec!["192.0.2.1:0".parse().unwrap()]);
-        let draw = |server: &str, random: &mut Random| own.draw(&server.parse().unwrap(), random);
-        assert_eq!(draw("198.51.100.1:53", &mut Random::broken()), Err(Failure::NO_RANDOM));
-        let none = Failure { call: "bind", errno: Errno::ADDRNOTAVAIL };
-        assert_eq!(draw("[2001:db8::1]:53", &mut Random::new().unwrap()), Err(none));
-    }
 
     #[test]
     fn a_link_local_source_asks_its_own_link() {

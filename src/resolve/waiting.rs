@@ -1,10 +1,11 @@
 //! What a question waits for, and how the waiting ends: by a time-out, by a server that is back, or for good.
 
-use super::engine::{Engine, bit};
+use super::core::{Turn, bit};
 use super::exchange::SENDS;
 use super::question::Phase;
 use super::timer::TICK;
 use super::tries::Try;
+use super::world::World;
 use std::time::Duration;
 
 /// Longest wait for the answer to a probe.
@@ -12,68 +13,68 @@ const PROBE_WAIT: Duration = Duration::from_millis(900);
 /// Questions sent anew per tick to a server that is back: what its socket's buffer holds with ease.
 const WOKEN_PER_TICK: u32 = 64;
 
-impl Engine {
+impl<W: World> Turn<'_, W> {
     /// Ends the waiting for the last query: afterwards the question is in phase `Choose`. Replies to what was sent over
     /// UDP still find it.
     pub(super) fn stop_waiting(&mut self, id: u32) {
-        self.timers.cancel(id);
-        let question = self.questions.get_mut(id);
+        self.core.timers.cancel(id);
+        let question = self.core.questions.get_mut(id);
         match question.phase {
             Phase::Free | Phase::Failed | Phase::Choose => return,
-            Phase::Udp { socket } => self.questions.unlink(id, socket),
-            Phase::Tcp { connection, .. } => self.tcp.close(connection),
-            Phase::TcpQueue => self.tcp_queue.retain(|&queued| queued != id),
+            Phase::Udp { socket } => self.core.questions.unlink(id, socket),
+            Phase::Tcp { connection, .. } => self.core.streams.close(connection, self.world),
+            Phase::TcpQueue => self.core.tcp_queue.retain(|&queued| queued != id),
             Phase::Pause | Phase::Probe => {}
         }
-        self.questions.get_mut(id).phase = Phase::Choose;
+        self.core.questions.get_mut(id).phase = Phase::Choose;
     }
 
     /// As [`Self::stop_waiting`], and no reply finds the question any more.
     pub(super) fn recall(&mut self, id: u32) {
         self.stop_waiting(id);
-        while let Some(slot) = self.questions.get(id).tries.first() {
+        while let Some(slot) = self.core.questions.get(id).tries.first() {
             self.release(id, slot);
         }
     }
 
     /// Empties a slot of a question's tries.
     pub(super) fn release(&mut self, id: u32, slot: usize) -> Option<Try> {
-        let sent = self.questions.get_mut(id).tries.take(slot)?;
-        self.keys.remove(sent.socket, sent.id);
-        self.sockets.done(sent.socket);
+        let sent = self.core.questions.get_mut(id).tries.take(slot)?;
+        self.core.keys.remove(sent.socket, sent.id);
+        self.core.sockets.done(sent.socket, self.world);
         Some(sent)
     }
 
     /// The timer of a question went off.
-    pub(super) fn expire(&mut self, id: u32, now: Duration) {
-        let phase = self.questions.get(id).phase;
+    pub(super) fn expire(&mut self, id: u32) {
+        let phase = self.core.questions.get(id).phase;
         if let Phase::Tcp { connection, .. } = phase {
-            self.note_tcp_timeout(id, connection, now);
+            self.note_tcp_timeout(id, connection);
         }
         self.stop_waiting(id);
         match phase {
-            Phase::Udp { .. } => self.count_loss(id, now),
+            Phase::Udp { .. } => self.count_loss(id),
             Phase::Tcp { .. } | Phase::TcpQueue => {
-                self.stats.timeouts.add(1);
-                self.questions.get_mut(id).unheard = true;
+                self.core.stats.timeouts.add(1);
+                self.core.questions.get_mut(id).unheard = true;
             }
             Phase::Probe => {
-                self.count_loss(id, now);
+                self.count_loss(id);
                 return self.end_probe(id);
             }
             _ => {}
         }
-        self.choose(id, now);
+        self.choose(id);
     }
 
-    fn count_loss(&mut self, id: u32, now: Duration) {
-        let question = self.questions.get_mut(id);
+    fn count_loss(&mut self, id: u32) {
+        let question = self.core.questions.get_mut(id);
         // A question that was woken has not waited in vain.
-        if now >= question.sent + Duration::from_millis(u64::from(question.wait)) {
-            self.stats.timeouts.add(1);
+        if self.now >= question.sent + Duration::from_millis(u64::from(question.wait)) {
+            self.core.stats.timeouts.add(1);
             question.unheard = true;
             let (sent, first) = ((question.sent, question.wait), question.rounds == 0);
-            if self.servers[question.asked.server as usize].lost(sent, first, now) {
+            if self.core.servers[question.asked.server as usize].lost(sent, first, self.now) {
                 self.show_troubles();
             }
         }
@@ -81,18 +82,18 @@ impl Engine {
 
     /// `server` was away and has answered what was sent at `sent`. What it was sent before and what still waits at it is
     /// lost with its absence: it is sent anew at once, a few per tick so that the server is not flooded.
-    pub(super) fn wake(&mut self, server: u32, sent: Duration, now: Duration) {
+    pub(super) fn wake(&mut self, server: u32, sent: Duration) {
         let mut woken = 0;
-        for socket in self.sockets.of(server) {
-            let mut next = self.questions.first(socket);
+        for socket in self.core.sockets.of(server) {
+            let mut next = self.core.questions.first(socket);
             while let Some(id) = next {
-                next = self.questions.after(id);
-                let question = self.questions.get_mut(id);
-                let at = now + TICK * (woken / WOKEN_PER_TICK);
+                next = self.core.questions.after(id);
+                let question = self.core.questions.get_mut(id);
+                let at = self.now + TICK * (woken / WOKEN_PER_TICK);
                 let due = question.sent + Duration::from_millis(u64::from(question.wait));
                 if question.sent < sent && at < due && question.sends < SENDS {
                     (question.tried, question.rounds) = (question.tried & !bit(question.asked.place), 0);
-                    self.timers.arm(id, at);
+                    self.core.timers.arm(id, at);
                     woken += 1;
                 }
             }
@@ -101,27 +102,27 @@ impl Engine {
 
     /// Sends a question that was just answered to a silent server of its zone, so that no client has to wait for what
     /// comes of it; false when none is to be probed.
-    pub(super) fn probe(&mut self, id: u32, now: Duration) -> bool {
-        let zone = self.questions.get(id).zone;
-        let Some(servers) = self.zone_servers.get(zone as usize) else {
+    pub(super) fn probe(&mut self, id: u32) -> bool {
+        let zone = self.core.questions.get(id).zone;
+        let Some(servers) = self.core.zone_servers.get(zone as usize) else {
             return false;
         };
-        if servers.len() < 2 || self.questions.is_full() {
+        if servers.len() < 2 || self.core.questions.is_full() {
             return false;
         }
-        let silent = servers.iter().position(|&server| self.servers[server as usize].wants_probe(now));
+        let silent = servers.iter().position(|&server| self.core.servers[server as usize].wants_probe(self.now));
         let Some(place) = silent else { return false };
-        let Some(sent) = self.transmit(id, place as u8, now) else { return false };
-        let question = self.questions.get_mut(id);
-        (question.asked, question.sent, question.rounds) = (sent.asked, now, 0);
+        let Some(sent) = self.transmit(id, place as u8) else { return false };
+        let question = self.core.questions.get_mut(id);
+        (question.asked, question.sent, question.rounds) = (sent.asked, self.now, 0);
         question.wait = PROBE_WAIT.as_millis() as u32;
         question.phase = Phase::Probe;
-        self.timers.arm(id, now + PROBE_WAIT);
+        self.core.timers.arm(id, self.now + PROBE_WAIT);
         true
     }
 
     pub(super) fn end_probe(&mut self, id: u32) {
         self.recall(id);
-        self.questions.give_back(id);
+        self.core.questions.give_back(id);
     }
 }

@@ -1,6 +1,7 @@
 //! The resolver against scripted servers.
 
 mod content;
+mod core;
 mod limits;
 mod rig;
 mod script;
@@ -8,3 +9,4 @@ mod servers;
 mod silence;
 mod transport;
 mod trouble;
+pub(super) mod world;

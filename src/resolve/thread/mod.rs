@@ -1,8 +1,10 @@
-//! The side thread's loop: requests in, datagrams and timers, responses out.
+//! The side thread: what the rings, the sockets and the clock have for the core, and the kernel as its world.
 
-use super::engine::{Engine, TCP_TAG};
+mod random;
+mod real;
+
+use super::core::{Command, Core, Input};
 use super::options::Options;
-use super::random::Random;
 use super::table::ForwardTable;
 use super::trouble::Troubles;
 use super::{Request, Response};
@@ -10,12 +12,10 @@ use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::Upstream;
 use crate::sys::upstream::Inbox;
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use real::{EVENTS, Place, Real};
 use rustix::io::Errno;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -23,13 +23,12 @@ use std::time::{Duration, Instant};
 
 /// Requests taken per step, so that replies do not wait long behind them.
 const REQUESTS_PER_STEP: usize = 64;
-/// Events fetched at a time.
-const EVENTS: usize = 64;
+/// Octets read from a stream at a time.
+const CHUNK: usize = 16 * 1024;
 /// Longest sleep; a stop flag set without ringing the bell is seen by then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Sleep while the worker leaves no room for responses.
 const NO_ROOM_SLEEP: Duration = Duration::from_micros(200);
-const BELL_TAG: u64 = u64::MAX;
 
 /// The resolver's ends of what joins it with the other threads.
 pub struct Links {
@@ -51,7 +50,8 @@ pub struct Links {
 
 /// The forwarder. One thread owns it.
 pub struct Resolver {
-    engine: Engine,
+    core: Core,
+    world: Real,
     requests: Consumer<Request>,
     bell: Doorbell,
     worker_bell: Doorbell,
@@ -60,8 +60,9 @@ pub struct Resolver {
     new_table: Option<Arc<ForwardTable>>,
     /// That of the request taken last.
     epoch: u32,
-    /// Tags of the sockets that have something.
-    events: Vec<u64>,
+    /// Where something has happened.
+    places: Vec<Place>,
+    chunk: Box<[u8]>,
     inbox: Inbox,
     /// First datagram of the inbox not yet looked at, and the socket they came through.
     next: usize,
@@ -83,21 +84,21 @@ impl Resolver {
                 log::warn!("outgoing-interface {}: {cause}; give this host the address or remove the line", own.ip());
             }
         }
-        let poller = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&poller, links.bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
-        let random = Random::new().map_err(io::Error::other)?;
         let inbox = Inbox::new(usize::from(options.edns_size).max(4096));
-        let mut engine = Engine::new(options, poller, random, links.responses, (links.stats, links.troubles));
-        engine.set_table(table, Duration::ZERO);
+        let mut world = Real::new(&links.bell, links.responses, options.sockets.receive_buffer)?;
+        let mut core = Core::new(options, links.stats, links.troubles);
+        core.handle(Input::Command(Command::Table(table)), Duration::ZERO, &mut world);
         Ok(Resolver {
-            engine,
+            core,
+            world,
             requests: links.requests,
             bell: links.bell,
             worker_bell: links.worker_bell,
             tables: links.tables,
             new_table: None,
             epoch: 0,
-            events: Vec::with_capacity(EVENTS),
+            places: Vec::with_capacity(EVENTS),
+            chunk: vec![0; CHUNK].into_boxed_slice(),
             inbox,
             next: 0,
             socket: 0,
@@ -111,7 +112,7 @@ impl Resolver {
         while !stop.load(Ordering::Acquire) {
             let now = start.elapsed();
             self.step(now);
-            if !self.engine.has_room() {
+            if !self.world.has_room() {
                 std::thread::sleep(NO_ROOM_SLEEP);
             } else if !self.poll(Duration::ZERO) && !self.has_work(now) {
                 self.bell.arm();
@@ -125,9 +126,8 @@ impl Resolver {
     /// True when a step at `now` has something to do although nothing comes in.
     fn has_work(&mut self, now: Duration) -> bool {
         self.new_table = self.new_table.take().or_else(|| self.tables.try_recv().ok());
-        let room = !self.engine.questions.is_full() || self.engine.jostle_at().is_some_and(|at| now >= at);
-        let requests = room && !self.requests.is_empty();
-        requests || self.new_table.is_some() || !self.engine.failed.is_empty()
+        let requests = self.core.can_take(now) && !self.requests.is_empty();
+        requests || self.new_table.is_some() || self.core.wants_room()
     }
 
     /// How long may be slept once the bell is armed. Whatever came before that did not ring it.
@@ -140,28 +140,33 @@ impl Resolver {
 
     /// Waits up to `timeout` for something to happen at the sockets or the bell; true when something did.
     pub fn poll(&mut self, timeout: Duration) -> bool {
-        if self.events.is_empty() && self.next == self.inbox.count() {
-            let nanos = i64::from(timeout.subsec_nanos());
-            let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: nanos };
-            let mut room = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
-            // Fails only when a signal comes.
-            if let Ok((events, _)) = epoll::wait(&self.engine.poller, &mut room, Some(&timeout)) {
-                self.events.extend(events.iter().map(|event| event.data.u64()));
-            }
+        if self.places.is_empty() && self.next == self.inbox.count() {
+            self.world.wait(timeout, &mut self.places);
         }
-        !self.events.is_empty()
+        !self.places.is_empty()
     }
 
     /// Does everything that can be done at `now` without waiting. `now` counts from any moment, and never backwards.
     pub fn step(&mut self, now: Duration) {
-        while let Some(id) = self.engine.timers.expired(now) {
-            self.engine.expire(id, now);
-        }
+        self.core.handle(Input::Due, now, &mut self.world);
         self.take_tables(now);
-        self.drain(now);
-        self.engine.sockets.sweep(now);
+        self.take_what_came(now);
+        self.take_requests(now);
+        self.core.stats.in_flight.set(self.core.in_flight() as u64);
+        if std::mem::take(&mut self.world.published) {
+            self.worker_bell.ring();
+        }
+    }
+
+    fn take_tables(&mut self, now: Duration) {
+        while let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
+            self.core.handle(Input::Command(Command::Table(table)), now, &mut self.world);
+        }
+    }
+
+    fn take_requests(&mut self, now: Duration) {
         for _ in 0..REQUESTS_PER_STEP {
-            if !self.engine.has_room() || self.requests.is_empty() || !self.engine.make_room(now) {
+            if !self.world.has_room() || !self.core.can_take(now) {
                 break;
             }
             let Some(epoch) = self.requests.front().map(|request| request.epoch) else { break };
@@ -171,81 +176,87 @@ impl Resolver {
                 self.take_tables(now);
             }
             let Some(request) = self.requests.front() else { break };
-            self.engine.start(request, now);
+            self.core.handle(Input::Request(request), now, &mut self.world);
             self.requests.release();
-        }
-        self.engine.settle(now);
-        self.engine.stats.in_flight.set(self.engine.questions.in_use() as u64);
-        if std::mem::take(&mut self.engine.published) {
-            self.worker_bell.ring();
-        }
-    }
-
-    fn take_tables(&mut self, now: Duration) {
-        while let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
-            self.engine.set_table(table, now);
         }
     }
 
     /// Goes through the datagrams in hand, then the sockets that have more. Without room for a response both stay as
     /// they are.
-    fn drain(&mut self, now: Duration) {
+    fn take_what_came(&mut self, now: Duration) {
         loop {
             while self.next < self.inbox.count() {
-                if !self.engine.has_room() {
+                if !self.world.has_room() {
                     return;
                 }
                 // What came through a socket closed since must not answer a question of the next one in its slot.
-                if self.engine.sockets.serial(self.socket) == self.serial {
-                    self.engine.datagram(self.socket, self.inbox.datagram(self.next), now);
+                if self.world.udp_serial(self.socket) == self.serial {
+                    let octets = self.inbox.datagram(self.next);
+                    self.core.handle(Input::Datagram { slot: self.socket, octets }, now, &mut self.world);
                 } else {
-                    self.engine.stats.unwanted.add(1);
+                    self.core.stats.unwanted.add(1);
                 }
                 self.next += 1;
             }
-            if !self.engine.has_room() {
+            if !self.world.has_room() {
                 return;
             }
-            let Some(tag) = self.events.pop() else { return };
-            match tag {
-                BELL_TAG => {}
-                _ if tag & TCP_TAG != 0 => self.engine.tcp_event(tag as u16, now),
-                _ => self.receive(tag as u16, now),
+            match self.places.pop() {
+                None => return,
+                Some(Place::Bell) => {}
+                Some(Place::Udp(slot)) => self.receive(slot, now),
+                Some(Place::Stream(slot)) => self.drive_stream(slot, now),
             }
         }
     }
 
-    fn receive(&mut self, socket: u16, now: Duration) {
-        let Some(fd) = self.engine.sockets.fd(socket) else { return };
-        (self.next, self.socket, self.serial) = (0, socket, self.engine.sockets.serial(socket));
-        let Err(error) = self.inbox.receive(fd) else { return };
+    fn receive(&mut self, slot: u16, now: Duration) {
+        let Some(received) = self.world.receive(slot, &mut self.inbox) else { return };
+        (self.next, self.socket, self.serial) = (0, slot, self.world.udp_serial(slot));
+        let Err(error) = received else { return };
         match Errno::from_io_error(&error) {
             // Nothing came, and nothing is said of the server.
             None | Some(Errno::AGAIN | Errno::INTR | Errno::NOMEM | Errno::NOBUFS) => {}
-            Some(errno) => self.engine.socket_failed(socket, errno, now),
+            Some(errno) => self.core.handle(Input::SendFailed { slot, errno }, now, &mut self.world),
+        }
+    }
+
+    /// Sends and reads what a stream takes and has. Without room for a response the rest comes with its next event.
+    fn drive_stream(&mut self, slot: u16, now: Duration) {
+        let Resolver { core, world, chunk, .. } = self;
+        let serial = world.stream_serial(slot);
+        match world.flush(slot) {
+            Ok(false) => {}
+            Ok(true) => core.handle(Input::StreamOpen { slot }, now, world),
+            Err(failure) => return core.handle(Input::StreamEnded { slot, failure }, now, world),
+        }
+        while serial.is_some() && world.stream_serial(slot) == serial && world.has_room() {
+            match world.read(slot, chunk) {
+                Ok(0) => return,
+                Ok(len) => core.handle(Input::StreamData { slot, octets: &chunk[..len] }, now, world),
+                Err(failure) => return core.handle(Input::StreamEnded { slot, failure }, now, world),
+            }
         }
     }
 
     /// Questions in flight.
     pub fn in_flight(&self) -> usize {
-        self.engine.questions.in_use()
+        self.core.in_flight()
     }
 
     /// Places of servers, those of servers that no table names any more included.
     #[cfg(test)]
     pub(super) fn server_places(&self) -> usize {
-        self.engine.servers.len()
+        self.core.servers.len()
     }
 
     /// When [`Self::step`] has something to do if nothing comes in before.
     pub fn deadline(&mut self) -> Option<Duration> {
-        let waits = self.engine.questions.is_full() && !self.requests.is_empty();
-        let jostle = if waits { self.engine.jostle_at() } else { None };
-        self.engine.timers.next().into_iter().chain(jostle).min()
+        self.core.due(!self.requests.is_empty())
     }
 
     /// The epoll instance, for a caller that waits for several things.
-    pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.engine.poller.as_fd()
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.world.fd()
     }
 }

@@ -1,0 +1,281 @@
+//! The core: the questions in flight and what they need. Everything it knows of the world outside comes in through
+//! [`Core::handle`], everything it does there goes through [`World`].
+//!
+//! ```text
+//! request ─▶ Choose ─▶ Udp ──reply──▶ answer, or Choose again for an alias's target
+//!              ▲        │ ├─ TC ────▶ TcpQueue ─▶ Tcp ──reply──▶ the same
+//!              └─ time-out, refused port, error reply ◀───────────┘
+//! ```
+//!
+//! A question that goes on to another server or phase still takes the reply to what was sent before (`tries`). Every
+//! question is sent at once, to a silent server too, and repeated for as long as its client may wait: no question
+//! depends on whether another one has been answered, so nobody can use up a server for others.
+
+use super::chain::{Chain, QUERY};
+use super::digest::Digest;
+use super::keys::Keys;
+use super::question::{Phase, Questions};
+use super::server::Server;
+use super::sockets::Sockets;
+use super::streams::Streams;
+use super::table::ForwardTable;
+use super::timer::Wheel;
+use super::trouble::{Failure, Troubles};
+use super::world::World;
+use super::{Options, Request};
+use crate::dns::rcode;
+use crate::stats::Upstream;
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What happens to the core.
+pub enum Input<'a> {
+    /// A question of the worker; only when [`World::room`] and [`Core::can_take`] say that there is room.
+    Request(&'a Request),
+    /// A datagram came through a UDP socket; only when [`World::room`] gives some.
+    Datagram {
+        /// The socket's number.
+        slot: u16,
+        /// The datagram.
+        octets: &'a [u8],
+    },
+    /// What was sent through a UDP socket came back as an error.
+    SendFailed {
+        /// The socket's number.
+        slot: u16,
+        /// The error that the socket reports.
+        errno: Errno,
+    },
+    /// A stream is connected.
+    StreamOpen {
+        /// The stream's number.
+        slot: u16,
+    },
+    /// A stream has these octets; only when [`World::room`] gives some.
+    StreamData {
+        /// The stream's number.
+        slot: u16,
+        /// What came, in order.
+        octets: &'a [u8],
+    },
+    /// A stream has ended. It is still to be closed.
+    StreamEnded {
+        /// The stream's number.
+        slot: u16,
+        /// What broke it; `None`: the server closed it.
+        failure: Option<Failure>,
+    },
+    /// The time has come that [`Core::due`] named, or another.
+    Due,
+    /// An order of main.
+    Command(Command),
+}
+
+/// An order of main.
+pub enum Command {
+    /// This table takes the place of the present one.
+    Table(Arc<ForwardTable>),
+}
+
+/// Every question and what it needs.
+pub struct Core {
+    pub(super) options: Options,
+    pub(super) table: Arc<ForwardTable>,
+    /// By zone of the table: its servers, as places in `servers`.
+    pub(super) zone_servers: Vec<Vec<u32>>,
+    pub(super) servers: Vec<Server>,
+    pub(super) questions: Questions,
+    pub(super) keys: Keys,
+    pub(super) timers: Wheel,
+    pub(super) sockets: Sockets,
+    pub(super) streams: Streams,
+    pub(super) tcp_queue: VecDeque<u32>,
+    /// Questions that need another server.
+    pub(super) retry: VecDeque<u32>,
+    /// Failed questions whose response waits for room.
+    pub(super) failed: VecDeque<u32>,
+    pub(super) stats: Arc<Upstream>,
+    pub(super) troubles: Arc<Troubles>,
+    pub(super) digest: Digest,
+    pub(super) query: Box<[u8; QUERY]>,
+    #[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
+    pub(super) spare_chains: Vec<Box<Chain>>,
+}
+
+/// One input being handled.
+pub(super) struct Turn<'a, W> {
+    pub(super) core: &'a mut Core,
+    pub(super) world: &'a mut W,
+    pub(super) now: Duration,
+}
+
+/// The bit of a server in the sets of a question.
+pub(super) fn bit(place: u8) -> u64 {
+    1u64.checked_shl(u32::from(place)).unwrap_or(0)
+}
+
+impl Core {
+    /// Without a server to ask; a [`Command::Table`] names some.
+    pub fn new(options: Options, stats: Arc<Upstream>, troubles: Arc<Troubles>) -> Core {
+        let states = options.questions.clamp(1, 1 << 20);
+        Core {
+            table: Arc::default(),
+            zone_servers: Vec::new(),
+            servers: Vec::new(),
+            questions: Questions::new(states),
+            keys: Keys::new(states),
+            timers: Wheel::new(states),
+            sockets: Sockets::new(options.sockets.clone()),
+            streams: Streams::new(options.tcp_connections),
+            tcp_queue: VecDeque::with_capacity(states),
+            retry: VecDeque::with_capacity(states),
+            failed: VecDeque::with_capacity(states),
+            stats,
+            troubles,
+            digest: Digest::new(),
+            query: Box::new([0; QUERY]),
+            spare_chains: Vec::new(),
+            options,
+        }
+    }
+
+    /// Does all that follows from `input` at `now`, which counts from any moment and never goes backwards.
+    #[inline]
+    pub fn handle<W: World>(&mut self, input: Input<'_>, now: Duration, world: &mut W) {
+        let mut turn = Turn { core: self, world, now };
+        match input {
+            Input::Request(request) => turn.start(request),
+            Input::Datagram { slot, octets } => turn.datagram(slot, octets),
+            Input::SendFailed { slot, errno } => turn.socket_failed(slot, errno),
+            Input::StreamOpen { slot } => turn.core.streams.opened(slot),
+            Input::StreamData { slot, octets } => turn.stream_data(slot, octets),
+            Input::StreamEnded { slot, failure } => turn.stream_ended(slot, failure),
+            Input::Due => turn.due(),
+            Input::Command(Command::Table(table)) => turn.set_table(table),
+        }
+        turn.settle();
+    }
+
+    /// True when a request can be taken: a state is free, or the oldest question may be given up for it.
+    pub fn can_take(&self, now: Duration) -> bool {
+        !self.questions.is_full() || (self.failed.is_empty() && self.jostle_at().is_some_and(|at| now >= at))
+    }
+
+    /// When the oldest question may be given up for a new one; `None`: none may be.
+    fn jostle_at(&self) -> Option<Duration> {
+        let oldest = self.questions.oldest()?;
+        Some(self.questions.get(oldest).started + self.options.jostle)
+    }
+
+    /// When there is something to do if nothing comes in before. `waits`: requests are there that cannot be taken yet.
+    pub fn due(&mut self, waits: bool) -> Option<Duration> {
+        let jostle = if waits && self.questions.is_full() { self.jostle_at() } else { None };
+        self.timers.next().into_iter().chain(jostle).min()
+    }
+
+    /// True when an answer waits for room.
+    pub fn wants_room(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// Questions in flight.
+    pub fn in_flight(&self) -> usize {
+        self.questions.in_use()
+    }
+}
+
+impl<W: World> Turn<'_, W> {
+    /// What the time brings.
+    fn due(&mut self) {
+        while let Some(id) = self.core.timers.expired(self.now) {
+            self.expire(id);
+        }
+        self.core.sockets.sweep(self.now, self.world);
+    }
+
+    /// Sees to it that a state is free, if need be by giving up the oldest question when it has waited for long (as
+    /// mesh_make_new_space() in Unbound's mesh.c). That it was given up says nothing of its servers, so the failure is
+    /// not to be cached.
+    fn make_room(&mut self) {
+        if self.core.questions.is_full()
+            && let Some(id) = self.core.questions.oldest()
+        {
+            self.core.questions.get_mut(id).uncached = true;
+            self.fail(id);
+            self.publish_failures();
+        }
+    }
+
+    /// Takes a request into a free state.
+    fn start(&mut self, request: &Request) {
+        self.make_room();
+        let Some(id) = self.core.questions.take() else { return };
+        let question = self.core.questions.get_mut(id);
+        question.ticket = request.ticket;
+        question.name.set_wire_lower(request.name());
+        question.target.set_lower(&question.name);
+        (question.qtype, question.qclass) = (request.qtype, request.qclass);
+        question.dnssec_ok = request.dnssec_ok;
+        question.checking_disabled = request.checking_disabled;
+        question.started = self.now;
+        match self.core.table.find(question.name.as_wire()) {
+            Some(zone) => {
+                question.zone = zone;
+                question.uncached = self.core.table.is_uncached(zone);
+                self.choose(id);
+            }
+            None => self.fail(id),
+        }
+    }
+
+    /// Ends a question without an answer.
+    pub(super) fn fail(&mut self, id: u32) {
+        self.recall(id);
+        self.core.stats.failures.add(1);
+        self.core.questions.ended(id);
+        self.core.questions.get_mut(id).phase = Phase::Failed;
+        self.core.failed.push_back(id);
+    }
+
+    /// Its response is published: gives the question's state back, unless a silent server is probed with it.
+    pub(super) fn finish(&mut self, id: u32) {
+        self.recall(id);
+        self.core.questions.ended(id);
+        if let Some(mut chain) = self.core.questions.get_mut(id).chain.take() {
+            chain.clear();
+            self.core.spare_chains.push(chain);
+        }
+        if self.core.questions.get(id).phase == Phase::Failed || !self.probe(id) {
+            self.core.questions.give_back(id);
+        }
+    }
+
+    /// Does what an input has left to do.
+    fn settle(&mut self) {
+        loop {
+            self.open_tcp();
+            let Some(id) = self.core.retry.pop_front() else { break };
+            if self.core.questions.get(id).phase == Phase::Choose {
+                self.choose(id);
+            }
+        }
+        self.publish_failures();
+    }
+
+    /// Responds to failed questions as far as there is room.
+    fn publish_failures(&mut self) {
+        while let Some(&id) = self.core.failed.front() {
+            let Some(response) = self.world.room() else { return };
+            let question = self.core.questions.get(id);
+            response.ticket = question.ticket;
+            response.rcode = rcode::SERVFAIL;
+            response.ttl = question.failure_ttl();
+            response.set_body(&[], [0; 3]);
+            self.world.publish();
+            self.core.failed.pop_front();
+            self.finish(id);
+        }
+    }
+}

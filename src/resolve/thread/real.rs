@@ -1,0 +1,266 @@
+//! The real world: the kernel's sockets, one epoll instance, the kernel's random numbers, the ring to the worker.
+
+use super::random::Random;
+use crate::resolve::Response;
+use crate::resolve::trouble::{Failure, TCP};
+use crate::resolve::world::{Sent, World};
+use crate::ring::doorbell::Doorbell;
+use crate::ring::spsc::Producer;
+use crate::sys::upstream::Inbox;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with, sockopt,
+};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// Events fetched at a time.
+pub(super) const EVENTS: usize = 64;
+/// Marks the epoll tags of streams.
+const STREAM_TAG: u64 = 1 << 32;
+const BELL_TAG: u64 = u64::MAX;
+
+/// Where something has happened.
+pub(super) enum Place {
+    Bell,
+    Udp(u16),
+    Stream(u16),
+}
+
+struct Udp {
+    fd: OwnedFd,
+    /// Tells it from those that had its slot before.
+    serial: u64,
+}
+
+struct Stream {
+    fd: OwnedFd,
+    serial: u64,
+    /// What has not left.
+    out: Vec<u8>,
+    /// Something has left, so it is connected.
+    has_sent: bool,
+}
+
+/// See the module's text.
+pub(super) struct Real {
+    poller: OwnedFd,
+    random: Random,
+    responses: Producer<Response>,
+    /// Answers were published since this was last taken.
+    pub(super) published: bool,
+    /// SO_RCVBUF in octets; 0 leaves the system's default.
+    receive_buffer: usize,
+    udp: Vec<Option<Udp>>,
+    streams: Vec<Option<Stream>>,
+    serial: u64,
+}
+
+impl Real {
+    /// No sockets yet; `bell` wakes whoever waits.
+    ///
+    /// # Errors
+    /// When the epoll instance cannot be made or the kernel gives no random numbers.
+    pub(super) fn new(bell: &Doorbell, responses: Producer<Response>, receive_buffer: usize) -> io::Result<Real> {
+        let poller = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&poller, bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
+        let random = Random::new().map_err(io::Error::other)?;
+        let (udp, streams) = Default::default();
+        Ok(Real { poller, random, responses, published: false, receive_buffer, udp, streams, serial: 0 })
+    }
+
+    /// The epoll instance.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+
+    /// True when an answer can be published.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.responses.reserve().is_some()
+    }
+
+    /// Waits up to `timeout`, and adds to `places` where something has happened.
+    pub(super) fn wait(&self, timeout: Duration, places: &mut Vec<Place>) {
+        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        let mut room = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+        // Fails only when a signal comes.
+        if let Ok((events, _)) = epoll::wait(&self.poller, &mut room, Some(&timeout)) {
+            places.extend(events.iter().map(|event| match event.data.u64() {
+                BELL_TAG => Place::Bell,
+                tag if tag & STREAM_TAG != 0 => Place::Stream(tag as u16),
+                tag => Place::Udp(tag as u16),
+            }));
+        }
+    }
+
+    /// A number that no other socket has, for the UDP socket in a slot; `None` when it is closed.
+    #[inline]
+    pub(super) fn udp_serial(&self, slot: u16) -> Option<u64> {
+        Some(self.udp.get(usize::from(slot))?.as_ref()?.serial)
+    }
+
+    /// As [`Self::udp_serial`], of a stream.
+    pub(super) fn stream_serial(&self, slot: u16) -> Option<u64> {
+        Some(self.streams.get(usize::from(slot))?.as_ref()?.serial)
+    }
+
+    /// Fills `inbox` with what has come through a UDP socket; `None` when it is closed.
+    pub(super) fn receive(&self, slot: u16, inbox: &mut Inbox) -> Option<io::Result<usize>> {
+        let socket = self.udp.get(usize::from(slot))?.as_ref()?;
+        Some(inbox.receive(socket.fd.as_fd()))
+    }
+
+    /// Sends what a stream has still to send. True when that has shown that it is connected.
+    ///
+    /// # Errors
+    /// What stands in the way, when the system names it.
+    pub(super) fn flush(&mut self, slot: u16) -> Result<bool, Option<Failure>> {
+        let Some(Some(stream)) = self.streams.get_mut(usize::from(slot)) else { return Ok(false) };
+        if stream.out.is_empty() {
+            return Ok(false);
+        }
+        let left = match send(&stream.fd, &stream.out, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(left) => left,
+            Err(Errno::AGAIN | Errno::INTR | Errno::INPROGRESS) => return Ok(false),
+            Err(errno) => return Err(Some(Failure { call: TCP, errno })),
+        };
+        stream.out.drain(..left);
+        if stream.out.is_empty() {
+            let tag = EventData::new_u64(STREAM_TAG | u64::from(slot));
+            epoll::modify(&self.poller, &stream.fd, tag, EventFlags::IN).map_err(|_| None)?;
+        }
+        let is_first = left > 0 && !stream.has_sent;
+        stream.has_sent |= is_first;
+        Ok(is_first)
+    }
+
+    /// Reads from a stream that has sent all it had; 0: nothing is there.
+    ///
+    /// # Errors
+    /// What broke it, when the system names it; `None`: the server has closed it.
+    pub(super) fn read(&self, slot: u16, buffer: &mut [u8]) -> Result<usize, Option<Failure>> {
+        let Some(Some(stream)) = self.streams.get(usize::from(slot)) else { return Ok(0) };
+        if !stream.out.is_empty() {
+            return Ok(0);
+        }
+        match recv(&stream.fd, buffer, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Err(None),
+            Ok((len, _)) => Ok(len),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            Err(errno) => Err(Some(Failure { call: TCP, errno })),
+        }
+    }
+
+    fn socket(kind: SocketType, server: &SocketAddr) -> Result<OwnedFd, Failure> {
+        let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        socket_with(family, kind, flags, None).map_err(Failure::of("socket"))
+    }
+
+    fn watch(&self, fd: &OwnedFd, tag: u64, events: EventFlags) -> Result<(), Failure> {
+        epoll::add(&self.poller, fd, EventData::new_u64(tag), events).map_err(Failure::of("epoll_ctl"))
+    }
+}
+
+/// Puts a socket into its slot.
+fn put<T>(slots: &mut Vec<Option<T>>, slot: u16, socket: T) {
+    let slot = usize::from(slot);
+    if slots.len() <= slot {
+        slots.resize_with(slot + 1, || None);
+    }
+    slots[slot] = Some(socket);
+}
+
+/// Closing a socket takes it out of the epoll set as well.
+fn close<T>(slots: &mut [Option<T>], slot: u16) {
+    if let Some(place) = slots.get_mut(usize::from(slot)) {
+        *place = None;
+    }
+}
+
+impl World for Real {
+    fn open_udp(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure> {
+        let fd = Real::socket(SocketType::DGRAM, &server)?;
+        if self.receive_buffer > 0 {
+            // The kernel caps it at net.core.rmem_max; a smaller buffer works as well.
+            let _ = sockopt::set_socket_recv_buffer_size(&fd, self.receive_buffer);
+        }
+        bind(&fd, &source).map_err(Failure::of("bind"))?;
+        connect(&fd, &server).map_err(Failure::of("connect"))?;
+        self.watch(&fd, u64::from(slot), EventFlags::IN)?;
+        self.serial += 1;
+        put(&mut self.udp, slot, Udp { fd, serial: self.serial });
+        Ok(())
+    }
+
+    /// An error that does not come again was that of messages before this one.
+    fn send_udp(&mut self, slot: u16, message: &[u8]) -> Sent {
+        let mut reported = None;
+        let outcome = loop {
+            let Some(Some(socket)) = self.udp.get(usize::from(slot)) else { break Err(Errno::BADF) };
+            match send(&socket.fd, message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(_) | Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => break Ok(()),
+                Err(Errno::INTR) => {}
+                // No ICMP error is told by this one.
+                Err(Errno::PERM) => break Err(Errno::PERM),
+                Err(errno) if reported.is_none() => reported = Some(errno),
+                Err(errno) => break Err(errno),
+            }
+        };
+        Sent { outcome, earlier: reported.filter(|&errno| outcome != Err(errno)) }
+    }
+
+    fn close_udp(&mut self, slot: u16) {
+        close(&mut self.udp, slot);
+    }
+
+    fn open_stream(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure> {
+        let fd = Real::socket(SocketType::STREAM, &server)?;
+        if !source.ip().is_unspecified() {
+            bind(&fd, &source).map_err(Failure::of("bind"))?;
+        }
+        match connect(&fd, &server) {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            Err(errno) => return Err(Failure { call: TCP, errno }),
+        }
+        self.watch(&fd, STREAM_TAG | u64::from(slot), EventFlags::IN | EventFlags::OUT)?;
+        self.serial += 1;
+        put(&mut self.streams, slot, Stream { fd, serial: self.serial, out: Vec::new(), has_sent: false });
+        Ok(())
+    }
+
+    fn send_stream(&mut self, slot: u16, octets: &[u8]) {
+        let Some(Some(stream)) = self.streams.get_mut(usize::from(slot)) else { return };
+        if stream.out.is_empty() && stream.has_sent {
+            let tag = EventData::new_u64(STREAM_TAG | u64::from(slot));
+            // If that fails nothing leaves, and who waits for a reply gives up in time.
+            let _ = epoll::modify(&self.poller, &stream.fd, tag, EventFlags::IN | EventFlags::OUT);
+        }
+        stream.out.extend_from_slice(octets);
+    }
+
+    fn close_stream(&mut self, slot: u16) {
+        close(&mut self.streams, slot);
+    }
+
+    #[inline]
+    fn draw(&mut self) -> Result<u16, Failure> {
+        self.random.u16().map_err(|_| Failure::NO_RANDOM)
+    }
+
+    #[inline]
+    fn room(&mut self) -> Option<&mut Response> {
+        self.responses.reserve()
+    }
+
+    #[inline]
+    fn publish(&mut self) {
+        self.responses.publish();
+        self.published = true;
+    }
+}
