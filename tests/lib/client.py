@@ -26,7 +26,8 @@ def exchange(ns, address, message, tcp=False, timeout=PATIENCE, port=53, sport=0
         try:
             if sport:
                 sock.bind(("::" if ":" in address else "0.0.0.0", sport))
-            sock.connect((address, port))
+            # With the index behind % of a link-local address, which a pair would lose.
+            sock.connect(socket.getaddrinfo(address, port, sock.family)[0][4] if "%" in address else (address, port))
             if not tcp:
                 sock.send(message)
                 return sock.recv(65535)
