@@ -152,7 +152,7 @@ impl Core {
             Input::StreamOpen { slot } => turn.core.streams.opened(slot),
             Input::StreamData { slot, octets } => turn.stream_data(slot, octets),
             Input::StreamEnded { slot, failure } => turn.stream_ended(slot, failure),
-            Input::Due => turn.due(),
+            Input::Due => turn.time_passes(),
             Input::Command(Command::Table(table)) => turn.set_table(table),
         }
         turn.settle();
@@ -170,7 +170,7 @@ impl Core {
     }
 
     /// When there is something to do if nothing comes in before. `waits`: requests are there that cannot be taken yet.
-    pub fn due(&mut self, waits: bool) -> Option<Duration> {
+    pub fn due(&self, waits: bool) -> Option<Duration> {
         let jostle = if waits && self.questions.is_full() { self.jostle_at() } else { None };
         self.timers.next().into_iter().chain(jostle).min()
     }
@@ -188,7 +188,7 @@ impl Core {
 
 impl<W: World> Turn<'_, W> {
     /// What the time brings.
-    fn due(&mut self) {
+    fn time_passes(&mut self) {
         while let Some(id) = self.core.timers.expired(self.now) {
             self.expire(id);
         }

@@ -24,6 +24,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Pauses of a question; then nobody is there to ask.
 const PAUSES: u8 = 3;
 
+/// IDs drawn for one query.
+const ID_TRIES: usize = 64;
+/// The socket's queries have those that were drawn.
+const NO_ID: Failure = Failure { call: "drawing a message ID", errno: Errno::AGAIN };
+
 impl<W: World> Turn<'_, W> {
     /// Sends a question in phase `Choose` to the next server, or ends it.
     pub(super) fn choose(&mut self, id: u32) {
@@ -73,7 +78,8 @@ impl<W: World> Turn<'_, W> {
         let fastest = open.clone().map(|(_, wait)| wait).min()?;
         let mut band = open.filter(|&(_, wait)| wait <= fastest + BAND);
         let many = band.clone().count() as u32;
-        let nth = if many > 1 { self.world.below(many).ok()? } else { 0 };
+        // Without random numbers nothing leaves, which is told where a socket is drawn.
+        let nth = if many > 1 { self.world.below(many).unwrap_or(0) } else { 0 };
         band.nth(nth as usize).map(|(place, _)| place)
     }
 
@@ -109,18 +115,19 @@ impl<W: World> Turn<'_, W> {
         };
         let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
             let (len, edns) = self.write_query(id, server, message_id);
-            match self.push(socket, len) {
-                Ok(()) => Some(Try { socket, id: message_id, asked: Addressee { server, place, edns }, at: self.now }),
-                Err(errno) => {
-                    self.met(server, Way::Calls, Failure { call: "send", errno });
-                    self.core.keys.remove(socket, message_id);
-                    None
-                }
+            let sent = self.push(socket, len).map_err(Failure::of("send"));
+            if sent.is_err() {
+                self.core.keys.remove(socket, message_id);
             }
+            sent.map(|()| Try { socket, id: message_id, asked: Addressee { server, place, edns }, at: self.now })
         });
-        let Some(sent) = sent else {
-            self.core.sockets.done(socket, self.world);
-            return None;
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(failure) => {
+                self.met(server, Way::Calls, failure);
+                self.core.sockets.done(socket, self.world);
+                return None;
+            }
         };
         self.core.stats.udp_sent.add(1);
         match self.core.sockets.take_shortage() {
@@ -148,14 +155,15 @@ impl<W: World> Turn<'_, W> {
         self.core.troubles.set(servers.flat_map(|server| server.troubles().map(|failure| (server.address, failure))));
     }
 
-    fn draw_id(&mut self, socket: u16, handle: u32) -> Option<u16> {
-        for _ in 0..64 {
-            let id = self.world.draw().ok()?;
+    /// An ID that no other query through the socket has, found by the handle from now on.
+    fn draw_id(&mut self, socket: u16, handle: u32) -> Result<u16, Failure> {
+        for _ in 0..ID_TRIES {
+            let id = self.world.draw()?;
             if self.core.keys.insert(socket, id, handle) {
-                return Some(id);
+                return Ok(id);
             }
         }
-        None
+        Err(NO_ID)
     }
 
     /// Writes the query of a question to `query`; gives its length, and whether it carries an OPT record.

@@ -5,7 +5,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `thread/` | the thread's loop; the kernel's sockets, clock and random numbers as its world |
+//! | `thread/` | the thread's loop and clock; the kernel's sockets and random numbers as its world |
 //! | `world` | what the core asks of the world outside |
 //! | `core`, `options` | the only way in: [`Core::handle`]; a question's begin and end; settings |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |

@@ -117,7 +117,7 @@ impl<W: World> Turn<'_, W> {
         let Some(reply) = self.core.streams.take_reply(slot, octets) else { return };
         let message = reply.get(2..).unwrap_or(&[]);
         let question = self.core.questions.get(id);
-        let is_ours = matches!(question.phase, Phase::Tcp { id, .. } if message.len() >= header::LEN && id == header::id(message));
+        let is_ours = matches!(question.phase, Phase::Tcp { id, .. } if id == header::id(message));
         let fits = is_ours && is_reply_to(message, question);
         let (asked, sent) = (question.asked, question.sent);
         self.stop_waiting(id);

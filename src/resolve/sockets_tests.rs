@@ -147,11 +147,15 @@ fn a_port_of_another_program_is_drawn_again() {
 #[test]
 fn without_random_numbers_nothing_is_opened_and_they_are_named() {
     let own = Sources::These(vec!["127.0.0.2:0".parse().unwrap()]);
-    for sources in [Sources::Any, own] {
-        let mut rig = Rig::new(narrow());
-        rig.sockets.set_sources(&sources, &mut rig.world);
-        rig.world.is_random = false;
-        assert_eq!(rig.pick(0, SERVER).map_err(|failure| failure.call), Err("getrandom"));
-        assert_eq!(rig.open(), 0);
+    // For the place in the pool, for the source where there is a choice, for the port.
+    for (sources, draws) in [(Sources::Any, 2), (own, 3)] {
+        for enough in 0..=draws {
+            let mut rig = Rig::new(narrow());
+            rig.sockets.set_sources(&sources, &mut rig.world);
+            rig.world.draws = enough;
+            let told = rig.pick(0, SERVER).map(|_| ()).map_err(|failure| failure.call);
+            assert_eq!(told, if enough == draws { Ok(()) } else { Err("getrandom") }, "{enough} of {draws}");
+            assert_eq!(rig.open(), usize::from(enough == draws));
+        }
     }
 }

@@ -80,14 +80,13 @@ impl Streams {
     /// comes after it was not asked for. Give it back with [`Self::put_back`].
     pub fn take_reply(&mut self, slot: u16, octets: &[u8]) -> Option<Vec<u8>> {
         let reply = &mut self.slots.get_mut(usize::from(slot))?.reply;
-        reply.extend_from_slice(octets);
+        let (length, message) = octets.split_at(octets.len().min(2usize.saturating_sub(reply.len())));
+        reply.extend_from_slice(length);
         let &[high, low, ..] = reply.as_slice() else { return None };
-        let whole = 2 + usize::from(u16::from_be_bytes([high, low]));
-        if reply.len() < whole {
-            return None;
-        }
-        reply.truncate(whole);
-        Some(std::mem::take(reply))
+        let missing = 2 + usize::from(u16::from_be_bytes([high, low])) - reply.len();
+        reply.reserve_exact(missing);
+        reply.extend_from_slice(&message[..message.len().min(missing)]);
+        (message.len() >= missing).then(|| std::mem::take(reply))
     }
 
     /// See [`Self::take_reply`].

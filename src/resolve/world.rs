@@ -26,7 +26,8 @@ pub trait World {
     /// The call that failed; nothing is open then.
     fn open_stream(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure>;
 
-    /// Has a stream send these octets once it is connected and whenever it takes some.
+    /// Has a stream send these octets once it is connected. It gets them, in one piece or several, right after it was
+    /// opened.
     fn send_stream(&mut self, slot: u16, octets: &[u8]);
 
     /// Closes a stream; what it has not sent is lost.

@@ -5,7 +5,7 @@ use crate::resolve::trouble::Failure;
 use crate::resolve::world::{Sent, World};
 use bytemuck::Zeroable;
 use rustix::io::Errno;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 /// An open UDP socket or stream.
@@ -20,8 +20,8 @@ pub struct Open {
 pub struct ScriptWorld {
     pub udp: BTreeMap<u16, Open>,
     pub streams: BTreeMap<u16, Open>,
-    /// What left through UDP sockets, and what streams were given.
-    pub sent: Vec<(u16, Vec<u8>)>,
+    /// What left through UDP sockets, by which and from which port, and what streams were given.
+    pub sent: Vec<(u16, u16, Vec<u8>)>,
     pub streamed: BTreeMap<u16, Vec<u8>>,
     /// Ports of other programs.
     pub taken: BTreeSet<u16>,
@@ -29,8 +29,10 @@ pub struct ScriptWorld {
     pub places: usize,
     /// Ticket, code and number of records of each answer.
     pub answers: Vec<(u64, u16, u16)>,
-    /// False: the kernel has no random numbers.
-    pub is_random: bool,
+    /// Random numbers that the kernel has still.
+    pub draws: usize,
+    /// What comes of the next messages; of those after them nothing bad.
+    pub outcomes: VecDeque<Sent>,
     response: Box<Response>,
     opened: usize,
     seed: u64,
@@ -46,7 +48,8 @@ impl ScriptWorld {
             taken: BTreeSet::new(),
             places: usize::MAX,
             answers: Vec::new(),
-            is_random: true,
+            draws: usize::MAX,
+            outcomes: VecDeque::new(),
             response: Box::new(Response::zeroed()),
             opened: 0,
             seed: 1,
@@ -71,8 +74,11 @@ impl World for ScriptWorld {
 
     fn send_udp(&mut self, slot: u16, message: &[u8]) -> Sent {
         assert!(self.udp.contains_key(&slot), "sent through a closed socket");
-        self.sent.push((slot, message.to_vec()));
-        Sent { outcome: Ok(()), earlier: None }
+        let sent = self.outcomes.pop_front().unwrap_or(Sent { outcome: Ok(()), earlier: None });
+        if sent.outcome.is_ok() {
+            self.sent.push((slot, self.udp[&slot].source.port(), message.to_vec()));
+        }
+        sent
     }
 
     fn close_udp(&mut self, slot: u16) {
@@ -97,9 +103,7 @@ impl World for ScriptWorld {
 
     /// SplitMix64.
     fn draw(&mut self) -> Result<u16, Failure> {
-        if !self.is_random {
-            return Err(Failure::NO_RANDOM);
-        }
+        self.draws = self.draws.checked_sub(1).ok_or(Failure::NO_RANDOM)?;
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.seed ^ self.seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -115,4 +119,14 @@ impl World for ScriptWorld {
         let Response { ticket, rcode, counts, .. } = &*self.response;
         self.answers.push((*ticket, *rcode, counts.iter().sum()));
     }
+}
+
+#[test]
+fn what_is_drawn_below_a_bound_stays_below_and_reaches_every_value() {
+    let mut world = ScriptWorld::new();
+    let mut seen = [false; 7];
+    for _ in 0..4096 {
+        seen[world.below(7).unwrap() as usize] = true;
+    }
+    assert_eq!((seen, world.below(0)), ([true; 7], Ok(0)));
 }

@@ -166,14 +166,14 @@ impl Resolver {
 
     fn take_requests(&mut self, now: Duration) {
         for _ in 0..REQUESTS_PER_STEP {
-            if !self.world.has_room() || !self.core.can_take(now) {
-                break;
-            }
             let Some(epoch) = self.requests.front().map(|request| request.epoch) else { break };
             if epoch != self.epoch {
                 // Main sends what an epoch brings before the worker knows of the epoch, so it is here by now.
                 self.epoch = epoch;
                 self.take_tables(now);
+            }
+            if !self.world.has_room() || !self.core.can_take(now) {
+                break;
             }
             let Some(request) = self.requests.front() else { break };
             self.core.handle(Input::Request(request), now, &mut self.world);
