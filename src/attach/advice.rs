@@ -1,7 +1,8 @@
 //! Commands that an administrator is advised to run.
 
 use super::is_global;
-use crate::host::{InterfaceAddress, Kind, Link, Links};
+use crate::config::site::PROXMOX_BRIDGE;
+use crate::host::{InterfaceAddress, Kind, Link, Links, VlanProtocol};
 
 /// Commands that move `address` from `link` to a veth pair, where native XDP works: at the bridge that is there, or at a
 /// new one. `None` where `link` is of another kind, or other addresses would be cut off by that.
@@ -56,6 +57,42 @@ fn at_open_vswitch(name: &str, InterfaceAddress { ip, prefix }: InterfaceAddress
          tag)\nip address del {ip}/{prefix} dev {name}\nip link set {own} up\nip address add {ip}/{prefix} dev {own}\n{}",
         arp_for_itself_only(name)
     )
+}
+
+/// The `--install` that gives the server an address of its own, N, on a veth pair in the network of `address`, which stays on
+/// `link`: of a Proxmox host, where /etc/network/interfaces or the SDN would put back what is moved. `None` where `link` is
+/// neither a bridge, nor an interface of an Open vSwitch, nor a VLAN on one that keeps VLANs apart.
+pub fn install(links: &Links, link: &Link, address: InterfaceAddress) -> Option<String> {
+    if !is_global(address.ip) {
+        return None;
+    }
+    let (bridge, vlan) = match link.kind {
+        Kind::Vlan { id } => (links.parent(link).filter(|_| is_dot1q(link))?, Some(id)),
+        _ => (link, None),
+    };
+    let tag = vlan.map_or_else(String::new, |id| format!(" --vlan {id}"));
+    let name = &bridge.name;
+    let at = match &bridge.kind {
+        // No link tells which switch an internal port belongs to, nor its tag.
+        kind if kind.is_open_vswitch() => {
+            let vsctl = "ovs-vsctl --timeout=10";
+            let tag = match vlan {
+                Some(_) => tag,
+                None => format!(" $({vsctl} get port {name} tag | sed -n 's/^[0-9][0-9]*$/--vlan &/p')"),
+            };
+            format!("$({vsctl} iface-to-br {name} 2>/dev/null || echo {name}){tag} --share-bridge")
+        }
+        Kind::Bridge if vlan.is_none() && name == PROXMOX_BRIDGE => format!("{name} --share-bridge"),
+        Kind::Bridge if vlan.is_none() => name.clone(),
+        Kind::Bridge if bridge.vlan_filtering == Some(true) && is_dot1q(bridge) => format!("{name}{tag}"),
+        _ => return None,
+    };
+    Some(format!("runbound --install --address N/{} --bridge {at} --now", address.prefix))
+}
+
+/// Whether a VLAN, or a bridge that filters, has tags of 802.1Q, as the kernel does unless told otherwise.
+fn is_dot1q(link: &Link) -> bool {
+    link.vlan_protocol.is_none_or(|protocol| protocol == VlanProtocol::Dot1q)
 }
 
 /// `name`, or with the first number behind it that no link has yet.

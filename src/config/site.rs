@@ -9,6 +9,9 @@ use std::str::FromStr;
 /// Most octets of an interface's name (IFNAMSIZ without the final zero).
 const NAME_MAX: usize = 15;
 
+/// The bridge that Proxmox' own network stands on, untagged.
+pub const PROXMOX_BRIDGE: &str = "vmbr0";
+
 /// VLANs that IEEE 802.1Q gives to networks; 0 and 4095 are reserved.
 pub const VLANS: RangeInclusive<u16> = 1..=4094;
 

@@ -174,6 +174,15 @@ class Host(topology.Field):
         return super().serve(ns, name, options, wrap, program, **configuration)
 
 
+def install_beside(place):
+    """What a Proxmox host is advised: another address, N, at the bridge that is there, or at the switch."""
+    if not place.below.startswith(f"{place.carrier} (Open vSwitch)"):
+        return f"runbound --install --address N/24 --bridge {place.carrier} --now"
+    vsctl, name = "ovs-vsctl --timeout=10", place.carrier
+    tag = f"$({vsctl} get port {name} tag | sed -n 's/^[0-9][0-9]*$/--vlan &/p')"
+    return f"runbound --install --address N/24 --bridge $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {tag} --share-bridge --now"
+
+
 def prepare(guest):
     """The far side, the daemons of Open vSwitch, and the files with what they make."""
     script = "ln -sf /test/ask /usr/bin/ask; mkdir -p /etc/pve /etc/iproute2/rt_tables.d; ip netns add far; ip netns attach host 1\n"
@@ -235,10 +244,14 @@ def by_hand(host, check, place):
     served(host, check, place, place.carrier, False)
     good = check.check(len(support) == 1 and support[0]["level"] == "warn" and support[0].get("fix"),
                        f"{place.carrier}: no native XDP, and what to do", support)
+    if good:
+        check.equal(support[0]["fix"], install_beside(place), f"{place.carrier}: the address stays, another is advised")
     if place.gateway:
-        check.equal(support[0].get("fix"), f"runbound --install --address N/24 --bridge {place.carrier} --now",
-                    f"{place.carrier}: the gateway stays, another address is advised")
         return
+    # Elsewhere the address itself is moved.
+    host.guest.sh("mv /etc/pve /etc/pve.away")
+    support = told(host.findings(config), "xdp-support")
+    host.guest.sh("mv /etc/pve.away /etc/pve")
     if good:
         host.on_host(support[0]["fix"])
         where = f"{place.carrier}, moved as printed"
@@ -261,8 +274,10 @@ def silent(host, check, config, where):
 def install(host, check, place):
     """--install --now in place of the pair that was there before."""
     guest, address = host.guest, f"{place.network}.250"
-    status, output = guest.run(f"/test/runbound --install --address {address}/24 {place.words} --now", 120)
-    check.check(status == 0, f"--install {place.words}", output)
+    # As the finding printed it, a free address for N.
+    words = install_beside(place).replace(" N/", f" {address}/")
+    status, output = guest.run(f"/test/{words}", 120)
+    check.check(status == 0, f"{words}: --install {place.words}", output)
     serve(guest, place)
     findings = host.findings("/etc/runbound/unbound.conf")
     chain = f"{address}: veth-rb ⇄ veth-bnd → {place.behind}"

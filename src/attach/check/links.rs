@@ -7,7 +7,7 @@ use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::tags::{PAGE_MTU, Tags};
 use crate::config::{Toggle, XdpUse};
-use crate::host::{InterfaceAddress, Kind, Link};
+use crate::host::{Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
@@ -104,23 +104,26 @@ fn generic(subject: &Subject, served: &Served) -> Finding {
     }
 }
 
-/// A warning with the veth pair that would do better, where moving the address does not cut the host off.
+/// A warning with the veth pair that would do better: for an address of its own where the host or its guests need this one, else
+/// for this one, where moving it does not cut the host off.
 fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) -> Finding {
     let Served { link, address, .. } = served;
-    let InterfaceAddress { ip, prefix } = address;
+    let ip = address.ip;
     let links = &subject.facts.links;
     let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);
-    let (more, fix) = if link.kind == Kind::Physical || default {
+    let install = if subject.facts.proxmox { advice::install(links, link, *address) } else { None };
+    let (more, fix) = if install.is_some() {
+        let why = if default {
+            format!("the host needs {ip} there")
+        } else if link.kind == Kind::Bridge && Chain::from(links, link).ends_here() {
+            format!("{} has guests alone, and they need {ip} there as their gateway", link.name)
+        } else {
+            format!("{ip} stays there, where Proxmox' files have it")
+        };
+        (Some(format!("{why}: give the server an address of its own, N, on a veth pair")), install)
+    } else if link.kind == Kind::Physical || default {
         let more = format!("the host needs {ip} there: give the server an address of its own, on a veth pair");
         (Some(more).filter(|_| link.kind != Kind::Physical), None)
-    } else if subject.facts.proxmox && link.kind == Kind::Bridge && Chain::from(links, link).ends_here() {
-        // As a simple zone of the SDN makes it, which puts the address back at each `ifreload -a`.
-        let more = format!(
-            "{} has guests alone, and they need {ip} there as their gateway: give the server an address of its own, N, on a \
-             veth pair",
-            link.name
-        );
-        (Some(more), Some(format!("runbound --install --address N/{prefix} --bridge {} --now", link.name)))
     } else {
         let more = "an address on a veth pair has native XDP".to_owned();
         (Some(more), advice::veth_pair(links, link, *address))

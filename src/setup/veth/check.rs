@@ -2,15 +2,12 @@
 
 use super::pair::hosts;
 use super::{HOOK, Pair, Port, STANZAS, VETH, is_ours};
-use crate::config::site::{HostAddress, Site};
+use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
 use crate::host::{self, Facts};
 use crate::setup::interfaces::{Bridge, Interfaces};
 use crate::setup::{Run, SYSCTL_FILE, SetupError};
 use std::fs;
 use std::path::Path;
-
-/// The bridge that Proxmox' own network stands on, untagged.
-const PROXMOX_BRIDGE: &str = "vmbr0";
 
 /// The pair that is asked for, if one is, and if nothing is in its way.
 ///

@@ -80,3 +80,72 @@ fn the_gateway_of_a_simple_zone_stays_where_the_sdn_puts_it() {
     let found = elsewhere.iter().find(|finding| finding.name == "xdp-support").unwrap();
     assert!(fix(found).contains("ip link set veth-bnd2 master vnet4 up"), "{found}");
 }
+
+/// What is advised for an address of a Proxmox host.
+fn advised(facts: &Facts, server: &str) -> Finding {
+    let facts = Facts { proxmox: true, ..facts.clone() };
+    let mut found = all(&Config::default(), &[server], &facts);
+    found.retain(|finding| finding.name == "xdp-support");
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+#[test]
+fn the_gateway_of_a_tunnels_zone_stays_as_well() {
+    let gateway = recorded::facts("sdn_zones").links.by_name("vnet4").unwrap().addresses[0];
+    let facts = changed(recorded::facts("sdn_zones"), "vnet4", |link| link.addresses.clear());
+    let facts = changed(facts, "vnet2", |link| link.addresses.push(gateway));
+    let found = advised(&facts, "10.0.0.1:53");
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "runbound --install --address N/24 --bridge vnet2 --now"));
+    assert!(
+        found.text.ends_with(
+            "10.0.0.1 stays there, where Proxmox' files have it: give the server an address of its own, N, on a \
+                                  veth pair"
+        ),
+        "{found}"
+    );
+}
+
+#[test]
+fn the_hosts_own_address_at_a_bridge_comes_with_an_install_beside_it() {
+    let e1000e = |record| {
+        let physical = |facts: Facts, name: &str| changed(facts, name, |link| link.driver = Some("e1000e".into()));
+        ["enp33s0f0", "enp33s0f1", "eno1"].into_iter().fold(recorded::facts(record), physical)
+    };
+    let aware = e1000e("vlan_aware");
+    let found = advised(&aware, "192.168.20.201:53");
+    assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --vlan 20 --now");
+    let found = advised(&aware, "192.168.1.201:53");
+    assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --share-bridge --now");
+    let mut routed = aware.clone();
+    let mut default = routed.routes.first().cloned().unwrap_or_else(|| recorded::facts("bridge").routes[0].clone());
+    (default.destination.prefix, default.link) = (0, "vmbr0".into());
+    routed.routes.push(default);
+    assert!(advised(&routed, "192.168.1.201:53").text.contains("the host needs 192.168.1.201 there"));
+    // --vlan wants a bridge that keeps VLANs apart, by the tags that --install gives.
+    for change in [
+        |link: &mut Link| link.vlan_filtering = Some(false),
+        |link: &mut Link| link.vlan_protocol = Some(crate::host::VlanProtocol::Dot1ad),
+    ] {
+        let found = advised(&changed(aware.clone(), "vmbr0", change), "192.168.20.201:53");
+        assert!(!fix(&found).contains("--install"), "{found}");
+    }
+    let found = advised(&recorded::facts("vlan"), SERVER);
+    assert!(!fix(&found).contains("--install"), "bond0.10 is on no bridge: {found}");
+}
+
+#[test]
+fn an_interface_of_an_open_vswitch_comes_with_an_install_at_its_switch() {
+    let facts = recorded::facts("ovs");
+    let found = advised(&facts, "192.168.10.201:53");
+    let command = "runbound --install --address N/24 --bridge $(ovs-vsctl --timeout=10 iface-to-br vlan10 2>/dev/null || echo vlan10) \
+                   $(ovs-vsctl --timeout=10 get port vlan10 tag | sed -n 's/^[0-9][0-9]*$/--vlan &/p') --share-bridge --now";
+    assert_eq!(fix(&found), command, "no link tells the switch nor the tag");
+    let found = advised(&facts, "192.168.1.201:53");
+    assert!(fix(&found) == command.replace("vlan10", "vmbr0") && found.text.contains("the host needs"), "{found}");
+    let switch = facts.links.by_name("vmbr0").unwrap().index;
+    let facts = changed(facts, "vlan10", |link| (link.kind, link.parent) = (Kind::Vlan { id: 10 }, Some(switch)));
+    let command = "runbound --install --address N/24 --bridge $(ovs-vsctl --timeout=10 iface-to-br vmbr0 2>/dev/null || echo vmbr0) \
+                   --vlan 10 --share-bridge --now";
+    assert_eq!(fix(&advised(&facts, "192.168.10.201:53")), command);
+}
