@@ -35,7 +35,7 @@ pub(super) struct Bridge {
     pub file: PathBuf,
     /// `bridge-vlan-aware yes`.
     pub vlan_aware: bool,
-    /// `bridge-pvid`: the VLAN of untagged frames; the kernel has 1.
+    /// The VLAN of untagged frames: `bridge-pvid`, where the kernel has 1; of an Open vSwitch the `tag` of all its uplinks.
     pub pvid: Option<u16>,
     /// Its ports, each with the VLANs that it is in. Patterns (`glob`, `regex`) are no names and left out.
     pub ports: Vec<(String, Vec<RangeInclusive<u16>>)>,
@@ -74,6 +74,14 @@ impl Stanza {
     fn has_address(&self, ip: IpAddr) -> bool {
         let of = |value: &str| value.split('/').next().and_then(|text| text.parse::<IpAddr>().ok());
         self.options.iter().any(|(name, value)| name == "address" && of(value) == Some(ip))
+    }
+}
+
+impl Bridge {
+    /// Its ports that may lead to the network: not those that Open vSwitch makes for the host.
+    pub(super) fn uplinks(&self) -> impl Iterator<Item = &(String, Vec<RangeInclusive<u16>>)> {
+        let internal = self.switch.as_deref().unwrap_or_default();
+        self.ports.iter().filter(|(port, _)| internal.iter().all(|(name, _)| name != port))
     }
 }
 
@@ -117,14 +125,20 @@ impl Interfaces {
         let of = |port: &str| if switch.is_some() { self.switched(port) } else { self.vlans(name, port) };
         let ports = names.map(|port| (port.to_owned(), of(port))).collect();
         let yes = |value: &str| matches!(value, "yes" | "on" | "true" | "1");
-        Some(Bridge {
-            file: first.file.clone(),
-            vlan_aware: switch.is_some() || self.option(name, "bridge-vlan-aware").is_some_and(yes),
-            pvid: self.option(name, "bridge-pvid").and_then(|value| number::read(value, VLANS).ok()),
-            ports,
-            complete,
-            switch,
-        })
+        let pvid = self.option(name, "bridge-pvid").and_then(|value| number::read(value, VLANS).ok());
+        let vlan_aware = switch.is_some() || self.option(name, "bridge-vlan-aware").is_some_and(yes);
+        let mut bridge = Bridge { file: first.file.clone(), vlan_aware, pvid, ports, complete, switch };
+        if bridge.switch.is_some() {
+            bridge.pvid = self.native(&bridge);
+        }
+        Some(bridge)
+    }
+
+    /// The VLAN that untagged frames are in at all uplinks of an Open vSwitch, if it is one.
+    fn native(&self, switch: &Bridge) -> Option<u16> {
+        let mut tags = switch.uplinks().map(|(port, _)| self.tag(port));
+        let first = tags.next().flatten()?;
+        tags.all(|tag| tag == Some(first)).then_some(first)
     }
 
     /// The Open vSwitch that `name` is an internal port of, and its VLAN there.
@@ -142,20 +156,27 @@ impl Interfaces {
         found
     }
 
-    /// The VLAN that a port of an Open vSwitch is in, which is all there is of its frames then.
+    /// The VLAN of untagged frames at a port of an Open vSwitch, if it is one: with `vlan_mode=trunk` there is none.
     fn tag(&self, port: &str) -> Option<u16> {
-        let options = self.option(port, "ovs-options")?.split_whitespace();
-        options.filter_map(|word| word.strip_prefix("tag=")).find_map(|tag| number::read(tag, VLANS).ok())
+        let tag = self.ovs_option(port, "tag=").and_then(|tag| number::read(tag, VLANS).ok());
+        tag.filter(|_| self.ovs_option(port, "vlan_mode=") != Some("trunk"))
     }
 
-    /// The VLANs of a port of an Open vSwitch (ovs-vswitchd.conf.db(5), Port: VLAN Configuration): its tag, else its trunks,
-    /// else all.
+    /// What stands behind `key` in a port's `ovs_options`, without the brackets of a set.
+    fn ovs_option(&self, port: &str, key: &str) -> Option<&str> {
+        let mut words = self.option(port, "ovs-options")?.split_whitespace();
+        words.find_map(|word| word.strip_prefix(key)).map(|value| value.trim_matches(['[', ']']))
+    }
+
+    /// The VLANs of a port of an Open vSwitch (ovs-vswitchd.conf.db(5), Port: VLAN Configuration): its tag alone, unless that
+    /// is the native VLAN of a trunk; else its trunks, and all when it names none.
     fn switched(&self, port: &str) -> Vec<RangeInclusive<u16>> {
-        let mut options = self.option(port, "ovs-options").unwrap_or_default().split_whitespace();
-        let trunks = options.find_map(|word| word.strip_prefix("trunks=")).map(ranges);
-        match self.tag(port) {
-            Some(tag) => std::iter::once(tag..=tag).chain(trunks.unwrap_or_default()).collect(),
-            None => trunks.unwrap_or_else(|| vec![VLANS]),
+        let native = matches!(self.ovs_option(port, "vlan_mode="), Some("native-tagged" | "native-untagged"));
+        let trunks = self.ovs_option(port, "trunks=").map(ranges).filter(|trunks| !trunks.is_empty());
+        match (self.tag(port), trunks) {
+            (Some(tag), Some(trunks)) if native => std::iter::once(tag..=tag).chain(trunks).collect(),
+            (Some(tag), _) if !native => vec![tag..=tag],
+            (_, trunks) => trunks.unwrap_or_else(|| vec![VLANS]),
         }
     }
 
@@ -325,6 +346,36 @@ mod tests {
         assert_eq!((found.switch_of("vlan10"), found.switch_of("bond0")), (Some(("vmbr0", Some(10))), None));
         let vnet = found.bridge("vnet1").unwrap();
         assert!(vnet.switch.is_none() && vnet.ports.len() == 1 && found.bridge("vlan10").is_none());
+        let uplinks: Vec<&str> = bridge.uplinks().map(|(port, _)| port.as_str()).collect();
+        assert_eq!(uplinks, ["bond0", "eno3"]);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_native_tag_is_of_a_trunk_and_the_vlan_of_untagged_frames() {
+        let root = tree("native", &[]);
+        for (options, ranges, pvid) in [
+            ("", vec![VLANS], None),
+            ("tag=7", vec![7..=7], Some(7)),
+            ("tag=7 trunks=8,9", vec![7..=7], Some(7)),
+            ("vlan_mode=access tag=7", vec![7..=7], Some(7)),
+            ("tag=1 vlan_mode=native-untagged", vec![VLANS], Some(1)),
+            ("vlan_mode=native-tagged tag=1", vec![VLANS], Some(1)),
+            ("tag=1 vlan_mode=native-untagged trunks=[10,20]", vec![1..=1, 10..=10, 20..=20], Some(1)),
+            ("vlan_mode=native-untagged", vec![VLANS], None),
+            ("trunks=10,20", vec![10..=10, 20..=20], None),
+            ("tag=7 vlan_mode=trunk", vec![VLANS], None),
+        ] {
+            let main = format!(
+                "iface vmbr1 inet manual\n ovs_type OVSBridge\n ovs_ports eno1 vlan30\niface eno1 inet manual\n ovs_type OVSPort\n \
+                 ovs_bridge vmbr1\n ovs_options {options}\niface vlan30 inet manual\n ovs_type OVSIntPort\n ovs_bridge vmbr1\n \
+                 ovs_options tag=30\n"
+            );
+            let root = tree("native", &[(MAIN, &main)]);
+            let bridge = Interfaces::read(&root).bridge("vmbr1").unwrap();
+            let eno1 = ("eno1".to_owned(), ranges);
+            assert_eq!((bridge.uplinks().collect::<Vec<_>>(), bridge.pvid), (vec![&eno1], pvid), "{options}");
+        }
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -122,9 +122,11 @@ fn carries_vlans(site: &Site, bridge: &str, stanza: Option<&Bridge>, aware: bool
             };
             return Err(SetupError::new(Path::new(&what), &format!("{bridge} is not VLAN-aware"), &fix));
         }
-        let Some(stanza) = stanza.filter(|stanza| stanza.complete && !stanza.ports.is_empty()) else { continue };
-        if !stanza.ports.iter().any(|(_, ranges)| ranges.iter().any(|range| range.contains(&vlan))) {
-            let ports: Vec<&str> = stanza.ports.iter().map(|(port, _)| port.as_str()).collect();
+        let Some(stanza) = stanza.filter(|stanza| stanza.complete && stanza.uplinks().next().is_some()) else {
+            continue;
+        };
+        if !stanza.uplinks().any(|(_, ranges)| ranges.iter().any(|range| range.contains(&vlan))) {
+            let ports: Vec<&str> = stanza.uplinks().map(|(port, _)| port.as_str()).collect();
             let cause =
                 format!("no port of {bridge} carries it ({}): nobody beyond would be reached", ports.join(", "));
             let fix = if stanza.switch.is_some() {

@@ -202,9 +202,10 @@ fn a_vlan_that_nobody_would_be_reached_in_is_refused() {
 
 /// An Open vSwitch with the host's own port in VLAN 10, and a vnet of the SDN.
 const SWITCH: &str = "auto vmbr1\niface vmbr1 inet static\n\taddress 192.168.1.201/24\n\tovs_type OVSBridge\n\
-                      \tovs_ports eno1 vlan10\n\niface eno1 inet manual\n\tovs_type OVSPort\n\tovs_bridge vmbr1\n\
+                      \tovs_ports eno1 vlan10 vlan30\n\niface eno1 inet manual\n\tovs_type OVSPort\n\tovs_bridge vmbr1\n\
                       \tovs_options tag=10\n\nauto vlan10\niface vlan10 inet static\n\taddress 192.168.10.201/24\n\
-                      \tovs_type OVSIntPort\n\tovs_bridge vmbr1\n\tovs_options tag=10\n\nsource /etc/network/interfaces.d/*\n";
+                      \tovs_type OVSIntPort\n\tovs_bridge vmbr1\n\tovs_options tag=10\n\niface vlan30 inet static\n\taddress 192.168.30.201/24\n\tovs_type OVSIntPort\n\tovs_bridge vmbr1\n\
+                      \tovs_options tag=30\n\nsource /etc/network/interfaces.d/*\n";
 const SDN: &str = "#version:4\n\nauto vnet1\niface vnet1\n\tbridge_ports vmbr0.10\n\tbridge_stp off\n\tbridge_fd 0\n";
 
 #[test]
@@ -221,7 +222,8 @@ fn an_open_vswitch_and_a_vnet_are_bridges() {
         assert!(!tree.0.join("usr").exists());
     };
     refused(&[address], "vlan10", &["internal port of the Open vSwitch vmbr1", "--bridge vmbr1 --vlan 10"]);
-    refused(&[address, "20"], "vmbr1", &["no port of vmbr1 carries it (eno1, vlan10)", "ovs_options"]);
+    refused(&[address, "20"], "vmbr1", &["no port of vmbr1 carries it (eno1)", "ovs_options"]);
+    refused(&[address, "30"], "vmbr1", &["no port of vmbr1 carries it (eno1)"]);
     let (lines, error) = tree.install_vlans(&[address, "10"], "vmbr1", None);
     assert_eq!(error, "", "{lines:#?}");
     let hook = tree.text(HOOK);
@@ -233,6 +235,20 @@ fn an_open_vswitch_and_a_vnet_are_bridges() {
     assert_eq!(error, "", "{lines:#?}");
     assert!(tree.text(HOOK).contains("BRIDGE=vnet1\n") && !tree.text(SYSCTL_FILE).contains("vlan10"));
     assert_eq!(fs::read_to_string(sdn).unwrap(), SDN, "Proxmox writes it");
+}
+
+#[test]
+fn the_native_vlan_of_an_open_vswitch_is_that_of_untagged_frames() {
+    let tree = Tree::new("native");
+    let main = SWITCH.replacen("\tovs_options tag=10\n", "\tovs_options tag=1 vlan_mode=native-untagged\n", 1);
+    fs::write(tree.0.join("etc/network/interfaces"), main).unwrap();
+    let address = "192.168.1.250/24";
+    for (words, vlans) in [(&[address, "10"][..], "VLANS=\"10\""), (&[address], "VLANS=\"1\"")] {
+        let (lines, error) = tree.install_vlans(words, "vmbr1", None);
+        assert_eq!(error, "", "{lines:#?}");
+        let hook = tree.text(HOOK);
+        assert!(hook.contains(&format!("{vlans}\nFLAGS=\"pvid untagged\"\n")), "{vlans} in {hook}");
+    }
 }
 
 #[test]
