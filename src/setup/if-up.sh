@@ -86,7 +86,8 @@ join_bridge() {
 # switch COMMAND...: of Open vSwitch, which waits for its daemon.
 switch() { ovs-vsctl --timeout=10 "$@"; }
 
-# An Open vSwitch: the port and its VLANs come in one step, and stay in its database until unplug.
+# An Open vSwitch: the port and its VLANs come in one step, and stay in its database until unplug. One that another switch has is
+# taken out there in the same step.
 join_switch() {
     [ ! -e $NET/$PORT/brport ] || ip link set dev $PORT nomaster
     fit_mac
@@ -97,8 +98,13 @@ join_switch() {
         ,*) set -- -- set port $PORT "trunks=$list" ;;
         *) set -- -- set port $PORT "tag=$list" ;;
     esac
-    attempt "$PORT is no port of $BRIDGE, no query comes to veth-rb" "$AGAIN" \
-        switch --may-exist add-port "$BRIDGE" $PORT -- clear port $PORT tag trunks vlan_mode "$@"
+    set -- --may-exist add-port "$BRIDGE" $PORT -- clear port $PORT tag trunks vlan_mode "$@"
+    before=$(switch port-to-br $PORT 2>/dev/null)
+    case $before in
+        "" | "$BRIDGE") ;;
+        *) set -- --if-exists del-port "$before" $PORT -- "$@" ;;
+    esac
+    attempt "$PORT is no port of $BRIDGE, no query comes to veth-rb" "$AGAIN" switch "$@"
 }
 
 # Out of the Open vSwitch of this pair, or of the one before.
