@@ -118,7 +118,7 @@ pub(super) fn takes_any_sender(rp_filter: u32) -> bool {
 /// Whether a link is a port of an Open vSwitch, and one is on the way of our segment: no link tells which of its ports are in one
 /// VLAN.
 fn behind_switch(ours: &Segment, link: &Link) -> bool {
-    !ours.whole && link.kind.is_open_vswitch()
+    ours.open_vswitch && link.kind.is_open_vswitch()
 }
 
 /// Whether a link has an IPv4 address.

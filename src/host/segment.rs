@@ -29,12 +29,14 @@ pub struct Segment {
     /// False when something on the way does not tell where it sends what: an Open vSwitch, a VLAN table that could not be
     /// read, more than two VLAN tags. There may then be more than is listed.
     pub whole: bool,
+    /// An Open vSwitch is on the way: no link tells which of its ports are in one VLAN.
+    pub open_vswitch: bool,
 }
 
 impl Links {
     /// The broadcast domain of `link`.
     pub fn segment(&self, link: &Link) -> Segment {
-        let mut walk = Walk { links: self, seen: BTreeSet::new(), todo: Vec::new(), whole: true };
+        let mut walk = Walk { links: self, seen: BTreeSet::new(), todo: Vec::new(), whole: true, open_vswitch: false };
         walk.go(link, Way::Out, Tags::default());
         while let Some(place) = walk.todo.pop() {
             walk.step(place);
@@ -46,7 +48,13 @@ impl Links {
         let left = walk.seen.iter().filter(|place| place.way == Way::Out).filter_map(|place| self.by_index(place.link));
         let ways_out = left.filter(|link| self.leads_out(link)).map(|link| link.index).collect::<BTreeSet<u32>>();
         let list = |indices: BTreeSet<u32>| indices.into_iter().collect();
-        Segment { hears, bridges: list(bridges), ways_out: list(ways_out), whole: walk.whole }
+        Segment {
+            hears,
+            bridges: list(bridges),
+            ways_out: list(ways_out),
+            whole: walk.whole && !walk.open_vswitch,
+            open_vswitch: walk.open_vswitch,
+        }
     }
 
     /// Whether what arrives at `link` is its own, and it speaks ARP.
@@ -83,6 +91,7 @@ impl Links {
                 Kind::Bond { .. } => Taker::Bond(master),
                 Kind::Other(kind) if kind == "team" => Taker::Bond(master),
                 Kind::Other(kind) if kind == "vrf" => Taker::None,
+                kind if kind.is_open_vswitch() => Taker::OpenVswitch,
                 _ => Taker::Unknown,
             },
             None => Taker::Unknown,
@@ -95,6 +104,7 @@ enum Taker<'a> {
     None,
     Bridge(&'a Link),
     Bond(&'a Link),
+    OpenVswitch,
     /// It is not known what becomes of them.
     Unknown,
 }
@@ -138,6 +148,7 @@ struct Walk<'a> {
     seen: BTreeSet<Place>,
     todo: Vec<Place>,
     whole: bool,
+    open_vswitch: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -178,7 +189,7 @@ impl<'a> Walk<'a> {
             },
             Kind::Veth { .. } => self.go(links.peer(link).unwrap_or(link), Way::In, tags),
             Kind::Physical | Kind::Other(_) => {
-                self.whole &= !link.kind.is_open_vswitch();
+                self.open_vswitch |= link.kind.is_open_vswitch();
                 self.go(link, Way::In, tags);
             }
         }
@@ -198,6 +209,7 @@ impl<'a> Walk<'a> {
         match links.taker(link) {
             Taker::Bridge(bridge) => self.forward(bridge, link, tags),
             Taker::Bond(bond) => self.go(bond, Way::In, tags),
+            Taker::OpenVswitch => self.open_vswitch = true,
             Taker::Unknown => self.whole = false,
             Taker::None => self.slices(link, link.index, tags),
         }

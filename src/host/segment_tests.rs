@@ -128,6 +128,10 @@ fn what_is_not_known_is_said() {
     assert!(!whole(&changed("vlan_aware", "veth-bnd", |link| link.vlans = None)));
     assert!(!whole(&changed("reference", "br-rb", |link| link.kind = Kind::Other("openvswitch".into()))));
     assert!(!whole(&changed("reference", "bond0.10", |link| link.kind = Kind::Other("openvswitch".into()))));
+    let open_vswitch = |links: &Links| links.segment(links.by_name("veth-rb").unwrap()).open_vswitch;
+    assert!(open_vswitch(&recorded::facts("ovs").links) && !whole(&recorded::facts("ovs").links));
+    assert!(open_vswitch(&changed("reference", "bond0.10", |link| link.kind = Kind::Other("openvswitch".into()))));
+    assert!(!open_vswitch(&changed("vlan_aware", "bond0", |link| link.vlans = None)), "no table is no Open vSwitch");
     let vrf = changed("reference", "br-rb", |link| link.kind = Kind::Other("vrf".into()));
     assert_eq!(of(&vrf, "veth-rb").0, ["veth-bnd"], "a routing domain leaves its ports their frames");
 }

@@ -149,3 +149,19 @@ fn an_interface_of_an_open_vswitch_comes_with_an_install_at_its_switch() {
                    --vlan 10 --share-bridge --now";
     assert_eq!(fix(&advised(&facts, "192.168.10.201:53")), command);
 }
+
+#[test]
+fn a_switch_that_is_not_on_the_way_makes_no_rival() {
+    let flux = |facts: &Facts| {
+        let found = named("arp-flux", facts);
+        found.iter().any(|finding| finding.text.starts_with("vlan10 "))
+    };
+    let facts = recorded::facts("ovs");
+    assert!(flux(&facts));
+    // The pair at a bridge whose VLAN table cannot be read, beside a switch that has nothing to do with it.
+    let bridge = facts.links.by_name("fwbr100i0").unwrap().index;
+    let facts = changed(facts, "fwbr100i0", |link| link.vlan_filtering = Some(true));
+    let facts = changed(facts, "veth-bnd", |link| (link.master, link.vlans) = (Some(bridge), None));
+    let facts = changed(facts, "fwln100o0", |link| link.master = None);
+    assert!(!flux(&facts), "{:?}", named("arp-flux", &facts));
+}
