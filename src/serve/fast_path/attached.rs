@@ -2,12 +2,13 @@
 
 use super::Queues;
 use super::promise::{self, News, Promise};
+use super::queue::{self, QueueWatch};
 use super::tags;
 use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
 use crate::host::{self, Changes};
-use crate::stats::{Frames, QueueFigures, QueueStats, SocketDrops, Watchdog, XdpFigures, XdpMode};
+use crate::stats::{Frames, QueueStats, XdpFigures, XdpMode};
 use crate::sys::ethtool::UdpRule;
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::io;
@@ -44,12 +45,6 @@ struct Opened {
     queues: Vec<Queue>,
     steered: bool,
     tags: tags::Lost,
-}
-
-struct QueueWatch {
-    number: u32,
-    stats: Arc<QueueStats>,
-    watch: Watch,
 }
 
 /// Why an interface has no program.
@@ -297,7 +292,7 @@ impl Attached {
                 (Step::Close, Ok(())) if !was_tripped => log::warn!(
                     "{name}: queue {number}: the XDP program redirects queries and the socket receives none ({}): kernel \
                      sockets serve, one query is tried from time to time; an address on a veth pair works, or set xdp: no",
-                    dropped(stats),
+                    queue::dropped(stats),
                 ),
                 (Step::Open, Ok(())) => log::info!("{name}: queue {number}: queries arrive again, XDP serves"),
                 _ => (),
@@ -371,32 +366,4 @@ impl Attached {
         (!tripped.is_empty())
             .then(|| format!("redirected queries did not arrive at queue {numbers} (of {of}); kernel sockets serve it"))
     }
-}
-
-impl QueueWatch {
-    fn figures(&self) -> QueueFigures {
-        let stats = &self.stats;
-        QueueFigures {
-            number: self.number,
-            rx: stats.rx.get(),
-            tx: stats.tx.get(),
-            kernel: SocketDrops {
-                rx_dropped: stats.rx_dropped.get(),
-                rx_ring_full: stats.rx_ring_full.get(),
-                fill_ring_empty: stats.fill_ring_empty.get(),
-                invalid_descs: stats.invalid_descs.get(),
-            },
-            senseless: stats.senseless.get(),
-            watchdog: if self.watch.is_tripped() { Watchdog::Tripped } else { Watchdog::Watching },
-        }
-    }
-}
-
-fn dropped(stats: &QueueStats) -> String {
-    format!(
-        "rx_dropped {}, rx_ring_full {}, fill_ring_empty {}",
-        stats.rx_dropped.get(),
-        stats.rx_ring_full.get(),
-        stats.fill_ring_empty.get()
-    )
 }

@@ -2,6 +2,7 @@
 
 mod attached;
 mod promise;
+mod queue;
 mod tags;
 #[cfg(test)]
 mod tests;
