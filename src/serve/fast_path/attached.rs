@@ -27,6 +27,8 @@ pub(super) struct Attached {
     pub(super) attachment: Attachment,
     /// When it was attached to.
     pub(super) since: Instant,
+    /// Its link was up before that, so it is to come back.
+    pub(super) had_carrier: bool,
     /// The interface was away, and may be back under the same index: its sockets are not bound any more.
     pub(super) lost: bool,
     queues: Vec<QueueWatch>,
@@ -79,6 +81,7 @@ pub(super) fn open(
         target: target.clone(),
         attachment,
         since: Instant::now(),
+        had_carrier: target.carrier,
         lost: false,
         queues: watches.collect(),
         zero_copy,
@@ -219,6 +222,10 @@ impl Attached {
         let name = &target.interface;
         self.tags.take(tags::keep(target, changes).unwrap_or_else(Some), name);
         self.follow_places(target);
+        if target.standby != self.target.standby {
+            // What was counted there was by the other rule.
+            self.promise = Promise::default();
+        }
         if self.steered && target.places != self.target.places {
             changes.keep_rules(name, &rules(target));
             if let Err(cause) = changes.steer(name, &rules(target), false) {
@@ -355,7 +362,7 @@ impl Attached {
     fn fallback(&self) -> Option<String> {
         let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
         let standby = || self.target.standby.then(|| "stands by: its bond drops what comes in there".to_owned());
-        self.tripped().or_else(broken).or_else(|| self.tags.cause().map(str::to_owned)).or_else(standby)
+        self.tripped().or_else(standby).or_else(broken).or_else(|| self.tags.cause().map(str::to_owned))
     }
 
     /// The queues that kernel sockets serve because nothing arrived there.

@@ -38,6 +38,9 @@ const RETRY_MOST: Duration = Duration::from_secs(600);
 const SPARE_PROGRAMS: usize = 4;
 const FEWEST_PROGRAMS: usize = 8;
 
+/// Why a slave of a bond has no program yet.
+const UNSETTLED: &str = "XDP comes when the slave that was attached to before is back in the bond with its link";
+
 /// Between two looks whether the plan comes true.
 const VERIFY_EVERY: Duration = Duration::from_secs(5);
 
@@ -71,6 +74,8 @@ impl Refused {
 pub struct FastPath {
     attached: Vec<Attached>,
     refused: Vec<Refused>,
+    /// Slaves whose turn comes when the one before has settled in their bond.
+    unsettled: Vec<String>,
     programs: Programs,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
@@ -80,6 +85,13 @@ pub struct FastPath {
     verified: Option<Instant>,
     /// When there is something to be tried that nothing from outside calls for.
     again: Option<Instant>,
+}
+
+/// The order in which targets are attached to: slaves of a bond with a link first, for the others may never have one.
+fn in_turn(targets: &[Target]) -> Vec<&Target> {
+    let mut turn: Vec<&Target> = targets.iter().collect();
+    turn.sort_by_key(|target| target.bond.is_some() && !target.carrier);
+    turn
 }
 
 /// Queues for the worker, with the counters it keeps for each.
@@ -168,16 +180,20 @@ impl FastPath {
     pub fn attach_missing(&mut self, config: &Config, plan: &Plan) -> Queues {
         let mut all = Queues::new();
         let now = Instant::now();
-        let mut unsettled = None;
+        let before = std::mem::take(&mut self.unsettled);
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
-        for target in &plan.targets {
+        for target in in_turn(&plan.targets) {
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
             let waits = self.refused.iter().any(|refused| refused.waits(target, now));
             if known || waits {
                 continue;
             }
             if self.bond_is_unsettled(target, plan, now) {
-                unsettled = Some(now + BOND_LOOK);
+                let name = &target.interface;
+                if !before.contains(name) {
+                    log::info!("{name}: {UNSETTLED}; kernel sockets serve it until then");
+                }
+                self.unsettled.push(name.clone());
                 continue;
             }
             let program = match self.program_for(target) {
@@ -198,7 +214,8 @@ impl FastPath {
                 Err(refusal) => self.refuse(target, refusal, false),
             }
         }
-        self.again = self.refused.iter().filter_map(|refused| refused.again).chain(unsettled).min();
+        let look = (!self.unsettled.is_empty()).then(|| now + BOND_LOOK);
+        self.again = self.refused.iter().filter_map(|refused| refused.again).chain(look).min();
         all
     }
 
@@ -221,11 +238,10 @@ impl FastPath {
             |index| plan.targets.iter().find(|other| other.index == index).is_none_or(|other| other.carrier);
         target.bond.is_some()
             && target.resets
-            && self
-                .attached
-                .iter()
-                .filter(|attached| attached.target.bond == target.bond)
-                .any(|attached| now < attached.since + BOND_SETTLES || !carrier_of(attached.target.index))
+            && self.attached.iter().filter(|attached| attached.target.bond == target.bond).any(|attached| {
+                let is_away = attached.had_carrier && !carrier_of(attached.target.index);
+                now < attached.since + BOND_SETTLES || is_away
+            })
     }
 
     fn refuse(&mut self, target: &Target, refusal: Refusal, no_program: bool) {
@@ -322,11 +338,12 @@ impl FastPath {
         let seen = self.attached.iter_mut().map(|attached| attached.verify(kernel, now)).sum();
         // Where other addresses are the kernel's by the plan, its queries may be theirs.
         let all_planned = self.decisions.iter().all(|(_, decision)| !decision.outcome.spots().is_empty());
-        if !all_planned || !self.refused.is_empty() {
+        if !all_planned || !self.refused.is_empty() || !self.unsettled.is_empty() {
             return;
         }
         if let Some(queries) = self.unseen.look(seen, kernel, || host::loopback_packets().ok()) {
-            self.attached.iter_mut().for_each(|attached| attached.unseen(queries, now));
+            let serving = self.attached.iter_mut().filter(|attached| !attached.target.standby);
+            serving.for_each(|attached| attached.unseen(queries, now));
         }
     }
 
@@ -352,7 +369,8 @@ impl FastPath {
         };
         let attached = self.attached.iter().map(Attached::figures);
         let refused = self.refused.iter().map(|refused| off(&refused.target.interface, &refused.reason));
-        attached.chain(refused).chain(self.without().map(|(name, reason)| off(name, reason))).collect()
+        let unsettled = self.unsettled.iter().map(|name| off(name, UNSETTLED));
+        attached.chain(refused).chain(unsettled).chain(self.without().map(|(name, reason)| off(name, reason))).collect()
     }
 
     /// What was done for speed, a line each.
