@@ -57,7 +57,11 @@ impl XskPort {
     /// Sends new queries to the kernel's sockets from now on, and answers what the ring holds already.
     pub(super) fn finish(&mut self, desk: &mut Desk, now: Now) {
         self.queue.remove_from_map();
-        while self.serve(desk, now) {}
+        // As often as the ring can have something: if the map could not be emptied, more may be coming.
+        let mut left = self.queue.count().total;
+        while left > 0 && self.serve(desk, now) {
+            left -= 1;
+        }
     }
 
     pub(super) fn into_queue(self) -> Queue {
