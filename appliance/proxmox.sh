@@ -33,6 +33,7 @@
 #   --run               run the commands; without it they are only printed
 # shellcheck disable=SC2015,SC2016  # A && B || die dies when either fails; backquotes in messages are for people
 set -u
+export LC_ALL=C # a locale that ssh brought and the host has not makes every Perl program warn
 SELF=$(readlink -f "$0")
 # shellcheck source=appliance/lib/upgrade.sh
 . "$(dirname "$SELF")/lib/upgrade.sh"
@@ -83,10 +84,10 @@ step() {
     [ $run = no ] || "$@"
 }
 
-made=""
+undo="" # what takes back what was made so far
 make_step() {
     step "$@" && return
-    printf 'proxmox.sh: that failed; `%s` takes back what was made\n' "${made:+ha-manager remove vm:$vmid; }qm destroy $vmid" >&2
+    say "\`$1 $2\` failed${undo:+; \`$undo\` takes back what was made}"
     exit 1
 }
 
@@ -102,6 +103,7 @@ make() {
     make_step qm create "$vmid" --name "$name" --ostype l26 --cpu host --cores "$cores" --memory "$memory" --net0 "$net" \
         --scsihw virtio-scsi-pci --serial0 socket --vga std --agent enabled=1 --rng0 source=/dev/urandom \
         --watchdog model=i6300esb,action=reset --onboot 1 "${firmware[@]}"
+    undo="qm destroy $vmid"
     make_step qm set "$vmid" --scsi0 "$storage:0,import-from=$image,discard=on"
     make_step qm set "$vmid" --ide2 "$storage:cloudinit"
     make_step qm set "$vmid" --boot order=scsi0
@@ -136,10 +138,11 @@ keep_up() {
         make_step ha-manager add "vm:$vmid" --state $state
     elif [ "${major:-9}" -ge 9 ]; then
         make_step ha-manager add "vm:$vmid" --state $state
-        made=ha
+        undo="ha-manager remove vm:$vmid; $undo"
         make_step ha-manager rules add node-affinity "$name" --resources "vm:$vmid" --nodes "$ha_nodes"
     else
         make_step ha-manager groupadd "$name" --nodes "$ha_nodes"
+        undo="ha-manager groupremove $name; $undo"
         make_step ha-manager add "vm:$vmid" --group "$name" --state $state
     fi
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""A stand-in for a Proxmox host: qm, pvesm, pvesh, ha-manager, pveversion and lvchange, with machines that have disks and
-are on or off. It takes the options that the real ones take (as their sources have them) and no others.
+"""A stand-in for a Proxmox host: qm, pvesm, pvesh, ha-manager, pveversion, lvchange and logger, with machines that have disks
+and are on or off. It takes the options that the real ones take (as their sources have them) and no others.
 
 A machine that is on runs what is on its disk: its guest agent answers when MiB 2 begins with `runbound VERSION`.
+
+HOST_FAILS: what a command begins with that fails; HOST_WARNS: each warns of something and succeeds, as in any locale but C.
 """
 
 import fcntl
@@ -26,7 +28,9 @@ COMMANDS = {
     "ha-manager add": (1, {"state", "group"}), "ha-manager groupadd": (1, {"nodes"}),
     "ha-manager rules add": (2, {"resources", "nodes", "strict"}),
 }
-TOOLS = ("qm", "pvesm", "pvesh", "ha-manager", "pveversion", "lvchange")
+TOOLS = ("qm", "pvesm", "pvesh", "ha-manager", "pveversion", "lvchange", "logger")
+# What Perl says in a locale that the host has not.
+WARNING = "perl: warning: Setting locale failed.\nperl: warning: Falling back to the standard locale (\"C\").\n"
 
 
 class Refusal(Exception):
@@ -45,6 +49,8 @@ class Commands:
             return f"pve-manager/{self.state['pve']}.1.2/0123456789abcdef (running kernel: 6.14.8-2-pve)\n"
         if words[0] == "lvchange":
             return self.activate(words[1:])
+        if words[0] == "logger":
+            return self.logger(words[1:])
         if words[:3] == ["qm", "guest", "exec"]:
             return self.guest(words[3:])
         for length in (3, 2):
@@ -138,7 +144,7 @@ class Commands:
     # --- volumes -------------------------------------------------------------------------------------------------------
 
     def path(self, volume):
-        if volume not in self.state["volumes"]:
+        if not self.state["volumes"].get(volume):
             raise Refusal(f"unable to parse volume ID '{volume}'")
         return self.state["volumes"][volume]
 
@@ -154,10 +160,18 @@ class Commands:
                     os.unlink(path)
 
     def activate(self, words):
-        if words[:-1] != ["-ay", "-K"] or words[-1] not in self.state["lvm"]:
+        if words[:-1] not in (["-ay", "-K"], ["-an"]) or words[-1] not in self.state["lvm"]:
             raise Refusal(f"  Failed to find logical volume \"{words[-1]}\"")
-        if not os.path.lexists(words[-1]):
+        if words[0] == "-an":
+            os.unlink(words[-1])
+        elif not os.path.lexists(words[-1]):
             os.symlink(self.state["lvm"][words[-1]], words[-1])
+        return ""
+
+    def logger(self, words):
+        if words[:1] != ["-t"] or words[2] != "--":
+            raise Refusal("logger: unrecognized option")
+        self.state["syslog"].append(words[3])
         return ""
 
     # --- firewall, ha ----------------------------------------------------------------------------------------------------
@@ -217,7 +231,8 @@ class Host:
             with open(f"{self.folder}/bin/{tool}", "w") as file:
                 file.write(f'#!/bin/sh\nexec {sys.executable} {os.path.abspath(__file__)} {self.file} {tool} "$@"\n')
             os.chmod(f"{self.folder}/bin/{tool}", 0o755)
-        self.put({"pve": pve, "machines": {}, "volumes": {}, "lvm": {}, "ha": {}, "groups": {}, "firewall": {}, "log": []})
+        self.put({"pve": pve, "machines": {}, "volumes": {}, "lvm": {}, "ha": {}, "groups": {}, "firewall": {}, "log": [], "syslog": [],
+                  "locked": []})
         self.environment = {"PATH": f"{self.folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "RUNBOUND_COPIES": f"{self.folder}/copies"}
 
     def state(self):
@@ -246,18 +261,32 @@ class Host:
         return log
 
 
+def inherited():
+    """The files that this process was started with."""
+    names = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:  # that of the listing
+            pass
+    return names
+
+
 def main(file, words):
     with open(file, "r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         state = json.load(held)
         state["log"].append(words)
-        status, text, error = 0, "", ""
+        if any(".lock-" in name for name in inherited()):
+            state["locked"].append(words)
+        warns = "HOST_WARNS" in os.environ or ("LC_MESSAGES" in os.environ and os.environ.get("LC_ALL") != "C")
+        status, text, error = 0, "", WARNING if warns and words[0] != "logger" else ""
         try:
             if " ".join(words).startswith(os.environ.get("HOST_FAILS", "-")):
                 raise Refusal("it fails as it was told")
             text = Commands(state).run(words)
         except Refusal as refusal:
-            status, error = 255, f"{refusal}\n"
+            status, error = 255, f"{error}{refusal}\n"
         held.seek(0)
         held.truncate()
         json.dump(state, held)
