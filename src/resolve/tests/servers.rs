@@ -103,7 +103,7 @@ fn silence_everywhere_ends_in_servfail_within_the_patience() {
 fn errors_send_the_question_to_the_next_server() {
     for code in [rcode::SERVFAIL, rcode::REFUSED, rcode::NOTIMP, rcode::FORMERR, 9] {
         let mut rig = Rig::new(vec![fails(code), answers(1)]);
-        for number in 0..20 {
+        for number in 0..64 {
             let got = rig.ask(&format!("n{number}"), rtype::A);
             assert_eq!((got.rcode, got.records.len()), (0, 1), "{code}");
         }
@@ -242,7 +242,7 @@ fn malformed_records_send_the_question_to_the_next_server() {
         Box::new(|query| vec![query.reply().record(0, &query.name, rtype::MX, 60, &[0, 1, 0xc0, 0xff]).0]);
     for script in [broken, inside] {
         let mut rig = Rig::new(vec![script, Box::new(|query| vec![mx(query).0])]);
-        for number in 0..10 {
+        for number in 0..64 {
             assert_eq!(rig.ask(&format!("n{number}"), rtype::MX).rcode, rcode::NOERROR);
         }
         assert!(rig.seen(0) > 0);
