@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the XDP program and user space share. `src/xdp/program.rs` and `maps.rs` mirror it; tests hold them together. */
+/* What the XDP program and user space share. `program.rs`, `maps.rs` and `settings.rs` of src/xdp mirror it; tests hold them together. */
 #ifndef RUNBOUND_H
 #define RUNBOUND_H
 

@@ -67,13 +67,12 @@ impl Settings {
         update(object.settings(), &SETTINGS_KEY, self)
     }
 
-    /// Whether there is a near address of the family, and whether it is this one; its place.
-    fn near(&mut self, address: IpAddr) -> (bool, bool, &mut EntryPlace) {
-        let (is_there, is_it, place) = match address {
-            IpAddr::V4(v4) => (self.near_v4_place, self.near_v4 == v4.octets(), &mut self.near_v4_place),
-            IpAddr::V6(v6) => (self.near_v6_place, self.near_v6 == v6.octets(), &mut self.near_v6_place),
-        };
-        (is_there != EntryPlace::NOWHERE, is_it, place)
+    /// Whether an address is the one that the near place of its family is for, if it is for any; that place.
+    fn near(&mut self, address: IpAddr) -> (bool, &mut EntryPlace) {
+        match address {
+            IpAddr::V4(v4) => (self.near_v4 == v4.octets(), &mut self.near_v4_place),
+            IpAddr::V6(v6) => (self.near_v6 == v6.octets(), &mut self.near_v6_place),
+        }
     }
 }
 
@@ -111,34 +110,37 @@ impl Object {
         }
         // The program may see a half of what is written: the address comes while it is nowhere.
         settings.write(self)?;
-        *settings.near(address).2 = place;
+        *settings.near(address).1 = place;
         settings.write(self)
     }
 
     /// Ends that an address is the near one; true when another one is.
     pub(super) fn leave(&self, address: IpAddr) -> io::Result<bool> {
         let mut settings = Settings::read(self)?;
-        let (is_there, is_it, place) = settings.near(address);
-        if is_there && is_it {
+        let (is_it, place) = settings.near(address);
+        if *place == EntryPlace::NOWHERE {
+            return Ok(false);
+        }
+        if is_it {
             *place = EntryPlace::NOWHERE;
             settings.write(self)?;
         }
-        Ok(is_there && !is_it)
+        Ok(!is_it)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::mem::offset_of;
 
     #[test]
     fn settings_lie_as_in_the_header() {
-        let at = |what: usize| what;
-        assert_eq!(at(std::mem::offset_of!(Settings, near_v6)), 16);
-        assert_eq!(at(std::mem::offset_of!(Settings, near_v6_place)), 32);
-        assert_eq!(at(std::mem::offset_of!(Settings, near_v4)), 40);
-        assert_eq!(at(std::mem::offset_of!(Settings, near_v4_place)), 44);
-        assert_eq!(at(std::mem::offset_of!(Settings, port)), 52);
+        assert_eq!(offset_of!(Settings, near_v6), 16);
+        assert_eq!(offset_of!(Settings, near_v6_place), 32);
+        assert_eq!(offset_of!(Settings, near_v4), 40);
+        assert_eq!(offset_of!(Settings, near_v4_place), 44);
+        assert_eq!(offset_of!(Settings, port), 52);
         assert_eq!(size_of::<Settings>(), 56);
     }
 }

@@ -28,8 +28,8 @@ fn user_namespace(subject: &Subject, found: &mut Vec<Finding>) {
     let wanted = subject.served.iter().any(|served| matches!(served.outcome, Outcome::Kernel { wanted: true, .. }));
     if subject.facts.links.user_namespace && wanted {
         let text = "this process is in a user namespace (/proc/self/uid_map), as that of an unprivileged container: the kernel \
-                    loads no XDP program for it without a BPF token, whatever capabilities its root has; kernel sockets serve everything all the \
-                    same. For XDP run runbound on the host, in a virtual machine, or in a privileged container \
+                    loads no XDP program for it without a BPF token, whatever capabilities its root has; kernel sockets serve \
+                    everything all the same. For XDP run runbound on the host, in a virtual machine, or in a privileged container \
                     (docs/proxmox.md), or say xdp: no";
         found.push(Finding::new(Level::Warn, "user-namespace", text));
     }

@@ -8,7 +8,7 @@ use super::super::*;
 use super::rig::table;
 use super::script::{Message, wire};
 use super::world::ScriptWorld;
-use crate::dns::{class, get_u16, rcode, rtype};
+use crate::dns::{class, get_u16, header, rcode, rtype};
 use crate::stats::Upstream;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -68,6 +68,13 @@ impl Alone {
         self.put(Input::Datagram { slot, octets: &message.0 });
     }
 
+    /// Answers the query that left last with as much as fits, none of it; gives the stream that the question goes on over.
+    fn cut_off(&mut self) -> u16 {
+        let (_, query) = self.last();
+        self.answer(Message::reply(&query, 0).flags(header::flag::TC));
+        *self.world.streams.keys().next().expect("a stream")
+    }
+
     /// Goes to the next deadline.
     fn wait(&mut self) {
         self.now = self.core.due(false).expect("a deadline");
@@ -110,9 +117,8 @@ fn what_is_not_answered_is_sent_again_from_another_port_until_its_patience_ends(
 fn a_long_answer_comes_over_a_stream_in_pieces() {
     let mut alone = Alone::new(Options::default(), &[SERVER]);
     alone.ask(1, "www.example");
-    let (_, query) = alone.last();
-    alone.answer(Message::reply(&query, 0).flags(crate::dns::header::flag::TC));
-    let (&slot, query) = alone.world.streamed.iter().next().expect("a stream");
+    let slot = alone.cut_off();
+    let query = &alone.world.streamed[&slot];
     assert_eq!(usize::from(get_u16(query, 0).unwrap()), query.len() - 2);
     let reply = Message::reply(&query[2..], 0).a("www.example", 300, 1).0;
     let octets = [&(reply.len() as u16).to_be_bytes(), &reply[..], b"and more"].concat();
@@ -129,9 +135,8 @@ fn a_stream_that_ends_early_sends_the_question_elsewhere() {
     for failure in [None, Some(Failure { call: TCP, errno: Errno::CONNRESET })] {
         let mut alone = Alone::new(Options::default(), &[SERVER, OTHER]);
         alone.ask(1, "www.example");
-        let (first, query) = alone.last();
-        alone.answer(Message::reply(&query, 0).flags(crate::dns::header::flag::TC));
-        let slot = *alone.world.streams.keys().next().expect("a stream");
+        let first = alone.last().0;
+        let slot = alone.cut_off();
         let asked = alone.world.streams[&slot].server;
         assert_eq!(alone.world.udp[&first].server, asked);
         alone.put(Input::StreamEnded { slot, failure });
@@ -194,9 +199,7 @@ fn a_request_is_not_taken_while_one_that_has_failed_waits_for_room() {
 fn the_longest_reply_comes_over_a_stream() {
     let mut alone = Alone::new(Options::default(), &[SERVER]);
     alone.ask(1, "www.example");
-    let (_, query) = alone.last();
-    alone.answer(Message::reply(&query, 0).flags(crate::dns::header::flag::TC));
-    let slot = *alone.world.streams.keys().next().expect("a stream");
+    let slot = alone.cut_off();
     let query = alone.world.streamed[&slot].clone();
     let mut reply = Message::reply(&query[2..], 0);
     while reply.0.len() <= 65535 - 29 {
