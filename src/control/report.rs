@@ -360,6 +360,7 @@ fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
             ("rx", frames.rx),
             ("tx", frames.tx),
             ("completion", frames.completion),
+            ("driver", frames.driver),
             ("lost", frames.lost()),
         ],
         reply,

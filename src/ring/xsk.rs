@@ -136,6 +136,11 @@ impl<D: Copy> Producer<D> {
         self.parts.size - self.free_seen()
     }
 
+    /// Entries that the kernel had taken at the last look, of all there ever were; the count wraps.
+    pub const fn taken(&self) -> u32 {
+        self.consumer_seen
+    }
+
     /// Number of entries of the ring.
     pub const fn size(&self) -> u32 {
         self.parts.size
@@ -221,6 +226,11 @@ impl<D: Copy> Consumer<D> {
     /// Whether there is nothing to read.
     pub fn is_empty(&mut self) -> bool {
         self.peek(1) == 0
+    }
+
+    /// Entries that the kernel had given at the last look, of all there ever were; the count wraps.
+    pub const fn given(&self) -> u32 {
+        self.producer_seen
     }
 
     /// Number of entries of the ring.

@@ -23,8 +23,10 @@ fn batches_pass_in_order_and_indices_wrap() {
         assert_eq!(producer.outstanding(), granted, "nothing is free before release");
         consumer.release();
         assert_eq!(producer.outstanding(), 0);
+        assert_eq!(producer.taken(), consumer.given(), "all that was given was taken");
     }
     assert_eq!(next_in, next_out);
+    assert_eq!(producer.taken(), (u32::MAX - 5).wrapping_add(next_in as u32));
     assert!(next_in > 200);
 }
 

@@ -293,6 +293,8 @@ counters! {
         frames_tx,
         /// Frames on the completion ring.
         frames_completion,
+        /// Frames that the driver has in zero-copy mode.
+        frames_driver,
         /// XDP_STATISTICS: dropped for other reasons.
         rx_dropped,
         /// XDP_STATISTICS: dropped because the RX ring was full.

@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn frames_in_no_place_are_lost() {
-        let frames = Frames { total: 10, free: 1, fill: 2, rx: 3, tx: 1, completion: 1 };
+        let frames = Frames { total: 10, free: 1, fill: 2, rx: 3, tx: 1, completion: 1, driver: 0 };
         assert_eq!(frames.lost(), 2);
+        assert_eq!(Frames { driver: 2, ..frames }.lost(), 0, "the driver has them");
     }
 }

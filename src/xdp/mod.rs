@@ -15,6 +15,7 @@
 #![allow(unsafe_code)]
 
 mod error;
+mod frame_count;
 mod locked;
 mod maps;
 mod pool;
@@ -28,9 +29,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use error::{Kind, XdpError};
+pub use frame_count::FrameCount;
 pub use pool::{Program, Programs};
 pub use program::{Attachment, Verdict, VerdictCounts};
-pub use queue::{BATCH, FrameCount, Queue, RxBatch, SocketStatistics};
+pub use queue::{BATCH, Queue, RxBatch, SocketStatistics};
 pub use umem::Frame;
 
 /// In which way the program runs.

@@ -9,6 +9,7 @@ use arrayvec::ArrayVec;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::error::XdpError;
+use super::frame_count::{FrameCount, on_the_way};
 use super::maps::Object;
 use super::socket::{Cursors, Socket};
 use super::umem::Frame;
@@ -55,34 +56,6 @@ pub struct Queue {
     senseless: u64,
     // Last: the cursors above point into its mappings.
     socket: Socket,
-}
-
-/// Where the frames of a queue are. A snapshot: in zero-copy mode the driver has some of them too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FrameCount {
-    /// All frames.
-    pub total: u32,
-    /// In nobody's hands.
-    pub free: u32,
-    /// On the fill ring, not yet taken by the kernel.
-    pub fill: u32,
-    /// On the RX ring, not yet received.
-    pub rx: u32,
-    /// Received or allocated, neither transmitted nor freed yet.
-    pub held: u32,
-    /// On the TX ring, not yet taken by the kernel.
-    pub tx: u32,
-    /// On the completion ring, not yet reclaimed.
-    pub completion: u32,
-}
-
-impl FrameCount {
-    /// Frames in none of these places: in copy mode zero unless the kernel is at work right now, in zero-copy mode what
-    /// the driver has. Negative: a frame is in two places.
-    pub fn elsewhere(&self) -> i64 {
-        let known = [self.free, self.fill, self.rx, self.held, self.tx, self.completion];
-        i64::from(self.total) - known.into_iter().map(i64::from).sum::<i64>()
-    }
 }
 
 /// What the kernel counts for one socket: `struct xdp_statistics` of include/uapi/linux/if_xdp.h.
@@ -347,14 +320,20 @@ impl Queue {
 
     /// Where the frames are now.
     pub fn count(&mut self) -> FrameCount {
+        // In the order in which a frame moves: one that does so meanwhile is counted twice rather than missed.
+        let (fill, rx) = (self.fill.outstanding(), self.rx.len());
+        let (tx, completion) = (self.tx.outstanding(), self.completion.len());
+        let driver =
+            || on_the_way(self.fill.taken(), self.rx.given()) + on_the_way(self.tx.taken(), self.completion.given());
         FrameCount {
             total: self.socket.area.frames(),
             free: self.free.len() as u32,
-            fill: self.fill.outstanding(),
-            rx: self.rx.len(),
+            fill,
+            rx,
             held: self.held,
-            tx: self.tx.outstanding(),
-            completion: self.completion.len(),
+            tx,
+            completion,
+            driver: if self.socket.is_zero_copy() { driver() } else { 0 },
         }
     }
 

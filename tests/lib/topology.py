@@ -276,7 +276,7 @@ class Server:
         """What holds in every topology."""
         counters = self.counters()
 
-        def adds_up():  # what is still on its way through the kernel is in none of the places
+        def adds_up():  # what is still on its way through the kernel, or too much for a driver's rings, is in none of the places
             return all(counters[f"xdp.interface.{name}.frames.lost"] == 0 for name in attached(counters))
         end = time.monotonic() + PATIENCE
         while not adds_up() and time.monotonic() < end:

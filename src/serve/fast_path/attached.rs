@@ -9,7 +9,7 @@ use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
 use crate::host::{self, Changes};
 use crate::stats::{Frames, QueueStats, XdpFigures, XdpMode};
-use crate::sys::ethtool::UdpRule;
+use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::io;
 use std::sync::Arc;
@@ -339,22 +339,32 @@ impl Attached {
     /// What the control socket shows.
     pub(super) fn figures(&self) -> XdpFigures {
         let verdicts: VerdictCounts = self.attachment.verdicts().unwrap_or_default();
-        let sum = |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.stats)).sum::<u64>();
         XdpFigures {
             interface: self.target.interface.clone(),
             mode: if self.target.generic { XdpMode::Generic } else { XdpMode::Native },
             zerocopy: self.zero_copy,
             queues: self.queues.iter().map(QueueWatch::figures).collect(),
             verdicts: Verdict::ALL.iter().map(|&verdict| (verdict.name(), verdicts.get(verdict))).collect(),
-            frames: Frames {
-                total: sum(|queue| queue.frames_total.get()),
-                free: sum(|queue| queue.frames_free.get()),
-                fill: sum(|queue| queue.frames_fill.get()),
-                rx: sum(|queue| queue.frames_rx.get()),
-                tx: sum(|queue| queue.frames_tx.get()),
-                completion: sum(|queue| queue.frames_completion.get()),
-            },
+            frames: self.frames(),
             fallback: self.fallback(),
+        }
+    }
+
+    /// Where the frames are. What the driver holds beyond the room of its rings, which are as long as they are now, is in no
+    /// place.
+    fn frames(&self) -> Frames {
+        let sum = |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.stats)).sum::<u64>();
+        let with_driver = || self.queues.iter().map(|queue| queue.stats.frames_driver.get());
+        let rings = || ethtool::rings(&self.target.interface).ok();
+        let room = if with_driver().all(|frames| frames == 0) { 0 } else { queue::room(rings()) };
+        Frames {
+            total: sum(|queue| queue.frames_total.get()),
+            free: sum(|queue| queue.frames_free.get()),
+            fill: sum(|queue| queue.frames_fill.get()),
+            rx: sum(|queue| queue.frames_rx.get()),
+            tx: sum(|queue| queue.frames_tx.get()),
+            completion: sum(|queue| queue.frames_completion.get()),
+            driver: with_driver().map(|frames| frames.min(room)).sum(),
         }
     }
 

@@ -2,7 +2,11 @@
 
 use super::watch::Watch;
 use crate::stats::{QueueFigures, QueueStats, SocketDrops, Watchdog};
+use crate::sys::ethtool::Rings;
 use std::sync::Arc;
+
+/// Frames of one poll of a driver (NAPI_POLL_WEIGHT): so many may be on their way beside each of its rings.
+const POLL: u64 = 64;
 
 /// See the module's text.
 pub(super) struct QueueWatch {
@@ -40,4 +44,20 @@ pub(super) fn dropped(stats: &QueueStats) -> String {
         stats.rx_ring_full.get(),
         stats.fill_ring_empty.get()
     )
+}
+
+/// Frames that a driver may hold for one queue in zero-copy mode: what its rings take. Where it does not tell them, any number.
+pub(super) fn room(rings: Option<Rings>) -> u64 {
+    rings.map_or(u64::MAX, |rings| u64::from(rings.rx) + u64::from(rings.tx) + 2 * POLL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_has_room_for_what_its_rings_take() {
+        assert_eq!(room(Some(Rings { rx: 256, tx: 1024, max_rx: 4096, ..Rings::default() })), 256 + 1024 + 128);
+        assert_eq!(room(None), u64::MAX);
+    }
 }

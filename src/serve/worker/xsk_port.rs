@@ -184,6 +184,7 @@ impl XskPort {
         stats.frames_rx.set(u64::from(count.rx + count.held));
         stats.frames_tx.set(u64::from(count.tx));
         stats.frames_completion.set(u64::from(count.completion));
+        stats.frames_driver.set(u64::from(count.driver));
         stats.senseless.set(self.queue.senseless());
         if let Ok(kernel) = self.queue.statistics() {
             stats.rx_dropped.set(kernel.rx_dropped);
