@@ -2,7 +2,7 @@
 
 use super::Queues;
 use super::promise::{self, News, Promise};
-use super::queue::{self, QueueWatch};
+use super::queue::{self, QueueShare, QueueWatch};
 use super::tags;
 use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
@@ -71,10 +71,15 @@ pub(super) fn open(
     let Opened { attachment, queues, steered, tags } = opened?;
     let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
     let huge = queues.iter().filter(|queue| queue.has_huge_pages()).count();
-    let queues: Queues = queues.into_iter().map(|queue| (queue, Arc::default())).collect();
-    let watches = queues.iter().map(|(queue, stats)| QueueWatch {
+    let share = || {
+        let share = QueueShare::default();
+        share.set_away(queue::is_away(target));
+        Arc::new(share)
+    };
+    let queues: Queues = queues.into_iter().map(|queue| (queue, share())).collect();
+    let watches = queues.iter().map(|(queue, share)| QueueWatch {
         number: queue.queue(),
-        stats: Arc::clone(stats),
+        share: Arc::clone(share),
         watch: Watch::default(),
     });
     let attached = Attached {
@@ -222,6 +227,7 @@ impl Attached {
         let name = &target.interface;
         self.tags.take(tags::keep(target, changes).unwrap_or_else(Some), name);
         self.follow_places(target);
+        self.queues.iter().for_each(|queue| queue.share.set_away(queue::is_away(target)));
         if target.standby != self.target.standby {
             // What was counted there was by the other rule.
             self.promise = Promise::default();
@@ -283,7 +289,8 @@ impl Attached {
     pub(super) fn watch(&mut self) -> bool {
         let mut doubtful = false;
         let (attachment, name) = (&self.attachment, &self.target.interface);
-        for QueueWatch { number, stats, watch } in &mut self.queues {
+        for QueueWatch { number, share, watch } in &mut self.queues {
+            let stats = &share.stats;
             let Ok(redirected) = attachment.redirected(*number) else { continue };
             let was_tripped = watch.is_tripped();
             let step = watch.look(Counts { redirected, received: stats.rx.get(), looks: stats.looks.get() });
@@ -353,8 +360,9 @@ impl Attached {
     /// Where the frames are. What the driver holds beyond the room of its rings, which are as long as they are now, is in no
     /// place.
     fn frames(&self) -> Frames {
-        let sum = |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.stats)).sum::<u64>();
-        let with_driver = || self.queues.iter().map(|queue| queue.stats.frames_driver.get());
+        let sum =
+            |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.share.stats)).sum::<u64>();
+        let with_driver = || self.queues.iter().map(|queue| queue.share.stats.frames_driver.get());
         let rings = || ethtool::rings(&self.target.interface).ok();
         let room = if with_driver().all(|frames| frames == 0) { 0 } else { queue::room(rings()) };
         Frames {

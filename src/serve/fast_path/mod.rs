@@ -11,11 +11,12 @@ mod watch;
 use crate::attach::{self, Decision, Outcome, Plan, Tags, Target};
 use crate::config::{Config, XdpUse};
 use crate::host::{self, Changes, Links};
-use crate::stats::{QueueStats, XdpFigures};
+use crate::stats::XdpFigures;
 use crate::sys::privileges::{self, XDP_CAPABILITIES};
 use crate::xdp::{Kind, Program, Programs, Queue, XdpError};
 use attached::{Attached, Refusal};
 use promise::Unseen;
+pub use queue::QueueShare;
 use rustix::thread::CapabilitySet;
 use std::path::Path;
 use std::sync::Arc;
@@ -94,8 +95,8 @@ fn in_turn(targets: &[Target]) -> Vec<&Target> {
     turn
 }
 
-/// Queues for the worker, with the counters it keeps for each.
-pub type Queues = Vec<(Queue, Arc<QueueStats>)>;
+/// Queues for the worker, with what it shares of each with main.
+pub type Queues = Vec<(Queue, Arc<QueueShare>)>;
 
 impl FastPath {
     /// Nothing attached; changes that a killed process left on interfaces are set back.

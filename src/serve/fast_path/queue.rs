@@ -1,25 +1,53 @@
-//! One receive queue with an AF_XDP socket, as it is watched and shown.
+//! One receive queue with an AF_XDP socket, as it is watched and shown, and what the worker is told of it.
 
 use super::watch::Watch;
+use crate::attach::Target;
 use crate::stats::{QueueFigures, QueueStats, SocketDrops, Watchdog};
 use crate::sys::ethtool::Rings;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Frames of one poll of a driver (NAPI_POLL_WEIGHT): so many may be on their way beside each of its rings.
 const POLL: u64 = 64;
+
+/// What main and the worker share of one queue.
+#[derive(Debug, Default)]
+pub struct QueueShare {
+    /// The worker's counters.
+    pub stats: QueueStats,
+    /// Main's word.
+    away: AtomicBool,
+}
+
+impl QueueShare {
+    /// Whether what is sent there would be lost, so that late replies leave by the kernel's sockets.
+    pub fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// Says so. Main's to call.
+    pub(in crate::serve) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+}
+
+/// Whether what is sent at an interface would be lost: it has no link, or its bond sends by another slave.
+pub(super) fn is_away(target: &Target) -> bool {
+    target.standby || !target.carrier
+}
 
 /// See the module's text.
 pub(super) struct QueueWatch {
     /// Its number at the interface.
     pub(super) number: u32,
-    pub(super) stats: Arc<QueueStats>,
+    pub(super) share: Arc<QueueShare>,
     pub(super) watch: Watch,
 }
 
 impl QueueWatch {
     /// What the control socket shows of it.
     pub(super) fn figures(&self) -> QueueFigures {
-        let stats = &self.stats;
+        let stats = &self.share.stats;
         QueueFigures {
             number: self.number,
             rx: stats.rx.get(),
@@ -53,7 +81,16 @@ pub(super) fn room(rings: Option<Rings>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tags::tests::target;
     use super::*;
+
+    #[test]
+    fn nothing_is_sent_without_a_link_or_by_a_slave_that_stands_by() {
+        let card = target(false);
+        assert!(!is_away(&card));
+        assert!(is_away(&Target { standby: true, ..card.clone() }));
+        assert!(is_away(&Target { carrier: false, ..card }));
+    }
 
     #[test]
     fn a_driver_has_room_for_what_its_rings_take() {

@@ -95,8 +95,8 @@ impl Worker {
 
     /// Gives the list back, empty.
     fn attach(&mut self, mut queues: Queues) -> Queues {
-        for (queue, stats) in queues.drain(..) {
-            let mut port = XskPort::new(queue, stats, self.next_port);
+        for (queue, share) in queues.drain(..) {
+            let mut port = XskPort::new(queue, share, self.next_port);
             self.next_port += 1;
             open_port(&mut port);
             // There is room: see MAX_PORTS.

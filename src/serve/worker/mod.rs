@@ -225,13 +225,13 @@ impl Worker {
             }
             &Route::Udp { port, peer } => self.reply_by_kernel(usize::from(port), &peer, waiter, now),
             Route::Xsk { port, path } => {
-                if let Some(port) = xsks.iter_mut().find(|found| found.id == *port) {
+                if let Some(port) = xsks.iter_mut().find(|found| found.way().takes(*port)) {
                     let reply = desk.reply_late(waiter, Via::Datagram(port.room(path)), now)?;
                     let sent = port.send_late(path, reply);
                     desk.stats.places.xdp_replies.add(u64::from(sent));
                     return Some(sent);
                 }
-                // XDP has let go of that interface; where the address is now, the kernel knows.
+                // XDP has let go of that interface, or nothing leaves there now; which way is left, the kernel knows.
                 let Some(port) = udp.iter().position(|port| port.is_at(path.source())) else { return Some(false) };
                 self.reply_by_kernel(port, &UdpPeer::new(path.destination(), path.source().ip()), waiter, now)
             }
@@ -297,7 +297,7 @@ impl Worker {
 /// Room for every port there may be, so that taking in a recreated interface allocates nothing.
 fn ports(queues: Queues) -> Vec<XskPort> {
     let mut ports = Vec::with_capacity(MAX_PORTS.max(queues.len()));
-    ports.extend((0..).zip(queues).map(|(id, (queue, stats))| XskPort::new(queue, stats, id)));
+    ports.extend((0..).zip(queues).map(|(id, (queue, share))| XskPort::new(queue, share, id)));
     ports
 }
 

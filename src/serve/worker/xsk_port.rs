@@ -5,7 +5,7 @@ use super::desk::{Desk, Incoming, Outcome};
 use super::misses::Route;
 use crate::answer::decide::Via;
 use crate::answer::view::Ahead;
-use crate::stats::QueueStats;
+use crate::serve::fast_path::QueueShare;
 use crate::wire::{ReturnPath, UdpFrame, VLAN_TAG_LEN, parse_udp_frame, reply_in_place, write_headers};
 use crate::xdp::{BATCH, Frame, Queue, RxBatch};
 use arrayvec::ArrayVec;
@@ -16,13 +16,29 @@ use std::sync::Arc;
 const LOOK_AHEAD: usize = 4;
 
 pub(super) struct XskPort {
-    /// Never given again, so that a late reply cannot leave by the wrong interface.
-    pub(super) id: u32,
+    way: Way,
     queue: Queue,
     batch: RxBatch,
-    stats: Arc<QueueStats>,
     /// A frame has come and the gate was opened; what closes it later is the watchdog.
     proven: bool,
+}
+
+/// A queue as late replies find it.
+pub(super) struct Way {
+    /// Never given again, so that a late reply cannot leave by the wrong interface.
+    id: u32,
+    share: Arc<QueueShare>,
+}
+
+impl Way {
+    pub(super) fn new(id: u32, share: Arc<QueueShare>) -> Way {
+        Way { id, share }
+    }
+
+    /// Whether a late reply to what came in by the queue `id` leaves here: it is this one, and what it sends is not lost.
+    pub(super) fn takes(&self, id: u32) -> bool {
+        self.id == id && !self.share.is_away()
+    }
 }
 
 /// A query as its frame says it, and what looking ahead found of it.
@@ -45,8 +61,12 @@ enum Unanswered {
 type Batch = ArrayVec<Result<Seen, Unanswered>, BATCH>;
 
 impl XskPort {
-    pub(super) fn new(queue: Queue, stats: Arc<QueueStats>, id: u32) -> XskPort {
-        XskPort { id, queue, batch: RxBatch::new(), stats, proven: false }
+    pub(super) fn new(queue: Queue, share: Arc<QueueShare>, id: u32) -> XskPort {
+        XskPort { way: Way::new(id, share), queue, batch: RxBatch::new(), proven: false }
+    }
+
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Lets the program redirect here: the worker runs.
@@ -93,7 +113,7 @@ impl XskPort {
     pub(super) fn serve(&mut self, desk: &mut Desk, now: Now) -> bool {
         self.queue.reclaim();
         let received = self.queue.receive(&mut self.batch);
-        self.stats.looks.add(1);
+        self.way.share.stats.looks.add(1);
         if received == 0 {
             self.queue.kick_if_outstanding();
             self.queue.wake_rx();
@@ -114,7 +134,7 @@ impl XskPort {
         for (place, frame) in self.batch.drain(..).enumerate() {
             let seen = seen.get(place).copied().unwrap_or_else(|| view(&mut self.queue, &frame));
             let reply = match seen {
-                Ok(seen) => answer_frame(&mut self.queue, &frame, &seen, self.id, desk, now),
+                Ok(seen) => answer_frame(&mut self.queue, &frame, &seen, self.way.id, desk, now),
                 Err(unanswered) => {
                     strays += u64::from(unanswered == Unanswered::Stray);
                     corrupt += u64::from(unanswered == Unanswered::Corrupt);
@@ -128,8 +148,8 @@ impl XskPort {
         }
         self.queue.submit();
         desk.misses.ring();
-        self.stats.rx.add(received as u64);
-        self.stats.tx.add(sent);
+        self.way.share.stats.rx.add(received as u64);
+        self.way.share.stats.tx.add(sent);
         let places = &desk.stats.places;
         places.xdp_queries.add(received as u64 - strays - corrupt);
         places.xdp_replies.add(sent);
@@ -150,7 +170,7 @@ impl XskPort {
         place.copy_from_slice(reply);
         let len = write_headers(data, path, reply.len());
         let sent = self.queue.transmit(frame, len);
-        self.stats.tx.add(u64::from(sent));
+        self.way.share.stats.tx.add(u64::from(sent));
         sent
     }
 
@@ -177,7 +197,7 @@ impl XskPort {
     /// Refreshes the gauges: where the frames are, and what the kernel counts.
     pub(super) fn publish(&mut self) {
         let count = self.queue.count();
-        let stats = &self.stats;
+        let stats = &self.way.share.stats;
         stats.frames_total.set(u64::from(count.total));
         stats.frames_free.set(u64::from(count.free));
         stats.frames_fill.set(u64::from(count.fill));

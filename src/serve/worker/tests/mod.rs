@@ -13,6 +13,7 @@ use crate::ring::spsc;
 use std::net::SocketAddr;
 
 mod epochs;
+mod late;
 mod turns;
 
 /// Octets of the cache.
@@ -50,9 +51,22 @@ fn policy() -> Arc<Policy> {
     Arc::new(compile::policy(&config, HashKey::fixed(1), "host").unwrap())
 }
 
+/// A query for A.
+fn query(name: &str) -> Vec<u8> {
+    let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    message.extend_from_slice(Name::from_text(name).unwrap().as_wire());
+    message.extend_from_slice(&[0, 1, 0, 1]);
+    message
+}
+
 impl Rig {
     /// Room for this many queries at once.
     fn new(waiters: usize) -> Rig {
+        Rig::with(waiters, Vec::new())
+    }
+
+    /// The same with kernel UDP sockets.
+    fn with(waiters: usize, udp: Vec<OwnedFd>) -> Rig {
         let (requests, requests_end) = spsc::channel_zeroed(64);
         let (responses, responses_end) = spsc::channel_zeroed(64);
         let (stream_queries, stream_queries_end) = spsc::channel_zeroed(waiters);
@@ -77,7 +91,7 @@ impl Rig {
         let stats: Arc<WorkerStats> = Arc::default();
         let answerer = Answerer::new(policy(), AnswerCache::new(CACHE), Arc::clone(&stats), Box::new(NoEvents));
         Rig {
-            worker: Worker::new(options, answerer, stats, Vec::new(), Vec::new(), links),
+            worker: Worker::new(options, answerer, stats, Vec::new(), udp, links),
             queries: stream_queries,
             replies: stream_replies_end,
             requests: requests_end,
@@ -100,9 +114,7 @@ impl Rig {
 
     /// Sends a query for A without giving the worker a turn.
     fn send(&mut self, name: &str) {
-        let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        message.extend_from_slice(Name::from_text(name).unwrap().as_wire());
-        message.extend_from_slice(&[0, 1, 0, 1]);
+        let message = query(name);
         let slot = self.queries.reserve().unwrap();
         slot.set_client("192.0.2.1:53".parse().unwrap());
         slot.set_message(&message);
