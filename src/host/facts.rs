@@ -1,7 +1,7 @@
 //! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
 
 use super::ipv4_conf::{self, Ipv4Conf};
-use super::links::Links;
+use super::links::{AttachedProgram, Links};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::unit::Unit;
@@ -137,6 +137,13 @@ pub fn links() -> io::Result<Links> {
     ipv4_conf::put_in_force(links.iter_mut());
     links.user_namespace = in_user_namespace();
     Ok(links)
+}
+
+/// The XDP program that keeps others from the link of an index now, with the name of the link that it is on: see
+/// [`Links::program_in_the_way`]. None when the links cannot be read.
+pub fn program_in_the_way(index: u32) -> Option<(String, AttachedProgram)> {
+    let links = Links::new(netlink::links().ok()?);
+    links.program_in_the_way(links.by_index(index)?).map(|(link, program)| (link.name.clone(), program))
 }
 
 /// Whether this process is in a user namespace other than the first: root of one has every capability there, and none that the

@@ -222,6 +222,13 @@ impl Links {
         self.iter().filter(move |upper| upper.parent == Some(index) || master == Some(upper.index))
     }
 
+    /// The XDP program that keeps others from `link`, and the link that it is on: this one, or one that stands directly on it
+    /// (`dev_xdp_attach` of the kernel's net/core/dev.c).
+    pub fn program_in_the_way<'a>(&'a self, link: &'a Link) -> Option<(&'a Link, AttachedProgram)> {
+        let mut there = [link].into_iter().chain(self.uppers(link));
+        there.find_map(|link| Some((link, link.program?)))
+    }
+
     /// Puts the addresses that getifaddrs(3) tells onto the links.
     pub(super) fn take_addresses(&mut self, interfaces: Vec<Interface>) {
         for interface in interfaces {
@@ -260,6 +267,26 @@ mod tests {
         assert_eq!(name(links.uppers(bond).next()), "bond0.10");
         assert_eq!(name(links.carriers("192.168.10.250".parse().unwrap()).next()), "veth-rb");
         assert_eq!(links.by_index(99), None);
+    }
+
+    #[test]
+    fn a_program_on_a_link_or_one_that_stands_on_it_is_in_the_way() {
+        let program = AttachedProgram { id: 7, generic: true };
+        let with = |name: &str| {
+            let mut links = recorded::facts("reference").links;
+            links.iter_mut().filter(|link| link.name == name).for_each(|link| link.program = Some(program));
+            links
+        };
+        let in_the_way = |name: &str, of: &str| {
+            let links = with(name);
+            let found = links.program_in_the_way(links.by_name(of).unwrap());
+            found.map(|(link, program)| (link.name.clone(), program.id))
+        };
+        assert_eq!(in_the_way("enp33s0f0", "enp33s0f0"), Some(("enp33s0f0".into(), 7)));
+        assert_eq!(in_the_way("bond0", "enp33s0f0"), Some(("bond0".into(), 7)), "the bond of a slave");
+        assert_eq!(in_the_way("bond0.10", "bond0"), Some(("bond0.10".into(), 7)), "a VLAN");
+        assert_eq!(in_the_way("bond0.10", "enp33s0f0"), None, "not directly");
+        assert_eq!(in_the_way("enp33s0f1", "enp33s0f0"), None, "another slave");
     }
 
     #[test]

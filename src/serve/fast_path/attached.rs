@@ -3,11 +3,12 @@
 use super::Queues;
 use super::promise::{self, News, Promise};
 use super::queue::{self, QueueShare, QueueWatch};
+use super::refused::{Because, Refusal};
 use super::tags;
 use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
-use crate::host::{self, Changes};
+use crate::host::{self, AttachedProgram, Changes};
 use crate::stats::{Frames, QueueStats, XdpFigures, XdpMode};
 use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
@@ -49,13 +50,6 @@ struct Opened {
     tags: tags::Lost,
 }
 
-/// Why an interface has no program.
-pub(super) struct Refusal {
-    pub(super) reason: String,
-    /// The link was changed for the try, and set back: each try may reset it.
-    pub(super) disturbs: bool,
-}
-
 /// Changes what must be changed, attaches, makes sockets. Where it fails, all is as before.
 pub(super) fn open(
     config: &Config,
@@ -63,10 +57,10 @@ pub(super) fn open(
     program: Program,
     changes: &mut Changes,
 ) -> Result<(Attached, Queues), Refusal> {
-    let opened = open_or_leave(config, target, program, changes).map_err(|reason| {
-        let disturbs = target.resets && changes.has_any(&target.interface);
+    let opened = open_or_leave(config, target, program, changes).map_err(|refusal| {
+        let disturbs = refusal.disturbs || target.resets && changes.has_any(&target.interface);
         changes.undo(&target.interface);
-        Refusal { reason, disturbs }
+        Refusal { disturbs, ..refusal }
     });
     let Opened { attachment, queues, steered, tags } = opened?;
     let zero_copy = queues.iter().all(|queue| queue.zero_copy() == ZeroCopy::Yes);
@@ -98,17 +92,18 @@ pub(super) fn open(
     Ok((attached, queues))
 }
 
-fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &mut Changes) -> Result<Opened, String> {
+fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &mut Changes) -> Result<Opened, Refusal> {
     let name = &target.interface;
     let options = xdp::Options { frames: frames(), ..options(config, target) };
     // What may fail and changes nothing comes before what changes the host; resetting the link is the most that is changed.
     let mut lost = None;
     if target.resets {
-        xdp::try_socket(&options).map_err(|error| error.to_string())?;
+        make_way(target)?;
+        xdp::try_socket(&options)?;
         lost = tags::keep(target, changes)?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
     }
-    let attachment = xdp::attach(&options, program).map_err(|error| error.to_string())?;
+    let attachment = xdp::attach(&options, program)?;
     // Attaching may have changed their number (virtio_net).
     let mut queues = host::rx_queues(name);
     let mut steered = false;
@@ -116,7 +111,8 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
         steered = steer(config, target, changes, queues);
         queues = if steered { 1 } else { host::rx_queues(name) };
     }
-    let queues = xdp::open_queues(&options, &attachment, queues).map_err(|error| error.to_string())?;
+    let queues = xdp::open_queues(&options, &attachment, queues);
+    let queues = queues.map_err(|error| Refusal { disturbs: target.resets, ..error.into() })?;
     // Nothing is redirected before the worker has the queues.
     if !target.resets {
         lost = tags::keep(target, changes)?;
@@ -124,6 +120,18 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
     let mut tags = tags::Lost::default();
     tags.take(lost, name);
     Ok(Opened { attachment, queues, steered, tags })
+}
+
+/// # Errors
+/// Another program is in the way, so that the kernel would refuse this one.
+fn make_way(target: &Target) -> Result<(), Refusal> {
+    let Some((link, AttachedProgram { id, .. })) = host::program_in_the_way(target.index) else { return Ok(()) };
+    let reason = format!(
+        "{}: another XDP program is on {link}: id {id}; it is tried again when that is gone: stop its owner, or remove it with `ip \
+         link set dev {link} xdp off`",
+        target.interface
+    );
+    Err(Refusal { because: Because::Occupied, ..reason.into() })
 }
 
 fn options(config: &Config, target: &Target) -> xdp::Options {

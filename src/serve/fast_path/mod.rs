@@ -3,6 +3,7 @@
 mod attached;
 mod promise;
 mod queue;
+mod refused;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -13,10 +14,11 @@ use crate::config::{Config, XdpUse};
 use crate::host::{self, Changes, Links};
 use crate::stats::XdpFigures;
 use crate::sys::privileges::{self, XDP_CAPABILITIES};
-use crate::xdp::{Kind, Program, Programs, Queue, XdpError};
-use attached::{Attached, Refusal};
+use crate::xdp::{Program, Programs, Queue, XdpError};
+use attached::Attached;
 use promise::Unseen;
 pub use queue::QueueShare;
+use refused::{Because, Refusal, Refused};
 use rustix::thread::CapabilitySet;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,11 +31,6 @@ const RUN_FOLDER: &str = "/run/runbound";
 const BOND_SETTLES: Duration = Duration::from_secs(10);
 /// Between two looks whether it has settled.
 const BOND_LOOK: Duration = Duration::from_secs(2);
-/// Between two attempts at an interface that refused, at first and at most. An attempt at a network card may reset its
-/// link.
-const RETRY: Duration = Duration::from_secs(2);
-const RETRY_RESETS: Duration = Duration::from_secs(60);
-const RETRY_MOST: Duration = Duration::from_secs(600);
 /// Programs that are loaded at the start beyond those that the plan wants then, and at least in all: for interfaces that come
 /// later. An idle one takes about a quarter of a megabyte of kernel memory.
 const SPARE_PROGRAMS: usize = 4;
@@ -44,31 +41,6 @@ const UNSETTLED: &str = "XDP comes when the slave that was attached to before is
 
 /// Between two looks whether the plan comes true.
 const VERIFY_EVERY: Duration = Duration::from_secs(5);
-
-/// An interface the fast path was wanted on and is not.
-struct Refused {
-    target: Target,
-    reason: String,
-    /// There was no program for it: there may be when another interface is let go of.
-    no_program: bool,
-    pause: Duration,
-    /// When to try again; `None`: not before the interface is another.
-    again: Option<Instant>,
-}
-
-impl Refused {
-    /// Whether a try to attach to `target` has to wait.
-    fn waits(&self, target: &Target, now: Instant) -> bool {
-        match self.again {
-            Some(again) => self.target.is_like(target) && now < again,
-            // Not for an address that came or a link that the try itself took down.
-            None => {
-                let hook = |target: &Target| (target.index, target.mtu, target.named, target.generic);
-                hook(&self.target) == hook(target) && self.target.interface == target.interface
-            }
-        }
-    }
-}
 
 /// All of it.
 #[derive(Default)]
@@ -185,7 +157,8 @@ impl FastPath {
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in in_turn(&plan.targets) {
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
-            let waits = self.refused.iter().any(|refused| refused.waits(target, now));
+            let is_free = |index| host::program_in_the_way(index).is_none();
+            let waits = self.refused.iter().any(|refused| refused.waits(target, now, is_free));
             if known || waits {
                 continue;
             }
@@ -200,8 +173,7 @@ impl FastPath {
             let program = match self.program_for(target) {
                 Ok(program) => program,
                 Err(error) => {
-                    let no_program = error.kind == Kind::NoProgram;
-                    self.refuse(target, Refusal { reason: error.to_string(), disturbs: false }, no_program);
+                    self.refuse(target, error.into());
                     continue;
                 }
             };
@@ -212,7 +184,7 @@ impl FastPath {
                     all.extend(queues);
                     self.attached.push(attached);
                 }
-                Err(refusal) => self.refuse(target, refusal, false),
+                Err(refusal) => self.refuse(target, refusal),
             }
         }
         let look = (!self.unsettled.is_empty()).then(|| now + BOND_LOOK);
@@ -245,21 +217,14 @@ impl FastPath {
             })
     }
 
-    fn refuse(&mut self, target: &Target, refusal: Refusal, no_program: bool) {
-        let Refusal { mut reason, disturbs } = refusal;
-        if disturbs {
-            reason += "; each try may reset the link, so the next is at a restart or when the interface is made anew";
-        }
+    fn refuse(&mut self, target: &Target, refusal: Refusal) {
         let before = self.refused.iter().position(|refused| refused.target.index == target.index);
         let before = before.map(|at| self.refused.swap_remove(at));
-        if before.as_ref().is_none_or(|before| before.reason != reason) {
-            log::warn!("XDP is off, kernel sockets serve: {reason}");
+        let refused = Refused::after(before.as_ref(), target, refusal, Instant::now());
+        if before.is_none_or(|before| before.reason != refused.reason) {
+            log::warn!("XDP is off, kernel sockets serve: {}", refused.reason);
         }
-        let first = if target.resets { RETRY_RESETS } else { RETRY };
-        let pause = before.filter(|before| before.target.is_like(target)).map_or(first, |before| before.pause * 2);
-        let pause = pause.min(RETRY_MOST);
-        let again = (!disturbs).then(|| Instant::now() + pause);
-        self.refused.push(Refused { target: target.clone(), reason, no_program, pause, again });
+        self.refused.push(refused);
     }
 
     /// Says which interfaces, by index, were away for a moment at least: [`FastPath::review`] lets go of them.
@@ -307,7 +272,7 @@ impl FastPath {
         let attached = self.attached.swap_remove(at);
         let interface = attached.target.interface.clone();
         drop(attached);
-        for refused in self.refused.iter_mut().filter(|refused| refused.no_program) {
+        for refused in self.refused.iter_mut().filter(|refused| refused.because == Because::NoProgram) {
             refused.again = Some(Instant::now());
         }
         self.changes.undo(&interface);
