@@ -24,6 +24,7 @@ mod queue;
 mod settings;
 mod socket;
 mod umem;
+mod verdict;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,9 +32,10 @@ use std::sync::Arc;
 pub use error::{Kind, XdpError};
 pub use frame_count::FrameCount;
 pub use pool::{Program, Programs};
-pub use program::{Attachment, Verdict, VerdictCounts};
+pub use program::Attachment;
 pub use queue::{BATCH, Queue, RxBatch, SocketStatistics};
 pub use umem::Frame;
+pub use verdict::{Verdict, VerdictCounts};
 
 /// In which way the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
