@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub use error::{Kind, XdpError};
 pub use frame_count::FrameCount;
 pub use pool::{Program, Programs};
-pub use program::Attachment;
+pub use program::{Attachment, PutError};
 pub use queue::{BATCH, Queue, RxBatch, SocketStatistics};
 pub use umem::Frame;
 pub use verdict::{Verdict, VerdictCounts};

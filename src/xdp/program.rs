@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::{io, mem};
 
@@ -17,6 +17,15 @@ use super::{Mode, Options, PAGE_MTU, Peer, Place};
 
 /// The MTU of Ethernet, which every driver takes.
 const USUAL_MTU: u32 = 1500;
+
+/// Why a place is not in force as it should be.
+#[derive(Debug)]
+pub struct PutError {
+    /// `bpf(2)`'s; E2BIG when the set is full (1024 addresses of each family).
+    pub cause: io::Error,
+    /// The place is in force all the same, at the cost of a look-up more for each frame; else all is as it was before.
+    pub in_force: bool,
+}
 
 /// The program on one interface. Dropping it empties the socket map and closes the link, in this order.
 #[derive(Debug)]
@@ -45,7 +54,7 @@ impl Attachment {
         fill("what was in them", attachment.object.reset(Verdict::ALL.len() as u32))?;
         fill("settings", attachment.object.begin(options.port))?;
         for place in &options.places {
-            fill("addresses", attachment.put(place))?;
+            fill("addresses", attachment.put(place).map_err(|failed| failed.cause))?;
         }
         for address in &options.own {
             fill("own addresses", attachment.put_own(*address))?;
@@ -76,17 +85,24 @@ impl Attachment {
     /// Takes frames for the place's address from now on, or by another MAC and VLAN than before.
     ///
     /// # Errors
-    /// `bpf(2)`'s; E2BIG when the set is full (1024 addresses of each family).
-    pub fn put(&self, place: &Place) -> io::Result<()> {
+    /// The cause, and what is in force.
+    pub fn put(&self, place: &Place) -> Result<(), PutError> {
         let value = EntryPlace { mac: place.mac, vlan: place.vlan.unwrap_or(0) };
-        self.object.with_address(Set::Served, place.address, |map, key| update(map, key, &value))?;
-        self.object.draw_near(place.address, value)
+        let failed = |in_force| move |cause| PutError { cause, in_force };
+        // First, so that it never leads to another place than the map's.
+        let another_is_near = self.object.leave(place.address).map_err(failed(false))?;
+        let entry = |map: BorrowedFd<'_>, key: &[u8]| update(map, key, &value);
+        self.object.with_address(Set::Served, place.address, entry).map_err(failed(false))?;
+        if another_is_near {
+            return Ok(());
+        }
+        self.object.draw_near(place.address, value).map_err(failed(true))
     }
 
     /// Leaves frames for `address` to the kernel from now on.
     ///
     /// # Errors
-    /// `bpf(2)`'s; ENOENT when it was not in the set.
+    /// `bpf(2)`'s; ENOENT when it was not in the set, else they are taken still.
     pub fn remove(&self, address: IpAddr) -> io::Result<()> {
         self.object.leave(address)?;
         self.object.with_address(Set::Served, address, delete)

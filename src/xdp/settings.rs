@@ -98,11 +98,8 @@ impl Object {
         settings.write(self)
     }
 
-    /// Makes an address of the map the near one if there is none, and gives it its place if it is.
+    /// Makes an address of the map the near one, where none is.
     pub(super) fn draw_near(&self, address: IpAddr, place: EntryPlace) -> io::Result<()> {
-        if self.leave(address)? {
-            return Ok(());
-        }
         let mut settings = Settings::read(self)?;
         match address {
             IpAddr::V4(v4) => settings.near_v4 = v4.octets(),

@@ -1,5 +1,7 @@
 //! One interface with our program on it.
 
+mod follow;
+
 use super::Queues;
 use super::promise::{self, News, Promise};
 use super::queue::{self, QueueShare, QueueWatch};
@@ -12,7 +14,6 @@ use crate::host::{self, AttachedProgram, Changes};
 use crate::stats::{Frames, QueueStats, XdpFigures, XdpMode};
 use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -227,69 +228,6 @@ impl Attached {
             .xdp
             .huge_pages
             .then(|| format!("{name}: packet memory of {} of {queues} queues in huge pages", self.huge))
-    }
-
-    /// Puts addresses, MACs and VLANs that changed in force.
-    pub(super) fn follow(&mut self, target: &Target, changes: &mut Changes) {
-        self.follow_own(target);
-        let name = &target.interface;
-        self.tags.take(tags::keep(target, changes).unwrap_or_else(Some), name);
-        self.follow_places(target);
-        self.queues.iter().for_each(|queue| queue.share.set_away(queue::is_away(target)));
-        if target.standby != self.target.standby {
-            // What was counted there was by the other rule.
-            self.promise = Promise::default();
-        }
-        if self.steered && target.places != self.target.places {
-            changes.keep_rules(name, &rules(target));
-            if let Err(cause) = changes.steer(name, &rules(target), false) {
-                log::warn!(
-                    "{name}: no steering for the new addresses: {cause}; kernel sockets serve what comes to other queues"
-                );
-            }
-        }
-        self.target = target.clone();
-    }
-
-    /// Puts in force what is to be taken now. When the bond has failed over that is one log line, not one for each address.
-    fn follow_places(&mut self, target: &Target) {
-        let (name, before, now) = (&target.interface, self.target.in_force(), target.in_force());
-        let flips = target.standby != self.target.standby;
-        match target.standby {
-            true if flips => log::info!("{name}: XDP stands by: its bond drops what comes in there now"),
-            false if flips => log::info!("{name}: XDP serves what its bond takes in there now"),
-            _ => (),
-        }
-        let said = |what: String, done: io::Result<()>| match done {
-            Ok(()) if flips => (),
-            Ok(()) => log::info!("{name}: XDP {what}"),
-            Err(cause) => log::warn!("{name}: XDP {what}: {cause}; kernel sockets serve it"),
-        };
-        for changed in now.iter().filter(|place| !before.contains(place)) {
-            let known = before.iter().any(|known| known.address == changed.address);
-            let how = if known { "by its new MAC or VLAN" } else { "too" };
-            said(format!("serves {} {how}", changed.address), self.attachment.put(&place(changed)));
-        }
-        let wanted = |address| now.iter().any(|place| place.address == address);
-        for gone in before.iter().filter(|place| !wanted(place.address)) {
-            said(format!("serves {} no more", gone.address), self.attachment.remove(gone.address));
-        }
-    }
-
-    /// Puts the host's addresses that changed in force, as sources that are the kernel's.
-    fn follow_own(&mut self, target: &Target) {
-        let (attachment, before, now) = (&self.attachment, &self.target.own, &target.own);
-        let gone =
-            before.iter().filter(|address| !now.contains(address)).map(|&address| attachment.remove_own(address));
-        let come = now.iter().filter(|address| !before.contains(address)).map(|&address| attachment.put_own(address));
-        let failed: Vec<io::Error> = gone.chain(come).filter_map(Result::err).collect();
-        if let Some(cause) = failed.first() {
-            log::warn!(
-                "{}: XDP cannot tell this host's changed addresses from clients' ({cause}): queries that claim to come \
-                 from one may be answered to the wire",
-                target.interface
-            );
-        }
     }
 
     /// Looks whether what the program redirects arrives; to be called a few times a second. Whether the worker should look,
