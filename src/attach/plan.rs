@@ -116,6 +116,8 @@ pub struct Target {
     pub standby: bool,
     /// Whether it has a carrier now.
     pub carrier: bool,
+    /// Index of the link that carries the addresses, and at which a link-local client of theirs is; 0 where several do.
+    pub carried_by: u32,
     /// What to take there, unless it stands by.
     pub places: Vec<Place>,
     /// Addresses that are no client's: those of this host and the broadcast addresses of its networks. Sorted.
@@ -179,11 +181,13 @@ fn own_addresses(links: &Links) -> Vec<IpAddr> {
     own
 }
 
-/// The addresses of a link that are listened at.
+/// The addresses of a link that are listened at. A link-local one is meant at the interface of its zone.
 fn listened(listen: &[SocketAddr], link: &Link) -> Vec<(InterfaceAddress, u16)> {
     let mut found = Vec::new();
     for socket in listen {
+        let elsewhere = matches!(socket, SocketAddr::V6(v6) if ![0, link.index].contains(&v6.scope_id()));
         let meant = |address: &&InterfaceAddress| match socket.ip() {
+            _ if elsewhere => false,
             any if any.is_unspecified() => any.is_ipv4() == address.ip.is_ipv4() && is_global(address.ip),
             ip => ip == address.ip,
         };
@@ -256,8 +260,12 @@ impl Targets<'_> {
                     port,
                     generic,
                     resets: candidates::resets(link) && !generic,
+                    carried_by: carrier.index,
                     ..target_at(config, links, link)
                 });
+                if target.carried_by != carrier.index {
+                    target.carried_by = 0;
+                }
                 if target.port != port {
                     let taken = target.port;
                     self.notes.push(format!(
@@ -289,6 +297,7 @@ fn target_at(config: &Config, links: &Links, link: &Link) -> Target {
         bond: bond.map(|bond| bond.index),
         standby: links.is_standby(link),
         carrier: link.carrier,
+        carried_by: 0,
         places: Vec::new(),
         own: own_addresses(links),
         port: 0,

@@ -43,6 +43,38 @@ fn the_interface_of_the_address_comes_first() {
 }
 
 #[test]
+fn a_link_local_address_is_meant_at_the_interface_of_its_zone() {
+    let both = |link: &mut Link| {
+        if ["veth-rb", "br-rb"].contains(&link.name.as_str()) {
+            link.addresses.push(InterfaceAddress { ip: "fe80::53".parse().unwrap(), prefix: 64 });
+        }
+    };
+    let links = links("reference", both);
+    let zone = links.by_name("veth-rb").unwrap().index;
+    let carriers = |zone: u32| {
+        let listen: SocketAddr = format!("[fe80::53%{zone}]:53").parse().unwrap();
+        let found = plan(&Config::default(), &[listen], &links);
+        found.decisions.iter().map(|decision| decision.carrier).collect::<Vec<_>>()
+    };
+    assert_eq!(carriers(zone), [zone], "not on the other link that has the same");
+    assert_eq!(carriers(99), Vec::<u32>::new());
+}
+
+#[test]
+fn clients_are_at_the_link_that_carries_the_addresses() {
+    let carried_by = |listen: &[&str]| {
+        let listen: Vec<SocketAddr> = listen.iter().map(|text| text.parse().unwrap()).collect();
+        let physical = config(|config| config.xdp.physical = true);
+        let links = links("active_backup", unchanged);
+        let found = plan(&physical, &listen, &links).targets[0].carried_by;
+        links.by_index(found).map_or(String::new(), |link| link.name.clone())
+    };
+    assert_eq!(carried_by(&["192.168.10.250:53"]), "bond0.10");
+    assert_eq!(carried_by(&["192.168.20.250:53"]), "bond0.20");
+    assert_eq!(carried_by(&["192.168.10.250:53", "192.168.20.250:53"]), "", "several");
+}
+
+#[test]
 fn no_client_has_an_address_of_this_host_or_a_broadcast_address() {
     let links = links("reference", unchanged);
     let found = plan(&Config::default(), &[format!("{ADDRESS}:53").parse().unwrap()], &links);

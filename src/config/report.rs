@@ -96,8 +96,8 @@ patterns with `*`, `?`, `[]`, `{}` and `~/`; a relative path is relative to the 
 line was read. A file may be included 64 deep, and not by itself.
 
 A link-local IPv6 address names its interface behind `%`, by name or by index: `fe80::1%eth0`. Servers and
-`outgoing-interface:` are looked up again whenever interfaces change, `interface:` at the start alone. Netblocks are compared
-without it.
+`outgoing-interface:` are looked up again whenever interfaces change, `interface:` at the start alone; when that interface is made
+anew under its name, XDP serves the address there, and kernel sockets after a restart. Netblocks are compared without it.
 
 A `forward-zone` for `.` must be there until full recursion is. One without an address answers SERVFAIL, of which there is
 a warning; one with `forward-host:` alone is an error, since names of servers are not looked up yet.

@@ -29,6 +29,21 @@ impl From<&Links> for Zones {
 }
 
 impl Zones {
+    /// The addresses as they are meant now: what was at an interface that had a name `before` and is gone, at the one that has
+    /// the name since it was made anew.
+    pub fn renew(&self, addresses: &[SocketAddr], before: &Zones) -> Vec<SocketAddr> {
+        let name = |zones: &Zones, zone| zones.0.iter().find(|(_, index)| *index == zone).map(|(name, _)| name.clone());
+        let renew = |&address: &SocketAddr| match address {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 && name(self, v6.scope_id()).is_none() => {
+                let former = name(before, v6.scope_id());
+                let now = self.0.iter().find(|(name, _)| former.as_ref() == Some(name));
+                now.map_or(address, |(_, index)| at_interface(address.ip(), address.port(), *index))
+            }
+            _ => address,
+        };
+        addresses.iter().map(renew).collect()
+    }
+
     /// The address for a socket.
     ///
     /// # Errors
@@ -78,6 +93,20 @@ mod tests {
         let zones = Zones::from(&recorded(&[("lo", &["127.0.0.1"]), ("eth0", &[]), ("1", &[])])[..]);
         let address = ScopedAddress::parse(text).expect("an address");
         zones.place(&address, 53).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn an_address_is_at_the_interface_that_was_made_anew_under_its_name() {
+        let zones =
+            |links: &[(&str, u32)]| Zones(links.iter().map(|(name, index)| ((*name).to_owned(), *index)).collect());
+        let before = zones(&[("eth0", 2), ("eth1", 3)]);
+        let listen: Vec<SocketAddr> = vec!["[fe80::53%2]:53".parse().expect("v6"), "192.0.2.1:53".parse().expect("v4")];
+        let renewed = |now: &[(&str, u32)]| zones(now).renew(&listen, &before)[0].to_string();
+        assert_eq!(renewed(&[("eth0", 2), ("eth1", 3)]), "[fe80::53%2]:53");
+        assert_eq!(renewed(&[("lan0", 2), ("eth0", 4)]), "[fe80::53%2]:53", "renamed, it is still the same");
+        assert_eq!(renewed(&[("eth0", 9), ("eth1", 3)]), "[fe80::53%9]:53", "made anew");
+        assert_eq!(renewed(&[("eth1", 3)]), "[fe80::53%2]:53", "gone");
+        assert_eq!(before.renew(&listen, &before), listen);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) fn open(
     let huge = queues.iter().filter(|queue| queue.has_huge_pages()).count();
     let share = || {
         let share = QueueShare::default();
-        share.set_away(queue::is_away(target));
+        share.follow(target);
         Arc::new(share)
     };
     let queues: Queues = queues.into_iter().map(|queue| (queue, share())).collect();

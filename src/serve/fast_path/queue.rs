@@ -5,7 +5,7 @@ use crate::attach::Target;
 use crate::stats::{QueueFigures, QueueStats, SocketDrops, Watchdog};
 use crate::sys::ethtool::Rings;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Frames of one poll of a driver (NAPI_POLL_WEIGHT): so many may be on their way beside each of its rings.
 const POLL: u64 = 64;
@@ -15,8 +15,9 @@ const POLL: u64 = 64;
 pub struct QueueShare {
     /// The worker's counters.
     pub stats: QueueStats,
-    /// Main's word.
+    /// Main's word, as the next.
     away: AtomicBool,
+    link: AtomicU32,
 }
 
 impl QueueShare {
@@ -29,10 +30,21 @@ impl QueueShare {
     pub(in crate::serve) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
     }
+
+    /// Index of the link at which a link-local client is that asks here, for the kernel's sockets; 0 where that is not known.
+    pub fn link(&self) -> u32 {
+        self.link.load(Ordering::Relaxed)
+    }
+
+    /// Tells the worker what it must know of the interface. Main's to call.
+    pub(super) fn follow(&self, target: &Target) {
+        self.set_away(is_away(target));
+        self.link.store(target.carried_by, Ordering::Relaxed);
+    }
 }
 
 /// Whether what is sent at an interface would be lost: it has no link, or its bond sends by another slave.
-pub(super) fn is_away(target: &Target) -> bool {
+fn is_away(target: &Target) -> bool {
     target.standby || !target.carrier
 }
 
@@ -89,7 +101,10 @@ mod tests {
         let card = target(false);
         assert!(!is_away(&card));
         assert!(is_away(&Target { standby: true, ..card.clone() }));
-        assert!(is_away(&Target { carrier: false, ..card }));
+        assert!(is_away(&Target { carrier: false, ..card.clone() }));
+        let share = QueueShare::default();
+        share.follow(&Target { standby: true, carried_by: 9, ..card });
+        assert_eq!((share.is_away(), share.link()), (true, 9));
     }
 
     #[test]

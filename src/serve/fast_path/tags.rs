@@ -104,6 +104,7 @@ pub(super) mod tests {
             bond: None,
             standby: false,
             carrier: true,
+            carried_by: 2,
             places: Vec::new(),
             own: Vec::new(),
             port: 53,

@@ -74,6 +74,8 @@ pub struct Program {
     /// Whom the resolver asks now.
     placed: forwards::Placed,
     listen: Vec<SocketAddr>,
+    /// The interfaces of the start, at which link-local ones of these are meant.
+    zones: Zones,
     signals: SignalFd,
     control: Vec<ControlServer>,
     threads: Threads,
@@ -256,9 +258,14 @@ impl Program {
         self.placed = placed;
     }
 
+    /// What is to be attached where now.
+    fn plan(&self, links: &host::Links) -> attach::Plan {
+        attach::plan(&self.at_start, &Zones::from(links).renew(&self.listen, &self.zones), links)
+    }
+
     /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
     fn review_attachments(&mut self, links: &host::Links) -> Option<Instant> {
-        let plan = attach::plan(&self.at_start, &self.listen, links);
+        let plan = self.plan(links);
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
         self.fast_path.take_plan(&plan, links);

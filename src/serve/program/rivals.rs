@@ -18,8 +18,7 @@ impl Program {
             return Vec::new();
         }
         let Ok(links) = host::links() else { return Vec::new() };
-        let plan = attach::plan(&self.at_start, &self.listen, &links);
-        attach::rivals(&plan, &links).iter().map(line).collect()
+        attach::rivals(&self.plan(&links), &links).iter().map(line).collect()
     }
 }
 

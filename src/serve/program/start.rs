@@ -76,7 +76,8 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let xdp_wanted =
         outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp && !host::in_user_namespace();
     let host = (xdp_wanted || forwards::stand_at_interfaces(&config)).then(watch_host);
-    let placed = forwards::place(&config, &Zones::from(&interfaces[..]));
+    let zones = Zones::from(&interfaces[..]);
+    let placed = forwards::place(&config, &zones);
     super::log_findings(&placed.absent);
     let mut control = open_control(&config)?;
     let mut pidfile = PidFile::write(&config.pidfile, &config.username)?;
@@ -101,6 +102,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         host,
         placed,
         listen: addresses,
+        zones,
         signals,
         control,
         threads,

@@ -20,8 +20,8 @@ pub(super) enum Route {
     Udp { port: u16, peer: UdpPeer },
     /// Through the stream thread.
     Stream { token: u64 },
-    /// Through an XSK.
-    Xsk { port: u32, path: ReturnPath },
+    /// Through an XSK. `link`: index of the interface at which a link-local client is, 0 where that is not known.
+    Xsk { port: u32, path: ReturnPath, link: u32 },
 }
 
 pub(super) struct Misses {

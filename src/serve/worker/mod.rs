@@ -224,7 +224,7 @@ impl Worker {
                 Some(streams.send_late(token, waiter.client, reply))
             }
             &Route::Udp { port, peer } => self.reply_by_kernel(usize::from(port), &peer, waiter, now),
-            Route::Xsk { port, path } => {
+            Route::Xsk { port, path, link } => {
                 if let Some(port) = xsks.iter_mut().find(|found| found.way().takes(*port)) {
                     let reply = desk.reply_late(waiter, Via::Datagram(port.room(path)), now)?;
                     let sent = port.send_late(path, reply);
@@ -232,8 +232,9 @@ impl Worker {
                     return Some(sent);
                 }
                 // XDP has let go of that interface, or nothing leaves there now; which way is left, the kernel knows.
-                let Some(port) = udp.iter().position(|port| port.is_at(path.source())) else { return Some(false) };
-                self.reply_by_kernel(port, &UdpPeer::new(path.destination(), path.source().ip()), waiter, now)
+                let mut peers = udp.iter().enumerate().map(|(at, port)| Some((at, port.peer(path, *link)?)));
+                let Some((port, peer)) = peers.find_map(|found| found) else { return Some(false) };
+                self.reply_by_kernel(port, &peer, waiter, now)
             }
         }
     }

@@ -5,7 +5,9 @@ use super::desk::{Desk, Incoming, Outcome};
 use super::misses::Route;
 use crate::answer::decide::Via;
 use crate::answer::shorten;
+use crate::serve::scope::at_interface;
 use crate::sys::mmsg::{self, UdpBatch, UdpPeer};
+use crate::wire::ReturnPath;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -24,12 +26,16 @@ impl UdpPort {
         UdpPort { fd, bound, ready: true }
     }
 
-    /// Whether what is sent from here may come from `address`.
-    pub(super) fn is_at(&self, address: SocketAddr) -> bool {
-        self.bound.is_some_and(|bound| {
-            let any = bound.ip().is_unspecified() && bound.is_ipv4() == address.is_ipv4();
-            bound.port() == address.port() && (any || bound.ip() == address.ip())
-        })
+    /// How to answer from here what came in by `path`, a link-local client being at the interface of the index `link` (0: not
+    /// known). `None`: what is sent from here does not come from the address that was asked.
+    pub(super) fn peer(&self, path: &ReturnPath, link: u32) -> Option<UdpPeer> {
+        let (server, client, bound) = (path.source(), path.destination(), self.bound?);
+        let is_any = bound.ip().is_unspecified() && bound.is_ipv4() == server.is_ipv4();
+        let zone = if let SocketAddr::V6(v6) = bound { v6.scope_id() } else { 0 };
+        let is_there = (is_any || bound.ip() == server.ip()) && (zone == 0 || link == 0 || zone == link);
+        let link = if zone == 0 { link } else { zone };
+        (is_there && bound.port() == server.port())
+            .then(|| UdpPeer::new(at_interface(client.ip(), client.port(), link), server.ip()))
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -79,4 +85,46 @@ fn is_link_local(address: IpAddr) -> bool {
 /// A client's address; the unspecified one when the kernel gave none.
 fn client_or_nobody(peer: Option<SocketAddr>) -> SocketAddr {
     peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::wire::parse_udp_frame;
+    use std::net::{Ipv6Addr, UdpSocket};
+
+    fn path(client: &str, server: &str) -> ReturnPath {
+        let mut frame = vec![0; 14 + 40 + 8];
+        frame[12..14].copy_from_slice(&[0x86, 0xdd]);
+        frame[14..22].copy_from_slice(&[0x60, 0, 0, 0, 0, 8, 17, 64]);
+        for (at, address) in [(22, client), (38, server)] {
+            frame[at..at + 16].copy_from_slice(&address.parse::<Ipv6Addr>().unwrap().octets());
+        }
+        frame[54..60].copy_from_slice(&[4, 210, 0, 53, 0, 8]);
+        *parse_udp_frame(&frame).unwrap().return_path()
+    }
+
+    #[test]
+    fn a_link_local_client_is_answered_at_its_interface() {
+        let port = |bound: &str| {
+            let fd = UdpSocket::bind("127.0.0.1:0").unwrap().into();
+            UdpPort { fd, bound: Some(bound.parse().unwrap()), ready: false }
+        };
+        let client = |bound: &str, server: &str, link| {
+            port(bound).peer(&path("fe80::9", server), link).map(|peer| peer.address().unwrap().to_string())
+        };
+        let (global, zoned) = ("2001:db8::53", "fe80::53");
+        let at = |link: u32| Some(format!("[fe80::9%{link}]:1234"));
+        assert_eq!(client("[2001:db8::53]:53", global, 7), at(7));
+        assert_eq!(client("[::]:53", global, 7), at(7));
+        assert_eq!(client("[fe80::53%7]:53", zoned, 0), at(7), "that of its own address");
+        assert_eq!(client("[fe80::53%7]:53", zoned, 7), at(7));
+        assert_eq!(client("[fe80::53%8]:53", zoned, 7), None, "the same address at another interface");
+        for other in ["[2001:db8::54]:53", "[2001:db8::53]:54", "0.0.0.0:53"] {
+            assert_eq!(client(other, global, 7), None, "{other}");
+        }
+        let far = port("[::]:53").peer(&path("2001:db8::9", global), 7).unwrap();
+        assert_eq!(far.address(), Some("[2001:db8::9]:1234".parse().unwrap()));
+    }
 }

@@ -35,6 +35,11 @@ impl Way {
         Way { id, share }
     }
 
+    /// The way back of what came in here.
+    fn back(&self, path: ReturnPath) -> Route {
+        Route::Xsk { port: self.id, path, link: self.share.link() }
+    }
+
     /// Whether a late reply to what came in by the queue `id` leaves here: it is this one, and what it sends is not lost.
     pub(super) fn takes(&self, id: u32) -> bool {
         self.id == id && !self.share.is_away()
@@ -134,7 +139,7 @@ impl XskPort {
         for (place, frame) in self.batch.drain(..).enumerate() {
             let seen = seen.get(place).copied().unwrap_or_else(|| view(&mut self.queue, &frame));
             let reply = match seen {
-                Ok(seen) => answer_frame(&mut self.queue, &frame, &seen, self.way.id, desk, now),
+                Ok(seen) => answer_frame(&mut self.queue, &frame, &seen, &self.way, desk, now),
                 Err(unanswered) => {
                     strays += u64::from(unanswered == Unanswered::Stray);
                     corrupt += u64::from(unanswered == Unanswered::Corrupt);
@@ -249,7 +254,7 @@ fn room_in(max_frame: usize, path: &ReturnPath) -> usize {
 /// Admit, decide, reply in place; gives the length of the frame to send. `None`: dropped on purpose, or it waits for
 /// upstream.
 #[inline]
-fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, port: u32, desk: &mut Desk, now: Now) -> Option<usize> {
+fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, way: &Way, desk: &mut Desk, now: Now) -> Option<usize> {
     let max_frame = queue.max_frame_len();
     let data = queue.data(frame);
     let (path, payload) = (seen.frame.return_path(), seen.frame.payload());
@@ -261,7 +266,7 @@ fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, port: u32, desk: 
         via: Via::Datagram(limit),
         ahead: seen.ahead.as_ref(),
     };
-    match desk.serve(incoming, now, || Route::Xsk { port, path: *path }) {
+    match desk.serve(incoming, now, || way.back(*path)) {
         Outcome::Reply(len) => Some(reply_in_place(data, &seen.frame, len)),
         Outcome::Drop | Outcome::Waits => None,
     }

@@ -4,7 +4,7 @@ use super::{Attached, place, rules};
 use crate::attach::Target;
 use crate::host::Changes;
 use crate::serve::fast_path::promise::Promise;
-use crate::serve::fast_path::{queue, tags};
+use crate::serve::fast_path::tags;
 use crate::xdp::PutError;
 use std::io;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ impl Attached {
         let name = &target.interface;
         self.tags.take(tags::keep(target, changes).unwrap_or_else(Some), name);
         self.follow_places(target);
-        self.queues.iter().for_each(|queue| queue.share.set_away(queue::is_away(target)));
+        self.queues.iter().for_each(|queue| queue.share.follow(target));
         if target.standby != self.target.standby {
             // What was counted there was by the other rule.
             self.promise = Promise::default();

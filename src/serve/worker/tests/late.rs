@@ -44,7 +44,7 @@ fn what_no_queue_takes_leaves_by_the_kernel() {
     message.resize(512, 0);
     let via = Via::Datagram(512);
     let incoming = Incoming { message: &mut message, len, client: route.destination(), via, ahead: None };
-    let outcome = rig.worker.desk.serve(incoming, now, || Route::Xsk { port: 7, path: route });
+    let outcome = rig.worker.desk.serve(incoming, now, || Route::Xsk { port: 7, path: route, link: 0 });
     assert_eq!(outcome, Outcome::Waits);
     let asked = rig.request().unwrap();
     rig.respond(asked, 3, 60);
