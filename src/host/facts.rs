@@ -13,6 +13,7 @@ use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::{fs, io};
 
 /// Where every host of Proxmox VE has the files of its cluster.
@@ -147,9 +148,12 @@ pub fn program_in_the_way(index: u32) -> Option<(String, AttachedProgram)> {
 }
 
 /// Whether this process is in a user namespace other than the first: root of one has every capability there, and none that the
-/// kernel asks for beyond it. What cannot be read is the first.
-pub fn in_user_namespace() -> bool {
-    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !maps_every_user(&map))
+/// kernel asks for beyond it. What cannot be read is the first. Read once, for a process that was started in one stays there, and
+/// a chroot may have no /proc.
+fn in_user_namespace() -> bool {
+    static ANSWER: LazyLock<bool> =
+        LazyLock::new(|| fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !maps_every_user(&map)));
+    *ANSWER
 }
 
 /// The map of the first user namespace is of every ID to itself (user_namespaces(7)).

@@ -19,7 +19,7 @@ mod vlan;
 mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{Facts, Route, Wanted, facts, in_user_namespace, links, program_in_the_way, routes};
+pub use facts::{Facts, Route, Wanted, facts, links, program_in_the_way, routes};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};

@@ -71,17 +71,14 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let policy = Arc::new(compile::policy(&config, hash_key, &hostname).map_err(StartError::Config)?);
     forget_zones(&mut config);
     let sockets = listen::open(&config, &addresses)?;
-    let (fast_path, queues) = open_fast_path(&invocation, &config, &addresses)?;
-    let outside = addresses.iter().any(|address| !address.ip().is_loopback());
-    let xdp_wanted =
-        outside && !invocation.no_xdp && config.xdp.enable != XdpUse::No && config.do_udp && !host::in_user_namespace();
-    let host = (xdp_wanted || forwards::stand_at_interfaces(&config)).then(watch_host);
+    let FastStart { fast_path, queues, attaches } = open_fast_path(&invocation, &config, &addresses)?;
+    let host = (attaches || forwards::stand_at_interfaces(&config)).then(watch_host);
     let zones = Zones::from(&interfaces[..]);
     let placed = forwards::place(&config, &zones);
     super::log_findings(&placed.absent);
     let mut control = open_control(&config)?;
     let mut pidfile = PidFile::write(&config.pidfile, &config.username)?;
-    let kept = xdp_wanted.then(|| fast_path.capabilities(&config));
+    let kept = attaches.then(|| fast_path.capabilities(&config));
     let chroot = privileges::drop(&config, &invocation.file, kept)?;
     for server in &mut control {
         server.moved(privileges::inside(server.path(), chroot.as_deref()));
@@ -98,7 +95,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         hostname,
         hash_key,
         fast_path,
-        attaches: xdp_wanted,
+        attaches,
         host,
         placed,
         listen: addresses,
@@ -141,19 +138,29 @@ fn raise_limits(config: &Config) -> Result<(), String> {
     }
 }
 
-fn open_fast_path(
-    invocation: &Invocation,
-    config: &Config,
-    addresses: &[SocketAddr],
-) -> Result<(FastPath, Queues), String> {
+/// What came of the fast path at the start.
+struct FastStart {
+    fast_path: FastPath,
+    queues: Queues,
+    /// Whether there is, or may come, something to attach to.
+    attaches: bool,
+}
+
+impl FastStart {
+    fn off() -> FastStart {
+        FastStart { fast_path: FastPath::off(), queues: Queues::new(), attaches: false }
+    }
+}
+
+fn open_fast_path(invocation: &Invocation, config: &Config, addresses: &[SocketAddr]) -> Result<FastStart, String> {
     if invocation.no_xdp || config.xdp.enable == XdpUse::No {
         let cause = if invocation.no_xdp { "--no-xdp" } else { "xdp: no" };
         log::info!("XDP is off by {cause}: kernel sockets serve");
-        return Ok((FastPath::off(), Queues::new()));
+        return Ok(FastStart::off());
     }
     if !config.do_udp {
         log::info!("XDP is off: do-udp: no leaves nothing for it");
-        return Ok((FastPath::off(), Queues::new()));
+        return Ok(FastStart::off());
     }
     let links = host::links().map_err(|cause| format!("cannot read this host's links: {cause}"))?;
     let plan = attach::plan(config, addresses, &links);
@@ -164,10 +171,11 @@ fn open_fast_path(
         log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
     let (mut fast_path, queues) = FastPath::open(config, &plan, &links)?;
-    if config.sandbox && !local && !links.user_namespace {
+    let attaches = !local && !links.user_namespace;
+    if config.sandbox && attaches {
         fast_path.load_spare_programs(&plan, &links);
     }
-    Ok((fast_path, queues))
+    Ok(FastStart { fast_path, queues, attaches })
 }
 
 /// The watch over interfaces that come and go.
