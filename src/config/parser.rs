@@ -1,5 +1,7 @@
 //! From files to [`Config`]: clauses, directives and includes, each value checked against the one table.
 
+mod nested;
+
 use super::diagnostic::{Diagnostic, Location, Severity};
 use super::include;
 use super::lexer::{LexError, Lexer};
@@ -10,6 +12,7 @@ use super::record::Record;
 use super::values::{self, Value};
 use crate::dns::name_text::NameBuf;
 use crate::sys::memory;
+use nested::Pending;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
@@ -19,12 +22,8 @@ use std::path::{Path, PathBuf};
 pub(super) const MAX_ERRORS: usize = 100;
 /// Most warnings worth telling.
 const MAX_WARNINGS: usize = 1000;
-/// What the kernel says when permissions, or the sandbox, forbid to open a file.
-const EACCES: i32 = 13;
 /// Octets that are taken for each of a file, while what its lines say grows.
 const READ: u64 = 2;
-/// Deepest includes.
-const MAX_DEPTH: usize = 64;
 
 /// A file being read.
 struct Source {
@@ -33,16 +32,6 @@ struct Source {
     path: PathBuf,
     /// Whether the text behind it must start a clause.
     toplevel: bool,
-}
-
-/// A file that an `include:` names and whose turn has not come: a pattern may name more files than can be open.
-struct Pending {
-    path: PathBuf,
-    toplevel: bool,
-    /// The line that names it.
-    from: Location,
-    /// How many files are open when its turn comes.
-    depth: usize,
 }
 
 /// Reads files into a configuration.
@@ -304,66 +293,6 @@ impl Parser {
             Err(error) => self.lex_error(&error),
         }
         false
-    }
-
-    fn include(&mut self, toplevel: bool, at: Location) {
-        let mut pattern = Vec::new();
-        if !self.read_value("include", at, &mut pattern) {
-            return;
-        }
-        let pattern = String::from_utf8_lossy(&pattern).into_owned();
-        if self.sealed {
-            return self.error(at, format!("include: {pattern:?}: files are not read here"));
-        }
-        let files = match include::expand(&pattern, &self.place) {
-            Ok(files) => files,
-            Err(error) => {
-                return self.error(at, format!("include: {pattern:?}: {error}{}", self.denied(&error)));
-            }
-        };
-        if let Some(folder) = include::folder(&pattern, &self.place) {
-            self.config.files.note_folder(folder);
-        }
-        if toplevel {
-            self.clause = None;
-        }
-        let depth = self.sources.len();
-        if depth >= MAX_DEPTH {
-            return self.error(at, format!("include: more than {MAX_DEPTH} files deep; is there a loop of links?"));
-        }
-        // The last one pushed is the first one read.
-        self.pending.extend(files.into_iter().rev().map(|path| Pending { path, toplevel, from: at, depth }));
-    }
-
-    fn start_pending(&mut self) {
-        let Some(Pending { path, toplevel, from, .. }) = self.pending.pop() else {
-            return;
-        };
-        if self.sources.iter().any(|source| source.path == path) {
-            return self.error(
-                from,
-                format!("include: {} is being read already, this is a loop; remove the line", path.display()),
-            );
-        }
-        if toplevel {
-            self.clause = None;
-        }
-        match self.open(&path) {
-            Ok(input) => self.start(path, input, toplevel, from),
-            Err(error) => {
-                let why = self.denied(&error.to_string());
-                self.error(from, format!("include: cannot open {}: {error}{why}", path.display()));
-            }
-        }
-    }
-
-    /// What to add to an error of the system when it may be the sandbox's doing.
-    fn denied(&self, error: &str) -> &'static str {
-        if self.sandboxed && error.contains(&std::io::Error::from_raw_os_error(EACCES).to_string()) {
-            "; the sandbox leaves the folders open that were named at the start: restart to name others (or sandbox: no)"
-        } else {
-            ""
-        }
     }
 
     fn lex_error(&mut self, error: &LexError) {

@@ -7,6 +7,7 @@ mod files;
 mod includes;
 mod readers;
 mod table;
+mod zones;
 
 use super::options::Clause;
 use super::*;
@@ -226,42 +227,6 @@ fn addresses_keep_their_zones() {
     }
 }
 
-#[test]
-fn forward_zones_keep_their_servers() {
-    let text = "forward-zone: name: Example.COM forward-addr: 192.0.2.1 forward-addr: 2001:db8::1@853#dns.example forward-no-cache: yes\n";
-    let config = read(format!("{text}{ROOT}")).unwrap().config;
-    assert_eq!(config.forward_zones.len(), 2);
-    let zone = &config.forward_zones[0];
-    assert_eq!((&zone.name[..], zone.no_cache, zone.at.line), (&b"\x07example\x03com\0"[..], true, 1));
-    assert_eq!((zone.servers[1].port, zone.servers[1].tls_name.as_str()), (853, "dns.example"));
-
-    let broken = |text: &str| read(format!("{text}\n{ROOT}")).unwrap_err()[0].to_string();
-    assert!(broken("forward-zone:\n forward-addr: 192.0.2.1").contains("test.conf:1: the forward-zone has no name"));
-    assert!(broken("forward-zone:\n name: a\n name: b").contains("has a name already"));
-    assert!(
-        broken("forward-zone:\n name: a\n forward-addr: 192.0.2.1\n forward-tls-upstream: yes")
-            .contains("test.conf:4: forward-tls-upstream")
-    );
-    assert!(read("server:\n").unwrap_err()[0].to_string().contains("no forward-zone for the root"));
-}
-
-/// As from Unbound: such a zone answers SERVFAIL.
-#[test]
-fn a_forward_zone_without_an_address_is_a_warning_and_with_a_name_alone_an_error() {
-    let loaded = read(format!("{ROOT}forward-zone:\n name: a\n")).unwrap();
-    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(loaded.config.forward_zones[1].servers.len(), 0);
-    assert!(warnings.len() == 1 && warnings[0].starts_with("test.conf:4: the forward-zone a. has no forward-addr"));
-    assert!(warnings[0].contains("SERVFAIL"), "{warnings:?}");
-    let error = read(format!("{ROOT}forward-zone:\n name: a\n forward-host: dns.example@53\n")).unwrap_err();
-    assert_eq!(error.len(), 1);
-    let error = error[0].to_string();
-    assert!(error.starts_with("test.conf:6: forward-host: dns.example@53 is all that"), "{error}");
-    let both = " forward-host: dns.example\n forward-addr: 192.0.2.1\n";
-    let warnings = read(format!("{ROOT}forward-zone:\n name: a\n{both}")).unwrap().warnings;
-    assert!(warnings.len() == 1 && warnings[0].to_string().starts_with("test.conf:6: forward-host: is not supported"));
-}
-
 /// Where Unbound refuses a file, it is refused, with the line.
 #[test]
 fn values_are_checked_whatever_becomes_of_them() {
@@ -302,58 +267,6 @@ fn a_file_that_a_line_names_must_be_there() {
     assert!(with("root-hints: \"\"".into()).is_ok());
     assert!(with(format!("auth-zone:\n name: a\n zonefile: {}.gone", there.display())).is_err());
     assert!(with(format!("auth-zone:\n name: a\n zonefile: {}.gone\n url: x", there.display())).is_ok());
-}
-
-#[test]
-fn redirect_zones_hold_data_at_their_top_alone() {
-    assert!(server("local-zone: a redirect\nlocal-data: 'A A 192.0.2.1'\nlocal-data: 'a AAAA ::1'").is_ok());
-    assert!(server("local-zone: a redirect\nlocal-zone: b.a static\nlocal-data: 'c.b.a A 192.0.2.1'").is_ok());
-    assert!(
-        errors("local-zone: a redirect\nlocal-data: 'b.a A 192.0.2.1'")[0]
-            .starts_with("test.conf:3: local-data: b.a. is below")
-    );
-    let cname = errors("local-zone: a redirect\nlocal-data: 'a CNAME b'\nlocal-data: 'a A 192.0.2.1'");
-    assert!(cname[0].contains("a CNAME stands alone"), "{cname:?}");
-    assert!(server("local-data: 'a CNAME b'\nlocal-data: 'a A 192.0.2.1'").is_ok());
-}
-
-#[test]
-fn a_block_list_costs_names_and_twelve_bytes_a_line() {
-    let lines: String =
-        (0..10_000).map(|number| format!("local-zone: \"host-{number}.example.com.\" always_nxdomain\n")).collect();
-    let config = config(&lines);
-    assert_eq!(config.local_zones.len(), 10_000);
-    let names: usize = config.local_zones.iter().map(|zone| zone.name.len()).sum();
-    assert!(config.local_zones.heap_bytes() <= names + 12 * 10_000);
-    let last = config.local_zones.iter().next_back().unwrap();
-    assert_eq!((last.name, last.at.line), (&b"\x09host-9999\x07example\x03com\0"[..], 10_001));
-}
-
-/// Times a million lines: `cargo test --release -- --ignored --nocapture million`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn measure_a_million_zones() {
-    let folder = Folder::new("million");
-    let lines: String = (0..1_000_000)
-        .map(|number| format!("local-zone: \"ads{number}.tracker-{}.example.com\" always_nxdomain\n", number % 977))
-        .collect();
-    let data: String = (0..1_000_000)
-        .map(|number| format!("local-data: \"ads{number}.tracker-{}.example.com A 0.0.0.0\"\n", number % 977))
-        .collect();
-    let redirects = lines.replace("always_nxdomain", "redirect");
-    for (name, text) in
-        [("always_nxdomain", &lines), ("data", &data), ("redirect and data", &format!("{redirects}{data}"))]
-    {
-        let path = folder.write("million.conf", &format!("server:\n{text}{ROOT}"));
-        let start = std::time::Instant::now();
-        let config = load(&path).unwrap().config;
-        let time = start.elapsed();
-        let bytes = config.local_zones.heap_bytes() + config.local_data.heap_bytes();
-        println!("{name}: {time:?}, {} MB of file, {} MB in arenas", text.len() >> 20, bytes >> 20);
-        let start = std::time::Instant::now();
-        assert_eq!(default_zones::missing_from(&config).len(), 102);
-        println!("{name}: default zones {:?}", start.elapsed());
-    }
 }
 
 #[test]

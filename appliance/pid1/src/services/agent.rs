@@ -12,6 +12,8 @@ mod exec_tests;
 mod framer;
 mod system;
 #[cfg(test)]
+mod system_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::configuration::store::DATA;
