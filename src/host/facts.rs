@@ -1,5 +1,6 @@
 //! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
 
+use super::firewall::Firewall;
 use super::ipv4_conf::{self, Ipv4Conf};
 use super::links::Links;
 use super::paths::{self, PathProbe, Use};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Where every host of Proxmox VE has the files of its cluster.
-const PROXMOX: &str = "/etc/pve";
+pub(super) const PROXMOX: &str = "/etc/pve";
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Facts {
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
     pub proxmox: bool,
+    /// The firewall of such a host.
+    pub firewall: Option<Firewall>,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
     pub memlock: Option<u64>,
     /// The unit this process was started by, when systemd started it.
@@ -101,11 +104,13 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         (link.tx_vlan, link.tx_stag) = (is_on(Feature::TxVlan), is_on(Feature::TxStag));
     }
     let user = wanted.user.as_deref().map(|name| privileges::find_user(name).map(|user| user.uid));
+    let proxmox = Path::new(PROXMOX).is_dir();
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     Ok(Facts {
         links,
         later: Ipv4Conf::of_later_links(),
-        proxmox: Path::new(PROXMOX).is_dir(),
+        proxmox,
+        firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
         service: service(),

@@ -4,6 +4,7 @@
 mod change;
 mod changes;
 mod facts;
+mod firewall;
 mod interfaces;
 mod ipv4_conf;
 mod journal;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
 pub use facts::{Facts, Route, Wanted, facts, in_user_namespace, links, routes};
+pub use firewall::{Firewall, Rule, Verdict};
 pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};

@@ -4,6 +4,7 @@
 mod addresses;
 mod bridge_vlan;
 mod drop_in;
+mod firewall;
 mod links;
 mod neighbours;
 mod places;
@@ -53,7 +54,7 @@ pub fn wanted(config: &Config, listen: &[SocketAddr]) -> Wanted {
     }
 }
 
-/// All findings, in the order of a query's way: addresses, links, neighbours, the process, its files, its unit.
+/// All findings, in the order of a query's way: addresses, links, neighbours, the host's firewall, the process, its files, its unit.
 pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Finding> {
     let owner = |state: &PortState| matches!(state, PortState::Taken(Some(who)) if addresses::is_runbound(who));
     let plan = plan(config, listen, &facts.links);
@@ -70,6 +71,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     links::check(&subject, &mut found);
     bridge_vlan::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
+    firewall::check(&subject, &mut found);
     process::check(&subject, &mut found);
     places::check(&subject, &mut found);
     unit::check(&subject, &mut found);

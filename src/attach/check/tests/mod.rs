@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bridge_vlan;
+mod firewall;
 mod links;
 mod neighbours;
 mod places;
@@ -14,7 +15,7 @@ use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, ForwardServer, ForwardZone, Toggle, XdpMode, XdpUse};
 use crate::host::recorded;
-use crate::host::{AttachedProgram, Facts, Kind, Link, Links, PortProbe, PortState, Unit};
+use crate::host::{AttachedProgram, Facts, Firewall, Kind, Link, Links, PortProbe, PortState, Unit};
 use rustix::thread::CapabilitySet;
 use std::net::SocketAddr;
 
@@ -99,6 +100,7 @@ fn every_name_has_a_row_in_the_docs() {
     }
     let mut container = recorded::facts("reference");
     container.links.user_namespace = true;
+    container.firewall = Some(Firewall::from_texts(("c", "[OPTIONS]\nenable: 1\n"), ("n", "")));
     found.extend(all(&config, &[SERVER], &container));
     config.xdp.interfaces.clear();
     config.xdp.physical = true;
