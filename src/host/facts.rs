@@ -1,12 +1,13 @@
 //! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
 
 use super::firewall::Firewall;
+use super::interfaces::with_addresses;
 use super::ipv4_conf::{self, Ipv4Conf};
 use super::links::Links;
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::unit::Unit;
-use super::{InterfaceAddress, interfaces, netlink};
+use super::{Interface, InterfaceAddress, netlink};
 use crate::number;
 use crate::sys::ethtool::{self, Feature};
 use crate::sys::privileges;
@@ -129,13 +130,25 @@ fn look((directive, path, wanted): &(&'static str, PathBuf, Use), user: Option<u
     PathProbe { directive, path: path.clone(), wanted: *wanted, state: paths::state(path, *wanted, user) }
 }
 
+/// All interfaces, by index.
+///
+/// # Errors
+/// As of [`links`].
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let (mut found, mut altnames) = (with_addresses()?, netlink::altnames()?);
+    for interface in &mut found {
+        interface.altnames = altnames.remove(&interface.index).unwrap_or_default();
+    }
+    Ok(found)
+}
+
 /// The links with their addresses and drivers: what an attach plan is made of.
 ///
 /// # Errors
 /// The sockets': EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
 pub fn links() -> io::Result<Links> {
     let mut links = Links::new(netlink::links()?);
-    links.take_addresses(interfaces()?);
+    links.take_addresses(with_addresses()?);
     for link in links.iter_mut() {
         link.driver = driver(&link.name);
     }

@@ -4,7 +4,7 @@
 use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{Firewall, InterfaceAddress, Link, Rule, Verdict};
+use crate::host::{Firewall, InterfaceAddress, Link, Named, Rule, Verdict};
 use crate::number;
 use std::net::IpAddr;
 
@@ -198,7 +198,7 @@ fn yes(fits: bool) -> Fit {
 }
 
 fn interface(rule: &Rule, query: &Query) -> Fit {
-    yes(rule.interface.as_ref().is_none_or(|name| *name == query.link.name))
+    yes(rule.interface.as_ref().is_none_or(|name| query.link.is_called(name)))
 }
 
 fn protocol(rule: &Rule, query: &Query) -> Fit {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::access::{AccessAction, AccessRule};
+use crate::config::address::LONGEST_NAME;
 use crate::config::local_zones::LocalZoneType;
 use crate::config::model::{Interface, Toggle, XdpMode, XdpUse};
 
@@ -214,7 +215,7 @@ fn add_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String>
 fn add_xdp_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     match args.text(0) {
         "auto" => config.xdp.interfaces.clear(),
-        name if name.is_empty() || name.len() > 15 => {
+        name if name.is_empty() || name.len() > LONGEST_NAME => {
             return Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""));
         }
         name => config.xdp.interfaces.push(name.to_owned()),

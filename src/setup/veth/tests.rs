@@ -252,6 +252,17 @@ fn the_native_vlan_of_an_open_vswitch_is_that_of_untagged_frames() {
 }
 
 #[test]
+fn a_name_that_is_too_long_for_an_own_one_is_refused_in_a_tree() {
+    let tree = Tree::new("long-name");
+    let (_, error) = tree.install(&["192.168.10.250/24"], "another-name-of-br-rb", false);
+    assert!(
+        error.starts_with("--bridge another-name-of-br-rb: there is no such interface: it has 21 letters"),
+        "{error}"
+    );
+    assert_eq!(tree.text(HOOK), "");
+}
+
+#[test]
 fn a_file_is_printed_as_it_would_be_written() {
     let tree = Tree::new("print");
     fs::write(tree.0.join("etc/network/interfaces"), AWARE.replace("20\n", "20\n\tbridge-pvid 5\n")).unwrap();

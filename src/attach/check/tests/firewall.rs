@@ -85,6 +85,9 @@ fn rules_that_let_dns_in_are_found() {
             "{line}: {found}"
         );
     }
+    let altnamed =
+        changed(rules("IN DNS(ACCEPT) -i resolver"), "veth-rb", |link| link.altnames = vec!["resolver".into()]);
+    assert_eq!(one("host-firewall", &altnamed).level, Level::Ok, "an interface by its other name");
     let node = behind(&format!("{ON}[RULES]\nIN DROP\n"), "[RULES]\nIN DNS(ACCEPT)\n");
     assert_eq!(one("host-firewall", &node).level, Level::Ok, "those of the node come first");
 }

@@ -326,6 +326,7 @@ fn a_host_that_does_not_read_bounds_the_replies() {
 fn interfaces_are_shown_as_the_protocol_has_them() {
     let mut eth0 = Interface {
         name: "eth0".into(),
+        altnames: Vec::new(),
         index: 2,
         mac: Some([0xbc, 0x24, 0x11, 0, 1, 2]),
         mtu: 1500,
