@@ -9,8 +9,10 @@ use super::probe::{self, PortProbe};
 use super::unit::Unit;
 use super::{Interface, InterfaceAddress, netlink};
 use crate::number;
+use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
 use crate::sys::privileges;
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,6 +46,8 @@ pub struct Facts {
     pub refused_families: Vec<&'static str>,
     /// Capabilities in force.
     pub capabilities: Option<CapabilitySet>,
+    /// Whether bpf(2) loads an XDP program for this process; `None` when that was not tried.
+    pub program: Option<Result<(), Errno>>,
     /// Version of the kernel, the first two numbers.
     pub kernel: Option<(u32, u32)>,
     /// The first port that takes no privilege (ip_unprivileged_port_start).
@@ -69,6 +73,8 @@ pub struct Wanted {
     pub paths: Vec<(&'static str, PathBuf, Use)>,
     /// The user it is to become.
     pub user: Option<String>,
+    /// To load XDP programs.
+    pub xdp: bool,
 }
 
 /// An IPv4 route.
@@ -107,6 +113,8 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let user = wanted.user.as_deref().map(|name| privileges::find_user(name).map(|user| user.uid));
     let proxmox = Path::new(PROXMOX).is_dir();
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let capabilities = rustix::thread::capabilities(None).ok().map(|sets| sets.effective);
+    let tries = wanted.xdp && !links.user_namespace && capabilities.is_some_and(may_load);
     Ok(Facts {
         links,
         later: Ipv4Conf::of_later_links(),
@@ -117,13 +125,19 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         service: service(),
         unit: Unit::installed(),
         refused_families: probe::refused_families(),
-        capabilities: rustix::thread::capabilities(None).ok().map(|sets| sets.effective),
+        capabilities,
+        program: tries.then(bpf::try_load_xdp),
         kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
         first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
         ports: probe::probe(&wanted.listen, wanted.udp, wanted.tcp),
         paths: wanted.paths.iter().map(|path| look(path, user.flatten())).collect(),
         user: user.map(|user| user.is_some()),
     })
+}
+
+/// Whether a process with these capabilities may load an XDP program, as far as they decide it.
+fn may_load(have: CapabilitySet) -> bool {
+    have.contains(CapabilitySet::NET_ADMIN) && have.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN)
 }
 
 fn look((directive, path, wanted): &(&'static str, PathBuf, Use), user: Option<u32>) -> PathProbe {

@@ -43,6 +43,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         unit: None,
         refused_families: Vec::new(),
         capabilities: Some(CapabilitySet::all()),
+        program: None,
         kernel: Some((6, 12)),
         first_free_port: 1024,
         ports: Vec::new(),

@@ -17,7 +17,7 @@ mod zero_copy;
 
 use super::finding::Finding;
 use super::plan::{Decision, Outcome, Plan, plan};
-use crate::config::Config;
+use crate::config::{Config, XdpUse};
 use crate::host::{Facts, InterfaceAddress, Link, PortState, Wanted};
 use std::net::SocketAddr;
 
@@ -51,6 +51,7 @@ pub fn wanted(config: &Config, listen: &[SocketAddr]) -> Wanted {
         tcp: config.do_tcp && config.incoming_num_tcp > 0,
         paths: places::wanted(config),
         user: (!config.username.is_empty()).then(|| config.username.clone()),
+        xdp: config.do_udp && config.xdp.enable != XdpUse::No && listen.iter().any(|listen| !listen.ip().is_loopback()),
     }
 }
 

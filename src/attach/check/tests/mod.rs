@@ -94,6 +94,7 @@ fn every_name_has_a_row_in_the_docs() {
     let mut broken = recorded::facts("reference");
     broken.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state: PortState::Taken(None) }];
     broken.unit = Some(Unit::default());
+    broken.program = Some(Ok(()));
     let mut found = all(&config, &[SERVER], &broken);
     for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0", "vlan_aware"] {
         found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
