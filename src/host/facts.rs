@@ -6,6 +6,7 @@ use super::ipv4_conf::{self, Ipv4Conf};
 use super::links::Links;
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
+use super::switch::{self, SwitchPort};
 use super::unit::Unit;
 use super::{Interface, InterfaceAddress, netlink};
 use crate::number;
@@ -35,6 +36,8 @@ pub struct Facts {
     pub proxmox: bool,
     /// The firewall of such a host.
     pub firewall: Option<Firewall>,
+    /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
+    pub switch_ports: Option<Result<Vec<SwitchPort>, String>>,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
     pub memlock: Option<u64>,
     /// The unit this process was started by, when systemd started it.
@@ -115,8 +118,10 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     let capabilities = rustix::thread::capabilities(None).ok().map(|sets| sets.effective);
     let tries = wanted.xdp && !links.user_namespace && capabilities.is_some_and(may_load);
+    let switched = !wanted.listen.is_empty() && links.iter().any(|link| link.kind.is_open_vswitch());
     Ok(Facts {
         links,
+        switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
         proxmox,
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),

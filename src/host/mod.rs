@@ -16,6 +16,7 @@ mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
 mod segment;
+mod switch;
 mod unit;
 mod vlan;
 mod watch;
@@ -31,6 +32,7 @@ pub use netlink::loopback_packets;
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use segment::Segment;
+pub use switch::{SwitchMode, SwitchPort};
 pub use unit::{UNIT, Unit, Words};
 pub use vlan::{VlanProtocol, VlanRange, VlanTable};
 pub use watch::Watch;

@@ -38,6 +38,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0) },
         proxmox: false,
         firewall: None,
+        switch_ports: None,
         memlock: None,
         service: None,
         unit: None,

@@ -9,6 +9,7 @@ mod links;
 mod neighbours;
 mod places;
 mod process;
+mod switch_vlan;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     addresses::check(&subject, &mut found);
     links::check(&subject, &mut found);
     bridge_vlan::check(&subject, &mut found);
+    switch_vlan::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
     firewall::check(&subject, &mut found);
     process::check(&subject, &mut found);

@@ -8,6 +8,7 @@ mod links;
 mod neighbours;
 mod places;
 mod process;
+mod switch_vlan;
 mod unit;
 mod zones;
 
