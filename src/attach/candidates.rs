@@ -4,7 +4,7 @@
 use super::tags::Tags;
 use super::vlans;
 use crate::config::Config;
-use crate::host::{Kind, Link, Links};
+use crate::host::{Kind, Link, Links, Named};
 
 /// Drivers with native XDP and redirect to AF_XDP (the kernel's `ndo_bpf` users), as sysfs names them.
 const NATIVE_DRIVERS: [&str; 22] = [
@@ -178,9 +178,8 @@ impl Walk<'_> {
 
     /// Whether the configuration lets a program be attached to a link where that works.
     fn permitted(&mut self, link: &Link, is_carrier: bool) -> Result<(), String> {
-        let names = &self.config.xdp.interfaces;
-        if !names.is_empty() {
-            return if names.contains(&link.name) {
+        if !self.config.xdp.interfaces.is_empty() {
+            return if is_named(self.config, link) {
                 Ok(())
             } else {
                 self.found.by_choice = true;
@@ -202,8 +201,7 @@ impl Walk<'_> {
     /// frame without one it can be told later, when the program is loaded: by kernel and driver.
     fn sees_tags(&self, link: &Link, vlan: Option<u16>) -> Result<(), String> {
         let elsewhere = Tags::of(self.links, link) == Tags::PeerElsewhere;
-        if !elsewhere || self.config.xdp.interfaces.contains(&link.name) || vlan.is_none() && self.hook == Hook::Driver
-        {
+        if !elsewhere || is_named(self.config, link) || vlan.is_none() && self.hook == Hook::Driver {
             return Ok(());
         }
         let name = &link.name;
@@ -214,6 +212,11 @@ impl Walk<'_> {
              {name}` here"
         ))
     }
+}
+
+/// Whether an `xdp-interface:` line names a link.
+pub(super) fn is_named(config: &Config, link: &Link) -> bool {
+    config.xdp.interfaces.iter().any(|name| link.is_called(name))
 }
 
 /// Whether attaching in the driver may reset the link for seconds: network cards, but a guest's.

@@ -292,7 +292,7 @@ fn target_at(config: &Config, links: &Links, link: &Link) -> Target {
         peer_mtu,
         physical: link.kind == Kind::Physical,
         tags: Tags::of(links, link),
-        named: config.xdp.interfaces.contains(&link.name),
+        named: candidates::is_named(config, link),
         resets: candidates::resets(link),
         bond: bond.map(|bond| bond.index),
         standby: links.is_standby(link),

@@ -131,6 +131,13 @@ fn a_card_that_others_use_needs_leave() {
         assert_eq!(planned(&physical, &links(record, unchanged)), "enp33s0f0 VLAN 10, enp33s0f1 VLAN 10");
         let one = config(|config| config.xdp.interfaces = vec!["enp33s0f1".into()]);
         assert_eq!(planned(&one, &links(record, unchanged)), "enp33s0f1 VLAN 10");
+        let pinned = config(|config| config.xdp.interfaces = vec!["enp33s0f1np1".into()]);
+        let altname = |link: &mut Link| {
+            if link.name == "enp33s0f1" {
+                link.altnames = vec!["enx525400123456".into(), "enp33s0f1np1".into()];
+            }
+        };
+        assert_eq!(planned(&pinned, &links(record, altname)), "enp33s0f1 VLAN 10", "the other name of one");
     }
     // A guest's card does not notice.
     let virtio = |link: &mut Link| link.driver = link.driver.as_ref().map(|_| "virtio_net".to_owned());

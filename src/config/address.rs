@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// Octets of an interface name (IFNAMSIZ without its final zero).
-const LONGEST_NAME: usize = 15;
+/// Octets of an interface's name at most: of another one beside its own (ALTIFNAMSIZ without the final zero).
+pub(super) const LONGEST_NAME: usize = 127;
 
 /// An address and its zone (RFC 4007, section 11): `fe80::1%eth0`, `fe80::1%2`. Which interface that is, is looked up when
 /// the address is used.
@@ -61,10 +61,20 @@ mod tests {
 
     #[test]
     fn a_zone_is_a_name_or_a_number_behind_an_ipv6_address() {
-        for text in ["192.0.2.1", "2001:db8::1", "fe80::1", "fe80::1%vmbr0.20", "fe80::1%2", "2001:db8::1%eth0"] {
+        for text in [
+            "192.0.2.1",
+            "2001:db8::1",
+            "fe80::1",
+            "fe80::1%vmbr0.20",
+            "fe80::1%a-name-that-is-an-altname",
+            "fe80::1%2",
+            "2001:db8::1%eth0",
+        ] {
             assert_eq!(ScopedAddress::parse(text).unwrap().to_string(), text);
         }
-        for bad in ["192.0.2.1%eth0", "fe80::1%", "fe80::1%averyveryverylongname", "fe80::1%a/b", "eth0", "", "%eth0"] {
+        for bad in
+            ["192.0.2.1%eth0", "fe80::1%", &format!("fe80::1%{}", "a".repeat(128)), "fe80::1%a/b", "eth0", "", "%eth0"]
+        {
             assert_eq!(ScopedAddress::parse(bad), None, "{bad}");
         }
         assert!(ScopedAddress::parse("fe80::1%2").unwrap().is_link_local());

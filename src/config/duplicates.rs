@@ -1,7 +1,8 @@
-//! Names and networks that stand twice: which line counts.
+//! Names, networks and values that stand twice: which line counts.
 
 use super::diagnostic::{Diagnostic, Location, Severity};
 use super::model::Config;
+use super::options::{Clause, OptionSpec};
 use crate::dns::name_text;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -68,6 +69,36 @@ pub(super) fn local_zones(config: &Config) -> Vec<Diagnostic> {
         found.push(Diagnostic::new(Severity::Info, &config.files, last, message));
     }
     found
+}
+
+/// The directives of one value that were read.
+#[derive(Default)]
+pub(super) struct Single(HashMap<Directive, (Location, Box<[u8]>)>);
+
+/// The number of its clause, and its name.
+type Directive = (usize, &'static str);
+
+impl Single {
+    /// Takes in a line. What is to be said of it when the same directive of the same clause stands in a line before, which then
+    /// counts no more, as with Unbound.
+    pub fn take(
+        &mut self,
+        config: &Config,
+        spec: &'static OptionSpec,
+        words: &[u8],
+        at: Location,
+    ) -> Option<(Severity, String)> {
+        // Of all others there is one, whose lines may stand behind several of its headings.
+        let clause = if spec.clause == Clause::ForwardZone { config.forward_zones.len() } else { 0 };
+        let (there, before) = self.0.insert((clause, spec.name), (at, words.into()))?;
+        let there = config.files.describe(there);
+        let (severity, what) = if *before == *words {
+            (Severity::Info, "with the same value; one of the lines is enough")
+        } else {
+            (Severity::Warning, "with another value; the last line counts")
+        };
+        Some((severity, format!("{}: stands already in {there}, {what}", spec.name)))
+    }
 }
 
 /// Each item whose key an earlier one has, behind the latest of those.

@@ -3,6 +3,7 @@
 mod nested;
 
 use super::diagnostic::{Diagnostic, Location, Severity};
+use super::duplicates::Single;
 use super::include;
 use super::lexer::{LexError, Lexer};
 use super::model::{Config, ForwardZone};
@@ -59,6 +60,8 @@ pub(super) struct Parser {
     record: Record,
     /// What lines without effect must agree on.
     pub noted: Noted,
+    /// The lines of which the last counts.
+    single: Single,
 }
 
 impl Parser {
@@ -244,6 +247,11 @@ impl Parser {
                 (field.set)(&mut self.config, &mut args)?;
                 if let Some(message) = args.warning {
                     self.warning(at, message);
+                }
+                if !field.adds_up
+                    && let Some((severity, message)) = self.single.take(&self.config, spec, words, at)
+                {
+                    self.tell(severity, at, message);
                 }
                 if spec.name == "directory" {
                     self.enter_directory();

@@ -1,6 +1,6 @@
 //! Types of values: what a directive's words may be.
 
-use super::address::ScopedAddress;
+use super::address::{LONGEST_NAME, ScopedAddress};
 use super::lists;
 use crate::dns::name_text::{self, NameBuf};
 use crate::number;
@@ -245,12 +245,12 @@ fn interface(text: &str) -> Option<(Host, Option<u16>)> {
     let host = host(text);
     // What looks like an address but is none must not pass for an interface name.
     let is_name = |name: &String| {
-        (1..16).contains(&name.len())
+        (1..=LONGEST_NAME).contains(&name.len())
             && !name.contains([':', '/', ' ', '%'])
             && !name.bytes().all(|b| b.is_ascii_digit() || b == b'.')
     };
     match &host {
-        // IFNAMSIZ is 16 with its final zero; an alias such as eth0:1 has a colon and letters.
+        // An alias such as eth0:1 has a colon and letters.
         Host::Name(name) if !is_name(name) && !is_alias(name) => None,
         _ => Some((host, port)),
     }
@@ -333,6 +333,8 @@ mod tests {
             Some((Host::Address(ScopedAddress::parse("fe80::1%eth0").unwrap()), None))
         );
         assert_eq!(interface("vmbr0.20@5353"), Some((Host::Name("vmbr0.20".into()), Some(5353))));
+        let other = "another-name-beside-its-own";
+        assert_eq!(interface(other), Some((Host::Name(other.into()), None)));
         assert_eq!(interface("eth0:1"), Some((Host::Name("eth0:1".into()), None)));
         for bad in [
             "192.0.2",
@@ -345,7 +347,7 @@ mod tests {
             "eth0@70000",
             "10.0.0.0/8",
             "a name",
-            "averyveryverylongname",
+            &"a".repeat(128),
         ] {
             assert_eq!(interface(bad), None, "{bad}");
         }

@@ -1,14 +1,19 @@
 //! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
 
+use super::firewall::Firewall;
+use super::interfaces::with_addresses;
 use super::ipv4_conf::{self, Ipv4Conf};
 use super::links::{AttachedProgram, Links};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
+use super::switch::{self, SwitchPort};
 use super::unit::Unit;
-use super::{InterfaceAddress, interfaces, netlink};
+use super::{Interface, InterfaceAddress, netlink};
 use crate::number;
+use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
 use crate::sys::privileges;
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,7 +22,7 @@ use std::sync::LazyLock;
 use std::{fs, io};
 
 /// Where every host of Proxmox VE has the files of its cluster.
-const PROXMOX: &str = "/etc/pve";
+pub(super) const PROXMOX: &str = "/etc/pve";
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -30,6 +35,10 @@ pub struct Facts {
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
     pub proxmox: bool,
+    /// The firewall of such a host.
+    pub firewall: Option<Firewall>,
+    /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
+    pub switch_ports: Option<Result<Vec<SwitchPort>, String>>,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
     pub memlock: Option<u64>,
     /// The unit this process was started by, when systemd started it.
@@ -41,6 +50,8 @@ pub struct Facts {
     pub refused_families: Vec<&'static str>,
     /// Capabilities in force.
     pub capabilities: Option<CapabilitySet>,
+    /// Whether bpf(2) loads an XDP program for this process; `None` when that was not tried.
+    pub program: Option<Result<(), Errno>>,
     /// Version of the kernel, the first two numbers.
     pub kernel: Option<(u32, u32)>,
     /// The first port that takes no privilege (ip_unprivileged_port_start).
@@ -66,6 +77,8 @@ pub struct Wanted {
     pub paths: Vec<(&'static str, PathBuf, Use)>,
     /// The user it is to become.
     pub user: Option<String>,
+    /// To load XDP programs.
+    pub xdp: bool,
 }
 
 /// An IPv4 route.
@@ -102,17 +115,24 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         (link.tx_vlan, link.tx_stag) = (is_on(Feature::TxVlan), is_on(Feature::TxStag));
     }
     let user = wanted.user.as_deref().map(|name| privileges::find_user(name).map(|user| user.uid));
+    let proxmox = Path::new(PROXMOX).is_dir();
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let capabilities = rustix::thread::capabilities(None).ok().map(|sets| sets.effective);
+    let tries = wanted.xdp && !links.user_namespace && capabilities.is_some_and(may_load);
+    let switched = !wanted.listen.is_empty() && links.iter().any(|link| link.kind.is_open_vswitch());
     Ok(Facts {
         links,
+        switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
-        proxmox: Path::new(PROXMOX).is_dir(),
+        proxmox,
+        firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
         service: service(),
         unit: Unit::installed(),
         refused_families: probe::refused_families(),
-        capabilities: rustix::thread::capabilities(None).ok().map(|sets| sets.effective),
+        capabilities,
+        program: tries.then(bpf::try_load_xdp),
         kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
         first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
         ports: probe::probe(&wanted.listen, wanted.udp, wanted.tcp),
@@ -121,8 +141,25 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     })
 }
 
+/// Whether a process with these capabilities may load an XDP program, as far as they decide it.
+fn may_load(have: CapabilitySet) -> bool {
+    have.contains(CapabilitySet::NET_ADMIN) && have.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN)
+}
+
 fn look((directive, path, wanted): &(&'static str, PathBuf, Use), user: Option<u32>) -> PathProbe {
     PathProbe { directive, path: path.clone(), wanted: *wanted, state: paths::state(path, *wanted, user) }
+}
+
+/// All interfaces, by index.
+///
+/// # Errors
+/// As of [`links`].
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let (mut found, mut altnames) = (with_addresses()?, netlink::altnames()?);
+    for interface in &mut found {
+        interface.altnames = altnames.remove(&interface.index).unwrap_or_default();
+    }
+    Ok(found)
 }
 
 /// The links with their addresses and drivers: what an attach plan is made of.
@@ -131,7 +168,7 @@ fn look((directive, path, wanted): &(&'static str, PathBuf, Use), user: Option<u
 /// The sockets': EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
 pub fn links() -> io::Result<Links> {
     let mut links = Links::new(netlink::links()?);
-    links.take_addresses(interfaces()?);
+    links.take_addresses(with_addresses()?);
     for link in links.iter_mut() {
         link.driver = driver(&link.name);
     }

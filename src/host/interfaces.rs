@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::{fs, io};
 
+use super::names::Named;
 use crate::sys::ethtool;
 use getifaddrs::{Address, InterfaceFlags};
 
@@ -16,6 +17,8 @@ const USUAL_MTU: u32 = 1500;
 pub struct Interface {
     /// Its name.
     pub name: String,
+    /// Other names that it has beside it.
+    pub altnames: Vec<String>,
     /// Its index: another one after it was removed and made again.
     pub index: u32,
     /// Its MAC address; none on loopback and tunnels.
@@ -41,6 +44,16 @@ pub struct InterfaceAddress {
     pub prefix: u8,
 }
 
+impl Named for Interface {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn altnames(&self) -> &[String] {
+        &self.altnames
+    }
+}
+
 impl Interface {
     /// Whether it carries `ip`.
     pub fn has(&self, ip: IpAddr) -> bool {
@@ -49,18 +62,18 @@ impl Interface {
 }
 
 /// The index of the interface that the zone of an IPv6 address names, else of the one it is the index of (as
-/// if_nametoindex(3) and atoi(3) in Unbound).
+/// if_nametoindex(3) and atoi(3) in Unbound). `interfaces`: each of their names with the index.
 pub fn zone_index<'a>(zone: &str, interfaces: impl Iterator<Item = (&'a str, u32)> + Clone) -> Option<u32> {
     let named = interfaces.clone().find(|(name, _)| *name == zone);
     let numbered = || interfaces.clone().find(|(_, index)| number::read(zone, 1..=u32::MAX) == Ok(*index));
     named.or_else(numbered).map(|(_, index)| index)
 }
 
-/// All interfaces, by index.
+/// All interfaces, by index, without their other names.
 ///
 /// # Errors
 /// getifaddrs(3)'s: EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
-pub fn interfaces() -> io::Result<Vec<Interface>> {
+pub(super) fn with_addresses() -> io::Result<Vec<Interface>> {
     let mut found = BTreeMap::new();
     for entry in getifaddrs::getifaddrs()? {
         // `eth0:1` is a label of an address, not an interface.
@@ -70,6 +83,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
             mtu: fact(&name, "mtu").unwrap_or(USUAL_MTU),
             rx_queues: rx_queues(&name),
             name,
+            altnames: Vec::new(),
             index,
             mac: None,
             up: entry.flags.contains(InterfaceFlags::UP),
@@ -119,7 +133,7 @@ mod tests {
 
     #[test]
     fn loopback_carries_its_address() {
-        let all = interfaces().expect("getifaddrs");
+        let all = with_addresses().expect("getifaddrs");
         let localhost = Ipv4Addr::LOCALHOST.into();
         let loopback = all.iter().find(|interface| interface.has(localhost)).expect("127.0.0.1 is somewhere");
         assert!(loopback.loopback && loopback.up && loopback.index > 0);

@@ -1,5 +1,6 @@
 //! The links of this network namespace and how they stand on each other.
 
+use super::names::Named;
 use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
 use std::net::{IpAddr, Ipv4Addr};
@@ -65,6 +66,8 @@ pub struct AttachedProgram {
 pub struct Link {
     /// Name.
     pub name: String,
+    /// Other names that it has beside it.
+    pub altnames: Vec<String>,
     /// Index.
     pub index: u32,
     /// Kind.
@@ -115,6 +118,16 @@ pub struct Link {
     pub tx_stag: Option<bool>,
     /// Whether its driver steers received frames by rules.
     pub ntuple: Option<bool>,
+}
+
+impl Named for Link {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn altnames(&self) -> &[String] {
+        &self.altnames
+    }
 }
 
 impl Link {
@@ -172,9 +185,9 @@ impl Links {
         self.all.binary_search_by_key(&index, |link| link.index).ok().map(|at| &self.all[at])
     }
 
-    /// The link of a name.
+    /// The link that a user who writes `name` means.
     pub fn by_name(&self, name: &str) -> Option<&Link> {
-        self.iter().find(|link| link.name == name)
+        self.iter().find(|link| link.is_called(name))
     }
 
     /// The links that carry `ip`: more than one when an address was given twice.

@@ -4,29 +4,35 @@
 mod change;
 mod changes;
 mod facts;
+mod firewall;
 mod interfaces;
 mod ipv4_conf;
 mod journal;
 mod links;
+mod names;
 mod netlink;
 mod paths;
 mod probe;
 #[cfg(test)]
 pub(crate) mod recorded;
 mod segment;
+mod switch;
 mod unit;
 mod vlan;
 mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{Facts, Route, Wanted, facts, links, program_in_the_way, routes};
-pub use interfaces::{Interface, InterfaceAddress, interfaces, rx_queues, zone_index};
+pub use facts::{Facts, Route, Wanted, facts, interfaces, links, program_in_the_way, routes};
+pub use firewall::{Firewall, Rule, Verdict};
+pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
+pub use names::Named;
 pub use netlink::loopback_packets;
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use segment::Segment;
+pub use switch::{SwitchMode, SwitchPort};
 pub use unit::{UNIT, Unit, Words};
 pub use vlan::{VlanProtocol, VlanRange, VlanTable};
 pub use watch::Watch;
@@ -53,6 +59,7 @@ pub(crate) mod tests {
     pub(crate) fn recorded(facts: &[(&str, &[&str])]) -> Vec<Interface> {
         let interface = |(number, (name, addresses)): (usize, &(&str, &[&str]))| Interface {
             name: (*name).to_owned(),
+            altnames: Vec::new(),
             index: number as u32 + 1,
             mac: Some([2, 0, 0, 0, 0, number as u8]),
             mtu: 1500,

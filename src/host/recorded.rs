@@ -37,11 +37,14 @@ pub(crate) fn facts(name: &str) -> Facts {
         routes,
         later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0) },
         proxmox: false,
+        firewall: None,
+        switch_ports: None,
         memlock: None,
         service: None,
         unit: None,
         refused_families: Vec::new(),
         capabilities: Some(CapabilitySet::all()),
+        program: None,
         kernel: Some((6, 12)),
         first_free_port: 1024,
         ports: Vec::new(),
@@ -77,7 +80,7 @@ fn mode(text: &str) -> &'static str {
 }
 
 /// `name kind [address/prefix] [down] [nocarrier] [noarp] [filtering] [802.1ad] [backup] [mac=that of a link]
-/// [vlans=table] [key=value]...`
+/// [vlans=table] [altname=name,name] [key=value]...`
 fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
     let words: Vec<&str> = line.split_whitespace().collect();
     let number = |key: &str, default: u32| value(line, key).map_or(default, |text| text.parse().expect("a number"));
@@ -102,6 +105,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
     };
     Link {
         name: words[0].into(),
+        altnames: value(line, "altname").into_iter().flat_map(|names| names.split(',')).map(str::to_owned).collect(),
         index: index(words[0]),
         mac: (kind != Kind::Loopback).then_some([2, 0, 0, 0, 0, index(value(line, "mac").unwrap_or(words[0])) as u8]),
         mtu: number("mtu", 1500),

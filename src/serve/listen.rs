@@ -1,7 +1,7 @@
 //! Which addresses to serve: `interface:` lines become sockets.
 
 use crate::config::{Config, Diagnostic, Host, ScopedAddress, Severity};
-use crate::host::{self, Interface};
+use crate::host::{self, Interface, Named};
 use crate::serve::scope::{Unplaced, Zones, at_interface};
 use crate::sys::socket::{ListenError, UdpOptions, tcp_listener, udp_listener};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -53,7 +53,7 @@ pub fn addresses(config: &Config, host: &[Interface]) -> Result<(Vec<SocketAddr>
                 }
             },
             Host::Name(name) => {
-                let interface = host.iter().find(|interface| interface.name == *name);
+                let interface = host.iter().find(|interface| interface.is_called(name));
                 let carried = interface.map_or(&[][..], |interface| &interface.addresses);
                 let index = interface.map_or(0, |interface| interface.index);
                 carried.iter().for_each(|carried| add(at_interface(carried.ip, port, index)));
@@ -192,6 +192,10 @@ mod tests {
             (address("fe80::1"), None),
         ]);
         assert_eq!(texts(&several), ["192.0.2.1:5353", "192.0.2.1:53", "[fe80::1%2]:53"]);
+        let mut altnamed = here();
+        altnamed[1].altnames = vec!["enx525400123456".into()];
+        let found = addresses(&config(&[(Host::Name("enx525400123456".into()), None)]), &altnamed).unwrap().0;
+        assert_eq!(found[0], "192.0.2.1:53".parse().unwrap(), "by the other name of eth0");
         several.do_ip6 = false;
         assert_eq!(texts(&several), ["192.0.2.1:5353", "192.0.2.1:53"]);
         let errors = addresses(&config(&[(Host::Name("eth9".into()), None)]), &here()).unwrap_err();

@@ -1,10 +1,10 @@
 //! At which interface a link-local address is meant: its zone becomes the index that the kernel wants beside it.
 
 use crate::config::ScopedAddress;
-use crate::host::{Interface, Links, zone_index};
+use crate::host::{Interface, Links, Named, zone_index};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-/// The interfaces of a moment, by name and index.
+/// The interfaces of a moment: each of their names, and the index.
 pub struct Zones(Vec<(String, u32)>);
 
 /// Why a link-local address cannot be used now.
@@ -18,14 +18,18 @@ pub enum Unplaced {
 
 impl From<&[Interface]> for Zones {
     fn from(interfaces: &[Interface]) -> Self {
-        Zones(interfaces.iter().map(|interface| (interface.name.clone(), interface.index)).collect())
+        Zones(interfaces.iter().flat_map(|interface| indexed(interface, interface.index)).collect())
     }
 }
 
 impl From<&Links> for Zones {
     fn from(links: &Links) -> Self {
-        Zones(links.iter().map(|link| (link.name.clone(), link.index)).collect())
+        Zones(links.iter().flat_map(|link| indexed(link, link.index)).collect())
     }
+}
+
+fn indexed(interface: &impl Named, index: u32) -> impl Iterator<Item = (String, u32)> {
+    interface.names().map(move |name| (name.to_owned(), index))
 }
 
 impl Zones {
@@ -90,7 +94,9 @@ mod tests {
     use crate::host::tests::recorded;
 
     fn placed(text: &str) -> Result<String, Unplaced> {
-        let zones = Zones::from(&recorded(&[("lo", &["127.0.0.1"]), ("eth0", &[]), ("1", &[])])[..]);
+        let mut interfaces = recorded(&[("lo", &["127.0.0.1"]), ("eth0", &[]), ("1", &[])]);
+        interfaces[1].altnames = vec!["enp1s0".into()];
+        let zones = Zones::from(&interfaces[..]);
         let address = ScopedAddress::parse(text).expect("an address");
         zones.place(&address, 53).map(|address| address.to_string())
     }
@@ -112,6 +118,7 @@ mod tests {
     #[test]
     fn zones_are_names_then_indices() {
         assert_eq!(placed("fe80::1%eth0").as_deref(), Ok("[fe80::1%2]:53"));
+        assert_eq!(placed("fe80::1%enp1s0").as_deref(), Ok("[fe80::1%2]:53"), "as if_nametoindex(3)");
         assert_eq!(placed("fe80::1%2").as_deref(), Ok("[fe80::1%2]:53"));
         assert_eq!(placed("fe80::1%1").as_deref(), Ok("[fe80::1%3]:53"), "an interface may be called 1");
         assert_eq!(placed("2001:db8::1%gone").as_deref(), Ok("[2001:db8::1]:53"));

@@ -101,7 +101,8 @@ impl<'a> Run<'a> {
 /// The first step that failed, with path, cause and fix. What was done before stays; the next run goes on from there.
 pub fn install(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let mut run = Run::new(options, say)?;
-    let (update, site) = (run.path(UNIT_FILE).exists(), &options.site);
+    let update = run.path(UNIT_FILE).exists();
+    let site = &veth::by_own_names(&mut run, &options.site)?;
     let pair = veth::check(&mut run, site)?;
     if let (Some(pair), Some(file)) = (&pair, &options.print) {
         return print(&mut run, pair, file);

@@ -5,9 +5,11 @@
 //! and never changed, and nothing is brought up without `--now`.
 
 mod check;
+mod names;
 mod pair;
 
 pub(super) use check::check;
+pub(super) use names::by_own_names;
 pub(super) use pair::{Pair, installed};
 
 use pair::Port;

@@ -309,6 +309,34 @@ def reloaded(host, check, place, where):
     answers(host, check, place, where)
 
 
+def of_installed(host, name):
+    """The findings of a name about the installed server."""
+    return told(host.findings("/etc/runbound/unbound.conf"), name)
+
+
+def wrong_tag(host, check):
+    """Another tag than the network has is named, and the printed command mends it."""
+    host.on_host("ovs-vsctl --timeout=10 set port veth-bnd tag=41")
+    wrong = of_installed(host, "bridge-vlan")
+    good = len(wrong) == 1 and wrong[0]["level"] == "warn" and "veth-bnd has tag=41" in wrong[0]["text"] and "in VLAN 40" in wrong[0]["text"]
+    if check.check(good, "a wrong tag is named, and that of the network", wrong):
+        host.on_host(wrong[0]["fix"])
+    check.equal([one["level"] for one in of_installed(host, "bridge-vlan")], ["ok"], "the printed command sets the right one")
+
+
+def firewall(host, check, place):
+    """What Proxmox' firewall of the host would drop is told from its files, until a rule lets it in."""
+    check.equal(of_installed(host, "host-firewall"), [], "no firewall is on")
+    host.guest.sh("mkdir -p /etc/pve/firewall /etc/pve/nodes/pve1; ln -sfn nodes/pve1 /etc/pve/local")
+    host.guest.write("/etc/pve/firewall/cluster.fw", "[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN SSH(ACCEPT)\n")
+    closed = of_installed(host, "host-firewall")
+    rule = f"IN DNS(ACCEPT) -dest {place.network}.250"
+    check.check(len(closed) == 1 and closed[0]["level"] == "warn" and rule in closed[0]["text"], "the rule that is missing is named", closed)
+    host.guest.write("/etc/pve/local/host.fw", f"[RULES]\n\n{rule}\n")
+    check.equal([one["level"] for one in of_installed(host, "host-firewall")], ["ok"], "with that rule queries come in")
+    host.guest.sh("rm -r /etc/pve/firewall /etc/pve/nodes /etc/pve/local")
+
+
 def trunk(host, check):
     """Two VLANs on one pair at the Open vSwitch."""
     guest, switch = host.guest, PLACES[3]
@@ -361,6 +389,8 @@ def test(guest, check):
         install(host, check, place)
         if place is switch:
             check.equal(guest.sh("ovs-vsctl --timeout=10 get port veth-bnd tag").strip(), "40", "the port has the tag")
+            wrong_tag(host, check)
+            firewall(host, check, place)
             reloaded(host, check, place, "ifreload -a beside an Open vSwitch")
     trunk(host, check)
     gone(host, check, zones)

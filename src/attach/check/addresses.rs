@@ -3,7 +3,7 @@
 use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
-use crate::host::{Link, Links, PortProbe, PortState, zone_index};
+use crate::host::{Link, Links, Named, PortProbe, PortState, zone_index};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Servers that are known to be units of the same name.
@@ -132,7 +132,8 @@ fn make_way(owner: &str, port: u16) -> String {
 
 /// Whether a link carries the address; of a link-local one, the link of its zone.
 fn carries(links: &Links, address: &ScopedAddress) -> bool {
-    let zone = || zone_index(&address.zone, links.iter().map(|link| (link.name.as_str(), link.index)));
+    let names = links.iter().flat_map(|link| link.names().map(|name| (name, link.index)));
+    let zone = || zone_index(&address.zone, names.clone());
     let meant = |link: &Link| !address.is_link_local() || zone() == Some(link.index);
     links.carriers(address.ip).any(meant)
 }

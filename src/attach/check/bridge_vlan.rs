@@ -23,8 +23,34 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     for served in &subject.served {
         if let Some(place) = place(&subject.facts.links, served.link) {
             found.push(judge(&subject.facts.links, served, &place));
+            found.extend(natives(&subject.facts.links, served, &place));
         }
     }
+}
+
+/// The ports that lead out of a bridge, when what comes in without a tag is not of one VLAN at all of them, and our VLAN is one of
+/// those: by some it is reached without a tag, by others with one.
+fn natives(links: &Links, served: &Served, place: &Place) -> Option<Finding> {
+    let ports = candidates::below(links, place.bridge).into_iter().filter(|port| port.index != place.port.index);
+    let natives: Vec<(&str, Option<u16>)> =
+        ports.filter_map(|port| Some((port.name.as_str(), port.vlans.as_ref()?.pvid()))).collect();
+    let differ = natives.iter().any(|(_, native)| Some(*native) != natives.first().map(|(_, first)| *first));
+    let ours = natives.iter().any(|(_, native)| native.is_some() && *native == place.vlan);
+    if !differ || !ours {
+        return None;
+    }
+    let native = |(port, vlan): &(&str, Option<u16>)| match vlan {
+        Some(vlan) => format!("of VLAN {vlan} at {port}"),
+        None => format!("dropped at {port}"),
+    };
+    let natives: Vec<String> = natives.iter().map(native).collect();
+    let (bridge, ip) = (&place.bridge.name, served.address.ip);
+    let text = format!(
+        "frames without a tag are not of one VLAN at all ways out of {bridge}, {}: {ip} is reached without a tag by those of its own \
+         alone",
+        natives.join(", ")
+    );
+    Some(Finding::new(Level::Info, "bridge-vlan", text))
 }
 
 /// Down from a link to the port by which it reaches such a bridge.

@@ -40,10 +40,11 @@ fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
         return;
     }
     for name in &subject.config.xdp.interfaces {
-        let kind = subject.facts.links.by_name(name).map(|link| &link.kind);
-        let taken = subject.plan.targets.iter().any(|target| target.interface == *name);
-        let text = match kind {
-            _ if taken => continue,
+        let link = subject.facts.links.by_name(name);
+        let text = match link.map(|link| &link.kind) {
+            _ if subject.plan.targets.iter().any(|target| link.is_some_and(|link| link.index == target.index)) => {
+                continue;
+            }
             None => format!("xdp-interface: there is no {name} here, kernel sockets serve"),
             Some(Kind::Bond { .. }) => {
                 format!("xdp-interface: {name} is a bond: name its slaves, a line each; kernel sockets serve")

@@ -4,10 +4,12 @@
 mod addresses;
 mod bridge_vlan;
 mod drop_in;
+mod firewall;
 mod links;
 mod neighbours;
 mod places;
 mod process;
+mod switch_vlan;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -16,7 +18,7 @@ mod zero_copy;
 
 use super::finding::Finding;
 use super::plan::{Decision, Outcome, Plan, plan};
-use crate::config::Config;
+use crate::config::{Config, XdpUse};
 use crate::host::{Facts, InterfaceAddress, Link, PortState, Wanted};
 use std::net::SocketAddr;
 
@@ -50,10 +52,11 @@ pub fn wanted(config: &Config, listen: &[SocketAddr]) -> Wanted {
         tcp: config.do_tcp && config.incoming_num_tcp > 0,
         paths: places::wanted(config),
         user: (!config.username.is_empty()).then(|| config.username.clone()),
+        xdp: config.do_udp && config.xdp.enable != XdpUse::No && listen.iter().any(|listen| !listen.ip().is_loopback()),
     }
 }
 
-/// All findings, in the order of a query's way: addresses, links, neighbours, the process, its files, its unit.
+/// All findings, in the order of a query's way: addresses, links, neighbours, the host's firewall, the process, its files, its unit.
 pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Finding> {
     let owner = |state: &PortState| matches!(state, PortState::Taken(Some(who)) if addresses::is_runbound(who));
     let plan = plan(config, listen, &facts.links);
@@ -69,7 +72,9 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     addresses::check(&subject, &mut found);
     links::check(&subject, &mut found);
     bridge_vlan::check(&subject, &mut found);
+    switch_vlan::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
+    firewall::check(&subject, &mut found);
     process::check(&subject, &mut found);
     places::check(&subject, &mut found);
     unit::check(&subject, &mut found);

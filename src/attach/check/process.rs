@@ -19,6 +19,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     }
     capabilities(subject, found);
     if subject.attaches() {
+        found.extend(program(subject));
         kernel(subject, found);
     }
 }
@@ -29,8 +30,8 @@ fn user_namespace(subject: &Subject, found: &mut Vec<Finding>) {
     if subject.facts.links.user_namespace && wanted {
         let text = "this process is in a user namespace (/proc/self/uid_map), as that of an unprivileged container: the kernel \
                     loads no XDP program for it without a BPF token, whatever capabilities its root has; kernel sockets serve \
-                    everything all the same. For XDP run runbound on the host, in a virtual machine, or in a privileged container \
-                    (docs/proxmox.md), or say xdp: no";
+                    everything all the same. For XDP run runbound on the host or in a virtual machine, or try a privileged container, \
+                    where the finding bpf tells whether a program can be loaded (docs/proxmox.md), or say xdp: no";
         found.push(Finding::new(Level::Warn, "user-namespace", text));
     }
 }
@@ -106,6 +107,21 @@ fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
     if missing.is_empty() && !needed.is_empty() {
         found.push(Finding::new(Level::Ok, "capability", format!("in force: {}", names.join(", "))));
     }
+}
+
+/// What a filter or a security module makes of the capabilities.
+fn program(subject: &Subject) -> Option<Finding> {
+    Some(match subject.facts.program? {
+        Ok(()) => Finding::new(Level::Ok, "bpf", "bpf(2) loads an XDP program for this process"),
+        Err(cause) => {
+            let text = format!(
+                "bpf(2) loads no XDP program for this process ({cause}) though the capabilities are in force: what forbids it is a \
+                 seccomp filter or a security module (of a container, of a unit: SystemCallFilter= must let bpf pass), or the \
+                 kernel has no bpf(2); kernel sockets serve"
+            );
+            Finding::new(Level::Warn, "bpf", text)
+        }
+    })
 }
 
 /// What newer kernels have and this program uses, with the version that brought it.

@@ -22,6 +22,8 @@ pub struct Field {
     pub set: Setter,
     /// Out of it.
     pub show: Show,
+    /// Several lines add up; else the last one counts.
+    pub adds_up: bool,
 }
 
 /// How the values of a directive can be seen.
@@ -109,12 +111,17 @@ pub(super) const fn yes_no(on: bool) -> &'static str {
 
 /// A field of its own setter and getter.
 pub(super) const fn field(set: Setter, get: Getter) -> Field {
-    Field { set, show: Show::Values(get) }
+    Field { set, show: Show::Values(get), adds_up: false }
 }
 
-/// A field that this control command shows.
+/// The same of which several lines add up.
+pub(super) const fn list(set: Setter, get: Getter) -> Field {
+    Field { set, show: Show::Values(get), adds_up: true }
+}
+
+/// A list that this control command shows.
 pub(super) const fn shown_by(command: &'static str, set: Setter) -> Field {
-    Field { set, show: Show::Command(command) }
+    Field { set, show: Show::Command(command), adds_up: true }
 }
 
 /// A field that takes one value as it is: `plain!(flag do_ip4)`, `plain!(number port)`, `plain!(text username)`,

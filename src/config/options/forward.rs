@@ -9,7 +9,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::ForwardZone,
     [
         honoured("name", NAME, words("none, must be there"), zone(set_name), RELOAD),
-        honoured("forward-addr", &[Kind::Server], words("none"), zone(add_server), RELOAD),
+        honoured("forward-addr", &[Kind::Server], words("none"), servers(add_server), RELOAD),
         not_yet(
             "forward-host",
             &[Kind::ServerName],
@@ -53,6 +53,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
 
 /// A field of the clause that is open.
 const fn zone(set: Setter) -> Field {
+    Field { adds_up: false, ..servers(set) }
+}
+
+/// The same of which several lines add up.
+const fn servers(set: Setter) -> Field {
     shown_by("list_forwards", set)
 }
 

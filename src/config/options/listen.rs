@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::access::{AccessAction, AccessRule};
+use crate::config::address::LONGEST_NAME;
 use crate::config::local_zones::LocalZoneType;
 use crate::config::model::{Interface, Toggle, XdpMode, XdpUse};
 
@@ -23,7 +24,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "interface",
             &[Kind::Interface],
             words("127.0.0.1 and ::1"),
-            field(add_interface, show_interfaces),
+            list(add_interface, show_interfaces),
             RESTART,
         )
         .alias(&["ip-address"])
@@ -37,7 +38,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "access-control",
             &[Kind::Netblock, Kind::Choice(AccessAction::WORDS)],
             words("localhost allow, all else refuse"),
-            field(add_access, show_access),
+            list(add_access, show_access),
             RELOAD,
         ),
         honoured("so-rcvbuf", BYTES, is("0"), plain!(number so_rcvbuf), RESTART),
@@ -52,7 +53,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         ),
         honoured("xdp", &[Kind::Choice(XDP)], is("yes"), plain!(choice xdp.enable, XDP_USES, XDP), RESTART)
             .since("runbound"),
-        honoured("xdp-interface", TEXT, is("auto"), field(add_xdp_interface, show_xdp_interfaces), RESTART)
+        honoured("xdp-interface", TEXT, is("auto"), list(add_xdp_interface, show_xdp_interfaces), RESTART)
             .since("runbound"),
         honoured("xdp-physical", YES_NO, is("no"), plain!(flag xdp.physical), RESTART).since("runbound"),
         honoured("xdp-steer", &[Kind::Choice(TOGGLE)], is("auto"), plain!(choice xdp.steer, TOGGLES, TOGGLE), RESTART)
@@ -214,7 +215,7 @@ fn add_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String>
 fn add_xdp_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     match args.text(0) {
         "auto" => config.xdp.interfaces.clear(),
-        name if name.is_empty() || name.len() > 15 => {
+        name if name.is_empty() || name.len() > LONGEST_NAME => {
             return Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""));
         }
         name => config.xdp.interfaces.push(name.to_owned()),

@@ -29,7 +29,7 @@ pub(super) use unknown::explain_unknown;
 
 use super::model::Config;
 use super::values::{Host, Kind, NUMBER, Netblock};
-use field::{field, plain, shown_by, yes_no};
+use field::{field, list, plain, shown_by, yes_no};
 use row::{
     AT_LEAST_1, BYTES, COUNT, NAME, NETBLOCK, PATH, PORT, REAL_PORT, RELOAD, RESTART, SLABS, TEXT, YES_NO,
     changes_nothing, honoured, inert, inside, is, not_yet, refused, words, words_not_yet,

@@ -12,7 +12,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "control-interface",
             PATH,
             words("none; a path of a unix socket"),
-            field(add_control, show_controls),
+            list(add_control, show_controls),
             RESTART,
         ),
         inert("control-use-cert", YES_NO, "yes", UNIX),

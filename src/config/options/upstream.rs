@@ -15,7 +15,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "outgoing-interface",
             &[Kind::Source],
             words("the kernel's choice"),
-            field(add_outgoing, show_outgoing),
+            list(add_outgoing, show_outgoing),
             RELOAD,
         ),
         honoured(
@@ -113,10 +113,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
 );
 
 /// The ports that the lines of both directives leave, whichever of them a client asks for.
-const PERMIT: Field =
-    field(|config, args| add_ports(config, args, true), |config, emit| show_ports(config, true, emit));
+const PERMIT: Field = list(|config, args| add_ports(config, args, true), |config, emit| show_ports(config, true, emit));
 const AVOID: Field =
-    field(|config, args| add_ports(config, args, false), |config, emit| show_ports(config, false, emit));
+    list(|config, args| add_ports(config, args, false), |config, emit| show_ports(config, false, emit));
 
 fn show_ports(config: &Config, permitted: bool, emit: &mut dyn FnMut(&str)) {
     let mut ports = vec![!permitted; 1 << 16];

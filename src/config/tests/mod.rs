@@ -218,7 +218,7 @@ fn addresses_keep_their_zones() {
     let servers: Vec<String> = servers.map(|server| format!("{} {}", server.address, server.port)).collect();
     assert_eq!(servers, ["fe80::1%eth0 53", "fe80::2%2 54"]);
     let broken = |line: &str| read(format!("{line}\n{ROOT}")).unwrap_err()[0].to_string();
-    for address in ["192.0.2.1%eth0", "fe80::1%", "fe80::1%averyveryverylongname"] {
+    for address in ["192.0.2.1%eth0", "fe80::1%", &format!("fe80::1%{}", "a".repeat(128))] {
         assert!(
             broken(&format!("forward-zone: name: a\n forward-addr: {address}"))
                 .starts_with("test.conf:2: forward-addr")
@@ -293,6 +293,30 @@ fn one_error_hides_no_other_finding() {
         let found = read_bytes("test.conf", format!("forward-zone:\n {clause}\n").as_bytes()).findings;
         assert_eq!(found.len(), 1, "what follows from an error is none: {found:?}");
     }
+}
+
+#[test]
+fn directives_of_one_value_that_stand_twice_are_named() {
+    let text = "server:\n verbosity: 1\n port: 5353\n interface: 192.0.2.1\n interface: 192.0.2.2\nserver:\n verbosity: 2\n \
+                port: 5353\n xdp-interface: eth0\n xdp-interface: eth1\n local-data: \"a. A 192.0.2.1\"\n \
+                local-data: \"a. A 192.0.2.2\"\nremote-control:\n control-enable: no\n control-enable: yes\n \
+                control-interface: /run/a\n control-interface: /run/b\nforward-zone:\n name: a\n forward-addr: 192.0.2.3\n \
+                forward-addr: 192.0.2.4\n forward-no-cache: yes\nforward-zone:\n name: .\n forward-no-cache: no\n \
+                forward-addr: 192.0.2.3\n forward-no-cache: yes\nserver:\n verbosity: 3\n";
+    let reading = read_bytes("test.conf", text.as_bytes());
+    let found: Vec<String> =
+        reading.findings.iter().map(|finding| format!("{finding} [{}]", finding.severity.word())).collect();
+    assert_eq!(
+        found,
+        [
+            "test.conf:7: verbosity: stands already in test.conf:2, with another value; the last line counts [warning]",
+            "test.conf:8: port: stands already in test.conf:3, with the same value; one of the lines is enough [info]",
+            "test.conf:15: control-enable: stands already in test.conf:14, with another value; the last line counts [warning]",
+            "test.conf:27: forward-no-cache: stands already in test.conf:25, with another value; the last line counts [warning]",
+            "test.conf:29: verbosity: stands already in test.conf:7, with another value; the last line counts [warning]",
+        ]
+    );
+    assert_eq!((reading.config.verbosity, reading.config.forward_zones[1].no_cache), (3, true), "the last counts");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{InfoBond, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkXdp, XdpAttached};
 
 /// The attributes that make a link.
-const READ: [u16; 9] = [
+const READ: [u16; 10] = [
     IFLA_ADDRESS,
     IFLA_IFNAME,
     IFLA_MTU,
@@ -26,7 +26,12 @@ const READ: [u16; 9] = [
     IFLA_LINK_NETNSID,
     IFLA_XDP,
     IFLA_AF_SPEC,
+    IFLA_PROP_LIST,
 ];
+
+/// The list of further properties, and another name in it (linux/if_link.h).
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
 
 /// Of the data of a bond, of what is told of its slave, of a VLAN and of a bridge (linux/if_link.h).
 const IFLA_BOND_ACTIVE_SLAVE: u16 = 2;
@@ -54,6 +59,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
     let is = |flag| LinkFlags::from_bits_retain(header.flags).contains(flag);
     let mut link = Link {
         name: String::new(),
+        altnames: Vec::new(),
         index: header.index,
         mac: None,
         mtu: 0,
@@ -89,6 +95,10 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
             take_conf(&mut link, attribute.value());
             continue;
         }
+        if attribute.kind() == IFLA_PROP_LIST {
+            link.altnames = names_in(attribute.value());
+            continue;
+        }
         match LinkAttribute::parse_with_param(&attribute, AddressFamily::Unspec) {
             Ok(LinkAttribute::IfName(name)) => link.name = name,
             Ok(LinkAttribute::Address(mac)) => link.mac = mac.try_into().ok().filter(|mac| *mac != [0; 6]),
@@ -108,6 +118,20 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         _ => {}
     }
     (!link.name.is_empty()).then_some(link)
+}
+
+/// The other names of a link, with its index.
+pub(super) fn altnames(body: &[u8]) -> Option<(u32, Vec<String>)> {
+    let (header, body) = LinkHeader::split(body)?;
+    let lists: Vec<_> = attributes(body).filter(|attribute| attribute.kind() == IFLA_PROP_LIST).collect();
+    Some((header.index, lists.iter().flat_map(|list| names_in(list.value())).collect()))
+}
+
+/// The names that a list of properties has, without their final zeros.
+fn names_in(properties: &[u8]) -> Vec<String> {
+    let names = attributes(properties).filter(|property| property.kind() == IFLA_ALT_IFNAME);
+    let text = |octets: &[u8]| String::from_utf8(octets.strip_suffix(&[0]).unwrap_or(octets).to_vec()).ok();
+    names.filter_map(|name| text(name.value())).filter(|name| !name.is_empty()).collect()
 }
 
 /// The kind that IFLA_LINKINFO tells, and what it tells of its VLANs; hardware has none. And what a bond tells of its slave,
@@ -312,6 +336,21 @@ mod tests {
         assert_eq!(told(b"bond\0", &[0]).1, Some(false));
         assert_eq!(told(b"bond\0", &[]).1, None);
         assert_eq!(told(b"bridge\0", &[1]).1, None, "the state of a bridge's port is another thing");
+    }
+
+    #[test]
+    fn the_other_names_of_a_link_are_told() {
+        let names = [b"enx525400123456\0".as_slice(), b"", b"a-name-of-more-than-fifteen-octets\0", b"\xff\0"];
+        let list: Vec<u8> = names.into_iter().flat_map(|name| attribute(IFLA_ALT_IFNAME, name)).collect();
+        let nested = 1 << 15;
+        let body = [vlan(), attribute(IFLA_PROP_LIST | nested, &list)].concat();
+        let told = ["enx525400123456", "a-name-of-more-than-fifteen-octets"];
+        assert_eq!(link(&body).unwrap().altnames, told);
+        assert_eq!(altnames(&body).unwrap().1, told);
+        assert!(link(&vlan()).unwrap().altnames.is_empty() && altnames(&vlan()).unwrap().1.is_empty());
+        for length in 0..body.len() {
+            let _ = (link(&body[..length]), altnames(&body[..length]));
+        }
     }
 
     #[test]

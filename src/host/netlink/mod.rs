@@ -13,6 +13,7 @@ pub(super) use message::LinkHeader;
 
 use super::links::Link;
 use netlink_packet_route::link::LinkMessage;
+use std::collections::BTreeMap;
 use std::io;
 
 /// All links. Addresses, driver and queues are left for others to tell; of `net.ipv4.conf` it is each link's own.
@@ -27,6 +28,15 @@ pub(super) fn links() -> io::Result<Vec<Link>> {
     links.dedup_by_key(|link| link.index);
     bridge::take_vlans(&mut links);
     Ok(links)
+}
+
+/// The other names of each link that has such, by index.
+///
+/// # Errors
+/// As of [`links`].
+pub(super) fn altnames() -> io::Result<BTreeMap<u32, Vec<String>>> {
+    let links = message::dump(&LinkMessage::default(), link::altnames)?;
+    Ok(links.into_iter().filter(|(_, names)| !names.is_empty()).collect())
 }
 
 #[cfg(test)]

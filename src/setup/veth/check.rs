@@ -4,7 +4,7 @@ use super::pair::hosts;
 use super::{HOOK, Pair, Port, STANZAS, VETH, is_ours};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
 use crate::host::{self, Facts};
-use crate::setup::interfaces::{Bridge, Interfaces};
+use crate::setup::interfaces::{Bridge, Interfaces, KERNELS_VLAN};
 use crate::setup::{Run, SYSCTL_FILE, SetupError};
 use std::fs;
 use std::path::Path;
@@ -39,6 +39,9 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
         return Err(is_shared(run, &pair));
     }
     site.steer.iter().try_for_each(|nic| is_hardware(nic, facts.as_ref()))?;
+    if let Some(stanza) = stanza.as_ref().filter(|stanza| stanza.vlan_aware && !run.prints) {
+        say_natives(run, &pair, stanza);
+    }
     // What is only printed may be on its way into one of them.
     for below in [STANZAS, HOOK].into_iter().filter(|_| !run.prints) {
         is_ours_or_free(run, below)?;
@@ -140,6 +143,27 @@ fn carries_vlans(site: &Site, bridge: &str, stanza: Option<&Bridge>, aware: bool
         }
     }
     Ok(())
+}
+
+/// Without `--vlan` the pair is where untagged frames are; when the uplinks do not agree on that, it is said.
+fn say_natives(run: &mut Run, pair: &Pair, stanza: &Bridge) {
+    if !pair.site.vlans().is_empty() || stanza.natives_agree() {
+        return;
+    }
+    let native = |(port, vlan): &(String, Option<u16>)| match vlan {
+        Some(vlan) => format!("of VLAN {vlan} at {port}"),
+        None => format!("of none at {port}"),
+    };
+    let natives: Vec<String> = stanza.natives.iter().map(native).collect();
+    let place = match stanza.switch {
+        Some(_) => "the port of the pair has no tag".to_owned(),
+        None => format!("the pair is in VLAN {}", stanza.pvid.unwrap_or(KERNELS_VLAN)),
+    };
+    run.note(&format!(
+        "the uplinks of {} do not agree on frames without a tag, {}: {place}; --vlan N names the VLAN of the address",
+        pair.bridge,
+        natives.join(", ")
+    ));
 }
 
 /// The bridge of the host's own network is changed by those alone who say so.

@@ -252,6 +252,42 @@ fn the_native_vlan_of_an_open_vswitch_is_that_of_untagged_frames() {
 }
 
 #[test]
+fn uplinks_that_do_not_agree_on_frames_without_a_tag_are_said() {
+    let tree = Tree::new("natives");
+    let eno2 = "\niface eno2 inet manual\n\tovs_type OVSPort\n\tovs_bridge vmbr1\n\tovs_options tag=7 vlan_mode=native-untagged\n";
+    let switch = SWITCH.replacen("ovs_ports eno1", "ovs_ports eno1 eno2", 1) + eno2;
+    let aware =
+        AWARE.replace("bridge-ports eno1", "bridge-ports eno1 eno2") + "iface eno2 inet manual\n\tbridge-pvid 7\n";
+    for (main, bridge, said) in [
+        (&switch, "vmbr1", "of VLAN 10 at eno1, of VLAN 7 at eno2: the port of the pair has no tag; --vlan N"),
+        (
+            &aware.replace("vmbr0", "vmbr2"),
+            "vmbr2",
+            "of VLAN 1 at eno1, of VLAN 7 at eno2: the pair is in VLAN 1; --vlan N",
+        ),
+    ] {
+        fs::write(tree.0.join("etc/network/interfaces"), main).unwrap();
+        let (lines, error) = tree.install_vlans(&["192.168.1.250/24"], bridge, None);
+        assert!(error.is_empty() && says(&lines, said), "{error} {lines:#?}");
+        let (lines, _) = tree.install_vlans(&["192.168.1.250/24", "10"], bridge, None);
+        assert!(!says(&lines, "do not agree"), "{lines:#?}");
+        let (lines, _) = tree.install_vlans(&["192.168.1.250/24"], bridge, Some(&format!("/{HOOK}")));
+        assert!(!says(&lines, "do not agree"), "it would be in the file: {lines:#?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_too_long_for_an_own_one_is_refused_in_a_tree() {
+    let tree = Tree::new("long-name");
+    let (_, error) = tree.install(&["192.168.10.250/24"], "another-name-of-br-rb", false);
+    assert!(
+        error.starts_with("--bridge another-name-of-br-rb: there is no such interface: it has 21 letters"),
+        "{error}"
+    );
+    assert_eq!(tree.text(HOOK), "");
+}
+
+#[test]
 fn a_file_is_printed_as_it_would_be_written() {
     let tree = Tree::new("print");
     fs::write(tree.0.join("etc/network/interfaces"), AWARE.replace("20\n", "20\n\tbridge-pvid 5\n")).unwrap();

@@ -1,6 +1,6 @@
 //! What the network is to be: the one model that every source of settings is read into.
 
-use runbound::host::Interface;
+use runbound::host::{Interface, Named};
 use runbound::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -217,9 +217,9 @@ impl NetworkPlan {
     /// Whether the settings say that router advertisements count on this interface.
     pub fn takes_advertisements(&self, interface: &Interface) -> bool {
         let is_it = |link: &&LinkPlan| match (&link.name, &link.kind) {
-            (Some(name), _) => *name == interface.name,
+            (Some(name), _) => interface.is_called(name),
             (None, LinkKind::ByMac(mac)) => interface.mac == Some(*mac),
-            (None, LinkKind::ByName(name)) => *name == interface.name,
+            (None, LinkKind::ByName(name)) => interface.is_called(name),
             (None, _) => link.id == interface.name,
         };
         self.links.iter().find(is_it).is_some_and(|link| link.accept_ra == Some(true))

@@ -12,7 +12,7 @@ use crate::network::routes::{self, Way, set_route};
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use runbound::host::Interface;
+use runbound::host::{Interface, Named};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -72,7 +72,7 @@ fn match_nics(plan: &NetworkPlan, nics: &[Interface]) -> Vec<(usize, Interface)>
     for (at, link) in plan.links.iter().enumerate() {
         let nic = nics.iter().find(|nic| match &link.kind {
             LinkKind::ByMac(mac) => nic.mac == Some(*mac),
-            LinkKind::ByName(name) => nic.name == *name,
+            LinkKind::ByName(name) => nic.is_called(name),
             _ => false,
         });
         let wanted = match &link.kind {
@@ -265,6 +265,7 @@ mod tests {
     fn nics_are_found_by_mac_whatever_their_order() {
         let nics = [("eth0", 0), ("eth1", 1)].map(|(name, number): (&str, u8)| Interface {
             name: name.into(),
+            altnames: Vec::new(),
             index: u32::from(number) + 1,
             mac: Some([2, 0, 0, 0, 0, number]),
             mtu: 1500,

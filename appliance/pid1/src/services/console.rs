@@ -263,6 +263,7 @@ mod tests {
     fn addresses_are_those_a_client_can_ask() {
         let interface = |name: &str, up, loopback, addresses: &[&str]| Interface {
             name: name.into(),
+            altnames: Vec::new(),
             index: 1,
             mac: None,
             mtu: 1500,

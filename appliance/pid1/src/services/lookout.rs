@@ -164,6 +164,7 @@ mod tests {
         assert_eq!(allowed, 7, "is_private says the same");
         let interface = |name: &str, up, addresses: &[(&str, u8)]| Interface {
             name: name.into(),
+            altnames: Vec::new(),
             index: 1,
             mac: None,
             mtu: 1500,

@@ -64,6 +64,24 @@ fn a_port_that_nobody_has_set_is_named() {
 }
 
 #[test]
+fn ways_out_that_do_not_agree_on_frames_without_a_tag_are_told() {
+    let bridge = recorded::facts("vlan_aware").links.by_name("vmbr0").unwrap().index;
+    let facts = |native: Option<u16>, ours: u16| {
+        let facts = changed(port_in(&[(ours, ours, true)]), "enp33s0f1", |link| {
+            let rows: Vec<_> = native.map(|id| (id, id, true)).into_iter().chain([(2, 2, false)]).collect();
+            (link.master, link.vlans) = (Some(bridge), Some(table(&rows)));
+        });
+        changed(facts, "vmbr0", |link| link.addresses.clear())
+    };
+    let found = named("bridge-vlan", &facts(Some(7), 7));
+    assert_eq!((found.len(), found[1].level), (2, Level::Info), "{found:?}");
+    assert!(found[1].text.contains("of VLAN 7 at enp33s0f1, of VLAN 1 at bond0"), "{}", found[1]);
+    assert!(named("bridge-vlan", &facts(None, 1))[1].text.contains("dropped at enp33s0f1"));
+    assert_eq!(named("bridge-vlan", &facts(Some(1), 1)).len(), 1, "they agree");
+    assert_eq!(named("bridge-vlan", &facts(Some(7), 2)).len(), 1, "our VLAN has a tag at all of them");
+}
+
+#[test]
 fn a_vlan_interface_needs_its_tag_on_the_port() {
     let tagged = |rows: &[(u16, u16, bool)]| {
         let address = recorded::facts("vlan_aware").links.by_name("veth-rb").unwrap().addresses[0];

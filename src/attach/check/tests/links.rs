@@ -143,6 +143,11 @@ fn xdp_interface_must_carry_an_address() {
         config.xdp.interfaces = vec![name.into()];
         assert_eq!(with("xdp-interface", &config, &sound()).len(), expected, "{name}");
     }
+    let altnamed = changed(sound(), "veth-rb", |link| link.altnames = vec!["nic0".into(), "resolver".into()]);
+    config.xdp.interfaces = vec!["resolver".into()];
+    assert!(with("xdp-interface", &config, &altnamed).is_empty(), "by one of its other names");
+    let found = &with("xdp-support", &config, &altnamed)[0];
+    assert!(found.level == Level::Ok && found.text.starts_with("veth-rb: native XDP at veth-rb"), "{found}");
 }
 
 #[test]

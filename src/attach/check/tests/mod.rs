@@ -3,10 +3,12 @@
 
 mod addresses;
 mod bridge_vlan;
+mod firewall;
 mod links;
 mod neighbours;
 mod places;
 mod process;
+mod switch_vlan;
 mod unit;
 mod zones;
 
@@ -14,7 +16,7 @@ use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, ForwardServer, ForwardZone, Toggle, XdpMode, XdpUse};
 use crate::host::recorded;
-use crate::host::{AttachedProgram, Facts, Kind, Link, Links, PortProbe, PortState, Unit};
+use crate::host::{AttachedProgram, Facts, Firewall, Kind, Link, Links, PortProbe, PortState, Unit};
 use rustix::thread::CapabilitySet;
 use std::net::SocketAddr;
 
@@ -93,12 +95,14 @@ fn every_name_has_a_row_in_the_docs() {
     let mut broken = recorded::facts("reference");
     broken.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state: PortState::Taken(None) }];
     broken.unit = Some(Unit::default());
+    broken.program = Some(Ok(()));
     let mut found = all(&config, &[SERVER], &broken);
     for record in ["reference", "vlan", "ipvlan", "bridge", "eth0", "vmbr0", "vlan_aware"] {
         found.extend(all(&Config::default(), &[SERVER], &recorded::facts(record)));
     }
     let mut container = recorded::facts("reference");
     container.links.user_namespace = true;
+    container.firewall = Some(Firewall::from_texts(("c", "[OPTIONS]\nenable: 1\n"), ("n", "")));
     found.extend(all(&config, &[SERVER], &container));
     config.xdp.interfaces.clear();
     config.xdp.physical = true;

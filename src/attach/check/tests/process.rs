@@ -68,6 +68,23 @@ fn root_of_a_user_namespace_loads_no_program() {
 }
 
 #[test]
+fn a_filter_that_forbids_bpf_is_told_whatever_the_capabilities_are() {
+    let mut facts = sound();
+    assert!(named("bpf", &facts).is_empty(), "not tried");
+    facts.program = Some(Ok(()));
+    assert_eq!(one("bpf", &facts).level, Level::Ok);
+    facts.program = Some(Err(rustix::io::Errno::PERM));
+    let found = one("bpf", &facts);
+    assert!(found.level == Level::Warn && found.text.contains("Operation not permitted"), "{found}");
+    assert!(found.text.contains("seccomp") && found.text.contains("kernel sockets serve"), "{found}");
+    let listen = |text: &str| vec![text.parse().unwrap()];
+    let mut config = Config::default();
+    assert!(wanted(&config, &listen(SERVER)).xdp && !wanted(&config, &listen("127.0.0.1:53")).xdp);
+    config.xdp.enable = XdpUse::No;
+    assert!(with("bpf", &config, &facts).is_empty() && !wanted(&config, &listen(SERVER)).xdp);
+}
+
+#[test]
 fn old_kernels() {
     let mut facts = sound();
     for (version, level, word) in [

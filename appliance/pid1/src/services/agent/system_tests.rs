@@ -7,6 +7,7 @@ use serde_json::json;
 fn interfaces_are_shown_as_the_protocol_has_them() {
     let mut eth0 = Interface {
         name: "eth0".into(),
+        altnames: Vec::new(),
         index: 2,
         mac: Some([0xbc, 0x24, 0x11, 0, 1, 2]),
         mtu: 1500,

@@ -1,0 +1,351 @@
+//! What the firewall of a Proxmox VE host is told: the options and the rules for what comes in, of the cluster and of this node
+//! (pve-firewall(8); pve-firewall and its successor proxmox-firewall, which speaks nftables, read the same files). A line that
+//! Proxmox cannot read it passes over, and so it is here.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+/// The file of the cluster and that of this node, below [`PROXMOX`](super::facts::PROXMOX).
+const FILES: [&str; 2] = ["firewall/cluster.fw", "local/host.fw"];
+/// Most octets that are read of a file: the file system of the cluster keeps none that is longer.
+const LONGEST: u64 = 1 << 20;
+
+/// The firewall of a Proxmox VE host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firewall {
+    /// Whether it is on for the host: `enable: 1` of the cluster, and no `enable: 0` of the node.
+    pub on: bool,
+    /// What becomes of what comes in and no rule is about.
+    pub policy: Verdict,
+    /// The rules for what comes in, in the order they are tried: those of the node first. Those of a security group stand where
+    /// the group is named, those that are switched off are left out.
+    pub rules: Vec<Rule>,
+    /// What could not be read: the file, or its line, and the cause.
+    pub unread: Vec<String>,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// It comes in.
+    Accept,
+    /// It is dropped, or refused with an error.
+    #[default]
+    Drop,
+}
+
+/// A rule for what comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// File and line: `/etc/pve/firewall/cluster.fw:12`.
+    pub place: String,
+    /// The line, without its comment.
+    pub text: String,
+    /// What becomes of what it is about; `None` when that is not known: of a security group that is not there.
+    pub verdict: Option<Verdict>,
+    /// The macro, such as `DNS`, which says protocols and ports.
+    pub predefined: Option<String>,
+    /// `-i`: the interface it comes in by.
+    pub interface: Option<String>,
+    /// `-p`: the protocol, by name or number.
+    pub protocol: Option<String>,
+    /// `-dport`: ports, ranges like `80:85` and names of services, by commas.
+    pub port: Option<String>,
+    /// `-dest`: addresses, networks and ranges, by commas; or an alias, or `+` and a set.
+    pub destination: Option<String>,
+    /// It is about a part of the clients alone: `-source`, `-sport`.
+    pub some_clients: bool,
+}
+
+impl Firewall {
+    /// Reads both files below `folder`. One that is not there says nothing.
+    pub(super) fn read(folder: &Path) -> Self {
+        let mut unread = Vec::new();
+        let [cluster, node] = FILES.map(|file| {
+            let path = folder.join(file);
+            let text = text(&path).unwrap_or_else(|cause| {
+                unread.push(format!("{} cannot be read: {cause}", path.display()));
+                String::new()
+            });
+            (path.display().to_string(), text)
+        });
+        let mut all = Self::from_texts((&cluster.0, &cluster.1), (&node.0, &node.1));
+        unread.append(&mut all.unread);
+        Self { unread, ..all }
+    }
+
+    /// From name and text of the cluster's file and of the node's.
+    pub fn from_texts(cluster: (&str, &str), node: (&str, &str)) -> Self {
+        let (cluster, node) = (Sections::read(cluster, true), Sections::read(node, false));
+        // A time instead of 1 is that of a trial of one minute.
+        let on = cluster.option("enable") == Some("1") && node.option("enable") != Some("0");
+        let accepts = cluster.option("policy_in").is_some_and(|policy| policy.eq_ignore_ascii_case("accept"));
+        let lines = node.rules.iter().chain(&cluster.rules);
+        let rules = lines.flat_map(|line| line.expanded(&cluster.groups)).collect();
+        let unread = [cluster.unread, node.unread].concat();
+        Self { on, policy: if accepts { Verdict::Accept } else { Verdict::Drop }, rules, unread }
+    }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    let mut octets = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(LONGEST).read_to_end(&mut octets)?,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => 0,
+        Err(cause) => return Err(cause),
+    };
+    Ok(String::from_utf8_lossy(&octets).into_owned())
+}
+
+/// A line of rules for what comes in.
+enum Line {
+    Rule(Rule),
+    /// A security group, with the interface it is for.
+    Group {
+        name: String,
+        at: Rule,
+    },
+}
+
+impl Line {
+    /// The rules that it stands for.
+    fn expanded(&self, groups: &HashMap<String, Vec<Rule>>) -> Vec<Rule> {
+        let (name, at) = match self {
+            Self::Rule(rule) => return vec![rule.clone()],
+            Self::Group { name, at } => (name, at),
+        };
+        let Some(rules) = groups.get(name) else { return vec![at.clone()] };
+        let here = |rule: &Rule| Rule { interface: at.interface.clone().or(rule.interface.clone()), ..rule.clone() };
+        rules.iter().map(here).collect()
+    }
+}
+
+/// What a file has in its sections.
+#[derive(Default)]
+struct Sections {
+    options: Vec<(String, String)>,
+    rules: Vec<Line>,
+    groups: HashMap<String, Vec<Rule>>,
+    unread: Vec<String>,
+}
+
+/// The section that a line stands in.
+enum Section {
+    Options,
+    Rules,
+    Group(String),
+    /// Aliases and sets of addresses.
+    Other,
+}
+
+impl Section {
+    /// From the line that begins it; the node's file has options and rules alone.
+    fn begun_by(line: &str, of_cluster: bool) -> Option<Self> {
+        let inside = line.strip_prefix('[')?.split_once(']')?.0.to_ascii_lowercase();
+        let mut words = inside.split_whitespace();
+        match (words.next()?, words.next(), of_cluster) {
+            ("options", None, _) => Some(Self::Options),
+            ("rules", None, _) => Some(Self::Rules),
+            ("group", Some(name), true) => Some(Self::Group(name.to_owned())),
+            ("aliases", None, true) | ("ipset", Some(_), true) => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+
+impl Sections {
+    fn read((file, text): (&str, &str), of_cluster: bool) -> Self {
+        let mut all = Self::default();
+        let mut section = None;
+        let lines = text.lines().map(str::trim).zip(1u32..);
+        for (line, number) in lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(begun) = Section::begun_by(line, of_cluster) {
+                if let Section::Group(name) = &begun {
+                    all.groups.insert(name.clone(), Vec::new());
+                }
+                section = Some(begun);
+                continue;
+            }
+            let place = format!("{file}:{number}");
+            if all.take(section.as_ref(), line, &place).is_none() {
+                all.unread.push(format!("{place} is not understood, and passed over as Proxmox does: {line}"));
+            }
+        }
+        all
+    }
+
+    /// Takes in a line of a section; `None` when it is none that belongs there.
+    fn take(&mut self, section: Option<&Section>, line: &str, place: &str) -> Option<()> {
+        match section? {
+            Section::Other => {}
+            Section::Options => {
+                let (key, value) = line.split_once(':')?;
+                let (key, value) = (key.to_ascii_lowercase(), value.trim().to_owned());
+                let fits = match key.as_str() {
+                    "enable" => value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty(),
+                    "policy_in" => ["accept", "drop", "reject"].iter().any(|word| value.eq_ignore_ascii_case(word)),
+                    _ => true,
+                };
+                self.options.push(fits.then_some((key, value))?);
+            }
+            Section::Rules => self.rules.extend(rule(line, place)?),
+            Section::Group(name) => match rule(line, place)? {
+                Some(Line::Rule(rule)) => self.groups.entry(name.clone()).or_default().push(rule),
+                Some(Line::Group { .. }) => return None,
+                None => {}
+            },
+        }
+        Some(())
+    }
+
+    /// The last counts.
+    fn option(&self, key: &str) -> Option<&str> {
+        self.options.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// `IN ACCEPT -p tcp -dport 53 # why`; `Some(None)` for one that is switched off by `|` or is about what goes out or through.
+fn rule(line: &str, place: &str) -> Option<Option<Line>> {
+    let line = line.split('#').next().unwrap_or(line).trim();
+    let (text, off) = line.strip_prefix('|').map_or((line, false), |rest| (rest.trim_start(), true));
+    let mut words = text.split_whitespace();
+    let (direction, action) = (words.next()?.to_ascii_lowercase(), words.next()?);
+    let (place, text) = (place.to_owned(), text.to_owned());
+    let mut rule = Rule {
+        place,
+        text,
+        verdict: None,
+        predefined: None,
+        interface: None,
+        protocol: None,
+        port: None,
+        destination: None,
+        some_clients: false,
+    };
+    while let Some(option) = words.next() {
+        let value = words.next()?.to_owned();
+        // Both spellings but for -i and -p, as Proxmox takes them.
+        match option.strip_prefix("--").or(option.strip_prefix('-'))? {
+            "i" => rule.interface = Some(value),
+            "p" | "proto" => rule.protocol = Some(value),
+            "dport" => rule.port = Some(value),
+            "dest" => rule.destination = Some(value),
+            "source" | "sport" => rule.some_clients = true,
+            "log" | "icmp-type" => {}
+            _ => return None,
+        }
+    }
+    let line = match direction.as_str() {
+        "group" => Line::Group { name: action.to_ascii_lowercase(), at: rule },
+        "in" => {
+            let (predefined, word) = match action.split_once('(') {
+                Some((name, word)) => (Some(name.to_owned()), word.strip_suffix(')')?),
+                None => (None, action),
+            };
+            rule.predefined = predefined;
+            rule.verdict = Some(match word {
+                "ACCEPT" => Verdict::Accept,
+                "DROP" | "REJECT" => Verdict::Drop,
+                _ => return None,
+            });
+            Line::Rule(rule)
+        }
+        "out" | "forward" => return Some(None),
+        _ => return None,
+    };
+    Some((!off).then_some(line))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const CLUSTER: &str = "\
+# the whole cluster
+[OPTIONS]
+
+enable: 1
+policy_in: drop
+ebtables: 0
+
+[ALIASES]
+office 10.1.0.0/16 # not read
+
+[IPSET management] # who manages
+10.0.0.5
+
+[group web] # ports of the web
+IN ACCEPT -p tcp -dport 80,443
+|IN ACCEPT -p tcp -dport 8080
+
+[RULES]
+|IN DNS(ACCEPT) # switched off
+OUT DROP -p tcp -dport 25
+IN SSH(ACCEPT) -i vmbr0 -source +management -log nolog # by hand
+GROUP web -i vmbr1
+GROUP none
+in Ping(REJECT) --dest 192.168.10.250
+IN ACCEPT -p udp --dport 53 --sport 1024:65535
+IN ALLOW
+IN ACCEPT -p tcp -port 53
+";
+
+    #[test]
+    fn the_rules_for_what_comes_in_are_told_in_their_order() {
+        let node = "[OPTIONS]\nnftables: 1\n[RULES]\nIN ACCEPT -p tcp -dport 8006\n";
+        let firewall = Firewall::from_texts(("c", CLUSTER), ("n", node));
+        assert!(firewall.on && firewall.policy == Verdict::Drop);
+        let places: Vec<&str> = firewall.rules.iter().map(|rule| rule.place.as_str()).collect();
+        assert_eq!(places, ["n:4", "c:21", "c:15", "c:23", "c:24", "c:25"]);
+        let [_, ssh, web, none, ping, udp] = &firewall.rules[..] else { panic!("{firewall:?}") };
+        assert_eq!(
+            (ssh.predefined.as_deref(), ssh.some_clients, ssh.verdict),
+            (Some("SSH"), true, Some(Verdict::Accept))
+        );
+        assert_eq!((web.interface.as_deref(), web.port.as_deref()), (Some("vmbr1"), Some("80,443")));
+        assert_eq!((none.verdict, none.text.as_str()), (None, "GROUP none"));
+        assert_eq!((ping.destination.as_deref(), ping.verdict), (Some("192.168.10.250"), Some(Verdict::Drop)));
+        assert_eq!((udp.protocol.as_deref(), udp.port.as_deref(), udp.some_clients), (Some("udp"), Some("53"), true));
+        let unread: Vec<&str> = firewall.unread.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(unread, ["c:26", "c:27"], "{:?}", firewall.unread);
+    }
+
+    #[test]
+    fn it_is_on_when_the_cluster_says_so_and_the_node_does_not_say_no() {
+        for (cluster, node, on, policy) in [
+            ("", "", false, Verdict::Drop),
+            ("[OPTIONS]\nenable: 0\n", "[OPTIONS]\nenable: 1\n", false, Verdict::Drop),
+            ("[options]\nenable: 1\n", "", true, Verdict::Drop),
+            ("[OPTIONS]\nenable: 1\npolicy_in: ACCEPT\n", "[OPTIONS]\nenable: 1\n", true, Verdict::Accept),
+            ("[OPTIONS]\nenable: 1\npolicy_in: REJECT\n", "[OPTIONS]\nenable: 0\n", false, Verdict::Drop),
+            ("[OPTIONS]\nenable: 1714650000\n", "", false, Verdict::Drop),
+            ("enable: 1\n", "", false, Verdict::Drop),
+        ] {
+            let firewall = Firewall::from_texts(("c", cluster), ("n", node));
+            assert_eq!((firewall.on, firewall.policy), (on, policy), "{cluster:?} {node:?}");
+        }
+        let odd = Firewall::from_texts(("c", "[OPTIONS]\nenable: yes\n"), ("n", "[group x]\n[RULES]\nGROUP\nIN\n|\n"));
+        assert!(!odd.on && odd.rules.is_empty());
+        assert_eq!(odd.unread.len(), 5, "{:?}", odd.unread);
+    }
+
+    #[test]
+    fn files_that_are_not_there_say_nothing_and_odd_ones_are_named() {
+        let folder = std::env::temp_dir().join(format!("runbound-firewall-{}", std::process::id()));
+        assert_eq!(Firewall::read(&folder), Firewall::default());
+        fs::create_dir_all(folder.join("firewall/cluster.fw")).unwrap();
+        fs::create_dir_all(folder.join("nodes/pve1")).unwrap();
+        std::os::unix::fs::symlink("nodes/pve1", folder.join("local")).unwrap();
+        fs::write(folder.join("local/host.fw"), b"[RULES]\n\xff\xfe\nIN DNS(ACCEPT)\n").unwrap();
+        let firewall = Firewall::read(&folder);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(firewall.rules.len(), 1);
+        assert_eq!(firewall.unread.len(), 2, "{:?}", firewall.unread);
+        assert!(firewall.unread[0].contains("firewall/cluster.fw cannot be read"), "{:?}", firewall.unread);
+        assert!(firewall.unread[1].contains("local/host.fw:2 is not understood"), "{:?}", firewall.unread);
+    }
+}
