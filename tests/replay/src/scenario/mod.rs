@@ -1,0 +1,142 @@
+//! A scenario in Unbound's replay format, as a file has it: what the comments at the top of Unbound's testcode/replay.h and
+//! testcode/testpkts.h describe. Records stay text here; what they are in octets is `message`'s to say.
+
+mod entry;
+mod expression;
+mod lines;
+mod parse;
+
+pub use entry::{Adjust, Entry, Match};
+pub use expression::{Expression, Values};
+pub use parse::parse;
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// One file.
+#[derive(Debug, Default)]
+pub struct Scenario {
+    /// What stands behind SCENARIO_BEGIN.
+    pub title: String,
+    /// The lines of unbound.conf before CONFIG_END, without those of files.
+    pub configuration: String,
+    /// TEMPFILE_CONTENTS and AUTOTRUST_FILE: what is to be there before it begins.
+    pub files: Vec<File>,
+    /// Servers that answer at once.
+    pub ranges: Vec<Range>,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A file that a configuration names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name in the scenario.
+    pub name: String,
+    /// Its lines.
+    pub contents: String,
+    /// It holds the state of a trust anchor (RFC 5011), whose `${…}` are values of the moment.
+    pub is_autotrust: bool,
+}
+
+/// A server, or every server, from one step to another.
+#[derive(Debug)]
+pub struct Range {
+    /// First step at which it answers.
+    pub first: u32,
+    /// Last one.
+    pub last: u32,
+    /// Where it listens; none: everywhere.
+    pub addresses: Vec<IpAddr>,
+    /// What it answers: the first that matches.
+    pub entries: Vec<Entry>,
+}
+
+/// One step.
+#[derive(Debug)]
+pub struct Step {
+    /// Its number, by which ranges go.
+    pub number: u32,
+    /// Where it stands in the file.
+    pub line: usize,
+    /// What happens.
+    pub what: What,
+}
+
+/// What happens in a step.
+#[derive(Debug)]
+pub enum What {
+    /// A client asks.
+    Query {
+        /// Whence.
+        client: Option<IpAddr>,
+        /// The message.
+        entry: Entry,
+    },
+    /// The oldest answer that was not checked yet must match.
+    CheckAnswer(Entry),
+    /// A query must have gone out, to this server if one is named.
+    CheckOutQuery {
+        /// Where to.
+        server: Option<IpAddr>,
+        /// What it must match.
+        entry: Entry,
+    },
+    /// The oldest query that waits, to this server if one is named, is answered.
+    Reply {
+        /// Who answers.
+        server: Option<IpAddr>,
+        /// With what.
+        entry: Entry,
+    },
+    /// The oldest query that waits is not answered in time.
+    Timeout,
+    /// The oldest query that waits comes back as an error.
+    Error,
+    /// Nothing.
+    Nothing,
+    /// So many seconds pass.
+    TimePasses(Expression),
+    /// Queries and replies flow until nothing moves.
+    Traffic,
+    /// A variable gets a value.
+    Assign {
+        /// Its name.
+        name: String,
+        /// What it becomes.
+        value: Expression,
+    },
+    /// A file must hold these lines: that of a trust anchor, or another.
+    CheckFile(File),
+    /// The time of a server is taken to be this.
+    InfraRtt {
+        /// Its address.
+        server: IpAddr,
+        /// The cut it serves.
+        zone: String,
+        /// Milliseconds.
+        rtt: Expression,
+    },
+    /// All of the answers, or one, is forgotten or grows too old.
+    Forget {
+        /// Name, type and class.
+        what: String,
+        /// It is there still, and too old.
+        expires: bool,
+    },
+}
+
+/// Why a file cannot be read as a scenario.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub cause: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.cause)
+    }
+}
