@@ -6,20 +6,21 @@ mod expression;
 mod lines;
 mod parse;
 
-pub use entry::{Adjust, Entry, Match};
+pub use entry::{Adjust, Entry, Match, Record};
 pub use expression::{Expression, Values};
 pub use parse::parse;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 
 /// One file.
 #[derive(Debug, Default)]
 pub struct Scenario {
     /// What stands behind SCENARIO_BEGIN.
     pub title: String,
-    /// The lines of unbound.conf before CONFIG_END, without those of files.
-    pub configuration: String,
+    /// What stands before CONFIG_END, without the contents of files.
+    pub configuration: Vec<Line>,
     /// TEMPFILE_CONTENTS and AUTOTRUST_FILE: what is to be there before it begins.
     pub files: Vec<File>,
     /// Servers that answer at once.
@@ -28,8 +29,31 @@ pub struct Scenario {
     pub steps: Vec<Step>,
 }
 
-/// A file that a configuration names.
+/// A line of the configuration.
 #[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    /// As unbound.conf has it.
+    Text(String),
+    /// TEMPFILE_NAME: the path of this file.
+    Path(String),
+    /// AUTOTRUST_FILE: the directive that has the file of this name keep a trust anchor.
+    Autotrust(String),
+}
+
+impl Scenario {
+    /// The configuration, its files being in `folder`.
+    pub fn configuration_in(&self, folder: &Path) -> String {
+        let shown = self.configuration.iter().map(|line| match line {
+            Line::Text(text) => format!("{text}\n"),
+            Line::Path(name) => format!("\"{}\"\n", folder.join(name).display()),
+            Line::Autotrust(name) => format!("server: auto-trust-anchor-file: \"{}\"\n", folder.join(name).display()),
+        });
+        shown.collect()
+    }
+}
+
+/// A file that a configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Its name in the scenario.
     pub name: String,
@@ -53,7 +77,7 @@ pub struct Range {
 }
 
 /// One step.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// Its number, by which ranges go.
     pub number: u32,
@@ -64,7 +88,7 @@ pub struct Step {
 }
 
 /// What happens in a step.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum What {
     /// A client asks.
     Query {
@@ -73,8 +97,13 @@ pub enum What {
         /// The message.
         entry: Entry,
     },
-    /// The oldest answer that was not checked yet must match.
-    CheckAnswer(Entry),
+    /// An answer that was not checked yet must match, the oldest that does.
+    CheckAnswer {
+        /// Who must have got it, if one is named.
+        client: Option<IpAddr>,
+        /// What it must match.
+        entry: Entry,
+    },
     /// A query must have gone out, to this server if one is named.
     CheckOutQuery {
         /// Where to.
@@ -82,16 +111,16 @@ pub enum What {
         /// What it must match.
         entry: Entry,
     },
-    /// The oldest query that waits, to this server if one is named, is answered.
+    /// The newest query that waits and matches is answered, else the newest.
     Reply {
         /// Who answers.
         server: Option<IpAddr>,
         /// With what.
         entry: Entry,
     },
-    /// The oldest query that waits is not answered in time.
+    /// The newest query that waits is not answered in time.
     Timeout,
-    /// The oldest query that waits comes back as an error.
+    /// The newest query that waits comes back as an error.
     Error,
     /// Nothing.
     Nothing,

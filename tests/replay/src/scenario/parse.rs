@@ -3,7 +3,7 @@
 use super::entry::{self, Defaults, Entry};
 use super::expression::Expression;
 use super::lines::Lines;
-use super::{File, Range, Scenario, Step, Unreadable, What};
+use super::{File, Line, Range, Scenario, Step, Unreadable, What};
 use std::net::IpAddr;
 
 /// Reads a file.
@@ -42,12 +42,16 @@ fn configuration(lines: &mut Lines<'_>, scenario: &mut Scenario) -> Result<(), U
         let (word, rest) = first_word(line);
         match word {
             "CONFIG_END" => return Ok(()),
-            "AUTOTRUST_FILE" => scenario.files.push(file(lines, rest, "AUTOTRUST_END", true)?),
+            "AUTOTRUST_FILE" => {
+                scenario.configuration.push(Line::Autotrust(rest.to_owned()));
+                scenario.files.push(file(lines, rest, "AUTOTRUST_END", true)?);
+            }
             "TEMPFILE_CONTENTS" => scenario.files.push(file(lines, rest, "TEMPFILE_END", false)?),
             // Where its name stands in the configuration.
-            "TEMPFILE_NAME" => append(&mut scenario.configuration, rest),
-            _ if word.starts_with(';') => append(&mut scenario.configuration, ""),
-            _ => append(&mut scenario.configuration, line),
+            "TEMPFILE_NAME" => scenario.configuration.push(Line::Path(rest.to_owned())),
+            // So that lines keep their numbers.
+            _ if word.starts_with(';') => scenario.configuration.push(Line::Text(String::new())),
+            _ => scenario.configuration.push(Line::Text(line.to_owned())),
         }
     }
     Err(lines.wrong("no CONFIG_END follows"))
@@ -98,7 +102,10 @@ fn step(lines: &mut Lines<'_>, rest: &str, defaults: &mut Defaults) -> Result<St
             let (client, entry) = addressed(lines, rest, defaults)?;
             What::Query { client, entry }
         }
-        "CHECK_ANSWER" => What::CheckAnswer(addressed(lines, rest, defaults)?.1),
+        "CHECK_ANSWER" => {
+            let (client, entry) = addressed(lines, rest, defaults)?;
+            What::CheckAnswer { client, entry }
+        }
         "CHECK_OUT_QUERY" => {
             let (server, entry) = addressed(lines, rest, defaults)?;
             What::CheckOutQuery { server, entry }
