@@ -143,7 +143,7 @@ impl Core {
         }
     }
 
-    /// Does all that follows from `input` at `now`, which counts from any moment and never goes backwards.
+    /// Does all that follows from `input` at `now`, which counts from about when the core was made and never goes backwards.
     #[inline]
     pub fn handle<W: World>(&mut self, input: Input<'_>, now: Duration, world: &mut W) {
         let mut turn = Turn { core: self, world, now };

@@ -118,6 +118,16 @@ fn dnssec_records_are_for_who_asks() {
 }
 
 #[test]
+fn of_many_signatures_the_first_eight_are_told() {
+    let got = told(true, rtype::A, Options::default(), |query| {
+        let signed = (0..9).fold(query.reply().a(WWW, 300, 1), |reply, _| rrsig(reply, 0, WWW, rtype::A));
+        rrsig(signed.record(0, WWW, rtype::TXT, 300, b"\x01a"), 0, WWW, rtype::TXT)
+    });
+    let signatures = got.records.iter().filter(|record| record.contains("RRSIG")).count();
+    assert_eq!((got.records.len(), signatures), (9, 8), "{:?}", got.records);
+}
+
+#[test]
 fn a_dname_brings_its_cname_or_gets_one() {
     let with: fn(&Query) -> Message = |query| {
         let reply = query.reply().record(0, "example.com", rtype::DNAME, 300, &wire("example.net"));

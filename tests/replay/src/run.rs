@@ -69,7 +69,7 @@ pub fn run(scenario: &Scenario, config: &Config) -> Outcome {
     match result {
         Ok(()) => Outcome::Pass,
         Err(cause) => match scenario.steps.get(run.at) {
-            Some(step) => Outcome::Fail(format!("step {}: {cause}", step.number)),
+            Some(step) => Outcome::Fail(format!("step {}: line {}: {cause}", step.number, step.line)),
             None => Outcome::Fail(cause),
         },
     }
@@ -246,12 +246,11 @@ impl<'a> Run<'a> {
                 let value = value.text(&self.known())?;
                 self.variables.insert(name.clone(), value);
             }
-            What::InfraRtt { server, rtt, .. } => {
+            What::InfraRtt { server, rtt } => {
                 let ms = rtt.number(&self.known())?;
                 self.served.note_rtt(*server, ms as u32);
             }
-            // Without answers that are served although too old, one that is too old is as one that is not there.
-            What::Forget { what, .. } => {
+            What::Forget(what) => {
                 let (name, qtype, _) = message::asked(what, ".")?;
                 self.served.forget(&name, qtype)?;
             }

@@ -27,7 +27,7 @@ const SLOTS: usize = 64;
 /// The port of every client.
 const CLIENT_PORT: u16 = 53;
 /// Both clocks at the start of a scenario: any moment but 0.
-const START: Duration = Duration::from_secs(1000);
+const START: Duration = Duration::from_secs(1);
 /// Times that something may follow from something else before it is taken for a circle.
 const ROUNDS: usize = 10_000;
 

@@ -1,6 +1,7 @@
 //! One scenario from its file to its verdict: read, weighed, configured, run.
 
 use crate::differs::Differences;
+use crate::message;
 use crate::run::{self, Outcome};
 use crate::scenario::{Scenario, parse};
 use crate::skip;
@@ -44,7 +45,12 @@ impl fmt::Display for Verdict {
 /// Why it cannot be read, and where.
 pub fn read(file: &Path) -> Result<Scenario, String> {
     let text = fs::read(file).map_err(|cause| format!("{}: {cause}", file.display()))?;
-    parse(&String::from_utf8_lossy(&text)).map_err(|cause| cause.to_string())
+    let scenario = parse(&String::from_utf8_lossy(&text)).map_err(|cause| cause.to_string())?;
+    // What is wrong in an entry is told although nobody may come to it.
+    for entry in scenario.entries() {
+        message::octets(entry)?;
+    }
+    Ok(scenario)
 }
 
 /// Runs a file's scenario, unless it is to be skipped.

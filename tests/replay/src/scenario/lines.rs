@@ -31,11 +31,6 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Has the line that was taken last taken again.
-    pub(super) fn back(&mut self) {
-        self.taken = self.taken.saturating_sub(1);
-    }
-
     /// As it stands, up to a line that begins with `end`.
     ///
     /// # Errors

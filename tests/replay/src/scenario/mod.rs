@@ -41,6 +41,19 @@ pub enum Line {
 }
 
 impl Scenario {
+    /// All entries, those of servers first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let of_servers = self.ranges.iter().flat_map(|range| &range.entries);
+        let of_steps = self.steps.iter().filter_map(|step| match &step.what {
+            What::Query { entry, .. }
+            | What::CheckAnswer { entry, .. }
+            | What::CheckOutQuery { entry, .. }
+            | What::Reply { entry, .. } => Some(entry),
+            _ => None,
+        });
+        of_servers.chain(of_steps).flat_map(|entry| std::iter::once(entry).chain(&entry.extra))
+    }
+
     /// The configuration, its files being in `folder`.
     pub fn configuration_in(&self, folder: &Path) -> String {
         let shown = self.configuration.iter().map(|line| match line {
@@ -141,18 +154,11 @@ pub enum What {
     InfraRtt {
         /// Its address.
         server: IpAddr,
-        /// The cut it serves.
-        zone: String,
         /// Milliseconds.
         rtt: Expression,
     },
-    /// All of the answers, or one, is forgotten or grows too old.
-    Forget {
-        /// Name, type and class.
-        what: String,
-        /// It is there still, and too old.
-        expires: bool,
-    },
+    /// The answer for this name, type and class is forgotten, or grows too old, which is the same while none is served so.
+    Forget(String),
 }
 
 /// Why a file cannot be read as a scenario.

@@ -132,12 +132,10 @@ fn step(lines: &mut Lines<'_>, rest: &str, defaults: &mut Defaults) -> Result<St
         }
         "INFRA_RTT" => {
             let words: Vec<&str> = rest.split_whitespace().collect();
-            let [server, zone, ref rtt @ ..] = words[..] else { return Err(lines.wrong("INFRA_RTT wants ADDRESS ZONE MS")) };
-            What::InfraRtt { server: address(lines, server)?, zone: zone.to_owned(), rtt: Expression::new(&rtt.join(" ")) }
+            let [server, _, ref rtt @ ..] = words[..] else { return Err(lines.wrong("INFRA_RTT wants ADDRESS ZONE MS")) };
+            What::InfraRtt { server: address(lines, server)?, rtt: Expression::new(&rtt.join(" ")) }
         }
-        "FLUSH_MESSAGE" | "EXPIRE_MESSAGE" => {
-            What::Forget { what: rest.to_owned(), expires: word == "EXPIRE_MESSAGE" }
-        }
+        "FLUSH_MESSAGE" | "EXPIRE_MESSAGE" => What::Forget(rest.to_owned()),
         _ => return Err(lines.wrong(format!("{word:?} is no step"))),
     };
     Ok(Step { number, line, what })
