@@ -76,7 +76,10 @@ fn name(file: &Path) -> String {
 fn list(files: &[PathBuf]) -> Result<ExitCode, String> {
     for file in files {
         match stage::read(file) {
-            Ok(scenario) => println!("{}: {}", name(file), scenario.title),
+            Ok(scenario) => match stage::check(&scenario) {
+                Ok(()) => println!("{}: {}", name(file), scenario.title),
+                Err(cause) => println!("{}: {}, which has a wrong entry: {cause}", name(file), scenario.title),
+            },
             Err(cause) => println!("{}: cannot be read: {cause}", name(file)),
         }
     }

@@ -13,6 +13,26 @@ const COUNTS: [usize; 4] = [4, 6, 8, 10];
 /// What an OPT record of ours tells of the longest datagram.
 const UDP_SIZE: u16 = 1232;
 
+/// Types whose data names an algorithm.
+const SIGNED_WITH: [&str; 8] = ["RRSIG", "DNSKEY", "DS", "CDS", "CDNSKEY", "DLV", "KEY", "SIG"];
+/// The algorithms (IANA, DNS Security Algorithm Numbers).
+const ALGORITHMS: [(&str, u8); 14] = [
+    ("RSAMD5", 1),
+    ("DH", 2),
+    ("DSA", 3),
+    ("ECC", 4),
+    ("RSASHA1", 5),
+    ("DSA-NSEC3-SHA1", 6),
+    ("RSASHA1-NSEC3-SHA1", 7),
+    ("RSASHA256", 8),
+    ("RSASHA512", 10),
+    ("ECC-GOST", 12),
+    ("ECDSAP256SHA256", 13),
+    ("ECDSAP384SHA384", 14),
+    ("ED25519", 15),
+    ("ED448", 16),
+];
+
 /// The words of REPLY: which bits of the header they set, and to what.
 const WORDS: [(&str, u16, u16); 25] = [
     ("QR", 0x8000, 0x8000),
@@ -140,7 +160,8 @@ fn name(text: &str, origin: &str) -> Result<Vec<u8>, String> {
 fn record(line: &Record, message: &mut Vec<u8>) -> Result<(), String> {
     let origin = if line.origin.ends_with('.') { line.origin.clone() } else { format!("{}.", line.origin) };
     let mut file = Zonefile::new().allow_invalid();
-    file.extend_from_slice(format!("$ORIGIN {origin}\n$TTL {}\n{}\n", line.ttl, line.text).as_bytes());
+    let text = with_numbers(&line.text);
+    file.extend_from_slice(format!("$ORIGIN {origin}\n$TTL {}\n{text}\n", line.ttl).as_bytes());
     file.set_default_class(Class::IN);
     match file.next_entry().map_err(|cause| cause.to_string())? {
         Some(Line::Record(record)) => {
@@ -149,6 +170,19 @@ fn record(line: &Record, message: &mut Vec<u8>) -> Result<(), String> {
         }
         _ => Err("it is no record".into()),
     }
+}
+
+/// A record with the numbers of DNSSEC algorithms in place of their mnemonics, of which the crate does not know the old ones. They
+/// stand among the three words behind the type.
+fn with_numbers(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let Some(at) = words.iter().position(|word| SIGNED_WITH.contains(word)) else { return text.to_owned() };
+    let number = |word: &str| ALGORITHMS.iter().find(|(name, _)| *name == word).map(|(_, number)| number.to_string());
+    let numbered = words.iter().enumerate().map(|(place, word)| {
+        let number = if (at + 1..=at + 3).contains(&place) { number(word) } else { None };
+        number.unwrap_or_else(|| (*word).to_owned())
+    });
+    numbered.collect::<Vec<_>>().join(" ")
 }
 
 /// `message` as ADJUST has it for `query`.

@@ -45,12 +45,15 @@ impl fmt::Display for Verdict {
 /// Why it cannot be read, and where.
 pub fn read(file: &Path) -> Result<Scenario, String> {
     let text = fs::read(file).map_err(|cause| format!("{}: {cause}", file.display()))?;
-    let scenario = parse(&String::from_utf8_lossy(&text)).map_err(|cause| cause.to_string())?;
-    // What is wrong in an entry is told although nobody may come to it.
-    for entry in scenario.entries() {
-        message::octets(entry)?;
-    }
-    Ok(scenario)
+    parse(&String::from_utf8_lossy(&text)).map_err(|cause| cause.to_string())
+}
+
+/// Looks into every entry, also those that nobody may come to.
+///
+/// # Errors
+/// The line that is wrong, and why.
+pub fn check(scenario: &Scenario) -> Result<(), String> {
+    scenario.entries().try_for_each(|entry| message::octets(entry).map(drop))
 }
 
 /// Runs a file's scenario, unless it is to be skipped.
@@ -66,6 +69,9 @@ fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
     let reasons = skip::reasons(&scenario, &used);
     if !reasons.is_empty() {
         return Verdict::Skip(reasons.join(", "));
+    }
+    if let Err(cause) = check(&scenario) {
+        return Verdict::Fail(format!("it cannot be read: {cause}"));
     }
     let difference = differences.apply(&mut scenario);
     let outcome = catch_unwind(AssertUnwindSafe(|| perform(&scenario)));
