@@ -175,6 +175,9 @@ fn record(line: &Record, message: &mut Vec<u8>) -> Result<(), String> {
 /// A record with the numbers of DNSSEC algorithms in place of their mnemonics, of which the crate does not know the old ones. They
 /// stand among the three words behind the type.
 fn with_numbers(text: &str) -> String {
+    if text.contains('"') {
+        return text.to_owned();
+    }
     let words: Vec<&str> = text.split_whitespace().collect();
     let Some(at) = words.iter().position(|word| SIGNED_WITH.contains(word)) else { return text.to_owned() };
     let number = |word: &str| ALGORITHMS.iter().find(|(name, _)| *name == word).map(|(_, number)| number.to_string());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A query that went out and was not answered.
+/// A query that went out, as long as the core waits for a reply to it.
 #[derive(Clone, Debug)]
 pub struct Waiting {
     /// Whom it asks.
@@ -19,6 +19,8 @@ pub struct Waiting {
     pub octets: Vec<u8>,
     /// It was looked at when it left.
     pub is_known: bool,
+    /// A reply came that was not taken, or the core has lost its patience: what is still to come is for the newer ones.
+    pub is_past: bool,
     slot: u16,
     serial: u64,
 }
@@ -65,14 +67,14 @@ impl Network {
         });
     }
 
-    /// Has replies come to a query, which waits no more.
+    /// Has replies come to a query.
     pub fn answer(&mut self, place: usize, replies: &[Vec<u8>], core: &mut Core, now: Duration) {
-        let query = self.waiting.remove(place);
-        let slot = query.slot;
-        match query.transport {
+        self.waiting[place].is_past = true;
+        let Waiting { transport, slot, serial, .. } = self.waiting[place];
+        match transport {
             Transport::Udp => {
                 for octets in replies {
-                    if self.udp.get(&slot).is_some_and(|socket| socket.serial == query.serial) {
+                    if self.udp.get(&slot).is_some_and(|socket| socket.serial == serial) {
                         core.handle(Input::Datagram { slot, octets }, now, self);
                     }
                 }
@@ -116,7 +118,7 @@ impl World for Network {
             return Sent { outcome: Err(Errno::BADF), earlier: None };
         };
         let (server, serial, octets) = (*server, *serial, message.to_vec());
-        self.waiting.push(Waiting { server, transport: Transport::Udp, octets, is_known: false, slot, serial });
+        self.waiting.push(Waiting { server, transport: Transport::Udp, octets, is_known: false, is_past: false, slot, serial });
         Sent { outcome: Ok(()), earlier: None }
     }
 
@@ -136,7 +138,7 @@ impl World for Network {
         let Some((len, message)) = stream.octets.split_first_chunk::<2>() else { return };
         if message.len() == usize::from(u16::from_be_bytes(*len)) {
             let (server, serial, octets) = (stream.server, stream.serial, message.to_vec());
-            self.waiting.push(Waiting { server, transport: Transport::Tcp, octets, is_known: false, slot, serial });
+            self.waiting.push(Waiting { server, transport: Transport::Tcp, octets, is_known: false, is_past: false, slot, serial });
         }
     }
 

@@ -135,9 +135,15 @@ impl<'a> Run<'a> {
         Ok(is_there && mismatch(entry, &query.octets, query.transport)?.is_none())
     }
 
+    /// The queries that nothing has come of yet, the newest first.
+    fn open(&self) -> Vec<usize> {
+        let waiting = &self.served.network.waiting;
+        (0..waiting.len()).rev().filter(|&place| !waiting[place].is_past).collect()
+    }
+
     /// The newest query that fits.
     fn newest(&self, server: Option<IpAddr>, entry: &Entry) -> Result<Option<usize>, String> {
-        for place in (0..self.served.network.waiting.len()).rev() {
+        for place in self.open() {
             if self.fits(place, server, entry)? {
                 return Ok(Some(place));
             }
@@ -147,7 +153,7 @@ impl<'a> Run<'a> {
 
     /// The newest query that a server of a range answers at step `number`, and with what.
     fn in_range(&self, number: u32) -> Result<Option<(usize, &'a Entry)>, String> {
-        for place in (0..self.served.network.waiting.len()).rev() {
+        for place in self.open() {
             let address = self.served.network.waiting[place].server.ip();
             for range in &self.scenario.ranges {
                 let is_there = range.addresses.is_empty() || range.addresses.contains(&address);
@@ -193,7 +199,7 @@ impl<'a> Run<'a> {
     /// The query that a step is about: the newest that the entry matches, else the newest. When all that is asked pauses, its
     /// clock goes on until something is sent.
     fn outstanding(&mut self, server: Option<IpAddr>, entry: Option<&Entry>) -> Result<usize, String> {
-        while self.served.network.waiting.is_empty() && self.served.in_flight() > 0 && self.served.wait()? {
+        while self.pauses() && self.served.wait()? {
             self.note_new()?;
         }
         if let Some(entry) = entry
@@ -201,7 +207,13 @@ impl<'a> Run<'a> {
         {
             return Ok(place);
         }
-        self.served.network.waiting.len().checked_sub(1).ok_or_else(|| "no query is outstanding".to_owned())
+        let newest = self.served.network.waiting.len().checked_sub(1);
+        self.open().first().copied().or(newest).ok_or_else(|| "no query is outstanding".to_owned())
+    }
+
+    /// Whether questions are in flight and no query is outstanding.
+    fn pauses(&self) -> bool {
+        self.served.network.waiting.is_empty() && self.served.in_flight() > 0
     }
 
     fn perform(&mut self, step: &'a Step) -> Result<(), String> {
@@ -218,7 +230,7 @@ impl<'a> Run<'a> {
                 return Err(format!("expected {wanted}, and no answer came{}", self.what_waits()));
             }
             What::CheckOutQuery { entry, .. } => {
-                if self.served.network.waiting.is_empty() && self.served.in_flight() > 0 && self.served.wait()? {
+                if self.pauses() && self.served.wait()? {
                     return Ok(());
                 }
                 let wanted = Parsed::new(&message::octets(entry)?);

@@ -149,7 +149,7 @@ impl Served {
     /// When the worker does not take what came before.
     pub fn ask(&mut self, client: IpAddr, transport: Transport, message: &[u8]) -> Result<(), String> {
         let slot = self.queries.reserve().ok_or("the worker takes no more queries")?;
-        slot.token = 0;
+        slot.token = u64::from(transport == Transport::Tcp);
         slot.set_client(SocketAddr::new(client, CLIENT_PORT));
         slot.set_via(match transport {
             Transport::Udp => Via::Datagram(self.datagram),
@@ -199,7 +199,7 @@ impl Served {
             worked = true;
             // An empty one says that none comes.
             if !reply.message().is_empty() {
-                let transport = if reply.via() == Via::Stream { Transport::Tcp } else { Transport::Udp };
+                let transport = if reply.token == 0 { Transport::Udp } else { Transport::Tcp };
                 let (client, octets) = (reply.client().ip(), reply.message().to_vec());
                 self.answers.push_back(Answer { client, transport, octets });
             }
@@ -233,15 +233,15 @@ impl Served {
     /// # Errors
     /// When nothing comes of it, and as of [`Self::settle`].
     pub fn time_out(&mut self, place: usize) -> Result<(), String> {
-        let query = self.network.waiting.remove(place);
-        let asks_the_same = |octets: &[u8]| octets.get(12..) == query.octets.get(12..);
+        self.network.waiting[place].is_past = true;
+        let query = self.network.waiting[place].octets.clone();
+        let asks_the_same = |octets: &[u8]| octets.get(12..) == query.get(12..);
         for _ in 0..ROUNDS {
-            let (waiting, answered) = (self.network.waiting.len(), self.network.answered);
-            if !self.wait()? {
+            let answered = self.network.answered;
+            if !self.wait()? || self.network.answered > answered {
                 return Ok(());
             }
-            let mut sent = self.network.waiting.iter().skip(waiting);
-            if self.network.answered > answered || sent.any(|new| asks_the_same(&new.octets)) {
+            if self.network.waiting.iter().any(|new| !new.is_known && asks_the_same(&new.octets)) {
                 return Ok(());
             }
         }
