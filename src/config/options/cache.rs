@@ -63,7 +63,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             &[],
         ),
         inert("iter-scrub-ns", COUNT, "20", RECURSION),
-        changes_nothing("iter-scrub-cname", COUNT, "11", "eleven aliases of a reply are followed, then the next is asked for"),
+        changes_nothing(
+            "iter-scrub-cname",
+            COUNT,
+            "11",
+            "eleven aliases of a reply are followed, then the next is asked for",
+        ),
         changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
             .since("1.25"),
         inert("iter-scrub-promiscuous", YES_NO, "yes", RECURSION).since("1.24.1"),

@@ -75,10 +75,14 @@ impl Parsed {
             let (rtype, class) = (question.qtype().to_int(), question.qclass().to_int());
             self.sections[0].push(Record { owner: lower(question.qname()), rtype, class, ttl: 0, rdata: Vec::new() });
         }
-        let (_, answer, authority, additional) = message.sections().ok()?;
-        for (place, section) in [answer, authority, additional].into_iter().enumerate() {
-            for record in section {
-                self.add(place + 1, &record.ok()?);
+        let mut section = message.answer().ok()?;
+        for place in 1.. {
+            for record in section.by_ref() {
+                self.add(place, &record.ok()?);
+            }
+            match section.next_section().ok()? {
+                Some(next) => section = next,
+                None => break,
             }
         }
         Some(())
@@ -192,10 +196,11 @@ fn edns_differs(word: &Match, came: &mut Parsed) -> Option<String> {
                 _ => None,
             }
         }
-        // The flag stands where other records have their TTL.
-        Match::DnssecOk => {
-            let is_set = came.opt.as_ref().is_some_and(|opt| opt.ttl & 0x8000 != 0);
-            (!is_set).then(|| "DO is not set".to_owned())
+        // The flags stand where other records have their TTL.
+        Match::DnssecOk | Match::CompactOk => {
+            let (flag, name) = if *word == Match::DnssecOk { (0x8000, "DO") } else { (0x4000, "CO") };
+            let is_set = came.opt.as_ref().is_some_and(|opt| opt.ttl & flag != 0);
+            (!is_set).then(|| format!("{name} is not set"))
         }
         Match::ClientCookie | Match::ServerCookie => {
             let wanted = if *word == Match::ClientCookie { 8 } else { 24 };
@@ -210,9 +215,10 @@ fn edns_differs(word: &Match, came: &mut Parsed) -> Option<String> {
 
 fn word_differs(word: &Match, wanted: &Parsed, came: &Parsed, transport: Transport) -> Option<String> {
     let holds = |holds: bool, what: &str| (!holds).then(|| what.to_owned());
-    let (name, qtype) = (|of: &Parsed| of.question().map(|asked| asked.owner.clone()), |of: &Parsed| {
-        of.question().map(|asked| asked.rtype)
-    });
+    let (name, qtype) = (
+        |of: &Parsed| of.question().map(|asked| asked.owner.clone()),
+        |of: &Parsed| of.question().map(|asked| asked.rtype),
+    );
     match word {
         Match::Opcode => holds((wanted.flags ^ came.flags) & 0x7800 == 0, "another opcode"),
         Match::Rcode => holds((wanted.flags ^ came.flags) & 0xf == 0, "another rcode"),
@@ -234,7 +240,8 @@ fn word_differs(word: &Match, wanted: &Parsed, came: &Parsed, transport: Transpo
         Match::Tcp => holds(transport == Transport::Tcp, "it came over UDP"),
         Match::All => whole_differs(wanted, came).or_else(|| opt_differs(wanted, came)),
         Match::AllNoEdns => whole_differs(wanted, came),
-        Match::Ttl | Match::DnssecOk | Match::ExtendedError(_) | Match::ClientCookie | Match::ServerCookie => None,
+        Match::Ttl | Match::DnssecOk | Match::CompactOk => None,
+        Match::ExtendedError(_) | Match::ClientCookie | Match::ServerCookie => None,
     }
 }
 
@@ -244,7 +251,9 @@ fn whole_differs(wanted: &Parsed, came: &Parsed) -> Option<String> {
     }
     let place = (0..4).find(|&section| wanted.sections[section] != came.sections[section]);
     match place {
-        Some(section) => Some(format!("another {} section", ["question", "answer", "authority", "additional"][section])),
+        Some(section) => {
+            Some(format!("another {} section", ["question", "answer", "authority", "additional"][section]))
+        }
         None => (wanted.is_torn != came.is_torn).then(|| "it cannot be read".to_owned()),
     }
 }

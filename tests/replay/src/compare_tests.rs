@@ -27,7 +27,10 @@ const ANSWER: &str = "REPLY QR RD RA\nSECTION QUESTION\nwww.example. IN A\nSECTI
 fn all_compares_flags_and_records_in_any_order_and_without_case() {
     let all = format!("MATCH all\n{ANSWER}");
     assert_eq!(cause(&all, ANSWER), None);
-    let other_order = ANSWER.replace("192.0.2.1\n", "192.0.2.9\n").replace("192.0.2.2", "192.0.2.1").replace("192.0.2.9", "192.0.2.2");
+    let other_order = ANSWER
+        .replace("192.0.2.1\n", "192.0.2.9\n")
+        .replace("192.0.2.2", "192.0.2.1")
+        .replace("192.0.2.9", "192.0.2.2");
     let other_case = ANSWER.replace("NS ns.example.", "NS Ns.EXAMPLE.").replace("www", "wWw");
     let other_ttl = ANSWER.replace(" 60 ", " 61 ");
     for same in [&other_order, &other_case, &other_ttl] {
@@ -81,7 +84,11 @@ fn a_query_is_found_by_name_type_opcode_and_zone() {
 fn transports_are_told_apart() {
     for (word, fits) in [("UDP", Transport::Udp), ("TCP", Transport::Tcp)] {
         for transport in [Transport::Udp, Transport::Tcp] {
-            assert_eq!(over(transport, &format!("MATCH {word}"), ANSWER).is_none(), transport == fits, "{word} {transport:?}");
+            assert_eq!(
+                over(transport, &format!("MATCH {word}"), ANSWER).is_none(),
+                transport == fits,
+                "{word} {transport:?}"
+            );
         }
     }
 }

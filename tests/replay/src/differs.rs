@@ -14,6 +14,7 @@ pub struct Difference {
 }
 
 /// All of them, by title.
+#[derive(Default)]
 pub struct Differences(HashMap<String, Difference>);
 
 impl Differences {

@@ -5,6 +5,7 @@
 
 mod compare;
 mod differs;
+mod iteration;
 mod message;
 mod network;
 mod run;
@@ -64,7 +65,8 @@ fn files(places: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 fn scenarios_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(folder).map_err(|cause| format!("{}: {cause}", folder.display()))?;
     let paths = entries.flatten().map(|entry| entry.path());
-    let mut found: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "rpl")).collect();
+    let mut found: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|end| end == "rpl" || end == "crpl")).collect();
     found.sort();
     Ok(found)
 }

@@ -158,13 +158,29 @@ fn name(text: &str, origin: &str) -> Result<Vec<u8>, String> {
 }
 
 fn record(line: &Record, message: &mut Vec<u8>) -> Result<(), String> {
+    match as_it_stands(line, &with_numbers(&line.text), message) {
+        // As Unbound, which reads no further than it must.
+        Err(cause) if cause.contains("trailing") => {
+            let (shorter, _) = line.text.rsplit_once([' ', '\t', '\'']).unwrap_or_default();
+            as_it_stands(line, &with_numbers(shorter), message)
+        }
+        result => result,
+    }
+}
+
+fn as_it_stands(line: &Record, text: &str, message: &mut Vec<u8>) -> Result<(), String> {
     let origin = if line.origin.ends_with('.') { line.origin.clone() } else { format!("{}.", line.origin) };
+    // The crate takes no class but a real one.
+    let is_of_any_class = text.split_whitespace().nth(1) == Some("ANY");
+    let text = if is_of_any_class { text.replacen("ANY", "IN", 1) } else { text.to_owned() };
     let mut file = Zonefile::new().allow_invalid();
-    let text = with_numbers(&line.text);
     file.extend_from_slice(format!("$ORIGIN {origin}\n$TTL {}\n{text}\n", line.ttl).as_bytes());
     file.set_default_class(Class::IN);
     match file.next_entry().map_err(|cause| cause.to_string())? {
-        Some(Line::Record(record)) => {
+        Some(Line::Record(mut record)) => {
+            if is_of_any_class {
+                record.set_class(Class::ANY);
+            }
             let Ok(()) = record.compose(message);
             Ok(())
         }
@@ -225,7 +241,8 @@ mod tests {
     use crate::scenario::{Scenario, What, parse};
 
     fn entry(text: &str) -> Entry {
-        let text = format!("CONFIG_END\nSCENARIO_BEGIN x\nSTEP 1 QUERY\nENTRY_BEGIN\n{text}\nENTRY_END\nSCENARIO_END\n");
+        let text =
+            format!("CONFIG_END\nSCENARIO_BEGIN x\nSTEP 1 QUERY\nENTRY_BEGIN\n{text}\nENTRY_END\nSCENARIO_END\n");
         let Scenario { mut steps, .. } = parse(&text).unwrap();
         match steps.remove(0).what {
             What::Query { entry, .. } => entry,

@@ -118,7 +118,15 @@ impl World for Network {
             return Sent { outcome: Err(Errno::BADF), earlier: None };
         };
         let (server, serial, octets) = (*server, *serial, message.to_vec());
-        self.waiting.push(Waiting { server, transport: Transport::Udp, octets, is_known: false, is_past: false, slot, serial });
+        self.waiting.push(Waiting {
+            server,
+            transport: Transport::Udp,
+            octets,
+            is_known: false,
+            is_past: false,
+            slot,
+            serial,
+        });
         Sent { outcome: Ok(()), earlier: None }
     }
 
@@ -138,7 +146,15 @@ impl World for Network {
         let Some((len, message)) = stream.octets.split_first_chunk::<2>() else { return };
         if message.len() == usize::from(u16::from_be_bytes(*len)) {
             let (server, serial, octets) = (stream.server, stream.serial, message.to_vec());
-            self.waiting.push(Waiting { server, transport: Transport::Tcp, octets, is_known: false, is_past: false, slot, serial });
+            self.waiting.push(Waiting {
+                server,
+                transport: Transport::Tcp,
+                octets,
+                is_known: false,
+                is_past: false,
+                slot,
+                serial,
+            });
         }
     }
 

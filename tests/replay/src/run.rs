@@ -3,11 +3,13 @@
 
 use crate::compare::{Parsed, Transport, mismatch};
 use crate::message;
-use crate::scenario::{Adjust, Entry, Match, Scenario, Step, Values, What};
+use crate::scenario::{Adjust, Entry, Expression, File, Match, Scenario, Step, Values, What};
 use crate::served::Served;
 use runbound::config::Config;
 use std::collections::HashMap;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::Duration;
 
 /// Rounds after which a scenario is taken for one without an end.
@@ -47,21 +49,36 @@ impl Values for Known<'_> {
     }
 }
 
+/// The lines of a file as they are to be, their `${…}` computed.
+fn lines(contents: &str, known: &Known<'_>) -> Result<Vec<String>, String> {
+    contents.lines().map(|line| Expression::verbatim(line.trim_end()).text(known)).collect()
+}
+
+/// The contents of a file that is there when a scenario begins.
+///
+/// # Errors
+/// The `${…}` that cannot be computed.
+pub fn at_the_start(contents: &str) -> Result<String, String> {
+    let known = Known { variables: &HashMap::new(), time: Duration::ZERO, timeout: None };
+    Ok(lines(contents, &known)?.iter().map(|line| format!("{line}\n")).collect())
+}
+
 struct Run<'a> {
     scenario: &'a Scenario,
+    folder: &'a Path,
     served: Served,
     /// The step whose turn it is, a place among the steps.
     at: usize,
     variables: HashMap<String, String>,
 }
 
-/// Runs `scenario` by `config`.
-pub fn run(scenario: &Scenario, config: &Config) -> Outcome {
+/// Runs `scenario` by `config`, its files being in `folder`.
+pub fn run(scenario: &Scenario, config: &Config, folder: &Path) -> Outcome {
     let served = match Served::new(config) {
         Ok(served) => served,
         Err(cause) => return Outcome::Fail(format!("the configuration cannot be used: {cause}")),
     };
-    let mut run = Run { scenario, served, at: 0, variables: HashMap::new() };
+    let mut run = Run { scenario, folder, served, at: 0, variables: HashMap::new() };
     let result = run.steps();
     if run.served.has_left_the_zones {
         return Outcome::LeftTheZones;
@@ -266,10 +283,24 @@ impl<'a> Run<'a> {
                 let (name, qtype, _) = message::asked(what, ".")?;
                 self.served.forget(&name, qtype)?;
             }
-            What::CheckFile(file) => return Err(format!("no file {} is written", file.name)),
+            What::CheckFile(file) => self.check_file(file)?,
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// A file must hold the lines of a step, those of it with their `${…}` computed.
+    fn check_file(&mut self, file: &File) -> Result<(), String> {
+        let path = self.folder.join(&file.name);
+        let found = fs::read_to_string(&path).map_err(|cause| format!("{}: {cause}", file.name))?;
+        let wanted = lines(&file.contents, &self.known())?;
+        let found: Vec<&str> = found.lines().map(str::trim_end).collect();
+        let place =
+            (0..wanted.len().max(found.len())).find(|&at| wanted.get(at).map(String::as_str) != found.get(at).copied());
+        let Some(at) = place else { return Ok(()) };
+        let (wanted, found) =
+            (wanted.get(at).map_or("its end", String::as_str), found.get(at).copied().unwrap_or("its end"));
+        Err(format!("{}: expected {wanted:?} in line {}, and there is {found:?}", file.name, at + 1))
     }
 
     /// Does the rest of a step while it is the next one's turn, which may be to check what comes of it.

@@ -2,6 +2,7 @@
 //! that the scenario owns.
 
 use crate::compare::Transport;
+use crate::iteration;
 use crate::network::Network;
 use runbound::answer::cache::{AnswerCache, Flush};
 use runbound::answer::compile;
@@ -185,7 +186,7 @@ impl Served {
             && self.core.can_take(now)
             && let Some(request) = self.requests.front()
         {
-            self.has_left_the_zones |= self.table.find(request.name()).is_none();
+            self.has_left_the_zones |= iteration::is_left_to_nobody(request.name(), &self.table);
             self.core.handle(Input::Request(request), now, &mut self.network);
             self.requests.release();
             worked = true;

@@ -4,17 +4,19 @@ use crate::differs::Differences;
 use crate::message;
 use crate::run::{self, Outcome};
 use crate::scenario::{Scenario, parse};
-use crate::skip;
 use crate::used::Used;
+use crate::{iteration, skip};
 use runbound::config::{self, Config, Severity};
 use std::fmt;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What Unbound's harness puts before the lines of a scenario (testcode/testbound.c).
-const DEFAULTS: &str = "server: use-syslog: no\n directory: \"\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n \
-    val-log-level: 2\n log-servfail: yes\nremote-control: control-enable: no\n";
+/// What Unbound's harness puts before the lines of a scenario (testcode/testbound.c), without an end of line, so that these keep
+/// their numbers.
+const DEFAULTS: &str = "server: use-syslog: no directory: \"\" chroot: \"\" username: \"\" pidfile: \"\" val-log-level: 2 \
+    log-servfail: yes remote-control: control-enable: no ";
 
 /// What is said of a scenario.
 pub enum Verdict {
@@ -66,7 +68,7 @@ pub fn run(file: &Path, differences: &Differences) -> Verdict {
 
 fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
     let used = Used::of(&scenario.configuration_in(Path::new("/")));
-    let reasons = skip::reasons(&scenario, &used);
+    let reasons = skip::reasons(&used);
     if !reasons.is_empty() {
         return Verdict::Skip(reasons.join(", "));
     }
@@ -77,7 +79,7 @@ fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
     let outcome = catch_unwind(AssertUnwindSafe(|| perform(&scenario)));
     match outcome {
         Ok(Ok(Outcome::Pass)) => difference.map_or(Verdict::Pass, Verdict::Differs),
-        Ok(Ok(Outcome::LeftTheZones)) => Verdict::Skip(skip::ITERATION.to_owned()),
+        Ok(Ok(Outcome::LeftTheZones)) => Verdict::Skip(iteration::REASON.to_owned()),
         Ok(Ok(Outcome::Fail(cause)) | Err(cause)) => Verdict::Fail(cause),
         Err(_) => Verdict::Fail("it panicked".to_owned()),
     }
@@ -86,18 +88,17 @@ fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
 fn perform(scenario: &Scenario) -> Result<Outcome, String> {
     let folder = Folder::new()?;
     for file in &scenario.files {
-        folder.write(&file.name, &file.contents)?;
+        folder.write(&file.name, &run::at_the_start(&file.contents)?)?;
     }
     let path = folder.write("unbound.conf", &format!("{DEFAULTS}{}", scenario.configuration_in(&folder.0)))?;
-    Ok(run::run(scenario, &configured(&path)?))
+    Ok(run::run(scenario, &configured(&path)?, &folder.0))
 }
 
-/// The configuration as the server reads it, but that it may leave questions to nobody: see [`skip::ITERATION`].
+/// The configuration as the server reads it, but that it may leave questions to nobody.
 fn configured(path: &Path) -> Result<Config, String> {
     let reading = config::read(path);
-    let to_nobody = config::validate(&reading.config);
     let mut errors = reading.findings.iter().filter(|finding| finding.severity == Severity::Error);
-    match errors.find(|finding| !to_nobody.contains(finding)) {
+    match errors.find(|finding| !iteration::is_finding(finding, &reading.config)) {
         Some(error) => Err(format!("the configuration is refused: line {}: {}", error.line, error.message)),
         None => Ok(reading.config),
     }
@@ -108,7 +109,9 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Result<Folder, String> {
-        let path = std::env::temp_dir().join(format!("runbound-replay-{}", std::process::id()));
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("runbound-replay-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).map_err(|cause| format!("{}: {cause}", path.display()))?;
         Ok(Folder(path))
     }
@@ -126,3 +129,7 @@ impl Drop for Folder {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
+#[cfg(test)]
+#[path = "stage_tests.rs"]
+mod tests;

@@ -15,8 +15,19 @@ struct Directive {
 }
 
 const CLAUSES: [&str; 13] = [
-    "server", "remote-control", "forward-zone", "stub-zone", "auth-zone", "rpz", "view", "dnstap", "dnscrypt", "cachedb", "python",
-    "dynlib", "ipset",
+    "server",
+    "remote-control",
+    "forward-zone",
+    "stub-zone",
+    "auth-zone",
+    "rpz",
+    "view",
+    "dnstap",
+    "dnscrypt",
+    "cachedb",
+    "python",
+    "dynlib",
+    "ipset",
 ];
 
 impl Used {

@@ -1,7 +1,7 @@
 //! An entry: what a message has to match, and the message itself.
 
-use super::lines::Lines;
 use super::Unreadable;
+use super::lines::Lines;
 
 /// One `ENTRY_BEGIN … ENTRY_END`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Match {
     AllNoEdns,
     Ttl,
     DnssecOk,
+    /// The flag CO is set (draft-ietf-dnsop-compact-denial-of-existence).
+    CompactOk,
     NoEdns,
     Rcode,
     Question,
@@ -73,10 +75,8 @@ pub enum Adjust {
     CopyId,
     /// It gets the query's question.
     CopyQuery,
-    /// It gets the query's options.
-    CopyEdnsIdentical,
-    /// What is compared is a DS record that the query names in its question.
-    CopyDsAssume,
+    /// Its client subnet becomes the query's, or one that is larger by one: not done while no scenario with subnets is run.
+    ClientSubnet,
     /// It comes so many seconds later.
     Sleep(u32),
 }
@@ -137,7 +137,8 @@ pub(super) fn entry(lines: &mut Lines<'_>, defaults: &mut Defaults) -> Result<En
                 return Ok(entry);
             }
             _ => {
-                let place = section.ok_or_else(|| lines.wrong(format!("{word:?} is not known, and no section has begun")))?;
+                let place =
+                    section.ok_or_else(|| lines.wrong(format!("{word:?} is not known, and no section has begun")))?;
                 let (text, origin) = (line.to_owned(), defaults.origin.clone());
                 entry.sections[place].push(Record { line: lines.number(), text, origin, ttl: defaults.ttl });
             }
@@ -163,6 +164,7 @@ fn matching(word: &str, lines: &Lines<'_>) -> Result<Match, Unreadable> {
         "all_noedns" => Match::AllNoEdns,
         "ttl" => Match::Ttl,
         "DO" => Match::DnssecOk,
+        "CO" => Match::CompactOk,
         "noedns" => Match::NoEdns,
         "rcode" => Match::Rcode,
         "question" => Match::Question,
@@ -185,8 +187,7 @@ fn adjusting(word: &str, lines: &Lines<'_>) -> Result<Adjust, Unreadable> {
     Ok(match word {
         "copy_id" => Adjust::CopyId,
         "copy_query" => Adjust::CopyQuery,
-        "copy_ednsdata_assume_clientsubnet" => Adjust::CopyEdnsIdentical,
-        "copy_ds_assume" => Adjust::CopyDsAssume,
+        "copy_ednsdata_assume_clientsubnet" | "increment_ecs_scope" => Adjust::ClientSubnet,
         _ => return Err(lines.wrong(format!("ADJUST {word} is not known"))),
     })
 }

@@ -21,6 +21,11 @@ impl Expression {
         Expression(text.trim().to_owned())
     }
 
+    /// The same with the white space around it.
+    pub fn verbatim(text: &str) -> Expression {
+        Expression(text.to_owned())
+    }
+
     /// The text with each `${…}` replaced by its value, the innermost first.
     ///
     /// # Errors
@@ -95,7 +100,9 @@ fn spaced(inner: &str) -> String {
 fn arithmetic(words: &[&str], values: &dyn Values) -> Result<f64, String> {
     let [first, rest @ ..] = words else { return Err("${} is empty".into()) };
     let mut value = number(first, values)?;
-    let (pairs, []) = rest.as_chunks::<2>() else { return Err(format!("{:?}: an operator has no number", words.join(" "))) };
+    let (pairs, []) = rest.as_chunks::<2>() else {
+        return Err(format!("{:?}: an operator has no number", words.join(" ")));
+    };
     for [operator, operand] in pairs {
         let operand = number(operand, values)?;
         value = match *operator {
