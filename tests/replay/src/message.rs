@@ -158,14 +158,20 @@ fn name(text: &str, origin: &str) -> Result<Vec<u8>, String> {
 }
 
 fn record(line: &Record, message: &mut Vec<u8>) -> Result<(), String> {
-    match as_it_stands(line, &with_numbers(&line.text), message) {
-        // As Unbound, which reads no further than it must.
-        Err(cause) if cause.contains("trailing") => {
-            let (shorter, _) = line.text.rsplit_once([' ', '\t', '\'']).unwrap_or_default();
-            as_it_stands(line, &with_numbers(shorter), message)
+    let mut text = with_numbers(&line.text);
+    let mut result = as_it_stands(line, &text, message);
+    // As Unbound, which reads no further than it must: words too many, and Base 64 of a wrong length.
+    for _ in 0..3 {
+        match &result {
+            Err(cause) if cause.contains("trailing") => {
+                text.truncate(text.rfind([' ', '\t', '\'']).unwrap_or(0));
+            }
+            Err(cause) if cause.contains("incomplete Base 64") => drop(text.pop()),
+            _ => break,
         }
-        result => result,
+        result = as_it_stands(line, &text, message);
     }
+    result
 }
 
 fn as_it_stands(line: &Record, text: &str, message: &mut Vec<u8>) -> Result<(), String> {
