@@ -18,6 +18,7 @@ mod used;
 use differs::Differences;
 use stage::Verdict;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -75,15 +76,20 @@ fn name(file: &Path) -> String {
     file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
 }
 
+fn say(line: &str) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{line}").map_err(|cause| format!("standard output: {cause}"))
+}
+
 fn list(files: &[PathBuf]) -> Result<ExitCode, String> {
     for file in files {
-        match stage::read(file) {
+        let said = match stage::read(file) {
             Ok(scenario) => match stage::check(&scenario) {
-                Ok(()) => println!("{}: {}", name(file), scenario.title),
-                Err(cause) => println!("{}: {}, which has a wrong entry: {cause}", name(file), scenario.title),
+                Ok(()) => scenario.title,
+                Err(cause) => format!("{}, which has a wrong entry: {cause}", scenario.title),
             },
-            Err(cause) => println!("{}: cannot be read: {cause}", name(file)),
-        }
+            Err(cause) => format!("cannot be read: {cause}"),
+        };
+        say(&format!("{}: {said}", name(file)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -98,8 +104,8 @@ fn run_all(files: &[PathBuf]) -> Result<ExitCode, String> {
             Verdict::Fail(_) => &mut failed,
             Verdict::Skip(_) => &mut skipped,
         } += 1;
-        println!("{}: {verdict}", name(file));
+        say(&format!("{}: {verdict}", name(file)))?;
     }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    say(&format!("{passed} passed, {failed} failed, {skipped} skipped"))?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
