@@ -20,6 +20,7 @@ use super::sockets::Sockets;
 use super::streams::Streams;
 use super::table::ForwardTable;
 use super::timer::Wheel;
+use super::tries::of_handle;
 use super::trouble::{Failure, Troubles};
 use super::world::World;
 use super::{Options, Request};
@@ -27,6 +28,7 @@ use crate::dns::rcode;
 use crate::stats::Upstream;
 use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,7 +143,7 @@ impl Core {
         }
     }
 
-    /// Does all that follows from `input` at `now`, which counts from any moment and never goes backwards.
+    /// Does all that follows from `input` at `now`, which counts from about when the core was made and never goes backwards.
     #[inline]
     pub fn handle<W: World>(&mut self, input: Input<'_>, now: Duration, world: &mut W) {
         let mut turn = Turn { core: self, world, now };
@@ -178,6 +180,26 @@ impl Core {
     /// True when an answer waits for room.
     pub fn wants_room(&self) -> bool {
         !self.failed.is_empty()
+    }
+
+    /// Whether a reply with `id` through UDP socket number `slot` is waited for by a question that somebody asked: none that
+    /// merely probes a server that was silent. For tests with a network of their own.
+    #[doc(hidden)]
+    pub fn awaits(&self, slot: u16, id: u16) -> bool {
+        let question = self.keys.get(slot, id).map(|handle| self.questions.get(of_handle(handle).0));
+        question.is_some_and(|question| question.phase != Phase::Probe)
+    }
+
+    /// Whether a question waits for a reply over stream number `slot`; as [`Self::awaits`].
+    #[doc(hidden)]
+    pub fn awaits_stream(&self, slot: u16) -> bool {
+        self.streams.question(slot).is_some()
+    }
+
+    /// Takes it that the servers at an address answered in `ms` milliseconds. For tests.
+    #[doc(hidden)]
+    pub fn note_rtt(&mut self, address: IpAddr, ms: u32) {
+        self.servers.iter_mut().filter(|server| server.address.ip() == address).for_each(|server| server.measured(ms));
     }
 
     /// Questions in flight.

@@ -47,6 +47,8 @@ mod waiting;
 mod world;
 
 #[doc(hidden)]
+pub use core::{Command, Core, Input};
+#[doc(hidden)]
 pub use digest::Digester;
 pub use options::Options;
 pub use sockets::SocketOptions;
@@ -55,6 +57,8 @@ pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};
 pub use thread::{Links, Resolver};
 pub use trouble::{Failure, Troubles};
 pub use ttl::TtlLimits;
+#[doc(hidden)]
+pub use world::{Sent, World};
 
 use crate::dns::Name;
 use crate::dns::body::Counts;

@@ -13,6 +13,8 @@ use crate::dns::{rcode, rtype};
 
 /// Aliases followed in one reply (Unbound's iter-scrub-cname); the next is asked for.
 const MOST_ALIASES: usize = 11;
+/// Name servers of one zone that are told on (Unbound's iter-scrub-ns).
+const MOST_SERVERS: u32 = 20;
 
 /// What was asked, and of whom.
 pub struct Asked<'a> {
@@ -115,7 +117,11 @@ impl Normalizer {
     }
 
     fn keep(&mut self, reply: &mut Reply, place: usize) {
-        reply.sets[place].kept = true;
+        let set = &mut reply.sets[place];
+        set.kept = true;
+        if set.rtype == rtype::NS {
+            set.count = set.count.min(MOST_SERVERS);
+        }
         self.answer.push(Piece::Set(place as u32));
     }
 
@@ -284,12 +290,18 @@ fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: boo
             rtype::NS => {
                 let own =
                     read_name(message, set.owner).is_some_and(|(owner, _)| asked.name.is_at_or_below(owner.as_wire()));
-                own && !denies && set.class == asked.qclass && !std::mem::replace(&mut has_ns, true)
+                // Cut short, a signed set would be bogus, and the answer beside it is not.
+                let is_whole = set.count <= MOST_SERVERS || set.signatures == NONE;
+                own && !denies && set.class == asked.qclass && !std::mem::replace(&mut has_ns, true) && is_whole
             }
             _ => true,
         };
         let keep = keep && in_zone(message, set, asked.zone);
-        reply.sets[place].kept = keep;
+        let set = &mut reply.sets[place];
+        set.kept = keep;
+        if set.rtype == rtype::NS {
+            set.count = set.count.min(MOST_SERVERS);
+        }
     }
 }
 

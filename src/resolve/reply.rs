@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// More RRsets than this make a reply malformed. What is asked for comes in a handful.
 const MOST_SETS: usize = 1024;
+/// Signatures over one RRset that are told on (Unbound's iter-scrub-rrsig), so that they cannot fill a cache.
+const MOST_SIGNATURES: u32 = 8;
 /// No record, no set.
 pub const NONE: u32 = u32::MAX;
 
@@ -37,7 +39,7 @@ pub struct Set {
     /// First record.
     pub first: u32,
     last: u32,
-    /// Number of records.
+    /// Number of records, of those that are of use.
     pub count: u32,
     /// Smallest TTL of its records in seconds, as received; afterwards what is told on.
     pub ttl: u32,
@@ -168,6 +170,7 @@ impl Reply {
                 // One TTL for both: the signature's own would let one outlive the other in a cache.
                 set.ttl = set.ttl.min(signatures.ttl);
                 self.sets[place].attached = true;
+                self.sets[place].count = signatures.count.min(MOST_SIGNATURES);
             }
         }
     }

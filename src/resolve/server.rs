@@ -113,10 +113,15 @@ impl Server {
         first.saturating_mul(1u32.checked_shl(u32::from(round)).unwrap_or(u32::MAX)).min(PATIENT)
     }
 
+    /// An answer took so many milliseconds.
+    pub fn measured(&mut self, ms: u32) {
+        self.rtt.heard(ms);
+    }
+
     /// An answer came at `now` to what was sent at `sent`; true when the server was away before.
     #[inline]
     pub fn heard(&mut self, sent: Duration, now: Duration) -> bool {
-        self.rtt.heard(u32::try_from(now.saturating_sub(sent).as_millis()).unwrap_or(u32::MAX));
+        self.measured(u32::try_from(now.saturating_sub(sent).as_millis()).unwrap_or(u32::MAX));
         self.heard_at = now;
         match self.silent_since.take() {
             None => false,

@@ -1,5 +1,6 @@
 //! What the stream thread and the worker say to each other.
 
+use crate::answer::decide::Via;
 use bytemuck::Zeroable;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -13,6 +14,8 @@ pub struct StreamMessage {
     pub token: u64,
     client: [u8; 16],
     client_port: u16,
+    /// See [`Self::via`]: the longest reply, 0 for a stream.
+    datagram: u16,
     len: u32,
     octets: [u8; MAX_MESSAGE],
 }
@@ -32,6 +35,23 @@ impl StreamMessage {
             IpAddr::V6(v6) => v6.octets(),
         };
         self.client_port = client.port();
+    }
+
+    /// How the message came: over a stream, unless [`Self::set_via`] says otherwise.
+    pub fn via(&self) -> Via {
+        match self.datagram {
+            0 => Via::Stream,
+            longest => Via::Datagram(usize::from(longest)),
+        }
+    }
+
+    /// Says how the message came. The stream thread has nothing to say; tests whose clients send datagrams do.
+    #[doc(hidden)]
+    pub fn set_via(&mut self, via: Via) {
+        self.datagram = match via {
+            Via::Stream => 0,
+            Via::Datagram(longest) => u16::try_from(longest).unwrap_or(u16::MAX),
+        };
     }
 
     /// The message.

@@ -37,7 +37,7 @@ FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))  # of random inputs for
 # After so many seconds a step hangs: a machine at a quarter of the speed, with others beside, ends each sooner.
 HANGS = 3600
 LONG_FUZZ = "fuzz-long-"
-COMPILING = ("format", "clippy", "unit", "build")
+COMPILING = ("format", "clippy", "unit", "replay", "build")
 SHOWN = 150  # lines of a failed step's output
 
 
@@ -138,6 +138,12 @@ def count_cargo(output, _):
     return sum(int(a) for a, _ in results), sum(int(b) for _, b in results)
 
 
+def count_replay(output, _):
+    """The last line of tests/replay/run; what is skipped needs what is not there yet."""
+    match = re.search(r"^(\d+) passed, (\d+) failed, \d+ skipped\s*\Z", output, re.M)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 1)
+
+
 def count_report(output, _):
     """The last line of an end-to-end test."""
     match = re.search(r"^(\d+) passed, (\d+) failed\s*\Z", output, re.M)
@@ -151,6 +157,8 @@ def steps():
     yield Step("format", ["cargo", "fmt", "--all", "--check"])
     yield Step("clippy", ["cargo", "clippy", "--locked", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"])
     yield Step("unit", ["cargo", "test", "--locked", "--workspace"], count=count_cargo)
+    # Our own scenarios, and those of ../shared/replay where that is there.
+    yield Step("replay", ["tests/replay/run"], count=count_replay)
     # The programs as they go into the appliance, so that they are built once and what is tested is what is shipped. Half of
     # the time it keeps one core busy alone, hence beside the unit tests. Not beside clippy: that builds the C libraries for
     # the unit tests, and two such builds at once would meet in the sources of the crate.

@@ -62,9 +62,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "questions to upstream are not limited by zone",
             &[],
         ),
-        inert("iter-scrub-ns", COUNT, "20", RECURSION),
-        inert("iter-scrub-cname", COUNT, "11", RECURSION),
-        inert("iter-scrub-rrsig", COUNT, "8", RECURSION).since("1.25"),
+        changes_nothing("iter-scrub-ns", COUNT, "20", "of the name servers of a zone the first twenty are told on"),
+        changes_nothing(
+            "iter-scrub-cname",
+            COUNT,
+            "11",
+            "eleven aliases of a reply are followed, then the next is asked for",
+        ),
+        changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
+            .since("1.25"),
         inert("iter-scrub-promiscuous", YES_NO, "yes", RECURSION).since("1.24.1"),
         inert("max-global-quota", COUNT, "128", RECURSION),
     ],

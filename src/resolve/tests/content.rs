@@ -118,6 +118,31 @@ fn dnssec_records_are_for_who_asks() {
 }
 
 #[test]
+fn of_many_signatures_the_first_eight_are_told() {
+    let got = told(true, rtype::A, Options::default(), |query| {
+        let signed = (0..9).fold(query.reply().a(WWW, 300, 1), |reply, _| rrsig(reply, 0, WWW, rtype::A));
+        rrsig(signed.record(0, WWW, rtype::TXT, 300, b"\x01a"), 0, WWW, rtype::TXT)
+    });
+    let signatures = got.records.iter().filter(|record| record.contains("RRSIG")).count();
+    assert_eq!((got.records.len(), signatures), (9, 8), "{:?}", got.records);
+}
+
+#[test]
+fn of_many_name_servers_the_first_twenty_are_told_unless_they_are_signed() {
+    fn servers(reply: Message, section: usize) -> Message {
+        let name = |number: u8| wire(&format!("ns{number}.example.com"));
+        (0..21).fold(reply, |reply, number| reply.record(section, "example.com", rtype::NS, 300, &name(number)))
+    }
+    let whole = || Options { minimal_responses: false, ..Options::default() };
+    let count = |got: Got, what: &str| got.records.iter().filter(|record| record.contains(what)).count();
+    let got = told(false, rtype::A, whole(), |query| servers(query.reply().a(WWW, 300, 1), 1));
+    assert_eq!(count(got, "1 example.com. 300 NS ns"), 20);
+    let make = |query: &Query| rrsig(servers(query.reply().a(WWW, 300, 1), 1), 1, "example.com", rtype::NS);
+    let got = told(true, rtype::A, whole(), make);
+    assert_eq!(got.records, ["0 www.example.com. 300 A 1"]);
+}
+
+#[test]
 fn a_dname_brings_its_cname_or_gets_one() {
     let with: fn(&Query) -> Message = |query| {
         let reply = query.reply().record(0, "example.com", rtype::DNAME, 300, &wire("example.net"));

@@ -8,6 +8,7 @@ mod edits;
 mod forwards;
 mod listing;
 mod orders;
+mod parts;
 mod pid_file;
 mod privileges;
 mod rivals;
@@ -35,6 +36,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[doc(hidden)]
+pub use parts::Parts;
 use pid_file::PidFile;
 pub use start::{StartError, start};
 use threads::Threads;

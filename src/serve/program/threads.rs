@@ -1,13 +1,14 @@
 //! The threads beside main, the rings between them, and what main has of both.
 
 use super::orders::Orders;
+use super::parts::Parts;
 use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes};
 use super::tuning;
 use crate::answer::cache::{AnswerCache, Index};
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
-use crate::config::{Config, Toggle};
-use crate::resolve::{self, ForwardTable, Resolver, SocketOptions, Troubles, TtlLimits};
+use crate::config::Config;
+use crate::resolve::{self, ForwardTable, Resolver, Troubles};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
 use crate::serve::events::{self, QueryEvent, RingSink};
@@ -15,7 +16,6 @@ use crate::serve::fast_path::Queues;
 use crate::serve::listen::Sockets;
 use crate::serve::stream::{StreamOptions, StreamServer};
 use crate::serve::stream_message::StreamMessage;
-use crate::serve::worker::idle::{BusyPoll, IdleOptions};
 use crate::serve::worker::{self, Worker, WorkerOptions};
 use crate::stats::{Streams, Upstream, WorkerStats};
 use crate::sys::cpu;
@@ -24,10 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
-use std::time::Duration;
-
-/// Busy threads besides the worker: the resolver, and the kernel's packet work.
-const OTHER_BUSY_THREADS: usize = 2;
 
 /// The threads, and main's ends of the rings.
 pub(super) struct Threads {
@@ -79,6 +75,7 @@ impl Threads {
     ) -> Result<Threads, String> {
         let sizes = Sizes::of(config);
         sizes.require()?;
+        let parts = Parts::of(config, policy, &sizes);
         let (requests, requests_end) = spsc::channel_zeroed(REQUESTS);
         let (responses, responses_end) = spsc::channel_zeroed(RESPONSES);
         let (stream_queries, stream_queries_end) = spsc::channel_zeroed(STREAM_QUERIES);
@@ -92,7 +89,7 @@ impl Threads {
             stop: Arc::default(),
             bells,
             orders,
-            cache: sizes.cache,
+            cache: parts.cache,
             tables,
             events: events_end,
             worker_waits: String::new(),
@@ -120,10 +117,10 @@ impl Threads {
             done: order_ends.done,
             main_bell: bells.main.clone(),
         };
-        threads.start_resolver(resolver_options(config, &sizes), table, links)?;
+        threads.start_resolver(parts.resolver, table, links)?;
         threads.start_stream(config, sockets.tcp, stream_queries, stream_replies_end)?;
-        let answerer = threads.answerer(policy, AnswerCache::new(sizes.cache), events);
-        threads.start_worker(worker_options(config, policy, &sizes), answerer, sockets.udp, queues, worker_links)?;
+        let answerer = threads.answerer(policy, AnswerCache::new(parts.cache), events);
+        threads.start_worker(parts.worker, answerer, sockets.udp, queues, worker_links)?;
         Ok(threads)
     }
 
@@ -256,48 +253,10 @@ impl Bells {
     }
 }
 
-fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
-    resolve::Options {
-        questions: sizes.questions,
-        tcp_connections: config.outgoing_num_tcp as usize,
-        edns_size: config.edns_buffer_size,
-        minimal_responses: config.minimal_responses,
-        ttl: TtlLimits {
-            min: config.cache_min_ttl,
-            max: config.cache_max_ttl,
-            max_negative: config.cache_max_negative_ttl,
-            min_negative: config.cache_min_negative_ttl,
-        },
-        patience: Duration::from_secs(12),
-        jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
-        sockets: SocketOptions {
-            ports: config.outgoing_ports(),
-            most: config.outgoing_range as usize,
-            ..SocketOptions::default()
-        },
-    }
-}
-
 fn stream_options(config: &Config) -> StreamOptions {
     StreamOptions {
         max_connections: config.incoming_num_tcp as usize,
         idle_timeout: u64::from(config.tcp_idle_timeout),
         ..StreamOptions::default()
-    }
-}
-
-fn worker_options(config: &Config, policy: &Policy, sizes: &Sizes) -> WorkerOptions {
-    let busy_poll = match config.xdp.busy_poll {
-        Toggle::Auto => BusyPoll::Auto,
-        Toggle::Yes => BusyPoll::Yes,
-        Toggle::No => BusyPoll::No,
-    };
-    let own_core = cpu::usable_cores() > OTHER_BUSY_THREADS;
-    WorkerOptions {
-        // Twice what the resolver asks at once: what it gives up for a newer question is still waited for here.
-        questions: 2 * sizes.questions,
-        waiters: sizes.waiters,
-        datagram: usize::from(policy.max_udp_size).max(4096),
-        idle: IdleOptions { busy_poll, own_core },
     }
 }

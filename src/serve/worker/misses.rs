@@ -3,7 +3,7 @@
 use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
 use super::{Now, WorkerOptions};
 use crate::answer::cache::{Answer, CHECKING_DISABLED, DNSSEC_OK};
-use crate::answer::decide::{Answerer, Arrival, Given, Miss};
+use crate::answer::decide::{Answerer, Arrival, Given, Miss, Via};
 use crate::dns::Name;
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -19,7 +19,7 @@ pub(super) enum Route {
     /// Through a kernel UDP socket.
     Udp { port: u16, peer: UdpPeer },
     /// Through the stream thread.
-    Stream { token: u64 },
+    Stream { token: u64, via: Via },
     /// Through an XSK. `link`: index of the interface at which a link-local client is, 0 where that is not known.
     Xsk { port: u32, path: ReturnPath, link: u32 },
 }

@@ -113,7 +113,10 @@ struct Now {
 
 impl Now {
     fn read() -> Now {
-        let nanoseconds = clock::monotonic_coarse_ns();
+        Now::at(clock::monotonic_coarse_ns())
+    }
+
+    fn at(nanoseconds: u64) -> Now {
         Now { nanoseconds, seconds: (nanoseconds / 1_000_000_000) as u32 }
     }
 }
@@ -163,6 +166,12 @@ impl Worker {
         for port in &mut self.xsks {
             port.finish(&mut self.desk, now);
         }
+    }
+
+    /// Serves every source once, `nanoseconds` after any moment; true when there was anything. For tests that own the clock.
+    #[doc(hidden)]
+    pub fn turn_at(&mut self, nanoseconds: u64) -> bool {
+        self.turn(Now::at(nanoseconds))
     }
 
     /// Serves every source once; true when there was anything.
@@ -219,8 +228,8 @@ impl Worker {
     fn reply_late(&mut self, waiter: &Waiter<Route>, now: Now) -> Option<bool> {
         let Worker { desk, streams, udp, xsks, .. } = self;
         match &waiter.route {
-            &Route::Stream { token } => {
-                let reply = desk.reply_late(waiter, Via::Stream, now).unwrap_or_default();
+            &Route::Stream { token, via } => {
+                let reply = desk.reply_late(waiter, via, now).unwrap_or_default();
                 Some(streams.send_late(token, waiter.client, reply))
             }
             &Route::Udp { port, peer } => self.reply_by_kernel(usize::from(port), &peer, waiter, now),

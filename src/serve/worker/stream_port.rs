@@ -3,7 +3,6 @@
 use super::Now;
 use super::desk::{Desk, Incoming, Outcome};
 use super::misses::Route;
-use crate::answer::decide::Via;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::serve::stream_message::StreamMessage;
@@ -49,11 +48,11 @@ impl StreamPort {
             && let Some(query) = self.queries.front()
         {
             served += 1;
-            let (token, client) = (query.token, query.client());
+            let (token, client, via) = (query.token, query.client(), query.via());
             let (message, len) = query.buffer();
-            let incoming = Incoming { message, len, client, via: Via::Stream, ahead: None };
+            let incoming = Incoming { message, len, client, via, ahead: None };
             // The stream thread counts its replies, so it is told of those that do not come.
-            let reply = match desk.serve(incoming, now, || Route::Stream { token }) {
+            let reply = match desk.serve(incoming, now, || Route::Stream { token, via }) {
                 Outcome::Reply(len) => Some(len),
                 Outcome::Drop => Some(0),
                 Outcome::Waits => None,

@@ -1,0 +1,310 @@
+//! What serves a scenario: a worker and the resolver's core, joined by their rings as in the program, on one thread, with a clock
+//! that the scenario owns.
+
+use crate::compare::Transport;
+use crate::iteration;
+use crate::network::Network;
+use runbound::answer::cache::{AnswerCache, Flush};
+use runbound::answer::compile;
+use runbound::answer::decide::{Answerer, Event, EventSink, Via};
+use runbound::config::Config;
+use runbound::dns::Name;
+use runbound::dns::scan::HashKey;
+use runbound::resolve::{Command as CoreCommand, Core, ForwardTable, Input, Request, World};
+use runbound::ring::doorbell::Doorbell;
+use runbound::ring::spsc::{self, Consumer, Producer};
+use runbound::serve::fast_path::Queues;
+use runbound::serve::program::Parts;
+use runbound::serve::stream_message::StreamMessage;
+use runbound::serve::worker::{Command, Done, Links, Order, Worker};
+use runbound::stats::WorkerStats;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Slots of each ring.
+const SLOTS: usize = 64;
+/// The port of every client.
+const CLIENT_PORT: u16 = 53;
+/// Both clocks at the start of a scenario: any moment but 0.
+const START: Duration = Duration::from_secs(1);
+/// Times that something may follow from something else before it is taken for a circle.
+const ROUNDS: usize = 10_000;
+
+/// An answer to a client.
+pub struct Answer {
+    /// Who asked.
+    pub client: IpAddr,
+    /// How.
+    pub transport: Transport,
+    /// The message.
+    pub octets: Vec<u8>,
+}
+
+struct NoEvents;
+
+impl EventSink for NoEvents {
+    fn event(&mut self, _: Event<'_>, _: SocketAddr, _: &[u8], _: u16, _: u16) {}
+}
+
+/// See the module's text.
+pub struct Served {
+    worker: Worker,
+    queries: Producer<StreamMessage>,
+    replies: Consumer<StreamMessage>,
+    requests: Consumer<Request>,
+    commands: Producer<Option<Order>>,
+    done: Consumer<Option<Done>>,
+    epoch: u32,
+    core: Core,
+    table: Arc<ForwardTable>,
+    /// What went out.
+    pub network: Network,
+    /// Answers that nobody looked at yet, the oldest first.
+    pub answers: VecDeque<Answer>,
+    /// A question was asked that no forward-zone is for.
+    pub has_left_the_zones: bool,
+    /// Since the scenario began.
+    clock: Duration,
+    /// The core's clock is ahead by this: queries time out while the scenario's time stands still.
+    ahead: Duration,
+    datagram: usize,
+}
+
+impl Served {
+    /// Begins to serve by `config`.
+    ///
+    /// # Errors
+    /// What of the configuration cannot be compiled, or what the system refused.
+    pub fn new(config: &Config) -> Result<Served, String> {
+        let refused = |findings: Vec<_>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let policy = Arc::new(compile::policy(config, HashKey::fixed(1), "host").map_err(refused)?);
+        let (parts, table) = Parts::without_threads(config, &policy);
+        let (requests, requests_end) = spsc::channel_zeroed(SLOTS);
+        let (responses, responses_end) = spsc::channel_zeroed(SLOTS);
+        let (queries, stream_queries) = spsc::channel_zeroed(SLOTS);
+        let (stream_replies, replies) = spsc::channel_zeroed(SLOTS);
+        let (commands, commands_end) = spsc::channel(1, || None);
+        let (done, done_end) = spsc::channel(1, || None);
+        let bell = || Doorbell::new().map_err(|cause| format!("eventfd: {cause}"));
+        let links = Links {
+            bell: bell()?,
+            requests,
+            responses: responses_end,
+            resolver_bell: bell()?,
+            stream_queries,
+            stream_replies,
+            stream_bell: bell()?,
+            commands: commands_end,
+            done,
+            main_bell: bell()?,
+        };
+        let stats: Arc<WorkerStats> = Arc::default();
+        let answerer = Answerer::new(policy, AnswerCache::new(parts.cache), Arc::clone(&stats), Box::new(NoEvents));
+        let (datagram, table) = (parts.worker.datagram, Arc::new(table));
+        let mut served = Served {
+            worker: Worker::new(parts.worker, answerer, stats, Queues::new(), Vec::new(), links),
+            queries,
+            replies,
+            requests: requests_end,
+            commands,
+            done: done_end,
+            epoch: 0,
+            core: Core::new(parts.resolver, Arc::default(), Arc::default()),
+            table: Arc::clone(&table),
+            network: Network::new(responses),
+            answers: VecDeque::new(),
+            has_left_the_zones: false,
+            clock: Duration::ZERO,
+            ahead: Duration::ZERO,
+            datagram,
+        };
+        served.put(Input::Command(CoreCommand::Table(table)));
+        Ok(served)
+    }
+
+    /// Time since the scenario began.
+    pub fn clock(&self) -> Duration {
+        self.clock
+    }
+
+    /// Time until the core has something to do; `None`: it waits for nothing.
+    pub fn timeout(&mut self) -> Option<Duration> {
+        let waits = !self.requests.is_empty();
+        self.core.due(waits).map(|due| due.saturating_sub(self.core_now()))
+    }
+
+    fn core_now(&self) -> Duration {
+        START + self.clock + self.ahead
+    }
+
+    fn put(&mut self, input: Input<'_>) {
+        let now = self.core_now();
+        self.core.handle(input, now, &mut self.network);
+    }
+
+    /// A client asks.
+    ///
+    /// # Errors
+    /// When the worker does not take what came before.
+    pub fn ask(&mut self, client: IpAddr, transport: Transport, message: &[u8]) -> Result<(), String> {
+        let slot = self.queries.reserve().ok_or("the worker takes no more queries")?;
+        slot.token = u64::from(transport == Transport::Tcp);
+        slot.set_client(SocketAddr::new(client, CLIENT_PORT));
+        slot.set_via(match transport {
+            Transport::Udp => Via::Datagram(self.datagram),
+            Transport::Tcp => Via::Stream,
+        });
+        slot.set_message(message);
+        self.queries.publish();
+        self.settle()
+    }
+
+    /// Does all that follows from what has come, at the present time.
+    ///
+    /// # Errors
+    /// When there is no end of it.
+    pub fn settle(&mut self) -> Result<(), String> {
+        let now = (START + self.clock).as_nanos() as u64;
+        for _ in 0..ROUNDS {
+            let mut worked = self.worker.turn_at(now);
+            worked |= self.take_requests();
+            worked |= self.take_replies();
+            if !worked {
+                self.network.forget(&self.core);
+                return Ok(());
+            }
+        }
+        Err("the worker and the resolver do not come to rest".into())
+    }
+
+    fn take_requests(&mut self) -> bool {
+        let now = self.core_now();
+        let mut worked = false;
+        while self.network.room().is_some()
+            && self.core.can_take(now)
+            && let Some(request) = self.requests.front()
+        {
+            self.has_left_the_zones |= iteration::is_left_to_nobody(request.name(), &self.table);
+            self.core.handle(Input::Request(request), now, &mut self.network);
+            self.requests.release();
+            worked = true;
+        }
+        worked
+    }
+
+    fn take_replies(&mut self) -> bool {
+        let mut worked = false;
+        while let Some(reply) = self.replies.front() {
+            worked = true;
+            // An empty one says that none comes.
+            if !reply.message().is_empty() {
+                let transport = if reply.token == 0 { Transport::Udp } else { Transport::Tcp };
+                let (client, octets) = (reply.client().ip(), reply.message().to_vec());
+                self.answers.push_back(Answer { client, transport, octets });
+            }
+            self.replies.release();
+        }
+        worked
+    }
+
+    /// Has replies come to the query at `place` of those that wait.
+    ///
+    /// # Errors
+    /// As of [`Self::settle`].
+    pub fn answer(&mut self, place: usize, replies: &[Vec<u8>]) -> Result<(), String> {
+        let now = self.core_now();
+        self.network.answer(place, replies, &mut self.core, now);
+        self.settle()
+    }
+
+    /// Has the query at `place` come back as an error.
+    ///
+    /// # Errors
+    /// As of [`Self::settle`].
+    pub fn refuse(&mut self, place: usize) -> Result<(), String> {
+        let now = self.core_now();
+        self.network.refuse(place, &mut self.core, now);
+        self.settle()
+    }
+
+    /// Has the core give up waiting for the query at `place`: its clock goes on until the question is asked again, or ends.
+    ///
+    /// # Errors
+    /// When nothing comes of it, and as of [`Self::settle`].
+    pub fn time_out(&mut self, place: usize) -> Result<(), String> {
+        self.network.waiting[place].is_past = true;
+        let query = self.network.waiting[place].octets.clone();
+        let asks_the_same = |octets: &[u8]| octets.get(12..) == query.get(12..);
+        for _ in 0..ROUNDS {
+            let answered = self.network.answered;
+            if !self.wait()? || self.network.answered > answered {
+                return Ok(());
+            }
+            if self.network.waiting.iter().any(|new| !new.is_known && asks_the_same(&new.octets)) {
+                return Ok(());
+            }
+        }
+        Err("it is never asked again".into())
+    }
+
+    /// Goes on to the core's next deadline, the scenario's clock standing still; false when there is none.
+    ///
+    /// # Errors
+    /// As of [`Self::settle`].
+    pub fn wait(&mut self) -> Result<bool, String> {
+        let Some(timeout) = self.timeout() else { return Ok(false) };
+        self.ahead += timeout;
+        self.put(Input::Due);
+        self.settle()?;
+        Ok(true)
+    }
+
+    /// Has time pass.
+    ///
+    /// # Errors
+    /// As of [`Self::settle`].
+    pub fn pass(&mut self, time: Duration) -> Result<(), String> {
+        let end = self.clock + time;
+        for _ in 0..ROUNDS {
+            match self.timeout() {
+                Some(timeout) if self.clock + timeout < end => self.clock += timeout,
+                _ => {
+                    self.clock = end;
+                    self.put(Input::Due);
+                    return self.settle();
+                }
+            }
+            self.put(Input::Due);
+            self.settle()?;
+        }
+        Err("the resolver's deadlines have no end".into())
+    }
+
+    /// Takes the answers for a name and type out of the cache, as main has the worker do it.
+    ///
+    /// # Errors
+    /// When the worker does not, and as of [`Self::settle`].
+    pub fn forget(&mut self, name: &[u8], qtype: u16) -> Result<(), String> {
+        let name = Name::from_wire(name).ok_or("it is no name")?;
+        self.epoch += 1;
+        let command = Command::Flush(Flush::Name { name, qtype: Some(qtype), below: false });
+        *self.commands.reserve().ok_or("the worker takes no commands")? = Some(Order { epoch: self.epoch, command });
+        self.commands.publish();
+        self.settle()?;
+        let done = self.done.front().and_then(Option::take);
+        self.done.release();
+        done.map(drop).ok_or_else(|| "the worker has not flushed".to_owned())
+    }
+
+    /// Takes it that the servers at an address answered in `ms` milliseconds.
+    pub fn note_rtt(&mut self, server: IpAddr, ms: u32) {
+        self.core.note_rtt(server, ms);
+    }
+
+    /// Questions in flight.
+    pub fn in_flight(&self) -> usize {
+        self.core.in_flight()
+    }
+}
