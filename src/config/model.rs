@@ -5,7 +5,7 @@ use super::address::ScopedAddress;
 use super::diagnostic::{Files, Location};
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
-use super::values::Host;
+use super::values::{Host, Netblock};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -99,6 +99,10 @@ pub struct Config {
     pub forward_zones: Vec<ForwardZone>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
     pub do_not_query_localhost: bool,
+    /// `private-address:` lines: addresses that names of the outside must not point to.
+    pub private_addresses: Vec<Netblock>,
+    /// `private-domain:` names in lower case wire form; at and below them every address is allowed.
+    pub private_domains: Vec<Vec<u8>>,
     /// `outgoing-interface:` addresses to ask from. Empty: what the kernel picks.
     pub outgoing_interfaces: Vec<Source>,
     /// `outgoing-range:`, UDP sockets to upstream at a time.
@@ -336,6 +340,8 @@ impl Default for Config {
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
             do_not_query_localhost: true,
+            private_addresses: Vec::new(),
+            private_domains: Vec::new(),
             outgoing_interfaces: Vec::new(),
             outgoing_range: 4096,
             outgoing_num_tcp: 10,

@@ -4,6 +4,7 @@
 
 use super::chain::{Composer, Target};
 use super::normalize::{Asked, Normalizer, Verdict};
+use super::private::Private;
 use super::question::Question;
 use super::reply::Reply;
 use super::{Response, TtlLimits};
@@ -42,10 +43,11 @@ fn is_of_use(code: u16) -> bool {
     matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN)
 }
 
-/// The forward zone of a question; both as in [`Asked`].
+/// The forward zone of a question and what is private to its clients; all as in [`Asked`].
 pub(super) struct Served<'a> {
     pub(super) zone: &'a [u8],
     pub(super) same_zone: &'a dyn Fn(&[u8]) -> bool,
+    pub(super) private: &'a Private,
 }
 
 /// Buffers for one reply at a time: it is read, then judged, then told or kept as a part of an alias chain.
@@ -81,11 +83,11 @@ impl Digest {
         &mut self,
         message: &[u8],
         question: &Question,
-        Served { zone, same_zone }: Served<'_>,
+        Served { zone, same_zone, private }: Served<'_>,
         limits: &TtlLimits,
     ) -> Verdict {
         let (name, qtype, qclass) = (&question.target, question.qtype, question.qclass);
-        let asked = Asked { name, qtype, qclass, zone, same_zone };
+        let asked = Asked { name, qtype, qclass, zone, same_zone, private };
         self.normalizer.run(message, &mut self.reply, &asked, limits)
     }
 
@@ -123,12 +125,15 @@ pub struct Digester {
     question: Question,
     response: Box<Response>,
     limits: TtlLimits,
+    private: Private,
 }
 
 impl Default for Digester {
     fn default() -> Self {
         let (response, limits) = (Box::new(Response::zeroed()), TtlLimits::default());
-        Digester { digest: Digest::new(), question: Question::EMPTY, response, limits }
+        // So that fuzzing comes to what takes addresses out.
+        let private = Private::new([(std::net::IpAddr::from([10, 0, 0, 0]), 8)], []);
+        Digester { digest: Digest::new(), question: Question::EMPTY, response, limits, private }
     }
 }
 
@@ -137,7 +142,7 @@ impl Digester {
     /// that the alias chain has come to. `zone` is the forward zone's name, lower case. `None` when that is not
     /// the answer yet, or a reply is none to its question, or of no use: another server would be asked.
     pub fn run(&mut self, replies: &[&[u8]], zone: &[u8], dnssec_ok: bool, minimal: bool) -> Option<&Response> {
-        let Digester { digest, question, response, limits } = self;
+        let Digester { digest, question, response, limits, private } = self;
         let first = *replies.first()?;
         let asked = question::Question::parse(first)?;
         *question = Question::EMPTY;
@@ -148,7 +153,7 @@ impl Digester {
             if !is_reply_to(message, question) || !digest.read(message) {
                 return None;
             }
-            let served = Served { zone, same_zone: &|name| is_at_or_below(name, zone) };
+            let served = Served { zone, same_zone: &|name| is_at_or_below(name, zone), private };
             match digest.judge(message, question, served, limits) {
                 Verdict::Answer => {
                     return digest.tell(message, question, minimal, response).then_some(&*self.response);

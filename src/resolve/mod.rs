@@ -16,7 +16,7 @@
 //! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `keys` | how a reply finds its own |
-//! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
+//! | `reply`, `normalize`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 
 mod chain;
@@ -28,6 +28,7 @@ mod keys;
 mod normalize;
 mod options;
 mod over_tcp;
+mod private;
 mod question;
 mod reply;
 mod server;
@@ -49,6 +50,7 @@ mod world;
 #[doc(hidden)]
 pub use digest::Digester;
 pub use options::Options;
+pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};

@@ -5,6 +5,7 @@
 //! again. Here a target that the same forward zone serves is taken from the same reply, since the same servers would be
 //! asked; a target of another zone, or one that the reply says nothing of, is asked for.
 
+use super::private::Private;
 use super::reply::{NONE, Reply, Set, name_hash, same_name};
 use super::ttl::TtlLimits;
 use crate::dns::name::{MAX_LEN, Name, is_at_or_below};
@@ -26,6 +27,8 @@ pub struct Asked<'a> {
     pub zone: &'a [u8],
     /// True when the servers of this zone serve a name (wire form, lower case).
     pub same_zone: &'a dyn Fn(&[u8]) -> bool,
+    /// Addresses that are not told on.
+    pub private: &'a Private,
 }
 
 /// What a reply amounts to.
@@ -95,10 +98,12 @@ impl Normalizer {
         }
         scrub_authority(message, reply, asked, verdict != Verdict::Answer, self.answer.is_empty());
         if verdict == Verdict::Answer {
+            scrub_additional(message, reply, asked);
+            asked.private.scrub(message, reply);
+            self.answer.retain(|piece| !matches!(piece, Piece::Set(place) if !reply.sets[*place as usize].kept));
             if is_upward_referral(message, reply, asked, self.answer.is_empty()) {
                 return Verdict::Useless;
             }
-            scrub_additional(message, reply, asked);
         }
         for place in 0..reply.sets.len() {
             limits.settle(message, reply, place);

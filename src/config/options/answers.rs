@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::local_zones::LocalZoneType;
 use crate::config::record;
+use crate::dns::name_text;
 
 const TAGS: &str = "tags are not used; the zone holds for every client";
 const RESPONSE_IP: &str = "addresses in answers are not looked at";
@@ -64,8 +65,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[])
             .checked(checks::response_data),
         not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]).checked(checks::tags),
-        not_yet("private-address", NETBLOCK, "none", "private addresses in forwarded answers are let through", &[]),
-        inert("private-domain", NAME, "none", "is an exception from private-address, which lets all through"),
+        honoured("private-address", NETBLOCK, words("none"), PRIVATE_ADDRESS, RELOAD),
+        honoured("private-domain", NAME, words("none"), PRIVATE_DOMAIN, RELOAD),
         inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
         inert("dns64-synthall", YES_NO, "no", DNS64),
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),
@@ -112,6 +113,27 @@ const MAX_UDP_SIZE: Field = field(
         Ok(())
     },
     |config, emit| emit(&config.max_udp_size.to_string()),
+);
+
+const PRIVATE_ADDRESS: Field = field(
+    |config, args| {
+        config.private_addresses.extend(args.netblock(0));
+        Ok(())
+    },
+    |config, emit| config.private_addresses.iter().for_each(|block| emit(&block.to_string())),
+);
+
+const PRIVATE_DOMAIN: Field = field(
+    |config, args| {
+        config.private_domains.push(args.name.to_vec());
+        Ok(())
+    },
+    |config, emit| {
+        for name in &config.private_domains {
+            let text = name_text::to_text(name);
+            emit(text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text));
+        }
+    },
 );
 
 fn add_record(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {

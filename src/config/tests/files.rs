@@ -9,9 +9,9 @@ use super::{ROOT, read};
 fn files_of_the_field_load() {
     for (name, text, warnings) in [
         ("debian", include_str!("../testdata/debian.conf"), 1),
-        ("opnsense", include_str!("../testdata/opnsense.conf"), 5),
-        ("pfsense", include_str!("../testdata/pfsense.conf"), 5),
-        ("pi-hole", include_str!("../testdata/pi-hole.conf"), 6),
+        ("opnsense", include_str!("../testdata/opnsense.conf"), 4),
+        ("pfsense", include_str!("../testdata/pfsense.conf"), 3),
+        ("pi-hole", include_str!("../testdata/pi-hole.conf"), 0),
     ] {
         // The files they name are those of other hosts.
         let mut parser = parser::Parser::without_files();

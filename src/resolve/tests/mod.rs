@@ -3,6 +3,7 @@
 mod content;
 mod core;
 mod limits;
+mod private;
 mod rig;
 mod script;
 mod servers;
