@@ -99,6 +99,8 @@ pub struct Config {
     pub forward_zones: Vec<ForwardZone>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
     pub do_not_query_localhost: bool,
+    /// `harden-unknown-additional:`, tell on only types beside an answer that belong there.
+    pub harden_unknown_additional: bool,
     /// `private-address:` lines: addresses that names of the outside must not point to.
     pub private_addresses: Vec<Netblock>,
     /// `private-domain:` names in lower case wire form; at and below them every address is allowed.
@@ -340,6 +342,7 @@ impl Default for Config {
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
             do_not_query_localhost: true,
+            harden_unknown_additional: false,
             private_addresses: Vec::new(),
             private_domains: Vec::new(),
             outgoing_interfaces: Vec::new(),

@@ -48,6 +48,7 @@ pub(super) struct Served<'a> {
     pub(super) zone: &'a [u8],
     pub(super) same_zone: &'a dyn Fn(&[u8]) -> bool,
     pub(super) private: &'a Private,
+    pub(super) known_types: bool,
 }
 
 /// Buffers for one reply at a time: it is read, then judged, then told or kept as a part of an alias chain.
@@ -83,11 +84,11 @@ impl Digest {
         &mut self,
         message: &[u8],
         question: &Question,
-        Served { zone, same_zone, private }: Served<'_>,
+        Served { zone, same_zone, private, known_types }: Served<'_>,
         limits: &TtlLimits,
     ) -> Verdict {
         let (name, qtype, qclass) = (&question.target, question.qtype, question.qclass);
-        let asked = Asked { name, qtype, qclass, zone, same_zone, private };
+        let asked = Asked { name, qtype, qclass, zone, same_zone, private, known_types };
         self.normalizer.run(message, &mut self.reply, &asked, limits)
     }
 
@@ -153,7 +154,8 @@ impl Digester {
             if !is_reply_to(message, question) || !digest.read(message) {
                 return None;
             }
-            let served = Served { zone, same_zone: &|name| is_at_or_below(name, zone), private };
+            let same_zone = &|name: &[u8]| is_at_or_below(name, zone);
+            let served = Served { zone, same_zone, private, known_types: false };
             match digest.judge(message, question, served, limits) {
                 Verdict::Answer => {
                     return digest.tell(message, question, minimal, response).then_some(&*self.response);

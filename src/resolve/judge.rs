@@ -71,7 +71,8 @@ impl<W: World> Turn<'_, W> {
         let zone = question.zone;
         let Some(forward) = table.zone(zone) else { return Verdict::Useless };
         let same_zone = |name: &[u8]| table.find(name) == Some(zone);
-        let served = Served { zone: &forward.name, same_zone: &same_zone, private: table.private() };
+        let (private, known_types) = (table.private(), table.known_types());
+        let served = Served { zone: &forward.name, same_zone: &same_zone, private, known_types };
         digest.judge(message, question, served, &options.ttl)
     }
 

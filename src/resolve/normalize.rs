@@ -29,6 +29,8 @@ pub struct Asked<'a> {
     pub same_zone: &'a dyn Fn(&[u8]) -> bool,
     /// Addresses that are not told on.
     pub private: &'a Private,
+    /// `harden-unknown-additional:`, beside the answer only types are told on that belong there.
+    pub known_types: bool,
 }
 
 /// What a reply amounts to.
@@ -291,7 +293,8 @@ fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: boo
                     read_name(message, set.owner).is_some_and(|(owner, _)| asked.name.is_at_or_below(owner.as_wire()));
                 own && !denies && set.class == asked.qclass && !std::mem::replace(&mut has_ns, true)
             }
-            _ => true,
+            rtype::SOA => true,
+            _ => !asked.known_types,
         };
         let keep = keep && in_zone(message, set, asked.zone);
         reply.sets[place].kept = keep;
@@ -327,7 +330,7 @@ fn scrub_additional(message: &[u8], reply: &mut Reply, asked: &Asked) {
         if set.section == 2 && !set.attached {
             let keep = match set.rtype {
                 rtype::A | rtype::AAAA | rtype::DNAME | rtype::CNAME | rtype::NS => false,
-                _ => in_zone(message, set, asked.zone),
+                _ => !asked.known_types && in_zone(message, set, asked.zone),
             };
             reply.sets[place].kept = keep;
         }

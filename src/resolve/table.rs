@@ -46,6 +46,7 @@ pub struct ForwardTable {
     depths: u128,
     sources: Sources,
     private: Private,
+    known_types: bool,
 }
 
 impl ForwardTable {
@@ -104,6 +105,16 @@ impl ForwardTable {
     /// The addresses that no answer points to.
     pub fn private(&self) -> &Private {
         &self.private
+    }
+
+    /// Whether only types are told on beside an answer that belong there (`harden-unknown-additional:`).
+    pub fn with_known_types(self, known_types: bool) -> ForwardTable {
+        ForwardTable { known_types, ..self }
+    }
+
+    /// See [`ForwardTable::with_known_types`].
+    pub fn known_types(&self) -> bool {
+        self.known_types
     }
 
     /// The addresses that servers are asked from.

@@ -3,11 +3,11 @@
 mod content;
 mod core;
 mod limits;
-mod private;
 mod rig;
 mod script;
 mod servers;
 mod silence;
+mod taken_out;
 mod transport;
 mod trouble;
 pub(super) mod world;

@@ -50,7 +50,8 @@ impl Placed {
             Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
         let networks = config.private_addresses.iter().map(|block| (block.address, block.prefix));
         let private = Private::new(networks, config.private_domains.iter().map(Vec::as_slice));
-        ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone()).without(private)
+        let table = ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
+        table.without(private).with_known_types(config.harden_unknown_additional)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Addresses that names of the outside must not point to.
+//! What the configuration has taken out of replies: private addresses, and types that do not belong beside an answer.
 
 use super::super::*;
 use super::rig::{Got, Rig, table};
@@ -12,12 +12,17 @@ const NETWORKS: [(&str, u8); 3] = [("10.0.0.0", 8), ("192.168.0.0", 16), ("fd00:
 
 /// What is told of a reply to a question for `www.example.com`, nothing private outside of `domains`.
 fn told(domains: &[&str], qtype: u16, make: fn(&Query) -> Message) -> Got {
-    let options = Options { minimal_responses: false, ..Options::default() };
-    let mut rig = Rig::with(options, vec![Box::new(move |query| vec![make(query).0])], &[(".", &[0])], 8);
     let networks = NETWORKS.map(|(address, prefix)| (address.parse::<IpAddr>().unwrap(), prefix));
     let domains: Vec<Vec<u8>> = domains.iter().map(|name| wire(name)).collect();
     let private = Private::new(networks, domains.iter().map(Vec::as_slice));
-    let table = table(&[(".", &[0])], &[rig.address(0)]).without(private);
+    with_table(qtype, make, |rig| table(&[(".", &[0])], &[rig.address(0)]).without(private))
+}
+
+/// What is told of a reply by a table that takes the place of the first one.
+fn with_table(qtype: u16, make: fn(&Query) -> Message, table: impl FnOnce(&Rig) -> ForwardTable) -> Got {
+    let options = Options { minimal_responses: false, ..Options::default() };
+    let mut rig = Rig::with(options, vec![Box::new(move |query| vec![make(query).0])], &[(".", &[0])], 8);
+    let table = table(&rig);
     rig.tables.send(Arc::new(table)).unwrap();
     rig.request(WWW, qtype, true);
     rig.collect(1, false).remove(0)
@@ -26,6 +31,24 @@ fn told(domains: &[&str], qtype: u16, make: fn(&Query) -> Message) -> Got {
 fn mixed(query: &Query) -> Message {
     let reply = query.reply().record(0, WWW, rtype::A, 20, &[10, 0, 0, 1]).a(WWW, 300, 1);
     reply.record(0, WWW, rtype::A, 30, &[192, 168, 3, 4]).a(WWW, 200, 2)
+}
+
+/// Types beside an answer (Unbound's type_allowed_in_authority_section and type_allowed_in_additional_section).
+#[test]
+fn unknown_types_beside_an_answer_are_told_unless_they_are_not_to_be() {
+    const TYPE65280: u16 = 65280;
+    let make: fn(&Query) -> Message = |query| {
+        let reply = query.reply().record(0, WWW, rtype::MX, 60, &[&[0, 5][..], &wire("mx.example.com")].concat());
+        let reply = reply.record(1, "example.com", rtype::NS, 60, &wire("ns.example.com"));
+        let reply = reply.record(1, "example.com", rtype::TXT, 60, b"\x01x").record(1, WWW, TYPE65280, 60, b"x");
+        let reply = reply.record(2, "mx.example.com", rtype::A, 60, &[192, 0, 2, 7]);
+        reply.record(2, "mx.example.com", rtype::TXT, 60, b"\x01x").record(2, WWW, TYPE65280, 60, b"x")
+    };
+    let table = |rig: &Rig, known| table(&[(".", &[0])], &[rig.address(0)]).with_known_types(known);
+    let records = |known| with_table(rtype::MX, make, |rig| table(rig, known)).records;
+    let beside = ["1 example.com. 60 NS ns.example.com.", "2 mx.example.com. 60 A 7"];
+    assert_eq!(records(true)[1..], beside);
+    assert_eq!(records(false).len(), 1 + beside.len() + 4);
 }
 
 #[test]
