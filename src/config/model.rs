@@ -99,6 +99,8 @@ pub struct Config {
     pub forward_zones: Vec<ForwardZone>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
     pub do_not_query_localhost: bool,
+    /// `unwanted-reply-threshold:`, replies that nobody asked for after which the cache is emptied; 0 for never.
+    pub unwanted_reply_threshold: u32,
     /// `harden-unknown-additional:`, tell on only types beside an answer that belong there.
     pub harden_unknown_additional: bool,
     /// `private-address:` lines: addresses that names of the outside must not point to.
@@ -342,6 +344,7 @@ impl Default for Config {
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
             do_not_query_localhost: true,
+            unwanted_reply_threshold: 0,
             harden_unknown_additional: false,
             private_addresses: Vec::new(),
             private_domains: Vec::new(),

@@ -10,7 +10,7 @@ fn files_of_the_field_load() {
     for (name, text, warnings) in [
         ("debian", include_str!("../testdata/debian.conf"), 1),
         ("opnsense", include_str!("../testdata/opnsense.conf"), 4),
-        ("pfsense", include_str!("../testdata/pfsense.conf"), 3),
+        ("pfsense", include_str!("../testdata/pfsense.conf"), 2),
         ("pi-hole", include_str!("../testdata/pi-hole.conf"), 0),
     ] {
         // The files they name are those of other hosts.
@@ -72,5 +72,5 @@ fn unbounds_example_file_has_known_directives_only() {
         .filter(|error| !error.contains("response-ip-data: \"example.\" is no record type"))
         .collect();
     assert_eq!(unexpected, [""; 0]);
-    assert!(parser.warnings.len() > 40);
+    assert!(parser.warnings.len() > 20);
 }

@@ -15,6 +15,7 @@ mod sizes;
 mod start;
 mod threads;
 mod tuning;
+mod unwanted;
 
 use super::fast_path::FastPath;
 use super::scope::Zones;
@@ -81,6 +82,7 @@ pub struct Program {
     statistics_base: Option<Snapshot>,
     /// Removed when this is dropped.
     pidfile: Option<PidFile>,
+    unwanted: unwanted::Unwanted,
     /// Who else speaks ARP for our addresses, as it was said.
     rivals: Vec<attach::Rival>,
     stopping: bool,
@@ -101,6 +103,7 @@ impl Program {
             self.serve_control();
             self.threads.log_events();
             self.threads.orders.collect();
+            self.defend_cache(self.config.unwanted_reply_threshold);
             // Two looks shortly after one another could both fall into one batch of the worker.
             if Instant::now() >= watch {
                 if self.fast_path.watch() {
