@@ -175,7 +175,6 @@ impl Answerer {
             _ => {}
         }
         if asked.flags & flag::RD == 0 && query.access != Access::AllowSnoop {
-            let asked = *asked;
             return Some(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::REFUSED))));
         }
         // Upstream has class IN alone; Unbound answers ANY with it.

@@ -20,6 +20,8 @@ pub struct Policy {
     pub version: Option<Box<[u8]>>,
     /// hide-trustanchor: trustanchor.unbound. is refused.
     pub hide_trustanchor: bool,
+    /// nsid: the EDNS option that tells it, code and length at its front.
+    pub nsid: Option<Arc<[u8]>>,
     /// edns-buffer-size: what our OPT records advertise.
     pub edns_buffer_size: u16,
     /// max-udp-size: the largest reply over UDP, whatever the client advertises.

@@ -3,6 +3,7 @@
 use super::access::AccessRule;
 use super::address::ScopedAddress;
 use super::diagnostic::{Files, Location};
+use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::values::{Host, Netblock};
@@ -77,6 +78,8 @@ pub struct Config {
     pub identity: Option<String>,
     /// `version:` for version.server. CH TXT; `None` for this version.
     pub version: Option<String>,
+    /// `nsid:` as the file has it: hexadecimal digits, or text behind `ascii_`; empty for none.
+    pub nsid: String,
     /// `hide-identity:`, refuse id.server. and hostname.bind.
     pub hide_identity: bool,
     /// `hide-version:`, refuse version.server. and version.bind.
@@ -282,6 +285,11 @@ impl Config {
         self.ip_freebind || self.ip_transparent
     }
 
+    /// What `nsid:` says; `None` when it is not set.
+    pub fn nsid_octets(&self) -> Option<Vec<u8>> {
+        if self.nsid.is_empty() { None } else { lists::nsid(&self.nsid).ok() }
+    }
+
     /// Ports that questions to upstream may leave from, each once: 16384 to 65535 as the lines change it. Below lie most
     /// ports that services of a host may want to bind later.
     pub fn outgoing_ports(&self) -> Vec<u16> {
@@ -334,6 +342,7 @@ impl Default for Config {
             harden_large_queries: false,
             identity: None,
             version: None,
+            nsid: String::new(),
             hide_identity: false,
             hide_version: false,
             hide_trustanchor: false,

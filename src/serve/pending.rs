@@ -5,19 +5,20 @@
 
 use crate::answer::cache::KeyFixed;
 use crate::answer::decide::Miss;
+use crate::dns::edns::{self, Edns};
 use crate::dns::question::Question;
-use crate::dns::{edns, header, put_u16};
+use crate::dns::{header, put_u16};
 use std::net::SocketAddr;
 
-/// Longest query kept: header, question, OPT without options.
-pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN;
+/// Longest query kept: header, question, OPT with an NSID option.
+pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN + edns::OPTION;
 
 /// Waiters one question may have; beyond it a query gets SERVFAIL, so that one slow name cannot take every place.
 const MAX_WAITERS_PER_QUESTION: u32 = 1024;
 
 const NONE: u32 = u32::MAX;
 
-/// A query that waits, as it came but without EDNS options, and the way its reply goes back.
+/// A query that waits, as it came but without EDNS options other than NSID, and the way its reply goes back.
 #[derive(Clone, Copy)]
 pub struct Waiter<R> {
     /// The way back.
@@ -31,7 +32,7 @@ pub struct Waiter<R> {
 }
 
 impl<R> Waiter<R> {
-    /// Keeps the parts of a query that matter: header, question, and an OPT record without its options. `None` when
+    /// Keeps the parts of a query that matter: header, question, and an OPT record, of whose options NSID alone. `None` when
     /// the query is none that could have been a miss.
     pub fn new(route: R, client: SocketAddr, since: u64, message: &[u8]) -> Option<Waiter<R>> {
         let end = Question::parse(message)?.end();
@@ -42,6 +43,10 @@ impl<R> Waiter<R> {
             query[end..end + edns::LEN].copy_from_slice(message.get(end..end + edns::LEN)?);
             len += edns::LEN;
             put_u16(&mut query, len - 2, 0);
+            if Edns::parse(message, end).is_ok_and(|edns| edns.nsid) {
+                edns::append(&mut query, end, &[0, edns::NSID as u8, 0, 0]);
+                len += edns::OPTION;
+            }
         }
         Some(Waiter { route, client, since, len: len as u16, query })
     }
@@ -309,6 +314,7 @@ mod tests {
         while let Some(waiter) = pending.take_waiter(ticket) {
             assert_eq!(waiter.query().len(), 19 + edns::LEN, "options are left out");
             assert_eq!(&waiter.query()[28..], &[0, 0]);
+            assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| !edns.nsid && edns.bits == edns::DO));
             routes.push(waiter.route);
         }
         assert_eq!(routes, [1, 2], "in the order they came");
@@ -316,6 +322,18 @@ mod tests {
         assert_eq!(pending.len(), 1);
         let Joined::First(again) = join(&mut pending, b'a', 4) else { panic!() };
         assert_ne!(again, ticket, "an old ticket finds nothing");
+    }
+
+    #[test]
+    fn a_waiting_query_still_asks_for_nsid() {
+        let mut message = message(b'a');
+        let options = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 0, 0];
+        message.truncate(19 + edns::LEN);
+        put_u16(&mut message, 28, options.len() as u16);
+        message.extend_from_slice(&options);
+        let waiter = Waiter::new(0, "127.0.0.1:1".parse().unwrap(), 0, &message).unwrap();
+        assert_eq!(&waiter.query()[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
+        assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| edns.nsid));
     }
 
     #[test]

@@ -3,5 +3,6 @@
 mod any_input;
 mod errors;
 mod local;
+mod options;
 mod rig;
 mod upstream;

@@ -58,6 +58,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         identity: Some(b"host"[..].into()),
         version: None,
         hide_trustanchor: false,
+        nsid: None,
         edns_buffer_size: 1232,
         max_udp_size: 1232,
         harden_short_bufsize: true,
@@ -95,6 +96,14 @@ impl Query {
         edns::write(&mut self.message, at, size, 0, edns::DO);
         self.message[at + 6] = version;
         self.message[11] = 1;
+        self
+    }
+
+    /// Behind [`Query::edns`]: asks for NSID.
+    pub(super) fn nsid(mut self) -> Query {
+        let opt = self.message.len() - edns::LEN;
+        self.message.resize(opt + edns::LEN + edns::OPTION, 0);
+        edns::append(&mut self.message, opt, &[0, edns::NSID as u8, 0, 0]);
         self
     }
 

@@ -70,7 +70,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
         inert("dns64-synthall", YES_NO, "no", DNS64),
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),
-        not_yet("nsid", &[Kind::Nsid], "none", "the NSID option is not answered", &[""]),
+        honoured("nsid", &[Kind::Nsid], words("none"), plain!(text nsid), RELOAD),
         not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
         inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
         not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),

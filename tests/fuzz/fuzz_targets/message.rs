@@ -46,6 +46,7 @@ fn answerer() -> Answerer {
         identity: Some(b"host"[..].into()),
         version: None,
         hide_trustanchor: false,
+        nsid: Some([0, 3, 0, 3, b'n', b's', b'1'][..].into()),
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,

@@ -40,6 +40,7 @@ fn answerer() -> Answerer {
         identity: None,
         version: None,
         hide_trustanchor: false,
+        nsid: None,
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,
