@@ -38,6 +38,8 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         deny_any: config.deny_any,
         rrset_roundrobin: config.rrset_roundrobin,
         log_queries: config.log_queries,
+        log_replies: config.log_replies,
+        log_destaddr: config.log_replies && config.log_destaddr,
         log_local_actions: config.log_local_actions,
     })
 }

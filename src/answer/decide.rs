@@ -2,7 +2,7 @@
 //!
 //! The order is Unbound's: access control, header, question, EDNS, CHAOS, local zones, recursion rights, cache.
 
-pub use super::answerer::{Answerer, Arrival, Decision, Event, EventSink, Given, Miss, Via};
+pub use super::answerer::{Answerer, Arrival, Decision, Event, EventSink, Given, Miss, Replied, Via};
 
 use super::acl::Access;
 use super::admit::meta_type_error;
@@ -54,9 +54,13 @@ impl Answerer {
         view: Option<&View>,
         given: Option<Given<'_>>,
     ) -> Outcome {
+        let waited = given.map(|given| given.waited);
         let outcome = self.decide_uncounted(message, len, arrival, view, given);
-        if let Outcome::Reply(_) = outcome {
+        if let Outcome::Reply(len) = outcome {
             self.count_reply(message);
+            if self.policy.log_replies {
+                self.log_reply(&message[..len.min(message.len())], arrival, waited);
+            }
         }
         outcome
     }
@@ -69,12 +73,22 @@ impl Answerer {
         }
     }
 
+    #[cold]
+    fn log_reply(&mut self, reply: &[u8], Arrival { client, via, local, .. }: Arrival, waited: Option<u64>) {
+        let rcode = header::flags(reply) & 0xf;
+        let event = Event::Reply(Replied { rcode, waited, len: reply.len(), local, stream: via == Via::Stream });
+        match if header::counts(reply)[0] == 1 { Question::parse(reply) } else { None } {
+            Some(question) => self.event(event, reply, question, client),
+            None => self.events.event(event, client, &[], 0, 0),
+        }
+    }
+
     #[inline]
     fn decide_uncounted(
         &mut self,
         message: &mut [u8],
         len: usize,
-        Arrival { client, via, now }: Arrival,
+        Arrival { client, via, now, .. }: Arrival,
         view: Option<&View>,
         given: Option<Given<'_>>,
     ) -> Outcome {

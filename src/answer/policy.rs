@@ -38,6 +38,10 @@ pub struct Policy {
     pub rrset_roundrobin: bool,
     /// log-queries.
     pub log_queries: bool,
+    /// log-replies.
+    pub log_replies: bool,
+    /// log-destaddr, where replies are logged.
+    pub log_destaddr: bool,
     /// log-local-actions: log what inform zones log for every local zone.
     pub log_local_actions: bool,
 }

@@ -134,6 +134,12 @@ pub struct Config {
     pub log_identity: String,
     /// `log-queries:`
     pub log_queries: bool,
+    /// `log-replies:`
+    pub log_replies: bool,
+    /// `log-tag-queryreply:`, call lines about queries and replies so.
+    pub log_tag_queryreply: bool,
+    /// `log-destaddr:`, log with a reply which address was asked.
+    pub log_destaddr: bool,
     /// `log-local-actions:`, log what local zones answer.
     pub log_local_actions: bool,
     /// `log-time-ascii:`, dates rather than seconds.
@@ -368,6 +374,9 @@ impl Default for Config {
             use_syslog: false,
             log_identity: String::new(),
             log_queries: false,
+            log_replies: false,
+            log_tag_queryreply: false,
+            log_destaddr: false,
             log_local_actions: false,
             log_time_ascii: false,
             statistics_interval: 0,

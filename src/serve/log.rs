@@ -1,5 +1,6 @@
 //! The log: standard error, a file or syslog, in the line format of Unbound's, so that what reads Unbound's log reads ours.
 
+use super::events;
 use super::log_file::LogFile;
 use crate::config::Config;
 use crate::sys::clock::Civil;
@@ -119,7 +120,10 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let word = level_word(record.level());
+        let word = match record.target() {
+            tag @ (events::QUERY | events::REPLY) => tag,
+            _ => level_word(record.level()),
+        };
         let identity = lock(&self.identity).clone();
         let identity = if identity.is_empty() { "runbound" } else { &identity };
         let pid = std::process::id();

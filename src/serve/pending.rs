@@ -23,18 +23,27 @@ const NONE: u32 = u32::MAX;
 pub struct Waiter<R> {
     /// The way back.
     pub route: R,
-    /// The client, for access control and logs.
-    pub client: SocketAddr,
-    /// When it came, nanoseconds of the worker's clock.
-    pub since: u64,
+    /// Whose it is.
+    pub from: Origin,
     len: u16,
     query: [u8; MAX_QUERY],
+}
+
+/// Whose query it is, and since when it waits.
+#[derive(Clone, Copy)]
+pub struct Origin {
+    /// The client, for access control and logs.
+    pub client: SocketAddr,
+    /// The address that was asked, when it is logged.
+    pub local: Option<SocketAddr>,
+    /// When it came, nanoseconds of the worker's clock.
+    pub since: u64,
 }
 
 impl<R> Waiter<R> {
     /// Keeps the parts of a query that matter: header, question, and an OPT record, of whose options NSID alone. `None` when
     /// the query is none that could have been a miss.
-    pub fn new(route: R, client: SocketAddr, since: u64, message: &[u8]) -> Option<Waiter<R>> {
+    pub fn new(route: R, from: Origin, message: &[u8]) -> Option<Waiter<R>> {
         let end = Question::parse(message)?.end();
         let mut query = [0; MAX_QUERY];
         let mut len = end;
@@ -48,7 +57,7 @@ impl<R> Waiter<R> {
                 len += edns::OPTION;
             }
         }
-        Some(Waiter { route, client, since, len: len as u16, query })
+        Some(Waiter { route, from, len: len as u16, query })
     }
 
     /// The query.
@@ -290,6 +299,10 @@ mod tests {
 
     const KEY: KeyFixed = KeyFixed { qtype: 1, qclass: 1, bits: 0 };
 
+    fn origin() -> Origin {
+        Origin { client: "127.0.0.1:1".parse().unwrap(), local: None, since: 0 }
+    }
+
     fn message(label: u8) -> Vec<u8> {
         let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, label, 0, 0, 1, 0, 1];
         message.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 3, 9, 9, 9]);
@@ -298,7 +311,7 @@ mod tests {
 
     fn join(pending: &mut Pending<u32>, label: u8, route: u32) -> Joined {
         let message = message(label);
-        let waiter = Waiter::new(route, "127.0.0.1:1".parse().unwrap(), 0, &message).unwrap();
+        let waiter = Waiter::new(route, origin(), &message).unwrap();
         let name = [1, label, 0];
         pending.join(Miss { name: &name, hash: HashKey::fixed(1).name(&name), key: KEY }, waiter)
     }
@@ -331,7 +344,7 @@ mod tests {
         message.truncate(19 + edns::LEN);
         put_u16(&mut message, 28, options.len() as u16);
         message.extend_from_slice(&options);
-        let waiter = Waiter::new(0, "127.0.0.1:1".parse().unwrap(), 0, &message).unwrap();
+        let waiter = Waiter::new(0, origin(), &message).unwrap();
         assert_eq!(&waiter.query()[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
         assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| edns.nsid));
     }

@@ -30,7 +30,7 @@ fn who_asks_for_nsid_is_told_it_wherever_the_answer_is_from() {
     let (name, hash, key) = asked.ask(&mut answerer, None).missed();
     let body = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4][..], &[192, 0, 2, 1]].concat();
     let answer = Answer { rcode: rcode::NOERROR, counts: [1, 0, 0], body: &body };
-    let late = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer })).message();
+    let late = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer, waited: 7 })).message();
     assert_eq!(options(&late).as_deref(), Some(NSID), "an answer from upstream");
     answerer.cache().put(&name, hash, key, answer, 1, 60);
     let cached = Query { ahead: true, ..asked }.ask(&mut answerer, None).message();

@@ -101,7 +101,7 @@ impl Program {
                 self.obey(signal);
             }
             self.serve_control();
-            self.threads.log_events();
+            self.threads.log_events(self.config.log_tag_queryreply);
             self.threads.orders.collect();
             self.defend_cache(self.config.unwanted_reply_threshold);
             // Two looks shortly after one another could both fall into one batch of the worker.
@@ -334,7 +334,7 @@ impl Program {
 
     fn shut_down(mut self) {
         self.fast_path.close();
-        self.threads.end();
+        self.threads.end(self.config.log_tag_queryreply);
         self.fast_path.end();
         drop(self.pidfile.take());
         self.control.clear();

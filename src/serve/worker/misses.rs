@@ -123,19 +123,21 @@ impl Misses {
         self.pending.take_waiter(ticket)
     }
 
-    /// Writes the reply to a query that waited for the response at hand; `None`: no reply, by policy.
+    /// Writes the reply to a query that waited for the response at hand, for so many microseconds; `None`: no reply, by
+    /// policy.
     pub(super) fn complete(
         &mut self,
         answerer: &mut Answerer,
         waiter: &Waiter<Route>,
         arrival: Arrival,
+        waited: u64,
     ) -> Option<&mut [u8]> {
         let response = self.responses.front()?;
         let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
         let query = waiter.query();
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);
-        let given = Given { name: Some(self.delivered.as_wire()), answer };
+        let given = Given { name: Some(self.delivered.as_wire()), answer, waited };
         let len = answerer.complete(&mut self.buffer, query.len(), arrival, given)?;
         Some(&mut self.buffer[..len])
     }

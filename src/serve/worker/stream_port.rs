@@ -50,8 +50,9 @@ impl StreamPort {
         {
             served += 1;
             let (token, client) = (query.token, query.client());
+            let local = desk.answerer.logs_destinations().then(|| query.local());
             let (message, len) = query.buffer();
-            let incoming = Incoming { message, len, client, via: Via::Stream, ahead: None };
+            let incoming = Incoming { message, len, client, via: Via::Stream, local, ahead: None };
             // The stream thread counts its replies, so it is told of those that do not come.
             let reply = match desk.serve(incoming, now, || Route::Stream { token }) {
                 Outcome::Reply(len) => Some(len),

@@ -238,6 +238,7 @@ fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, port: u32, desk: 
         message: data.get_mut(payload.start..)?,
         client: seen.frame.client(),
         via: Via::Datagram(limit),
+        local: desk.answerer.logs_destinations().then(|| seen.frame.local()),
         ahead: seen.ahead.as_ref(),
     };
     match desk.serve(incoming, now, || Route::Xsk { port, path: *path }) {

@@ -55,6 +55,8 @@ fn answerer() -> Answerer {
         error_ratelimit: 100,
         rrset_roundrobin: true,
         log_queries: true,
+        log_replies: true,
+        log_destaddr: true,
         log_local_actions: true,
     };
     Answerer::new(Arc::new(policy), AnswerCache::new(1 << 20), Arc::new(WorkerStats::default()), Box::new(NoEvents))
@@ -72,7 +74,7 @@ fuzz_target!(|octets: &[u8]| {
             let len = octets.len().min(message.len());
             message[..len].copy_from_slice(&octets[..len]);
             let client = SocketAddr::from(([192, 0, 2, 1], 1024));
-            match answerer.decide(&mut message, len, Arrival { client, via, now: *now }, None) {
+            match answerer.decide(&mut message, len, Arrival { client, via, local: None, now: *now }, None) {
                 Decision::Reply(size) => {
                     assert!((header::LEN..=message.len()).contains(&size));
                     assert_eq!(message[..2], octets[..2], "the reply has the query's ID");
