@@ -144,6 +144,8 @@ pub struct Config {
     pub log_local_actions: bool,
     /// `log-time-ascii:`, dates rather than seconds.
     pub log_time_ascii: bool,
+    /// `log-time-iso:`, dates in the form of ISO 8601 where there are dates.
+    pub log_time_iso: bool,
 
     /// `statistics-interval:` in seconds, 0 for never.
     pub statistics_interval: u32,
@@ -379,6 +381,7 @@ impl Default for Config {
             log_destaddr: false,
             log_local_actions: false,
             log_time_ascii: false,
+            log_time_iso: false,
             statistics_interval: 0,
             statistics_cumulative: false,
             extended_statistics: false,

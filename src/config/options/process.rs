@@ -17,10 +17,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         .note("`/dev/stderr` and `/dev/stdout` both mean standard error"),
         honoured("use-syslog", YES_NO, is("no"), plain!(flag use_syslog), RESTART),
         honoured("log-identity", TEXT, words("runbound"), plain!(text log_identity), RESTART),
-        honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log_time_ascii), RESTART),
+        honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log_time_ascii), RELOAD).note("dates are UTC"),
         honoured("log-queries", YES_NO, is("no"), plain!(flag log_queries), RELOAD),
         honoured("log-local-actions", YES_NO, is("no"), plain!(flag log_local_actions), RELOAD),
-        not_yet("log-time-iso", YES_NO, "no", "log-time-ascii: yes gives dates", &["no"]),
+        honoured("log-time-iso", YES_NO, is("no"), plain!(flag log_time_iso), RELOAD)
+            .note("with log-time-ascii: yes, as in Unbound; dates are UTC"),
         honoured("log-replies", YES_NO, is("no"), plain!(flag log_replies), RELOAD)
             .note("errors to messages whose header is of no use are logged too"),
         honoured("log-tag-queryreply", YES_NO, is("no"), plain!(flag log_tag_queryreply), RELOAD),
