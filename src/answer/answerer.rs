@@ -6,6 +6,7 @@ use super::error_rate::ErrorRate;
 use super::policy::Policy;
 use super::reply::Asked;
 use super::scans::Scans;
+use crate::dns::cause::Cause;
 use crate::dns::question::Question;
 use crate::dns::scan::NameScan;
 use crate::stats::WorkerStats;
@@ -93,6 +94,8 @@ pub enum Event<'a> {
     Zone(&'a [u8], super::zones::ZoneType),
     /// log-replies.
     Reply(Replied),
+    /// log-servfail: the forward zone whose servers failed, and why. There is no one client.
+    Failed(&'a [u8], Cause),
 }
 
 /// What log-replies tells of a reply.
@@ -171,6 +174,15 @@ impl Answerer {
     #[inline]
     pub fn logs_destinations(&self) -> bool {
         self.policy.log_destaddr
+    }
+
+    /// A question was not answered by the servers of `zone`: logs it when log-servfail asks for it.
+    pub fn note_failure(&mut self, question: &Miss<'_>, zone: &[u8], cause: Cause) {
+        if self.policy.log_servfail {
+            let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+            let Miss { name, key, .. } = question;
+            self.events.event(Event::Failed(zone, cause), nobody, name, key.qtype, key.qclass);
+        }
     }
 
     /// The cache.

@@ -40,6 +40,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         log_queries: config.log_queries,
         log_replies: config.log_replies,
         log_destaddr: config.log_replies && config.log_destaddr,
+        log_servfail: config.log_servfail,
         log_local_actions: config.log_local_actions,
     })
 }

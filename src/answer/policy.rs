@@ -42,6 +42,8 @@ pub struct Policy {
     pub log_replies: bool,
     /// log-destaddr, where replies are logged.
     pub log_destaddr: bool,
+    /// log-servfail.
+    pub log_servfail: bool,
     /// log-local-actions: log what inform zones log for every local zone.
     pub log_local_actions: bool,
 }

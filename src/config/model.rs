@@ -140,6 +140,8 @@ pub struct Config {
     pub log_tag_queryreply: bool,
     /// `log-destaddr:`, log with a reply which address was asked.
     pub log_destaddr: bool,
+    /// `log-servfail:`, log why a question was not answered.
+    pub log_servfail: bool,
     /// `log-local-actions:`, log what local zones answer.
     pub log_local_actions: bool,
     /// `log-time-ascii:`, dates rather than seconds.
@@ -379,6 +381,7 @@ impl Default for Config {
             log_replies: false,
             log_tag_queryreply: false,
             log_destaddr: false,
+            log_servfail: false,
             log_local_actions: false,
             log_time_ascii: false,
             log_time_iso: false,

@@ -8,6 +8,7 @@ use super::private::Private;
 use super::question::Question;
 use super::reply::Reply;
 use super::{Response, TtlLimits};
+use crate::dns::cause::{Cause, Why};
 use crate::dns::name::is_at_or_below;
 use crate::dns::{get_u16, header, question, rcode};
 use bytemuck::Zeroable;
@@ -57,6 +58,8 @@ pub(super) struct Digest {
     normalizer: Normalizer,
     scratch: Box<[u8]>,
     rdata: Box<[u8]>,
+    /// What was read last is whole.
+    is_whole: bool,
 }
 
 impl Digest {
@@ -66,12 +69,23 @@ impl Digest {
             normalizer: Normalizer::default(),
             scratch: vec![0; 65535].into_boxed_slice(),
             rdata: vec![0; 65535].into_boxed_slice(),
+            is_whole: false,
         }
     }
 
     /// Takes a reply apart; true when it is whole and its code says something of the name.
     pub(super) fn read(&mut self, message: &[u8]) -> bool {
-        self.reply.parse(message).is_some() && is_of_use(self.reply.rcode)
+        self.is_whole = self.reply.parse(message).is_some();
+        self.is_whole && is_of_use(self.reply.rcode)
+    }
+
+    /// What is wrong with what was read last.
+    pub(super) fn flaw(&self) -> Cause {
+        match (self.is_whole, self.reply.rcode) {
+            (false, _) => Cause::new(Why::Unreadable),
+            (true, code) if is_of_use(code) => Cause::new(Why::Useless),
+            (true, code) => Cause::code(code),
+        }
     }
 
     /// True when what was read last is an error that a server without EDNS gives.
@@ -94,17 +108,18 @@ impl Digest {
 
     /// Writes the answer of the reply that was judged; false when it cannot be written.
     pub(super) fn tell(&mut self, message: &[u8], question: &Question, minimal: bool, response: &mut Response) -> bool {
-        let Digest { reply, normalizer: answer, scratch, rdata } = self;
+        let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
         let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
         let Ok(written) = composer.answer(question.chain.as_deref(), scratch) else { return false };
         response.rcode = reply.rcode;
+        response.set_cause(Cause::default(), &[]);
         response.ttl = if question.uncached { 0 } else { written.ttl };
         response.set_body(&scratch[written.place], written.counts)
     }
 
     /// Keeps the aliases of the reply that was judged, and has the question go on with their end; false when it may not.
     pub(super) fn follow(&mut self, message: &[u8], question: &mut Question, minimal: bool) -> bool {
-        let Digest { reply, normalizer: answer, scratch, rdata } = self;
+        let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
         let mut chain = question.chain.take().unwrap_or_default();
         let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
         let extended = composer.extend(&mut chain, scratch);

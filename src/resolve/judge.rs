@@ -7,6 +7,7 @@ use super::normalize::Verdict;
 use super::question::Phase;
 use super::tries::Addressee;
 use super::world::World;
+use crate::dns::cause::{Cause, Why};
 
 impl<W: World> Turn<'_, W> {
     /// Decides what a whole reply means for its question. `asked`: whose reply it is.
@@ -47,6 +48,8 @@ impl<W: World> Turn<'_, W> {
 
     /// A server's reply is of no use: another is asked, unless one is asked already.
     pub(super) fn pass_over(&mut self, id: u32, asked: Addressee) {
+        let flaw = self.core.digest.flaw();
+        self.blame(id, asked.server, flaw);
         self.rule_out(id, asked.place);
         self.go_on(id, asked);
     }
@@ -104,7 +107,10 @@ impl<W: World> Turn<'_, W> {
                 question.start_over();
                 self.choose(id);
             }
-            _ => self.fail(id),
+            zone => {
+                question.cause = Cause::new(if zone.is_some() { Why::Aliases } else { Why::NoZone });
+                self.fail(id);
+            }
         }
     }
 }

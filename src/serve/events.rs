@@ -1,9 +1,10 @@
-//! What the worker wants logged about queries and replies (log-queries, log-replies, inform zones), carried to main over a
-//! ring.
+//! What the worker wants logged about queries and replies (log-queries, log-replies, log-servfail, inform zones), carried to
+//! main over a ring.
 
 use crate::answer::decide::{Event, EventSink, Replied};
 use crate::answer::zones::ZoneType;
 use crate::control::rcode_word;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::name_text::to_text;
 use crate::dns::rcode;
 use crate::ring::doorbell::Doorbell;
@@ -31,6 +32,7 @@ enum Kind {
     Query,
     Zone(ZoneType),
     Reply(Replied),
+    Failed(Cause),
 }
 
 impl QueryEvent {
@@ -77,6 +79,7 @@ impl EventSink for RingSink {
             Event::Query => (&[][..], Kind::Query),
             Event::Zone(zone, kind) => (zone, Kind::Zone(kind)),
             Event::Reply(replied) => (&[][..], Kind::Reply(replied)),
+            Event::Failed(zone, cause) => (zone, Kind::Failed(cause)),
         };
         (slot.client, slot.qtype, slot.qclass, slot.kind) = (client, qtype, qclass, kind);
         (slot.name_len, slot.zone_len) = (name.len().min(255) as u8, zone.len().min(255) as u8);
@@ -101,6 +104,7 @@ pub fn log_some(events: &mut Consumer<QueryEvent>, tagged: bool) {
         match event.kind {
             Kind::Query if tagged => log::info!(target: QUERY, "{event}"),
             Kind::Reply(_) if tagged => log::info!(target: REPLY, "{event}"),
+            Kind::Failed(_) => log::error!("{event}"),
             _ => log::info!("{event}"),
         }
         events.release();
@@ -132,8 +136,34 @@ impl fmt::Display for QueryEvent {
                 write!(f, "{client} {name} {qtype} {qclass} {code} {seconds}.{micros:06} {cached} {len}")?;
                 write_destination(f, replied)
             }
+            Kind::Failed(cause) => {
+                write!(f, "SERVFAIL <{name} {qtype} {qclass}>: ")?;
+                write_cause(f, &self.zone[..usize::from(self.zone_len)], cause)
+            }
         }
     }
+}
+
+/// log-servfail, in Unbound's words where it has some.
+fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::Result {
+    let said = match cause.why {
+        Why::Unknown => return f.write_str("misc failure"),
+        Why::NoZone => return f.write_str("no forward-zone covers it"),
+        Why::Sends => return f.write_str("exceeded the maximum number of sends"),
+        Why::Aliases => return f.write_str("request has exceeded the maximum number restarts (eg. indirections)"),
+        Why::GivenUp => return f.write_str("given up for a newer question, too many were in flight"),
+        Why::NoServer => "no server to query no addresses for nameservers".into(),
+        Why::Silence => "upstream server timeout".into(),
+        Why::Network => "upstream server not reached".into(),
+        Why::Unreadable => "could not parse upstream response".into(),
+        Why::Useless => "upstream response failed scrub".into(),
+        Why::Rcode => format!("got {}", rcode_word(cause.rcode)),
+    };
+    write!(f, "all the configured stub or forward servers failed, at zone {}", to_text(zone))?;
+    if let Some(server) = cause.server() {
+        write!(f, " from {server}")?;
+    }
+    write!(f, " {said}")
 }
 
 /// log-destaddr.
@@ -185,5 +215,28 @@ mod tests {
         let mut unread = QueryEvent::empty();
         unread.kind = Kind::Reply(Replied { rcode: 5, waited: None, len: 12, local: None, stream: false });
         assert_eq!(unread.to_string(), "0.0.0.0 null TYPE0 CLASS0 REFUSED 0.000000 1 12");
+    }
+
+    #[test]
+    fn causes_of_servfail_are_told_in_unbounds_words() {
+        let told = |cause: Cause| {
+            let mut event = QueryEvent::empty();
+            (event.qtype, event.qclass, event.kind) = (28, 1, Kind::Failed(cause));
+            event.name[..3].copy_from_slice(b"\x01a\0");
+            event.zone[..5].copy_from_slice(b"\x03lan\0");
+            (event.name_len, event.zone_len) = (3, 5);
+            event.to_string()
+        };
+        let server = "192.0.2.53".parse().unwrap();
+        let failed = "SERVFAIL <a. AAAA IN>: all the configured stub or forward servers failed, at zone lan.";
+        assert_eq!(told(Cause::code(5).at(server)), format!("{failed} from 192.0.2.53 got REFUSED"));
+        let silent = Cause::new(Why::Silence).at("2001:db8::1".parse().unwrap());
+        assert_eq!(told(silent), format!("{failed} from 2001:db8::1 upstream server timeout"));
+        assert_eq!(
+            told(Cause::new(Why::NoServer)),
+            format!("{failed} no server to query no addresses for nameservers")
+        );
+        assert_eq!(told(Cause::new(Why::Sends)), "SERVFAIL <a. AAAA IN>: exceeded the maximum number of sends");
+        assert_eq!(told(Cause::default()), "SERVFAIL <a. AAAA IN>: misc failure");
     }
 }

@@ -231,9 +231,8 @@ mod tests {
 
     #[test]
     fn iso_dates_want_dates_at_all() {
-        let form = |log_time_ascii, log_time_iso| {
-            TimeForm::of(&Config { log_time_ascii, log_time_iso, ..Config::default() })
-        };
+        let form =
+            |log_time_ascii, log_time_iso| TimeForm::of(&Config { log_time_ascii, log_time_iso, ..Config::default() });
         assert_eq!((form(false, false), form(false, true)), (TimeForm::Seconds, TimeForm::Seconds));
         assert_eq!((form(true, false), form(true, true)), (TimeForm::Ascii, TimeForm::Iso));
         assert_eq!(TimeForm::ALL.map(|form| form as u8), [0, 1, 2]);

@@ -69,6 +69,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         log_queries: false,
         log_replies: false,
         log_destaddr: false,
+        log_servfail: false,
         log_local_actions: false,
     };
     change(&mut policy);

@@ -25,7 +25,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("log-replies", YES_NO, is("no"), plain!(flag log_replies), RELOAD)
             .note("errors to messages whose header is of no use are logged too"),
         honoured("log-tag-queryreply", YES_NO, is("no"), plain!(flag log_tag_queryreply), RELOAD),
-        not_yet("log-servfail", YES_NO, "no", "causes of SERVFAIL are logged from verbosity 2 on", &["no"]),
+        honoured("log-servfail", YES_NO, is("no"), plain!(flag log_servfail), RELOAD),
         honoured("log-destaddr", YES_NO, is("no"), plain!(flag log_destaddr), RELOAD)
             .note("the address that was asked, where Unbound has that of the socket, which may be 0.0.0.0 or ::"),
         inert("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),

@@ -1,5 +1,6 @@
 //! The resolver against scripted servers.
 
+mod causes;
 mod content;
 mod core;
 mod limits;

@@ -4,7 +4,7 @@ use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
 use super::{Now, WorkerOptions};
 use crate::answer::cache::{Answer, CHECKING_DISABLED, DNSSEC_OK};
 use crate::answer::decide::{Answerer, Arrival, Given, Miss};
-use crate::dns::Name;
+use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -110,6 +110,9 @@ impl Misses {
             let current = self.pending.is_current(ticket);
             if let Some(miss) = self.pending.close(ticket) {
                 self.delivered = Name::from_wire(miss.name).unwrap_or(Name::ROOT);
+                if response.rcode == rcode::SERVFAIL {
+                    answerer.note_failure(&miss, response.zone(), response.cause);
+                }
                 if current {
                     let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
                     answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
