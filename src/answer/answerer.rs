@@ -7,6 +7,7 @@ use super::policy::Policy;
 use super::reply::Asked;
 use super::scans::Scans;
 use crate::dns::cause::Cause;
+use crate::dns::edns::ExtendedError;
 use crate::dns::question::Question;
 use crate::dns::scan::NameScan;
 use crate::stats::WorkerStats;
@@ -83,6 +84,8 @@ pub struct Given<'a> {
     pub answer: Answer<'a>,
     /// For how long the query waited for it, in microseconds.
     pub waited: u64,
+    /// Why there is none, where an extended error says so.
+    pub error: Option<ExtendedError>,
 }
 
 /// Something to log about a query.

@@ -12,7 +12,7 @@ use super::local::Local;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
 use crate::dns::body::Fixed;
-use crate::dns::edns;
+use crate::dns::edns::{self, ExtendedError};
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::question::Question;
 use crate::dns::{class, rcode, rtype};
@@ -109,7 +109,7 @@ impl Answerer {
         };
         if access == Access::Refuse {
             self.count_unwanted();
-            return self.refusal(message, len, rcode::REFUSED);
+            return self.refusal(message, len, rcode::REFUSED, self.extended(ExtendedError::PROHIBITED));
         }
         if !replay {
             self.stats.outcomes.queries.add(1);
@@ -132,6 +132,7 @@ impl Answerer {
         }
         if access == Access::AllowCookie && via != Via::Stream {
             // Cookies are not checked yet, so no cookie is a valid one: to TCP, as Unbound sends clients without.
+            asked.error = self.extended(ExtendedError::other("DNS Cookie needed for UDP replies"));
             return self.limited(now, |_| Outcome::Reply(asked.empty(message, flag::TC, rcode::REFUSED)));
         }
         let mut query = Query { asked, question, scan: view.scan, access, client, udp: via != Via::Stream, replay };
@@ -183,12 +184,14 @@ impl Answerer {
             }
             Access::RefuseNonLocal => {
                 self.count_unwanted();
+                asked.error = self.extended(ExtendedError::PROHIBITED);
                 return Some(Outcome::Reply(asked.empty(message, 0, rcode::REFUSED)));
             }
             Access::AllowSetRd => asked.flags |= flag::RD,
             _ => {}
         }
         if asked.flags & flag::RD == 0 && query.access != Access::AllowSnoop {
+            asked.error = self.extended(ExtendedError::NOT_AUTHORITATIVE);
             return Some(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::REFUSED))));
         }
         // Upstream has class IN alone; Unbound answers ANY with it.
@@ -205,28 +208,29 @@ impl Answerer {
     fn answer_cached(
         &mut self,
         message: &mut [u8],
-        query: &Query,
+        query: &mut Query,
         alias: Option<u32>,
         now: u32,
         given: Option<Given<'_>>,
     ) -> Outcome {
-        let asked = &query.asked;
+        let asked = &mut query.asked;
         let key = key(query.question, asked.edns, asked.flags);
         let scanned = if alias.is_some() { Scanned::Alias } else { Scanned::Query(query.scan) };
         let scan = match scanned {
             Scanned::Query(place) => self.scans.at(place),
             Scanned::Alias => &self.alias,
         };
-        let (answer, age, rotates) = match given {
+        let (answer, age, rotates, error) = match given {
             // A new policy may want another name by now; a body fits only behind the name it was written for.
             Some(given) if given.name.is_some_and(|name| name != scan.lower()) => {
                 return Outcome::Reply(asked.empty(message, 0, rcode::SERVFAIL));
             }
-            Some(given) => (given.answer, 0, true),
+            Some(given) => (given.answer, 0, true, given.error),
             None => match self.cache.get(scan.lower(), scan.hash(), key, now) {
                 Some(hit) => {
                     self.stats.outcomes.cache_hits.add(1);
-                    (hit.answer, hit.age, hit.rotates)
+                    let failed = hit.answer.rcode == rcode::SERVFAIL;
+                    (hit.answer, hit.age, hit.rotates, failed.then_some(ExtendedError::CACHED_ERROR))
                 }
                 None => {
                     self.stats.outcomes.cache_misses.add(1);
@@ -234,6 +238,7 @@ impl Answerer {
                 }
             },
         };
+        asked.error = error.filter(|_| self.policy.ede);
         let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
         let Some(ttl) = alias else {
             return Outcome::Reply(asked.answer(message, 0, answer, age, rotate));

@@ -22,6 +22,8 @@ pub struct Policy {
     pub hide_trustanchor: bool,
     /// nsid: the EDNS option that tells it, code and length at its front.
     pub nsid: Option<Arc<[u8]>>,
+    /// ede: tell more of errors.
+    pub ede: bool,
     /// edns-buffer-size: what our OPT records advertise.
     pub edns_buffer_size: u16,
     /// max-udp-size: the largest reply over UDP, whatever the client advertises.

@@ -2,7 +2,7 @@
 
 use super::cache::Answer;
 use crate::dns::body::{self, Counts};
-use crate::dns::edns::{self, Edns};
+use crate::dns::edns::{self, Edns, ExtendedError};
 use crate::dns::header::{self, flag};
 use crate::dns::question::Question;
 use crate::dns::record::Record;
@@ -23,13 +23,15 @@ pub(super) struct Asked {
     pub edns_buffer_size: u16,
     /// The option NSID, code and length at its front, for a query that asks for it.
     pub nsid: Option<Arc<[u8]>>,
+    /// What is told beside the response code, as far as there is room.
+    pub error: Option<ExtendedError>,
 }
 
 impl Asked {
     /// Without a question that can be read, the reply has none.
     pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked {
         let end = question.map_or(header::LEN, |question| question.end());
-        Asked { flags, end, edns: None, limit: 512, edns_buffer_size, nsid: None }
+        Asked { flags, end, edns: None, limit: 512, edns_buffer_size, nsid: None, error: None }
     }
 
     /// Octets of the OPT record with its options.
@@ -56,13 +58,18 @@ impl Asked {
         let mut end = self.end + len;
         if let Some(edns) = self.edns
             && self.reserved() > 0
-            && end + self.opt_len() <= self.limit.min(message.len())
+            && let room = self.limit.min(message.len())
+            && end + self.opt_len() <= room
         {
-            edns::write(message, end, self.edns_buffer_size, rcode, edns.bits & edns::DO);
+            let opt = end;
+            edns::write(message, opt, self.edns_buffer_size, rcode, edns.bits & edns::DO);
             if let Some(nsid) = &self.nsid {
-                edns::append(message, end, nsid);
+                edns::append(message, opt, nsid);
             }
             end += self.opt_len();
+            if let Some(error) = self.error {
+                end += error.append(message, opt, room - end);
+            }
             counts[2] += 1;
         }
         let copied = self.flags & (header::OPCODE_BITS | flag::RD | flag::CD);

@@ -80,6 +80,8 @@ pub struct Config {
     pub version: Option<String>,
     /// `nsid:` as the file has it: hexadecimal digits, or text behind `ascii_`; empty for none.
     pub nsid: String,
+    /// `ede:`, tell more of errors (RFC 8914).
+    pub ede: bool,
     /// `hide-identity:`, refuse id.server. and hostname.bind.
     pub hide_identity: bool,
     /// `hide-version:`, refuse version.server. and version.bind.
@@ -353,6 +355,7 @@ impl Default for Config {
             identity: None,
             version: None,
             nsid: String::new(),
+            ede: false,
             hide_identity: false,
             hide_version: false,
             hide_trustanchor: false,

@@ -1,5 +1,6 @@
 //! Why a question was not answered.
 
+use super::edns::ExtendedError;
 use bytemuck::Zeroable;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -60,6 +61,15 @@ impl Cause {
             IpAddr::V6(v6) => v6.octets(),
         };
         Cause { server, ..self }
+    }
+
+    /// It as an extended error, where one says so; a server's own error is none of ours.
+    pub fn extended_error(&self) -> Option<ExtendedError> {
+        match self.why {
+            Why::NoServer | Why::Silence => Some(ExtendedError::NO_REACHABLE_AUTHORITY),
+            Why::Network => Some(ExtendedError::NETWORK_ERROR),
+            _ => None,
+        }
     }
 
     /// The server at which it went wrong.

@@ -9,6 +9,8 @@ pub const LEN: usize = 11;
 pub const OPTION: usize = 4;
 /// The option by which a client asks for the server's name, and is told it (RFC 5001).
 pub const NSID: u16 = 3;
+/// The option that tells more of an error (RFC 8914).
+pub const EDE: u16 = 15;
 /// Options of one query that are looked at (Unbound's MAX_PARSED_EDNS_OPTIONS).
 const MOST_OPTIONS: usize = 100;
 
@@ -94,6 +96,47 @@ pub fn append(message: &mut [u8], at: usize, option: &[u8]) {
     }
 }
 
+/// An extended error (RFC 8914).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtendedError {
+    /// Its code.
+    pub code: u16,
+    /// Further words for people; may be left out, but for code 0.
+    pub text: &'static str,
+}
+
+impl ExtendedError {
+    /// The answer is an error that was kept in the cache.
+    pub const CACHED_ERROR: ExtendedError = ExtendedError { code: 13, text: "" };
+    /// The client may not ask.
+    pub const PROHIBITED: ExtendedError = ExtendedError { code: 18, text: "" };
+    /// The client wants no recursion, and there is nothing else.
+    pub const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
+    /// No server that could have answered was reached.
+    pub const NO_REACHABLE_AUTHORITY: ExtendedError = ExtendedError { code: 22, text: "" };
+    /// The host or the network refused to reach a server.
+    pub const NETWORK_ERROR: ExtendedError = ExtendedError { code: 23, text: "" };
+
+    /// One of no kind that has a code.
+    pub const fn other(text: &'static str) -> ExtendedError {
+        ExtendedError { code: 0, text }
+    }
+
+    /// Appends it to the OPT record at `at`, behind which the message ends, where there are `room` octets: the words go
+    /// first, then all of it. Gives the octets it took.
+    pub fn append(self, message: &mut [u8], at: usize, room: usize) -> usize {
+        let fixed = OPTION + 2;
+        let text = if fixed + self.text.len() <= room { self.text } else { "" };
+        if fixed > room || text.len() < self.text.len() && self.code == 0 {
+            return 0;
+        }
+        let ([high, low], [code_high, code_low]) = (((2 + text.len()) as u16).to_be_bytes(), self.code.to_be_bytes());
+        append(message, at, &[0, EDE as u8, high, low, code_high, code_low]);
+        append(message, at, text.as_bytes());
+        fixed + text.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +151,23 @@ mod tests {
         message[13] = 7;
         assert_eq!(Edns::parse(&message, 3), Err(NotEdns), "options longer than the message");
         assert_eq!(Edns::parse(&message, 30), Err(NotEdns));
+    }
+
+    #[test]
+    fn an_extended_error_is_shortened_to_the_room_there_is() {
+        let written = |error: ExtendedError, room: usize| {
+            let mut message = [0; LEN + 64];
+            write(&mut message, 0, 1232, 0, 0);
+            let len = error.append(&mut message, 0, room);
+            assert_eq!((&message[9..LEN], &message[LEN + len..]), (&[0, len as u8][..], &[0; 64][len..]));
+            message[LEN..LEN + len].to_vec()
+        };
+        let network = ExtendedError { text: "why", ..ExtendedError::NETWORK_ERROR };
+        assert_eq!(written(network, 9), [0, 15, 0, 5, 0, 23, b'w', b'h', b'y']);
+        assert_eq!(written(network, 8), [0, 15, 0, 2, 0, 23]);
+        assert_eq!(written(network, 5), [0; 0]);
+        assert_eq!(written(ExtendedError::other("why"), 9), [0, 15, 0, 5, 0, 0, b'w', b'h', b'y']);
+        assert_eq!(written(ExtendedError::other("why"), 8), [0; 0], "without its words it says nothing");
     }
 
     #[test]

@@ -34,6 +34,7 @@ SETTINGS = """    incoming-num-tcp: 100
     identity: "ns1"
     version: "resolver"
     nsid: "ascii_ns1.example"
+    ede: yes
     private-address: 198.18.33.0/24
     private-address: 198.18.100.4/30
     private-address: 2001:db8:1::9

@@ -42,7 +42,8 @@ fn every_reply_is_told_with_its_length_and_what_it_waited() {
     let (name, ..) = asked.ask(&mut answerer, None).missed();
     assert_eq!(last(), None, "not before there is a reply");
     let answer = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
-    let len = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer, waited: 42 })).message().len();
+    let len =
+        asked.ask(&mut answerer, Some(Given { name: Some(&name), answer, waited: 42, error: None })).message().len();
     let replied = Replied { rcode: rcode::SERVFAIL, waited: Some(42), len, local: None, stream: false };
     assert_eq!(last(), Some((name, rtype::A, replied)));
     let mut cut = query("a.example", rtype::A);

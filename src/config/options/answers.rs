@@ -7,6 +7,8 @@ use crate::dns::name_text;
 
 const TAGS: &str = "tags are not used; the zone holds for every client";
 const RESPONSE_IP: &str = "addresses in answers are not looked at";
+const EDE: &str = "beside Unbound's, SERVFAIL has 22 when no server was reached, 23 when the network refused, 13 from the \
+                   cache";
 const DNS64: &str = "acts only with dns64 in module-config, of which there is a warning";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
@@ -71,7 +73,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("dns64-synthall", YES_NO, "no", DNS64),
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),
         honoured("nsid", &[Kind::Nsid], words("none"), plain!(text nsid), RELOAD),
-        not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
+        honoured("ede", YES_NO, is("no"), plain!(flag ede), RELOAD).note(EDE),
         inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
         not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),
         inert("pad-responses-block-size", AT_LEAST_1, "468", "is about TLS and HTTPS, which are not listened on"),

@@ -65,7 +65,7 @@ impl Desk {
             return Outcome::Waits;
         }
         self.stats.outcomes.overload.add(1);
-        let given = Given { name: None, answer: SERVFAIL, waited: 0 };
+        let given = Given { name: None, answer: SERVFAIL, waited: 0, error: None };
         self.answerer.complete(message, len, arrival, given).map_or(Outcome::Drop, Outcome::Reply)
     }
 

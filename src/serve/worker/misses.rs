@@ -137,10 +137,11 @@ impl Misses {
     ) -> Option<&mut [u8]> {
         let response = self.responses.front()?;
         let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+        let error = response.cause.extended_error();
         let query = waiter.query();
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);
-        let given = Given { name: Some(self.delivered.as_wire()), answer, waited };
+        let given = Given { name: Some(self.delivered.as_wire()), answer, waited, error };
         let len = answerer.complete(&mut self.buffer, query.len(), arrival, given)?;
         Some(&mut self.buffer[..len])
     }

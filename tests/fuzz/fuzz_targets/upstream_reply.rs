@@ -41,6 +41,7 @@ fn answerer() -> Answerer {
         version: None,
         hide_trustanchor: false,
         nsid: None,
+        ede: true,
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,
@@ -103,7 +104,7 @@ fn serve(query: &[u8], question: &Question, dnssec_ok: bool, answer: Answer<'_>,
         let client = SocketAddr::from(([192, 0, 2, 1], 1024));
         let name = &query[header::LEN..header::LEN + question.name_len];
         let key = KeyFixed { qtype: question.qtype, qclass: class::IN, bits: u8::from(dnssec_ok) };
-        for given in [Some(Given { name: None, answer, waited: 0 }), None] {
+        for given in [Some(Given { name: None, answer, waited: 0, error: None }), None] {
             if given.is_none() {
                 answerer.cache().put(name, KEY.name(name), key, answer, *now, ttl);
             }
