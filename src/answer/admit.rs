@@ -63,6 +63,9 @@ impl Answerer {
         if usize::from(capped) < header::LEN {
             return Err(self.limited(now, |_| Outcome::Reply(truncated_header(message, asked.flags, rcode::SERVFAIL))));
         }
+        if asked.edns.is_some_and(|edns| edns.nsid) {
+            asked.nsid = self.policy.nsid.clone();
+        }
         Ok(())
     }
 }

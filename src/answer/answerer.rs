@@ -6,6 +6,8 @@ use super::error_rate::ErrorRate;
 use super::policy::Policy;
 use super::reply::Asked;
 use super::scans::Scans;
+use crate::dns::cause::Cause;
+use crate::dns::edns::ExtendedError;
 use crate::dns::question::Question;
 use crate::dns::scan::NameScan;
 use crate::stats::WorkerStats;
@@ -28,6 +30,8 @@ pub struct Arrival {
     pub client: SocketAddr,
     /// How it came.
     pub via: Via,
+    /// The address that was asked, when log-destaddr wants it: [`Answerer::logs_destinations`].
+    pub local: Option<SocketAddr>,
     /// When, in seconds of the caller's clock.
     pub now: u32,
 }
@@ -78,6 +82,10 @@ pub struct Given<'a> {
     pub name: Option<&'a [u8]>,
     /// The answer; nothing of its TTLs has aged.
     pub answer: Answer<'a>,
+    /// For how long the query waited for it, in microseconds.
+    pub waited: u64,
+    /// Why there is none, where an extended error says so.
+    pub error: Option<ExtendedError>,
 }
 
 /// Something to log about a query.
@@ -87,11 +95,30 @@ pub enum Event<'a> {
     Query,
     /// An inform zone, or log-local-actions: the zone's name and type.
     Zone(&'a [u8], super::zones::ZoneType),
+    /// log-replies.
+    Reply(Replied),
+    /// log-servfail: the forward zone whose servers failed, and why. There is no one client.
+    Failed(&'a [u8], Cause),
+}
+
+/// What log-replies tells of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replied {
+    /// Response code.
+    pub rcode: u16,
+    /// For how long the query waited for upstream, in microseconds; `None`: it was answered at once.
+    pub waited: Option<u64>,
+    /// Octets of the reply.
+    pub len: usize,
+    /// The address that was asked (log-destaddr).
+    pub local: Option<SocketAddr>,
+    /// It went over a stream.
+    pub stream: bool,
 }
 
 /// Takes what is to be logged; must not block.
 pub trait EventSink {
-    /// One event: the client, the question's name (wire form), type and class.
+    /// One event: the client, the question's name (wire form; empty when it could not be read), type and class.
     fn event(&mut self, event: Event<'_>, client: SocketAddr, name: &[u8], qtype: u16, qclass: u16);
 }
 
@@ -144,6 +171,21 @@ impl Answerer {
     /// Swaps the policy; gives the old one back, to be dropped elsewhere.
     pub fn set_policy(&mut self, policy: Arc<Policy>) -> Arc<Policy> {
         std::mem::replace(&mut self.policy, policy)
+    }
+
+    /// Whether [`Arrival::local`] is logged.
+    #[inline]
+    pub fn logs_destinations(&self) -> bool {
+        self.policy.log_destaddr
+    }
+
+    /// A question was not answered by the servers of `zone`: logs it when log-servfail asks for it.
+    pub fn note_failure(&mut self, question: &Miss<'_>, zone: &[u8], cause: Cause) {
+        if self.policy.log_servfail {
+            let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+            let Miss { name, key, .. } = question;
+            self.events.event(Event::Failed(zone, cause), nobody, name, key.qtype, key.qclass);
+        }
     }
 
     /// The cache.

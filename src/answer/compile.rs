@@ -4,6 +4,7 @@ use super::acl::Acl;
 use super::policy::Policy;
 use super::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
 use crate::config::{self, Config, Diagnostic, Severity, default_zones};
+use crate::dns::edns;
 use crate::dns::scan::HashKey;
 use crate::sys::memory;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         identity: shown(config.hide_identity, &config.identity, hostname),
         version: shown(config.hide_version, &config.version, version),
         hide_trustanchor: config.hide_trustanchor,
+        nsid: config.nsid_octets().map(|nsid| option(edns::NSID, &nsid)),
+        ede: config.ede,
         edns_buffer_size: config.edns_buffer_size,
         max_udp_size: if config.max_udp_size == 0 { u16::MAX } else { config.max_udp_size },
         harden_short_bufsize: config.harden_short_bufsize,
@@ -36,8 +39,16 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         deny_any: config.deny_any,
         rrset_roundrobin: config.rrset_roundrobin,
         log_queries: config.log_queries,
+        log_replies: config.log_replies,
+        log_destaddr: config.log_replies && config.log_destaddr,
+        log_servfail: config.log_servfail,
         log_local_actions: config.log_local_actions,
     })
+}
+
+/// An EDNS option, code and length at its front. Its data are shorter than 64 KiB.
+fn option(code: u16, data: &[u8]) -> Arc<[u8]> {
+    [&code.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat().into()
 }
 
 /// access-control over Unbound's default of localhost only.

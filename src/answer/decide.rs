@@ -2,7 +2,7 @@
 //!
 //! The order is Unbound's: access control, header, question, EDNS, CHAOS, local zones, recursion rights, cache.
 
-pub use super::answerer::{Answerer, Arrival, Decision, Event, EventSink, Given, Miss, Via};
+pub use super::answerer::{Answerer, Arrival, Decision, Event, EventSink, Given, Miss, Replied, Via};
 
 use super::acl::Access;
 use super::admit::meta_type_error;
@@ -12,7 +12,7 @@ use super::local::Local;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
 use crate::dns::body::Fixed;
-use crate::dns::edns;
+use crate::dns::edns::{self, ExtendedError};
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::question::Question;
 use crate::dns::{class, rcode, rtype};
@@ -54,9 +54,13 @@ impl Answerer {
         view: Option<&View>,
         given: Option<Given<'_>>,
     ) -> Outcome {
+        let waited = given.map(|given| given.waited);
         let outcome = self.decide_uncounted(message, len, arrival, view, given);
-        if let Outcome::Reply(_) = outcome {
+        if let Outcome::Reply(len) = outcome {
             self.count_reply(message);
+            if self.policy.log_replies {
+                self.log_reply(&message[..len.min(message.len())], arrival, waited);
+            }
         }
         outcome
     }
@@ -69,12 +73,22 @@ impl Answerer {
         }
     }
 
+    #[cold]
+    fn log_reply(&mut self, reply: &[u8], Arrival { client, via, local, .. }: Arrival, waited: Option<u64>) {
+        let rcode = header::flags(reply) & 0xf;
+        let event = Event::Reply(Replied { rcode, waited, len: reply.len(), local, stream: via == Via::Stream });
+        match if header::counts(reply)[0] == 1 { Question::parse(reply) } else { None } {
+            Some(question) => self.event(event, reply, question, client),
+            None => self.events.event(event, client, &[], 0, 0),
+        }
+    }
+
     #[inline]
     fn decide_uncounted(
         &mut self,
         message: &mut [u8],
         len: usize,
-        Arrival { client, via, now }: Arrival,
+        Arrival { client, via, now, .. }: Arrival,
         view: Option<&View>,
         given: Option<Given<'_>>,
     ) -> Outcome {
@@ -95,7 +109,7 @@ impl Answerer {
         };
         if access == Access::Refuse {
             self.count_unwanted();
-            return self.refusal(message, len, rcode::REFUSED);
+            return self.refusal(message, len, rcode::REFUSED, self.extended(ExtendedError::PROHIBITED));
         }
         if !replay {
             self.stats.outcomes.queries.add(1);
@@ -118,6 +132,7 @@ impl Answerer {
         }
         if access == Access::AllowCookie && via != Via::Stream {
             // Cookies are not checked yet, so no cookie is a valid one: to TCP, as Unbound sends clients without.
+            asked.error = self.extended(ExtendedError::other("DNS Cookie needed for UDP replies"));
             return self.limited(now, |_| Outcome::Reply(asked.empty(message, flag::TC, rcode::REFUSED)));
         }
         let mut query = Query { asked, question, scan: view.scan, access, client, udp: via != Via::Stream, replay };
@@ -169,13 +184,14 @@ impl Answerer {
             }
             Access::RefuseNonLocal => {
                 self.count_unwanted();
+                asked.error = self.extended(ExtendedError::PROHIBITED);
                 return Some(Outcome::Reply(asked.empty(message, 0, rcode::REFUSED)));
             }
             Access::AllowSetRd => asked.flags |= flag::RD,
             _ => {}
         }
         if asked.flags & flag::RD == 0 && query.access != Access::AllowSnoop {
-            let asked = *asked;
+            asked.error = self.extended(ExtendedError::NOT_AUTHORITATIVE);
             return Some(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::REFUSED))));
         }
         // Upstream has class IN alone; Unbound answers ANY with it.
@@ -192,28 +208,29 @@ impl Answerer {
     fn answer_cached(
         &mut self,
         message: &mut [u8],
-        query: &Query,
+        query: &mut Query,
         alias: Option<u32>,
         now: u32,
         given: Option<Given<'_>>,
     ) -> Outcome {
-        let asked = &query.asked;
+        let asked = &mut query.asked;
         let key = key(query.question, asked.edns, asked.flags);
         let scanned = if alias.is_some() { Scanned::Alias } else { Scanned::Query(query.scan) };
         let scan = match scanned {
             Scanned::Query(place) => self.scans.at(place),
             Scanned::Alias => &self.alias,
         };
-        let (answer, age, rotates) = match given {
+        let (answer, age, rotates, error) = match given {
             // A new policy may want another name by now; a body fits only behind the name it was written for.
             Some(given) if given.name.is_some_and(|name| name != scan.lower()) => {
                 return Outcome::Reply(asked.empty(message, 0, rcode::SERVFAIL));
             }
-            Some(given) => (given.answer, 0, true),
+            Some(given) => (given.answer, 0, true, given.error),
             None => match self.cache.get(scan.lower(), scan.hash(), key, now) {
                 Some(hit) => {
                     self.stats.outcomes.cache_hits.add(1);
-                    (hit.answer, hit.age, hit.rotates)
+                    let failed = hit.answer.rcode == rcode::SERVFAIL;
+                    (hit.answer, hit.age, hit.rotates, failed.then_some(ExtendedError::CACHED_ERROR))
                 }
                 None => {
                     self.stats.outcomes.cache_misses.add(1);
@@ -221,6 +238,7 @@ impl Answerer {
                 }
             },
         };
+        asked.error = error.filter(|_| self.policy.ede);
         let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
         let Some(ttl) = alias else {
             return Outcome::Reply(asked.answer(message, 0, answer, age, rotate));

@@ -2,7 +2,7 @@
 
 use super::answerer::{Answerer, Outcome};
 use super::reply::Asked;
-use crate::dns::edns::Edns;
+use crate::dns::edns::{Edns, ExtendedError};
 use crate::dns::header;
 use crate::dns::question::{self, Question};
 use crate::dns::record::Record;
@@ -14,15 +14,21 @@ impl Answerer {
     /// An error reply to a query that is not looked at further, unless this second had too many.
     #[cold]
     pub(super) fn error(&mut self, message: &mut [u8], len: usize, code: u16, now: u32) -> Outcome {
-        self.limited(now, |this| this.refusal(message, len, code))
+        self.limited(now, |this| this.refusal(message, len, code, None))
     }
 
-    /// The same outside the limit. It carries the question, and OPT when the query had it (RFC 6891 section 6.1.1), as far
+    /// The same outside the limit, perhaps with an extended error. It carries the question, and OPT when the query had it (RFC 6891 section 6.1.1), as far
     /// as they can be read.
     #[cold]
-    pub(super) fn refusal(&self, message: &mut [u8], len: usize, code: u16) -> Outcome {
-        let asked = as_far_as_readable(&message[..len], self.policy.edns_buffer_size);
+    pub(super) fn refusal(&self, message: &mut [u8], len: usize, code: u16, error: Option<ExtendedError>) -> Outcome {
+        let mut asked = as_far_as_readable(&message[..len], self.policy.edns_buffer_size);
+        asked.error = error;
         Outcome::Reply(asked.empty(message, 0, code))
+    }
+
+    /// An extended error where ede wants any.
+    pub(super) fn extended(&self, error: ExtendedError) -> Option<ExtendedError> {
+        self.policy.ede.then_some(error)
     }
 
     /// What `reply` decides, or a drop when this second had too many errors: so no loop of errors builds up.

@@ -4,6 +4,7 @@ use super::alias;
 use super::answerer::{Answerer, Event, Outcome, Query};
 use super::cache::Answer;
 use super::zones::{self, Verdict, ZoneRef};
+use crate::dns::edns::ExtendedError;
 use crate::dns::header::{self, flag};
 use crate::dns::{class, rcode, rtype};
 
@@ -41,7 +42,7 @@ impl Answerer {
         Some(Outcome::Reply(query.asked.answer(message, 0, answer, 0, None)))
     }
 
-    pub(super) fn local(&mut self, message: &mut [u8], query: &Query, zone: ZoneRef, exact: Option<u32>) -> Local {
+    pub(super) fn local(&mut self, message: &mut [u8], query: &mut Query, zone: ZoneRef, exact: Option<u32>) -> Local {
         let question = query.question;
         let policy = &*self.policy;
         let kind = policy.zones.zone_type(zone);
@@ -64,7 +65,11 @@ impl Answerer {
             Verdict::Alias(set) => {
                 match alias::scan_target(&mut self.alias, self.scans.at(query.scan).lower(), set, policy.hash_key) {
                     Some(ttl) => return Local::Alias(ttl),
-                    None => asked.empty(message, flag::AA, rcode::YXDOMAIN),
+                    None => {
+                        let error = ExtendedError::other("DNAME expansion became too large");
+                        query.asked.error = policy.ede.then_some(error);
+                        query.asked.empty(message, flag::AA, rcode::YXDOMAIN)
+                    }
                 }
             }
             Verdict::Negative { nxdomain, soa } => {

@@ -20,6 +20,10 @@ pub struct Policy {
     pub version: Option<Box<[u8]>>,
     /// hide-trustanchor: trustanchor.unbound. is refused.
     pub hide_trustanchor: bool,
+    /// nsid: the EDNS option that tells it, code and length at its front.
+    pub nsid: Option<Arc<[u8]>>,
+    /// ede: tell more of errors.
+    pub ede: bool,
     /// edns-buffer-size: what our OPT records advertise.
     pub edns_buffer_size: u16,
     /// max-udp-size: the largest reply over UDP, whatever the client advertises.
@@ -36,6 +40,12 @@ pub struct Policy {
     pub rrset_roundrobin: bool,
     /// log-queries.
     pub log_queries: bool,
+    /// log-replies.
+    pub log_replies: bool,
+    /// log-destaddr, where replies are logged.
+    pub log_destaddr: bool,
+    /// log-servfail.
+    pub log_servfail: bool,
     /// log-local-actions: log what inform zones log for every local zone.
     pub log_local_actions: bool,
 }

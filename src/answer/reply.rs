@@ -2,14 +2,14 @@
 
 use super::cache::Answer;
 use crate::dns::body::{self, Counts};
-use crate::dns::edns::{self, Edns};
+use crate::dns::edns::{self, Edns, ExtendedError};
 use crate::dns::header::{self, flag};
 use crate::dns::question::Question;
 use crate::dns::record::Record;
 use crate::dns::{rcode, rtype};
+use std::sync::Arc;
 
 /// What a reply needs to know of its query.
-#[derive(Clone, Copy)]
 pub(super) struct Asked {
     /// The query's flags word.
     pub flags: u16,
@@ -21,18 +21,28 @@ pub(super) struct Asked {
     pub limit: usize,
     /// What our OPT records advertise.
     pub edns_buffer_size: u16,
+    /// The option NSID, code and length at its front, for a query that asks for it.
+    pub nsid: Option<Arc<[u8]>>,
+    /// What is told beside the response code, as far as there is room.
+    pub error: Option<ExtendedError>,
 }
 
 impl Asked {
     /// Without a question that can be read, the reply has none.
     pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked {
         let end = question.map_or(header::LEN, |question| question.end());
-        Asked { flags, end, edns: None, limit: 512, edns_buffer_size }
+        Asked { flags, end, edns: None, limit: 512, edns_buffer_size, nsid: None, error: None }
+    }
+
+    /// Octets of the OPT record with its options.
+    fn opt_len(&self) -> usize {
+        edns::LEN + self.nsid.as_deref().map_or(0, <[u8]>::len)
     }
 
     /// Octets an OPT record will take; none where even an empty reply would have no room for it.
     fn reserved(&self) -> usize {
-        if self.edns.is_some() && self.limit >= header::LEN + edns::LEN { edns::LEN } else { 0 }
+        let len = self.opt_len();
+        if self.edns.is_some() && self.limit >= header::LEN + len { len } else { 0 }
     }
 
     /// Room for records behind the question.
@@ -48,10 +58,18 @@ impl Asked {
         let mut end = self.end + len;
         if let Some(edns) = self.edns
             && self.reserved() > 0
-            && end + edns::LEN <= self.limit.min(message.len())
+            && let room = self.limit.min(message.len())
+            && end + self.opt_len() <= room
         {
-            edns::write(message, end, self.edns_buffer_size, rcode, edns.bits & edns::DO);
-            end += edns::LEN;
+            let opt = end;
+            edns::write(message, opt, self.edns_buffer_size, rcode, edns.bits & edns::DO);
+            if let Some(nsid) = &self.nsid {
+                edns::append(message, opt, nsid);
+            }
+            end += self.opt_len();
+            if let Some(error) = self.error {
+                end += error.append(message, opt, room - end);
+            }
             counts[2] += 1;
         }
         let copied = self.flags & (header::OPCODE_BITS | flag::RD | flag::CD);

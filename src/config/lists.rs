@@ -53,13 +53,27 @@ pub(super) fn port_list(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `nsid:`
-pub(super) fn nsid(text: &str) -> Result<(), String> {
-    let hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match hex || text.starts_with("ascii_") {
-        true => Ok(()),
-        false => Err(format!("expected pairs of hexadecimal digits, or text behind ascii_, not {text:?}")),
+/// Octets of the longest `nsid:`: with the rest of a message they are fewer than 64 KiB.
+const LONGEST_NSID: usize = 65_000;
+
+/// The octets that `nsid:` stands for.
+pub(super) fn nsid(text: &str) -> Result<Vec<u8>, String> {
+    let octets = match text.get(..6) {
+        Some(front) if front.eq_ignore_ascii_case("ascii_") => Some(text.as_bytes()[6..].to_vec()),
+        _ => hex(text),
+    };
+    match octets {
+        Some(octets) if octets.len() > LONGEST_NSID => Err(format!("is longer than {LONGEST_NSID} octets")),
+        Some(octets) => Ok(octets),
+        None => Err(format!("expected pairs of hexadecimal digits, or text behind ascii_, not {text:?}")),
     }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |octet: u8| char::from(octet).to_digit(16).map(|digit| digit as u8);
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let octets = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
+    if rest.is_empty() { octets } else { None }
 }
 
 /// `val-override-date:`, a date of 14 digits, or seconds since 1970.
@@ -118,7 +132,12 @@ mod tests {
             assert_eq!(date(good), Ok(()), "{good}");
         }
         assert!(date("20261301000000").is_err() && date("today").is_err());
-        assert!(nsid("ascii_x").is_ok() && nsid("abcd").is_ok() && nsid("abc").is_err() && nsid("foo").is_err());
+        assert_eq!((nsid("ascii_x y"), nsid("ASCII_")), (Ok(b"x y".to_vec()), Ok(Vec::new())));
+        assert_eq!((nsid("abCD09"), nsid("")), (Ok(vec![0xab, 0xcd, 9]), Ok(Vec::new())));
+        for bad in ["abc", "foo", "+1", "ascii", "0x12"] {
+            assert!(nsid(bad).is_err(), "{bad}");
+        }
+        assert!(nsid(&"00".repeat(65_000)).is_ok() && nsid(&"00".repeat(65_001)).is_err());
         for good in ["dns.example", "dns.example@53", "dns.example@853#dns.example"] {
             assert_eq!(server_name(good), Ok(()), "{good}");
         }

@@ -3,9 +3,10 @@
 use super::access::AccessRule;
 use super::address::ScopedAddress;
 use super::diagnostic::{Files, Location};
+use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
-use super::values::Host;
+use super::values::{Host, Netblock};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -77,6 +78,10 @@ pub struct Config {
     pub identity: Option<String>,
     /// `version:` for version.server. CH TXT; `None` for this version.
     pub version: Option<String>,
+    /// `nsid:` as the file has it: hexadecimal digits, or text behind `ascii_`; empty for none.
+    pub nsid: String,
+    /// `ede:`, tell more of errors (RFC 8914).
+    pub ede: bool,
     /// `hide-identity:`, refuse id.server. and hostname.bind.
     pub hide_identity: bool,
     /// `hide-version:`, refuse version.server. and version.bind.
@@ -99,6 +104,14 @@ pub struct Config {
     pub forward_zones: Vec<ForwardZone>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
     pub do_not_query_localhost: bool,
+    /// `unwanted-reply-threshold:`, replies that nobody asked for after which the cache is emptied; 0 for never.
+    pub unwanted_reply_threshold: u32,
+    /// `harden-unknown-additional:`, tell on only types beside an answer that belong there.
+    pub harden_unknown_additional: bool,
+    /// `private-address:` lines: addresses that names of the outside must not point to.
+    pub private_addresses: Vec<Netblock>,
+    /// `private-domain:` names in lower case wire form; at and below them every address is allowed.
+    pub private_domains: Vec<Vec<u8>>,
     /// `outgoing-interface:` addresses to ask from. Empty: what the kernel picks.
     pub outgoing_interfaces: Vec<Source>,
     /// `outgoing-range:`, UDP sockets to upstream at a time.
@@ -123,10 +136,20 @@ pub struct Config {
     pub log_identity: String,
     /// `log-queries:`
     pub log_queries: bool,
+    /// `log-replies:`
+    pub log_replies: bool,
+    /// `log-tag-queryreply:`, call lines about queries and replies so.
+    pub log_tag_queryreply: bool,
+    /// `log-destaddr:`, log with a reply which address was asked.
+    pub log_destaddr: bool,
+    /// `log-servfail:`, log why a question was not answered.
+    pub log_servfail: bool,
     /// `log-local-actions:`, log what local zones answer.
     pub log_local_actions: bool,
     /// `log-time-ascii:`, dates rather than seconds.
     pub log_time_ascii: bool,
+    /// `log-time-iso:`, dates in the form of ISO 8601 where there are dates.
+    pub log_time_iso: bool,
 
     /// `statistics-interval:` in seconds, 0 for never.
     pub statistics_interval: u32,
@@ -274,6 +297,11 @@ impl Config {
         self.ip_freebind || self.ip_transparent
     }
 
+    /// What `nsid:` says; `None` when it is not set.
+    pub fn nsid_octets(&self) -> Option<Vec<u8>> {
+        if self.nsid.is_empty() { None } else { lists::nsid(&self.nsid).ok() }
+    }
+
     /// Ports that questions to upstream may leave from, each once: 16384 to 65535 as the lines change it. Below lie most
     /// ports that services of a host may want to bind later.
     pub fn outgoing_ports(&self) -> Vec<u16> {
@@ -326,6 +354,8 @@ impl Default for Config {
             harden_large_queries: false,
             identity: None,
             version: None,
+            nsid: String::new(),
+            ede: false,
             hide_identity: false,
             hide_version: false,
             hide_trustanchor: false,
@@ -336,6 +366,10 @@ impl Default for Config {
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
             do_not_query_localhost: true,
+            unwanted_reply_threshold: 0,
+            harden_unknown_additional: false,
+            private_addresses: Vec::new(),
+            private_domains: Vec::new(),
             outgoing_interfaces: Vec::new(),
             outgoing_range: 4096,
             outgoing_num_tcp: 10,
@@ -347,8 +381,13 @@ impl Default for Config {
             use_syslog: false,
             log_identity: String::new(),
             log_queries: false,
+            log_replies: false,
+            log_tag_queryreply: false,
+            log_destaddr: false,
+            log_servfail: false,
             log_local_actions: false,
             log_time_ascii: false,
+            log_time_iso: false,
             statistics_interval: 0,
             statistics_cumulative: false,
             extended_statistics: false,

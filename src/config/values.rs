@@ -191,7 +191,7 @@ pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Resul
         Kind::FetchPolicy => lists::fetch_policy(text).map(|()| Value::Text(text)),
         Kind::KeyIterations => lists::nsec3_iterations(text).map(|()| Value::Text(text)),
         Kind::PortList => lists::port_list(text).map(|()| Value::Text(text)),
-        Kind::Nsid => lists::nsid(text).map(|()| Value::Text(text)),
+        Kind::Nsid => lists::nsid(text).map(|_| Value::Text(text)),
         Kind::Date => lists::date(text).map(|()| Value::Text(text)),
         Kind::ServerName => lists::server_name(text).map(|()| Value::Text(text)),
         Kind::Bytes => bytes(text).map(Value::Number).ok_or_else(|| expected(kind, text)),

@@ -30,6 +30,7 @@ mod server;
 
 pub use backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, NotInForce, Status};
 pub use client::{Answer, Progress, Question};
+pub use report::rcode_word;
 pub use server::{BindError, ControlServer};
 
 use request::{RequestReader, Step};

@@ -5,6 +5,7 @@ use super::reply::Reply;
 use crate::number;
 use crate::stats::{BUCKETS, Snapshot, ThreadFigures, XdpFigures, XdpMode, bucket_bounds, median};
 use domain::base::iana::Rtype;
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -245,15 +246,17 @@ fn transport_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply)
     );
 }
 
+/// A response code's name as Unbound has it.
+pub fn rcode_word(code: u16) -> Cow<'static, str> {
+    RCODES.get(usize::from(code)).map_or_else(|| format!("RCODE{code}").into(), |&word| word.into())
+}
+
 fn answer_lines(total: &ThreadFigures, inhibit_zero: bool, reply: &mut Reply) {
     for (rcode, &count) in total.rcode.iter().enumerate() {
         if inhibit_zero && rcode >= RCODES_ALWAYS && count == 0 {
             continue;
         }
-        match RCODES.get(rcode) {
-            Some(name) => reply.line(format_args!("num.answer.rcode.{name}={count}")),
-            None => reply.line(format_args!("num.answer.rcode.RCODE{rcode}={count}")),
-        }
+        reply.line(format_args!("num.answer.rcode.{}={count}", rcode_word(rcode as u16)));
     }
     if !inhibit_zero || total.nodata != 0 {
         reply.line(format_args!("num.answer.rcode.nodata={}", total.nodata));

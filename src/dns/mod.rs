@@ -9,9 +9,11 @@
 //! | `question` | the question section of a query |
 //! | `edns` | the OPT record (RFC 6891) |
 //! | `record` | walking the records of a message, compression followed |
+//! | `cause` | why a question was not answered |
 //! | `body` | the records of an answer as they stand behind a question: writer and reader |
 
 pub mod body;
+pub mod cause;
 pub mod edns;
 pub mod header;
 pub mod name;
@@ -56,6 +58,7 @@ pub mod rtype {
     pub const DNSKEY: u16 = 48;
     pub const NSEC3: u16 = 50;
     pub const NSEC3PARAM: u16 = 51;
+    pub const SVCB: u16 = 64;
     pub const HTTPS: u16 = 65;
     pub const TKEY: u16 = 249;
     pub const TSIG: u16 = 250;

@@ -24,6 +24,7 @@ use super::tries::of_handle;
 use super::trouble::{Failure, Troubles};
 use super::world::World;
 use super::{Options, Request};
+use crate::dns::cause::{Cause, Why};
 use crate::dns::rcode;
 use crate::stats::Upstream;
 use rustix::io::Errno;
@@ -224,7 +225,8 @@ impl<W: World> Turn<'_, W> {
         if self.core.questions.is_full()
             && let Some(id) = self.core.questions.oldest()
         {
-            self.core.questions.get_mut(id).uncached = true;
+            let question = self.core.questions.get_mut(id);
+            (question.uncached, question.cause) = (true, Cause::new(Why::GivenUp));
             self.fail(id);
             self.publish_failures();
         }
@@ -248,8 +250,17 @@ impl<W: World> Turn<'_, W> {
                 question.uncached = self.core.table.is_uncached(zone);
                 self.choose(id);
             }
-            None => self.fail(id),
+            None => {
+                question.cause = Cause::new(Why::NoZone);
+                self.fail(id);
+            }
         }
+    }
+
+    /// Notes what went wrong with a question at a server.
+    pub(super) fn blame(&mut self, id: u32, server: u32, cause: Cause) {
+        let server = self.core.servers.get(server as usize).map(|server| server.address.ip());
+        self.core.questions.get_mut(id).cause = server.map_or(cause, |server| cause.at(server));
     }
 
     /// Ends a question without an answer.
@@ -294,6 +305,8 @@ impl<W: World> Turn<'_, W> {
             response.ticket = question.ticket;
             response.rcode = rcode::SERVFAIL;
             response.ttl = question.failure_ttl();
+            let zone = self.core.table.zone(question.zone).filter(|_| question.cause.why != Why::NoZone);
+            response.set_cause(question.cause, zone.map_or(&[], |zone| &zone.name));
             response.set_body(&[], [0; 3]);
             self.world.publish();
             self.core.failed.pop_front();

@@ -4,9 +4,11 @@
 
 use super::chain::{Composer, Target};
 use super::normalize::{Asked, Normalizer, Verdict};
+use super::private::Private;
 use super::question::Question;
 use super::reply::Reply;
 use super::{Response, TtlLimits};
+use crate::dns::cause::{Cause, Why};
 use crate::dns::name::is_at_or_below;
 use crate::dns::{get_u16, header, question, rcode};
 use bytemuck::Zeroable;
@@ -42,10 +44,12 @@ fn is_of_use(code: u16) -> bool {
     matches!(code, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN)
 }
 
-/// The forward zone of a question; both as in [`Asked`].
+/// The forward zone of a question and what is private to its clients; all as in [`Asked`].
 pub(super) struct Served<'a> {
     pub(super) zone: &'a [u8],
     pub(super) same_zone: &'a dyn Fn(&[u8]) -> bool,
+    pub(super) private: &'a Private,
+    pub(super) known_types: bool,
 }
 
 /// Buffers for one reply at a time: it is read, then judged, then told or kept as a part of an alias chain.
@@ -54,6 +58,8 @@ pub(super) struct Digest {
     normalizer: Normalizer,
     scratch: Box<[u8]>,
     rdata: Box<[u8]>,
+    /// What was read last is whole.
+    is_whole: bool,
 }
 
 impl Digest {
@@ -63,12 +69,23 @@ impl Digest {
             normalizer: Normalizer::default(),
             scratch: vec![0; 65535].into_boxed_slice(),
             rdata: vec![0; 65535].into_boxed_slice(),
+            is_whole: false,
         }
     }
 
     /// Takes a reply apart; true when it is whole and its code says something of the name.
     pub(super) fn read(&mut self, message: &[u8]) -> bool {
-        self.reply.parse(message).is_some() && is_of_use(self.reply.rcode)
+        self.is_whole = self.reply.parse(message).is_some();
+        self.is_whole && is_of_use(self.reply.rcode)
+    }
+
+    /// What is wrong with what was read last.
+    pub(super) fn flaw(&self) -> Cause {
+        match (self.is_whole, self.reply.rcode) {
+            (false, _) => Cause::new(Why::Unreadable),
+            (true, code) if is_of_use(code) => Cause::new(Why::Useless),
+            (true, code) => Cause::code(code),
+        }
     }
 
     /// True when what was read last is an error that a server without EDNS gives.
@@ -81,27 +98,28 @@ impl Digest {
         &mut self,
         message: &[u8],
         question: &Question,
-        Served { zone, same_zone }: Served<'_>,
+        Served { zone, same_zone, private, known_types }: Served<'_>,
         limits: &TtlLimits,
     ) -> Verdict {
         let (name, qtype, qclass) = (&question.target, question.qtype, question.qclass);
-        let asked = Asked { name, qtype, qclass, zone, same_zone };
+        let asked = Asked { name, qtype, qclass, zone, same_zone, private, known_types };
         self.normalizer.run(message, &mut self.reply, &asked, limits)
     }
 
     /// Writes the answer of the reply that was judged; false when it cannot be written.
     pub(super) fn tell(&mut self, message: &[u8], question: &Question, minimal: bool, response: &mut Response) -> bool {
-        let Digest { reply, normalizer: answer, scratch, rdata } = self;
+        let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
         let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
         let Ok(written) = composer.answer(question.chain.as_deref(), scratch) else { return false };
         response.rcode = reply.rcode;
+        response.set_cause(Cause::default(), &[]);
         response.ttl = if question.uncached { 0 } else { written.ttl };
         response.set_body(&scratch[written.place], written.counts)
     }
 
     /// Keeps the aliases of the reply that was judged, and has the question go on with their end; false when it may not.
     pub(super) fn follow(&mut self, message: &[u8], question: &mut Question, minimal: bool) -> bool {
-        let Digest { reply, normalizer: answer, scratch, rdata } = self;
+        let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
         let mut chain = question.chain.take().unwrap_or_default();
         let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
         let extended = composer.extend(&mut chain, scratch);
@@ -123,12 +141,15 @@ pub struct Digester {
     question: Question,
     response: Box<Response>,
     limits: TtlLimits,
+    private: Private,
 }
 
 impl Default for Digester {
     fn default() -> Self {
         let (response, limits) = (Box::new(Response::zeroed()), TtlLimits::default());
-        Digester { digest: Digest::new(), question: Question::EMPTY, response, limits }
+        // So that fuzzing comes to what takes addresses out.
+        let private = Private::new([(std::net::IpAddr::from([10, 0, 0, 0]), 8)], []);
+        Digester { digest: Digest::new(), question: Question::EMPTY, response, limits, private }
     }
 }
 
@@ -137,7 +158,7 @@ impl Digester {
     /// that the alias chain has come to. `zone` is the forward zone's name, lower case. `None` when that is not
     /// the answer yet, or a reply is none to its question, or of no use: another server would be asked.
     pub fn run(&mut self, replies: &[&[u8]], zone: &[u8], dnssec_ok: bool, minimal: bool) -> Option<&Response> {
-        let Digester { digest, question, response, limits } = self;
+        let Digester { digest, question, response, limits, private } = self;
         let first = *replies.first()?;
         let asked = question::Question::parse(first)?;
         *question = Question::EMPTY;
@@ -148,7 +169,8 @@ impl Digester {
             if !is_reply_to(message, question) || !digest.read(message) {
                 return None;
             }
-            let served = Served { zone, same_zone: &|name| is_at_or_below(name, zone) };
+            let same_zone = &|name: &[u8]| is_at_or_below(name, zone);
+            let served = Served { zone, same_zone, private, known_types: false };
             match digest.judge(message, question, served, limits) {
                 Verdict::Answer => {
                     return digest.tell(message, question, minimal, response).then_some(&*self.response);

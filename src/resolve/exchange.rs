@@ -13,6 +13,7 @@ use super::server::BAND;
 use super::tries::{Addressee, Try, handle, of_handle};
 use super::trouble::{Failure, ICMP, Way};
 use super::world::{Sent, World};
+use crate::dns::cause::{Cause, Why};
 use crate::dns::{edns, header};
 use rustix::io::Errno;
 use std::time::Duration;
@@ -37,6 +38,9 @@ impl<W: World> Turn<'_, W> {
             let is_over = self.now >= question.started + self.core.options.patience;
             if is_over || question.sends >= SENDS {
                 question.unheard |= is_over;
+                if !is_over {
+                    question.cause = Cause::new(Why::Sends);
+                }
                 return self.fail(id);
             }
             if let Some(place) = self.select(id) {
@@ -48,12 +52,19 @@ impl<W: World> Turn<'_, W> {
                 let question = self.core.questions.get_mut(id);
                 question.tried |= bit(place);
                 question.refused |= bit(place);
+                let servers = self.core.zone_servers.get(question.zone as usize);
+                if let Some(&server) = servers.and_then(|servers| servers.get(usize::from(place))) {
+                    self.blame(id, server, Cause::new(Why::Network));
+                }
                 continue;
             }
             let question = self.core.questions.get_mut(id);
             let open = question.tried & !question.failed;
             let all_refused = open & !question.refused == 0;
             if open == 0 || (all_refused && question.pauses >= PAUSES) {
+                if question.cause.why == Why::Unknown {
+                    question.cause = Cause::new(Why::NoServer);
+                }
                 return self.fail(id);
             }
             (question.tried, question.refused) = (0, 0);
@@ -197,6 +208,8 @@ impl<W: World> Turn<'_, W> {
             let question = self.core.questions.get_mut(id);
             question.refused |= bit(question.asked.place);
             question.unheard = true;
+            let server = question.asked.server;
+            self.blame(id, server, Cause::new(Why::Network));
             self.core.retry.push_back(id);
         }
     }

@@ -7,6 +7,7 @@ use super::normalize::Verdict;
 use super::question::Phase;
 use super::tries::Addressee;
 use super::world::World;
+use crate::dns::cause::{Cause, Why};
 
 impl<W: World> Turn<'_, W> {
     /// Decides what a whole reply means for its question. `asked`: whose reply it is.
@@ -47,6 +48,8 @@ impl<W: World> Turn<'_, W> {
 
     /// A server's reply is of no use: another is asked, unless one is asked already.
     pub(super) fn pass_over(&mut self, id: u32, asked: Addressee) {
+        let flaw = self.core.digest.flaw();
+        self.blame(id, asked.server, flaw);
         self.rule_out(id, asked.place);
         self.go_on(id, asked);
     }
@@ -71,7 +74,8 @@ impl<W: World> Turn<'_, W> {
         let zone = question.zone;
         let Some(forward) = table.zone(zone) else { return Verdict::Useless };
         let same_zone = |name: &[u8]| table.find(name) == Some(zone);
-        let served = Served { zone: &forward.name, same_zone: &same_zone };
+        let (private, known_types) = (table.private(), table.known_types());
+        let served = Served { zone: &forward.name, same_zone: &same_zone, private, known_types };
         digest.judge(message, question, served, &options.ttl)
     }
 
@@ -103,7 +107,10 @@ impl<W: World> Turn<'_, W> {
                 question.start_over();
                 self.choose(id);
             }
-            _ => self.fail(id),
+            zone => {
+                question.cause = Cause::new(if zone.is_some() { Why::Aliases } else { Why::NoZone });
+                self.fail(id);
+            }
         }
     }
 }

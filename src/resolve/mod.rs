@@ -16,7 +16,7 @@
 //! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `keys` | how a reply finds its own |
-//! | `reply`, `normalize`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
+//! | `reply`, `normalize`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 
 mod chain;
@@ -28,6 +28,7 @@ mod keys;
 mod normalize;
 mod options;
 mod over_tcp;
+mod private;
 mod question;
 mod reply;
 mod server;
@@ -51,6 +52,7 @@ pub use core::{Command, Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
 pub use options::Options;
+pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};
@@ -62,6 +64,7 @@ pub use world::{Sent, World};
 
 use crate::dns::Name;
 use crate::dns::body::Counts;
+use crate::dns::cause::Cause;
 use bytemuck::Zeroable;
 
 /// Longest body a [`Response`] can hold: what a 64 KiB message has left behind header and the shortest question.
@@ -112,11 +115,27 @@ pub struct Response {
     pub ttl: u32,
     /// Records per section.
     pub counts: Counts,
+    /// Why every server failed, when they did.
+    pub cause: Cause,
+    zone_len: u8,
+    zone: [u8; 255],
     body_len: u32,
     body: [u8; MAX_BODY],
 }
 
 impl Response {
+    /// The forward zone whose servers failed, wire form, lower case; empty when they did not.
+    pub fn zone(&self) -> &[u8] {
+        &self.zone[..usize::from(self.zone_len)]
+    }
+
+    /// Says why the question was not answered, and by the servers of which zone (wire form, at most 255 octets).
+    pub fn set_cause(&mut self, cause: Cause, zone: &[u8]) {
+        let len = zone.len().min(self.zone.len());
+        self.zone[..len].copy_from_slice(&zone[..len]);
+        (self.cause, self.zone_len) = (cause, len as u8);
+    }
+
     /// The records, written by [`crate::dns::body::BodyWriter`] for a question at octet 12.
     pub fn body(&self) -> &[u8] {
         &self.body[..self.body_len as usize]

@@ -5,6 +5,7 @@
 //! again. Here a target that the same forward zone serves is taken from the same reply, since the same servers would be
 //! asked; a target of another zone, or one that the reply says nothing of, is asked for.
 
+use super::private::Private;
 use super::reply::{NONE, Reply, Set, name_hash, same_name};
 use super::ttl::TtlLimits;
 use crate::dns::name::{MAX_LEN, Name, is_at_or_below};
@@ -28,6 +29,10 @@ pub struct Asked<'a> {
     pub zone: &'a [u8],
     /// True when the servers of this zone serve a name (wire form, lower case).
     pub same_zone: &'a dyn Fn(&[u8]) -> bool,
+    /// Addresses that are not told on.
+    pub private: &'a Private,
+    /// `harden-unknown-additional:`, beside the answer only types are told on that belong there.
+    pub known_types: bool,
 }
 
 /// What a reply amounts to.
@@ -97,10 +102,12 @@ impl Normalizer {
         }
         scrub_authority(message, reply, asked, verdict != Verdict::Answer, self.answer.is_empty());
         if verdict == Verdict::Answer {
+            scrub_additional(message, reply, asked);
+            asked.private.scrub(message, reply);
+            self.answer.retain(|piece| !matches!(piece, Piece::Set(place) if !reply.sets[*place as usize].kept));
             if is_upward_referral(message, reply, asked, self.answer.is_empty()) {
                 return Verdict::Useless;
             }
-            scrub_additional(message, reply, asked);
         }
         for place in 0..reply.sets.len() {
             limits.settle(message, reply, place);
@@ -294,7 +301,8 @@ fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: boo
                 let is_whole = set.count <= MOST_SERVERS || set.signatures == NONE;
                 own && !denies && set.class == asked.qclass && !std::mem::replace(&mut has_ns, true) && is_whole
             }
-            _ => true,
+            rtype::SOA => true,
+            _ => !asked.known_types,
         };
         let keep = keep && in_zone(message, set, asked.zone);
         let set = &mut reply.sets[place];
@@ -334,7 +342,7 @@ fn scrub_additional(message: &[u8], reply: &mut Reply, asked: &Asked) {
         if set.section == 2 && !set.attached {
             let keep = match set.rtype {
                 rtype::A | rtype::AAAA | rtype::DNAME | rtype::CNAME | rtype::NS => false,
-                _ => in_zone(message, set, asked.zone),
+                _ => !asked.known_types && in_zone(message, set, asked.zone),
             };
             reply.sets[place].kept = keep;
         }

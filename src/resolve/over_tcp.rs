@@ -10,6 +10,7 @@ use super::question::Phase;
 use super::tries::Addressee;
 use super::trouble::{Failure, TCP, Way};
 use super::world::World;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::header;
 use rustix::io::Errno;
 use std::time::Duration;
@@ -85,6 +86,7 @@ impl<W: World> Turn<'_, W> {
             self.met(asked.server, Way::Tcp, failure);
         }
         self.stop_waiting(id);
+        self.blame(id, asked.server, Cause::new(Why::Network));
         self.refused_at_once(id, asked.place);
         self.core.retry.push_back(id);
     }
@@ -129,6 +131,7 @@ impl<W: World> Turn<'_, W> {
             self.judge(id, asked, message);
         } else {
             self.core.stats.unwanted.add(u64::from(!fits));
+            self.blame(id, asked.server, Cause::new(Why::Unreadable));
             self.rule_out(id, asked.place);
             self.core.retry.push_back(id);
         }

@@ -4,6 +4,7 @@ use super::chain::Chain;
 use super::tries::{Addressee, Tries};
 use super::ttl::{SILENCE, WITHOUT_RECORDS};
 use crate::dns::Name;
+use crate::dns::cause::{Cause, Why};
 use std::time::Duration;
 
 /// No question.
@@ -82,6 +83,8 @@ pub struct Question {
     pub unheard: bool,
     /// Its answer is told, but not to be cached.
     pub uncached: bool,
+    /// What went wrong last, for this target.
+    pub cause: Cause,
     /// When it was taken from the worker.
     pub started: Duration,
     /// When the last query was sent.
@@ -134,6 +137,7 @@ impl Question {
         was_sent: false,
         unheard: false,
         uncached: false,
+        cause: Cause::new(Why::Unknown),
         started: Duration::ZERO,
         sent: Duration::ZERO,
         wait: 0,
@@ -151,6 +155,7 @@ impl Question {
         (self.tried, self.failed, self.refused) = (0, 0, 0);
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
+        self.cause = Cause::default();
     }
 
     /// Seconds for which the failure of this question may be cached. What was not sent says nothing of the name. A

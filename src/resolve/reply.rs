@@ -115,8 +115,7 @@ impl Reply {
             _ => 0,
         };
         let hash = name_hash(message, record.owner)?;
-        // A TTL has 31 bits; one that looks negative is 0 (RFC 2181 section 8).
-        let ttl = if record.ttl >> 31 != 0 { 0 } else { record.ttl };
+        let ttl = ttl_of(&record);
         let (class, owner) = (record.class, record.owner);
         let entry = self.entries.len() as u32;
         let same = self.sets.iter().rposition(|set| {
@@ -186,10 +185,39 @@ impl Reply {
         .take(set.count as usize)
     }
 
+    /// Takes those records out of set `place` that do not stay; a set that none is left of is kept no more.
+    pub fn retain(&mut self, place: usize, stays: impl Fn(&Record) -> bool) {
+        let Reply { entries, sets, .. } = self;
+        let limit = sets.get(place).and_then(|set| sets.get(set.signatures as usize)).map_or(u32::MAX, |over| over.ttl);
+        let Some(set) = sets.get_mut(place) else { return };
+        let (mut at, mut last, mut left, mut ttl) = (set.first, NONE, 0, limit);
+        for _ in 0..set.count {
+            let Some(entry) = entries.get(at as usize) else { break };
+            let here = std::mem::replace(&mut at, entry.next);
+            if stays(&entry.record) {
+                ttl = ttl.min(ttl_of(&entry.record));
+                match entries.get_mut(last as usize) {
+                    Some(before) => before.next = here,
+                    None => set.first = here,
+                }
+                (last, left) = (here, left + 1);
+            }
+        }
+        if left < set.count {
+            (set.last, set.count, set.ttl) = (last, left, ttl);
+            set.kept &= left > 0;
+        }
+    }
+
     /// Data of a set's first record.
     pub fn first_data(&self, set: &Set) -> Range<usize> {
         self.entries.get(set.first as usize).map_or(0..0, |entry| entry.record.rdata.clone())
     }
+}
+
+/// A TTL has 31 bits; one that looks negative is 0 (RFC 2181 section 8).
+fn ttl_of(record: &Record) -> u32 {
+    if record.ttl >> 31 != 0 { 0 } else { record.ttl }
 }
 
 /// The labels of the name at a place of a message, root not included, pointers followed as

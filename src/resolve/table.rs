@@ -1,5 +1,6 @@
 //! Which servers are asked for which names.
 
+use super::private::Private;
 use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ pub struct ForwardTable {
     /// Bit n: some zone has a name of n labels. Suffixes of other lengths are not looked up.
     depths: u128,
     sources: Sources,
+    private: Private,
+    known_types: bool,
 }
 
 impl ForwardTable {
@@ -92,6 +95,26 @@ impl ForwardTable {
     /// Has the servers asked from these addresses.
     pub fn from_sources(self, sources: Sources) -> ForwardTable {
         ForwardTable { sources, ..self }
+    }
+
+    /// Has the answers of the servers point to none of these addresses.
+    pub fn without(self, private: Private) -> ForwardTable {
+        ForwardTable { private, ..self }
+    }
+
+    /// The addresses that no answer points to.
+    pub fn private(&self) -> &Private {
+        &self.private
+    }
+
+    /// Whether only types are told on beside an answer that belong there (`harden-unknown-additional:`).
+    pub fn with_known_types(self, known_types: bool) -> ForwardTable {
+        ForwardTable { known_types, ..self }
+    }
+
+    /// See [`ForwardTable::with_known_types`].
+    pub fn known_types(&self) -> bool {
+        self.known_types
     }
 
     /// The addresses that servers are asked from.

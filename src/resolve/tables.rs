@@ -6,6 +6,7 @@ use super::server::Server;
 use super::source::Sources;
 use super::table::{ForwardTable, ForwardZone};
 use super::world::World;
+use crate::dns::cause::{Cause, Why};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -93,7 +94,10 @@ impl<W: World> Turn<'_, W> {
     fn adopt(&mut self, id: u32) {
         let question = self.core.questions.get_mut(id);
         (question.tried, question.failed, question.refused) = (0, 0, 0);
-        let Some(zone) = self.core.table.find(question.target.as_wire()) else { return self.fail(id) };
+        let Some(zone) = self.core.table.find(question.target.as_wire()) else {
+            question.cause = Cause::new(Why::NoZone);
+            return self.fail(id);
+        };
         question.zone = zone;
         let servers = &self.core.zone_servers[zone as usize];
         for asked in question.tries.iter_mut().map(|sent| &mut sent.asked).chain([&mut question.asked]) {

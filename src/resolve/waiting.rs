@@ -6,6 +6,7 @@ use super::question::Phase;
 use super::timer::TICK;
 use super::tries::Try;
 use super::world::World;
+use crate::dns::cause::{Cause, Why};
 use std::time::Duration;
 
 /// Longest wait for the answer to a probe.
@@ -56,7 +57,10 @@ impl<W: World> Turn<'_, W> {
             Phase::Udp { .. } => self.count_loss(id),
             Phase::Tcp { .. } | Phase::TcpQueue => {
                 self.core.stats.timeouts.add(1);
-                self.core.questions.get_mut(id).unheard = true;
+                let question = self.core.questions.get_mut(id);
+                question.unheard = true;
+                let server = question.asked.server;
+                self.blame(id, server, Cause::new(Why::Silence));
             }
             Phase::Probe => {
                 self.count_loss(id);
@@ -74,7 +78,9 @@ impl<W: World> Turn<'_, W> {
             self.core.stats.timeouts.add(1);
             question.unheard = true;
             let (sent, first) = ((question.sent, question.wait), question.rounds == 0);
-            if self.core.servers[question.asked.server as usize].lost(sent, first, self.now) {
+            let server = question.asked.server;
+            self.blame(id, server, Cause::new(Why::Silence));
+            if self.core.servers[server as usize].lost(sent, first, self.now) {
                 self.show_troubles();
             }
         }

@@ -1,11 +1,16 @@
-//! What the worker wants logged about queries (log-queries, inform zones), carried to main over a ring.
+//! What the worker wants logged about queries and replies (log-queries, log-replies, log-servfail, inform zones), carried to
+//! main over a ring.
 
-use crate::answer::decide::{Event, EventSink};
+use crate::answer::decide::{Event, EventSink, Replied};
 use crate::answer::zones::ZoneType;
+use crate::control::rcode_word;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::name_text::to_text;
+use crate::dns::rcode;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::{Counter, WorkerStats};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,11 +20,19 @@ pub struct QueryEvent {
     client: SocketAddr,
     qtype: u16,
     qclass: u16,
-    kind: Option<ZoneType>,
+    kind: Kind,
     name_len: u8,
     zone_len: u8,
     name: [u8; 255],
     zone: [u8; 255],
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Query,
+    Zone(ZoneType),
+    Reply(Replied),
+    Failed(Cause),
 }
 
 impl QueryEvent {
@@ -29,7 +42,7 @@ impl QueryEvent {
             client: SocketAddr::from(([0, 0, 0, 0], 0)),
             qtype: 0,
             qclass: 0,
-            kind: None,
+            kind: Kind::Query,
             name_len: 0,
             zone_len: 0,
             name: [0; 255],
@@ -63,8 +76,10 @@ impl EventSink for RingSink {
             return;
         };
         let (zone, kind) = match event {
-            Event::Query => (&[][..], None),
-            Event::Zone(zone, kind) => (zone, Some(kind)),
+            Event::Query => (&[][..], Kind::Query),
+            Event::Zone(zone, kind) => (zone, Kind::Zone(kind)),
+            Event::Reply(replied) => (&[][..], Kind::Reply(replied)),
+            Event::Failed(zone, cause) => (zone, Kind::Failed(cause)),
         };
         (slot.client, slot.qtype, slot.qclass, slot.kind) = (client, qtype, qclass, kind);
         (slot.name_len, slot.zone_len) = (name.len().min(255) as u8, zone.len().min(255) as u8);
@@ -75,21 +90,90 @@ impl EventSink for RingSink {
     }
 }
 
+/// The target of a line about a query, and of one about a reply, which the log shows where it shows the level of others
+/// (log-tag-queryreply).
+pub const QUERY: &str = "query";
+/// See [`QUERY`].
+pub const REPLY: &str = "reply";
+
 /// Main's end: logs what is there, in Unbound's words; a ringful at most, since the worker may be faster than the log.
-pub fn log_some(events: &mut Consumer<QueryEvent>) {
+/// `tagged`: log-tag-queryreply.
+pub fn log_some(events: &mut Consumer<QueryEvent>, tagged: bool) {
     for _ in 0..events.capacity() {
         let Some(event) = events.front() else { break };
-        let name = to_text(&event.name[..usize::from(event.name_len)]);
-        let (qtype, qclass) = (rtype_word(event.qtype), class_word(event.qclass));
-        let ip = event.client.ip();
         match event.kind {
-            None => log::info!("{ip} {name} {qtype} {qclass}"),
-            Some(kind) => {
-                let zone = to_text(&event.zone[..usize::from(event.zone_len)]);
-                log::info!("{zone} {} {ip}@{} {name} {qtype} {qclass}", kind.word(), event.client.port());
-            }
+            Kind::Query if tagged => log::info!(target: QUERY, "{event}"),
+            Kind::Reply(_) if tagged => log::info!(target: REPLY, "{event}"),
+            Kind::Failed(_) => log::error!("{event}"),
+            _ => log::info!("{event}"),
         }
         events.release();
+    }
+}
+
+impl fmt::Display for QueryEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match usize::from(self.name_len) {
+            0 => "null".to_owned(),
+            len => to_text(&self.name[..len]),
+        };
+        let (qtype, qclass) = (rtype_word(self.qtype), class_word(self.qclass));
+        let (client, port) = (self.client.ip(), self.client.port());
+        match &self.kind {
+            Kind::Query => write!(f, "{client} {name} {qtype} {qclass}"),
+            Kind::Zone(kind) => {
+                let zone = to_text(&self.zone[..usize::from(self.zone_len)]);
+                write!(f, "{zone} {} {client}@{port} {name} {qtype} {qclass}", kind.word())
+            }
+            Kind::Reply(replied) if replied.rcode == rcode::FORMERR => {
+                write!(f, "{client} - - - FORMERR - - -")?;
+                write_destination(f, replied)
+            }
+            Kind::Reply(replied) => {
+                let (waited, cached) = (replied.waited.unwrap_or(0), u8::from(replied.waited.is_none()));
+                let (seconds, micros) = (waited / 1_000_000, waited % 1_000_000);
+                let (code, len) = (rcode_word(replied.rcode), replied.len);
+                write!(f, "{client} {name} {qtype} {qclass} {code} {seconds}.{micros:06} {cached} {len}")?;
+                write_destination(f, replied)
+            }
+            Kind::Failed(cause) => {
+                write!(f, "SERVFAIL <{name} {qtype} {qclass}>: ")?;
+                write_cause(f, &self.zone[..usize::from(self.zone_len)], cause)
+            }
+        }
+    }
+}
+
+/// log-servfail, in Unbound's words where it has some.
+fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::Result {
+    let said = match cause.why {
+        Why::Unknown => return f.write_str("misc failure"),
+        Why::NoZone => return f.write_str("no forward-zone covers it"),
+        Why::Sends => return f.write_str("exceeded the maximum number of sends"),
+        Why::Aliases => return f.write_str("request has exceeded the maximum number restarts (eg. indirections)"),
+        Why::GivenUp => return f.write_str("given up for a newer question, too many were in flight"),
+        Why::NoServer => "no server to query no addresses for nameservers".into(),
+        Why::Silence => "upstream server timeout".into(),
+        Why::Network => "upstream server not reached".into(),
+        Why::Unreadable => "could not parse upstream response".into(),
+        Why::Useless => "upstream response failed scrub".into(),
+        Why::Rcode => format!("got {}", rcode_word(cause.rcode)),
+    };
+    write!(f, "all the configured stub or forward servers failed, at zone {}", to_text(zone))?;
+    if let Some(server) = cause.server() {
+        write!(f, " from {server}")?;
+    }
+    write!(f, " {said}")
+}
+
+/// log-destaddr.
+fn write_destination(f: &mut fmt::Formatter<'_>, replied: &Replied) -> fmt::Result {
+    match replied.local {
+        Some(local) => {
+            let way = if replied.stream { "tcp" } else { "udp" };
+            write!(f, " on {way} {} {}", local.ip(), local.port())
+        }
+        None => Ok(()),
     }
 }
 
@@ -101,4 +185,58 @@ pub fn rtype_word(rtype: u16) -> String {
 /// A class's mnemonic.
 pub fn class_word(class: u16) -> String {
     domain::base::iana::Class::from_int(class).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(code: u16, waited: Option<u64>, local: Option<&str>, stream: bool) -> String {
+        let local = local.map(|local| local.parse().unwrap());
+        let mut event = QueryEvent::empty();
+        event.client = "192.0.2.7:4242".parse().unwrap();
+        (event.qtype, event.qclass) = (1, 1);
+        event.kind = Kind::Reply(Replied { rcode: code, waited, len: 57, local, stream });
+        event.name[..7].copy_from_slice(b"\x01a\x03Net\0");
+        event.name_len = 7;
+        event.to_string()
+    }
+
+    #[test]
+    fn replies_are_told_in_unbounds_words() {
+        assert_eq!(reply(0, None, None, false), "192.0.2.7 a.Net. A IN NOERROR 0.000000 1 57");
+        assert_eq!(reply(3, Some(1_000_042), None, true), "192.0.2.7 a.Net. A IN NXDOMAIN 1.000042 0 57");
+        let v4 = Some("198.51.100.1:53");
+        assert_eq!(reply(2, Some(7), v4, false), "192.0.2.7 a.Net. A IN SERVFAIL 0.000007 0 57 on udp 198.51.100.1 53");
+        let v6 = Some("[fe80::1%3]:5353");
+        assert_eq!(reply(4, None, v6, true), "192.0.2.7 a.Net. A IN NOTIMPL 0.000000 1 57 on tcp fe80::1 5353");
+        assert_eq!(reply(1, None, v4, false), "192.0.2.7 - - - FORMERR - - - on udp 198.51.100.1 53");
+        assert!(reply(15, None, None, false).contains(" RCODE15 "));
+        let mut unread = QueryEvent::empty();
+        unread.kind = Kind::Reply(Replied { rcode: 5, waited: None, len: 12, local: None, stream: false });
+        assert_eq!(unread.to_string(), "0.0.0.0 null TYPE0 CLASS0 REFUSED 0.000000 1 12");
+    }
+
+    #[test]
+    fn causes_of_servfail_are_told_in_unbounds_words() {
+        let told = |cause: Cause| {
+            let mut event = QueryEvent::empty();
+            (event.qtype, event.qclass, event.kind) = (28, 1, Kind::Failed(cause));
+            event.name[..3].copy_from_slice(b"\x01a\0");
+            event.zone[..5].copy_from_slice(b"\x03lan\0");
+            (event.name_len, event.zone_len) = (3, 5);
+            event.to_string()
+        };
+        let server = "192.0.2.53".parse().unwrap();
+        let failed = "SERVFAIL <a. AAAA IN>: all the configured stub or forward servers failed, at zone lan.";
+        assert_eq!(told(Cause::code(5).at(server)), format!("{failed} from 192.0.2.53 got REFUSED"));
+        let silent = Cause::new(Why::Silence).at("2001:db8::1".parse().unwrap());
+        assert_eq!(told(silent), format!("{failed} from 2001:db8::1 upstream server timeout"));
+        assert_eq!(
+            told(Cause::new(Why::NoServer)),
+            format!("{failed} no server to query no addresses for nameservers")
+        );
+        assert_eq!(told(Cause::new(Why::Sends)), "SERVFAIL <a. AAAA IN>: exceeded the maximum number of sends");
+        assert_eq!(told(Cause::default()), "SERVFAIL <a. AAAA IN>: misc failure");
+    }
 }

@@ -1,5 +1,6 @@
 //! The log: standard error, a file or syslog, in the line format of Unbound's, so that what reads Unbound's log reads ours.
 
+use super::events;
 use super::log_file::LogFile;
 use crate::config::Config;
 use crate::sys::clock::Civil;
@@ -7,9 +8,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where lines go.
 enum Target {
@@ -22,13 +23,38 @@ enum Target {
 pub struct Logger {
     target: Mutex<Target>,
     identity: Mutex<String>,
-    ascii_time: AtomicBool,
+    /// A [`TimeForm`].
+    time_form: AtomicU8,
+}
+
+/// How a line says when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TimeForm {
+    /// Seconds since 1970.
+    Seconds,
+    /// log-time-ascii.
+    Ascii,
+    /// log-time-iso beside it.
+    Iso,
+}
+
+impl TimeForm {
+    const ALL: [TimeForm; 3] = [TimeForm::Seconds, TimeForm::Ascii, TimeForm::Iso];
+
+    /// As Unbound: without log-time-ascii there are no dates of either form.
+    fn of(config: &Config) -> TimeForm {
+        match (config.log_time_ascii, config.log_time_iso) {
+            (false, _) => TimeForm::Seconds,
+            (true, false) => TimeForm::Ascii,
+            (true, true) => TimeForm::Iso,
+        }
+    }
 }
 
 static LOGGER: Logger = Logger {
     target: Mutex::new(Target::Stderr),
     identity: Mutex::new(String::new()),
-    ascii_time: AtomicBool::new(false),
+    time_form: AtomicU8::new(TimeForm::Seconds as u8),
 };
 
 /// Installs the logger, to standard error until [`configure`] says otherwise.
@@ -54,7 +80,7 @@ pub fn set_verbosity(verbosity: u8) {
 /// When the file cannot be opened, by path and cause; lines then go where they went before. Without a syslog daemon they
 /// go to standard error, and the first says so.
 pub fn configure(config: &Config) -> Result<(), String> {
-    LOGGER.ascii_time.store(config.log_time_ascii, Ordering::Relaxed);
+    set_time_form(config);
     let identity = if config.log_identity.is_empty() { "runbound" } else { &config.log_identity };
     *lock(&LOGGER.identity) = identity.to_owned();
     let target = match config.logfile.as_path() {
@@ -69,6 +95,11 @@ pub fn configure(config: &Config) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// `log-time-ascii:` and `log-time-iso:`.
+pub fn set_time_form(config: &Config) {
+    LOGGER.time_form.store(TimeForm::of(config) as u8, Ordering::Relaxed);
 }
 
 /// Opens the log file anew when it was renamed or removed, for log rotation.
@@ -119,7 +150,10 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let word = level_word(record.level());
+        let word = match record.target() {
+            tag @ (events::QUERY | events::REPLY) => tag,
+            _ => level_word(record.level()),
+        };
         let identity = lock(&self.identity).clone();
         let identity = if identity.is_empty() { "runbound" } else { &identity };
         let pid = std::process::id();
@@ -149,23 +183,34 @@ impl Log for Logger {
 
 impl Logger {
     fn line(&self, identity: &str, pid: u32, word: &str, record: &Record<'_>) -> String {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let time = if self.ascii_time.load(Ordering::Relaxed) { ascii_time(seconds) } else { seconds.to_string() };
-        format!("[{time}] {identity}[{pid}:0] {word}: {}", record.args())
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let form = TimeForm::ALL.get(usize::from(self.time_form.load(Ordering::Relaxed)));
+        let time = written(now, form.copied().unwrap_or(TimeForm::Seconds));
+        format!("{time} {identity}[{pid}:0] {word}: {}", record.args())
     }
 }
 
-/// `Nov 23 06:00:00`, UTC.
-fn ascii_time(seconds: u64) -> String {
+/// The time since 1970, dates in UTC: `[1795413600]`, `Nov 23 06:00:00`, or `2026-11-23T06:00:00.000+00:00`.
+fn written(since_1970: Duration, form: TimeForm) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = since_1970.as_secs();
     let civil = Civil::utc(seconds);
-    let name = MONTHS.get(civil.month as usize - 1).unwrap_or(&"???");
-    format!("{name} {:02} {}", civil.day, civil.time())
+    match form {
+        TimeForm::Seconds => format!("[{seconds}]"),
+        TimeForm::Ascii => {
+            let name = MONTHS.get(civil.month as usize - 1).unwrap_or(&"???");
+            format!("{name} {:02} {}", civil.day, civil.time())
+        }
+        TimeForm::Iso => {
+            let (time, millis) = (civil.time(), since_1970.subsec_millis());
+            format!("{:04}-{:02}-{:02}T{time}.{millis:03}+00:00", civil.year, civil.month, civil.day)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ascii_time;
+    use super::*;
 
     #[test]
     fn dates_follow_the_calendar() {
@@ -177,7 +222,19 @@ mod tests {
             (1_795_413_600, "Nov 23 06:00:00"),
             (1_798_761_599, "Dec 31 23:59:59"),
         ] {
-            assert_eq!(ascii_time(seconds), text);
+            assert_eq!(written(Duration::from_secs(seconds), TimeForm::Ascii), text);
         }
+        let moment = Duration::from_millis(1_795_413_605_042);
+        assert_eq!(written(moment, TimeForm::Iso), "2026-11-23T06:00:05.042+00:00");
+        assert_eq!(written(moment, TimeForm::Seconds), "[1795413605]");
+    }
+
+    #[test]
+    fn iso_dates_want_dates_at_all() {
+        let form =
+            |log_time_ascii, log_time_iso| TimeForm::of(&Config { log_time_ascii, log_time_iso, ..Config::default() });
+        assert_eq!((form(false, false), form(false, true)), (TimeForm::Seconds, TimeForm::Seconds));
+        assert_eq!((form(true, false), form(true, true)), (TimeForm::Ascii, TimeForm::Iso));
+        assert_eq!(TimeForm::ALL.map(|form| form as u8), [0, 1, 2]);
     }
 }

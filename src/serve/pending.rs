@@ -5,35 +5,45 @@
 
 use crate::answer::cache::KeyFixed;
 use crate::answer::decide::Miss;
+use crate::dns::edns::{self, Edns};
 use crate::dns::question::Question;
-use crate::dns::{edns, header, put_u16};
+use crate::dns::{header, put_u16};
 use std::net::SocketAddr;
 
-/// Longest query kept: header, question, OPT without options.
-pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN;
+/// Longest query kept: header, question, OPT with an NSID option.
+pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN + edns::OPTION;
 
 /// Waiters one question may have; beyond it a query gets SERVFAIL, so that one slow name cannot take every place.
 const MAX_WAITERS_PER_QUESTION: u32 = 1024;
 
 const NONE: u32 = u32::MAX;
 
-/// A query that waits, as it came but without EDNS options, and the way its reply goes back.
+/// A query that waits, as it came but without EDNS options other than NSID, and the way its reply goes back.
 #[derive(Clone, Copy)]
 pub struct Waiter<R> {
     /// The way back.
     pub route: R,
-    /// The client, for access control and logs.
-    pub client: SocketAddr,
-    /// When it came, nanoseconds of the worker's clock.
-    pub since: u64,
+    /// Whose it is.
+    pub from: Origin,
     len: u16,
     query: [u8; MAX_QUERY],
 }
 
+/// Whose query it is, and since when it waits.
+#[derive(Clone, Copy)]
+pub struct Origin {
+    /// The client, for access control and logs.
+    pub client: SocketAddr,
+    /// The address that was asked, when it is logged.
+    pub local: Option<SocketAddr>,
+    /// When it came, nanoseconds of the worker's clock.
+    pub since: u64,
+}
+
 impl<R> Waiter<R> {
-    /// Keeps the parts of a query that matter: header, question, and an OPT record without its options. `None` when
+    /// Keeps the parts of a query that matter: header, question, and an OPT record, of whose options NSID alone. `None` when
     /// the query is none that could have been a miss.
-    pub fn new(route: R, client: SocketAddr, since: u64, message: &[u8]) -> Option<Waiter<R>> {
+    pub fn new(route: R, from: Origin, message: &[u8]) -> Option<Waiter<R>> {
         let end = Question::parse(message)?.end();
         let mut query = [0; MAX_QUERY];
         let mut len = end;
@@ -42,8 +52,12 @@ impl<R> Waiter<R> {
             query[end..end + edns::LEN].copy_from_slice(message.get(end..end + edns::LEN)?);
             len += edns::LEN;
             put_u16(&mut query, len - 2, 0);
+            if Edns::parse(message, end).is_ok_and(|edns| edns.nsid) {
+                edns::append(&mut query, end, &[0, edns::NSID as u8, 0, 0]);
+                len += edns::OPTION;
+            }
         }
-        Some(Waiter { route, client, since, len: len as u16, query })
+        Some(Waiter { route, from, len: len as u16, query })
     }
 
     /// The query.
@@ -285,6 +299,10 @@ mod tests {
 
     const KEY: KeyFixed = KeyFixed { qtype: 1, qclass: 1, bits: 0 };
 
+    fn origin() -> Origin {
+        Origin { client: "127.0.0.1:1".parse().unwrap(), local: None, since: 0 }
+    }
+
     fn message(label: u8) -> Vec<u8> {
         let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, label, 0, 0, 1, 0, 1];
         message.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 3, 9, 9, 9]);
@@ -293,7 +311,7 @@ mod tests {
 
     fn join(pending: &mut Pending<u32>, label: u8, route: u32) -> Joined {
         let message = message(label);
-        let waiter = Waiter::new(route, "127.0.0.1:1".parse().unwrap(), 0, &message).unwrap();
+        let waiter = Waiter::new(route, origin(), &message).unwrap();
         let name = [1, label, 0];
         pending.join(Miss { name: &name, hash: HashKey::fixed(1).name(&name), key: KEY }, waiter)
     }
@@ -309,6 +327,7 @@ mod tests {
         while let Some(waiter) = pending.take_waiter(ticket) {
             assert_eq!(waiter.query().len(), 19 + edns::LEN, "options are left out");
             assert_eq!(&waiter.query()[28..], &[0, 0]);
+            assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| !edns.nsid && edns.bits == edns::DO));
             routes.push(waiter.route);
         }
         assert_eq!(routes, [1, 2], "in the order they came");
@@ -316,6 +335,18 @@ mod tests {
         assert_eq!(pending.len(), 1);
         let Joined::First(again) = join(&mut pending, b'a', 4) else { panic!() };
         assert_ne!(again, ticket, "an old ticket finds nothing");
+    }
+
+    #[test]
+    fn a_waiting_query_still_asks_for_nsid() {
+        let mut message = message(b'a');
+        let options = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 0, 0];
+        message.truncate(19 + edns::LEN);
+        put_u16(&mut message, 28, options.len() as u16);
+        message.extend_from_slice(&options);
+        let waiter = Waiter::new(0, origin(), &message).unwrap();
+        assert_eq!(&waiter.query()[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
+        assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| edns.nsid));
     }
 
     #[test]

@@ -320,6 +320,7 @@ impl StreamServer {
             };
             message.token = u64::from(slot.generation) << 32 | i as u64;
             message.set_client(connection.client);
+            message.set_local(connection.local);
             message.set_message(query);
             self.to_worker.publish();
             self.in_flight += 1;

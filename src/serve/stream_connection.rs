@@ -4,7 +4,7 @@ use super::stream_message::MAX_MESSAGE;
 use crate::dns::header::LEN as HEADER_LEN;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, getsockname, recv, send};
 use std::net::SocketAddr;
 
 /// Octets of the length in front of a message.
@@ -35,6 +35,8 @@ pub(super) enum End {
 pub(super) struct Connection {
     pub socket: OwnedFd,
     pub client: SocketAddr,
+    /// What the client is connected to.
+    pub local: SocketAddr,
     incoming: Incoming,
     outgoing: Outgoing,
     in_flight: usize,
@@ -48,7 +50,9 @@ impl Connection {
     /// A connection that is closed when its client leaves it alone for `timeout` milliseconds.
     pub fn new(socket: OwnedFd, client: SocketAddr, now: u64, timeout: u64) -> Self {
         let (incoming, outgoing) = (Incoming::default(), Outgoing::default());
-        Connection { socket, client, incoming, outgoing, in_flight: 0, read_closed: false, since: now, timeout }
+        let local = getsockname(&socket).ok().and_then(|local| local.try_into().ok());
+        let local = local.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Connection { socket, client, local, incoming, outgoing, in_flight: 0, read_closed: false, since: now, timeout }
     }
 
     /// Reads what fits the buffer. The end of the stream is no end of the connection: what was asked is answered.

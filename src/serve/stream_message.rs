@@ -12,29 +12,55 @@ pub const MAX_MESSAGE: usize = 65535;
 pub struct StreamMessage {
     /// The stream thread's handle of connection and query, given back with the reply.
     pub token: u64,
-    client: [u8; 16],
-    client_port: u16,
+    client: Address,
+    local: Address,
     /// See [`Self::via`]: the longest reply, 0 for a stream.
     datagram: u16,
     len: u32,
     octets: [u8; MAX_MESSAGE],
 }
 
+/// A socket address for which all zeros stand for one too.
+#[derive(Clone, Copy, Zeroable)]
+struct Address {
+    ip: [u8; 16],
+    port: u16,
+}
+
+impl Address {
+    fn of(address: SocketAddr) -> Address {
+        let ip = match address.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        Address { ip, port: address.port() }
+    }
+
+    fn get(self) -> SocketAddr {
+        let ip = Ipv6Addr::from(self.ip);
+        SocketAddr::new(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4), self.port)
+    }
+}
+
 impl StreamMessage {
     /// The client's address; IPv4 as itself, not mapped.
     pub fn client(&self) -> SocketAddr {
-        let address = Ipv6Addr::from(self.client);
-        let address = address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4);
-        SocketAddr::new(address, self.client_port)
+        self.client.get()
     }
 
     /// Sets the client's address.
     pub fn set_client(&mut self, client: SocketAddr) {
-        self.client = match client.ip() {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
-        };
-        self.client_port = client.port();
+        self.client = Address::of(client);
+    }
+
+    /// The address that the client is connected to.
+    pub fn local(&self) -> SocketAddr {
+        self.local.get()
+    }
+
+    /// Sets the address that the client is connected to.
+    pub fn set_local(&mut self, local: SocketAddr) {
+        self.local = Address::of(local);
     }
 
     /// How the message came: over a stream, unless [`Self::set_via`] says otherwise.

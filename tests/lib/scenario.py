@@ -33,6 +33,12 @@ SETTINGS = """    incoming-num-tcp: 100
     max-udp-size: 1232
     identity: "ns1"
     version: "resolver"
+    nsid: "ascii_ns1.example"
+    ede: yes
+    private-address: 198.18.33.0/24
+    private-address: 198.18.100.4/30
+    private-address: 2001:db8:1::9
+    private-domain: "multi9.fwd.example"
 """
 
 

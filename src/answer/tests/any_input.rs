@@ -12,7 +12,8 @@ proptest::proptest! {
         buffer.resize(octets.len().max(600), 0);
         let via = if stream { Via::Stream } else { Via::Datagram(1472) };
         let client = "127.0.0.1:1".parse().unwrap();
-        if let Decision::Reply(len) = answerer.decide(&mut buffer, octets.len(), Arrival { client, via, now: 0 }, None) {
+        let arrival = Arrival { client, via, local: None, now: 0 };
+        if let Decision::Reply(len) = answerer.decide(&mut buffer, octets.len(), arrival, None) {
             assert!(len <= buffer.len() && header::flags(&buffer) & flag::QR != 0);
         }
     }

@@ -3,5 +3,7 @@
 mod any_input;
 mod errors;
 mod local;
+mod logged;
+mod options;
 mod rig;
 mod upstream;

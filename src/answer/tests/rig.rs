@@ -58,6 +58,8 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         identity: Some(b"host"[..].into()),
         version: None,
         hide_trustanchor: false,
+        nsid: None,
+        ede: false,
         edns_buffer_size: 1232,
         max_udp_size: 1232,
         harden_short_bufsize: true,
@@ -66,6 +68,9 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         error_ratelimit: 100,
         rrset_roundrobin: true,
         log_queries: false,
+        log_replies: false,
+        log_destaddr: false,
+        log_servfail: false,
         log_local_actions: false,
     };
     change(&mut policy);
@@ -76,6 +81,7 @@ pub(super) struct Query {
     pub(super) message: Vec<u8>,
     pub(super) client: SocketAddr,
     pub(super) via: Via,
+    pub(super) local: Option<SocketAddr>,
     /// It is looked at before it is decided.
     pub(super) ahead: bool,
 }
@@ -85,7 +91,7 @@ pub(super) fn query(name: &str, qtype: u16) -> Query {
     message.extend(wire(name));
     message.extend_from_slice(&qtype.to_be_bytes());
     message.extend_from_slice(&[0, 1]);
-    Query { message, client: "127.0.0.1:4242".parse().unwrap(), via: Via::Datagram(1472), ahead: false }
+    Query { message, client: "127.0.0.1:4242".parse().unwrap(), via: Via::Datagram(1472), local: None, ahead: false }
 }
 
 impl Query {
@@ -98,10 +104,18 @@ impl Query {
         self
     }
 
+    /// Behind [`Query::edns`]: asks for NSID.
+    pub(super) fn nsid(mut self) -> Query {
+        let opt = self.message.len() - edns::LEN;
+        self.message.resize(opt + edns::LEN + edns::OPTION, 0);
+        edns::append(&mut self.message, opt, &[0, edns::NSID as u8, 0, 0]);
+        self
+    }
+
     pub(super) fn ask(&self, answerer: &mut Answerer, given: Option<Given<'_>>) -> Reply {
         let mut buffer = vec![0xee; 70_000];
         buffer[..self.message.len()].copy_from_slice(&self.message);
-        let arrival = Arrival { client: self.client, via: self.via, now: 1 };
+        let arrival = Arrival { client: self.client, via: self.via, local: self.local, now: 1 };
         let len = self.message.len();
         if let Some(given) = given {
             let reply = answerer.complete(&mut buffer, len, arrival, given);

@@ -24,7 +24,7 @@ fn misses_are_answered_from_upstream_and_cache() {
     assert_eq!(name, wire("www.example"));
     let mut message = [0; 512];
     let answer = address_of(&wire("www.example"), &mut message);
-    let given = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer })).message();
+    let given = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer, waited: 7, error: None })).message();
     answerer.cache().put(&name, hash, key, answer, 0, 300);
     let cached = asked.ask(&mut answerer, None).message();
     assert_eq!(records(&given)[0].3, 300);
@@ -41,8 +41,11 @@ fn redirect_aliases_lead_the_answer() {
         let mut message = [0; 512];
         let answer = address_of(&wire(target), &mut message);
         let wanted = wire(target);
-        let reply = asked.ask(&mut answerer, Some(Given { name: Some(&wanted), answer })).message();
-        let other = asked.ask(&mut answerer, Some(Given { name: Some(&wire("other")), answer })).message();
+        let reply =
+            asked.ask(&mut answerer, Some(Given { name: Some(&wanted), answer, waited: 7, error: None })).message();
+        let other = asked
+            .ask(&mut answerer, Some(Given { name: Some(&wire("other")), answer, waited: 7, error: None }))
+            .message();
         assert_eq!((header::flags(&other) & 0xf, header::counts(&other)[1]), (rcode::SERVFAIL, 0), "not its body");
         let found = records(&reply);
         assert_eq!((found[0].1.as_str(), found[0].2, &found[0].4), (&*format!("{name}."), rtype::CNAME, &wire(target)));

@@ -3,9 +3,12 @@
 use super::*;
 use crate::config::local_zones::LocalZoneType;
 use crate::config::record;
+use crate::dns::name_text;
 
 const TAGS: &str = "tags are not used; the zone holds for every client";
 const RESPONSE_IP: &str = "addresses in answers are not looked at";
+const EDE: &str = "beside Unbound's, SERVFAIL has 22 when no server was reached, 23 when the network refused, 13 from the \
+                   cache";
 const DNS64: &str = "acts only with dns64 in module-config, of which there is a warning";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
@@ -64,13 +67,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[])
             .checked(checks::response_data),
         not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]).checked(checks::tags),
-        not_yet("private-address", NETBLOCK, "none", "private addresses in forwarded answers are let through", &[]),
-        inert("private-domain", NAME, "none", "is an exception from private-address, which lets all through"),
+        honoured("private-address", NETBLOCK, words("none"), PRIVATE_ADDRESS, RELOAD),
+        honoured("private-domain", NAME, words("none"), PRIVATE_DOMAIN, RELOAD),
         inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
         inert("dns64-synthall", YES_NO, "no", DNS64),
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),
-        not_yet("nsid", &[Kind::Nsid], "none", "the NSID option is not answered", &[""]),
-        not_yet("ede", YES_NO, "no", "no extended error codes are sent", &["no"]),
+        honoured("nsid", &[Kind::Nsid], words("none"), plain!(text nsid), RELOAD),
+        honoured("ede", YES_NO, is("no"), plain!(flag ede), RELOAD).note(EDE),
         inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
         not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),
         inert("pad-responses-block-size", AT_LEAST_1, "468", "is about TLS and HTTPS, which are not listened on"),
@@ -112,6 +115,27 @@ const MAX_UDP_SIZE: Field = field(
         Ok(())
     },
     |config, emit| emit(&config.max_udp_size.to_string()),
+);
+
+const PRIVATE_ADDRESS: Field = field(
+    |config, args| {
+        config.private_addresses.extend(args.netblock(0));
+        Ok(())
+    },
+    |config, emit| config.private_addresses.iter().for_each(|block| emit(&block.to_string())),
+);
+
+const PRIVATE_DOMAIN: Field = field(
+    |config, args| {
+        config.private_domains.push(args.name.to_vec());
+        Ok(())
+    },
+    |config, emit| {
+        for name in &config.private_domains {
+            let text = name_text::to_text(name);
+            emit(text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text));
+        }
+    },
 );
 
 fn add_record(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {

@@ -52,6 +52,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("harden-below-nxdomain", YES_NO, "yes", "needs validated answers; names below NXDOMAIN are asked"),
         inert("harden-referral-path", YES_NO, "no", RECURSION),
         inert("harden-algo-downgrade", YES_NO, "no", NO_VALIDATION),
-        not_yet("harden-unknown-additional", YES_NO, "no", "records in the additional section are passed on", &["no"]),
+        honoured("harden-unknown-additional", YES_NO, is("no"), plain!(flag harden_unknown_additional), RELOAD),
     ],
 );

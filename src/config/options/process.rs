@@ -17,14 +17,17 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         .note("`/dev/stderr` and `/dev/stdout` both mean standard error"),
         honoured("use-syslog", YES_NO, is("no"), plain!(flag use_syslog), RESTART),
         honoured("log-identity", TEXT, words("runbound"), plain!(text log_identity), RESTART),
-        honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log_time_ascii), RESTART),
+        honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log_time_ascii), RELOAD).note("dates are UTC"),
         honoured("log-queries", YES_NO, is("no"), plain!(flag log_queries), RELOAD),
         honoured("log-local-actions", YES_NO, is("no"), plain!(flag log_local_actions), RELOAD),
-        not_yet("log-time-iso", YES_NO, "no", "log-time-ascii: yes gives dates", &["no"]),
-        not_yet("log-replies", YES_NO, "no", "replies are not logged", &["no"]),
-        not_yet("log-tag-queryreply", YES_NO, "no", "lines of queries have no tag", &["no"]),
-        not_yet("log-servfail", YES_NO, "no", "causes of SERVFAIL are logged from verbosity 2 on", &["no"]),
-        not_yet("log-destaddr", YES_NO, "no", "replies are not logged", &["no"]),
+        honoured("log-time-iso", YES_NO, is("no"), plain!(flag log_time_iso), RELOAD)
+            .note("with log-time-ascii: yes, as in Unbound; dates are UTC"),
+        honoured("log-replies", YES_NO, is("no"), plain!(flag log_replies), RELOAD)
+            .note("errors to messages whose header is of no use are logged too"),
+        honoured("log-tag-queryreply", YES_NO, is("no"), plain!(flag log_tag_queryreply), RELOAD),
+        honoured("log-servfail", YES_NO, is("no"), plain!(flag log_servfail), RELOAD),
+        honoured("log-destaddr", YES_NO, is("no"), plain!(flag log_destaddr), RELOAD)
+            .note("the address that was asked, where Unbound has that of the socket, which may be 0.0.0.0 or ::"),
         inert("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),
         honoured(
             "statistics-interval",

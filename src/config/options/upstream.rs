@@ -94,12 +94,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
         inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed")
             .checked(checks::file),
-        not_yet(
-            "unwanted-reply-threshold",
-            COUNT,
-            "0",
-            "wrong answers are dropped and counted, the cache is never flushed for them",
-            &["0"],
+        honoured("unwanted-reply-threshold", COUNT, is("0"), plain!(number unwanted_reply_threshold), RELOAD).note(
+            "the cache is cleared within a second; replies to questions that have had theirs count too, since their ports \
+             stay open for a while",
         ),
         inert("fast-server-num", AT_LEAST_1, "3", "forwarders are taken by how fast they answer"),
         changes_nothing("fast-server-permil", COUNT, "0", "forwarders are taken by how fast they answer")

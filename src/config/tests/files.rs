@@ -9,9 +9,9 @@ use super::{ROOT, read};
 fn files_of_the_field_load() {
     for (name, text, warnings) in [
         ("debian", include_str!("../testdata/debian.conf"), 1),
-        ("opnsense", include_str!("../testdata/opnsense.conf"), 5),
-        ("pfsense", include_str!("../testdata/pfsense.conf"), 5),
-        ("pi-hole", include_str!("../testdata/pi-hole.conf"), 6),
+        ("opnsense", include_str!("../testdata/opnsense.conf"), 2),
+        ("pfsense", include_str!("../testdata/pfsense.conf"), 2),
+        ("pi-hole", include_str!("../testdata/pi-hole.conf"), 0),
     ] {
         // The files they name are those of other hosts.
         let mut parser = parser::Parser::without_files();
@@ -72,5 +72,5 @@ fn unbounds_example_file_has_known_directives_only() {
         .filter(|error| !error.contains("response-ip-data: \"example.\" is no record type"))
         .collect();
     assert_eq!(unexpected, [""; 0]);
-    assert!(parser.warnings.len() > 40);
+    assert!(parser.warnings.len() > 20);
 }

@@ -173,9 +173,9 @@ fn what_is_not_there_yet_warns_when_it_matters() {
             (Severity::Warning, "module-config: python, respip is not supported yet")
         ]
     );
-    let found = warnings("serve-expired: yes\nprivate-address: 10.0.0.0/8\nlocal-zone: a ipset");
+    let found = warnings("serve-expired: yes\nedns-client-string: 10.0.0.0/8 text\nlocal-zone: a ipset");
     assert_eq!(found[0], "test.conf:2: serve-expired: is not supported yet; an expired answer is asked anew");
-    assert!(found[1].starts_with("test.conf:3: private-address: is not supported yet"));
+    assert!(found[1].starts_with("test.conf:3: edns-client-string: is not supported yet"));
     assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
     assert_eq!(found.len(), 3);
     let stub = read(format!("stub-zone:\n name: a\n stub-addr: 192.0.2.1\n{ROOT}")).unwrap().warnings;
@@ -271,7 +271,7 @@ fn a_file_that_a_line_names_must_be_there() {
 
 #[test]
 fn one_error_hides_no_other_finding() {
-    let text = "server:\n port: x\n private-address: 10.0.0.0/8\n interface: 192.0.2.1\nremote-control:\n \
+    let text = "server:\n port: x\n do-not-query-address: 10.0.0.0/8\n interface: 192.0.2.1\nremote-control:\n \
                 control-enable: yes\nforward-zone:\n name: a.\n forward-addr: 192.0.2.1\nforward-zone:\n name: A\n \
                 forward-addr: 192.0.2.2\n";
     let reading = read_bytes("test.conf", text.as_bytes());
@@ -281,7 +281,7 @@ fn one_error_hides_no_other_finding() {
         found,
         [
             (2, "port: expected a "),
-            (3, "private-address: "),
+            (3, "do-not-query-addr"),
             (5, "control-enable: y"),
             (10, "forward-zone: a. "),
             (0, "there is no forwa"),

@@ -32,7 +32,8 @@ pub(super) fn another_value(spec: &OptionSpec) -> String {
         }
         [Kind::Number(..)] => "77",
         [Kind::Bytes] => "78848",
-        [Kind::Netblock | Kind::Source] => "192.0.2.7",
+        [Kind::Netblock] => "192.0.2.0/24",
+        [Kind::Source] => "192.0.2.7",
         [Kind::Netblock, _] => "192.0.2.0/24 deny",
         [Kind::Interface] => "192.0.2.7",
         [Kind::Server] => "192.0.2.7@5300",

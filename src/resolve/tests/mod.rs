@@ -1,5 +1,6 @@
 //! The resolver against scripted servers.
 
+mod causes;
 mod content;
 mod core;
 mod limits;
@@ -7,6 +8,7 @@ mod rig;
 mod script;
 mod servers;
 mod silence;
+mod taken_out;
 mod transport;
 mod trouble;
 pub(super) mod world;

@@ -17,6 +17,9 @@ pub struct Got {
     pub rcode: u16,
     pub ttl: u32,
     pub records: Vec<String>,
+    pub cause: Cause,
+    /// The zone whose servers failed.
+    pub zone: String,
 }
 
 pub struct Rig {
@@ -231,7 +234,8 @@ fn read(response: &Response, name: &[u8]) -> Got {
         Some(())
     })
     .expect("a well-formed body");
-    Got { ticket: response.ticket, rcode: response.rcode, ttl: response.ttl, records }
+    let zone = Name::from_wire(response.zone()).map(|zone| zone.to_string()).unwrap_or_default();
+    Got { ticket: response.ticket, rcode: response.rcode, ttl: response.ttl, records, cause: response.cause, zone }
 }
 
 fn show(section: usize, owner: &Name, fixed: Fixed, data: &[u8]) -> String {

@@ -3,7 +3,7 @@
 use crate::config::{Config, Diagnostic, Location, ScopedAddress, Severity};
 use crate::control::{ForwardServer, ForwardZone as Shown};
 use crate::dns::Name;
-use crate::resolve::{ForwardTable, ForwardZone, Reachable, Sources};
+use crate::resolve::{ForwardTable, ForwardZone, Private, Reachable, Sources};
 use crate::serve::scope::Zones;
 use std::net::SocketAddr;
 
@@ -48,7 +48,10 @@ impl Placed {
     pub(super) fn table(&self, config: &Config) -> ForwardTable {
         let reachable =
             Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
-        ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone())
+        let networks = config.private_addresses.iter().map(|block| (block.address, block.prefix));
+        let private = Private::new(networks, config.private_domains.iter().map(Vec::as_slice));
+        let table = ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
+        table.without(private).with_known_types(config.harden_unknown_additional)
     }
 }
 

@@ -16,6 +16,7 @@ mod sizes;
 mod start;
 mod threads;
 mod tuning;
+mod unwanted;
 
 use super::fast_path::FastPath;
 use super::scope::Zones;
@@ -86,6 +87,7 @@ pub struct Program {
     statistics_base: Option<Snapshot>,
     /// Removed when this is dropped.
     pidfile: Option<PidFile>,
+    unwanted: unwanted::Unwanted,
     /// Who else speaks ARP for our addresses, as it was said.
     rivals: Vec<attach::Rival>,
     stopping: bool,
@@ -104,8 +106,9 @@ impl Program {
                 self.obey(signal);
             }
             self.serve_control();
-            self.threads.log_events();
+            self.threads.log_events(self.config.log_tag_queryreply);
             self.threads.orders.collect();
+            self.defend_cache(self.config.unwanted_reply_threshold);
             // Two looks shortly after one another could both fall into one batch of the worker.
             if Instant::now() >= watch {
                 if self.fast_path.watch() {
@@ -234,6 +237,7 @@ impl Program {
         self.threads.forward_by(placed.table(&config));
         self.placed = placed;
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
+        super::log::set_time_form(&config);
         self.config = config;
         self.threads.orders.put_in_force(Arc::new(policy), index)?;
         log::info!("configuration {} reloaded", self.invocation.file.display());
@@ -341,7 +345,7 @@ impl Program {
 
     fn shut_down(mut self) {
         self.fast_path.close();
-        self.threads.end();
+        self.threads.end(self.config.log_tag_queryreply);
         self.fast_path.end();
         drop(self.pidfile.take());
         self.control.clear();

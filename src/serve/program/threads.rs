@@ -205,9 +205,9 @@ impl Threads {
         !self.events.is_empty() || self.orders.has_answer()
     }
 
-    /// Logs some of the events.
-    pub(super) fn log_events(&mut self) {
-        events::log_some(&mut self.events);
+    /// Logs some of the events; `tagged`: log-tag-queryreply.
+    pub(super) fn log_events(&mut self, tagged: bool) {
+        events::log_some(&mut self.events, tagged);
     }
 
     /// Whether a thread ended; none does unasked.
@@ -230,8 +230,9 @@ impl Threads {
         self.bells.resolver.ring();
     }
 
-    /// Ends the threads and waits for them; the worker answers what its sockets hold.
-    pub(super) fn end(&mut self) {
+    /// Ends the threads and waits for them; the worker answers what its sockets hold. What is still to be logged is, as
+    /// [`Self::log_events`] does.
+    pub(super) fn end(&mut self, tagged: bool) {
         self.stop.store(true, Ordering::Release);
         for bell in [&self.bells.worker, &self.bells.resolver, &self.bells.stream] {
             bell.ring();
@@ -242,7 +243,7 @@ impl Threads {
                 log::error!("{name} ended in a panic");
             }
         }
-        self.log_events();
+        self.log_events(tagged);
     }
 }
 

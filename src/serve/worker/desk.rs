@@ -6,7 +6,7 @@ use crate::answer::cache::Answer;
 use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via};
 use crate::answer::view::Ahead;
 use crate::dns::rcode;
-use crate::serve::pending::Waiter;
+use crate::serve::pending::{Origin, Waiter};
 use crate::stats::WorkerStats;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub(super) struct Incoming<'a> {
     pub(super) len: usize,
     pub(super) client: SocketAddr,
     pub(super) via: Via,
+    /// As in [`Arrival`].
+    pub(super) local: Option<SocketAddr>,
     /// What looking ahead found of it.
     pub(super) ahead: Option<&'a Ahead>,
 }
@@ -47,14 +49,15 @@ impl Desk {
     /// Answers a query or has it wait; `route` is the way a late reply goes. Call [`Misses::ring`] after a batch.
     #[inline]
     pub(super) fn serve(&mut self, query: Incoming<'_>, now: Now, route: impl FnOnce() -> Route) -> Outcome {
-        let Incoming { message, len, client, via, ahead } = query;
-        let arrival = Arrival { client, via, now: now.seconds };
+        let Incoming { message, len, client, via, local, ahead } = query;
+        let arrival = Arrival { client, via, local, now: now.seconds };
         let miss = match self.answerer.decide(message, len, arrival, ahead) {
             Decision::Reply(len) => return Outcome::Reply(len),
             Decision::Drop => return Outcome::Drop,
             Decision::Miss(miss) => miss,
         };
-        let Some(waiter) = Waiter::new(route(), client, now.nanoseconds, &message[..len]) else {
+        let from = Origin { client, local, since: now.nanoseconds };
+        let Some(waiter) = Waiter::new(route(), from, &message[..len]) else {
             self.stats.outcomes.dropped.add(1);
             return Outcome::Drop;
         };
@@ -62,7 +65,7 @@ impl Desk {
             return Outcome::Waits;
         }
         self.stats.outcomes.overload.add(1);
-        let given = Given { name: None, answer: SERVFAIL };
+        let given = Given { name: None, answer: SERVFAIL, waited: 0, error: None };
         self.answerer.complete(message, len, arrival, given).map_or(Outcome::Drop, Outcome::Reply)
     }
 
@@ -74,7 +77,7 @@ impl Desk {
         match &waiter {
             None => self.misses.end_response(),
             Some(waiter) => {
-                let waited = now.nanoseconds.saturating_sub(waiter.since) / 1000;
+                let waited = waited(waiter, now);
                 self.stats.outcomes.recursive_replies.add(1);
                 self.stats.outcomes.recursion_time_us.add(waited);
                 self.stats.recursion.add(waited);
@@ -85,7 +88,13 @@ impl Desk {
 
     /// Writes the reply to a query of [`Self::next_late`]; `None`: no reply, by policy.
     pub(super) fn reply_late(&mut self, waiter: &Waiter<Route>, via: Via, now: Now) -> Option<&mut [u8]> {
-        let arrival = Arrival { client: waiter.client, via, now: now.seconds };
-        self.misses.complete(&mut self.answerer, waiter, arrival)
+        let Origin { client, local, .. } = waiter.from;
+        let arrival = Arrival { client, via, local, now: now.seconds };
+        self.misses.complete(&mut self.answerer, waiter, arrival, waited(waiter, now))
     }
+}
+
+/// For how long a query has waited, in microseconds.
+fn waited(waiter: &Waiter<Route>, now: Now) -> u64 {
+    now.nanoseconds.saturating_sub(waiter.from.since) / 1000
 }

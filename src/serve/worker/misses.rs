@@ -4,7 +4,7 @@ use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
 use super::{Now, WorkerOptions};
 use crate::answer::cache::{Answer, CHECKING_DISABLED, DNSSEC_OK};
 use crate::answer::decide::{Answerer, Arrival, Given, Miss, Via};
-use crate::dns::Name;
+use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -110,6 +110,9 @@ impl Misses {
             let current = self.pending.is_current(ticket);
             if let Some(miss) = self.pending.close(ticket) {
                 self.delivered = Name::from_wire(miss.name).unwrap_or(Name::ROOT);
+                if response.rcode == rcode::SERVFAIL {
+                    answerer.note_failure(&miss, response.zone(), response.cause);
+                }
                 if current {
                     let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
                     answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
@@ -123,19 +126,22 @@ impl Misses {
         self.pending.take_waiter(ticket)
     }
 
-    /// Writes the reply to a query that waited for the response at hand; `None`: no reply, by policy.
+    /// Writes the reply to a query that waited for the response at hand, for so many microseconds; `None`: no reply, by
+    /// policy.
     pub(super) fn complete(
         &mut self,
         answerer: &mut Answerer,
         waiter: &Waiter<Route>,
         arrival: Arrival,
+        waited: u64,
     ) -> Option<&mut [u8]> {
         let response = self.responses.front()?;
         let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+        let error = response.cause.extended_error();
         let query = waiter.query();
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);
-        let given = Given { name: Some(self.delivered.as_wire()), answer };
+        let given = Given { name: Some(self.delivered.as_wire()), answer, waited, error };
         let len = answerer.complete(&mut self.buffer, query.len(), arrival, given)?;
         Some(&mut self.buffer[..len])
     }

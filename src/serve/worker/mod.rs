@@ -230,7 +230,7 @@ impl Worker {
         match &waiter.route {
             &Route::Stream { token, via } => {
                 let reply = desk.reply_late(waiter, via, now).unwrap_or_default();
-                Some(streams.send_late(token, waiter.client, reply))
+                Some(streams.send_late(token, waiter.from.client, reply))
             }
             &Route::Udp { port, peer } => self.reply_by_kernel(usize::from(port), &peer, waiter, now),
             Route::Xsk { port, path, link } => {

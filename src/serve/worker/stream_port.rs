@@ -49,8 +49,9 @@ impl StreamPort {
         {
             served += 1;
             let (token, client, via) = (query.token, query.client(), query.via());
+            let local = desk.answerer.logs_destinations().then(|| query.local());
             let (message, len) = query.buffer();
-            let incoming = Incoming { message, len, client, via, ahead: None };
+            let incoming = Incoming { message, len, client, via, local, ahead: None };
             // The stream thread counts its replies, so it is told of those that do not come.
             let reply = match desk.serve(incoming, now, || Route::Stream { token, via }) {
                 Outcome::Reply(len) => Some(len),

@@ -264,6 +264,7 @@ fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, way: &Way, desk: 
         message: data.get_mut(payload.start..)?,
         client: seen.frame.client(),
         via: Via::Datagram(limit),
+        local: desk.answerer.logs_destinations().then(|| seen.frame.local()),
         ahead: seen.ahead.as_ref(),
     };
     match desk.serve(incoming, now, || way.back(*path)) {

@@ -46,6 +46,8 @@ fn answerer() -> Answerer {
         identity: Some(b"host"[..].into()),
         version: None,
         hide_trustanchor: false,
+        nsid: Some([0, 3, 0, 3, b'n', b's', b'1'][..].into()),
+        ede: true,
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,
@@ -54,6 +56,9 @@ fn answerer() -> Answerer {
         error_ratelimit: 100,
         rrset_roundrobin: true,
         log_queries: true,
+        log_replies: true,
+        log_destaddr: true,
+        log_servfail: true,
         log_local_actions: true,
     };
     Answerer::new(Arc::new(policy), AnswerCache::new(1 << 20), Arc::new(WorkerStats::default()), Box::new(NoEvents))
@@ -71,7 +76,7 @@ fuzz_target!(|octets: &[u8]| {
             let len = octets.len().min(message.len());
             message[..len].copy_from_slice(&octets[..len]);
             let client = SocketAddr::from(([192, 0, 2, 1], 1024));
-            match answerer.decide(&mut message, len, Arrival { client, via, now: *now }, None) {
+            match answerer.decide(&mut message, len, Arrival { client, via, local: None, now: *now }, None) {
                 Decision::Reply(size) => {
                     assert!((header::LEN..=message.len()).contains(&size));
                     assert_eq!(message[..2], octets[..2], "the reply has the query's ID");

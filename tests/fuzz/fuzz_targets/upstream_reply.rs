@@ -40,6 +40,8 @@ fn answerer() -> Answerer {
         identity: None,
         version: None,
         hide_trustanchor: false,
+        nsid: None,
+        ede: true,
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,
@@ -48,6 +50,9 @@ fn answerer() -> Answerer {
         error_ratelimit: 100,
         rrset_roundrobin: true,
         log_queries: false,
+        log_replies: false,
+        log_destaddr: false,
+        log_servfail: false,
         log_local_actions: false,
     };
     Answerer::new(Arc::new(policy), AnswerCache::new(1 << 20), Arc::new(WorkerStats::default()), Box::new(NoEvents))
@@ -99,14 +104,14 @@ fn serve(query: &[u8], question: &Question, dnssec_ok: bool, answer: Answer<'_>,
         let client = SocketAddr::from(([192, 0, 2, 1], 1024));
         let name = &query[header::LEN..header::LEN + question.name_len];
         let key = KeyFixed { qtype: question.qtype, qclass: class::IN, bits: u8::from(dnssec_ok) };
-        for given in [Some(Given { name: None, answer }), None] {
+        for given in [Some(Given { name: None, answer, waited: 0, error: None }), None] {
             if given.is_none() {
                 answerer.cache().put(name, KEY.name(name), key, answer, *now, ttl);
             }
             for via in [Via::Datagram(1452), Via::Stream] {
                 let mut message = vec![0u8; 65535];
                 message[..query.len()].copy_from_slice(query);
-                let arrival = Arrival { client, via, now: *now };
+                let arrival = Arrival { client, via, local: None, now: *now };
                 let size = match given {
                     Some(given) => answerer.complete(&mut message, query.len(), arrival, given),
                     None => match answerer.decide(&mut message, query.len(), arrival, None) {

@@ -1,0 +1,80 @@
+//! Why a question was not answered.
+
+use super::edns::ExtendedError;
+use bytemuck::Zeroable;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What went wrong last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Zeroable)]
+#[repr(u8)]
+pub enum Why {
+    /// Nothing in particular.
+    #[default]
+    Unknown = 0,
+    /// No forward-zone covers the name.
+    NoZone,
+    /// The zone has no server to ask.
+    NoServer,
+    /// A server did not answer in time.
+    Silence,
+    /// A server was not reached: the host or the network refused.
+    Network,
+    /// A server answered with an error: [`Cause::rcode`].
+    Rcode,
+    /// A server's reply could not be read.
+    Unreadable,
+    /// A server's reply was of no use.
+    Useless,
+    /// More queries than are sent for one name.
+    Sends,
+    /// More aliases than are followed.
+    Aliases,
+    /// It was given up for a newer question.
+    GivenUp,
+}
+
+/// Why a question was not answered, and by whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Zeroable)]
+pub struct Cause {
+    /// What went wrong last.
+    pub why: Why,
+    /// The code of [`Why::Rcode`].
+    pub rcode: u16,
+    server: [u8; 16],
+}
+
+impl Cause {
+    /// That went wrong, at no server.
+    pub const fn new(why: Why) -> Cause {
+        Cause { why, rcode: 0, server: [0; 16] }
+    }
+
+    /// A server answered with this error.
+    pub const fn code(rcode: u16) -> Cause {
+        Cause { rcode, ..Cause::new(Why::Rcode) }
+    }
+
+    /// That went wrong at `server`.
+    pub fn at(self, server: IpAddr) -> Cause {
+        let server = match server {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        Cause { server, ..self }
+    }
+
+    /// It as an extended error, where one says so; a server's own error is none of ours.
+    pub fn extended_error(&self) -> Option<ExtendedError> {
+        match self.why {
+            Why::NoServer | Why::Silence => Some(ExtendedError::NO_REACHABLE_AUTHORITY),
+            Why::Network => Some(ExtendedError::NETWORK_ERROR),
+            _ => None,
+        }
+    }
+
+    /// The server at which it went wrong.
+    pub fn server(&self) -> Option<IpAddr> {
+        let v6 = Ipv6Addr::from(self.server);
+        (!v6.is_unspecified()).then(|| v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4))
+    }
+}
