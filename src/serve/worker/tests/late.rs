@@ -43,7 +43,7 @@ fn what_no_queue_takes_leaves_by_the_kernel() {
     let len = message.len();
     message.resize(512, 0);
     let via = Via::Datagram(512);
-    let incoming = Incoming { message: &mut message, len, client: route.destination(), via, ahead: None };
+    let incoming = Incoming { message: &mut message, len, client: route.destination(), via, local: None, ahead: None };
     let outcome = rig.worker.desk.serve(incoming, now, || Route::Xsk { port: 7, path: route, link: 0 });
     assert_eq!(outcome, Outcome::Waits);
     let asked = rig.request().unwrap();
