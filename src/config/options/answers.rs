@@ -117,7 +117,7 @@ const MAX_UDP_SIZE: Field = field(
     |config, emit| emit(&config.max_udp_size.to_string()),
 );
 
-const PRIVATE_ADDRESS: Field = field(
+const PRIVATE_ADDRESS: Field = list(
     |config, args| {
         config.private_addresses.extend(args.netblock(0));
         Ok(())
@@ -125,7 +125,7 @@ const PRIVATE_ADDRESS: Field = field(
     |config, emit| config.private_addresses.iter().for_each(|block| emit(&block.to_string())),
 );
 
-const PRIVATE_DOMAIN: Field = field(
+const PRIVATE_DOMAIN: Field = list(
     |config, args| {
         config.private_domains.push(args.name.to_vec());
         Ok(())
