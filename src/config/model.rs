@@ -108,6 +108,8 @@ pub struct Config {
     pub unwanted_reply_threshold: u32,
     /// `harden-unknown-additional:`, tell on only types beside an answer that belong there.
     pub harden_unknown_additional: bool,
+    /// `iter-scrub-promiscuous:`
+    pub iter_scrub_promiscuous: bool,
     /// `private-address:` lines: addresses that names of the outside must not point to.
     pub private_addresses: Vec<Netblock>,
     /// `private-domain:` names in lower case wire form; at and below them every address is allowed.
@@ -368,6 +370,7 @@ impl Default for Config {
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,
+            iter_scrub_promiscuous: true,
             private_addresses: Vec::new(),
             private_domains: Vec::new(),
             outgoing_interfaces: Vec::new(),

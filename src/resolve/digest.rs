@@ -7,6 +7,7 @@ use super::normalize::{Asked, Normalizer, Verdict};
 use super::private::Private;
 use super::question::Question;
 use super::reply::Reply;
+use super::scrub::Scrub;
 use super::{Response, TtlLimits};
 use crate::dns::cause::{Cause, Why};
 use crate::dns::name::is_at_or_below;
@@ -49,7 +50,7 @@ pub(super) struct Served<'a> {
     pub(super) zone: &'a [u8],
     pub(super) same_zone: &'a dyn Fn(&[u8]) -> bool,
     pub(super) private: &'a Private,
-    pub(super) known_types: bool,
+    pub(super) scrub: Scrub,
 }
 
 /// Buffers for one reply at a time: it is read, then judged, then told or kept as a part of an alias chain.
@@ -98,11 +99,11 @@ impl Digest {
         &mut self,
         message: &[u8],
         question: &Question,
-        Served { zone, same_zone, private, known_types }: Served<'_>,
+        Served { zone, same_zone, private, scrub }: Served<'_>,
         limits: &TtlLimits,
     ) -> Verdict {
         let (name, qtype, qclass) = (&question.target, question.qtype, question.qclass);
-        let asked = Asked { name, qtype, qclass, zone, same_zone, private, known_types };
+        let asked = Asked { name, qtype, qclass, zone, same_zone, private, scrub };
         self.normalizer.run(message, &mut self.reply, &asked, limits)
     }
 
@@ -170,7 +171,7 @@ impl Digester {
                 return None;
             }
             let same_zone = &|name: &[u8]| is_at_or_below(name, zone);
-            let served = Served { zone, same_zone, private, known_types: false };
+            let served = Served { zone, same_zone, private, scrub: Scrub::default() };
             match digest.judge(message, question, served, limits) {
                 Verdict::Answer => {
                     return digest.tell(message, question, minimal, response).then_some(&*self.response);

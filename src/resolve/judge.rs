@@ -74,8 +74,8 @@ impl<W: World> Turn<'_, W> {
         let zone = question.zone;
         let Some(forward) = table.zone(zone) else { return Verdict::Useless };
         let same_zone = |name: &[u8]| table.find(name) == Some(zone);
-        let (private, known_types) = (table.private(), table.known_types());
-        let served = Served { zone: &forward.name, same_zone: &same_zone, private, known_types };
+        let (private, scrub) = (table.private(), table.scrub());
+        let served = Served { zone: &forward.name, same_zone: &same_zone, private, scrub };
         digest.judge(message, question, served, &options.ttl)
     }
 

@@ -16,7 +16,7 @@
 //! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `keys` | how a reply finds its own |
-//! | `reply`, `normalize`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
+//! | `reply`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 
 mod chain;
@@ -31,6 +31,7 @@ mod over_tcp;
 mod private;
 mod question;
 mod reply;
+mod scrub;
 mod server;
 mod sockets;
 mod source;
@@ -53,6 +54,7 @@ pub use core::{Command, Core, Input};
 pub use digest::Digester;
 pub use options::Options;
 pub use private::Private;
+pub use scrub::Scrub;
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};

@@ -6,16 +6,15 @@
 //! asked; a target of another zone, or one that the reply says nothing of, is asked for.
 
 use super::private::Private;
-use super::reply::{NONE, Reply, Set, name_hash, same_name};
+use super::reply::{Reply, Set, same_name};
+use super::scrub::{MOST_SERVERS, Scrub, is_upward_referral, scrub_additional, scrub_authority};
 use super::ttl::TtlLimits;
-use crate::dns::name::{MAX_LEN, Name, is_at_or_below};
+use crate::dns::name::{MAX_LEN, Name};
 use crate::dns::record::read_name;
 use crate::dns::{rcode, rtype};
 
 /// Aliases followed in one reply (Unbound's iter-scrub-cname); the next is asked for.
 const MOST_ALIASES: usize = 11;
-/// Name servers of one zone that are told on (Unbound's iter-scrub-ns).
-const MOST_SERVERS: u32 = 20;
 
 /// What was asked, and of whom.
 pub struct Asked<'a> {
@@ -31,8 +30,8 @@ pub struct Asked<'a> {
     pub same_zone: &'a dyn Fn(&[u8]) -> bool,
     /// Addresses that are not told on.
     pub private: &'a Private,
-    /// `harden-unknown-additional:`, beside the answer only types are told on that belong there.
-    pub known_types: bool,
+    /// What of the sections beside the answer is not told on.
+    pub scrub: Scrub,
 }
 
 /// What a reply amounts to.
@@ -280,106 +279,11 @@ fn verdict(message: &[u8], reply: &Reply, asked: &Asked, walk: &Walk) -> Verdict
     }
 }
 
-/// Marks what stays of the authority section. `proofs`: only what proves a wildcard on the way of a chain.
-fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: bool, no_answer: bool) {
-    let has_soa = reply.sets.iter().any(|set| (set.section, set.rtype) == (1, rtype::SOA));
-    let denies = reply.rcode == rcode::NXDOMAIN || (reply.rcode == rcode::NOERROR && has_soa && no_answer);
-    let mut has_ns = false;
-    for place in 0..reply.sets.len() {
-        let set = &reply.sets[place];
-        if set.section != 1 || set.attached {
-            continue;
-        }
-        let keep = match set.rtype {
-            rtype::NSEC | rtype::NSEC3 => is_proof_in_zone(message, reply, set, asked.zone),
-            _ if proofs => false,
-            rtype::DNAME | rtype::CNAME | rtype::A | rtype::AAAA | rtype::DS => false,
-            rtype::NS => {
-                let own =
-                    read_name(message, set.owner).is_some_and(|(owner, _)| asked.name.is_at_or_below(owner.as_wire()));
-                // Cut short, a signed set would be bogus, and the answer beside it is not.
-                let is_whole = set.count <= MOST_SERVERS || set.signatures == NONE;
-                own && !denies && set.class == asked.qclass && !std::mem::replace(&mut has_ns, true) && is_whole
-            }
-            rtype::SOA => true,
-            _ => !asked.known_types,
-        };
-        let keep = keep && in_zone(message, set, asked.zone);
-        let set = &mut reply.sets[place];
-        set.kept = keep;
-        if set.rtype == rtype::NS {
-            set.count = set.count.min(MOST_SERVERS);
-        }
-    }
-}
-
-/// A denial's set belongs to the zone, and so does the next name it speaks of.
-fn is_proof_in_zone(message: &[u8], reply: &Reply, set: &Set, zone: &[u8]) -> bool {
-    set.rtype != rtype::NSEC
-        || zone.len() == 1
-        || reply
-            .records(set)
-            .all(|record| read_name(message, record.rdata.start).is_some_and(|(next, _)| next.is_at_or_below(zone)))
-}
-
-/// A server that points to above its own zone instead of answering does not serve it.
-fn is_upward_referral(message: &[u8], reply: &Reply, asked: &Asked, no_answer: bool) -> bool {
-    let soa = reply.sets.iter().any(|set| (set.section, set.rtype) == (1, rtype::SOA));
-    let upward = |set: &Set| {
-        (set.section, set.rtype) == (1, rtype::NS)
-            && read_name(message, set.owner).is_some_and(|(owner, _)| {
-                owner.as_wire().len() < asked.zone.len() && is_at_or_below(asked.zone, owner.as_wire())
-            })
-    };
-    no_answer && !soa && reply.rcode == rcode::NOERROR && reply.sets.iter().any(upward)
-}
-
-/// Marks what stays of the additional section: the addresses of names that kept sets speak of, and other types but
-/// those that a resolver would follow.
-fn scrub_additional(message: &[u8], reply: &mut Reply, asked: &Asked) {
-    for place in 0..reply.sets.len() {
-        let set = &reply.sets[place];
-        if set.section == 2 && !set.attached {
-            let keep = match set.rtype {
-                rtype::A | rtype::AAAA | rtype::DNAME | rtype::CNAME | rtype::NS => false,
-                _ => !asked.known_types && in_zone(message, set, asked.zone),
-            };
-            reply.sets[place].kept = keep;
-        }
-    }
-    for place in 0..reply.sets.len() {
-        let set = reply.sets[place].clone();
-        let skip = match set.rtype {
-            rtype::NS | rtype::MB | rtype::MD | rtype::MF => 0,
-            rtype::MX | rtype::KX => 2,
-            rtype::SRV => 6,
-            _ => continue,
-        };
-        let speaks = set.kept
-            && match set.section {
-                0 => owns(message, &set, asked.name),
-                section => section == 1 && set.rtype == rtype::NS,
-            };
-        let mut next = if speaks { set.first } else { NONE };
-        while let Some(entry) = reply.entries.get(next as usize) {
-            next = entry.next;
-            let target = entry.record.rdata.start + skip;
-            let Some(hash) = name_hash(message, target) else { continue };
-            for addresses in reply.sets.iter_mut().filter(|set| set.section == 2 && set.hash == hash) {
-                addresses.kept |= matches!(addresses.rtype, rtype::A | rtype::AAAA)
-                    && addresses.class == asked.qclass
-                    && same_name(message, addresses.owner, message, target)
-                    && in_zone(message, addresses, asked.zone);
-            }
-        }
-    }
-}
-
-fn owns(message: &[u8], set: &Set, name: &Name) -> bool {
+pub(super) fn owns(message: &[u8], set: &Set, name: &Name) -> bool {
     same_name(message, set.owner, name.as_wire(), 0)
 }
 
-fn in_zone(message: &[u8], set: &Set, zone: &[u8]) -> bool {
+pub(super) fn in_zone(message: &[u8], set: &Set, zone: &[u8]) -> bool {
     zone.len() == 1 || read_name(message, set.owner).is_some_and(|(owner, _)| owner.is_at_or_below(zone))
 }
 

@@ -169,20 +169,14 @@ impl Reply {
                 // One TTL for both: the signature's own would let one outlive the other in a cache.
                 set.ttl = set.ttl.min(signatures.ttl);
                 self.sets[place].attached = true;
-                self.sets[place].count = signatures.count.min(MOST_SIGNATURES);
             }
+            self.sets[place].count = signatures.count.min(MOST_SIGNATURES);
         }
     }
 
     /// The records of a set.
     pub fn records(&self, set: &Set) -> impl Iterator<Item = &Record> {
-        let mut place = set.first;
-        std::iter::from_fn(move || {
-            let entry = self.entries.get(place as usize)?;
-            place = entry.next;
-            Some(&entry.record)
-        })
-        .take(set.count as usize)
+        records(&self.entries, set)
     }
 
     /// Takes those records out of set `place` that do not stay; a set that none is left of is kept no more.
@@ -267,6 +261,17 @@ impl<'a> Iterator for Labels<'a> {
         self.malformed |= label.is_none();
         label.filter(|label| !label.is_empty())
     }
+}
+
+/// The records of a set, among all `entries` of its reply.
+pub fn records<'e>(entries: &'e [Entry], set: &Set) -> impl Iterator<Item = &'e Record> + use<'e> {
+    let mut place = set.first;
+    let next = move || {
+        let entry = entries.get(place as usize)?;
+        place = entry.next;
+        Some(&entry.record)
+    };
+    std::iter::from_fn(next).take(set.count as usize)
 }
 
 /// Hash of a name in a message, letter case ignored; `None` when it is malformed.

@@ -1,6 +1,7 @@
 //! Which servers are asked for which names.
 
 use super::private::Private;
+use super::scrub::Scrub;
 use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
 use std::collections::HashMap;
@@ -46,7 +47,7 @@ pub struct ForwardTable {
     depths: u128,
     sources: Sources,
     private: Private,
-    known_types: bool,
+    scrub: Scrub,
 }
 
 impl ForwardTable {
@@ -107,14 +108,14 @@ impl ForwardTable {
         &self.private
     }
 
-    /// Whether only types are told on beside an answer that belong there (`harden-unknown-additional:`).
-    pub fn with_known_types(self, known_types: bool) -> ForwardTable {
-        ForwardTable { known_types, ..self }
+    /// Has this taken out beside the answers.
+    pub fn scrubbed(self, scrub: Scrub) -> ForwardTable {
+        ForwardTable { scrub, ..self }
     }
 
-    /// See [`ForwardTable::with_known_types`].
-    pub fn known_types(&self) -> bool {
-        self.known_types
+    /// What is taken out beside the answers.
+    pub fn scrub(&self) -> Scrub {
+        self.scrub
     }
 
     /// The addresses that servers are asked from.

@@ -71,7 +71,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         ),
         changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
             .since("1.25"),
-        inert("iter-scrub-promiscuous", YES_NO, "yes", RECURSION).since("1.24.1"),
+        honoured("iter-scrub-promiscuous", YES_NO, is("yes"), plain!(flag iter_scrub_promiscuous), RELOAD)
+            .since("1.24.1"),
         inert("max-global-quota", COUNT, "128", RECURSION),
     ],
 );

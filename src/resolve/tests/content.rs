@@ -125,6 +125,8 @@ fn of_many_signatures_the_first_eight_are_told() {
     });
     let signatures = got.records.iter().filter(|record| record.contains("RRSIG")).count();
     assert_eq!((got.records.len(), signatures), (9, 8), "{:?}", got.records);
+    let alone = |query: &Query| (0..9).fold(query.reply(), |reply, _| rrsig(reply, 0, WWW, rtype::A));
+    assert_eq!(told(true, rtype::RRSIG, Options::default(), alone).records.len(), 8, "asked for, too");
 }
 
 #[test]
@@ -133,10 +135,14 @@ fn of_many_name_servers_the_first_twenty_are_told_unless_they_are_signed() {
         let name = |number: u8| wire(&format!("ns{number}.example.com"));
         (0..21).fold(reply, |reply, number| reply.record(section, "example.com", rtype::NS, 300, &name(number)))
     }
+    fn glue(reply: Message) -> Message {
+        let name = |number: u8| format!("ns{number}.example.com");
+        (0..21).fold(reply, |reply, number| reply.record(2, &name(number), rtype::A, 300, &[192, 0, 2, number]))
+    }
     let whole = || Options { minimal_responses: false, ..Options::default() };
     let count = |got: Got, what: &str| got.records.iter().filter(|record| record.contains(what)).count();
-    let got = told(false, rtype::A, whole(), |query| servers(query.reply().a(WWW, 300, 1), 1));
-    assert_eq!(count(got, "1 example.com. 300 NS ns"), 20);
+    let got = told(false, rtype::A, whole(), |query| glue(servers(query.reply().a(WWW, 300, 1), 1)));
+    assert_eq!((count(got.clone(), "1 example.com. 300 NS ns"), count(got, "2 ns")), (20, 20), "and where those are");
     let make = |query: &Query| rrsig(servers(query.reply().a(WWW, 300, 1), 1), 1, "example.com", rtype::NS);
     let got = told(true, rtype::A, whole(), make);
     assert_eq!(got.records, ["0 www.example.com. 300 A 1"]);

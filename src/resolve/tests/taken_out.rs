@@ -44,11 +44,31 @@ fn unknown_types_beside_an_answer_are_told_unless_they_are_not_to_be() {
         let reply = reply.record(2, "mx.example.com", rtype::A, 60, &[192, 0, 2, 7]);
         reply.record(2, "mx.example.com", rtype::TXT, 60, b"\x01x").record(2, WWW, TYPE65280, 60, b"x")
     };
-    let table = |rig: &Rig, known| table(&[(".", &[0])], &[rig.address(0)]).with_known_types(known);
+    let table = |rig: &Rig, unknown_types| {
+        table(&[(".", &[0])], &[rig.address(0)]).scrubbed(Scrub { unknown_types, ..Scrub::default() })
+    };
     let records = |known| with_table(rtype::MX, make, |rig| table(rig, known)).records;
     let beside = ["1 example.com. 60 NS ns.example.com.", "2 mx.example.com. 60 A 7"];
     assert_eq!(records(true)[1..], beside);
     assert_eq!(records(false).len(), 1 + beside.len() + 4);
+}
+
+#[test]
+fn name_servers_that_nobody_asked_for_are_taken_out() {
+    let beside: fn(&Query) -> Message =
+        |query| query.reply().a(WWW, 60, 1).record(1, "example.com", rtype::NS, 60, &wire("ns.example.com"));
+    let glue: fn(&Query) -> Message = |query| {
+        let reply = query.reply().a(WWW, 60, 1).record(1, "example.com", rtype::NS, 60, &wire("ns.example.com"));
+        reply.record(2, "ns.example.com", rtype::A, 60, &[192, 0, 2, 7])
+    };
+    let table = |rig: &Rig, promiscuous| {
+        table(&[(".", &[0])], &[rig.address(0)]).scrubbed(Scrub { promiscuous, ..Scrub::default() })
+    };
+    for (make, all) in [(beside, 2), (glue, 3)] {
+        let records = |promiscuous| with_table(rtype::A, make, |rig| table(rig, promiscuous)).records;
+        assert_eq!(records(false).len(), all);
+        assert_eq!(records(true), ["0 www.example.com. 60 A 1"], "nor where they are");
+    }
 }
 
 #[test]

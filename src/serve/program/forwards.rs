@@ -3,7 +3,7 @@
 use crate::config::{Config, Diagnostic, Location, ScopedAddress, Severity};
 use crate::control::{ForwardServer, ForwardZone as Shown};
 use crate::dns::Name;
-use crate::resolve::{ForwardTable, ForwardZone, Private, Reachable, Sources};
+use crate::resolve::{ForwardTable, ForwardZone, Private, Reachable, Scrub, Sources};
 use crate::serve::scope::Zones;
 use std::net::SocketAddr;
 
@@ -51,7 +51,9 @@ impl Placed {
         let networks = config.private_addresses.iter().map(|block| (block.address, block.prefix));
         let private = Private::new(networks, config.private_domains.iter().map(Vec::as_slice));
         let table = ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
-        table.without(private).with_known_types(config.harden_unknown_additional)
+        let scrub =
+            Scrub { unknown_types: config.harden_unknown_additional, promiscuous: config.iter_scrub_promiscuous };
+        table.without(private).scrubbed(scrub)
     }
 }
 
