@@ -7,6 +7,7 @@ mod backend;
 mod edits;
 mod forwards;
 mod listing;
+mod lost_lines;
 mod orders;
 mod parts;
 mod pid_file;
@@ -88,6 +89,7 @@ pub struct Program {
     /// Removed when this is dropped.
     pidfile: Option<PidFile>,
     unwanted: unwanted::Unwanted,
+    lost_lines: lost_lines::LostLines,
     /// Who else speaks ARP for our addresses, as it was said.
     rivals: Vec<attach::Rival>,
     stopping: bool,
@@ -107,6 +109,7 @@ impl Program {
             }
             self.serve_control();
             self.threads.log_events(self.config.log_tag_queryreply);
+            self.tell_lost_lines(Instant::now());
             self.threads.orders.collect();
             self.defend_cache(self.config.unwanted_reply_threshold);
             // Two looks shortly after one another could both fall into one batch of the worker.
@@ -346,6 +349,8 @@ impl Program {
     fn shut_down(mut self) {
         self.fast_path.close();
         self.threads.end(self.config.log_tag_queryreply);
+        // Nothing is said later.
+        self.tell_lost_lines(Instant::now() + lost_lines::PAUSE);
         self.fast_path.end();
         drop(self.pidfile.take());
         self.control.clear();
