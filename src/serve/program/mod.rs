@@ -335,11 +335,13 @@ impl Program {
             None => now.clone(),
         };
         let total = shown.total();
-        log::info!(
-            "server stats for thread 0: {} queries, {} answers from cache, {} recursions",
-            total.queries,
-            total.cache_hits,
-            total.recursive_replies
+        let (queries, hits, recursions) = (total.queries, total.cache_hits, total.recursive_replies);
+        super::log::asked_for(
+            log::Level::Info,
+            module_path!(),
+            format_args!(
+                "server stats for thread 0: {queries} queries, {hits} answers from cache, {recursions} recursions"
+            ),
         );
         if !self.config.statistics_cumulative {
             self.statistics_base = Some(now);
