@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sys::socket::{UdpOptions, udp_listener};
+use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -39,4 +40,16 @@ fn the_address_that_was_asked_is_told_whatever_the_socket_is_bound_to() {
     }
     let (mut rig, server) = rig("127.0.0.1:0", " log-replies: yes\n");
     assert_eq!(told(&mut rig, server).map(|replied| replied.local), Some(None), "log-destaddr: no");
+}
+
+#[test]
+fn waits_that_are_told_are_measured_finer_than_the_kernels_ticks() {
+    let (mut rig, _) = rig("127.0.0.1:0", " log-replies: yes\n");
+    let moments: Vec<u64> = (0..1000).map(|_| rig.worker.now().nanoseconds).collect();
+    assert!(moments.is_sorted());
+    let distinct: HashSet<u64> = moments.into_iter().collect();
+    assert!(distinct.len() > 100, "{} moments", distinct.len());
+    let latest = rig.worker.latest;
+    rig.worker.desk.answerer.set_policy(policy());
+    assert!(rig.worker.now().nanoseconds >= latest, "nor does a reload turn it back");
 }
