@@ -156,7 +156,11 @@ fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::R
         Why::Useless => "upstream response failed scrub".into(),
         Why::Rcode => format!("got {}", rcode_word(cause.rcode)),
     };
-    write!(f, "all the configured stub or forward servers failed, at zone {}", to_text(zone))?;
+    f.write_str("all the configured stub or forward servers failed")?;
+    // A reload may have taken the zone away.
+    if !zone.is_empty() {
+        write!(f, ", at zone {}", to_text(zone))?;
+    }
     if let Some(server) = cause.server() {
         write!(f, " from {server}")?;
     }
@@ -251,14 +255,15 @@ mod tests {
 
     #[test]
     fn causes_of_servfail_are_told_in_unbounds_words() {
-        let told = |cause: Cause| {
+        let told_at = |zone: &[u8], cause: Cause| {
             let mut event = QueryEvent::empty();
             (event.qtype, event.qclass, event.kind) = (28, 1, Kind::Failed(cause));
             event.name[..3].copy_from_slice(b"\x01a\0");
-            event.zone[..5].copy_from_slice(b"\x03lan\0");
-            (event.name_len, event.zone_len) = (3, 5);
+            event.zone[..zone.len()].copy_from_slice(zone);
+            (event.name_len, event.zone_len) = (3, zone.len() as u8);
             event.to_string()
         };
+        let told = |cause: Cause| told_at(b"\x03lan\0", cause);
         let server = "192.0.2.53".parse().unwrap();
         let failed = "SERVFAIL <a. AAAA IN>: all the configured stub or forward servers failed, at zone lan.";
         assert_eq!(told(Cause::code(5).at(server)), format!("{failed} from 192.0.2.53 got REFUSED"));
@@ -270,5 +275,9 @@ mod tests {
         );
         assert_eq!(told(Cause::new(Why::Sends)), "SERVFAIL <a. AAAA IN>: exceeded the maximum number of sends");
         assert_eq!(told(Cause::default()), "SERVFAIL <a. AAAA IN>: misc failure");
+        assert_eq!(
+            told_at(b"", silent),
+            failed.replace(", at zone lan.", "") + " from 2001:db8::1 upstream server timeout"
+        );
     }
 }
