@@ -241,6 +241,7 @@ impl Program {
         self.placed = placed;
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
         super::log::set_time_form(&config);
+        self.threads.tell_destinations(config.log_destaddr);
         self.config = config;
         self.threads.orders.put_in_force(Arc::new(policy), index)?;
         log::info!("configuration {} reloaded", self.invocation.file.display());
