@@ -5,6 +5,7 @@ use super::reply::{Asked, truncated_header};
 use crate::dns::edns::{Edns, NotEdns};
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::{rcode, rtype};
+use std::sync::Arc;
 
 impl Answerer {
     /// Header sanity before any name is looked at. `Err(None)`: drop.
@@ -63,8 +64,10 @@ impl Answerer {
         if usize::from(capped) < header::LEN {
             return Err(self.limited(now, |_| Outcome::Reply(truncated_header(message, asked.flags, rcode::SERVFAIL))));
         }
-        if asked.edns.is_some_and(|edns| edns.nsid) {
-            asked.nsid = self.policy.nsid.clone();
+        if let (Some(nsid), Some(edns)) = (&self.policy.nsid, asked.edns)
+            && edns.asks_nsid(message)
+        {
+            asked.nsid = Some(Arc::clone(nsid));
         }
         Ok(())
     }

@@ -179,6 +179,12 @@ impl Answerer {
         self.policy.log_destaddr
     }
 
+    /// Whether replies are logged, and with them for how long each query waited.
+    #[inline]
+    pub fn logs_replies(&self) -> bool {
+        self.policy.log_replies
+    }
+
     /// A question was not answered by the servers of `zone`: logs it when log-servfail asks for it.
     pub fn note_failure(&mut self, question: &Miss<'_>, zone: &[u8], cause: Cause) {
         if self.policy.log_servfail {

@@ -131,8 +131,9 @@ impl Answerer {
             return outcome;
         }
         if access == Access::AllowCookie && via != Via::Stream {
-            // Cookies are not checked yet, so no cookie is a valid one: to TCP, as Unbound sends clients without.
-            asked.error = self.extended(ExtendedError::other("DNS Cookie needed for UDP replies"));
+            // Cookies are not checked yet, so no cookie is a valid one: to TCP, as Unbound sends clients without, and tells
+            // them why whatever ede: says.
+            asked.error = Some(ExtendedError::other("DNS Cookie needed for UDP replies"));
             return self.limited(now, |_| Outcome::Reply(asked.empty(message, flag::TC, rcode::REFUSED)));
         }
         let mut query = Query { asked, question, scan: view.scan, access, client, udp: via != Via::Stream, replay };

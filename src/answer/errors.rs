@@ -17,8 +17,8 @@ impl Answerer {
         self.limited(now, |this| this.refusal(message, len, code, None))
     }
 
-    /// The same outside the limit, perhaps with an extended error. It carries the question, and OPT when the query had it (RFC 6891 section 6.1.1), as far
-    /// as they can be read.
+    /// The same outside the limit, perhaps with an extended error. It carries the question, and OPT when the query had it
+    /// (RFC 6891 section 6.1.1), as far as they can be read.
     #[cold]
     pub(super) fn refusal(&self, message: &mut [u8], len: usize, code: u16, error: Option<ExtendedError>) -> Outcome {
         let mut asked = as_far_as_readable(&message[..len], self.policy.edns_buffer_size);

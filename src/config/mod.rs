@@ -30,6 +30,7 @@ pub mod site;
 mod tokens;
 mod values;
 mod wire_parts;
+mod xdp;
 
 pub use access::{AccessAction, AccessRule, default_access_control};
 pub use address::ScopedAddress;
@@ -38,12 +39,11 @@ pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use findings::{Counts, findings, findings_json, grouped};
 pub use local_data::{LocalData, LocalRecord};
 pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
-pub use model::{
-    Config, DEFAULT_DIRECTORY, ForwardServer, ForwardZone, Interface, RemoteControl, Toggle, Xdp, XdpMode, XdpUse,
-};
+pub use model::{Config, DEFAULT_DIRECTORY, ForwardServer, ForwardZone, Interface, RemoteControl};
 pub use record::{DEFAULT_TTL, Record};
 pub use report::{directives, json_string};
 pub use values::{Host, Kind, Netblock};
+pub use xdp::{Toggle, Xdp, XdpMode, XdpUse};
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@ use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::values::{Host, Netblock};
+use super::xdp::Xdp;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -239,60 +240,6 @@ pub struct RemoteControl {
     pub at: Location,
 }
 
-/// `xdp:`, whether to attach XDP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum XdpUse {
-    /// Where it works; else kernel sockets and one warning.
-    Yes,
-    /// Kernel sockets only.
-    No,
-    /// Or do not start.
-    Require,
-}
-
-/// `xdp-mode:`, how the program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum XdpMode {
-    /// Native, on the interface of an address or below it; generic only when `xdp: require` leaves nothing else.
-    Auto,
-    /// In the driver.
-    Native,
-    /// In the network stack.
-    Generic,
-}
-
-/// A choice left to the program, or made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Toggle {
-    /// What fits the machine.
-    Auto,
-    /// On.
-    Yes,
-    /// Off.
-    No,
-}
-
-/// The directives of this server's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Xdp {
-    /// `xdp:`
-    pub enable: XdpUse,
-    /// `xdp-interface:` lines; none for the ones that carry the addresses or stand below.
-    pub interfaces: Vec<String>,
-    /// `xdp-physical:`, attach to network cards that other traffic passes through, too.
-    pub physical: bool,
-    /// `xdp-steer:`, have network cards send what is ours to receive queue 0.
-    pub steer: Toggle,
-    /// `xdp-mode:`
-    pub mode: XdpMode,
-    /// `xdp-zerocopy:`
-    pub zerocopy: Toggle,
-    /// `xdp-busy-poll:`
-    pub busy_poll: Toggle,
-    /// `xdp-huge-pages:`, packet memory in huge pages.
-    pub huge_pages: bool,
-}
-
 impl Config {
     /// Whether an address that no interface carries yet is meant to come later: `ip-freebind:` or `ip-transparent:`.
     pub fn awaits_addresses(&self) -> bool {
@@ -332,16 +279,7 @@ impl Default for Config {
             so_sndbuf: 0,
             incoming_num_tcp: 10,
             tcp_idle_timeout: 30_000,
-            xdp: Xdp {
-                enable: XdpUse::Yes,
-                interfaces: Vec::new(),
-                physical: false,
-                steer: Toggle::Auto,
-                mode: XdpMode::Auto,
-                zerocopy: Toggle::Auto,
-                busy_poll: Toggle::Auto,
-                huge_pages: false,
-            },
+            xdp: Xdp::default(),
             access_control: Vec::new(),
             local_zones: LocalZones::default(),
             local_data: LocalData::default(),

@@ -67,6 +67,10 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
         let limited = total.errors_limited;
         reply.line(format_args!("errors: {limited} got no reply, as error-ratelimit: has it"));
     }
+    if total.events_lost > 0 {
+        let lost = total.events_lost;
+        reply.line(format_args!("log: {lost} lines of queries and replies are lost, more came than are written"));
+    }
     reply.line(format_args!("runbound (pid {}) is running...", std::process::id()));
 }
 
@@ -316,6 +320,7 @@ fn outcome_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
         "runbound.",
         &[
             ("worker.allocations", figures.worker_allocations),
+            ("worker.events_lost", total.events_lost),
             ("dropped", total.dropped),
             ("errors_limited", total.errors_limited),
             ("coalesced", total.coalesced),

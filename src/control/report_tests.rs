@@ -33,6 +33,7 @@ fn status_has_unbounds_lines_and_the_way_in() {
     let mut backend = Fake { verbosity: 1, ..Fake::default() };
     backend.worker.places.xdp_queries.add(9);
     backend.worker.outcomes.errors_limited.add(7);
+    backend.worker.outcomes.events_lost.add(3);
     let mut reply = Reply::new(1 << 20);
     status(&backend.status(), &backend.snapshot(), &mut reply);
     let expected = format!(
@@ -43,7 +44,8 @@ fn status_has_unbounds_lines_and_the_way_in() {
          arp: fwbr100i0 answers ARP for 192.0.2.1\n\
          upstream: 192.0.2.53:53: connect: Network is unreachable\n\
          xdp: eth0 native copy queues 2 watchdog tripped (the driver has no zero copy)\n\
-         queries: xdp 9 udp 0 tcp 0\nerrors: 7 got no reply, as error-ratelimit: has it\nrunbound (pid {}) is running...\n",
+         queries: xdp 9 udp 0 tcp 0\nerrors: 7 got no reply, as error-ratelimit: has it\n\
+         log: 3 lines of queries and replies are lost, more came than are written\nrunbound (pid {}) is running...\n",
         std::process::id()
     );
     assert_eq!(String::from_utf8(reply.finish()).unwrap(), expected);

@@ -26,8 +26,8 @@ pub struct Edns {
     pub version: u8,
     /// Flag bits: [`DO`] and reserved ones.
     pub bits: u16,
-    /// It has the option [`NSID`].
-    pub nsid: bool,
+    /// Where its options stand in the message: nobody looks at them unless there is an answer to one.
+    options: (u16, u16),
 }
 
 impl Edns {
@@ -45,12 +45,20 @@ impl Edns {
         if octets.len() - LEN < data {
             return Err(NotEdns);
         }
+        // No message is longer than a u16 can say.
+        let options = (u16::try_from(at + LEN).unwrap_or(u16::MAX), data as u16);
         Ok(Edns {
             udp_size: get_u16(octets, 3).unwrap_or(0),
             version: octets[6],
             bits: get_u16(octets, 7).unwrap_or(0),
-            nsid: data >= OPTION && has_option(&octets[LEN..LEN + data], NSID),
+            options,
         })
+    }
+
+    /// Whether it has the option [`NSID`]. `message` is the one it was read from, not yet written over.
+    pub fn asks_nsid(&self, message: &[u8]) -> bool {
+        let (at, len) = (usize::from(self.options.0), usize::from(self.options.1));
+        message.get(at..at + len).is_some_and(|options| has_option(options, NSID))
     }
 }
 
@@ -145,7 +153,8 @@ mod tests {
     fn written_and_read_back() {
         let mut message = [0xffu8; 20];
         write(&mut message, 3, 1232, 0x10, DO);
-        assert_eq!(Edns::parse(&message[..14], 3), Ok(Edns { udp_size: 1232, version: 0, bits: DO, nsid: false }));
+        let read = Edns { udp_size: 1232, version: 0, bits: DO, options: (14, 0) };
+        assert_eq!(Edns::parse(&message[..14], 3), Ok(read));
         assert_eq!(message[8], 1, "extended rcode");
         assert_eq!(Edns::parse(&message[..13], 3), Err(NotEdns), "cut off");
         message[13] = 7;
@@ -185,8 +194,8 @@ mod tests {
             let mut message = [0; LEN + 16];
             write(&mut message, 0, 1232, 0, 0);
             append(&mut message, 0, options);
-            let edns = Edns::parse(&message[..LEN + options.len()], 0);
-            assert_eq!(edns.map(|edns| edns.nsid), Ok(asks), "{options:?}");
+            let message = &message[..LEN + options.len()];
+            assert_eq!(Edns::parse(message, 0).map(|edns| edns.asks_nsid(message)), Ok(asks), "{options:?}");
         }
         let mut many = [[0, 10, 0, 0]; 101];
         many[99] = [0, 3, 0, 0];

@@ -138,6 +138,11 @@ impl ForwardTable {
         None
     }
 
+    /// Place of the zone of this very name.
+    pub fn place_of(&self, zone: &[u8]) -> Option<u32> {
+        self.by_name.get(zone).copied()
+    }
+
     /// Zone number `place`.
     pub fn zone(&self, place: u32) -> Option<&ForwardZone> {
         self.zones.get(place as usize)

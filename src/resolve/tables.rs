@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// No place among the servers yet.
 const VACANT: u32 = u32::MAX;
+/// The place of a zone that is in the table no more.
+const GONE: u32 = u32::MAX;
 
 /// The servers of a zone that can be asked from `sources`; of the others the log tells.
 fn open_servers(zone: &ForwardZone, sources: &Sources) -> Vec<SocketAddr> {
@@ -33,13 +35,18 @@ impl<W: World> Turn<'_, W> {
         let open: Vec<Vec<SocketAddr>> = table.zones().iter().map(|zone| open_servers(zone, table.sources())).collect();
         self.set_servers(&open);
         self.core.sockets.set_sources(table.sources(), self.world);
-        self.core.table = table;
+        let old = std::mem::replace(&mut self.core.table, table);
         self.show_troubles();
         for id in 0..self.core.questions.capacity() as u32 {
             let question = self.core.questions.get_mut(id);
             question.uncached = true;
             match question.phase {
-                Phase::Free | Phase::Failed => {}
+                Phase::Free => {}
+                // It is told yet which zone's servers failed.
+                Phase::Failed => {
+                    let zone = old.zone(question.zone).and_then(|zone| self.core.table.place_of(&zone.name));
+                    question.zone = zone.unwrap_or(GONE);
+                }
                 Phase::Probe => self.end_probe(id),
                 _ => self.adopt(id),
             }
@@ -94,6 +101,8 @@ impl<W: World> Turn<'_, W> {
     fn adopt(&mut self, id: u32) {
         let question = self.core.questions.get_mut(id);
         (question.tried, question.failed, question.refused) = (0, 0, 0);
+        // What went wrong did so at a server of another zone.
+        question.cause = Cause::default();
         let Some(zone) = self.core.table.find(question.target.as_wire()) else {
             question.cause = Cause::new(Why::NoZone);
             return self.fail(id);

@@ -1,6 +1,7 @@
 //! What the worker wants logged about queries and replies (log-queries, log-replies, log-servfail, inform zones), carried to
 //! main over a ring.
 
+use super::log::{QUERY, REPLY, asked_for};
 use crate::answer::decide::{Event, EventSink, Replied};
 use crate::answer::zones::ZoneType;
 use crate::control::rcode_word;
@@ -10,6 +11,7 @@ use crate::dns::rcode;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::{Counter, WorkerStats};
+use log::Level;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -90,23 +92,18 @@ impl EventSink for RingSink {
     }
 }
 
-/// The target of a line about a query, and of one about a reply, which the log shows where it shows the level of others
-/// (log-tag-queryreply).
-pub const QUERY: &str = "query";
-/// See [`QUERY`].
-pub const REPLY: &str = "reply";
-
-/// Main's end: logs what is there, in Unbound's words; a ringful at most, since the worker may be faster than the log.
-/// `tagged`: log-tag-queryreply.
+/// Main's end: logs what is there, in Unbound's words and whatever the verbosity; a ringful at most, since the worker may be
+/// faster than the log. `tagged`: log-tag-queryreply.
 pub fn log_some(events: &mut Consumer<QueryEvent>, tagged: bool) {
     for _ in 0..events.capacity() {
         let Some(event) = events.front() else { break };
-        match event.kind {
-            Kind::Query if tagged => log::info!(target: QUERY, "{event}"),
-            Kind::Reply(_) if tagged => log::info!(target: REPLY, "{event}"),
-            Kind::Failed(_) => log::error!("{event}"),
-            _ => log::info!("{event}"),
-        }
+        let (level, target) = match event.kind {
+            Kind::Query if tagged => (Level::Info, QUERY),
+            Kind::Reply(_) if tagged => (Level::Info, REPLY),
+            Kind::Failed(_) => (Level::Error, module_path!()),
+            _ => (Level::Info, module_path!()),
+        };
+        asked_for(level, target, format_args!("{event}"));
         events.release();
     }
 }
@@ -159,7 +156,11 @@ fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::R
         Why::Useless => "upstream response failed scrub".into(),
         Why::Rcode => format!("got {}", rcode_word(cause.rcode)),
     };
-    write!(f, "all the configured stub or forward servers failed, at zone {}", to_text(zone))?;
+    f.write_str("all the configured stub or forward servers failed")?;
+    // A reload may have taken the zone away.
+    if !zone.is_empty() {
+        write!(f, ", at zone {}", to_text(zone))?;
+    }
     if let Some(server) = cause.server() {
         write!(f, " from {server}")?;
     }
@@ -189,7 +190,10 @@ pub fn class_word(class: u16) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::log as logger;
     use super::*;
+    use crate::config::Config;
+    use crate::ring::spsc;
 
     fn reply(code: u16, waited: Option<u64>, local: Option<&str>, stream: bool) -> String {
         let local = local.map(|local| local.parse().unwrap());
@@ -218,15 +222,48 @@ mod tests {
     }
 
     #[test]
+    fn what_a_directive_asks_for_is_written_at_verbosity_0() {
+        let top = std::env::temp_dir().join(format!("runbound-asked-for-{}", std::process::id()));
+        std::fs::create_dir_all(&top).unwrap();
+        let logfile = top.join("log");
+        let (events, mut end) = spsc::channel(8, QueryEvent::empty);
+        let mut sink = RingSink::new(events, Doorbell::new().unwrap(), Arc::default());
+        let client = "192.0.2.7:4242".parse().unwrap();
+        let replied = Replied { rcode: 0, waited: None, len: 57, local: None, stream: false };
+        for event in [Event::Query, Event::Reply(replied), Event::Zone(b"\x01a\0", ZoneType::Inform)] {
+            sink.event(event, client, b"\x01a\0", 1, 1);
+        }
+        sink.event(Event::Failed(b"\0", Cause::new(Why::Sends)), client, b"\x01a\0", 1, 1);
+        logger::configure(&Config { logfile: logfile.clone(), ..Config::default() }).unwrap();
+        logger::set_verbosity(0);
+        log_some(&mut end, false);
+        logger::configure(&Config::default()).unwrap();
+        let text = std::fs::read_to_string(&logfile).unwrap();
+        let lines: Vec<&str> =
+            text.lines().filter_map(|line| line.split_once(":0] ")).map(|(_, words)| words).collect();
+        assert_eq!(
+            lines,
+            [
+                "info: 192.0.2.7 a. A IN",
+                "info: 192.0.2.7 a. A IN NOERROR 0.000000 1 57",
+                "info: a. inform 192.0.2.7@4242 a. A IN",
+                "error: SERVFAIL <a. A IN>: exceeded the maximum number of sends",
+            ]
+        );
+        std::fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
     fn causes_of_servfail_are_told_in_unbounds_words() {
-        let told = |cause: Cause| {
+        let told_at = |zone: &[u8], cause: Cause| {
             let mut event = QueryEvent::empty();
             (event.qtype, event.qclass, event.kind) = (28, 1, Kind::Failed(cause));
             event.name[..3].copy_from_slice(b"\x01a\0");
-            event.zone[..5].copy_from_slice(b"\x03lan\0");
-            (event.name_len, event.zone_len) = (3, 5);
+            event.zone[..zone.len()].copy_from_slice(zone);
+            (event.name_len, event.zone_len) = (3, zone.len() as u8);
             event.to_string()
         };
+        let told = |cause: Cause| told_at(b"\x03lan\0", cause);
         let server = "192.0.2.53".parse().unwrap();
         let failed = "SERVFAIL <a. AAAA IN>: all the configured stub or forward servers failed, at zone lan.";
         assert_eq!(told(Cause::code(5).at(server)), format!("{failed} from 192.0.2.53 got REFUSED"));
@@ -238,5 +275,9 @@ mod tests {
         );
         assert_eq!(told(Cause::new(Why::Sends)), "SERVFAIL <a. AAAA IN>: exceeded the maximum number of sends");
         assert_eq!(told(Cause::default()), "SERVFAIL <a. AAAA IN>: misc failure");
+        assert_eq!(
+            told_at(b"", silent),
+            failed.replace(", at zone lan.", "") + " from 2001:db8::1 upstream server timeout"
+        );
     }
 }

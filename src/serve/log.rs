@@ -1,16 +1,22 @@
 //! The log: standard error, a file or syslog, in the line format of Unbound's, so that what reads Unbound's log reads ours.
 
-use super::events;
 use super::log_file::LogFile;
 use crate::config::Config;
 use crate::sys::clock::Civil;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::fmt;
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The target of a line about a query, and of one about a reply, which stands where the level of others does
+/// (log-tag-queryreply).
+pub const QUERY: &str = "query";
+/// See [`QUERY`].
+pub const REPLY: &str = "reply";
 
 /// Where lines go.
 enum Target {
@@ -72,6 +78,12 @@ pub fn set_verbosity(verbosity: u8) {
         2 | 3 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     });
+}
+
+/// Writes a line that a directive of its own asks for (log-queries, statistics-interval): whatever `verbosity:` says, as
+/// Unbound does. `target`: as in [`Record::target`].
+pub fn asked_for(level: Level, target: &str, words: fmt::Arguments<'_>) {
+    LOGGER.write(&Record::builder().level(level).target(target).args(words).build());
 }
 
 /// Sends lines where the configuration wants them: `use-syslog` over `logfile` over standard error.
@@ -147,11 +159,18 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
+        if self.enabled(record.metadata()) {
+            self.write(record);
         }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Logger {
+    fn write(&self, record: &Record<'_>) {
         let word = match record.target() {
-            tag @ (events::QUERY | events::REPLY) => tag,
+            tag @ (QUERY | REPLY) => tag,
             _ => level_word(record.level()),
         };
         let identity = lock(&self.identity).clone();
@@ -178,10 +197,6 @@ impl Log for Logger {
         }
     }
 
-    fn flush(&self) {}
-}
-
-impl Logger {
     fn line(&self, identity: &str, pid: u32, word: &str, record: &Record<'_>) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let form = TimeForm::ALL.get(usize::from(self.time_form.load(Ordering::Relaxed)));

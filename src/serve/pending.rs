@@ -52,7 +52,7 @@ impl<R> Waiter<R> {
             query[end..end + edns::LEN].copy_from_slice(message.get(end..end + edns::LEN)?);
             len += edns::LEN;
             put_u16(&mut query, len - 2, 0);
-            if Edns::parse(message, end).is_ok_and(|edns| edns.nsid) {
+            if Edns::parse(message, end).is_ok_and(|edns| edns.asks_nsid(message)) {
                 edns::append(&mut query, end, &[0, edns::NSID as u8, 0, 0]);
                 len += edns::OPTION;
             }
@@ -327,7 +327,8 @@ mod tests {
         while let Some(waiter) = pending.take_waiter(ticket) {
             assert_eq!(waiter.query().len(), 19 + edns::LEN, "options are left out");
             assert_eq!(&waiter.query()[28..], &[0, 0]);
-            assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| !edns.nsid && edns.bits == edns::DO));
+            let kept = waiter.query();
+            assert!(Edns::parse(kept, 19).is_ok_and(|edns| !edns.asks_nsid(kept) && edns.bits == edns::DO));
             routes.push(waiter.route);
         }
         assert_eq!(routes, [1, 2], "in the order they came");
@@ -346,7 +347,7 @@ mod tests {
         message.extend_from_slice(&options);
         let waiter = Waiter::new(0, origin(), &message).unwrap();
         assert_eq!(&waiter.query()[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
-        assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| edns.nsid));
+        assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| edns.asks_nsid(waiter.query())));
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub struct StreamServer {
     bell: Doorbell,
     worker_bell: Doorbell,
     stats: Arc<Streams>,
+    tells_destinations: Arc<AtomicBool>,
     ready: Vec<Ready>,
     /// Queries with the worker, those of closed connections included.
     in_flight: usize,
@@ -103,6 +104,7 @@ impl StreamServer {
             bell,
             worker_bell,
             stats: Arc::default(),
+            tells_destinations: Arc::default(),
             ready: Vec::new(),
             in_flight: 0,
             worker_busy: false,
@@ -114,6 +116,11 @@ impl StreamServer {
     /// The thread's counters.
     pub fn stats(&self) -> Arc<Streams> {
         Arc::clone(&self.stats)
+    }
+
+    /// Whether queries come with the address that was asked (log-destaddr); not until it is set.
+    pub fn tells_destinations(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.tells_destinations)
     }
 
     /// Serves until `stop` is set and the bell rung; then every connection is closed. An error is one of `poll(2)`.
@@ -312,6 +319,7 @@ impl StreamServer {
     fn ask_for(&mut self, i: usize) -> Result<(), End> {
         let slot = &mut self.slots[i];
         let Some(connection) = slot.connection.as_mut() else { return Ok(()) };
+        let local = if self.tells_destinations.load(Ordering::Relaxed) { connection.local() } else { None };
         while let Some(query) = connection.query()? {
             let room = self.in_flight < self.from_worker.capacity();
             let Some(message) = self.to_worker.reserve().filter(|_| room) else {
@@ -320,7 +328,7 @@ impl StreamServer {
             };
             message.token = u64::from(slot.generation) << 32 | i as u64;
             message.set_client(connection.client);
-            message.set_local(connection.local);
+            message.set_local(local);
             message.set_message(query);
             self.to_worker.publish();
             self.in_flight += 1;

@@ -35,8 +35,8 @@ pub(super) enum End {
 pub(super) struct Connection {
     pub socket: OwnedFd,
     pub client: SocketAddr,
-    /// What the client is connected to.
-    pub local: SocketAddr,
+    /// See [`Self::local`].
+    local: Option<SocketAddr>,
     incoming: Incoming,
     outgoing: Outgoing,
     in_flight: usize,
@@ -50,9 +50,16 @@ impl Connection {
     /// A connection that is closed when its client leaves it alone for `timeout` milliseconds.
     pub fn new(socket: OwnedFd, client: SocketAddr, now: u64, timeout: u64) -> Self {
         let (incoming, outgoing) = (Incoming::default(), Outgoing::default());
-        let local = getsockname(&socket).ok().and_then(|local| local.try_into().ok());
-        let local = local.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-        Connection { socket, client, local, incoming, outgoing, in_flight: 0, read_closed: false, since: now, timeout }
+        let (local, in_flight, read_closed) = (None, 0, false);
+        Connection { socket, client, local, incoming, outgoing, in_flight, read_closed, since: now, timeout }
+    }
+
+    /// What the client is connected to: a system call when it is asked for first. `None`: the kernel does not say.
+    pub fn local(&mut self) -> Option<SocketAddr> {
+        if self.local.is_none() {
+            self.local = getsockname(&self.socket).ok().and_then(|local| local.try_into().ok());
+        }
+        self.local
     }
 
     /// Reads what fits the buffer. The end of the stream is no end of the connection: what was asked is answered.

@@ -13,6 +13,7 @@ pub struct StreamMessage {
     /// The stream thread's handle of connection and query, given back with the reply.
     pub token: u64,
     client: Address,
+    /// With port 0: not known.
     local: Address,
     /// See [`Self::via`]: the longest reply, 0 for a stream.
     datagram: u16,
@@ -53,14 +54,14 @@ impl StreamMessage {
         self.client = Address::of(client);
     }
 
-    /// The address that the client is connected to.
-    pub fn local(&self) -> SocketAddr {
-        self.local.get()
+    /// The address that the client is connected to, where it is told.
+    pub fn local(&self) -> Option<SocketAddr> {
+        (self.local.port != 0).then(|| self.local.get())
     }
 
     /// Sets the address that the client is connected to.
-    pub fn set_local(&mut self, local: SocketAddr) {
-        self.local = Address::of(local);
+    pub fn set_local(&mut self, local: Option<SocketAddr>) {
+        self.local = local.map_or(Address::zeroed(), Address::of);
     }
 
     /// How the message came: over a stream, unless [`Self::set_via`] says otherwise.

@@ -1,6 +1,7 @@
 //! EDNS options of replies.
 
 use super::rig::{Query, answerer, query, records, wire};
+use crate::answer::acl::{Access, Acl};
 use crate::answer::cache::Answer;
 use crate::answer::decide::{Answerer, Given, Via};
 use crate::answer::policy::Policy;
@@ -104,6 +105,20 @@ fn refusals_say_why() {
     assert_eq!(told(&snoop, None), None, "without EDNS there is no place for it");
     for local in ["none.static.test", "x.null.test"] {
         assert_eq!(told(&with_edns(local), None), Some(Vec::new()), "{local}: an answer, as with Unbound");
+    }
+}
+
+#[test]
+fn who_needs_a_cookie_is_told_so_whatever_ede_says() {
+    let asked = query("www.example", rtype::A).edns(1232, 0);
+    for ede in [false, true] {
+        let mut answerer = answerer(|policy: &mut Policy| {
+            policy.acl = Acl::new(&[("127.0.0.0".parse().unwrap(), 8, Access::AllowCookie)]);
+            policy.ede = ede;
+        });
+        let words = b"DNS Cookie needed for UDP replies";
+        let wanted = [&[0, 15, 0, 2 + words.len() as u8, 0, 0][..], words].concat();
+        assert_eq!(options(&asked.ask(&mut answerer, None).message()), Some(wanted), "ede: {ede}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::dns::name_text;
 const TAGS: &str = "tags are not used; the zone holds for every client";
 const RESPONSE_IP: &str = "addresses in answers are not looked at";
 const EDE: &str = "beside Unbound's, SERVFAIL has 22 when no server was reached, 23 when the network refused, 13 from the \
-                   cache";
+                   cache; that access-control: allow_cookie wants a cookie is told with no, too, as in Unbound";
 const DNS64: &str = "acts only with dns64 in module-config, of which there is a warning";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(

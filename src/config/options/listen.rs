@@ -4,7 +4,8 @@ use super::*;
 use crate::config::access::{AccessAction, AccessRule};
 use crate::config::address::LONGEST_NAME;
 use crate::config::local_zones::LocalZoneType;
-use crate::config::model::{Interface, Toggle, XdpMode, XdpUse};
+use crate::config::model::Interface;
+use crate::config::xdp::{Toggle, XdpMode, XdpUse};
 
 const TAGS: &str = "tags are not used; the lines without tags hold for every client";
 const ABSENT: &str = "an address that no interface carries yet is a warning, and served as soon as one does (Unbound \

@@ -6,7 +6,8 @@ use crate::config::DEFAULT_DIRECTORY;
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
-        honoured("verbosity", &[Kind::Number(0, 255)], is("1"), plain!(number verbosity), RELOAD),
+        honoured("verbosity", &[Kind::Number(0, 255)], is("1"), plain!(number verbosity), RELOAD)
+            .note("what directives of their own ask for (log-queries, statistics-interval) is written with 0, too"),
         honoured(
             "logfile",
             PATH,

@@ -1,11 +1,12 @@
 //! What is told of a question that nobody answered.
 
 use super::super::*;
-use super::rig::Rig;
+use super::rig::{Rig, table};
 use super::script::{Query, Script, fails, silent};
 use crate::dns::cause::Why;
 use crate::dns::{rcode, rtype};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 fn told(script: Script) -> Cause {
     let got = Rig::new(vec![script]).ask_patiently("www.example.com");
@@ -55,4 +56,20 @@ fn an_answer_in_the_place_of_a_failure_has_no_cause() {
     let mut rig = Rig::with(Options::default(), vec![script], &[(".", &[0])], 2);
     let causes: Vec<bool> = (0..6).map(|_| rig.ask_patiently("a.net").cause == Cause::default()).collect();
     assert_eq!(causes, [false, false, false, true, true, true]);
+}
+
+#[test]
+fn a_failure_that_waits_is_told_with_its_own_zone_whatever_the_table_is_by_then() {
+    for (zones, zone) in [(&[("other", &[0][..]), ("lan", &[0])][..], "lan."), (&[("other", &[0])], "")] {
+        let mut rig = Rig::with(Options::default(), vec![silent()], &[("lan", &[0])], 2);
+        for number in 0..8 {
+            rig.request(&format!("a{number}.lan"), rtype::A, false);
+        }
+        let mut got = rig.collect(1, true);
+        assert!(rig.resolver.in_flight() > 2, "the others wait");
+        rig.tables.send(Arc::new(table(zones, &[rig.address(0)]))).unwrap();
+        got.extend(rig.collect(8 - got.len(), true));
+        let last = got.last().map(|got| (got.cause.why, &got.zone[..]));
+        assert_eq!(last, Some((Why::Silence, zone)));
+    }
 }

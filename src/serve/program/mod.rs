@@ -7,6 +7,7 @@ mod backend;
 mod edits;
 mod forwards;
 mod listing;
+mod lost_lines;
 mod orders;
 mod parts;
 mod pid_file;
@@ -88,6 +89,7 @@ pub struct Program {
     /// Removed when this is dropped.
     pidfile: Option<PidFile>,
     unwanted: unwanted::Unwanted,
+    lost_lines: lost_lines::LostLines,
     /// Who else speaks ARP for our addresses, as it was said.
     rivals: Vec<attach::Rival>,
     stopping: bool,
@@ -107,6 +109,7 @@ impl Program {
             }
             self.serve_control();
             self.threads.log_events(self.config.log_tag_queryreply);
+            self.tell_lost_lines(Instant::now());
             self.threads.orders.collect();
             self.defend_cache(self.config.unwanted_reply_threshold);
             // Two looks shortly after one another could both fall into one batch of the worker.
@@ -238,6 +241,7 @@ impl Program {
         self.placed = placed;
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
         super::log::set_time_form(&config);
+        self.threads.tell_destinations(config.log_destaddr);
         self.config = config;
         self.threads.orders.put_in_force(Arc::new(policy), index)?;
         log::info!("configuration {} reloaded", self.invocation.file.display());
@@ -332,11 +336,13 @@ impl Program {
             None => now.clone(),
         };
         let total = shown.total();
-        log::info!(
-            "server stats for thread 0: {} queries, {} answers from cache, {} recursions",
-            total.queries,
-            total.cache_hits,
-            total.recursive_replies
+        let (queries, hits, recursions) = (total.queries, total.cache_hits, total.recursive_replies);
+        super::log::asked_for(
+            log::Level::Info,
+            module_path!(),
+            format_args!(
+                "server stats for thread 0: {queries} queries, {hits} answers from cache, {recursions} recursions"
+            ),
         );
         if !self.config.statistics_cumulative {
             self.statistics_base = Some(now);
@@ -346,6 +352,8 @@ impl Program {
     fn shut_down(mut self) {
         self.fast_path.close();
         self.threads.end(self.config.log_tag_queryreply);
+        // Nothing is said later.
+        self.tell_lost_lines(Instant::now() + lost_lines::PAUSE);
         self.fast_path.end();
         drop(self.pidfile.take());
         self.control.clear();

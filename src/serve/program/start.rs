@@ -107,6 +107,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         statistics_base: None,
         pidfile,
         unwanted: Default::default(),
+        lost_lines: Default::default(),
         rivals: Vec::new(),
         stopping: false,
     })

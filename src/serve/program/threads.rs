@@ -36,6 +36,8 @@ pub(super) struct Threads {
     cache: usize,
     tables: Sender<Arc<ForwardTable>>,
     events: Consumer<QueryEvent>,
+    /// Read by the thread for streams.
+    tells_destinations: Arc<AtomicBool>,
     /// How the worker waits, for `status`.
     pub(super) worker_waits: String,
     /// The counters of all threads.
@@ -92,6 +94,7 @@ impl Threads {
             cache: parts.cache,
             tables,
             events: events_end,
+            tells_destinations: Arc::default(),
             worker_waits: String::new(),
             stats: Stats::default(),
         };
@@ -148,6 +151,8 @@ impl Threads {
         let (own, worker) = (self.bells.stream.clone(), self.bells.worker.clone());
         let server = StreamServer::new(stream_options(config), listeners, queries, replies, own, worker);
         self.stats.streams = Some(server.stats());
+        self.tells_destinations = server.tells_destinations();
+        self.tell_destinations(config.log_destaddr);
         self.spawn("stream", move |stop| {
             if let Err(cause) = server.run(stop) {
                 log::error!("stream: {cause}");
@@ -228,6 +233,11 @@ impl Threads {
         // The resolver is gone only when the program stops.
         let _ = self.tables.send(Arc::new(table));
         self.bells.resolver.ring();
+    }
+
+    /// Has streams tell the worker which address was asked: log-destaddr.
+    pub(super) fn tell_destinations(&self, wanted: bool) {
+        self.tells_destinations.store(wanted, Ordering::Relaxed);
     }
 
     /// Ends the threads and waits for them; the worker answers what its sockets hold. What is still to be logged is, as

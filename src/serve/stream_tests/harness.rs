@@ -21,6 +21,8 @@ pub(super) struct Harness {
     queries: Consumer<StreamMessage>,
     replies: Producer<StreamMessage>,
     pub(super) last_client: Option<SocketAddr>,
+    pub(super) last_local: Option<SocketAddr>,
+    pub(super) tells_destinations: Arc<AtomicBool>,
     pub(super) stats: Arc<Streams>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -39,7 +41,7 @@ impl Harness {
         let server =
             StreamServer::new(options, vec![listener], to_worker, from_worker, bell.clone(), worker_bell.clone());
         let (clock, stop) = (Arc::new(AtomicU64::new(1_000_000)), Arc::new(AtomicBool::new(false)));
-        let stats = server.stats();
+        let (stats, tells_destinations) = (server.stats(), server.tells_destinations());
         let thread = std::thread::spawn({
             let (clock, stop) = (Arc::clone(&clock), Arc::clone(&stop));
             move || server.run_by_clock(&stop, || clock.load(Ordering::SeqCst))
@@ -53,6 +55,8 @@ impl Harness {
             queries,
             replies,
             last_client: None,
+            last_local: None,
+            tells_destinations,
             stats,
             thread: Some(thread),
         }
@@ -68,7 +72,7 @@ impl Harness {
     /// The next query if one is there: its token and message.
     pub(super) fn try_take(&mut self) -> Option<(u64, Vec<u8>)> {
         let query = self.queries.front().map(|query| {
-            self.last_client = Some(query.client());
+            (self.last_client, self.last_local) = (Some(query.client()), query.local());
             (query.token, query.message().to_vec())
         });
         self.queries.release();

@@ -4,6 +4,7 @@ use super::harness::*;
 use crate::serve::stream::StreamOptions;
 use std::io::Write;
 use std::net::Shutdown;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[test]
@@ -28,6 +29,18 @@ fn queries_arrive_with_the_clients_address() {
     harness.reply(token, &query(1));
     assert_eq!(receive(&mut client), query(1));
     assert_eq!(harness.last_client, Some(client.local_addr().unwrap()));
+}
+
+#[test]
+fn the_address_that_was_asked_is_told_when_it_is_wanted() {
+    let mut harness = Harness::new(StreamOptions::default());
+    let mut client = harness.connect();
+    let server = client.peer_addr().unwrap();
+    for (id, wanted) in [(1, false), (2, true), (3, false)] {
+        harness.tells_destinations.store(wanted, Ordering::SeqCst);
+        harness.round_trip(&mut client, id);
+        assert_eq!(harness.last_local, wanted.then_some(server), "query {id}");
+    }
 }
 
 #[test]

@@ -102,6 +102,8 @@ pub struct Worker {
     idle: Idle,
     turns: u32,
     housekeeping: u64,
+    /// The moment of the last turn, in nanoseconds.
+    latest: u64,
 }
 
 /// The worker's clock at one turn.
@@ -112,10 +114,6 @@ struct Now {
 }
 
 impl Now {
-    fn read() -> Now {
-        Now::at(clock::monotonic_coarse_ns())
-    }
-
     fn at(nanoseconds: u64) -> Now {
         Now { nanoseconds, seconds: (nanoseconds / 1_000_000_000) as u32 }
     }
@@ -148,6 +146,7 @@ impl Worker {
             idle: Idle::new(options.idle),
             turns: 0,
             housekeeping: 0,
+            latest: 0,
         }
     }
 
@@ -156,16 +155,25 @@ impl Worker {
         self.xsks.iter_mut().for_each(open_port);
         crate::sys::allocator::watch_this_thread();
         while !stop.load(Ordering::Relaxed) {
-            let now = Now::read();
+            let now = self.now();
             let worked = self.turn(now);
             if self.idle.may_sleep(worked, now.nanoseconds) {
                 self.sleep(stop);
             }
         }
-        let now = Now::read();
+        let now = self.now();
         for port in &mut self.xsks {
             port.finish(&mut self.desk, now);
         }
+    }
+
+    /// The clock for a turn: of the kernel's ticks, unless the log tells how long queries wait. It never goes backwards, which
+    /// going from the precise one to the other would.
+    fn now(&mut self) -> Now {
+        let precise = self.desk.answerer.logs_replies();
+        let read = if precise { clock::monotonic_ns() } else { clock::monotonic_coarse_ns() };
+        self.latest = self.latest.max(read);
+        Now::at(self.latest)
     }
 
     /// Serves every source once, `nanoseconds` after any moment; true when there was anything. For tests that own the clock.

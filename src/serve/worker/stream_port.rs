@@ -49,7 +49,7 @@ impl StreamPort {
         {
             served += 1;
             let (token, client, via) = (query.token, query.client(), query.via());
-            let local = desk.answerer.logs_destinations().then(|| query.local());
+            let local = query.local().filter(|_| desk.answerer.logs_destinations());
             let (message, len) = query.buffer();
             let incoming = Incoming { message, len, client, via, local, ahead: None };
             // The stream thread counts its replies, so it is told of those that do not come.

@@ -55,9 +55,9 @@ impl UdpPort {
             link_local += u64::from(datagram.local.is_some_and(is_link_local));
             let (message, len) = (datagram.buffer, datagram.len);
             let (client, via) = (client_or_nobody(datagram.peer), Via::Datagram(message.len()));
-            let port = self.bound.map_or(0, |bound| bound.port());
-            let local = datagram.local.filter(|_| desk.answerer.logs_destinations());
-            let local = local.map(|address| SocketAddr::new(address, port));
+            // The kernel tells the address only to a socket of many.
+            let local = self.bound.filter(|_| desk.answerer.logs_destinations());
+            let local = local.map(|bound| SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port()));
             let incoming = Incoming { message, len, client, via, local, ahead: None };
             if let Outcome::Reply(len) = desk.serve(incoming, now, || Route::Udp { port: number, peer }) {
                 batch.set_reply(place, len);

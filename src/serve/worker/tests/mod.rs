@@ -3,7 +3,7 @@
 use super::*;
 use crate::answer::cache::{AnswerCache, Flush, Index};
 use crate::answer::compile;
-use crate::answer::decide::{Event, EventSink};
+use crate::answer::decide::{Event, EventSink, Replied};
 use crate::answer::policy::Policy;
 use crate::config;
 use crate::dns::body::{BodyWriter, Fixed};
@@ -11,18 +11,27 @@ use crate::dns::scan::HashKey;
 use crate::dns::{Name, class, header, rtype};
 use crate::ring::spsc;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 
 mod epochs;
 mod late;
+mod logged;
 mod turns;
 
 /// Octets of the cache.
 const CACHE: usize = 1 << 20;
 
-struct NoEvents;
+/// What was told of the replies.
+type Told = Arc<Mutex<Vec<Replied>>>;
 
-impl EventSink for NoEvents {
-    fn event(&mut self, _: Event<'_>, _: SocketAddr, _: &[u8], _: u16, _: u16) {}
+struct Recorder(Told);
+
+impl EventSink for Recorder {
+    fn event(&mut self, event: Event<'_>, _: SocketAddr, _: &[u8], _: u16, _: u16) {
+        if let Event::Reply(replied) = event {
+            self.0.lock().unwrap().push(replied);
+        }
+    }
 }
 
 /// What the resolver was asked.
@@ -41,13 +50,20 @@ struct Rig {
     responses: Producer<Response>,
     commands: Producer<Option<Order>>,
     done: Consumer<Option<Done>>,
+    told: Told,
     epoch: u32,
     seconds: u32,
 }
 
 fn policy() -> Arc<Policy> {
-    let text = b"server:\n access-control: 192.0.2.0/24 allow\nforward-zone:\n name: .\n forward-addr: 198.51.100.1\n";
-    let config = config::parse_bytes("test", text).unwrap().config;
+    policy_with("")
+}
+
+/// The same with these lines of its `server:` clause.
+fn policy_with(lines: &str) -> Arc<Policy> {
+    let forward = "forward-zone:\n name: .\n forward-addr: 198.51.100.1\n";
+    let text = format!("server:\n access-control: 192.0.2.0/24 allow\n{lines}{forward}");
+    let config = config::parse_bytes("test", text.as_bytes()).unwrap().config;
     Arc::new(compile::policy(&config, HashKey::fixed(1), "host").unwrap())
 }
 
@@ -89,7 +105,9 @@ impl Rig {
         let idle = IdleOptions { busy_poll: idle::BusyPoll::No, own_core: false };
         let options = WorkerOptions { questions: 64, waiters, datagram: 4096, idle };
         let stats: Arc<WorkerStats> = Arc::default();
-        let answerer = Answerer::new(policy(), AnswerCache::new(CACHE), Arc::clone(&stats), Box::new(NoEvents));
+        let told = Told::default();
+        let events = Box::new(Recorder(Arc::clone(&told)));
+        let answerer = Answerer::new(policy(), AnswerCache::new(CACHE), Arc::clone(&stats), events);
         Rig {
             worker: Worker::new(options, answerer, stats, Vec::new(), udp, links),
             queries: stream_queries,
@@ -98,6 +116,7 @@ impl Rig {
             responses,
             commands,
             done: done_end,
+            told,
             epoch: 0,
             seconds: 1,
         }
