@@ -11,7 +11,7 @@ use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
 use crate::host::{self, AttachedProgram, Changes};
-use crate::stats::{Frames, QueueStats, XdpFigures, XdpMode};
+use crate::stats::{Frames, XdpFigures, XdpMode};
 use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::sync::Arc;
@@ -303,23 +303,12 @@ impl Attached {
         }
     }
 
-    /// Where the frames are. What the driver holds beyond the room of its rings, which are as long as they are now, is in no
-    /// place.
+    /// Where the frames are. The rings of the driver are as long as they are now.
     fn frames(&self) -> Frames {
-        let sum =
-            |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.share.stats)).sum::<u64>();
-        let with_driver = || self.queues.iter().map(|queue| queue.share.stats.frames_driver.get());
+        let queues = || self.queues.iter().map(|queue| &queue.share.stats);
         let rings = || ethtool::rings(&self.target.interface).ok();
-        let room = if with_driver().all(|frames| frames == 0) { 0 } else { queue::room(rings()) };
-        Frames {
-            total: sum(|queue| queue.frames_total.get()),
-            free: sum(|queue| queue.frames_free.get()),
-            fill: sum(|queue| queue.frames_fill.get()),
-            rx: sum(|queue| queue.frames_rx.get()),
-            tx: sum(|queue| queue.frames_tx.get()),
-            completion: sum(|queue| queue.frames_completion.get()),
-            driver: with_driver().map(|frames| frames.min(room)).sum(),
-        }
+        let room = if queues().all(|stats| stats.frames_driver.get() == 0) { 0 } else { queue::room(rings()) };
+        queues().map(|stats| Frames::of_queue(stats, room)).sum()
     }
 
     /// What kernel sockets serve instead and why, else what is wrong with what XDP serves.
