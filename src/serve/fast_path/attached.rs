@@ -16,6 +16,7 @@ use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::sync::Arc;
 use std::time::Instant;
+use std::io;
 
 /// UMEM frames of a queue where memory is little.
 const SMALL_FRAMES: u32 = 1024;
@@ -99,7 +100,7 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
     // What may fail and changes nothing comes before what changes the host; resetting the link is the most that is changed.
     let mut lost = None;
     if target.resets {
-        make_way(target)?;
+        make_way(target, host::program_in_the_way(target.index))?;
         xdp::try_socket(&options)?;
         lost = tags::keep(target, changes)?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
@@ -124,14 +125,20 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
 }
 
 /// # Errors
-/// Another program is in the way, so that the kernel would refuse this one.
-fn make_way(target: &Target) -> Result<(), Refusal> {
-    let Some((link, AttachedProgram { id, .. })) = host::program_in_the_way(target.index) else { return Ok(()) };
-    let reason = format!(
-        "{}: another XDP program is on {link}: id {id}; it is tried again when that is gone: stop its owner, or remove it with `ip \
-         link set dev {link} xdp off`",
-        target.interface
-    );
+/// Another program is in the way, so that the kernel would refuse this one; or it cannot be told.
+fn make_way(target: &Target, there: io::Result<Option<(String, AttachedProgram)>>) -> Result<(), Refusal> {
+    let name = &target.interface;
+    let reason = match there {
+        Ok(None) => return Ok(()),
+        Ok(Some((link, AttachedProgram { id, .. }))) => format!(
+            "{name}: another XDP program is on {link}: id {id}; it is tried again when that is gone: stop its owner, or remove it with \
+             `ip link set dev {link} xdp off`"
+        ),
+        Err(cause) => format!(
+            "{name}: whether another XDP program is there cannot be read: {cause}; nothing is changed there before it can, and \
+             it is tried again then"
+        ),
+    };
     Err(Refusal { because: Because::Occupied, ..reason.into() })
 }
 
@@ -325,5 +332,25 @@ impl Attached {
         let (numbers, of) = (tripped.join(" "), self.queues.len());
         (!tripped.is_empty())
             .then(|| format!("redirected queries did not arrive at queue {numbers} (of {of}); kernel sockets serve it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tags::tests::target;
+    use super::*;
+
+    #[test]
+    fn nothing_is_changed_unless_it_is_known_that_no_other_program_is_there() {
+        let card = target(false);
+        assert!(make_way(&card, Ok(None)).is_ok());
+        let other = Some(("bond0".to_owned(), AttachedProgram { id: 7, generic: false }));
+        let unread = io::Error::from_raw_os_error(libc::ENOBUFS);
+        for (there, says) in [(Ok(other), "on bond0: id 7"), (Err(unread), "cannot be read: No buffer space available")]
+        {
+            let refusal = make_way(&card, there).expect_err("refused");
+            assert!(refusal.reason.contains(says), "{}", refusal.reason);
+            assert_eq!((refusal.because, refusal.disturbs), (Because::Occupied, false));
+        }
     }
 }

@@ -157,7 +157,7 @@ impl FastPath {
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in in_turn(&plan.targets) {
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
-            let is_free = |index| host::program_in_the_way(index).is_none();
+            let is_free = |index| host::program_in_the_way(index).is_ok_and(|there| there.is_none());
             let waits = self.refused.iter().any(|refused| refused.waits(target, now, is_free));
             if known || waits {
                 continue;
