@@ -102,7 +102,7 @@ impl Attachment {
     /// Leaves frames for `address` to the kernel from now on.
     ///
     /// # Errors
-    /// `bpf(2)`'s; ENOENT when it was not in the set, else they are taken still.
+    /// `bpf(2)`'s: they are taken still.
     pub fn remove(&self, address: IpAddr) -> io::Result<()> {
         self.object.leave(address)?;
         self.object.with_address(Set::Served, address, delete)
@@ -120,7 +120,7 @@ impl Attachment {
     /// Takes frames from `address` like any other's from now on.
     ///
     /// # Errors
-    /// `bpf(2)`'s; ENOENT when it was not in the set.
+    /// `bpf(2)`'s.
     pub fn remove_own(&self, address: IpAddr) -> io::Result<()> {
         self.object.with_address(Set::Own, address, delete)
     }

@@ -1,7 +1,9 @@
 //! One interface with our program on it.
 
 mod follow;
+mod held;
 
+use self::held::Held;
 use super::Queues;
 use super::promise::{self, News, Promise};
 use super::queue::{self, QueueShare, QueueWatch};
@@ -14,9 +16,9 @@ use crate::host::{self, AttachedProgram, Changes};
 use crate::stats::{Frames, XdpFigures, XdpMode};
 use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
-use std::io;
 
 /// UMEM frames of a queue where memory is little.
 const SMALL_FRAMES: u32 = 1024;
@@ -40,6 +42,9 @@ pub(super) struct Attached {
     huge: usize,
     /// A rule of the driver sends what is ours to queue 0.
     steered: bool,
+    /// Why the rule for addresses that came since is missing.
+    unsteered: Option<String>,
+    held: Held,
     tags: tags::Lost,
     promise: Promise,
 }
@@ -88,6 +93,8 @@ pub(super) fn open(
         zero_copy,
         huge,
         steered,
+        unsteered: None,
+        held: Held::new(target),
         tags,
         promise: Promise::default(),
     };
@@ -322,7 +329,9 @@ impl Attached {
     fn fallback(&self) -> Option<String> {
         let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
         let standby = || self.target.standby.then(|| "stands by: its bond drops what comes in there".to_owned());
-        self.tripped().or_else(standby).or_else(broken).or_else(|| self.tags.cause().map(str::to_owned))
+        let behind = || self.held.lack().map(str::to_owned);
+        let tags = || self.tags.cause().map(str::to_owned);
+        self.tripped().or_else(standby).or_else(broken).or_else(behind).or_else(tags)
     }
 
     /// The queues that kernel sockets serve because nothing arrived there.
