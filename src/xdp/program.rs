@@ -23,7 +23,9 @@ const USUAL_MTU: u32 = 1500;
 pub struct PutError {
     /// `bpf(2)`'s; E2BIG when the set is full (1024 addresses of each family).
     pub cause: io::Error,
-    /// The place is in force all the same, at the cost of a look-up more for each frame; else all is as it was before.
+    /// The place is in force all the same, at the cost of a look-up more for each frame. Else the address is taken as it was
+    /// before, or not at all; where it was the near one, that may have ended, which is a look-up more for each frame until it
+    /// is put with success.
     pub in_force: bool,
 }
 
