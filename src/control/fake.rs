@@ -104,7 +104,7 @@ impl Backend for Fake {
                 },
             ],
             verdicts: vec![("redirected", 40), ("not_udp", 7)],
-            frames: Frames { total: 4096, free: 2000, fill: 2048, rx: 40, tx: 8, completion: 0, driver: 0 },
+            frames: Frames { total: 4096, free: 2000, fill: 2048, rx: 40, tx: 8, ..Frames::default() },
             fallback: Some("the driver has no zero copy".to_owned()),
         };
         Snapshot::collect([&self.worker], &self.upstream, vec![eth0], Duration::from_millis(12_345))

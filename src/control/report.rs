@@ -369,7 +369,8 @@ fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
             ("tx", frames.tx),
             ("completion", frames.completion),
             ("driver", frames.driver),
-            ("lost", frames.lost()),
+            ("lost", frames.lost),
+            ("twice", frames.twice),
         ],
         reply,
     );

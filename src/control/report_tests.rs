@@ -108,6 +108,7 @@ fn counters_appear_under_unbounds_names() {
         "xdp.interface.eth0.passed.not_udp=7",
         "xdp.interface.eth0.frames.driver=0",
         "xdp.interface.eth0.frames.lost=0",
+        "xdp.interface.eth0.frames.twice=0",
         "xdp.interface.eth0.rx=40",
         "xdp.interface.eth0.rx_dropped=3",
         "xdp.interface.eth0.senseless=2",

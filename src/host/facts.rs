@@ -178,10 +178,14 @@ pub fn links() -> io::Result<Links> {
 }
 
 /// The XDP program that keeps others from the link of an index now, with the name of the link that it is on: see
-/// [`Links::program_in_the_way`]. None when the links cannot be read.
-pub fn program_in_the_way(index: u32) -> Option<(String, AttachedProgram)> {
-    let links = Links::new(netlink::links().ok()?);
-    links.program_in_the_way(links.by_index(index)?).map(|(link, program)| (link.name.clone(), program))
+/// [`Links::program_in_the_way`].
+///
+/// # Errors
+/// The netlink socket's: then it is not known whether one is there.
+pub fn program_in_the_way(index: u32) -> io::Result<Option<(String, AttachedProgram)>> {
+    let links = Links::new(netlink::links()?);
+    let found = links.by_index(index).and_then(|link| links.program_in_the_way(link));
+    Ok(found.map(|(link, program)| (link.name.clone(), program)))
 }
 
 /// Whether this process is in a user namespace other than the first: root of one has every capability there, and none that the

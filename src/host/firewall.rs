@@ -22,8 +22,10 @@ pub struct Firewall {
     /// The rules for what comes in, in the order they are tried: those of the node first. Those of a security group stand where
     /// the group is named, those that are switched off are left out.
     pub rules: Vec<Rule>,
-    /// What could not be read: the file, or its line, and the cause.
+    /// Files that could not be read, with the cause: what they say is not in here.
     pub unread: Vec<String>,
+    /// Lines that Proxmox passes over.
+    pub passed_over: Vec<String>,
 }
 
 /// What becomes of a packet.
@@ -71,9 +73,7 @@ impl Firewall {
             });
             (path.display().to_string(), text)
         });
-        let mut all = Self::from_texts((&cluster.0, &cluster.1), (&node.0, &node.1));
-        unread.append(&mut all.unread);
-        Self { unread, ..all }
+        Self { unread, ..Self::from_texts((&cluster.0, &cluster.1), (&node.0, &node.1)) }
     }
 
     /// From name and text of the cluster's file and of the node's.
@@ -84,8 +84,9 @@ impl Firewall {
         let accepts = cluster.option("policy_in").is_some_and(|policy| policy.eq_ignore_ascii_case("accept"));
         let lines = node.rules.iter().chain(&cluster.rules);
         let rules = lines.flat_map(|line| line.expanded(&cluster.groups)).collect();
-        let unread = [cluster.unread, node.unread].concat();
-        Self { on, policy: if accepts { Verdict::Accept } else { Verdict::Drop }, rules, unread }
+        let policy = if accepts { Verdict::Accept } else { Verdict::Drop };
+        let passed_over = [cluster.passed_over, node.passed_over].concat();
+        Self { on, policy, rules, unread: Vec::new(), passed_over }
     }
 }
 
@@ -128,7 +129,7 @@ struct Sections {
     options: Vec<(String, String)>,
     rules: Vec<Line>,
     groups: HashMap<String, Vec<Rule>>,
-    unread: Vec<String>,
+    passed_over: Vec<String>,
 }
 
 /// The section that a line stands in.
@@ -170,7 +171,7 @@ impl Sections {
             }
             let place = format!("{file}:{number}");
             if all.take(section.as_ref(), line, &place).is_none() {
-                all.unread.push(format!("{place} is not understood, and passed over as Proxmox does: {line}"));
+                all.passed_over.push(format!("{place} is not understood, and passed over as Proxmox does: {line}"));
             }
         }
         all
@@ -310,8 +311,8 @@ IN ACCEPT -p tcp -port 53
         assert_eq!((none.verdict, none.text.as_str()), (None, "GROUP none"));
         assert_eq!((ping.destination.as_deref(), ping.verdict), (Some("192.168.10.250"), Some(Verdict::Drop)));
         assert_eq!((udp.protocol.as_deref(), udp.port.as_deref(), udp.some_clients), (Some("udp"), Some("53"), true));
-        let unread: Vec<&str> = firewall.unread.iter().map(|line| line.split(' ').next().unwrap()).collect();
-        assert_eq!(unread, ["c:26", "c:27"], "{:?}", firewall.unread);
+        let odd: Vec<&str> = firewall.passed_over.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(odd, ["c:26", "c:27"], "{:?}", firewall.passed_over);
     }
 
     #[test]
@@ -330,7 +331,7 @@ IN ACCEPT -p tcp -port 53
         }
         let odd = Firewall::from_texts(("c", "[OPTIONS]\nenable: yes\n"), ("n", "[group x]\n[RULES]\nGROUP\nIN\n|\n"));
         assert!(!odd.on && odd.rules.is_empty());
-        assert_eq!(odd.unread.len(), 5, "{:?}", odd.unread);
+        assert_eq!(odd.passed_over.len(), 5, "{:?}", odd.passed_over);
     }
 
     #[test]
@@ -344,8 +345,9 @@ IN ACCEPT -p tcp -port 53
         let firewall = Firewall::read(&folder);
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(firewall.rules.len(), 1);
-        assert_eq!(firewall.unread.len(), 2, "{:?}", firewall.unread);
-        assert!(firewall.unread[0].contains("firewall/cluster.fw cannot be read"), "{:?}", firewall.unread);
-        assert!(firewall.unread[1].contains("local/host.fw:2 is not understood"), "{:?}", firewall.unread);
+        let [unread] = &firewall.unread[..] else { panic!("{firewall:?}") };
+        let [odd] = &firewall.passed_over[..] else { panic!("{firewall:?}") };
+        assert!(unread.contains("firewall/cluster.fw cannot be read"), "{unread}");
+        assert!(odd.contains("local/host.fw:2 is not understood"), "{odd}");
     }
 }

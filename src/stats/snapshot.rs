@@ -264,7 +264,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Frames, QueueFigures, XdpMode};
+    use super::super::{QueueFigures, XdpMode};
     use super::*;
 
     fn figures(interface: &str, rx: u64) -> XdpFigures {
@@ -311,12 +311,5 @@ mod tests {
         let mut snapshot = Snapshot::collect([], &Upstream::default(), Vec::new(), Duration::ZERO);
         snapshot.threads = vec![thread(3, 9), thread(4, 2)];
         assert_eq!((snapshot.total().queries, snapshot.total().pending_max), (7, 9));
-    }
-
-    #[test]
-    fn frames_in_no_place_are_lost() {
-        let frames = Frames { total: 10, free: 1, fill: 2, rx: 3, tx: 1, completion: 1, driver: 0 };
-        assert_eq!(frames.lost(), 2);
-        assert_eq!(Frames { driver: 2, ..frames }.lost(), 0, "the driver has them");
     }
 }

@@ -1,5 +1,8 @@
 //! What one interface's AF_XDP path reports: plain numbers, read at once by the owner of the sockets.
 
+use super::QueueStats;
+use std::iter::Sum;
+
 /// How the XDP program is attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum XdpMode {
@@ -63,14 +66,45 @@ pub struct Frames {
     pub completion: u64,
     /// On the driver's own rings, in zero-copy mode: never more than these take.
     pub driver: u64,
+    /// In no place: 0 unless there is a bug, here or in a driver that keeps more than its rings take. In copy mode what is on
+    /// its way through the kernel right now, too.
+    pub lost: u64,
+    /// Counted in two places: 0 unless there is a bug, but for what moves while it is counted.
+    pub twice: u64,
 }
 
 impl Frames {
-    /// Frames in no place: 0 unless there is a bug, here or in a driver that keeps more than its rings take. In copy mode
-    /// what is on its way through the kernel right now, too.
-    pub fn lost(&self) -> u64 {
-        let known = self.free + self.fill + self.rx + self.tx + self.completion + self.driver;
-        self.total.saturating_sub(known)
+    /// Those of one queue, whose driver has `room` for so many. What it holds beyond that is in no place.
+    pub fn of_queue(queue: &QueueStats, room: u64) -> Self {
+        let frames = Self {
+            total: queue.frames_total.get(),
+            free: queue.frames_free.get(),
+            fill: queue.frames_fill.get(),
+            rx: queue.frames_rx.get(),
+            tx: queue.frames_tx.get(),
+            completion: queue.frames_completion.get(),
+            driver: queue.frames_driver.get().min(room),
+            ..Self::default()
+        };
+        let known = frames.free + frames.fill + frames.rx + frames.tx + frames.completion + frames.driver;
+        Self { lost: frames.total.saturating_sub(known), twice: known.saturating_sub(frames.total), ..frames }
+    }
+}
+
+impl Sum for Frames {
+    /// Of all queues of an interface: what one of them lost is not made up for by what another has twice.
+    fn sum<I: Iterator<Item = Self>>(queues: I) -> Self {
+        queues.fold(Self::default(), |sum, queue| Self {
+            total: sum.total + queue.total,
+            free: sum.free + queue.free,
+            fill: sum.fill + queue.fill,
+            rx: sum.rx + queue.rx,
+            tx: sum.tx + queue.tx,
+            completion: sum.completion + queue.completion,
+            driver: sum.driver + queue.driver,
+            lost: sum.lost + queue.lost,
+            twice: sum.twice + queue.twice,
+        })
     }
 }
 
@@ -156,5 +190,41 @@ impl XdpFigures {
             *count = count.saturating_sub(before);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(free: u64, driver: u64) -> QueueStats {
+        let stats = QueueStats::default();
+        stats.frames_total.set(10);
+        stats.frames_free.set(free);
+        stats.frames_fill.set(2);
+        stats.frames_rx.set(1);
+        stats.frames_tx.set(1);
+        stats.frames_completion.set(1);
+        stats.frames_driver.set(driver);
+        stats
+    }
+
+    #[test]
+    fn frames_in_no_place_are_lost_and_those_in_two_are_there_twice() {
+        let figures = |free, driver, room| {
+            let frames = Frames::of_queue(&queue(free, driver), room);
+            (frames.driver, frames.lost, frames.twice)
+        };
+        assert_eq!(figures(5, 0, 0), (0, 0, 0));
+        assert_eq!(figures(3, 0, 0), (0, 2, 0));
+        assert_eq!(figures(3, 2, 4), (2, 0, 0), "the driver has them");
+        assert_eq!(figures(0, 5, 4), (4, 1, 0), "more than it has room for");
+        assert_eq!(figures(6, 1, 4), (1, 0, 2));
+    }
+
+    #[test]
+    fn what_one_queue_lost_is_not_hidden_by_what_another_has_twice() {
+        let sum: Frames = [queue(4, 0), queue(6, 0)].iter().map(|stats| Frames::of_queue(stats, 0)).sum();
+        assert_eq!((sum.total, sum.free, sum.lost, sum.twice), (20, 10, 1, 1));
     }
 }

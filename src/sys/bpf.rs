@@ -64,7 +64,8 @@ pub fn try_load_xdp() -> Result<(), Errno> {
 mod tests {
     use super::*;
 
-    /// Whoever runs this: the attributes are sound, so that nothing but a right is missing.
+    /// As root the attributes are tried, too; an ordinary user is refused before they are read. `tests/e2e/unit_findings` and
+    /// `tests/e2e/user_namespace` have it loaded.
     #[test]
     fn a_program_is_loaded_or_refused_for_want_of_a_right() {
         let refusal = [Err(Errno::PERM), Err(Errno::ACCESS), Err(Errno::NOSYS)];

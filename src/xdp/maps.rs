@@ -292,7 +292,24 @@ pub(super) fn update<K: ?Sized, V>(map: BorrowedFd<'_>, key: &K, value: &V) -> i
     check(unsafe { bpf::bpf_map_update_elem(map.as_raw_fd(), key, value, u64::from(bpf::BPF_ANY)) }).map(drop)
 }
 
+/// Removes an entry; one that is not there is as good as removed.
 pub(super) fn delete<K: ?Sized>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
     // SAFETY: every caller passes a key of the size that bpf/runbound.bpf.c declares for the map.
-    check(unsafe { bpf::bpf_map_delete_elem(map.as_raw_fd(), ptr::from_ref(key).cast()) }).map(drop)
+    is_gone(check(unsafe { bpf::bpf_map_delete_elem(map.as_raw_fd(), ptr::from_ref(key).cast()) }).map(drop))
+}
+
+fn is_gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|cause| if cause.raw_os_error() == Some(libc::ENOENT) { Ok(()) } else { Err(cause) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_removed() {
+        let removed = |number: c_int| is_gone(check(-number).map(drop)).map_err(|cause| cause.raw_os_error());
+        assert_eq!((removed(0), removed(libc::ENOENT)), (Ok(()), Ok(())));
+        assert_eq!(removed(libc::EPERM), Err(Some(libc::EPERM)));
+    }
 }

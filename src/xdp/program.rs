@@ -23,7 +23,9 @@ const USUAL_MTU: u32 = 1500;
 pub struct PutError {
     /// `bpf(2)`'s; E2BIG when the set is full (1024 addresses of each family).
     pub cause: io::Error,
-    /// The place is in force all the same, at the cost of a look-up more for each frame; else all is as it was before.
+    /// The place is in force all the same, at the cost of a look-up more for each frame. Else the address is taken as it was
+    /// before, or not at all; where it was the near one, that may have ended, which is a look-up more for each frame until it
+    /// is put with success.
     pub in_force: bool,
 }
 
@@ -102,7 +104,7 @@ impl Attachment {
     /// Leaves frames for `address` to the kernel from now on.
     ///
     /// # Errors
-    /// `bpf(2)`'s; ENOENT when it was not in the set, else they are taken still.
+    /// `bpf(2)`'s: they are taken still.
     pub fn remove(&self, address: IpAddr) -> io::Result<()> {
         self.object.leave(address)?;
         self.object.with_address(Set::Served, address, delete)
@@ -120,7 +122,7 @@ impl Attachment {
     /// Takes frames from `address` like any other's from now on.
     ///
     /// # Errors
-    /// `bpf(2)`'s; ENOENT when it was not in the set.
+    /// `bpf(2)`'s.
     pub fn remove_own(&self, address: IpAddr) -> io::Result<()> {
         self.object.with_address(Set::Own, address, delete)
     }

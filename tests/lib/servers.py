@@ -85,7 +85,7 @@ class Server:
         return read_counters(self.control("stats_noreset"))
 
     def frames(self):
-        """The frames of all interfaces by place (total, free, fill, rx, tx, completion, driver, lost), summed."""
+        """The frames of all interfaces by place (total, free, fill, rx, tx, completion, driver, lost, twice), summed."""
         found = {}
         for name, value in self.counters().items():
             if name.startswith("xdp.interface.") and ".frames." in name:

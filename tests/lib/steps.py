@@ -31,7 +31,7 @@ MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kerne
 # What runs only when it is named, or with --all.
 ON_DEMAND = [("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
              *((name, "appliance", [name]) for name in ("vm_appliance_kill", "vm_appliance_load")),
-             ("vm_vlans_kernels", "vm-build", ["vm_vlans", "6.12", "6.1", "newest"])]
+             ("vm_vlans_kernels", "vm-build", ["vm_vlans", "6.12", "6.1", "newest"]), ("vm_bonds_newest", "vm-build", ["vm_bonds", "newest"])]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))  # of random inputs for each target, with --all
 # After so many seconds a step hangs: a machine at a quarter of the speed, with others beside, ends each sooner.

@@ -20,17 +20,22 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     if subject.served.is_empty() {
         return;
     }
-    if let [first, more @ ..] = &firewall.unread[..] {
-        let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
-        let text = format!("Proxmox' firewall of this host: {first}{more}");
-        found.push(Finding::new(Level::Info, "host-firewall", text));
-    }
+    // What a file that cannot be read says may be that it is on.
+    found.extend(first_of(&firewall.unread));
     if firewall.on {
+        found.extend(first_of(&firewall.passed_over));
         for served in &subject.served {
             let ports = served.decision.addresses.iter().filter(|(address, _)| *address == served.address);
             found.extend(ports.filter_map(|&(_, port)| judge(subject, firewall, served, port)));
         }
     }
+}
+
+/// One finding for them all.
+fn first_of(lines: &[String]) -> Option<Finding> {
+    let (first, more) = lines.split_first()?;
+    let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+    Some(Finding::new(Level::Info, "host-firewall", format!("Proxmox' firewall of this host: {first}{more}")))
 }
 
 /// A query that the kernel is to answer.

@@ -116,8 +116,8 @@ fn program(subject: &Subject) -> Option<Finding> {
         Err(cause) => {
             let text = format!(
                 "bpf(2) loads no XDP program for this process ({cause}) though the capabilities are in force: what forbids it is a \
-                 seccomp filter or a security module (of a container, of a unit: SystemCallFilter= must let bpf pass), or the \
-                 kernel has no bpf(2); kernel sockets serve"
+                 seccomp filter or a security module (of a container; of a unit with SystemCallErrorNumber=, whose \
+                 SystemCallFilter= must let bpf pass), or the kernel has no bpf(2); kernel sockets serve"
             );
             Finding::new(Level::Warn, "bpf", text)
         }

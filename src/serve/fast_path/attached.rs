@@ -1,7 +1,9 @@
 //! One interface with our program on it.
 
 mod follow;
+mod held;
 
+use self::held::Held;
 use super::Queues;
 use super::promise::{self, News, Promise};
 use super::queue::{self, QueueShare, QueueWatch};
@@ -11,9 +13,10 @@ use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
 use crate::host::{self, AttachedProgram, Changes};
-use crate::stats::{Frames, QueueStats, XdpFigures, XdpMode};
+use crate::stats::{Frames, XdpFigures, XdpMode};
 use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,6 +42,9 @@ pub(super) struct Attached {
     huge: usize,
     /// A rule of the driver sends what is ours to queue 0.
     steered: bool,
+    /// Why the rule for addresses that came since is missing.
+    unsteered: Option<String>,
+    held: Held,
     tags: tags::Lost,
     promise: Promise,
 }
@@ -87,6 +93,8 @@ pub(super) fn open(
         zero_copy,
         huge,
         steered,
+        unsteered: None,
+        held: Held::new(target),
         tags,
         promise: Promise::default(),
     };
@@ -99,7 +107,7 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
     // What may fail and changes nothing comes before what changes the host; resetting the link is the most that is changed.
     let mut lost = None;
     if target.resets {
-        make_way(target)?;
+        make_way(target, host::program_in_the_way(target.index))?;
         xdp::try_socket(&options)?;
         lost = tags::keep(target, changes)?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
@@ -124,14 +132,20 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
 }
 
 /// # Errors
-/// Another program is in the way, so that the kernel would refuse this one.
-fn make_way(target: &Target) -> Result<(), Refusal> {
-    let Some((link, AttachedProgram { id, .. })) = host::program_in_the_way(target.index) else { return Ok(()) };
-    let reason = format!(
-        "{}: another XDP program is on {link}: id {id}; it is tried again when that is gone: stop its owner, or remove it with `ip \
-         link set dev {link} xdp off`",
-        target.interface
-    );
+/// Another program is in the way, so that the kernel would refuse this one; or it cannot be told.
+fn make_way(target: &Target, there: io::Result<Option<(String, AttachedProgram)>>) -> Result<(), Refusal> {
+    let name = &target.interface;
+    let reason = match there {
+        Ok(None) => return Ok(()),
+        Ok(Some((link, AttachedProgram { id, .. }))) => format!(
+            "{name}: another XDP program is on {link}: id {id}; it is tried again when that is gone: stop its owner, or remove it with \
+             `ip link set dev {link} xdp off`"
+        ),
+        Err(cause) => format!(
+            "{name}: whether another XDP program is there cannot be read: {cause}; nothing is changed there before it can, and \
+             it is tried again then"
+        ),
+    };
     Err(Refusal { because: Because::Occupied, ..reason.into() })
 }
 
@@ -303,30 +317,21 @@ impl Attached {
         }
     }
 
-    /// Where the frames are. What the driver holds beyond the room of its rings, which are as long as they are now, is in no
-    /// place.
+    /// Where the frames are. The rings of the driver are as long as they are now.
     fn frames(&self) -> Frames {
-        let sum =
-            |field: fn(&QueueStats) -> u64| self.queues.iter().map(|queue| field(&queue.share.stats)).sum::<u64>();
-        let with_driver = || self.queues.iter().map(|queue| queue.share.stats.frames_driver.get());
+        let queues = || self.queues.iter().map(|queue| &queue.share.stats);
         let rings = || ethtool::rings(&self.target.interface).ok();
-        let room = if with_driver().all(|frames| frames == 0) { 0 } else { queue::room(rings()) };
-        Frames {
-            total: sum(|queue| queue.frames_total.get()),
-            free: sum(|queue| queue.frames_free.get()),
-            fill: sum(|queue| queue.frames_fill.get()),
-            rx: sum(|queue| queue.frames_rx.get()),
-            tx: sum(|queue| queue.frames_tx.get()),
-            completion: sum(|queue| queue.frames_completion.get()),
-            driver: with_driver().map(|frames| frames.min(room)).sum(),
-        }
+        let room = if queues().all(|stats| stats.frames_driver.get() == 0) { 0 } else { queue::room(rings()) };
+        queues().map(|stats| Frames::of_queue(stats, room)).sum()
     }
 
     /// What kernel sockets serve instead and why, else what is wrong with what XDP serves.
     fn fallback(&self) -> Option<String> {
         let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
         let standby = || self.target.standby.then(|| "stands by: its bond drops what comes in there".to_owned());
-        self.tripped().or_else(standby).or_else(broken).or_else(|| self.tags.cause().map(str::to_owned))
+        let behind = || self.held.lack().map(str::to_owned);
+        let tags = || self.tags.cause().map(str::to_owned);
+        self.tripped().or_else(standby).or_else(broken).or_else(behind).or_else(tags)
     }
 
     /// The queues that kernel sockets serve because nothing arrived there.
@@ -336,5 +341,25 @@ impl Attached {
         let (numbers, of) = (tripped.join(" "), self.queues.len());
         (!tripped.is_empty())
             .then(|| format!("redirected queries did not arrive at queue {numbers} (of {of}); kernel sockets serve it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tags::tests::target;
+    use super::*;
+
+    #[test]
+    fn nothing_is_changed_unless_it_is_known_that_no_other_program_is_there() {
+        let card = target(false);
+        assert!(make_way(&card, Ok(None)).is_ok());
+        let other = Some(("bond0".to_owned(), AttachedProgram { id: 7, generic: false }));
+        let unread = io::Error::from_raw_os_error(libc::ENOBUFS);
+        for (there, says) in [(Ok(other), "on bond0: id 7"), (Err(unread), "cannot be read: No buffer space available")]
+        {
+            let refusal = make_way(&card, there).expect_err("refused");
+            assert!(refusal.reason.contains(says), "{}", refusal.reason);
+            assert_eq!((refusal.because, refusal.disturbs), (Because::Occupied, false));
+        }
     }
 }

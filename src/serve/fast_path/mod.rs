@@ -39,6 +39,8 @@ const FEWEST_PROGRAMS: usize = 8;
 /// Why a slave of a bond has no program yet.
 const UNSETTLED: &str = "XDP comes when the slave that was attached to before is back in the bond with its link";
 
+/// Between two tries to put in force what the kernel refused to an attached program.
+const CATCH_UP: Duration = Duration::from_secs(60);
 /// Between two looks whether the plan comes true.
 const VERIFY_EVERY: Duration = Duration::from_secs(5);
 
@@ -157,7 +159,7 @@ impl FastPath {
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in in_turn(&plan.targets) {
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
-            let is_free = |index| host::program_in_the_way(index).is_none();
+            let is_free = |index| host::program_in_the_way(index).is_ok_and(|there| there.is_none());
             let waits = self.refused.iter().any(|refused| refused.waits(target, now, is_free));
             if known || waits {
                 continue;
@@ -188,7 +190,8 @@ impl FastPath {
             }
         }
         let look = (!self.unsettled.is_empty()).then(|| now + BOND_LOOK);
-        self.again = self.refused.iter().filter_map(|refused| refused.again).chain(look).min();
+        let behind = self.attached.iter().any(Attached::is_behind).then(|| now + CATCH_UP);
+        self.again = self.refused.iter().filter_map(|refused| refused.again).chain(look).chain(behind).min();
         all
     }
 

@@ -17,7 +17,7 @@ const DISTURBING: u32 = 3;
 pub(super) enum Because {
     /// There is no program for it: there may be when another interface is let go of.
     NoProgram,
-    /// Another program is there. Nothing was changed, and nothing is before that one is gone.
+    /// Another program is there, or it cannot be told. Nothing was changed, and nothing is before it is known that none is.
     Occupied,
     /// Somebody else has what it takes, or memory is short: that may pass.
     Shortage,
@@ -82,8 +82,8 @@ impl Refused {
         Refused { target: target.clone(), reason, because, pause, disturbing, again: (!is_last).then(|| now + pause) }
     }
 
-    /// Whether a try to attach to `target` has to wait. `is_free`: whether no other program is in the way of an interface, by
-    /// its index.
+    /// Whether a try to attach to `target` has to wait. `is_free`: whether it is known that no other program is in the way of
+    /// an interface, by its index.
     pub(super) fn waits(&self, target: &Target, now: Instant, is_free: impl Fn(u32) -> bool) -> bool {
         // Where a try may reset the link, not for an address that came or a link that the try itself took down.
         let is_same = if self.disturbing > 0 { has_same_hook } else { Target::is_like };

@@ -131,3 +131,14 @@ fn what_cannot_be_told_is_not_guessed() {
         found[0]
     );
 }
+
+#[test]
+fn of_a_firewall_that_is_off_files_that_cannot_be_read_are_named_and_odd_lines_are_not() {
+    let odd = "[RULES]\nIN NONSENSE\n";
+    assert!(named("host-firewall", &behind(odd, odd)).is_empty());
+    let mut facts = behind(odd, "");
+    facts.firewall.as_mut().expect("one").unread =
+        vec!["/etc/pve/local/host.fw cannot be read: Permission denied".into()];
+    let found = one("host-firewall", &facts);
+    assert!(found.level == Level::Info && found.text.ends_with("host.fw cannot be read: Permission denied"), "{found}");
+}

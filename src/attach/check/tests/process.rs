@@ -77,6 +77,7 @@ fn a_filter_that_forbids_bpf_is_told_whatever_the_capabilities_are() {
     let found = one("bpf", &facts);
     assert!(found.level == Level::Warn && found.text.contains("Operation not permitted"), "{found}");
     assert!(found.text.contains("seccomp") && found.text.contains("kernel sockets serve"), "{found}");
+    assert!(found.text.contains("of a unit with SystemCallErrorNumber="), "without it the process is killed: {found}");
     let listen = |text: &str| vec![text.parse().unwrap()];
     let mut config = Config::default();
     assert!(wanted(&config, &listen(SERVER)).xdp && !wanted(&config, &listen("127.0.0.1:53")).xdp);
