@@ -80,6 +80,7 @@ fn counters_appear_under_unbounds_names() {
     worker.qtype[257].add(1);
     worker.rcode[9].add(1);
     worker.outcomes.cache_octets.set(12_345);
+    worker.outcomes.events_lost.add(2);
     backend.upstream.udp_sent.add(6);
     let text = stats_of(&mut backend, true, true);
     for line in [
@@ -92,6 +93,7 @@ fn counters_appear_under_unbounds_names() {
         "time.up=12.345000",
         "time.elapsed=12.345000",
         "mem.cache.message=12345",
+        "runbound.worker.events_lost=2",
         "histogram.000000.524288.to.000001.000000=0",
         "histogram.000001.000000.to.000002.000000=4",
         "num.query.type.AAAA=2",
