@@ -17,6 +17,7 @@ mod sizes;
 mod start;
 mod threads;
 mod tuning;
+mod unread;
 mod unwanted;
 
 use super::fast_path::FastPath;
@@ -88,6 +89,7 @@ pub struct Program {
     statistics_base: Option<Snapshot>,
     /// Removed when this is dropped.
     pidfile: Option<PidFile>,
+    unread: unread::Unread,
     unwanted: unwanted::Unwanted,
     lost_lines: lost_lines::LostLines,
     /// Who else speaks ARP for our addresses, as it was said.
@@ -250,7 +252,7 @@ impl Program {
 
     /// Does what follows from interfaces that went away or came. Gives when to look again without being called.
     fn review_interfaces(&mut self) -> Option<Instant> {
-        let Ok(links) = host::links() else { return Some(Instant::now() + LOOK_AGAIN) };
+        let Some(links) = self.unread.told(host::links()) else { return Some(Instant::now() + LOOK_AGAIN) };
         self.review_forwards(&links);
         if self.attaches { self.review_attachments(&links) } else { None }
     }

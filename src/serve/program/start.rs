@@ -106,6 +106,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         started: Instant::now(),
         statistics_base: None,
         pidfile,
+        unread: Default::default(),
         unwanted: Default::default(),
         lost_lines: Default::default(),
         rivals: Vec::new(),
