@@ -2,12 +2,13 @@
 //!
 //! [`super::judge`] goes by this, and so does [`Digester`], with one question, for fuzzing.
 
+use super::asked::Asked;
+use super::asked::Scrub;
 use super::chain::{Composer, Target};
-use super::normalize::{Asked, Normalizer, Verdict};
+use super::normalize::{Normalizer, Verdict};
 use super::private::Private;
 use super::question::Question;
 use super::reply::Reply;
-use super::scrub::Scrub;
 use super::{Response, TtlLimits};
 use crate::dns::cause::{Cause, Why};
 use crate::dns::name::is_at_or_below;

@@ -16,9 +16,10 @@
 //! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `keys` | how a reply finds its own |
-//! | `reply`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
+//! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 
+mod asked;
 mod chain;
 mod core;
 mod digest;
@@ -48,13 +49,13 @@ mod ttl;
 mod waiting;
 mod world;
 
+pub use asked::Scrub;
 #[doc(hidden)]
 pub use core::{Command, Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
 pub use options::Options;
 pub use private::Private;
-pub use scrub::Scrub;
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};

@@ -5,9 +5,9 @@
 //! again. Here a target that the same forward zone serves is taken from the same reply, since the same servers would be
 //! asked; a target of another zone, or one that the reply says nothing of, is asked for.
 
-use super::private::Private;
-use super::reply::{Reply, Set, same_name};
-use super::scrub::{MOST_SERVERS, Scrub, is_upward_referral, scrub_additional, scrub_authority};
+use super::asked::{Asked, in_zone, owns};
+use super::reply::{Reply, Set};
+use super::scrub::{MOST_SERVERS, is_upward_referral, scrub_additional, scrub_authority};
 use super::ttl::TtlLimits;
 use crate::dns::name::{MAX_LEN, Name};
 use crate::dns::record::read_name;
@@ -15,24 +15,6 @@ use crate::dns::{rcode, rtype};
 
 /// Aliases followed in one reply (Unbound's iter-scrub-cname); the next is asked for.
 const MOST_ALIASES: usize = 11;
-
-/// What was asked, and of whom.
-pub struct Asked<'a> {
-    /// The name.
-    pub name: &'a Name,
-    /// QTYPE.
-    pub qtype: u16,
-    /// QCLASS.
-    pub qclass: u16,
-    /// The forward zone's name, lower case.
-    pub zone: &'a [u8],
-    /// True when the servers of this zone serve a name (wire form, lower case).
-    pub same_zone: &'a dyn Fn(&[u8]) -> bool,
-    /// Addresses that are not told on.
-    pub private: &'a Private,
-    /// What of the sections beside the answer is not told on.
-    pub scrub: Scrub,
-}
 
 /// What a reply amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,14 +259,6 @@ fn verdict(message: &[u8], reply: &Reply, asked: &Asked, walk: &Walk) -> Verdict
         true => Verdict::Answer,
         false => Verdict::Chase,
     }
-}
-
-pub(super) fn owns(message: &[u8], set: &Set, name: &Name) -> bool {
-    same_name(message, set.owner, name.as_wire(), 0)
-}
-
-pub(super) fn in_zone(message: &[u8], set: &Set, zone: &[u8]) -> bool {
-    zone.len() == 1 || read_name(message, set.owner).is_some_and(|(owner, _)| owner.is_at_or_below(zone))
 }
 
 /// True when `name` lies below the owner of `set`, which lies in `zone`.

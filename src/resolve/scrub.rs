@@ -1,6 +1,6 @@
 //! What stays beside the answer of a reply: scrub_normalize() of Unbound's iter_scrub.c, its sections authority and additional.
 
-use super::normalize::{Asked, in_zone, owns};
+use super::asked::{Asked, in_zone, owns};
 use super::reply::{NONE, Reply, Set, name_hash, records, same_name};
 use crate::dns::name::is_at_or_below;
 use crate::dns::record::read_name;
@@ -8,15 +8,6 @@ use crate::dns::{rcode, rtype};
 
 /// Name servers of one zone that are told on (Unbound's iter-scrub-ns).
 pub(super) const MOST_SERVERS: u32 = 20;
-
-/// What the configuration has taken out beside the answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Scrub {
-    /// `harden-unknown-additional:`, types that do not belong there.
-    pub unknown_types: bool,
-    /// `iter-scrub-promiscuous:`, NS RRsets that no question was for.
-    pub promiscuous: bool,
-}
 
 /// Marks what stays of the authority section. `proofs`: only what proves a wildcard on the way of a chain.
 pub(super) fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, proofs: bool, no_answer: bool) {

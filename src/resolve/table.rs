@@ -1,7 +1,7 @@
 //! Which servers are asked for which names.
 
+use super::asked::Scrub;
 use super::private::Private;
-use super::scrub::Scrub;
 use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
 use std::collections::HashMap;
