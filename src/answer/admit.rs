@@ -5,7 +5,6 @@ use super::reply::{Asked, truncated_header};
 use crate::dns::edns::{Edns, NotEdns};
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::{rcode, rtype};
-use std::sync::Arc;
 
 impl Answerer {
     /// Header sanity before any name is looked at. `Err(None)`: drop.
@@ -67,7 +66,7 @@ impl Answerer {
         if let (Some(nsid), Some(edns)) = (&self.policy.nsid, asked.edns)
             && edns.asks_nsid(message)
         {
-            asked.nsid = Some(Arc::clone(nsid));
+            asked.tell_nsid(nsid);
         }
         Ok(())
     }

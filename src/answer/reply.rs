@@ -21,7 +21,9 @@ pub(super) struct Asked {
     pub limit: usize,
     /// What our OPT records advertise.
     pub edns_buffer_size: u16,
-    /// The option NSID, code and length at its front, for a query that asks for it.
+    /// Octets of an OPT record with the option NSID.
+    pub opt_len: usize,
+    /// See [`Self::tell_nsid`].
     pub nsid: Option<Arc<[u8]>>,
     /// What is told beside the response code, as far as there is room.
     pub error: Option<ExtendedError>,
@@ -31,18 +33,18 @@ impl Asked {
     /// Without a question that can be read, the reply has none.
     pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked {
         let end = question.map_or(header::LEN, |question| question.end());
-        Asked { flags, end, edns: None, limit: 512, edns_buffer_size, nsid: None, error: None }
+        Asked { flags, end, edns: None, limit: 512, edns_buffer_size, opt_len: edns::LEN, nsid: None, error: None }
     }
 
-    /// Octets of the OPT record with its options.
-    fn opt_len(&self) -> usize {
-        edns::LEN + self.nsid.as_deref().map_or(0, <[u8]>::len)
+    /// Has the reply to a query that asks for it bring the option NSID, code and length at its front.
+    pub(super) fn tell_nsid(&mut self, option: &Arc<[u8]>) {
+        self.opt_len = edns::LEN + option.len();
+        self.nsid = Some(Arc::clone(option));
     }
 
     /// Octets an OPT record will take; none where even an empty reply would have no room for it.
     fn reserved(&self) -> usize {
-        let len = self.opt_len();
-        if self.edns.is_some() && self.limit >= header::LEN + len { len } else { 0 }
+        if self.edns.is_some() && self.limit >= header::LEN + self.opt_len { self.opt_len } else { 0 }
     }
 
     /// Room for records behind the question.
@@ -59,17 +61,13 @@ impl Asked {
         if let Some(edns) = self.edns
             && self.reserved() > 0
             && let room = self.limit.min(message.len())
-            && end + self.opt_len() <= room
+            && end + self.opt_len <= room
         {
-            let opt = end;
-            edns::write(message, opt, self.edns_buffer_size, rcode, edns.bits & edns::DO);
-            if let Some(nsid) = &self.nsid {
-                edns::append(message, opt, nsid);
-            }
-            end += self.opt_len();
-            if let Some(error) = self.error {
-                end += error.append(message, opt, room - end);
-            }
+            edns::write(message, end, self.edns_buffer_size, rcode, edns.bits & edns::DO);
+            end = match (&self.nsid, self.error) {
+                (None, None) => end + self.opt_len,
+                _ => self.append_options(message, end, room),
+            };
             counts[2] += 1;
         }
         let copied = self.flags & (header::OPCODE_BITS | flag::RD | flag::CD);
@@ -77,6 +75,17 @@ impl Asked {
         let questions = u16::from(self.end > header::LEN);
         header::set_counts(message, [questions, counts[0], counts[1], counts[2]]);
         end
+    }
+
+    /// Appends the options of the OPT record at `opt`, behind which the message ends: NSID, for which there is room, and the
+    /// error as far as there is. Gives the reply's length.
+    #[cold]
+    fn append_options(&self, message: &mut [u8], opt: usize, room: usize) -> usize {
+        let end = opt + self.opt_len;
+        if let Some(nsid) = &self.nsid {
+            edns::append(message, opt, nsid);
+        }
+        end + self.error.map_or(0, |error| error.append(message, opt, room - end))
     }
 
     /// A reply without records.

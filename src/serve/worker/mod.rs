@@ -169,10 +169,14 @@ impl Worker {
 
     /// The clock for a turn: of the kernel's ticks, unless the log tells how long queries wait. It never goes backwards, which
     /// going from the precise one to the other would.
+    #[inline]
     fn now(&mut self) -> Now {
-        let precise = self.desk.answerer.logs_replies();
-        let read = if precise { clock::monotonic_ns() } else { clock::monotonic_coarse_ns() };
-        self.latest = self.latest.max(read);
+        #[cold]
+        fn precise() -> u64 {
+            clock::monotonic_ns()
+        }
+        let is_precise = self.desk.answerer.logs_replies();
+        self.latest = self.latest.max(if is_precise { precise() } else { clock::monotonic_coarse_ns() });
         Now::at(self.latest)
     }
 
