@@ -3,7 +3,7 @@
 #
 #   ./install.sh          build, then `runbound --install`: program, unit, user and, if there is none, configuration
 #                         (with --dry-run: only say what would be done; with --now: enable and start the service;
-#                         with --address A/LEN --bridge BRIDGE [--steer NIC]: a veth pair on the bridge, too)
+#                         with --address A/LEN --bridge BRIDGE [--vlan N] [--share-bridge] [--steer NIC]: a veth pair on the bridge, too)
 #   ./install.sh --demo   build, then run it on AF_XDP in a throw-away pair of network namespaces until Ctrl-C
 #                         (with --once, or without a terminal: show the answers and end)
 #
@@ -16,6 +16,7 @@ BINARY=target/x86_64-unknown-linux-musl/release/runbound
 
 usage() { sed -n '2,10s/^# \{0,1\}//p' install.sh; }
 die() { say "install.sh: $*"; exit 1; }
+misused() { { say "install.sh: $*"; usage; } >&2; exit 2; }
 
 build() {
     [ "$(uname -m)" = x86_64 ] || die "this is $(uname -m); runbound is built for x86_64"
@@ -156,14 +157,14 @@ main() {
         case $1 in
             --demo) mode=demo ;;
             --once) once=once ;;
-            --dry-run | --now) words+=("$1") ;;
-            --address | --bridge | --steer)
-                [ $# -ge 2 ] || { usage >&2; exit 2; }
+            --dry-run | --now | --share-bridge) words+=("$1") ;;
+            --address | --bridge | --vlan | --steer)
+                [ $# -ge 2 ] || misused "$1 wants a value behind it"
                 words+=("$1" "$2")
                 shift
                 ;;
             -h | --help) usage; exit 0 ;;
-            *) usage >&2; exit 2 ;;
+            *) misused "$1 is no option of this script; \`runbound --help\` has those of the program" ;;
         esac
         shift
     done

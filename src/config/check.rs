@@ -37,6 +37,7 @@ pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     forward_zones(config, &mut findings);
     findings.extend(duplicates::of_clauses(config));
     remote_control(config, &mut findings);
+    dates(config, &mut findings);
     redirect_zones(config, &mut findings);
     findings
 }
@@ -104,8 +105,16 @@ fn local_servers(config: &Config, zone: &ForwardZone, findings: &mut Vec<Diagnos
 fn remote_control(config: &Config, findings: &mut Vec<Diagnostic>) {
     if config.remote_control.enable && config.remote_control.sockets.is_empty() {
         let message = "control-enable: yes opens nothing, control over IP is not supported yet; \
-                       add control-interface: /run/runbound.ctl to remote-control:";
+                       add control-interface: /run/runbound/control to remote-control:";
         findings.push(Diagnostic::new(Severity::Warning, &config.files, config.remote_control.at, message));
+    }
+}
+
+/// As with Unbound, which does not say so.
+fn dates(config: &Config, findings: &mut Vec<Diagnostic>) {
+    if config.log_time_iso && !config.log_time_ascii {
+        let message = "log-time-iso: yes does nothing without log-time-ascii: yes; add that line for dates in the log";
+        findings.push(Diagnostic::whole(Severity::Info, &config.files, message));
     }
 }
 

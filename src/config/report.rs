@@ -24,7 +24,7 @@ pub fn directives() -> String {
     for clause in Clause::ALL {
         let _ = write!(text, "\n## {}:\n\n", clause.word());
         if let Some(instead) = clause.not_yet() {
-            let _ = write!(text, "Not supported yet; the clause gives a warning: {instead}.\n\n");
+            let _ = write!(text, "Not supported yet; the clause gives a warning:\n{instead}.\n\n");
         }
         text.push_str("| directive | value | default | status | change | |\n|---|---|---|---|---|---|\n");
         for spec in options::all().filter(|spec| spec.clause == clause) {
@@ -86,15 +86,15 @@ it is out of date.
 - **not yet: error**: going on without it would be unsafe.
 
 **change** says what puts another value in force: a reload, or a restart; a reload that finds such a change says so in the
-log, each time until the restart. `get_option` shows what is in force.
+log, each time until the restart. `get_option` shows what is in force, of `server:` and `remote-control:`.
 
 Any other word is an error that names the nearest directive. Values are checked for all of them, honoured or not, as
 `unbound-checkconf` checks them (`tests/checkconf.rs` asks both and names where they differ): `yes` and `no` are lower case,
 sizes take `k`, `m` and `g`, and a number with letters behind it is none; a file that a line names must be there, a tag be
 defined above, a view or local zone exist. `include:` and `include-toplevel:` take
 patterns with `*`, `?`, `[]`, `{}` and `~/`; a relative path is relative to the working directory, or to `directory:` once that
-line was read. A directive of one value that stands twice is a warning which names both lines: the last counts, as with Unbound. A
-file may be included 64 deep, and not by itself.
+line was read. A directive of one value that stands twice, with another value, is a warning which names both lines: the last
+counts, as with Unbound; with the same value it is an `[info]`. A file may be included 64 deep, and not by itself.
 
 A link-local IPv6 address names its interface behind `%`, by name or by index: `fe80::1%eth0`. Servers and
 `outgoing-interface:` are looked up again whenever interfaces change, `interface:` at the start alone; when that interface is made

@@ -111,6 +111,18 @@ impl Unit {
         })
     }
 
+    /// Whether a file may be made or written at `path` by what `ProtectSystem=strict` leaves open (systemd.exec(5)). Mounts of
+    /// the unit's own (`BindPaths=` and its kin) may open anything.
+    pub fn lets_write(&self, path: &Path) -> bool {
+        const OPEN: [&str; 5] = ["/dev", "/proc", "/sys", "/tmp", "/var/tmp"];
+        const MOUNTS: [&str; 4] = ["BindPaths", "TemporaryFileSystem", "RootDirectory", "RootImage"];
+        let named = self.values("ReadWritePaths").flat_map(str::split_whitespace);
+        let named = named.map(|word| PathBuf::from(word.trim_start_matches(['-', '+'])));
+        self.value("ProtectSystem") != Some("strict")
+            || MOUNTS.iter().any(|key| self.value(key).is_some())
+            || OPEN.iter().map(PathBuf::from).chain(self.folders()).chain(named).any(|open| path.starts_with(open))
+    }
+
     fn values<'a>(&'a self, key: &str) -> impl DoubleEndedIterator<Item = &'a str> {
         self.0.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }
@@ -148,6 +160,24 @@ mod tests {
         let unit = Unit::from_texts([text, "[Service]\nLimitMEMLOCK=infinity\nUser=runbound\n"]);
         assert_eq!((unit.memlock(), unit.value("User")), ("infinity", Some("runbound")));
         assert_eq!(Unit::from_texts(["[Service]\n"]).memlock(), "8M (systemd's default)");
+    }
+
+    #[test]
+    fn a_strict_unit_has_few_places_to_write() {
+        let lets = |lines: &str, path: &str| {
+            let unit = Unit::from_texts([format!("[Service]\n{lines}\n").as_str()]);
+            unit.lets_write(Path::new(path))
+        };
+        let strict = "ProtectSystem=strict\nRuntimeDirectory=runbound\nReadWritePaths=-/srv/dns /var/log/one";
+        for path in ["/run/runbound/control", "/srv/dns/a/log", "/var/log/one", "/dev/null", "/tmp/log"] {
+            assert!(lets(strict, path), "{path}");
+        }
+        for path in ["/run/runbound.ctl", "/var/log/runbound/log", "/srv/dns2", "/var/log/one2"] {
+            assert!(!lets(strict, path), "{path}");
+            assert!(lets("ProtectSystem=full", path) && lets("", path), "{path}");
+            assert!(lets(&format!("{strict}\nBindPaths=/a:/b"), path), "{path}");
+        }
+        assert!(lets(&format!("{strict}\nLogsDirectory=runbound"), "/var/log/runbound/log"));
     }
 
     #[test]

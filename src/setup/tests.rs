@@ -161,3 +161,18 @@ fn the_unit_and_the_program_agree_on_paths() {
     assert!(UNIT.contains(&format!("ExecStart=/{PROGRAM} -c /{CONFIGURATION}\n")));
     assert_eq!(Path::new("/").join(CONFIGURATION), Path::new(crate::config::cli::DEFAULT_FILE));
 }
+
+#[test]
+fn the_script_passes_the_options_of_a_pair_on_and_names_what_it_does_not_know() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+    let told = |words: &[&str]| {
+        let done = std::process::Command::new("bash").arg(&script).args(words).output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).lines().next().unwrap_or_default().to_owned())
+    };
+    // The unknown word is the last, so nothing is built.
+    let pair = "--address 192.0.2.1/24 --bridge vmbr0 --vlan 10 --share-bridge --steer eth0 --dry-run --nonsense";
+    let (status, line) = told(&pair.split(' ').collect::<Vec<_>>());
+    assert_eq!(status, Some(2), "{line}");
+    assert!(line.starts_with("install.sh: --nonsense is no option"), "{line}");
+    assert_eq!(told(&["--vlan"]), (Some(2), "install.sh: --vlan wants a value behind it".into()));
+}

@@ -3,7 +3,7 @@
 use super::Subject;
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, DEFAULT_DIRECTORY};
-use crate::host::{PathProbe, PathState, Use};
+use crate::host::{PathProbe, PathState, UNIT, Use};
 use std::path::{Path, PathBuf};
 
 /// The paths that must be as they are wanted for a start.
@@ -42,11 +42,26 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     }
 }
 
+/// What the installed unit forbids, seen from a shell, where nothing stands in the way.
+fn shut(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
+    let unit =
+        subject.facts.unit.as_ref().filter(|_| subject.facts.service.is_none() && probe.wanted != Use::Folder)?;
+    if !probe.path.is_absolute() || unit.lets_write(&probe.path) {
+        return None;
+    }
+    let (directive, path) = (probe.directive, probe.path.display());
+    let text = format!(
+        "{directive}: {path}: {UNIT} may not write there (ProtectSystem=strict), so it does not start; name a file in \
+         /run/runbound, or open the folder as docs/hardening.md says"
+    );
+    Some(Finding::new(Level::Warn, "path", text))
+}
+
 fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
     let made = || subject.facts.unit.iter().flat_map(|unit| unit.folders()).any(|made| made == probe.folder());
     let (directive, path, folder) = (probe.directive, probe.path.display(), probe.folder().display());
     let (cause, fix) = match &probe.state {
-        PathState::Good | PathState::Unknown => return None,
+        PathState::Good | PathState::Unknown => return shut(subject, probe),
         PathState::NoFolder if made() => return None,
         PathState::NoFolder => (format!("the folder {folder} is not there"), Some(format!("mkdir -p {folder}"))),
         PathState::NotAFolder => (format!("{folder} is no folder"), None),

@@ -7,8 +7,11 @@ use crate::dns::name_text;
 
 const TAGS: &str = "tags are not used; the zone holds for every client";
 const RESPONSE_IP: &str = "addresses in answers are not looked at";
-const EDE: &str = "beside Unbound's, SERVFAIL has 22 when no server was reached, 23 when the network refused, 13 from the \
-                   cache; that access-control: allow_cookie wants a cookie is told with no, too, as in Unbound";
+const EDE: &str = "beside Unbound's, SERVFAIL has 22 when the servers kept silent (log-servfail: upstream server timeout) or \
+                   there is none to ask, 23 when this host or the network refused, as for a closed port or for want of a \
+                   route (upstream server not reached), and from the cache 13, whatever it was; a server's own error has none \
+                   before that. Also with no, as in Unbound, a client of access-control: allow_cookie is told that a cookie \
+                   is wanted";
 const DNS64: &str = "acts only with dns64 in module-config, of which there is a warning";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
@@ -67,8 +70,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         not_yet("response-ip-data", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[])
             .checked(checks::response_data),
         not_yet("response-ip-tag", &[Kind::Netblock, Kind::Text], "none", RESPONSE_IP, &[]).checked(checks::tags),
-        honoured("private-address", NETBLOCK, words("none"), PRIVATE_ADDRESS, RELOAD),
-        honoured("private-domain", NAME, words("none"), PRIVATE_DOMAIN, RELOAD),
+        honoured("private-address", NETBLOCK, words("none"), PRIVATE_ADDRESS, RELOAD)
+            .note("records that name addresses of these networks are taken out of servers' replies (DNS rebinding)"),
+        honoured("private-domain", NAME, words("none"), PRIVATE_DOMAIN, RELOAD)
+            .note("at and below these names private-address takes nothing out"),
         inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
         inert("dns64-synthall", YES_NO, "no", DNS64),
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),

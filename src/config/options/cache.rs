@@ -72,7 +72,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
             .since("1.25"),
         honoured("iter-scrub-promiscuous", YES_NO, is("yes"), plain!(flag iter_scrub_promiscuous), RELOAD)
-            .since("1.24.1"),
+            .since("1.24.1")
+            .note("NS records that no question was for are taken out of servers' replies: beside an answer or an error, or of \
+                   the zone asked itself"),
         inert("max-global-quota", COUNT, "128", RECURSION),
     ],
 );

@@ -41,6 +41,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             words("localhost allow, all else refuse"),
             list(add_access, show_access),
             RELOAD,
+        )
+        .note(
+            "allow_cookie: cookies are not looked at, so that none counts as right: every question over UDP gets TC and \
+             REFUSED, those over TCP are answered",
         ),
         honoured("so-rcvbuf", BYTES, is("0"), plain!(number so_rcvbuf), RESTART),
         honoured("so-sndbuf", BYTES, is("0"), plain!(number so_sndbuf), RESTART),
@@ -170,7 +174,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "only num-queries-per-thread limits",
             &[],
         ),
-        not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored", &["no"]),
+        not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored; allow_cookie serves over TCP alone", &["no"]),
         inert("cookie-secret", TEXT, "random", "means nothing without answer-cookie"),
         inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
     ],

@@ -22,7 +22,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("log-queries", YES_NO, is("no"), plain!(flag log_queries), RELOAD),
         honoured("log-local-actions", YES_NO, is("no"), plain!(flag log_local_actions), RELOAD),
         honoured("log-time-iso", YES_NO, is("no"), plain!(flag log_time_iso), RELOAD)
-            .note("with log-time-ascii: yes, as in Unbound; dates are UTC"),
+            .note("does nothing without log-time-ascii: yes, as in Unbound; dates are UTC"),
         honoured("log-replies", YES_NO, is("no"), plain!(flag log_replies), RELOAD)
             .note("errors to messages whose header is of no use are logged too"),
         honoured("log-tag-queryreply", YES_NO, is("no"), plain!(flag log_tag_queryreply), RELOAD),

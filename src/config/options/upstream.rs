@@ -95,7 +95,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed")
             .checked(checks::file),
         honoured("unwanted-reply-threshold", COUNT, is("0"), plain!(number unwanted_reply_threshold), RELOAD).note(
-            "the cache is cleared within a second; replies to questions that have had theirs count too, since their ports \
+            "after so many replies that nobody asked for the cache is cleared, within a second; 0 for never; replies to questions that have had theirs count too, since their ports \
              stay open for a while",
         ),
         inert("fast-server-num", AT_LEAST_1, "3", "forwarders are taken by how fast they answer"),

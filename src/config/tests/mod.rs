@@ -153,6 +153,18 @@ fn ports_to_ask_from_are_permitted_and_avoided_in_order() {
 }
 
 #[test]
+fn iso_dates_without_dates_are_told() {
+    let told = |text: &str| -> Vec<(Severity, String)> {
+        let found = server(text).unwrap().warnings;
+        found.iter().map(|finding| (finding.severity, finding.to_string())).collect()
+    };
+    let [(Severity::Info, line)] = &told("log-time-iso: yes")[..] else { panic!("one line of information") };
+    assert!(line.starts_with("test.conf: log-time-iso: yes does nothing without log-time-ascii: yes"), "{line}");
+    assert_eq!(told("log-time-iso: yes\nlog-time-ascii: yes"), []);
+    assert_eq!(told("log-time-iso: no"), []);
+}
+
+#[test]
 fn what_is_not_there_yet_warns_when_it_matters() {
     let warnings =
         |text: &str| -> Vec<String> { server(text).unwrap().warnings.iter().map(ToString::to_string).collect() };

@@ -91,7 +91,7 @@ impl FastPath {
                 return Err(format!("xdp: require: {}", refused.reason));
             }
             if let Some((name, reason)) = path.without().next() {
-                return Err(format!("xdp: require: {name}: {reason}"));
+                return Err(format!("xdp: require: {}", named(name, reason)));
             }
             if path.attached.is_empty() {
                 return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
@@ -354,4 +354,10 @@ impl FastPath {
             _ => None,
         })
     }
+}
+
+/// A reason behind the name of its interface; the reason of a place that was passed over begins with one already.
+fn named(name: &str, reason: &str) -> String {
+    let is_named = reason.strip_prefix(name).is_some_and(|rest| rest.starts_with(": "));
+    if is_named { reason.to_owned() } else { format!("{name}: {reason}") }
 }

@@ -37,6 +37,21 @@ fn folders_that_the_unit_makes_need_not_be_there() {
 }
 
 #[test]
+fn what_the_unit_lets_nobody_write_is_told_before_the_start() {
+    let unit = |text| Some(Unit::from_texts([text]));
+    let strict = "[Service]\nProtectSystem=strict\nRuntimeDirectory=runbound\n";
+    let facts = |path, wanted| probed("control-interface", path, wanted, PathState::Good);
+    let found = one("path", &Facts { unit: unit(strict), ..facts("/run/runbound.ctl", Use::Socket) });
+    assert!(found.level == Level::Warn && found.text.contains("may not write there (ProtectSystem=strict)"), "{found}");
+    let quiet = |facts: Facts| assert!(named("path", &facts).is_empty());
+    quiet(Facts { unit: unit(strict), ..facts("/run/runbound/control", Use::Socket) });
+    quiet(Facts { unit: unit(strict), ..facts("/etc/runbound", Use::Folder) });
+    quiet(Facts { unit: unit("[Service]\n"), ..facts("/run/runbound.ctl", Use::Socket) });
+    quiet(facts("/run/runbound.ctl", Use::Socket));
+    quiet(Facts { unit: unit(strict), service: Some("dns.service".into()), ..facts("/run/runbound.ctl", Use::Socket) });
+}
+
+#[test]
 fn a_user_that_is_not_there() {
     let config = Config { username: "dns".into(), ..Config::default() };
     let found = with("username", &config, &Facts { user: Some(false), ..sound() });
