@@ -46,8 +46,9 @@ impl Answerer {
 fn as_far_as_readable(message: &[u8], edns_buffer_size: u16) -> Asked {
     // Several questions cannot be one, so none is carried.
     let question = if header::counts(message)[0] == 1 { Question::parse(message) } else { None };
-    let edns = find_opt(message);
-    Asked { edns, ..Asked::new(header::flags(message), question, edns_buffer_size) }
+    let mut asked = Asked::new(header::flags(message), question, edns_buffer_size);
+    asked.edns = find_opt(message);
+    asked
 }
 
 /// The first OPT record of the additional section.

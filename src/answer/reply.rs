@@ -22,9 +22,9 @@ pub(super) struct Asked {
     /// What our OPT records advertise.
     pub edns_buffer_size: u16,
     /// Octets of an OPT record with the option NSID.
-    pub opt_len: usize,
+    opt_len: usize,
     /// See [`Self::tell_nsid`].
-    pub nsid: Option<Arc<[u8]>>,
+    nsid: Option<Arc<[u8]>>,
     /// What is told beside the response code, as far as there is room.
     pub error: Option<ExtendedError>,
 }

@@ -2,8 +2,7 @@
 //!
 //! [`super::judge`] goes by this, and so does [`Digester`], with one question, for fuzzing.
 
-use super::asked::Asked;
-use super::asked::Scrub;
+use super::asked::{Asked, Scrub};
 use super::chain::{Composer, Target};
 use super::normalize::{Normalizer, Verdict};
 use super::private::Private;
