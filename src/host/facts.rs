@@ -229,6 +229,25 @@ pub fn routes(table: &str) -> Vec<Route> {
     table.lines().skip(1).filter_map(route).collect()
 }
 
+/// The gateways of this host's routes, of both families, each with the link it is reached by. A table that cannot be read has none.
+pub fn gateways() -> Vec<(IpAddr, String)> {
+    let table = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let v4 = routes(&table("/proc/net/route")).into_iter();
+    let v4 = v4.filter_map(|route| Some((IpAddr::V4(route.gateway?), route.link)));
+    v4.chain(gateways6(&table("/proc/net/ipv6_route"))).collect()
+}
+
+/// Those of /proc/net/ipv6_route: destination and source, each with its prefix, the next host, metric, reference count, use,
+/// flags, link.
+fn gateways6(table: &str) -> Vec<(IpAddr, String)> {
+    let gateway = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let ip = u128::from_str_radix(columns.get(4)?, 16).ok().filter(|bits| *bits != 0)?;
+        Some((IpAddr::V6(ip.into()), (*columns.get(9)?).to_owned()))
+    };
+    table.lines().filter_map(gateway).collect()
+}
+
 /// The first two numbers of a release like `6.12.48+deb13-amd64`.
 fn kernel(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|character: char| !character.is_ascii_digit());
@@ -264,6 +283,12 @@ broken
         assert_eq!(routes.len(), 2);
         assert_eq!((routes[1].destination.ip, routes[1].destination.prefix), ("192.168.10.0".parse().unwrap(), 24));
         assert_eq!((routes[0].metric, routes[0].destination.prefix), (100, 0));
+        let none = "0".repeat(32);
+        let table = format!(
+            "{none} 00 {none} 00 fd530000000000000000000000000001 00000400 00000001 00000000 00000003    br-rb\n\
+             fd530000000000000000000000000000 40 {none} 00 {none} 00000100 00000001 00000000 00000001 br-rb\nbroken\n"
+        );
+        assert_eq!(gateways6(&table), [("fd53::1".parse().unwrap(), "br-rb".to_owned())]);
         assert_eq!(kernel("6.12.48+deb13-amd64"), Some((6, 12)));
         assert_eq!(kernel("5.10.0-28"), Some((5, 10)));
         assert_eq!(kernel("next"), None);

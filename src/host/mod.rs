@@ -22,7 +22,7 @@ mod vlan;
 mod watch;
 
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{Facts, Route, Wanted, facts, interfaces, links, program_in_the_way, routes};
+pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes};
 pub use firewall::{Firewall, Rule, Verdict};
 pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;

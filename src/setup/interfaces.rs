@@ -75,6 +75,13 @@ impl Stanza {
         self.options.iter().any(|(name, _)| name == "gateway")
     }
 
+    /// Whether a route goes out by way of `ip`: `gateway`, or `via` in a command.
+    fn has_route_by(&self, ip: IpAddr) -> bool {
+        let is = |word: &str| word.parse() == Ok(ip);
+        let via = |value: &str| value.split_whitespace().skip_while(|word| *word != "via").nth(1).is_some_and(is);
+        self.options.iter().any(|(name, value)| via(value) || name == "gateway" && value.split_whitespace().any(is))
+    }
+
     fn has_address(&self, ip: IpAddr) -> bool {
         let of = |value: &str| value.split('/').next().and_then(|text| text.parse::<IpAddr>().ok());
         self.options.iter().any(|(name, value)| name == "address" && of(value) == Some(ip))
@@ -215,6 +222,11 @@ impl Interfaces {
     /// The stanza of another interface than `not` that has `ip`.
     pub(super) fn carrier(&self, ip: IpAddr, not: &str) -> Option<&Stanza> {
         self.stanzas.iter().find(|stanza| stanza.name != not && stanza.has_address(ip))
+    }
+
+    /// The first stanza by which a route goes out by way of `ip`.
+    pub(super) fn by_gateway(&self, ip: IpAddr) -> Option<&Stanza> {
+        self.stanzas.iter().find(|stanza| stanza.has_route_by(ip))
     }
 
     fn read_file(&mut self, root: &Path, file: &Path, depth: u32) {

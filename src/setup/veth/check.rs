@@ -19,6 +19,7 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     let facts = if run.is_host() { Some(read_host()?) } else { None };
     for address in &site.addresses {
         is_free(run, address, &interfaces, facts.as_ref())?;
+        is_no_gateway(address, &interfaces, facts.is_some())?;
     }
     let stanza = interfaces.bridge(bridge);
     is_internal_port(bridge, &interfaces)?;
@@ -77,6 +78,19 @@ fn is_free(
     }
     let fix = format!("choose a free address in {}", address.network());
     Err(SetupError::new(Path::new(&format!("--address {address}")), &format!("{name} carries it already"), &fix))
+}
+
+/// A gateway's address is another host's: two would answer ARP for it, and this one would get out no longer. `live`: the routes
+/// of this host count, too.
+fn is_no_gateway(address: &HostAddress, interfaces: &Interfaces, live: bool) -> Result<(), SetupError> {
+    let routes = if live { host::gateways() } else { Vec::new() };
+    let route = routes.iter().find(|(gateway, _)| *gateway == address.ip).map(|(_, link)| format!("by {link}"));
+    let written = || interfaces.by_gateway(address.ip);
+    let place = || written().map(|stanza| format!("in {}, iface {}", stanza.file.display(), stanza.name));
+    let Some(where_from) = route.or_else(place) else { return Ok(()) };
+    let cause = format!("is a gateway of this host ({where_from}): that host has it, and two would answer for it");
+    let fix = format!("choose a free address in {}", address.network());
+    Err(SetupError::new(Path::new(&format!("--address {address}")), &cause, &fix))
 }
 
 /// An internal port is where the host itself is: the pair wants a port of its own beside it.

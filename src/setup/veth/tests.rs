@@ -120,6 +120,19 @@ fn what_is_the_administrators_is_refused_before_anything_is_written() {
         &["vmbr0 carries it already", "192.168.10.0/24"],
         "address this host is managed",
     );
+    refused(
+        "192.168.10.1/24",
+        "br-rb",
+        &["--address 192.168.10.1/24: is a gateway", "/etc/network/interfaces, iface vmbr0", "192.168.10.0/24"],
+        "",
+    );
+    fs::write(
+        tree.0.join("etc/network/interfaces"),
+        MAIN.replace("\tgateway 192.168.10.1\n", "\tup ip -6 route add default via fd53:0::1\n"),
+    )
+    .unwrap();
+    refused("fd53::1/64", "br-rb", &["is a gateway of this host"], "");
+    fs::write(tree.0.join("etc/network/interfaces"), MAIN).unwrap();
     refused("192.168.10.250/24", "br-none", &["--bridge br-none", "no such bridge", "bridge-ports"], "");
     refused(
         "192.168.10.250/24",
