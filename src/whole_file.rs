@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,28 @@ pub fn write<T, E: From<io::Error>>(
     let filled = done?;
     sync_folder(folder)?;
     Ok(filled)
+}
+
+/// Reads a file that is to be a regular one, `most` octets at most: a FIFO would keep the reader waiting for a writer, and a device
+/// may have no end.
+///
+/// # Errors
+/// Those of the file system; it is no regular file, or longer.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
+    let file = File::options().read(true).custom_flags(nonblock as i32).open(path)?;
+    let found = file.metadata()?;
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !found.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut octets = Vec::new();
+    if file.take(most.saturating_add(1)).read_to_end(&mut octets)? as u64 > most {
+        return Err(io::Error::other(format!("it has more than {most} octets")));
+    }
+    Ok(octets)
 }
 
 /// Takes a file away, for good also when the power fails; one that is not there is no error.
@@ -154,5 +176,19 @@ mod tests {
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(folder.names(), [".runbound-a", "victim"]);
+    }
+
+    #[test]
+    fn only_a_regular_file_of_a_fitting_length_is_read() {
+        let folder = Folder::new("read");
+        let (file, fifo) = (folder.0.join("file"), folder.0.join("fifo"));
+        fs::write(&file, "12345").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(read(&file, 5).unwrap(), b"12345");
+        let cause = |path: &Path, most| read(path, most).unwrap_err().to_string();
+        assert_eq!(cause(&file, 4), "it has more than 4 octets");
+        assert_eq!(cause(&fifo, 5), "it is no regular file");
+        assert_eq!(cause(Path::new("/dev/zero"), 5), "it is no regular file");
+        assert_eq!(read(&folder.0, 5).unwrap_err().kind(), io::ErrorKind::IsADirectory);
     }
 }

@@ -2,9 +2,9 @@
 //! (pve-firewall(8); pve-firewall and its successor proxmox-firewall, which speaks nftables, read the same files). A line that
 //! Proxmox cannot read it passes over, and so it is here.
 
+use crate::whole_file;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// The file of the cluster and that of this node, below [`PROXMOX`](super::facts::PROXMOX).
@@ -91,13 +91,11 @@ impl Firewall {
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    let mut octets = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(LONGEST).read_to_end(&mut octets)?,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => 0,
-        Err(cause) => return Err(cause),
-    };
-    Ok(String::from_utf8_lossy(&octets).into_owned())
+    match whole_file::read(path, LONGEST) {
+        Ok(octets) => Ok(String::from_utf8_lossy(&octets).into_owned()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(cause) => Err(cause),
+    }
 }
 
 /// A line of rules for what comes in.
@@ -338,7 +336,9 @@ IN ACCEPT -p tcp -port 53
     fn files_that_are_not_there_say_nothing_and_odd_ones_are_named() {
         let folder = std::env::temp_dir().join(format!("runbound-firewall-{}", std::process::id()));
         assert_eq!(Firewall::read(&folder), Firewall::default());
-        fs::create_dir_all(folder.join("firewall/cluster.fw")).unwrap();
+        fs::create_dir_all(folder.join("firewall")).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, folder.join("firewall/cluster.fw"), fifo, 0o600.into(), 0).unwrap();
         fs::create_dir_all(folder.join("nodes/pve1")).unwrap();
         std::os::unix::fs::symlink("nodes/pve1", folder.join("local")).unwrap();
         fs::write(folder.join("local/host.fw"), b"[RULES]\n\xff\xfe\nIN DNS(ACCEPT)\n").unwrap();

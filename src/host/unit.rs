@@ -1,5 +1,6 @@
 //! What the installed unit says, with its drop-ins: settings of `[Service]` as systemd merges them (systemd.exec(5)).
 
+use crate::whole_file;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ pub const UNIT: &str = "runbound.service";
 /// Where systemd looks for units, the strongest first (systemd.unit(5)).
 const UNIT_FOLDERS: [&str; 4] =
     ["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"];
+
+/// Most octets that are read of a unit or a drop-in.
+const LONGEST: u64 = 1 << 20;
 
 /// The assignments of a unit's `[Service]` section, in the order in which they take effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,12 +38,16 @@ impl Words {
     }
 }
 
+fn text(path: &Path) -> Option<String> {
+    whole_file::read(path, LONGEST).ok().map(|octets| String::from_utf8_lossy(&octets).into_owned())
+}
+
 impl Unit {
     /// The unit [`UNIT`] of this host; `None` when there is none.
     pub(super) fn installed() -> Option<Self> {
-        let file = UNIT_FOLDERS.iter().find_map(|folder| fs::read_to_string(Path::new(folder).join(UNIT)).ok())?;
+        let file = UNIT_FOLDERS.iter().find_map(|folder| text(&Path::new(folder).join(UNIT)))?;
         let mut texts = vec![file];
-        texts.extend(drop_ins().into_iter().filter_map(|path| fs::read_to_string(path).ok()));
+        texts.extend(drop_ins().into_iter().filter_map(|path| text(&path)));
         Some(Self::from_texts(texts.iter().map(String::as_str)))
     }
 

@@ -44,7 +44,7 @@ pub(super) fn put(run: &mut Run, below: &str, content: &[u8], kind: Kind) -> Res
         }
         Ok(found) => {
             let same_mode = found.permissions().mode() & 0o7777 == kind.mode();
-            if same_mode && fs::read(&path).map_err(failed)? == content {
+            if same_mode && whole_file::read(&path, u64::MAX).map_err(failed)? == content {
                 run.note(&format!("unchanged {what}"));
                 return Ok(());
             }

@@ -1,9 +1,10 @@
 //! What /etc/network/interfaces and the files it sources say, as far as an installation must know it: interfaces(5) of
 //! ifupdown and of ifupdown2.
 
+use super::text;
 use crate::config::site::VLANS;
 use crate::number;
-use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,8 @@ pub(super) struct Interfaces {
     files: Vec<PathBuf>,
     /// `source` patterns and folders that were followed.
     sourced: Vec<String>,
+    /// Files that are there and could not be read, with the cause.
+    unread: Vec<String>,
 }
 
 impl Stanza {
@@ -107,6 +110,11 @@ impl Interfaces {
         let mut found = Self::default();
         found.read_file(root, Path::new(MAIN), 0);
         found
+    }
+
+    /// Files that are there and could not be read, a line each with the cause.
+    pub(super) fn unread(&self) -> &[String] {
+        &self.unread
     }
 
     /// Whether there is such a configuration at all.
@@ -230,7 +238,11 @@ impl Interfaces {
     }
 
     fn read_file(&mut self, root: &Path, file: &Path, depth: u32) {
-        let Ok(text) = fs::read_to_string(below(root, file)) else { return };
+        let text = match text(&below(root, file)) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return,
+            Err(cause) => return self.unread.push(format!("{} cannot be read: {cause}", file.display())),
+        };
         if depth > MAX_DEPTH || self.files.iter().any(|read| read == file) {
             return;
         }

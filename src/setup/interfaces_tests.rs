@@ -1,6 +1,7 @@
 //! Files as Proxmox hosts have them, each in a tree of its own.
 
 use super::*;
+use std::fs;
 
 fn tree(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let root = std::env::temp_dir().join(format!("runbound-interfaces-{}-{name}", std::process::id()));

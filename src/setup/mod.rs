@@ -19,8 +19,10 @@ use crate::config;
 use crate::config::cli::Setup;
 use crate::config::site::Site;
 use crate::host;
+use crate::whole_file;
 use files::Kind;
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +34,8 @@ const FOLDER: &str = "etc/runbound";
 const CONFIGURATION: &str = "etc/runbound/unbound.conf";
 const UNIT_FILE: &str = "etc/systemd/system/runbound.service";
 const SYSCTL_FILE: &str = "etc/sysctl.d/60-runbound.conf";
+/// Most octets that are read of a file of text.
+const LONGEST_TEXT: u64 = 16 << 20;
 
 /// One run: what was asked for, whom to tell, and how much changed.
 struct Run<'a> {
@@ -61,6 +65,11 @@ impl<'a> Run<'a> {
 
     fn path(&self, below: &str) -> PathBuf {
         self.root.join(below)
+    }
+
+    /// The text of a file; none where it cannot be read.
+    fn text(&self, below: &str) -> String {
+        text(&self.path(below)).unwrap_or_default()
     }
 
     /// Does `work` and says so, or only says it. `verb` is (done, intended): ("wrote", "write").
@@ -93,6 +102,10 @@ impl<'a> Run<'a> {
             Err(cause) => Err(SetupError::command(&line, &cause.to_string(), fix)),
         })
     }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    whole_file::read(path, LONGEST_TEXT).map(|octets| String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// Installs program, configuration, sysctl snippet, user and unit. `say` gets a line for every step.
@@ -170,8 +183,7 @@ fn put_configuration(run: &mut Run, site: &Site) -> Result<(), SetupError> {
         veth::say_what_to_serve(run, site);
         return Ok(());
     }
-    let resolv_conf = fs::read_to_string(run.path("etc/resolv.conf")).unwrap_or_default();
-    let uplinks = fs::read_to_string(run.path("run/systemd/resolve/resolv.conf")).unwrap_or_default();
+    let (resolv_conf, uplinks) = (run.text("etc/resolv.conf"), run.text("run/systemd/resolve/resolv.conf"));
     let mut own = own_addresses();
     own.extend(site.addresses.iter().map(|address| address.ip));
     let found = forwarders::find(&resolv_conf, &uplinks, &own);

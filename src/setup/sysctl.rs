@@ -44,13 +44,13 @@ fn of(hosts: &[String], carriers: &[String], links_to_come: bool) -> String {
 /// Writes it for `pair`; without one for the pair that is installed, or for the names of the reference architecture. What
 /// the one before set and this one does not is set back, unless a pair that is up needs it until it goes, without `now`.
 pub(super) fn put(run: &mut Run, pair: Option<&Pair>, now: bool) -> Result<(), SetupError> {
-    let before = fs::read_to_string(run.path(SYSCTL_FILE)).unwrap_or_default();
+    let before = run.text(SYSCTL_FILE);
     let text = if let Some(pair) = pair {
         let text = text(pair);
         veth::put_shown(run, SYSCTL_FILE, &text, Kind::Text)?;
         text
     } else {
-        let hook = fs::read_to_string(run.path(HOOK)).unwrap_or_default();
+        let hook = run.text(HOOK);
         let text = match veth::installed(&hook) {
             Some((hosts, carriers)) => of(&hosts, &carriers, true),
             None => of(&[USUAL_BRIDGE.into()], &[VETH.into()], false),
@@ -125,7 +125,7 @@ fn is_in_force(name: &str, value: &str) -> bool {
 /// Removes it. Where a setting is in force as the snippet has it, the kernel's default takes its place, and what other files
 /// of sysctl.d(5) say of it; also on links that copied it.
 pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
-    let snippet = fs::read_to_string(run.path(SYSCTL_FILE)).unwrap_or_default();
+    let snippet = run.text(SYSCTL_FILE);
     files::remove(run, SYSCTL_FILE)?;
     if run.is_host() { set_back(run, &gone(&snippet, "")) } else { Ok(()) }
 }

@@ -19,7 +19,6 @@ use super::interfaces::Interfaces;
 use super::{Run, SYSCTL_FILE, SetupError};
 use crate::config::site::{HostAddress, Site};
 use std::fmt::Write;
-use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -32,13 +31,13 @@ pub(super) const VETH: &str = "veth-rb";
 /// Files that start with this are ours.
 const MARK: &str = "Made by `runbound --install`";
 
-fn is_ours(content: &[u8]) -> bool {
-    String::from_utf8_lossy(content).lines().take(2).any(|line| line.contains(MARK))
+fn is_ours(text: &str) -> bool {
+    text.lines().take(2).any(|line| line.contains(MARK))
 }
 
 /// Writes the files. With `--dry-run` what would be in them is shown.
 pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> {
-    let before = fs::read_to_string(run.path(STANZAS)).unwrap_or_default();
+    let before = run.text(STANZAS);
     let Some(pair) = pair else {
         if !before.is_empty() {
             run.note(&format!("kept {}; --address and --bridge replace it", run.path(STANZAS).display()));
@@ -81,7 +80,7 @@ pub(super) fn put_shown(run: &mut Run, below: &str, text: &str, kind: Kind) -> R
 
 /// Takes the pair away, if it is there, and the files.
 pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
-    let ours = |below: &str| fs::read(run.path(below)).is_ok_and(|content| is_ours(&content));
+    let ours = |below: &str| is_ours(&run.text(below));
     let (stanzas, hook) = (ours(STANZAS), ours(HOOK));
     if stanzas && run.is_host() && is_up() {
         down(run)?;

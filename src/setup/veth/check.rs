@@ -5,8 +5,8 @@ use super::{HOOK, Pair, Port, STANZAS, VETH, is_ours};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
 use crate::host::{self, Facts};
 use crate::setup::interfaces::{Bridge, Interfaces, KERNELS_VLAN};
-use crate::setup::{Run, SYSCTL_FILE, SetupError};
-use std::fs;
+use crate::setup::{Run, SYSCTL_FILE, SetupError, text};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The pair that is asked for, if one is, and if nothing is in its way.
@@ -16,6 +16,12 @@ use std::path::Path;
 pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Option<Pair<'a>>, SetupError> {
     let Some(bridge) = site.bridge.as_deref() else { return Ok(None) };
     let interfaces = Interfaces::read(&run.root);
+    // What is printed is the file alone.
+    for line in interfaces.unread().iter().take(if run.prints { 0 } else { usize::MAX }) {
+        run.note(&format!(
+            "{line}: what it says of addresses and bridges is not known here; ifupdown would not read it either"
+        ));
+    }
     let facts = if run.is_host() { Some(read_host()?) } else { None };
     for address in &site.addresses {
         is_free(run, address, &interfaces, facts.as_ref())?;
@@ -218,10 +224,10 @@ fn is_hardware(nic: &str, facts: Option<&Facts>) -> Result<(), SetupError> {
 
 fn is_ours_or_free(run: &Run, below: &str) -> Result<(), SetupError> {
     let path = run.path(below);
-    match fs::read(&path) {
-        Ok(content) if !is_ours(&content) => {
-            Err(SetupError::new(&path, "was not made by --install", "move it away and run it again"))
-        }
-        _ => Ok(()),
+    match text(&path) {
+        Ok(text) if is_ours(&text) => Ok(()),
+        Ok(_) => Err(SetupError::new(&path, "was not made by --install", "move it away and run it again")),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(SetupError::io(&path, &cause)),
     }
 }

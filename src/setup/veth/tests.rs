@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::cli::Setup;
 use crate::setup::{install, uninstall};
+use std::fs;
 use std::path::PathBuf;
 
 /// A tree that goes away with its test.
@@ -141,6 +142,15 @@ fn what_is_the_administrators_is_refused_before_anything_is_written() {
         "--print /etc/network/if-up.d/runbound >",
     );
     fs::create_dir_all(tree.0.join("etc/network/interfaces.d")).unwrap();
+    fs::create_dir(tree.0.join(STANZAS)).unwrap();
+    refused("192.168.10.250/24", "br-rb", &[STANZAS, "a directory stands where a file should be"], "");
+    fs::remove_dir(tree.0.join(STANZAS)).unwrap();
+    for file in [STANZAS, HOOK] {
+        fs::create_dir_all(tree.0.join(file).parent().unwrap()).unwrap();
+        fifo(&tree.0.join(file));
+        refused("192.168.10.250/24", "br-rb", &[file, "it is no regular file"], "");
+        fs::remove_file(tree.0.join(file)).unwrap();
+    }
     fs::write(tree.0.join(STANZAS), "auto mine\n").unwrap();
     refused("192.168.10.250/24", "br-rb", &["was not made by --install", "move it away"], "");
     let options = Setup { root: Some(tree.0.clone()), ..Setup::default() };
@@ -148,6 +158,21 @@ fn what_is_the_administrators_is_refused_before_anything_is_written() {
     uninstall(&options, &mut |line| lines.push(line.to_owned())).unwrap();
     assert_eq!(tree.text(STANZAS), "auto mine\n");
     assert!(says(&lines, "kept"), "{lines:#?}");
+}
+
+fn fifo(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+}
+
+#[test]
+fn a_fifo_for_the_interfaces_is_said_and_not_waited_for() {
+    let tree = Tree::new("fifo");
+    let main = tree.0.join("etc/network/interfaces");
+    fs::remove_file(&main).unwrap();
+    fifo(&main);
+    let (lines, error) = tree.install(&["192.168.10.250/24"], "br-rb", false);
+    assert!(says(&lines, "/etc/network/interfaces cannot be read: it is no regular file"), "{lines:#?}");
+    assert!(error.contains("no such bridge"), "{error}");
 }
 
 /// A VLAN-aware bridge whose card carries two VLANs, and one without VLANs on VLAN 10.
