@@ -288,6 +288,11 @@ impl Attached {
         promise::Frames { ours, others }
     }
 
+    /// Compares what comes from now on.
+    pub(super) fn count_anew(&mut self) {
+        self.promise.count_anew();
+    }
+
     /// No program saw any of so many queries, which came from outside.
     pub(super) fn unseen(&mut self, queries: u64, now: Instant) {
         let news = self.promise.unseen(queries, now);

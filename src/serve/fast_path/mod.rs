@@ -147,7 +147,16 @@ impl FastPath {
                 );
             }
         }
+        if self.decisions != decisions {
+            self.count_anew();
+        }
         self.decisions = decisions;
+    }
+
+    /// What kernel sockets had by another plan, or while an interface had no program, breaks no promise of this one.
+    fn count_anew(&mut self) {
+        self.unseen = Unseen::default();
+        self.attached.iter_mut().for_each(Attached::count_anew);
     }
 
     /// Attaches to the targets that have no program of ours yet. What cannot be attached to is said once for each
@@ -188,6 +197,9 @@ impl FastPath {
                 }
                 Err(refusal) => self.refuse(target, refusal),
             }
+        }
+        if !all.is_empty() {
+            self.count_anew();
         }
         let look = (!self.unsettled.is_empty()).then(|| now + BOND_LOOK);
         let behind = self.attached.iter().any(Attached::is_behind).then(|| now + CATCH_UP);
@@ -273,6 +285,7 @@ impl FastPath {
     pub fn forget(&mut self, index: u32) {
         let Some(at) = self.attached.iter().position(|attached| attached.target.index == index) else { return };
         let attached = self.attached.swap_remove(at);
+        self.count_anew();
         let interface = attached.target.interface.clone();
         drop(attached);
         for refused in self.refused.iter_mut().filter(|refused| refused.because == Because::NoProgram) {
@@ -308,6 +321,7 @@ impl FastPath {
         // Where other addresses are the kernel's by the plan, its queries may be theirs.
         let all_planned = self.decisions.iter().all(|(_, decision)| !decision.outcome.spots().is_empty());
         if !all_planned || !self.refused.is_empty() || !self.unsettled.is_empty() {
+            self.unseen = Unseen::default();
             return;
         }
         if let Some(queries) = self.unseen.look(seen, kernel, || host::loopback_packets().ok()) {

@@ -98,6 +98,11 @@ impl Promise {
         self.broken
     }
 
+    /// The next counts are the first.
+    pub(super) fn count_anew(&mut self) {
+        self.base = None;
+    }
+
     /// Takes the counts of now; tells what is new, seldom enough for a log.
     pub(super) fn look(&mut self, counts: Counts, now: Instant) -> Option<News> {
         let base = *self.base.get_or_insert(counts);
@@ -231,6 +236,16 @@ mod tests {
         assert_eq!(promise.look(counts(500, 1100, 0, 110), now), None, "some of many");
         assert_eq!(promise.look(counts(500, 1100, 0, 9000), now), None, "another interface's");
         assert_eq!(promise.broken(), None);
+    }
+
+    #[test]
+    fn what_came_before_a_plan_breaks_no_promise_of_it() {
+        let (mut promise, now) = (Promise::default(), Instant::now());
+        promise.look(counts(0, 0, 0, 0), now);
+        promise.count_anew();
+        assert_eq!(promise.look(counts(0, 600, 0, 600), now), None);
+        assert_eq!(promise.look(counts(0, 610, 0, 610), now), None, "too few since");
+        assert!(promise.look(counts(0, 700, 0, 700), now).is_some());
     }
 
     #[test]
