@@ -134,6 +134,8 @@ pub struct Status {
     pub tuning: Vec<String>,
     /// Addresses of `interface:` that no interface carries now.
     pub awaited: Vec<IpAddr>,
+    /// At which interfaces of our addresses nothing comes in, why, and what ends that, a line each.
+    pub cut_off: Vec<String>,
     /// Which other interfaces speak ARP for our addresses, and what ends that, a line each.
     pub rivals: Vec<String>,
     /// Which name servers cannot be asked now and why, a line each.

@@ -1,6 +1,7 @@
 //! Whether the addresses are here, can be listened at, and are not what we forward to.
 
 use super::{Served, Subject};
+use crate::attach::cut_off::{self, CutOff};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
 use crate::host::{Link, Links, Named, PortProbe, PortState, zone_index};
@@ -17,25 +18,10 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     forward_loops(subject, found);
 }
 
-/// An interface that is not up, or is up and has nothing at its other end.
+/// An interface that nobody outside reaches.
 fn down(subject: &Subject, served: &Served) -> Option<Finding> {
-    let (name, ip) = (&served.link.name, served.address.ip);
-    if !served.link.up {
-        let text = format!("{name} carries {ip} and is not up");
-        return Some(Finding::new(Level::Warn, "link-down", text).with_fix(format!("ip link set {name} up")));
-    }
-    if served.link.carrier {
-        return None;
-    }
-    let text = format!("{name} carries {ip} and has no carrier");
-    Some(match subject.facts.links.peer(served.link).filter(|peer| !peer.up) {
-        Some(peer) => Finding::new(Level::Warn, "link-down", format!("{text}: its peer {} is not up", peer.name))
-            .with_fix(format!("ip link set {} up", peer.name)),
-        None => {
-            let text = format!("{text}: a cable is out, or its peer, ports or parent are down; nothing comes in there");
-            Finding::new(Level::Warn, "link-down", text)
-        }
-    })
+    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.link, served.address.ip)?;
+    Some(Finding { fix, ..Finding::new(Level::Warn, "link-down", text) })
 }
 
 fn present(subject: &Subject, found: &mut Vec<Finding>) {

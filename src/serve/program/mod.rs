@@ -4,6 +4,7 @@
 //! the control socket. It starts the three other threads, and then sleeps until something stirs.
 
 mod backend;
+mod cut_off;
 mod edits;
 mod forwards;
 mod listing;
@@ -94,6 +95,7 @@ pub struct Program {
     lost_lines: lost_lines::LostLines,
     /// Who else speaks ARP for our addresses, as it was said.
     rivals: Vec<attach::Rival>,
+    cut_off: cut_off::Known,
     stopping: bool,
 }
 
@@ -254,7 +256,10 @@ impl Program {
     fn review_interfaces(&mut self) -> Option<Instant> {
         let Some(links) = self.unread.told(host::links()) else { return Some(Instant::now() + LOOK_AGAIN) };
         self.review_forwards(&links);
-        if self.attaches { self.review_attachments(&links) } else { None }
+        let plan = self.plan(&links);
+        let lasts = self.review_cut_off(&plan, &links);
+        let attached = if self.attaches { self.review_attachments(&plan, &links) } else { None };
+        lasts.into_iter().chain(attached).min()
     }
 
     /// Has link-local name servers asked at the interfaces of now.
@@ -277,16 +282,15 @@ impl Program {
     }
 
     /// Detaches from interfaces that went away, attaches to those that came; the kernel sockets serve all the while.
-    fn review_attachments(&mut self, links: &host::Links) -> Option<Instant> {
-        let plan = self.plan(links);
+    fn review_attachments(&mut self, plan: &attach::Plan, links: &host::Links) -> Option<Instant> {
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
-        self.fast_path.take_plan(&plan, links);
-        self.review_rivals(&plan, links);
+        self.fast_path.take_plan(plan, links);
+        self.review_rivals(plan, links);
         if !self.threads.orders.collect() {
             return Some(Instant::now() + LOOK_AGAIN);
         }
-        for index in self.fast_path.review(&plan) {
+        for index in self.fast_path.review(plan) {
             let room = Vec::with_capacity(1024);
             match self.threads.orders.ask(Command::Detach(index, room)) {
                 Ok(_queues) => self.fast_path.forget(index),
@@ -294,7 +298,7 @@ impl Program {
                 Err(_) => return Some(Instant::now() + LOOK_AGAIN),
             }
         }
-        let queues = self.fast_path.attach_missing(&self.at_start, &plan);
+        let queues = self.fast_path.attach_missing(&self.at_start, plan);
         if !queues.is_empty() {
             // Nothing else is with the worker, so it has them now or gets them late, which the log says.
             let _ = self.threads.orders.ask(Command::Attach(queues));

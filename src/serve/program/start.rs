@@ -110,6 +110,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         unwanted: Default::default(),
         lost_lines: Default::default(),
         rivals: Vec::new(),
+        cut_off: Default::default(),
         stopping: false,
     })
 }

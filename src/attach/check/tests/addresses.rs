@@ -51,6 +51,34 @@ fn a_link_that_is_down() {
 }
 
 #[test]
+fn a_pair_that_leads_nowhere() {
+    let loose = changed(sound(), "veth-bnd", |link| link.master = None);
+    let found = one("link-down", &loose);
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set veth-bnd master br-rb"));
+    assert!(found.text.contains("veth-bnd, is in no bridge"), "{found}");
+    let routed = changed(loose.clone(), "veth-bnd", |link| {
+        link.addresses.push(crate::host::InterfaceAddress { ip: "192.168.10.1".parse().unwrap(), prefix: 24 });
+    });
+    assert!(named("link-down", &routed).is_empty(), "it leads to the host itself");
+    let link_local = changed(loose, "veth-bnd", |link| {
+        link.addresses.push(crate::host::InterfaceAddress { ip: "fe80::1".parse().unwrap(), prefix: 64 });
+    });
+    assert_eq!(named("link-down", &link_local).len(), 1, "every link that is up has one");
+
+    let bridge = one("link-down", &changed(sound(), "br-rb", |link| link.up = false));
+    assert_eq!((bridge.level, fix(&bridge)), (Level::Warn, "ip link set br-rb up"));
+
+    let mut ports = sound();
+    for port in ["bond0.10", "tap100i0"] {
+        assert!(named("link-down", &ports).is_empty(), "one is up");
+        ports = changed(ports, port, |link| (link.up, link.carrier) = (port == "bond0.10", false));
+    }
+    let found = one("link-down", &ports);
+    assert!(found.text.contains("no other port of br-rb") && found.text.contains("bond0.10, tap100i0"), "{found}");
+    assert_eq!(fix(&found), "ip link set tap100i0 up", "of the other a cable is out");
+}
+
+#[test]
 fn ports_in_use_are_named_with_their_owner() {
     let mut facts = sound();
     let port = |state| vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state }];

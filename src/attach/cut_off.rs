@@ -1,0 +1,105 @@
+//! Links of served addresses at which nothing can come in: they are down, or the other end of their veth pair leads nowhere.
+
+use super::is_global;
+use super::plan::Plan;
+use crate::host::{Kind, Link, Links};
+use std::net::IpAddr;
+
+/// A link that nobody outside reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// Its name.
+    pub link: String,
+    /// What it carries, and why nothing comes in there.
+    pub text: String,
+    /// The commands that end it, a line each, where some do.
+    pub fix: Option<String>,
+}
+
+/// Those among the links that carry served addresses.
+pub fn cut_off(plan: &Plan, links: &Links) -> Vec<CutOff> {
+    let carried = plan.decisions.iter().filter_map(|decision| {
+        let (address, _) = decision.addresses.first()?;
+        of(links, links.by_index(decision.carrier)?, address.ip)
+    });
+    carried.collect()
+}
+
+/// Whether `link`, which carries `ip`, is one.
+pub(super) fn of(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
+    let (why, fix) = if !link.up {
+        ("is not up".to_owned(), Some(format!("ip link set {} up", link.name)))
+    } else if !link.carrier {
+        without_carrier(links, link)
+    } else {
+        behind_pair(links, link, ip)?
+    };
+    Some(CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix })
+}
+
+/// Why, and what ends it.
+type Cause = (String, Option<String>);
+
+fn without_carrier(links: &Links, link: &Link) -> Cause {
+    match links.peer(link).filter(|peer| !peer.up) {
+        Some(peer) => {
+            let why = format!("has no carrier: its peer {} is not up", peer.name);
+            (why, Some(format!("ip link set {} up", peer.name)))
+        }
+        None => {
+            let why = "has no carrier: a cable is out, or its peer, ports or parent are down; nothing comes in there";
+            (why.to_owned(), None)
+        }
+    }
+}
+
+/// What is wrong at the other end of the veth pair that `link` is an end of, or stands on. An end with an address, or with links on
+/// it, leads to those.
+fn behind_pair(links: &Links, link: &Link, ip: IpAddr) -> Option<Cause> {
+    let mut end = link;
+    while let Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan = end.kind {
+        end = links.parent(end)?;
+    }
+    let peer = links.peer(end)?;
+    match links.master(peer) {
+        Some(bridge) if bridge.kind == Kind::Bridge => behind_bridge(links, bridge, peer),
+        Some(_) => None,
+        None if peer.master.is_some() || has_address(peer) || links.uppers(peer).next().is_some() => None,
+        None => {
+            let bridge = bridge_of(links, ip).map_or("BRIDGE", |bridge| bridge.name.as_str());
+            let why = format!("the other end of its pair, {}, is in no bridge: nothing comes in there", peer.name);
+            Some((why, Some(format!("ip link set {} master {bridge}", peer.name))))
+        }
+    }
+}
+
+fn behind_bridge(links: &Links, bridge: &Link, peer: &Link) -> Option<Cause> {
+    let name = &bridge.name;
+    if !bridge.up {
+        let why = format!("{name}, the bridge of its pair, is not up: nothing comes in there");
+        return Some((why, Some(format!("ip link set {name} up"))));
+    }
+    let others: Vec<&Link> = links.ports(bridge).filter(|port| port.index != peer.index).collect();
+    // A bridge that is the gateway of guests has no port before the first is started.
+    if others.iter().any(|port| port.up && port.carrier) || others.is_empty() && has_address(bridge) {
+        return None;
+    }
+    let names: Vec<&str> = others.iter().map(|port| port.name.as_str()).collect();
+    let which = if names.is_empty() { "it has none".to_owned() } else { names.join(", ") };
+    let why =
+        format!("no other port of {name}, the bridge of its pair, is up ({which}): nobody beyond this host is reached");
+    let down: Vec<String> =
+        others.iter().filter(|port| !port.up).map(|port| format!("ip link set {} up", port.name)).collect();
+    Some((why, (!down.is_empty()).then(|| down.join("\n"))))
+}
+
+fn has_address(link: &Link) -> bool {
+    link.addresses.iter().any(|address| is_global(address.ip))
+}
+
+/// The bridge that a pair with `ip` is to be at, as far as it can be told: that of the same network, or the only one.
+fn bridge_of(links: &Links, ip: IpAddr) -> Option<&Link> {
+    let mut bridges = links.iter().filter(|link| link.kind == Kind::Bridge);
+    let same = bridges.clone().find(|bridge| bridge.addresses.iter().any(|address| address.covers(ip)));
+    same.or_else(|| bridges.next().filter(|_| bridges.next().is_none()))
+}
