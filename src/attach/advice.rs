@@ -4,6 +4,11 @@ use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
 use crate::host::{InterfaceAddress, Kind, Link, Links, VlanProtocol};
 
+/// The MTU that a veth has when it is made.
+const VETH_MTU: u32 = 1500;
+/// The first octet of the MACs of guests' interfaces on the host, and of what `--install` gives to a pair.
+const GUESTS_MAC: u8 = 0xfe;
+
 /// Commands that move `address` from `link` to a veth pair, where native XDP works: at the bridge that is there, or at a
 /// new one. `None` where `link` is of another kind, or other addresses would be cut off by that.
 pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Option<String> {
@@ -11,7 +16,7 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     let (own, peer) = (free_name(links, "veth-rb")?, free_name(links, "veth-bnd")?);
     let InterfaceAddress { ip, prefix } = address;
     if link.kind.is_open_vswitch() {
-        return Some(at_open_vswitch(&link.name, address, &own, &peer));
+        return Some(at_open_vswitch(link, address, &own, &peer));
     }
     let stacked = matches!(link.kind, Kind::Ipvlan | Kind::Macvlan);
     let mut lines = Vec::new();
@@ -24,19 +29,20 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
         Kind::Bridge | Kind::Vlan { .. } | Kind::Bond { .. } => link,
         _ => return None,
     };
-    let bridge = match (&lower.kind, links.master(lower)) {
-        (Kind::Bridge, _) => lower.name.clone(),
-        (_, Some(master)) => master.name.clone(),
+    let (bridge, mtu) = match (&lower.kind, links.master(lower)) {
+        (Kind::Bridge, _) => (lower.name.clone(), mtu_for(links, lower, None)),
+        (_, Some(master)) => (master.name.clone(), mtu_for(links, master, None)),
         (_, None) if others(lower) => return None,
         (_, None) => {
             let bridge = free_name(links, "br-rb")?;
             lines.push(format!("ip link add {bridge} type bridge"));
             lines.push(format!("ip link set {} master {bridge}", lower.name));
             lines.push(format!("ip link set {bridge} up"));
-            bridge
+            (bridge, lower.mtu)
         }
     };
     lines.push(format!("ip link add {own} type veth peer name {peer}"));
+    lines.extend(fit(&peer, mtu));
     lines.push(format!("ip link set {peer} master {bridge} up"));
     if !stacked {
         lines.push(format!("ip address del {ip}/{prefix} dev {}", link.name));
@@ -47,12 +53,44 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     Some(lines.join("\n"))
 }
 
+/// The commands for one end of a new pair before it joins a bridge, or its equal of Open vSwitch: that takes the least MAC of its
+/// ports, and the least MTU, unless they were set.
+fn fit(peer: &str, mtu: u32) -> Vec<String> {
+    let mut lines = vec![fit_mac(peer)];
+    lines.extend((mtu != VETH_MTU).then(|| format!("ip link set {peer} mtu {mtu}")));
+    lines
+}
+
+/// A MAC that is none of the least, as those of guests: its own but for the first octet.
+fn fit_mac(port: &str) -> String {
+    format!("ip link set {port} address fe:$(cut -d: -f2- /sys/class/net/{port}/address)")
+}
+
+/// The MTU with which a port changes none of its bridge: no less than the bridge and its other ports have.
+fn mtu_for(links: &Links, bridge: &Link, port: Option<&Link>) -> u32 {
+    links.least_mtu(bridge, port.map_or(0, |port| port.index)).unwrap_or(0).max(bridge.mtu)
+}
+
+/// The commands that make the end of a pair, which is there, a port of `bridge`; BRIDGE is to be replaced where it is not known.
+pub fn join(links: &Links, port: &Link, bridge: Option<&Link>) -> String {
+    let name = &port.name;
+    let mut lines = Vec::new();
+    if port.mac.is_some_and(|mac| mac[0] != GUESTS_MAC) {
+        lines.push(fit_mac(name));
+    }
+    let mtu = bridge.map(|bridge| mtu_for(links, bridge, Some(port))).filter(|mtu| *mtu > port.mtu);
+    lines.extend(mtu.map(|mtu| format!("ip link set {name} mtu {mtu}")));
+    lines.push(format!("ip link set {name} master {}", bridge.map_or("BRIDGE", |bridge| bridge.name.as_str())));
+    lines.join("\n")
+}
+
 /// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that
 /// `iface-to-br` knows.
-fn at_open_vswitch(name: &str, InterfaceAddress { ip, prefix }: InterfaceAddress, own: &str, peer: &str) -> String {
+fn at_open_vswitch(link: &Link, InterfaceAddress { ip, prefix }: InterfaceAddress, own: &str, peer: &str) -> String {
+    let (name, fit) = (&link.name, fit(peer, link.mtu).join("\n"));
     let vsctl = "ovs-vsctl --timeout=10";
     format!(
-        "ip link add {own} type veth peer name {peer}\nip link set {peer} up\n\
+        "ip link add {own} type veth peer name {peer}\n{fit}\nip link set {peer} up\n\
          {vsctl} --may-exist add-port $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {peer} tag=$({vsctl} get port {name} \
          tag)\nip address del {ip}/{prefix} dev {name}\nip link set {own} up\nip address add {ip}/{prefix} dev {own}\n{}",
         arp_for_itself_only(name)

@@ -1,7 +1,7 @@
 //! Links of served addresses at which nothing can come in: they are down, or the other end of their veth pair leads nowhere.
 
-use super::is_global;
 use super::plan::Plan;
+use super::{advice, is_global};
 use crate::host::{Kind, Link, Links};
 use std::net::IpAddr;
 
@@ -56,19 +56,14 @@ fn without_carrier(links: &Links, link: &Link) -> Cause {
 /// What is wrong at the other end of the veth pair that `link` is an end of, or stands on. An end with an address, or with links on
 /// it, leads to those.
 fn behind_pair(links: &Links, link: &Link, ip: IpAddr) -> Option<Cause> {
-    let mut end = link;
-    while let Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan = end.kind {
-        end = links.parent(end)?;
-    }
-    let peer = links.peer(end)?;
+    let peer = links.pair_beyond(link)?;
     match links.master(peer) {
         Some(bridge) if bridge.kind == Kind::Bridge => behind_bridge(links, bridge, peer),
         Some(_) => None,
         None if peer.master.is_some() || has_address(peer) || links.uppers(peer).next().is_some() => None,
         None => {
-            let bridge = bridge_of(links, ip).map_or("BRIDGE", |bridge| bridge.name.as_str());
             let why = format!("the other end of its pair, {}, is in no bridge: nothing comes in there", peer.name);
-            Some((why, Some(format!("ip link set {} master {bridge}", peer.name))))
+            Some((why, Some(advice::join(links, peer, bridge_of(links, ip)))))
         }
     }
 }

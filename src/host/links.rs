@@ -218,6 +218,19 @@ impl Links {
         }
     }
 
+    /// The other end of the veth pair that `link` is an end of, or a VLAN or the like on one.
+    pub fn pair_beyond(&self, link: &Link) -> Option<&Link> {
+        match link.kind {
+            Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => self.pair_beyond(self.parent(link)?),
+            _ => self.peer(link),
+        }
+    }
+
+    /// The least MTU of a bridge's ports but one.
+    pub fn least_mtu(&self, bridge: &Link, but: u32) -> Option<u32> {
+        self.ports(bridge).filter(|port| port.index != but).map(|port| port.mtu).min()
+    }
+
     /// Whether `link` is a slave whose unicast frames its bond drops, for it is held ready: as the kernel has it
     /// (`bond_should_deliver_exact_match` and `bond_set_slave_inactive_flags`).
     pub fn is_standby(&self, link: &Link) -> bool {

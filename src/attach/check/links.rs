@@ -1,6 +1,6 @@
 //! The links below each address, and what XDP can do there.
 
-use super::{Served, Subject, tags};
+use super::{Served, Subject, pair_mtu, tags};
 use crate::attach::advice;
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
@@ -23,6 +23,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         found.push(support(subject, served));
         passed_over(served, found);
         bridges_above(subject, served.link, &chain, found);
+        pair_mtu::check(subject, served.link, found);
     }
     for target in &subject.plan.targets {
         let Some(link) = subject.facts.links.by_index(target.index) else { continue };
@@ -168,7 +169,7 @@ fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut V
 }
 
 /// The kernels from which on veth and virtio_net give a program frames of several buffers, so that no MTU is in its way.
-const VETH_FRAGS: (u32, u32) = (5, 18);
+pub(super) const VETH_FRAGS: (u32, u32) = (5, 18);
 const VIRTIO_FRAGS: (u32, u32) = (6, 3);
 
 /// Before, veth looks at the MTU of the other end alone: that is the longest frame that comes.

@@ -7,6 +7,7 @@ mod drop_in;
 mod firewall;
 mod links;
 mod neighbours;
+mod pair_mtu;
 mod places;
 mod process;
 mod switch_vlan;

@@ -54,7 +54,19 @@ fn a_link_that_is_down() {
 fn a_pair_that_leads_nowhere() {
     let loose = changed(sound(), "veth-bnd", |link| link.master = None);
     let found = one("link-down", &loose);
-    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set veth-bnd master br-rb"));
+    assert_eq!(
+        (found.level, fix(&found)),
+        (
+            Level::Warn,
+            "ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\nip link set veth-bnd master br-rb"
+        )
+    );
+    let fits =
+        changed(changed(loose.clone(), "veth-bnd", |link| link.mac = Some([0xfe, 0, 0, 0, 0, 1])), "br-rb", |link| {
+            link.mtu = 9000;
+        });
+    let lines = "ip link set veth-bnd mtu 9000\nip link set veth-bnd master br-rb";
+    assert_eq!(fix(&one("link-down", &fits)), lines);
     assert!(found.text.contains("veth-bnd, is in no bridge"), "{found}");
     let routed = changed(loose.clone(), "veth-bnd", |link| {
         link.addresses.push(crate::host::InterfaceAddress { ip: "192.168.10.1".parse().unwrap(), prefix: 24 });

@@ -45,6 +45,7 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
          ip link set bond0.10 master br-rb\n\
          ip link set br-rb up\n\
          ip link add veth-rb type veth peer name veth-bnd\n\
+         ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\n\
          ip link set veth-bnd master br-rb up\n\
          ip address del 192.168.10.250/24 dev bond0.10\n\
          ip link set veth-rb up\n\
@@ -169,6 +170,28 @@ fn of_a_pair_the_other_ends_mtu_decides() {
     assert_eq!(one("mtu", &sound()).level, Level::Ok);
     let virtio = changed(old(recorded::facts("eth0")), "eth0", |link| link.mtu = 3507);
     assert_eq!((one("mtu", &virtio).level, fix(&one("mtu", &virtio))), (Level::Warn, "ip link set eth0 mtu 3506"));
+}
+
+#[test]
+fn a_pair_takes_nothing_from_its_bridges_mtu() {
+    let long = |record: &str, names: &[&str]| {
+        names.iter().fold(recorded::facts(record), |facts, name| changed(facts, name, |link| link.mtu = 9000))
+    };
+    let asks =
+        |facts: &Facts| fix(&one("xdp-support", facts)).lines().any(|line| line == "ip link set veth-bnd mtu 9000");
+    assert!(asks(&long("bridge", &["br-rb", "bond0.10"])), "the bridge that is there");
+    assert!(asks(&long("bridge", &["bond0.10"])), "that its other ports have");
+    assert!(asks(&long("vlan", &["bond0.10"])), "a bridge that is made");
+    assert!(!asks(&recorded::facts("bridge")) && !asks(&recorded::facts("vlan")));
+    let switch = changed(long("bridge", &["br-rb"]), "br-rb", |link| link.kind = Kind::Other("openvswitch".into()));
+    assert!(asks(&switch), "an Open vSwitch");
+
+    let ports = long("reference", &["bond0.10", "tap100i0"]);
+    let found = one("mtu", &ports);
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set veth-bnd mtu 9000"));
+    assert!(found.text.starts_with("veth-bnd holds the MTU of br-rb down to 1500"), "{found}");
+    assert!(named("mtu", &long("reference", &["bond0.10", "tap100i0", "br-rb"])).is_empty(), "the bridge's was set");
+    assert!(named("mtu", &long("reference", &["bond0.10"])).is_empty(), "another port holds it down, too");
 }
 
 #[test]
