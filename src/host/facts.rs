@@ -12,6 +12,7 @@ use super::{Interface, InterfaceAddress, netlink};
 use crate::number;
 use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
+use crate::sys::owner;
 use crate::sys::privileges;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
@@ -50,6 +51,9 @@ pub struct Facts {
     pub refused_families: Vec<&'static str>,
     /// Capabilities in force.
     pub capabilities: Option<CapabilitySet>,
+    /// XDP programs on the links that a process holds by a link of BPF, each by its ID with that process, like `runbound (pid 12)`:
+    /// nobody else can take them off.
+    pub holders: Vec<(u32, String)>,
     /// Whether bpf(2) loads an XDP program for this process; `None` when that was not tried.
     pub program: Option<Result<(), Errno>>,
     /// Version of the kernel, the first two numbers.
@@ -120,8 +124,11 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let capabilities = rustix::thread::capabilities(None).ok().map(|sets| sets.effective);
     let tries = wanted.xdp && !links.user_namespace && capabilities.is_some_and(may_load);
     let switched = !wanted.listen.is_empty() && links.iter().any(|link| link.kind.is_open_vswitch());
+    let programs = links.iter().filter_map(|link| Some(link.program?.id));
+    let holders = programs.filter_map(|id| Some((id, owner::of_program(id)?))).collect();
     Ok(Facts {
         links,
+        holders,
         switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
         proxmox,

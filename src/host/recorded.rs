@@ -44,6 +44,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         unit: None,
         refused_families: Vec::new(),
         capabilities: Some(CapabilitySet::all()),
+        holders: Vec::new(),
         program: None,
         kernel: Some((6, 12)),
         first_free_port: 1024,

@@ -1,5 +1,7 @@
-//! Which process has a listening address: /proc/net and /proc/*/fd (proc(5)). For error messages.
+//! Which process has a listening address, or holds an XDP program: /proc/net, /proc/*/fd and /proc/*/fdinfo (proc(5)). For error
+//! messages.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -55,11 +57,34 @@ fn ip(text: &str) -> Option<IpAddr> {
     }
 }
 
+/// The process that holds the BPF program of an ID by a link, as "runbound (pid 12)": it alone can take it off. `None` when there is
+/// none, for a program may be held by nobody or by a name in a file system, or when it may not be looked at.
+pub fn of_program(id: u32) -> Option<String> {
+    process_with(|pid, file, to| {
+        let info = || fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", file.to_string_lossy()));
+        to.starts_with("anon_inode:bpf") && info().is_ok_and(|info| is_link_of(&info, id))
+    })
+}
+
+/// Whether an open file is a link (bpf_link_show_fdinfo of the kernel's kernel/bpf/syscall.c) with the program of an ID.
+fn is_link_of(info: &str, id: u32) -> bool {
+    let value = |key: &str| info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim);
+    value("link_type").is_some() && value("prog_id") == Some(&id.to_string())
+}
+
 fn process_of(inode: u64) -> Option<String> {
     let link = format!("socket:[{inode}]");
+    process_with(|_, _, to| to == link)
+}
+
+/// The first process with an open file that `fits`, from its pid, the file's number and what that leads to.
+fn process_with(fits: impl Fn(&str, &OsStr, &str) -> bool) -> Option<String> {
     let holds = |pid: &str| {
         let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-        files.flatten().find(|file| fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == link.as_str()))
+        let fits = |file: &fs::DirEntry| {
+            fs::read_link(file.path()).is_ok_and(|to| to.to_str().is_some_and(|to| fits(pid, &file.file_name(), to)))
+        };
+        files.flatten().find(fits)
     };
     for process in fs::read_dir("/proc").ok()?.flatten() {
         let Ok(pid) = process.file_name().into_string() else { continue };
@@ -104,6 +129,14 @@ mod tests {
         assert!(found("B80D0120000000000000000001000000", "[2001:db8::1]:53"));
         assert!(!found("B80D0120000000000000000001000000", "[2001:db8::2]:53"));
         assert!(!found("XX", "192.0.2.1:53"));
+    }
+
+    #[test]
+    fn a_link_is_told_from_a_program() {
+        let link =
+            "pos:\t0\nflags:\t02000002\nlink_type:\txdp\nlink_id:\t5\nprog_tag:\t1a2b\nprog_id:\t42\nifindex:\t7\n";
+        assert!(is_link_of(link, 42) && !is_link_of(link, 4) && !is_link_of(link, 5));
+        assert!(!is_link_of("prog_type:\t6\nprog_jited:\t1\nprog_id:\t42\n", 42), "the program itself");
     }
 
     #[test]

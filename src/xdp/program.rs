@@ -216,10 +216,7 @@ impl Attachment {
             Some(libc::EBUSY | libc::EEXIST) => (
                 Kind::Busy,
                 match program_on(self.index) {
-                    Some((id, other)) => format!(
-                        "another XDP program is attached: id {id}, name {other:?}; stop its owner, or remove it with \
-                         `ip link set dev {name} xdp off`"
-                    ),
+                    Some(id) => super::occupied(name, id),
                     None => format!(
                         "attach refused: {cause}; a device above or below {name} has an XDP program: remove it with `ip \
                          link set dev DEVICE xdp off`"
@@ -265,23 +262,14 @@ fn long_mtu(options: &Options) -> String {
     }
 }
 
-/// Id and name of the XDP program on an interface.
-fn program_on(index: u32) -> Option<(u32, String)> {
-    // SAFETY: all-zero is a valid value of these C structures.
-    let (mut query, mut info): (bpf::bpf_xdp_query_opts, bpf::bpf_prog_info) = unsafe { mem::zeroed() };
+/// Id of the XDP program on an interface. Its name takes a capability that is given up after the start.
+fn program_on(index: u32) -> Option<u32> {
+    // SAFETY: all-zero is a valid value of this C structure.
+    let mut query: bpf::bpf_xdp_query_opts = unsafe { mem::zeroed() };
     query.sz = size_of::<bpf::bpf_xdp_query_opts>() as _;
     // SAFETY: a complete structure of the size it names.
     check(unsafe { bpf::bpf_xdp_query(index.cast_signed(), 0, &raw mut query) }).ok()?;
-    let id = [query.prog_id, query.drv_prog_id, query.skb_prog_id, query.hw_prog_id].into_iter().find(|&id| id != 0)?;
-    // SAFETY: no memory is passed.
-    let fd = check(unsafe { bpf::bpf_prog_get_fd_by_id(id) }).ok()?;
-    // SAFETY: a new descriptor that nobody else has.
-    let program = unsafe { OwnedFd::from_raw_fd(fd) };
-    let mut size = size_of::<bpf::bpf_prog_info>() as u32;
-    // SAFETY: a live program and a structure of the size passed along.
-    check(unsafe { bpf::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut size) }).ok()?;
-    let name = info.name.iter().take_while(|&&byte| byte != 0).map(|&byte| char::from(byte.cast_unsigned())).collect();
-    Some((id, name))
+    [query.prog_id, query.drv_prog_id, query.skb_prog_id, query.hw_prog_id].into_iter().find(|&id| id != 0)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::tags::{PAGE_MTU, Tags};
 use crate::config::{Toggle, XdpUse};
-use crate::host::{Kind, Link};
+use crate::host::{AttachedProgram, Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
@@ -260,6 +260,25 @@ fn standby(subject: &Subject, target: &Target, found: &mut Vec<Finding>) {
     found.push(Finding::new(Level::Info, "bond-standby", text));
 }
 
+/// Who has a program, and the command that takes it off: of one that is held by a link, its holder alone does, when it ends.
+fn whose_program(subject: &Subject, name: &str, program: AttachedProgram) -> (String, String) {
+    let id = program.id;
+    let hook = if program.generic { "xdpgeneric" } else { "xdp" };
+    match subject.facts.holders.iter().find(|(held, _)| *held == id) {
+        Some((_, holder)) => {
+            let pid: String =
+                holder.rsplit("(pid ").next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+            (format!("{holder} holds it: stop that, or give one of the two another interface"), format!("kill {pid}"))
+        }
+        None => {
+            let whose = format!(
+                "`bpftool prog show id {id}` tells which it is; what is held by a link goes with its holder alone"
+            );
+            (whose, format!("ip link set dev {name} {hook} off"))
+        }
+    }
+}
+
 /// One program a link, and none where a link above has one (EBUSY and EEXIST of net/core/dev.c).
 fn programs(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
     for holder in std::iter::once(link).chain(subject.facts.links.uppers(link)) {
@@ -271,12 +290,11 @@ fn programs(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
             Finding::new(Level::Info, "xdp-program", text)
         } else {
             let text = format!(
-                "{name}: XDP program {} is attached in {mode} mode: ours cannot go to {}, kernel sockets serve \
-                 (`bpftool prog show id {}` tells whose it is)",
-                program.id, link.name, program.id
+                "{name}: XDP program {} is attached in {mode} mode: ours cannot go to {}, kernel sockets serve",
+                program.id, link.name
             );
-            let hook = if program.generic { "xdpgeneric" } else { "xdp" };
-            Finding::new(Level::Warn, "xdp-program", text).with_fix(format!("ip link set dev {name} {hook} off"))
+            let (whose, fix) = whose_program(subject, name, program);
+            Finding::new(Level::Warn, "xdp-program", format!("{text}; {whose}")).with_fix(fix)
         });
     }
 }

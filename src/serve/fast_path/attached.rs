@@ -137,10 +137,9 @@ fn make_way(target: &Target, there: io::Result<Option<(String, AttachedProgram)>
     let name = &target.interface;
     let reason = match there {
         Ok(None) => return Ok(()),
-        Ok(Some((link, AttachedProgram { id, .. }))) => format!(
-            "{name}: another XDP program is on {link}: id {id}; it is tried again when that is gone: stop its owner, or remove it with \
-             `ip link set dev {link} xdp off`"
-        ),
+        Ok(Some((link, AttachedProgram { id, .. }))) => {
+            format!("{name}: {}; it is tried again when that is gone", xdp::occupied(&link, id))
+        }
         Err(cause) => format!(
             "{name}: whether another XDP program is there cannot be read: {cause}; nothing is changed there before it can, and \
              it is tried again then"
@@ -360,7 +359,8 @@ mod tests {
         assert!(make_way(&card, Ok(None)).is_ok());
         let other = Some(("bond0".to_owned(), AttachedProgram { id: 7, generic: false }));
         let unread = io::Error::from_raw_os_error(libc::ENOBUFS);
-        for (there, says) in [(Ok(other), "on bond0: id 7"), (Err(unread), "cannot be read: No buffer space available")]
+        for (there, says) in
+            [(Ok(other), "is on bond0: id 7"), (Err(unread), "cannot be read: No buffer space available")]
         {
             let refusal = make_way(&card, there).expect_err("refused");
             assert!(refusal.reason.contains(says), "{}", refusal.reason);

@@ -132,6 +132,10 @@ fn queues_and_programs() {
     let mut busy = changed(sound(), "veth-rb", |link| link.program = Some(AttachedProgram { id: 7, generic: true }));
     let found = one("xdp-program", &busy);
     assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set dev veth-rb xdpgeneric off"));
+    busy.holders = vec![(8, "other (pid 4)".into()), (7, "runbound2 (pid 312)".into())];
+    let found = one("xdp-program", &busy);
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "kill 312"), "the kernel refuses `ip link` there");
+    assert!(found.text.contains("runbound2 (pid 312) holds it"), "{found}");
     let owner = PortState::Taken(Some("runbound (pid 3)".into()));
     busy.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: false, state: owner }];
     assert_eq!(one("xdp-program", &busy).level, Level::Info);
