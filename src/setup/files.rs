@@ -7,6 +7,45 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// Files that start with this are ours.
+pub(super) const MARK: &str = "Made by `runbound --install`";
+
+/// Whether there is a file that `--install` wrote.
+pub(super) fn is_ours(run: &Run, below: &str) -> bool {
+    has_mark(&run.text(below))
+}
+
+fn has_mark(text: &str) -> bool {
+    text.lines().take(2).any(|line| line.contains(MARK))
+}
+
+/// # Errors
+/// There is a file that somebody else wrote.
+pub(super) fn is_ours_or_free(run: &Run, below: &str) -> Result<(), SetupError> {
+    let path = run.path(below);
+    // Of a link [`put`] says more.
+    if path.is_symlink() {
+        return Ok(());
+    }
+    match super::text(&path) {
+        Ok(text) if has_mark(&text) => Ok(()),
+        Ok(_) => Err(SetupError::new(&path, "was not made by --install", "move it away and run it again")),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(SetupError::io(&path, &cause)),
+    }
+}
+
+/// Removes a file that `--install` wrote, if it is there; one that somebody else wrote is kept, which is said. Whether it is gone.
+pub(super) fn remove_ours(run: &mut Run, below: &str) -> Result<bool, SetupError> {
+    let path = run.path(below);
+    if path.symlink_metadata().is_ok() && !is_ours(run, below) {
+        run.note(&format!("kept {}: --install did not write it", path.display()));
+        return Ok(false);
+    }
+    remove(run, below)?;
+    Ok(true)
+}
+
 /// What a file is, hence its mode.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {

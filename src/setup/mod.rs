@@ -121,6 +121,9 @@ pub fn install(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupEr
         return print(&mut run, pair, file);
     }
     let this = Path::new("/proc/self/exe");
+    for below in [SYSCTL_FILE, UNIT_FILE] {
+        files::is_ours_or_free(&run, below)?;
+    }
     let program = fs::read(this).map_err(|cause| SetupError::io(this, &cause))?;
     user::add(&mut run)?;
     files::put(&mut run, PROGRAM, &program, Kind::Program)?;
@@ -210,9 +213,12 @@ fn own_addresses() -> Vec<IpAddr> {
 /// The first step that failed, with path, cause and fix.
 pub fn uninstall(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let mut run = Run::new(options, say)?;
-    service::stop(&mut run)?;
-    files::remove(&mut run, service::WANTED_BY)?;
-    files::remove(&mut run, UNIT_FILE)?;
+    // A unit that somebody else wrote may well start another program.
+    if !run.path(UNIT_FILE).exists() || files::is_ours(&run, UNIT_FILE) {
+        service::stop(&mut run)?;
+        files::remove(&mut run, service::WANTED_BY)?;
+    }
+    files::remove_ours(&mut run, UNIT_FILE)?;
     service::forget(&mut run)?;
     veth::remove(&mut run)?;
     sysctl::remove(&mut run)?;

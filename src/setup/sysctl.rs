@@ -126,8 +126,8 @@ fn is_in_force(name: &str, value: &str) -> bool {
 /// of sysctl.d(5) say of it; also on links that copied it.
 pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
     let snippet = run.text(SYSCTL_FILE);
-    files::remove(run, SYSCTL_FILE)?;
-    if run.is_host() { set_back(run, &gone(&snippet, "")) } else { Ok(()) }
+    let gone_now = files::remove_ours(run, SYSCTL_FILE)?;
+    if gone_now && run.is_host() { set_back(run, &gone(&snippet, "")) } else { Ok(()) }
 }
 
 /// Sets back what of `gone` is in force. The file that said it is not there any more, or says it no longer.

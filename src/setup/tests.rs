@@ -112,10 +112,25 @@ fn what_is_installed_can_be_taken_back() {
 }
 
 #[test]
+fn what_the_administrator_wrote_under_our_names_is_neither_replaced_nor_removed() {
+    for file in [SYSCTL_FILE, UNIT_FILE] {
+        let tree = Tree::new(&format!("own-{}", Path::new(file).extension().unwrap().display()));
+        fs::create_dir_all(tree.0.join(file).parent().unwrap()).unwrap();
+        fs::write(tree.0.join(file), "mine\n").unwrap();
+        let error = tree.install(&tree.options()).unwrap_err();
+        assert!(error.contains(file) && error.contains("was not made by --install; move it away"), "{error}");
+        assert_eq!(tree.names(), with(&[file]), "nothing is written");
+        let lines = tree.uninstall(&Setup { purge: true, ..tree.options() });
+        assert!(lines.iter().any(|line| line.starts_with("kept ") && line.contains(file)), "{lines:#?}");
+        assert_eq!(fs::read_to_string(tree.0.join(file)).unwrap(), "mine\n");
+    }
+}
+
+#[test]
 fn what_differs_is_replaced() {
     let tree = Tree::new("replace");
     tree.install(&tree.options()).unwrap();
-    fs::write(tree.0.join(UNIT_FILE), "old").unwrap();
+    fs::write(tree.0.join(UNIT_FILE), format!("# {}\nold", files::MARK)).unwrap();
     fs::set_permissions(tree.0.join(PROGRAM), fs::Permissions::from_mode(0o644)).unwrap();
     let lines = tree.install(&tree.options()).unwrap();
     for name in [UNIT_FILE, PROGRAM] {

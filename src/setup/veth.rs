@@ -28,13 +28,6 @@ pub(super) const STANZAS: &str = "etc/network/interfaces.d/runbound";
 pub(super) const HOOK: &str = "etc/network/if-up.d/runbound";
 /// The end that carries the address.
 pub(super) const VETH: &str = "veth-rb";
-/// Files that start with this are ours.
-const MARK: &str = "Made by `runbound --install`";
-
-fn is_ours(text: &str) -> bool {
-    text.lines().take(2).any(|line| line.contains(MARK))
-}
-
 /// Writes the files. With `--dry-run` what would be in them is shown.
 pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> {
     let before = run.text(STANZAS);
@@ -80,18 +73,11 @@ pub(super) fn put_shown(run: &mut Run, below: &str, text: &str, kind: Kind) -> R
 
 /// Takes the pair away, if it is there, and the files.
 pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
-    let ours = |below: &str| is_ours(&run.text(below));
-    let (stanzas, hook) = (ours(STANZAS), ours(HOOK));
-    if stanzas && run.is_host() && is_up() {
+    if files::is_ours(run, STANZAS) && run.is_host() && is_up() {
         down(run)?;
     }
-    for (below, ours) in [(STANZAS, stanzas), (HOOK, hook)] {
-        if ours {
-            files::remove(run, below)?;
-        } else if run.path(below).exists() {
-            run.note(&format!("kept {}: --install did not write it", run.path(below).display()));
-        }
-    }
+    files::remove_ours(run, STANZAS)?;
+    files::remove_ours(run, HOOK)?;
     Ok(())
 }
 

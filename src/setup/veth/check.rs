@@ -1,12 +1,11 @@
 //! What stands in the way of a pair, looked for before anything is written.
 
 use super::pair::hosts;
-use super::{HOOK, Pair, Port, STANZAS, VETH, is_ours};
+use super::{HOOK, Pair, Port, STANZAS, VETH};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
 use crate::host::{self, Facts};
 use crate::setup::interfaces::{Bridge, Interfaces, KERNELS_VLAN};
-use crate::setup::{Run, SYSCTL_FILE, SetupError, text};
-use std::io::ErrorKind;
+use crate::setup::{Run, SYSCTL_FILE, SetupError, files};
 use std::path::Path;
 
 /// The pair that is asked for, if one is, and if nothing is in its way.
@@ -51,7 +50,7 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     }
     // What is only printed may be on its way into one of them.
     for below in [STANZAS, HOOK].into_iter().filter(|_| !run.prints) {
-        is_ours_or_free(run, below)?;
+        files::is_ours_or_free(run, below)?;
     }
     Ok(Some(pair))
 }
@@ -220,14 +219,4 @@ fn is_hardware(nic: &str, facts: Option<&Facts>) -> Result<(), SetupError> {
     }
     let cause = if facts.links.by_name(nic).is_some() { "is no hardware" } else { "there is no such interface" };
     Err(SetupError::new(Path::new(&what), cause, &format!("name hardware of this host: {}", hardware.join(" "))))
-}
-
-fn is_ours_or_free(run: &Run, below: &str) -> Result<(), SetupError> {
-    let path = run.path(below);
-    match text(&path) {
-        Ok(text) if is_ours(&text) => Ok(()),
-        Ok(_) => Err(SetupError::new(&path, "was not made by --install", "move it away and run it again")),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
-        Err(cause) => Err(SetupError::io(&path, &cause)),
-    }
 }

@@ -1,7 +1,8 @@
 //! The pair as it is to be, and the files that make it so.
 
-use super::{HOOK, MARK, VETH};
+use super::{HOOK, VETH};
 use crate::config::site::{HostAddress, Site, VLANS};
+use crate::setup::files::MARK;
 use std::fmt::Write;
 
 const HOOK_TEMPLATE: &str = include_str!("../if-up.sh");
