@@ -11,6 +11,8 @@ use std::path::Path;
 const FILES: [&str; 2] = ["firewall/cluster.fw", "local/host.fw"];
 /// Most octets that are read of a file: the file system of the cluster keeps none that is longer.
 const LONGEST: u64 = 1 << 20;
+/// Most rules that are looked at: a group has its rules at each line that names it.
+const MOST_RULES: usize = 1 << 15;
 
 /// The firewall of a Proxmox VE host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +85,7 @@ impl Firewall {
         let on = cluster.option("enable") == Some("1") && node.option("enable") != Some("0");
         let accepts = cluster.option("policy_in").is_some_and(|policy| policy.eq_ignore_ascii_case("accept"));
         let lines = node.rules.iter().chain(&cluster.rules);
-        let rules = lines.flat_map(|line| line.expanded(&cluster.groups)).collect();
+        let rules = expanded(lines, &cluster.groups);
         let policy = if accepts { Verdict::Accept } else { Verdict::Drop };
         let passed_over = [cluster.passed_over, node.passed_over].concat();
         Self { on, policy, rules, unread: Vec::new(), passed_over }
@@ -96,6 +98,31 @@ fn text(path: &Path) -> io::Result<String> {
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
         Err(cause) => Err(cause),
     }
+}
+
+/// The rules that the lines stand for, as far as they are few; then one of which it is not known what it does, for all that follows.
+fn expanded<'a>(lines: impl Iterator<Item = &'a Line>, groups: &HashMap<String, Vec<Rule>>) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for line in lines {
+        let mut more = line.expanded(groups);
+        if rules.len() + more.len() > MOST_RULES {
+            let (Line::Rule(at) | Line::Group { at, .. }) = line;
+            let text = format!("{} and what follows: more than {MOST_RULES} rules, with those of the groups", at.text);
+            rules.push(Rule {
+                text,
+                verdict: None,
+                predefined: None,
+                interface: None,
+                protocol: None,
+                port: None,
+                destination: None,
+                ..at.clone()
+            });
+            break;
+        }
+        rules.append(&mut more);
+    }
+    rules
 }
 
 /// A line of rules for what comes in.
@@ -292,6 +319,17 @@ IN ACCEPT -p udp --dport 53 --sport 1024:65535
 IN ALLOW
 IN ACCEPT -p tcp -port 53
 ";
+
+    #[test]
+    fn groups_that_are_named_often_are_looked_at_up_to_a_bound() {
+        let cluster =
+            format!("[group a]\n{}[RULES]\n{}", "IN ACCEPT -p tcp\n".repeat(3000), "GROUP a -i eth0\n".repeat(3000));
+        let firewall = Firewall::from_texts(("c", &cluster), ("n", ""));
+        let Some((last, before)) = firewall.rules.split_last() else { panic!("no rules") };
+        assert_eq!(before.len(), 30_000);
+        assert_eq!((last.place.as_str(), last.verdict, &last.interface), ("c:3013", None, &None));
+        assert!(last.text.starts_with("GROUP a -i eth0 and what follows: more than 32768 rules"), "{}", last.text);
+    }
 
     #[test]
     fn the_rules_for_what_comes_in_are_told_in_their_order() {
