@@ -11,6 +11,8 @@ use std::path::Path;
 const FILES: [&str; 2] = ["firewall/cluster.fw", "local/host.fw"];
 /// Most octets that are read of a file: the file system of the cluster keeps none that is longer.
 const LONGEST: u64 = 1 << 20;
+/// Most letters of a line that a message repeats.
+const SHOWN: usize = 120;
 /// Most rules that are looked at: a group has its rules at each line that names it.
 const MOST_RULES: usize = 1 << 15;
 
@@ -45,7 +47,7 @@ pub enum Verdict {
 pub struct Rule {
     /// File and line: `/etc/pve/firewall/cluster.fw:12`.
     pub place: String,
-    /// The line, without its comment.
+    /// The line, without its comment; of a long one the start.
     pub text: String,
     /// What becomes of what it is about; `None` when that is not known: of a security group that is not there.
     pub verdict: Option<Verdict>,
@@ -196,7 +198,8 @@ impl Sections {
             }
             let place = format!("{file}:{number}");
             if all.take(section.as_ref(), line, &place).is_none() {
-                all.passed_over.push(format!("{place} is not understood, and passed over as Proxmox does: {line}"));
+                all.passed_over
+                    .push(format!("{place} is not understood, and passed over as Proxmox does: {}", start(line)));
             }
         }
         all
@@ -232,13 +235,19 @@ impl Sections {
     }
 }
 
+/// As much of a line as a message repeats.
+fn start(line: &str) -> String {
+    let cut = line.char_indices().nth(SHOWN).map(|(at, _)| &line[..at]);
+    cut.map_or_else(|| line.to_owned(), |cut| format!("{cut}…"))
+}
+
 /// `IN ACCEPT -p tcp -dport 53 # why`; `Some(None)` for one that is switched off by `|` or is about what goes out or through.
 fn rule(line: &str, place: &str) -> Option<Option<Line>> {
     let line = line.split('#').next().unwrap_or(line).trim();
     let (text, off) = line.strip_prefix('|').map_or((line, false), |rest| (rest.trim_start(), true));
     let mut words = text.split_whitespace();
     let (direction, action) = (words.next()?.to_ascii_lowercase(), words.next()?);
-    let (place, text) = (place.to_owned(), text.to_owned());
+    let (place, text) = (place.to_owned(), start(text));
     let mut rule = Rule {
         place,
         text,
@@ -286,106 +295,5 @@ fn rule(line: &str, place: &str) -> Option<Option<Line>> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    const CLUSTER: &str = "\
-# the whole cluster
-[OPTIONS]
-
-enable: 1
-policy_in: drop
-ebtables: 0
-
-[ALIASES]
-office 10.1.0.0/16 # not read
-
-[IPSET management] # who manages
-10.0.0.5
-
-[group web] # ports of the web
-IN ACCEPT -p tcp -dport 80,443
-|IN ACCEPT -p tcp -dport 8080
-
-[RULES]
-|IN DNS(ACCEPT) # switched off
-OUT DROP -p tcp -dport 25
-IN SSH(ACCEPT) -i vmbr0 -source +management -log nolog # by hand
-GROUP web -i vmbr1
-GROUP none
-in Ping(REJECT) --dest 192.168.10.250
-IN ACCEPT -p udp --dport 53 --sport 1024:65535
-IN ALLOW
-IN ACCEPT -p tcp -port 53
-";
-
-    #[test]
-    fn groups_that_are_named_often_are_looked_at_up_to_a_bound() {
-        let cluster =
-            format!("[group a]\n{}[RULES]\n{}", "IN ACCEPT -p tcp\n".repeat(3000), "GROUP a -i eth0\n".repeat(3000));
-        let firewall = Firewall::from_texts(("c", &cluster), ("n", ""));
-        let Some((last, before)) = firewall.rules.split_last() else { panic!("no rules") };
-        assert_eq!(before.len(), 30_000);
-        assert_eq!((last.place.as_str(), last.verdict, &last.interface), ("c:3013", None, &None));
-        assert!(last.text.starts_with("GROUP a -i eth0 and what follows: more than 32768 rules"), "{}", last.text);
-    }
-
-    #[test]
-    fn the_rules_for_what_comes_in_are_told_in_their_order() {
-        let node = "[OPTIONS]\nnftables: 1\n[RULES]\nIN ACCEPT -p tcp -dport 8006\n";
-        let firewall = Firewall::from_texts(("c", CLUSTER), ("n", node));
-        assert!(firewall.on && firewall.policy == Verdict::Drop);
-        let places: Vec<&str> = firewall.rules.iter().map(|rule| rule.place.as_str()).collect();
-        assert_eq!(places, ["n:4", "c:21", "c:15", "c:23", "c:24", "c:25"]);
-        let [_, ssh, web, none, ping, udp] = &firewall.rules[..] else { panic!("{firewall:?}") };
-        assert_eq!(
-            (ssh.predefined.as_deref(), ssh.some_clients, ssh.verdict),
-            (Some("SSH"), true, Some(Verdict::Accept))
-        );
-        assert_eq!((web.interface.as_deref(), web.port.as_deref()), (Some("vmbr1"), Some("80,443")));
-        assert_eq!((none.verdict, none.text.as_str()), (None, "GROUP none"));
-        assert_eq!((ping.destination.as_deref(), ping.verdict), (Some("192.168.10.250"), Some(Verdict::Drop)));
-        assert_eq!((udp.protocol.as_deref(), udp.port.as_deref(), udp.some_clients), (Some("udp"), Some("53"), true));
-        let odd: Vec<&str> = firewall.passed_over.iter().map(|line| line.split(' ').next().unwrap()).collect();
-        assert_eq!(odd, ["c:26", "c:27"], "{:?}", firewall.passed_over);
-    }
-
-    #[test]
-    fn it_is_on_when_the_cluster_says_so_and_the_node_does_not_say_no() {
-        for (cluster, node, on, policy) in [
-            ("", "", false, Verdict::Drop),
-            ("[OPTIONS]\nenable: 0\n", "[OPTIONS]\nenable: 1\n", false, Verdict::Drop),
-            ("[options]\nenable: 1\n", "", true, Verdict::Drop),
-            ("[OPTIONS]\nenable: 1\npolicy_in: ACCEPT\n", "[OPTIONS]\nenable: 1\n", true, Verdict::Accept),
-            ("[OPTIONS]\nenable: 1\npolicy_in: REJECT\n", "[OPTIONS]\nenable: 0\n", false, Verdict::Drop),
-            ("[OPTIONS]\nenable: 1714650000\n", "", false, Verdict::Drop),
-            ("enable: 1\n", "", false, Verdict::Drop),
-        ] {
-            let firewall = Firewall::from_texts(("c", cluster), ("n", node));
-            assert_eq!((firewall.on, firewall.policy), (on, policy), "{cluster:?} {node:?}");
-        }
-        let odd = Firewall::from_texts(("c", "[OPTIONS]\nenable: yes\n"), ("n", "[group x]\n[RULES]\nGROUP\nIN\n|\n"));
-        assert!(!odd.on && odd.rules.is_empty());
-        assert_eq!(odd.passed_over.len(), 5, "{:?}", odd.passed_over);
-    }
-
-    #[test]
-    fn files_that_are_not_there_say_nothing_and_odd_ones_are_named() {
-        let folder = std::env::temp_dir().join(format!("runbound-firewall-{}", std::process::id()));
-        assert_eq!(Firewall::read(&folder), Firewall::default());
-        fs::create_dir_all(folder.join("firewall")).unwrap();
-        let fifo = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(rustix::fs::CWD, folder.join("firewall/cluster.fw"), fifo, 0o600.into(), 0).unwrap();
-        fs::create_dir_all(folder.join("nodes/pve1")).unwrap();
-        std::os::unix::fs::symlink("nodes/pve1", folder.join("local")).unwrap();
-        fs::write(folder.join("local/host.fw"), b"[RULES]\n\xff\xfe\nIN DNS(ACCEPT)\n").unwrap();
-        let firewall = Firewall::read(&folder);
-        fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(firewall.rules.len(), 1);
-        let [unread] = &firewall.unread[..] else { panic!("{firewall:?}") };
-        let [odd] = &firewall.passed_over[..] else { panic!("{firewall:?}") };
-        assert!(unread.contains("firewall/cluster.fw cannot be read"), "{unread}");
-        assert!(odd.contains("local/host.fw:2 is not understood"), "{odd}");
-    }
-}
+#[path = "firewall_tests.rs"]
+mod tests;
