@@ -61,6 +61,8 @@ pub struct Rule {
     pub port: Option<String>,
     /// `-dest`: addresses, networks and ranges, by commas; or an alias, or `+` and a set.
     pub destination: Option<String>,
+    /// `-source`: addresses of clients, in the same forms.
+    pub source: Option<String>,
     /// It is about a part of the clients alone: `-source`, `-sport`.
     pub some_clients: bool,
 }
@@ -257,6 +259,7 @@ fn rule(line: &str, place: &str) -> Option<Option<Line>> {
         protocol: None,
         port: None,
         destination: None,
+        source: None,
         some_clients: false,
     };
     while let Some(option) = words.next() {
@@ -267,7 +270,8 @@ fn rule(line: &str, place: &str) -> Option<Option<Line>> {
             "p" | "proto" => rule.protocol = Some(value),
             "dport" => rule.port = Some(value),
             "dest" => rule.destination = Some(value),
-            "source" | "sport" => rule.some_clients = true,
+            "source" => (rule.some_clients, rule.source) = (true, Some(value)),
+            "sport" => rule.some_clients = true,
             "log" | "icmp-type" => {}
             _ => return None,
         }

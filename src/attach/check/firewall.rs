@@ -193,9 +193,30 @@ enum Fit {
 }
 
 fn fit(rule: &Rule, query: &Query) -> Fit {
-    let clients = if rule.some_clients { Fit::Some } else { Fit::Yes };
-    let parts = [clients, interface(rule, query), protocol(rule, query), port(rule, query), destination(rule, query)];
+    let parts = [
+        clients(rule, query),
+        interface(rule, query),
+        protocol(rule, query),
+        port(rule, query),
+        destination(rule, query),
+    ];
     parts.into_iter().min().unwrap_or(Fit::Yes)
+}
+
+/// A client whose address is of the other family never asks at this one.
+fn clients(rule: &Rule, query: &Query) -> Fit {
+    let is_other = |item: &str| is_ipv4(item).is_some_and(|ipv4| ipv4 != query.ip.is_ipv4());
+    match &rule.source {
+        Some(list) if list.split(',').all(is_other) => Fit::No,
+        _ if rule.some_clients => Fit::Some,
+        _ => Fit::Yes,
+    }
+}
+
+/// The family of an address, a network or a range; `None` of an alias or a set.
+fn is_ipv4(item: &str) -> Option<bool> {
+    let first = item.split(['/', '-']).next().unwrap_or(item);
+    first.parse::<IpAddr>().ok().map(|ip| ip.is_ipv4())
 }
 
 fn yes(fits: bool) -> Fit {

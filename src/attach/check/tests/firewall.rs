@@ -142,3 +142,23 @@ fn of_a_firewall_that_is_off_files_that_cannot_be_read_are_named_and_odd_lines_a
     let found = one("host-firewall", &facts);
     assert!(found.level == Level::Info && found.text.ends_with("host.fw cannot be read: Permission denied"), "{found}");
 }
+
+#[test]
+fn clients_of_the_other_family_let_nobody_in() {
+    let level = |listen: &str, rule: &str| {
+        let mut facts = rules(rule);
+        let six = crate::host::InterfaceAddress { ip: "fd53::2".parse().unwrap(), prefix: 64 };
+        facts = changed(facts, "veth-rb", |link| link.addresses.push(six));
+        let mut found = all(&Config::default(), &[listen], &facts);
+        found.retain(|finding| finding.name == "host-firewall");
+        found[0].level
+    };
+    for source in ["192.168.10.0/24", "192.168.10.1", "192.168.10.1-192.168.10.9", "10.0.0.1,192.168.10.0/24"] {
+        let rule = format!("IN DNS(ACCEPT) -source {source}");
+        assert_eq!(level("[fd53::2]:53", &rule), Level::Warn, "{source}");
+        assert_eq!(level(SERVER, &rule), Level::Info, "{source}");
+    }
+    assert_eq!(level(SERVER, "IN DNS(ACCEPT) -source fd53::/64"), Level::Warn);
+    assert_eq!(level("[fd53::2]:53", "IN DNS(ACCEPT) -source fd53::/64"), Level::Info);
+    assert_eq!(level("[fd53::2]:53", "IN DNS(ACCEPT) -source +clients"), Level::Info, "it is not known who");
+}
