@@ -3,9 +3,10 @@
 
 use super::text;
 use crate::config::site::VLANS;
+use crate::host::InterfaceAddress;
 use crate::number;
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +84,20 @@ impl Stanza {
         let is = |word: &str| word.parse() == Ok(ip);
         let via = |value: &str| value.split_whitespace().skip_while(|word| *word != "via").nth(1).is_some_and(is);
         self.options.iter().any(|(name, value)| via(value) || name == "gateway" && value.split_whitespace().any(is))
+    }
+
+    /// Its addresses with their prefixes, as far as they have one: behind the address, or as `netmask`.
+    fn addresses(&self) -> impl Iterator<Item = InterfaceAddress> + '_ {
+        let netmask = self.value("netmask");
+        let length = |mask: &str| match mask.parse::<Ipv4Addr>() {
+            Ok(mask) => Some(mask.to_bits().leading_ones() as u8),
+            Err(_) => number::read(mask, 0..=128).ok(),
+        };
+        let address = move |value: &str| {
+            let (ip, prefix) = value.split_once('/').or_else(|| Some((value, netmask?)))?;
+            Some(InterfaceAddress { ip: ip.parse().ok()?, prefix: length(prefix)? })
+        };
+        self.options.iter().filter(|(name, _)| name == "address").filter_map(move |(_, value)| address(value))
     }
 
     fn has_address(&self, ip: IpAddr) -> bool {
@@ -230,6 +245,16 @@ impl Interfaces {
     /// The stanza of another interface than `not` that has `ip`.
     pub(super) fn carrier(&self, ip: IpAddr, not: &str) -> Option<&Stanza> {
         self.stanzas.iter().find(|stanza| stanza.name != not && stanza.has_address(ip))
+    }
+
+    /// The networks of all stanzas, each with the name of its interface.
+    pub(super) fn networks(&self) -> impl Iterator<Item = (String, InterfaceAddress)> + '_ {
+        self.stanzas.iter().flat_map(|stanza| stanza.addresses().map(|address| (stanza.name.clone(), address)))
+    }
+
+    /// A stanza of an interface in another file than `not`.
+    pub(super) fn stanza_elsewhere(&self, name: &str, not: &Path) -> Option<&Stanza> {
+        self.named(name).find(|stanza| stanza.file != not)
     }
 
     /// The first stanza by which a route goes out by way of `ip`.

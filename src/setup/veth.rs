@@ -6,6 +6,7 @@
 
 mod check;
 mod names;
+mod network;
 mod pair;
 
 pub(super) use check::check;

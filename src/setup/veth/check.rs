@@ -1,5 +1,6 @@
 //! What stands in the way of a pair, looked for before anything is written.
 
+use super::network;
 use super::pair::hosts;
 use super::{HOOK, Pair, Port, STANZAS, VETH};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
@@ -49,6 +50,10 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
         say_natives(run, &pair, stanza);
     }
     // What is only printed may be on its way into one of them.
+    if !run.prints {
+        is_defined_once(&interfaces)?;
+        network::say_misfits(run, &pair, &interfaces, facts.as_ref());
+    }
     for below in [STANZAS, HOOK].into_iter().filter(|_| !run.prints) {
         files::is_ours_or_free(run, below)?;
     }
@@ -83,6 +88,14 @@ fn is_free(
     }
     let fix = format!("choose a free address in {}", address.network());
     Err(SetupError::new(Path::new(&format!("--address {address}")), &format!("{name} carries it already"), &fix))
+}
+
+/// ifupdown takes all stanzas of an interface together.
+fn is_defined_once(interfaces: &Interfaces) -> Result<(), SetupError> {
+    let ours = Path::new("/").join(STANZAS);
+    let Some(stanza) = interfaces.stanza_elsewhere(VETH, &ours) else { return Ok(()) };
+    let cause = format!("has an `iface {VETH}` that --install did not write, and both would be in force");
+    Err(SetupError::new(&stanza.file, &cause, "move it away and run it again"))
 }
 
 /// A gateway's address is another host's: two would answer ARP for it, and this one would get out no longer. `live`: the routes

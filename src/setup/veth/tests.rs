@@ -360,3 +360,37 @@ fn a_file_nothing_reads_comes_with_the_line_to_add() {
     assert_eq!(error, "");
     assert!(says(&lines, "does not read it") && says(&lines, "    source /etc/network/interfaces.d/*"), "{lines:#?}");
 }
+
+#[test]
+fn an_address_that_does_not_look_like_its_bridges_is_said() {
+    let tree = Tree::new("misfit");
+    let main = "iface vmbr0 inet static\n\taddress 192.168.1.201\n\tnetmask 255.255.255.0\n\tbridge-ports eno1\n\n\
+                iface br-rb inet static\n\taddress 192.168.10.201/24\n\tbridge-ports bond0.10\n\n\
+                iface br-bare inet manual\n\tbridge-ports bond0.20\n\nsource /etc/network/interfaces.d/*\n";
+    fs::write(tree.0.join("etc/network/interfaces"), main).unwrap();
+    for (address, bridge, said) in [
+        ("192.168.10.250/16", "br-rb", "the prefix of its network is another, br-rb has 192.168.10.201/24"),
+        ("192.168.10.250/32", "br-rb", "the prefix of its network is another"),
+        ("192.168.1.250/24", "br-rb", "vmbr0 has 192.168.1.201/24, and br-rb may be another network"),
+        ("10.0.0.9/24", "br-rb", "br-rb has 192.168.10.201/24, another network"),
+        ("10.0.0.9/32", "br-bare", "a prefix of 32 leaves no room for clients"),
+        ("192.168.10.250/24", "br-rb", ""),
+        ("10.0.0.9/24", "br-bare", ""),
+        ("fd53::2/64", "br-rb", ""),
+    ] {
+        let (lines, error) = tree.install(&[address], bridge, true);
+        assert_eq!(error, "");
+        let notes: Vec<&String> = lines.iter().filter(|line| line.starts_with("--address ")).collect();
+        assert_eq!(notes.len(), usize::from(!said.is_empty()), "{address} {bridge}: {notes:?}");
+        assert!(said.is_empty() || notes[0].contains(said), "{said} in {notes:?}");
+    }
+}
+
+#[test]
+fn a_pair_that_is_defined_by_hand_is_not_defined_again() {
+    let tree = Tree::new("by-hand");
+    fs::write(tree.0.join("etc/network/interfaces"), format!("{MAIN}\niface veth-rb inet manual\n")).unwrap();
+    let (_, error) = tree.install(&["192.168.10.250/24"], "br-rb", false);
+    assert!(error.starts_with("/etc/network/interfaces: has an `iface veth-rb`"), "{error}");
+    assert!(!tree.0.join("usr").exists());
+}
