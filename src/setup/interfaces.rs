@@ -81,7 +81,7 @@ impl Stanza {
 
     /// Whether a route goes out by way of `ip`: `gateway`, or `via` in a command.
     fn has_route_by(&self, ip: IpAddr) -> bool {
-        let is = |word: &str| word.parse() == Ok(ip);
+        let is = |word: &str| word.parse::<IpAddr>() == Ok(ip);
         let via = |value: &str| value.split_whitespace().skip_while(|word| *word != "via").nth(1).is_some_and(is);
         self.options.iter().any(|(name, value)| via(value) || name == "gateway" && value.split_whitespace().any(is))
     }

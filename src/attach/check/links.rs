@@ -1,6 +1,6 @@
 //! The links below each address, and what XDP can do there.
 
-use super::{Served, Subject, pair_mtu, tags};
+use super::{Served, Subject, tags};
 use crate::attach::advice;
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
@@ -23,7 +23,6 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         found.push(support(subject, served));
         passed_over(served, found);
         bridges_above(subject, served.link, &chain, found);
-        pair_mtu::check(subject, served.link, found);
     }
     for target in &subject.plan.targets {
         let Some(link) = subject.facts.links.by_index(target.index) else { continue };

@@ -72,6 +72,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     let mut found = Vec::new();
     addresses::check(&subject, &mut found);
     links::check(&subject, &mut found);
+    subject.links().iter().for_each(|served| pair_mtu::check(&subject, served.link, &mut found));
     bridge_vlan::check(&subject, &mut found);
     switch_vlan::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
