@@ -95,7 +95,7 @@ impl Stanza {
         };
         let address = move |value: &str| {
             let (ip, prefix) = value.split_once('/').or_else(|| Some((value, netmask?)))?;
-            Some(InterfaceAddress { ip: ip.parse().ok()?, prefix: length(prefix)? })
+            Some(InterfaceAddress { ip: ip.parse::<IpAddr>().ok()?, prefix: length(prefix)? })
         };
         self.options.iter().filter(|(name, _)| name == "address").filter_map(move |(_, value)| address(value))
     }
