@@ -4,6 +4,8 @@ use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
 use crate::host::{InterfaceAddress, Kind, Link, Links, VlanProtocol};
 
+/// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
+pub const GUESTS_BRIDGE: &str = "fwbr";
 /// The MTU that a veth has when it is made.
 const VETH_MTU: u32 = 1500;
 /// The first octet of the MACs of guests' interfaces on the host, and of what `--install` gives to a pair.
@@ -142,6 +144,25 @@ fn free_name(links: &Links, name: &str) -> Option<String> {
 /// The commands that have a link speak ARP for the addresses it carries itself, and for no other of the host.
 pub fn arp_for_itself_only(link: &str) -> String {
     format!("{}\n{}", sysctl(link, "arp_ignore", 1), sysctl(link, "arp_announce", 2))
+}
+
+/// The same for several links. Bridges that Proxmox makes for guests are all meant, those that come later too: each takes its
+/// settings away with it.
+pub fn arp_of(links: &[String]) -> String {
+    let (guests, others): (Vec<&String>, Vec<&String>) = links.iter().partition(|link| link.starts_with(GUESTS_BRIDGE));
+    let mut lines: Vec<String> = others.iter().map(|link| arp_for_itself_only(link)).collect();
+    match &guests[..] {
+        [] => {}
+        [one] => lines.extend([arp_for_itself_only(one), arp_of_later_links()]),
+        _ => lines.extend([
+            format!(
+                "for bridge in /proc/sys/net/ipv4/conf/{GUESTS_BRIDGE}*; do echo 1 > $bridge/arp_ignore; echo 2 > \
+                 $bridge/arp_announce; done"
+            ),
+            arp_of_later_links(),
+        ]),
+    }
+    lines.join("\n")
 }
 
 /// The commands that have links made later do the same, now and after a boot. `default` also changes links that are there and

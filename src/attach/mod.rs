@@ -10,6 +10,7 @@ mod finding;
 mod plan;
 mod rivals;
 mod tags;
+mod unused;
 mod vlans;
 
 pub use candidates::Spot;
@@ -18,8 +19,9 @@ pub use check::{findings, wanted};
 pub use cut_off::{CutOff, cut_off};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
-pub use rivals::{Rival, rivals};
+pub use rivals::{Rival, grouped as grouped_rivals, rivals};
 pub use tags::{PAGE_MTU, Tags};
+pub use unused::Unused;
 
 use std::net::IpAddr;
 

@@ -43,7 +43,7 @@ pub use model::{Config, DEFAULT_DIRECTORY, ForwardServer, ForwardZone, Interface
 pub use record::{DEFAULT_TTL, Record};
 pub use report::{directives, json_string};
 pub use values::{Host, Kind, Netblock};
-pub use xdp::{Toggle, Xdp, XdpMode, XdpUse};
+pub use xdp::{Toggle, Xdp, XdpInterface, XdpMode, XdpUse};
 
 use std::path::Path;
 

@@ -12,7 +12,7 @@ policy_in: drop
 ebtables: 0
 
 [ALIASES]
-office 10.1.0.0/16 # not read
+office 10.1.0.0/16 # ours
 
 [IPSET management] # who manages
 10.0.0.5

@@ -6,7 +6,7 @@ use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::tags::{PAGE_MTU, Tags};
-use crate::config::{Toggle, XdpUse};
+use crate::config::Toggle;
 use crate::host::{AttachedProgram, Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
@@ -36,25 +36,8 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 }
 
 fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
-    if subject.config.xdp.enable == XdpUse::No || subject.facts.links.user_namespace {
-        return;
-    }
-    for name in &subject.config.xdp.interfaces {
-        let link = subject.facts.links.by_name(name);
-        let text = match link.map(|link| &link.kind) {
-            _ if subject.plan.targets.iter().any(|target| link.is_some_and(|link| link.index == target.index)) => {
-                continue;
-            }
-            None => format!("xdp-interface: there is no {name} here, kernel sockets serve"),
-            Some(Kind::Bond { .. }) => {
-                format!("xdp-interface: {name} is a bond: name its slaves, a line each; kernel sockets serve")
-            }
-            Some(_) => format!(
-                "xdp-interface: {name} neither carries an address that is listened at nor stands below one, or has no \
-                 native XDP: kernel sockets serve"
-            ),
-        };
-        found.push(Finding::new(Level::Warn, "xdp-interface", text).with_fix("ip -brief address"));
+    for unused in &subject.plan.unused {
+        found.push(Finding::new(Level::Warn, "xdp-interface", unused.text.clone()).with_fix("ip -brief address"));
     }
 }
 

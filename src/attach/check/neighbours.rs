@@ -1,7 +1,7 @@
 //! Other interfaces of the same network, which may draw the queries to themselves or have answers dropped.
 
 use super::{Served, Subject};
-use crate::attach::advice;
+use crate::attach::advice::{self, GUESTS_BRIDGE};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::attach::rivals::{self, Rival, Rivals};
@@ -12,24 +12,27 @@ use std::net::{IpAddr, Ipv4Addr};
 const STRICT: u32 = 1;
 /// rp_filter in loose mode.
 const LOOSE: u32 = 2;
-/// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
-const FIREWALL_BRIDGE: &str = "fwbr";
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    let mut all: Vec<Rival> = Vec::new();
     for served in &subject.served {
         if let IpAddr::V4(ip) = served.address.ip {
             // Kernel sockets answer by whichever interface a query comes in.
             if !matches!(served.outcome, Outcome::Kernel { .. }) {
-                arp_flux(subject, served.link, ip, found);
+                all.extend(arp_flux(subject, served.link, ip, found));
             }
             rp_filter(subject, served.link, ip, found);
             other_segment(subject, served.link, ip, found);
         }
     }
+    // A link that speaks ARP for several addresses is to be set once.
+    let finding = |rival: &Rival| Finding::new(Level::Warn, "arp-flux", rival.text()).with_fix(rival.fix());
+    found.extend(rivals::grouped(rivals::by_link(all)).iter().map(finding));
     later_bridges(subject, found);
 }
 
-fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
+/// Who speaks ARP for an address. That it is nobody, or that it cannot be told, is said at once.
+fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) -> Vec<Rival> {
     let links = &subject.facts.links;
     let Rivals { found: rivals, whole, read } = rivals::of(links, carrier, &links.segment(carrier), ip);
     if !whole {
@@ -40,8 +43,7 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
         let text = format!("no other interface answers ARP for {ip} or asks in its name");
         found.push(Finding::new(Level::Ok, "arp-flux", text));
     }
-    let finding = |rival: Rival| Finding::new(Level::Warn, "arp-flux", rival.text).with_fix(rival.fix);
-    found.extend(rivals.into_iter().map(finding));
+    rivals
 }
 
 /// Which ports of an Open vSwitch hear the requests is not told: those that would answer are named, with the commands that end it.
@@ -52,15 +54,14 @@ fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
         link.kind.is_open_vswitch() && link.master.is_none()
             || links.ports(link).any(|port| port.kind.is_open_vswitch())
     };
-    let others = links.iter().filter(|link| known.iter().all(|rival| rival.link != link.name));
-    let found: Vec<&Link> = others.filter(at_switch).filter(|link| answers(link) && takes(link)).collect();
-    if found.is_empty() {
+    let others = links.iter().filter(|link| known.iter().all(|rival| !rival.links.contains(&link.name)));
+    let found = others.filter(at_switch).filter(|link| answers(link) && takes(link));
+    let names: Vec<String> = found.map(|link| link.name.clone()).collect();
+    if names.is_empty() {
         return Finding::new(Level::Info, "arp-flux", text);
     }
-    let names: Vec<&str> = found.iter().map(|link| link.name.as_str()).collect();
-    let fix: Vec<String> = names.iter().map(|name| advice::arp_for_itself_only(name)).collect();
-    let text = format!("{text}; of {} each does that is in the same VLAN of the Open vSwitch", names.join(", "));
-    Finding::new(Level::Info, "arp-flux", text).with_fix(fix.join("\n"))
+    let text = format!("{text}; of {} each does that is in the same VLAN of the Open vSwitch", rivals::listed(&names));
+    Finding::new(Level::Info, "arp-flux", text).with_fix(advice::arp_of(&names))
 }
 
 /// Each guest with the Proxmox firewall on brings a bridge when it starts, which hears what our bridge hears, and takes it
@@ -68,7 +69,7 @@ fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
 fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
     let (facts, links) = (subject.facts, &subject.facts.links);
     let (Some(ignore), Some(filter)) = (facts.later.arp_ignore, facts.later.rp_filter) else { return };
-    if !facts.proxmox && !links.iter().any(|link| link.name.starts_with(FIREWALL_BRIDGE)) {
+    if !facts.proxmox && !links.iter().any(|link| link.name.starts_with(GUESTS_BRIDGE)) {
         return;
     }
     let at_bridges = |served: &&Served| {
@@ -77,7 +78,7 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
             links.peer(served.link).and_then(|peer| links.master(peer)).filter(|link| link.kind.is_open_vswitch());
         let bridges = bridges.iter().filter_map(|&index| links.by_index(index));
         let names = bridges.chain(switch).map(|link| link.name.as_str());
-        let names: Vec<&str> = names.filter(|name| !name.starts_with(FIREWALL_BRIDGE)).collect();
+        let names: Vec<&str> = names.filter(|name| !name.starts_with(GUESTS_BRIDGE)).collect();
         let matters = served.address.ip.is_ipv4() && !matches!(served.outcome, Outcome::Kernel { .. });
         (matters && !names.is_empty()).then(|| names.join(", "))
     };
@@ -87,7 +88,7 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
     let ip = served.address.ip;
     found.push(if rivals::answers(ignore) && rivals::takes_any_sender(filter) {
         let text = format!(
-            "a guest with the firewall on that starts later at {bridges} brings a bridge ({FIREWALL_BRIDGE}…) that answers ARP \
+            "a guest with the firewall on that starts later at {bridges} brings a bridge ({GUESTS_BRIDGE}…) that answers ARP \
              for {ip} with its own MAC (net.ipv4.conf.default.arp_ignore {ignore}): queries then come in there and pass {} by",
             served.link.name
         );

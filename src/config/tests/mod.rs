@@ -94,9 +94,10 @@ fn values_reach_their_fields() {
     assert_eq!(config.access_control[0].action, AccessAction::AllowSnoop);
     assert_eq!((config.verbosity, config.logfile, config.use_syslog), (3, PathBuf::from("a b.log"), false));
     assert_eq!((config.identity.as_deref(), config.edns_buffer_size), (Some("me"), 65535));
+    let at = Location { file: 0, line: 12 };
     let xdp = Xdp {
         enable: XdpUse::Require,
-        interfaces: vec!["eth1".into(), "eth2".into()],
+        interfaces: ["eth1", "eth2"].map(|name| XdpInterface { name: name.into(), at }).into(),
         physical: true,
         steer: Toggle::No,
         mode: XdpMode::Generic,

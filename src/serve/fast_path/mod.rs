@@ -54,6 +54,8 @@ pub struct FastPath {
     programs: Programs,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
+    /// The words of `xdp-interface:` that nothing comes of, as it was said.
+    unused: Vec<String>,
     changes: Changes,
     unseen: Unseen,
     /// When it was last looked whether the plan comes true.
@@ -92,6 +94,9 @@ impl FastPath {
             }
             if let Some((name, reason)) = path.without().next() {
                 return Err(format!("xdp: require: {}", named(name, reason)));
+            }
+            if let (true, Some(line)) = (path.attached.is_empty(), path.unused.first()) {
+                return Err(format!("xdp: require: {line}"));
             }
             if path.attached.is_empty() {
                 return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
@@ -151,6 +156,22 @@ impl FastPath {
             self.count_anew();
         }
         self.decisions = decisions;
+        self.take_unused(plan);
+    }
+
+    /// Of an interface that is here and serves nothing now it is said only where XDP serves nowhere: it may be there for an
+    /// address that moves.
+    fn take_unused(&mut self, plan: &Plan) {
+        let nowhere = plan.targets.is_empty() && !plan.decisions.is_empty();
+        let meant = plan.unused.iter().filter(|unused| unused.is_wrong || nowhere);
+        let unused: Vec<String> = meant.map(|unused| unused.text.clone()).collect();
+        unused.iter().filter(|line| !self.unused.contains(line)).for_each(|line| log::warn!("{line}"));
+        self.unused = unused;
+    }
+
+    /// The words of `xdp-interface:` that nothing comes of now, a line each.
+    pub fn unused(&self) -> &[String] {
+        &self.unused
     }
 
     /// What kernel sockets had by another plan, or while an interface had no program, breaks no promise of this one.

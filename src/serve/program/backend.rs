@@ -26,6 +26,7 @@ impl Backend for Program {
             sandbox: crate::sys::confine::summary().to_owned(),
             tuning: self.tuning(),
             awaited: self.awaited(),
+            unused: self.fast_path.unused().to_vec(),
             cut_off: self.cut_off_now(),
             rivals: self.rivals_now(),
             upstream: self.upstream_troubles(),

@@ -5,10 +5,11 @@ use crate::attach::{self, Plan, Rival};
 use crate::host::{self, Links};
 
 impl Program {
-    /// Says who has come, a line each.
+    /// Says who has come, a line each; bridges of guests in one.
     pub(super) fn review_rivals(&mut self, plan: &Plan, links: &Links) {
         let rivals = attach::rivals(plan, links);
-        rivals.iter().filter(|rival| !self.rivals.contains(rival)).for_each(|rival| log::warn!("{}", line(rival)));
+        let news = rivals.iter().filter(|rival| !self.rivals.contains(rival)).cloned();
+        attach::grouped_rivals(news).iter().for_each(|rival| log::warn!("{}", line(rival)));
         self.rivals = rivals;
     }
 
@@ -18,10 +19,10 @@ impl Program {
             return Vec::new();
         }
         let Ok(links) = host::links() else { return Vec::new() };
-        attach::rivals(&self.plan(&links), &links).iter().map(line).collect()
+        attach::grouped_rivals(attach::rivals(&self.plan(&links), &links)).iter().map(line).collect()
     }
 }
 
 fn line(rival: &Rival) -> String {
-    format!("{}; `{}` ends it", rival.text, rival.fix.replace('\n', " && "))
+    format!("{}; `{}` ends it", rival.text(), rival.fix().replace('\n', " && "))
 }
