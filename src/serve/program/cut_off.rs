@@ -1,8 +1,9 @@
-//! Links of served addresses at which nothing comes in: no query tells that, so main looks.
+//! Links of served addresses at which nothing comes in, and addresses that are gone: no query tells that, so main looks.
 
 use super::Program;
 use crate::attach::{self, CutOff, Decision, Plan};
 use crate::host::{self, Links};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// What is over sooner is not said: a bridge that is made anew, a card that attaching resets.
@@ -41,11 +42,17 @@ impl Known {
 }
 
 impl Program {
-    /// Says what lasts and what is over; when to look again.
+    /// Says what lasts and what is over; when to look again. An address that is expected to come and go is not missed.
     pub(super) fn review_cut_off(&mut self, plan: &Plan, links: &Links) -> Option<Instant> {
+        let mut found = attach::cut_off(plan, links);
+        let carried = self.seen.take(self.listen.iter().map(SocketAddr::ip), links);
+        if !self.config.awaits_addresses() {
+            found.extend(self.seen.gone(&carried, links));
+        }
         let name = |decision: &Decision| Some(links.by_index(decision.carrier)?.name.clone());
-        let carriers: Vec<String> = plan.decisions.iter().filter_map(name).collect();
-        let (ended, begun) = self.cut_off.review(attach::cut_off(plan, links), &carriers, Instant::now());
+        let mut carriers: Vec<String> = plan.decisions.iter().filter_map(name).collect();
+        carriers.extend(carried.iter().map(IpAddr::to_string));
+        let (ended, begun) = self.cut_off.review(found, &carriers, Instant::now());
         ended.iter().for_each(|line| log::info!("{line}"));
         begun.iter().for_each(|line| log::warn!("{line}"));
         self.cut_off.again()
