@@ -28,7 +28,7 @@ pub fn cut_off(plan: &Plan, links: &Links) -> Vec<CutOff> {
 /// Whether `link`, which carries `ip`, is one.
 pub(super) fn of(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
     let (why, fix) = if !link.up {
-        ("is not up".to_owned(), Some(format!("ip link set {} up", link.name)))
+        not_up(links, link)
     } else if !link.carrier {
         without_carrier(links, link)
     } else {
@@ -40,11 +40,30 @@ pub(super) fn of(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
 /// Why, and what ends it.
 type Cause = (String, Option<String>);
 
+/// The kernel takes a VLAN down with what it stands on, and does not let it be up before that.
+fn not_up(links: &Links, link: &Link) -> Cause {
+    let mut down: Vec<&str> = below(links, link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
+    let why = down.first().map_or("is not up".to_owned(), |lower| format!("is not up, as {lower} below it is not"));
+    down.insert(0, &link.name);
+    let commands: Vec<String> = down.iter().rev().map(|name| format!("ip link set {name} up")).collect();
+    (why, Some(commands.join("\n")))
+}
+
+/// What a VLAN or the like stands on, downwards.
+fn below<'a>(links: &'a Links, link: &'a Link) -> impl Iterator<Item = &'a Link> {
+    let parent = |link: &&'a Link| match link.kind {
+        Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => links.parent(link),
+        _ => None,
+    };
+    std::iter::successors(parent(&link), parent)
+}
+
 fn without_carrier(links: &Links, link: &Link) -> Cause {
-    match links.peer(link).filter(|peer| !peer.up) {
-        Some(peer) => {
-            let why = format!("has no carrier: its peer {} is not up", peer.name);
-            (why, Some(format!("ip link set {} up", peer.name)))
+    let lower = below(links, link).find(|lower| !lower.up).map(|lower| (lower, format!("{} below it", lower.name)));
+    let peer = || links.pair_beyond(link).filter(|peer| !peer.up);
+    match lower.or_else(|| peer().map(|peer| (peer, format!("its peer {}", peer.name)))) {
+        Some((other, what)) => {
+            (format!("has no carrier: {what} is not up"), Some(format!("ip link set {} up", other.name)))
         }
         None => {
             let why = "has no carrier: a cable is out, or its peer, ports or parent are down; nothing comes in there";

@@ -15,7 +15,7 @@ mod vlans;
 
 pub use candidates::Spot;
 pub use chain::Chain;
-pub use check::{findings, wanted};
+pub use check::{findings, share, wanted};
 pub use cut_off::{CutOff, cut_off};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};

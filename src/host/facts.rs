@@ -12,7 +12,7 @@ use super::{Interface, InterfaceAddress, netlink};
 use crate::number;
 use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
-use crate::sys::owner;
+use crate::sys::owner::{self, Holder};
 use crate::sys::privileges;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
@@ -53,7 +53,7 @@ pub struct Facts {
     pub capabilities: Option<CapabilitySet>,
     /// XDP programs on the links that a process holds by a link of BPF, each by its ID with that process, like `runbound (pid 12)`:
     /// nobody else can take them off.
-    pub holders: Vec<(u32, String)>,
+    pub holders: Vec<(u32, Holder)>,
     /// Whether bpf(2) loads an XDP program for this process; `None` when that was not tried.
     pub program: Option<Result<(), Errno>>,
     /// Version of the kernel, the first two numbers.

@@ -45,6 +45,13 @@ fn groups_that_are_named_often_are_looked_at_up_to_a_bound() {
 }
 
 #[test]
+fn lines_may_end_in_a_carriage_return() {
+    let node = "[OPTIONS]\nenable: 1\n[RULES]\nIN DNS(ACCEPT) -dest 192.168.10.250\n";
+    let [cluster, ours] = [CLUSTER, node].map(|text| text.replace('\n', "\r\n"));
+    assert_eq!(Firewall::from_texts(("c", &cluster), ("n", &ours)), Firewall::from_texts(("c", CLUSTER), ("n", node)));
+}
+
+#[test]
 fn the_rules_for_what_comes_in_are_told_in_their_order() {
     let node = "[OPTIONS]\nnftables: 1\n[RULES]\nIN ACCEPT -p tcp -dport 8006\n";
     let firewall = Firewall::from_texts(("c", CLUSTER), ("n", node));

@@ -39,6 +39,8 @@ pub use unit::{UNIT, Unit, Words};
 pub use vlan::{VlanProtocol, VlanRange, VlanTable};
 pub use watch::Watch;
 
+pub use crate::sys::owner::{Holder, of_program};
+
 /// Octets of memory below which pools and caches are to be small.
 const SMALL: u64 = 112 << 20;
 

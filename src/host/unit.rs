@@ -59,7 +59,8 @@ impl Unit {
     }
 
     fn add(&mut self, text: &str) {
-        let joined = text.replace("\\\n", " ");
+        // systemd takes \r\n for the end of a line, too.
+        let joined = text.replace("\r\n", "\n").replace("\\\n", " ");
         let mut inside = false;
         for line in joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
             if line.starts_with('[') {
@@ -165,6 +166,7 @@ mod tests {
         let unit = Unit::from_texts([text]);
         assert_eq!((unit.memlock(), unit.value("User")), ("64M", None));
         assert_eq!(unit.value("ExecStart"), Some("/a    -c b"));
+        assert_eq!(Unit::from_texts([text.replace('\n', "\r\n").as_str()]).0, unit.0, "as systemd reads it");
         let unit = Unit::from_texts([text, "[Service]\nLimitMEMLOCK=infinity\nUser=runbound\n"]);
         assert_eq!((unit.memlock(), unit.value("User")), ("infinity", Some("runbound")));
         assert_eq!(Unit::from_texts(["[Service]\n"]).memlock(), "8M (systemd's default)");

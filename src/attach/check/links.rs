@@ -1,5 +1,6 @@
 //! The links below each address, and what XDP can do there.
 
+use super::programs;
 use super::{Served, Subject, tags};
 use crate::attach::advice;
 use crate::attach::chain::Chain;
@@ -7,7 +8,7 @@ use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::tags::{PAGE_MTU, Tags};
 use crate::config::Toggle;
-use crate::host::{AttachedProgram, Kind, Link};
+use crate::host::{Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
@@ -29,7 +30,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         mtu(subject, link, target, found);
         tags::check(subject, link, target, found);
         queues(subject, link, target, found);
-        programs(subject, link, found);
+        programs::check(subject, link, found);
         physical(subject, link, target, found);
         standby(subject, target, found);
     }
@@ -44,6 +45,12 @@ fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
 fn support(subject: &Subject, served: &Served) -> Finding {
     let name = &served.link.name;
     let what = served.outcome.describe(&subject.facts.links);
+    let mut spots = served.outcome.spots().iter().filter_map(|spot| subject.facts.links.by_index(spot.index));
+    if spots.any(|link| programs::in_the_way(subject, link).next().is_some()) {
+        let text =
+            format!("{name}: {what} when the other program there is gone (xdp-program); kernel sockets until then");
+        return Finding::new(Level::Info, "xdp-support", text);
+    }
     match served.outcome {
         Outcome::Native { why, sure: true, .. } => {
             Finding::new(Level::Ok, "xdp-support", format!("{name}: {what}: {why}"))
@@ -240,43 +247,4 @@ fn standby(subject: &Subject, target: &Target, found: &mut Vec<Finding>) {
         "{name}: {bond} ({mode}) drops what comes in there now: the program is there, and serves as soon as {bond} takes it"
     );
     found.push(Finding::new(Level::Info, "bond-standby", text));
-}
-
-/// Who has a program, and the command that takes it off: of one that is held by a link, its holder alone does, when it ends.
-fn whose_program(subject: &Subject, name: &str, program: AttachedProgram) -> (String, String) {
-    let id = program.id;
-    let hook = if program.generic { "xdpgeneric" } else { "xdp" };
-    match subject.facts.holders.iter().find(|(held, _)| *held == id) {
-        Some((_, holder)) => {
-            let pid: String =
-                holder.rsplit("(pid ").next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
-            (format!("{holder} holds it: stop that, or give one of the two another interface"), format!("kill {pid}"))
-        }
-        None => {
-            let whose = format!(
-                "`bpftool prog show id {id}` tells which it is; what is held by a link goes with its holder alone"
-            );
-            (whose, format!("ip link set dev {name} {hook} off"))
-        }
-    }
-}
-
-/// One program a link, and none where a link above has one (EBUSY and EEXIST of net/core/dev.c).
-fn programs(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
-    for holder in std::iter::once(link).chain(subject.facts.links.uppers(link)) {
-        let Some(program) = holder.program else { continue };
-        let name = &holder.name;
-        let mode = if program.generic { "generic" } else { "native" };
-        found.push(if subject.running && holder.index == link.index {
-            let text = format!("{name}: XDP program {} in {mode} mode; a runbound is running", program.id);
-            Finding::new(Level::Info, "xdp-program", text)
-        } else {
-            let text = format!(
-                "{name}: XDP program {} is attached in {mode} mode: ours cannot go to {}, kernel sockets serve",
-                program.id, link.name
-            );
-            let (whose, fix) = whose_program(subject, name, program);
-            Finding::new(Level::Warn, "xdp-program", format!("{text}; {whose}")).with_fix(fix)
-        });
-    }
 }

@@ -10,12 +10,15 @@ mod neighbours;
 mod pair_mtu;
 mod places;
 mod process;
+mod programs;
 mod switch_vlan;
 mod tags;
 #[cfg(test)]
 mod tests;
 mod unit;
 mod zero_copy;
+
+pub use programs::share;
 
 use super::finding::Finding;
 use super::plan::{Decision, Outcome, Plan, plan};
@@ -108,6 +111,11 @@ impl<'a> Subject<'a> {
             }
         }
         links
+    }
+
+    /// Whether a process has one of the addresses that are to be listened at.
+    fn is_served_by(&self, who: &str) -> bool {
+        self.facts.ports.iter().any(|port| matches!(&port.state, PortState::Taken(Some(owner)) if owner == who))
     }
 
     /// Whether a program is to be attached anywhere.

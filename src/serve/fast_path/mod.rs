@@ -1,6 +1,7 @@
 //! The AF_XDP side as main sees it: what is attached by the plan, what could not be, and the watchdog over it.
 
 mod attached;
+mod occupied;
 mod promise;
 mod queue;
 mod refused;
@@ -258,7 +259,8 @@ impl FastPath {
         let before = before.map(|at| self.refused.swap_remove(at));
         let refused = Refused::after(before.as_ref(), target, refusal, Instant::now());
         if before.is_none_or(|before| before.reason != refused.reason) {
-            log::warn!("XDP is off, kernel sockets serve: {}", refused.reason);
+            let again = if refused.is_occupied() { "; it is tried again when that is over" } else { "" };
+            log::warn!("XDP is off, kernel sockets serve: {}{again}", refused.reason);
         }
         self.refused.push(refused);
     }

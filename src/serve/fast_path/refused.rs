@@ -17,8 +17,8 @@ const DISTURBING: u32 = 3;
 pub(super) enum Because {
     /// There is no program for it: there may be when another interface is let go of.
     NoProgram,
-    /// Another program is there, or it cannot be told. Nothing was changed, and nothing is before it is known that none is.
-    Occupied,
+    /// The program of an ID is there, or it cannot be told. Nothing was changed, and nothing is before it is known that none is.
+    Occupied(Option<u32>),
     /// Somebody else has what it takes, or memory is short: that may pass.
     Shortage,
     /// Anything else.
@@ -68,6 +68,10 @@ impl Refused {
     pub(super) fn after(before: Option<&Refused>, target: &Target, refusal: Refusal, now: Instant) -> Refused {
         let Refusal { mut reason, because, disturbs } = refusal;
         let same = before.filter(|before| has_same_hook(&before.target, target));
+        // Who holds a program can be seen at the start alone, before the user is another: what was said of it then holds.
+        if let (Some(before), Because::Occupied(Some(_))) = (same.filter(|before| before.because == because), because) {
+            reason.clone_from(&before.reason);
+        }
         let disturbing = same.map_or(0, |before| before.disturbing) + u32::from(disturbs);
         let is_last = disturbs && (because != Because::Shortage || disturbing >= DISTURBING);
         if is_last {
@@ -89,7 +93,12 @@ impl Refused {
         let is_same = if self.disturbing > 0 { has_same_hook } else { Target::is_like };
         is_same(&self.target, target)
             && self.again.is_none_or(|again| now < again)
-            && !(self.because == Because::Occupied && is_free(target.index))
+            && !(self.is_occupied() && is_free(target.index))
+    }
+
+    /// Whether another program is in the way.
+    pub(super) fn is_occupied(&self) -> bool {
+        matches!(self.because, Because::Occupied(_))
     }
 }
 
@@ -155,13 +164,23 @@ mod tests {
     #[test]
     fn a_card_with_another_program_is_tried_when_that_is_gone() {
         let (card, now) = (target(false), Instant::now());
-        let left = refuse(None, Because::Occupied, false, now);
+        let left = refuse(None, Because::Occupied(Some(7)), false, now);
         assert!(left.waits(&card, now, nobody_leaves));
         assert!(!left.waits(&card, now, |index| index == card.index), "it is gone");
         assert!(!left.waits(&card, left.again.expect("a time"), nobody_leaves), "nor for ever without a look");
         assert!(!left.reason.contains("reset"), "nothing was changed: {}", left.reason);
         let busy = refuse(None, Because::Shortage, true, now);
         assert!(busy.waits(&card, now, |_| true), "what was disturbed has its pause");
+    }
+
+    #[test]
+    fn who_holds_a_program_is_remembered() {
+        let (card, now) = (target(false), Instant::now());
+        let of = |id, reason: &str| Refusal { because: Because::Occupied(Some(id)), ..reason.to_owned().into() };
+        let first = Refused::after(None, &card, of(7, "runbound (pid 12) holds it"), now);
+        let later = Refused::after(Some(&first), &card, of(7, "held by nobody knows whom"), now);
+        assert_eq!(later.reason, first.reason, "so it is said once");
+        assert_eq!(Refused::after(Some(&later), &card, of(8, "another"), now).reason, "another");
     }
 
     #[test]

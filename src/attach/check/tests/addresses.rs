@@ -51,6 +51,27 @@ fn a_link_that_is_down() {
 }
 
 #[test]
+fn a_vlan_whose_parent_is_down() {
+    let server = |facts: &Facts| {
+        let mut found = all(&Config::default(), &["192.168.10.250:53"], facts);
+        found.retain(|finding| finding.name == "link-down");
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    };
+    let vlans = || recorded::facts("two_vlans");
+    let lower = changed(vlans(), "veth-rb", |link| (link.up, link.carrier) = (false, false));
+    let bare = server(&changed(lower.clone(), "veth-rb.10", |link| link.carrier = false));
+    assert_eq!(fix(&bare), "ip link set veth-rb up");
+    assert!(bare.text.contains("veth-rb below it is not up"), "{bare}");
+    let both = server(&changed(lower, "veth-rb.10", |link| (link.up, link.carrier) = (false, false)));
+    assert_eq!(fix(&both), "ip link set veth-rb up\nip link set veth-rb.10 up", "the kernel refuses the other order");
+    assert!(both.text.contains("is not up, as veth-rb below it is not"), "{both}");
+    let peer = changed(vlans(), "veth-bnd", |link| link.up = false);
+    let peer = server(&changed(peer, "veth-rb.10", |link| link.carrier = false));
+    assert_eq!(fix(&peer), "ip link set veth-bnd up", "of the pair that the VLAN stands on");
+}
+
+#[test]
 fn a_pair_that_leads_nowhere() {
     let loose = changed(sound(), "veth-bnd", |link| link.master = None);
     let found = one("link-down", &loose);
