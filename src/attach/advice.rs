@@ -135,6 +135,16 @@ fn is_dot1q(link: &Link) -> bool {
     link.vlan_protocol.is_none_or(|protocol| protocol == VlanProtocol::Dot1q)
 }
 
+/// A name as one word of a command. The kernel takes any octets but `/`, `:` and white space for one; what a shell would read
+/// as more than a letter goes into quotes.
+pub fn quoted(name: &str) -> String {
+    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"._-@+".contains(&octet);
+    if !name.is_empty() && name.bytes().all(is_plain) && !name.starts_with('-') {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', "'\\''"))
+}
+
 /// `name`, or with the first number behind it that no link has yet.
 fn free_name(links: &Links, name: &str) -> Option<String> {
     let numbered = (2..).map(|number| format!("{name}{number}"));

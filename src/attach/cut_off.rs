@@ -1,9 +1,10 @@
 //! Links of served addresses at which nothing can come in: they are down, or the other end of their veth pair leads nowhere.
 
-use super::plan::Plan;
-use super::{advice, is_global};
-use crate::host::{Kind, Link, Links};
-use std::net::IpAddr;
+use super::advice::quoted;
+use super::plan::{Decision, Plan};
+use super::{advice, is_global, passage, silent};
+use crate::host::{InterfaceAddress, Kind, Link, Links};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A link that nobody outside reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,36 +17,54 @@ pub struct CutOff {
     pub fix: Option<String>,
 }
 
+/// Tells by which link the host sends to an address; `None` by none, or where that is not known.
+pub type Way<'a> = &'a dyn Fn(Ipv4Addr) -> Option<String>;
+
 /// Those among the links that carry served addresses.
-pub fn cut_off(plan: &Plan, links: &Links) -> Vec<CutOff> {
+pub fn cut_off(plan: &Plan, links: &Links, way: Way) -> Vec<CutOff> {
     let carried = plan.decisions.iter().filter_map(|decision| {
-        let (address, _) = decision.addresses.first()?;
-        of(links, links.by_index(decision.carrier)?, address.ip)
+        let link = links.by_index(decision.carrier)?;
+        let strict = || Some(told(link, silent::strict(link, &addresses(decision), way)?));
+        of(links, link, decision, way).or_else(strict)
     });
     carried.collect()
 }
 
-/// Whether `link`, which carries `ip`, is one.
-pub(super) fn of(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
-    let (why, fix) = if !link.up {
-        not_up(links, link)
+/// Whether `link`, for which something is decided, is one. Not for a strict rp_filter, which has a finding of its own.
+pub(super) fn of(links: &Links, link: &Link, decision: &Decision, way: Way) -> Option<CutOff> {
+    let addresses = addresses(decision);
+    let ip = addresses.first()?.ip;
+    let cause = if !link.up {
+        (ip, not_up(links, link))
     } else if !link.carrier {
-        without_carrier(links, link)
+        (ip, without_carrier(links, link))
+    } else if let Some(cause) = silent::check(links, link, &addresses, way) {
+        cause
+    } else if link.kind == Kind::Bridge {
+        (ip, passage::to_bridge(links, link)?)
     } else {
-        behind_pair(links, link, ip)?
+        behind_pair(links, link, &addresses)?
     };
-    Some(CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix })
+    Some(told(link, cause))
+}
+
+fn told(link: &Link, (ip, (why, fix)): (IpAddr, Cause)) -> CutOff {
+    CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix }
+}
+
+fn addresses(decision: &Decision) -> Vec<InterfaceAddress> {
+    decision.addresses.iter().map(|(address, _)| *address).collect()
 }
 
 /// Why, and what ends it.
-type Cause = (String, Option<String>);
+pub(super) type Cause = (String, Option<String>);
 
 /// The kernel takes a VLAN down with what it stands on, and does not let it be up before that.
 fn not_up(links: &Links, link: &Link) -> Cause {
     let mut down: Vec<&str> = below(links, link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
     let why = down.first().map_or("is not up".to_owned(), |lower| format!("is not up, as {lower} below it is not"));
     down.insert(0, &link.name);
-    let commands: Vec<String> = down.iter().rev().map(|name| format!("ip link set {name} up")).collect();
+    let commands: Vec<String> = down.iter().rev().map(|name| format!("ip link set {} up", quoted(name))).collect();
     (why, Some(commands.join("\n")))
 }
 
@@ -63,7 +82,7 @@ fn without_carrier(links: &Links, link: &Link) -> Cause {
     let peer = || links.pair_beyond(link).filter(|peer| !peer.up);
     match lower.or_else(|| peer().map(|peer| (peer, format!("its peer {}", peer.name)))) {
         Some((other, what)) => {
-            (format!("has no carrier: {what} is not up"), Some(format!("ip link set {} up", other.name)))
+            (format!("has no carrier: {what} is not up"), Some(format!("ip link set {} up", quoted(&other.name))))
         }
         None => {
             let why = "has no carrier: a cable is out, or its peer, ports or parent are down; nothing comes in there";
@@ -74,40 +93,34 @@ fn without_carrier(links: &Links, link: &Link) -> Cause {
 
 /// What is wrong at the other end of the veth pair that `link` is an end of, or stands on. An end with an address, or with links on
 /// it, leads to those.
-fn behind_pair(links: &Links, link: &Link, ip: IpAddr) -> Option<Cause> {
+fn behind_pair(links: &Links, link: &Link, addresses: &[InterfaceAddress]) -> Option<(IpAddr, Cause)> {
+    let ip = addresses.first()?.ip;
     let peer = links.pair_beyond(link)?;
-    match links.master(peer) {
-        Some(bridge) if bridge.kind == Kind::Bridge => behind_bridge(links, bridge, peer),
+    // What is found by ARP needs more of the bridge than the rest.
+    let v4 = addresses.iter().find(|address| address.ip.is_ipv4());
+    let ip = v4.map_or(ip, |address| address.ip);
+    let cause = match links.master(peer) {
+        Some(bridge) if bridge.kind == Kind::Bridge => behind_bridge(links, bridge, peer, v4.is_some()),
         Some(_) => None,
         None if peer.master.is_some() || has_address(peer) || links.uppers(peer).next().is_some() => None,
         None => {
             let why = format!("the other end of its pair, {}, is in no bridge: nothing comes in there", peer.name);
             Some((why, Some(advice::join(links, peer, bridge_of(links, ip)))))
         }
-    }
+    };
+    cause.map(|cause| (ip, cause))
 }
 
-fn behind_bridge(links: &Links, bridge: &Link, peer: &Link) -> Option<Cause> {
+fn behind_bridge(links: &Links, bridge: &Link, peer: &Link, ipv4: bool) -> Option<Cause> {
     let name = &bridge.name;
     if !bridge.up {
         let why = format!("{name}, the bridge of its pair, is not up: nothing comes in there");
-        return Some((why, Some(format!("ip link set {name} up"))));
+        return Some((why, Some(format!("ip link set {} up", quoted(name)))));
     }
-    let others: Vec<&Link> = links.ports(bridge).filter(|port| port.index != peer.index).collect();
-    // A bridge that is the gateway of guests has no port before the first is started.
-    if others.iter().any(|port| port.up && port.carrier) || others.is_empty() && has_address(bridge) {
-        return None;
-    }
-    let names: Vec<&str> = others.iter().map(|port| port.name.as_str()).collect();
-    let which = if names.is_empty() { "it has none".to_owned() } else { names.join(", ") };
-    let why =
-        format!("no other port of {name}, the bridge of its pair, is up ({which}): nobody beyond this host is reached");
-    let down: Vec<String> =
-        others.iter().filter(|port| !port.up).map(|port| format!("ip link set {} up", port.name)).collect();
-    Some((why, (!down.is_empty()).then(|| down.join("\n"))))
+    passage::to_port(links, bridge, peer, ipv4)
 }
 
-fn has_address(link: &Link) -> bool {
+pub(super) fn has_address(link: &Link) -> bool {
     link.addresses.iter().any(|address| is_global(address.ip))
 }
 

@@ -14,12 +14,14 @@ pub struct Ipv4Conf {
     pub arp_announce: Option<u32>,
     /// Whether the way back to a packet's sender is looked at: 0 is no, 1 strict, 2 loose.
     pub rp_filter: Option<u32>,
+    /// Whether ARP is answered only where the way back to who asks goes out.
+    pub arp_filter: Option<bool>,
 }
 
-const SETTINGS: [&str; 3] = ["arp_ignore", "arp_announce", "rp_filter"];
+const SETTINGS: [&str; 4] = ["arp_ignore", "arp_announce", "rp_filter", "arp_filter"];
 
 /// The files of `all`. They stay open, because the sandbox lets none be opened later.
-static ALL: LazyLock<[Option<File>; 3]> = LazyLock::new(|| open("all"));
+static ALL: LazyLock<[Option<File>; 4]> = LazyLock::new(|| open("all"));
 
 impl Ipv4Conf {
     /// What a link begins with that is made later.
@@ -28,35 +30,38 @@ impl Ipv4Conf {
     }
 
     /// The numbers in the files of [`SETTINGS`], as they are now.
-    fn read(files: &[Option<File>; 3]) -> Self {
-        let [arp_ignore, arp_announce, rp_filter] = files.each_ref().map(|file| number(file.as_ref()?));
-        Self { arp_ignore, arp_announce, rp_filter }
+    fn read(files: &[Option<File>; 4]) -> Self {
+        let [arp_ignore, arp_announce, rp_filter, arp_filter] = files.each_ref().map(|file| number(file.as_ref()?));
+        Self { arp_ignore, arp_announce, rp_filter, arp_filter: arp_filter.map(|on| on != 0) }
     }
 
-    /// What is in force: the greater of a link's own and of `all` (IN_DEV_MAXCONF).
+    /// What is in force: the greater of a link's own and of `all` (IN_DEV_MAXCONF), of arp_filter either (IN_DEV_ORCONF).
     fn with(self, all: Self) -> Self {
         let greater = |own: Option<u32>, all: Option<u32>| Some(own?.max(all?));
         Self {
             arp_ignore: greater(self.arp_ignore, all.arp_ignore),
             arp_announce: greater(self.arp_announce, all.arp_announce),
             rp_filter: greater(self.rp_filter, all.rp_filter),
+            arp_filter: self.arp_filter.zip(all.arp_filter).map(|(own, all)| own || all),
         }
     }
 }
 
-/// Turns the links' own settings into those in force.
-pub(super) fn put_in_force<'a>(links: impl Iterator<Item = &'a mut Link>) {
+/// Turns the links' own settings into those in force. Gives those of `all`.
+pub(super) fn put_in_force<'a>(links: impl Iterator<Item = &'a mut Link>) -> Ipv4Conf {
     let all = Ipv4Conf::read(&ALL);
     for link in links {
-        let own = Ipv4Conf { arp_ignore: link.arp_ignore, arp_announce: link.arp_announce, rp_filter: link.rp_filter };
+        let Link { arp_ignore, arp_announce, rp_filter, arp_filter, .. } = *link;
+        let own = Ipv4Conf { arp_ignore, arp_announce, rp_filter, arp_filter };
         let in_force = own.with(all);
         (link.arp_ignore, link.arp_announce) = (in_force.arp_ignore, in_force.arp_announce);
-        link.rp_filter = in_force.rp_filter;
+        (link.rp_filter, link.arp_filter) = (in_force.rp_filter, in_force.arp_filter);
     }
+    all
 }
 
 /// The files of a link, of `all` or of `default`.
-fn open(link: &str) -> [Option<File>; 3] {
+fn open(link: &str) -> [Option<File>; 4] {
     SETTINGS.map(|setting| File::open(format!("/proc/sys/net/ipv4/conf/{link}/{setting}")).ok())
 }
 
@@ -72,14 +77,23 @@ mod tests {
 
     #[test]
     fn the_greater_is_in_force_and_what_is_not_known_stays_so() {
-        let conf = |arp_ignore, arp_announce, rp_filter| Ipv4Conf { arp_ignore, arp_announce, rp_filter };
+        let conf = |arp_ignore, arp_announce, rp_filter| Ipv4Conf {
+            arp_ignore,
+            arp_announce,
+            rp_filter,
+            arp_filter: Some(rp_filter.is_some()),
+        };
         let own = conf(Some(0), Some(2), None);
-        assert_eq!(own.with(conf(Some(1), Some(0), Some(2))), conf(Some(1), Some(2), None));
+        assert_eq!(
+            own.with(conf(Some(1), Some(0), Some(2))),
+            Ipv4Conf { arp_filter: Some(true), ..conf(Some(1), Some(2), None) }
+        );
         assert_eq!(own.with(Ipv4Conf::default()), Ipv4Conf::default());
+        assert_eq!(conf(None, None, None).with(conf(None, None, Some(1))).arp_filter, Some(true), "either is enough");
     }
 
     #[test]
-    fn this_kernel_tells_all_three_again_and_again() {
+    fn this_kernel_tells_all_of_them_again_and_again() {
         let first = Ipv4Conf::of_later_links();
         assert!(first.arp_ignore.is_some() && first.arp_announce.is_some() && first.rp_filter.is_some(), "{first:?}");
         assert_eq!(Ipv4Conf::of_later_links(), first);

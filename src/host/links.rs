@@ -1,5 +1,7 @@
 //! The links of this network namespace and how they stand on each other.
 
+use super::bridge_port::BridgePort;
+use super::ipv4_conf::Ipv4Conf;
 use super::names::Named;
 use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
@@ -85,6 +87,8 @@ pub struct Link {
     pub arp: bool,
     /// Index of the bridge or bond it is a port of.
     pub master: Option<u32>,
+    /// Of a port of a bridge what it lets pass; as a new port has it, of any other link.
+    pub port: BridgePort,
     /// Of a bond's slave, whether the bond holds it for a backup one; `None` when the kernel does not tell.
     pub backup: Option<bool>,
     /// Index of the link that a VLAN, ipvlan or macvlan stands on, when that is in this network namespace.
@@ -99,10 +103,15 @@ pub struct Link {
     pub addresses: Vec<InterfaceAddress>,
     /// arp_ignore in force: the greater of `all` and its own. `None` when it cannot be read.
     pub arp_ignore: Option<u32>,
+    /// Whether ARP is answered only where the way back to who asks goes out (arp_filter): its own or that of `all`. `None` when
+    /// it cannot be read.
+    pub arp_filter: Option<bool>,
     /// arp_announce in force: the greater of `all` and its own. `None` when it cannot be read.
     pub arp_announce: Option<u32>,
     /// rp_filter in force, found in the same way.
     pub rp_filter: Option<u32>,
+    /// Of a bridge, whether it has a spanning tree, of the kernel or of a program.
+    pub spanning_tree: bool,
     /// Of a bridge, whether it filters by VLAN (`bridge-vlan-aware`).
     pub vlan_filtering: Option<bool>,
     /// Of a VLAN what its tags begin with, of a bridge those it filters by.
@@ -164,6 +173,8 @@ impl InterfaceAddress {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     all: Vec<Link>,
+    /// `net.ipv4.conf.all`, which is in force for every link with its own.
+    pub ipv4_of_all: Ipv4Conf,
     /// This process is in a user namespace other than the first, where no BPF program can be loaded for them.
     pub user_namespace: bool,
 }
@@ -172,7 +183,7 @@ impl Links {
     /// From a list in any order.
     pub fn new(mut links: Vec<Link>) -> Self {
         links.sort_by_key(|link| link.index);
-        Self { all: links, user_namespace: false }
+        Self { all: links, ..Self::default() }
     }
 
     /// All of them, by index.

@@ -1,6 +1,7 @@
 //! Facts of this machine: interfaces and their addresses; the links and how they stand on each other; what else decides
 //! whether XDP works and queries arrive.
 
+mod bridge_port;
 mod change;
 mod changes;
 mod facts;
@@ -22,8 +23,9 @@ mod unit;
 mod vlan;
 mod watch;
 
+pub use bridge_port::{BridgePort, PortState as BridgePortState};
 pub use changes::{Changes, Driver, Kernel};
-pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes};
+pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes, way_to};
 pub use firewall::{Firewall, Rule, Verdict};
 pub use firewall_names::{AddressNames, AddressSet};
 pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};

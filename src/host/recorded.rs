@@ -1,5 +1,6 @@
 //! Recorded hosts for tests: `testdata/NAME.txt`, a line for each link.
 
+use super::bridge_port::BridgePort;
 use super::links::{AttachedProgram, Kind, Link, Links};
 use super::netlink::BOND_MODES;
 use super::vlan::{VlanProtocol, VlanRange, VlanTable};
@@ -35,7 +36,7 @@ pub(crate) fn facts(name: &str) -> Facts {
     Facts {
         links: Links::new(links),
         routes,
-        later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0) },
+        later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0), arp_filter: Some(false) },
         proxmox: false,
         firewall: None,
         switch_ports: None,
@@ -80,7 +81,7 @@ fn mode(text: &str) -> &'static str {
     BOND_MODES.into_iter().find(|mode| *mode == text).expect("a mode of a bond")
 }
 
-/// `name kind [address/prefix] [down] [nocarrier] [noarp] [filtering] [802.1ad] [backup] [mac=that of a link]
+/// `name kind [address/prefix] [down] [nocarrier] [noarp] [arp_filter] [stp] [filtering] [802.1ad] [backup] [mac=that of a link]
 /// [vlans=table] [altname=name,name] [key=value]...`
 fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -113,6 +114,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         up: !words.contains(&"down"),
         carrier: !words.contains(&"down") && !words.contains(&"nocarrier"),
         master: value(line, "master").map(index),
+        port: BridgePort::default(),
         backup: value(line, "master").map(|_| words.contains(&"backup")),
         parent: value(line, "parent").map(index),
         driver: value(line, "driver").map(str::to_owned),
@@ -120,6 +122,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         program: value(line, "xdp").map(|id| AttachedProgram { id: id.parse().expect("an id"), generic: false }),
         addresses: words.iter().filter_map(address).collect(),
         arp: !words.contains(&"noarp"),
+        spanning_tree: words.contains(&"stp"),
         vlan_filtering: (kind == Kind::Bridge).then(|| words.contains(&"filtering")),
         vlan_protocol: match (words.contains(&"802.1ad"), &kind) {
             (true, _) => Some(VlanProtocol::Dot1ad),
@@ -130,6 +133,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         tx_vlan: Some(number("txvlan", 0) != 0),
         tx_stag: Some(number("txstag", 0) != 0),
         arp_ignore: Some(number("arp_ignore", 0)),
+        arp_filter: Some(words.contains(&"arp_filter")),
         arp_announce: Some(number("arp_announce", 0)),
         rp_filter: Some(number("rp_filter", 0)),
         rx_vlan: Some(number("rxvlan", 0) != 0),

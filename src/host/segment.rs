@@ -5,8 +5,7 @@
 //! elsewhere), a neighbour may be who gets them, and whose own broadcasts come in there with the same tags; so the way goes
 //! back in. Two cards are not taken to be of one network because both leave the namespace.
 //!
-//! What is left out errs on the side of hearing: states of spanning trees, isolated ports, modes of macvlans, filters of
-//! netfilter and tc.
+//! What is left out errs on the side of hearing: modes of macvlans, filters of netfilter and tc.
 
 use super::links::{Kind, Link, Links};
 use super::vlan::VlanProtocol;
@@ -228,7 +227,14 @@ impl<'a> Walk<'a> {
             return;
         }
         let links = self.links;
-        let others = links.ports(bridge).chain([bridge]).filter(|port| port.index != from.index);
+        let own = from.index == bridge.index;
+        // What the host sends itself is flooded to every port that forwards (net/bridge/br_forward.c, `br_flood`).
+        let passes = |port: &&Link| match (own, port.index == bridge.index) {
+            (true, _) => port.port.forwards(),
+            (false, true) => from.port.forwards(),
+            (false, false) => from.port.reaches(&port.port) && port.port.broadcasts,
+        };
+        let others = links.ports(bridge).chain([bridge]).filter(|port| port.index != from.index).filter(passes);
         let way = |port: &Link| if port.index == bridge.index { Way::In } else { Way::Out };
         if bridge.vlan_filtering != Some(true) {
             return others.for_each(|port| self.go(port, way(port), tags));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::host::bridge_port::{BridgePort, PortState};
 use crate::host::recorded;
 use crate::host::{VlanRange, VlanTable};
 
@@ -134,6 +135,31 @@ fn what_is_not_known_is_said() {
     assert!(!open_vswitch(&changed("vlan_aware", "bond0", |link| link.vlans = None)), "no table is no Open vSwitch");
     let vrf = changed("reference", "br-rb", |link| link.kind = Kind::Other("vrf".into()));
     assert_eq!(of(&vrf, "veth-rb").0, ["veth-bnd"], "a routing domain leaves its ports their frames");
+}
+
+#[test]
+fn what_a_port_lets_not_pass_is_not_heard_behind_it() {
+    let with = |name: &str, change: &dyn Fn(&mut BridgePort)| changed("firewall", name, |link| change(&mut link.port));
+    let heard = |links: &Links| of(links, "veth-rb").0;
+    let all = heard(&recorded::facts("firewall").links);
+    assert!(all.contains(&"fwbr100i0".to_owned()), "{all:?}");
+    let blocked = with("fwpr100p0", &|port| port.state = PortState::Blocking);
+    let without = heard(&blocked);
+    assert!(!without.contains(&"fwbr100i0".to_owned()) && without.contains(&"br-rb".to_owned()), "{without:?}");
+    assert_eq!(heard(&with("fwpr100p0", &|port| port.isolated = true)), all, "the pair's port is not isolated");
+    let mut both = with("fwpr100p0", &|port| port.isolated = true);
+    both.iter_mut().filter(|link| link.name == "veth-bnd").for_each(|link| link.port.isolated = true);
+    // What a neighbour by another port broadcasts is heard by both.
+    assert_eq!(heard(&both), all);
+    let shut = |link: &mut Link| match link.name.as_str() {
+        "bond0.10" => link.port.state = PortState::Disabled,
+        "fwpr101p0" => link.port.isolated = true,
+        _ => {}
+    };
+    both.iter_mut().for_each(shut);
+    assert!(!heard(&both).contains(&"fwbr100i0".to_owned()), "{:?}", heard(&both));
+    let quiet = with("fwpr100p0", &|port| port.broadcasts = false);
+    assert!(!of(&quiet, "bond0.10").0.contains(&"fwbr100i0".to_owned()));
 }
 
 #[test]

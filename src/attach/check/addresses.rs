@@ -20,7 +20,8 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 
 /// An interface that nobody outside reaches.
 fn down(subject: &Subject, served: &Served) -> Option<Finding> {
-    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.link, served.address.ip)?;
+    let way = |ip| subject.facts.route(ip).map(str::to_owned);
+    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.link, served.decision, &way)?;
     Some(Finding { fix, ..Finding::new(Level::Warn, "link-down", text) })
 }
 

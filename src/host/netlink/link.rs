@@ -5,6 +5,7 @@
 //! cost the link; and it logs warnings about types of links and of virtual functions that it does not know.
 
 use super::message::{LinkHeader, attributes};
+use crate::host::bridge_port::{BridgePort, PortState};
 use crate::host::links::{AttachedProgram, Kind, Link};
 use crate::host::vlan::VlanProtocol;
 use libc::{
@@ -39,7 +40,12 @@ const IFLA_BOND_ALL_SLAVES_ACTIVE: u16 = 17;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BOND_SLAVE_STATE: u16 = 1;
+const IFLA_BRPORT_STATE: u16 = 1;
+const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
+const IFLA_BRPORT_BCAST_FLOOD: u16 = 30;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_VLAN_PROTOCOL: u16 = 5;
+const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_PROTOCOL: u16 = 8;
 
@@ -47,6 +53,7 @@ const IFLA_BR_VLAN_PROTOCOL: u16 = 8;
 const AF_INET: u16 = libc::AF_INET as u16;
 const IFLA_INET_CONF: u16 = 1;
 const RP_FILTER: usize = 8;
+const ARP_FILTER: usize = 13;
 const ARP_ANNOUNCE: usize = 18;
 const ARP_IGNORE: usize = 19;
 
@@ -67,6 +74,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         carrier: is(LinkFlags::LowerUp),
         arp: !is(LinkFlags::Noarp),
         master: None,
+        port: BridgePort::default(),
         backup: None,
         parent: None,
         kind: if is(LinkFlags::Loopback) { Kind::Loopback } else { Kind::Physical },
@@ -75,8 +83,10 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         program: None,
         addresses: Vec::new(),
         arp_ignore: None,
+        arp_filter: None,
         arp_announce: None,
         rp_filter: None,
+        spanning_tree: false,
         vlan_filtering: None,
         vlan_protocol: None,
         vlans: None,
@@ -138,12 +148,14 @@ fn names_in(properties: &[u8]) -> Vec<String> {
 /// of whatever kind that is.
 fn take_info(link: &mut Link, info: &[u8]) {
     link.backup = backup(info);
+    link.port = bridge_port(info).unwrap_or_default();
     let Some(kind) = attributes(info).find_map(|attribute| InfoKind::parse(&attribute).ok()) else { return };
     let data = attributes(info).find(|attribute| attribute.kind() == IFLA_INFO_DATA);
     let data = data.as_ref().map_or(&[][..], NlaBuffer::value);
     link.kind = match kind {
         InfoKind::Veth => Kind::Veth { peer: None },
         InfoKind::Bridge => {
+            link.spanning_tree = first(data, IFLA_BR_STP_STATE).map(u32::from_ne_bytes).is_some_and(|kind| kind != 0);
             link.vlan_filtering = first(data, IFLA_BR_VLAN_FILTERING).map(|[on]| on != 0);
             link.vlan_protocol = protocol(data, IFLA_BR_VLAN_PROTOCOL);
             Kind::Bridge
@@ -176,6 +188,7 @@ fn take_conf(link: &mut Link, families: &[u8]) {
     };
     (link.arp_ignore, link.arp_announce) = (number(ARP_IGNORE), number(ARP_ANNOUNCE));
     link.rp_filter = number(RP_FILTER);
+    link.arp_filter = number(ARP_FILTER).map(|on| on != 0);
 }
 
 /// The first attribute of that kind and length.
@@ -190,10 +203,27 @@ fn protocol(data: &[u8], kind: u16) -> Option<VlanProtocol> {
 
 /// Of a bond's slave, whether it is a backup one.
 fn backup(info: &[u8]) -> Option<bool> {
+    first(&slave_data(info, b"bond\0")?, IFLA_BOND_SLAVE_STATE).map(|[state]| state != 0)
+}
+
+/// Of a bridge's port, what it lets pass.
+fn bridge_port(info: &[u8]) -> Option<BridgePort> {
+    let data = slave_data(info, b"bridge\0")?;
+    let is = |kind, or| first(&data, kind).map_or(or, |[on]| on != 0);
+    let new = BridgePort::default();
+    Some(BridgePort {
+        state: first(&data, IFLA_BRPORT_STATE).and_then(|[state]| PortState::from_number(state)).unwrap_or(new.state),
+        isolated: is(IFLA_BRPORT_ISOLATED, new.isolated),
+        floods: is(IFLA_BRPORT_UNICAST_FLOOD, new.floods),
+        broadcasts: is(IFLA_BRPORT_BCAST_FLOOD, new.broadcasts),
+    })
+}
+
+/// What a master of that kind tells of its port.
+fn slave_data(info: &[u8], master: &[u8]) -> Option<Vec<u8>> {
     let part = |kind| attributes(info).find(|attribute| attribute.kind() == kind);
-    let bond = part(IFLA_INFO_SLAVE_KIND).is_some_and(|kind| kind.value().starts_with(b"bond\0"));
-    let data = part(IFLA_INFO_SLAVE_DATA).filter(|_| bond)?;
-    first(data.value(), IFLA_BOND_SLAVE_STATE).map(|[state]| state != 0)
+    let is_its = part(IFLA_INFO_SLAVE_KIND).is_some_and(|kind| kind.value().starts_with(master));
+    part(IFLA_INFO_SLAVE_DATA).filter(|_| is_its).map(|data| data.value().to_vec())
 }
 
 fn bond_mode(data: &[u8]) -> &'static str {
@@ -288,6 +318,7 @@ mod tests {
         };
         let told = |numbers| {
             let link = link(&[vlan(), conf(numbers)].concat()).unwrap();
+            assert_eq!(link.arp_filter, (numbers >= 13).then_some(true));
             (link.rp_filter, link.arp_announce, link.arp_ignore)
         };
         assert_eq!(told(33), (Some(8), Some(18), Some(19)));
@@ -336,6 +367,27 @@ mod tests {
         assert_eq!(told(b"bond\0", &[0]).1, Some(false));
         assert_eq!(told(b"bond\0", &[]).1, None);
         assert_eq!(told(b"bridge\0", &[1]).1, None, "the state of a bridge's port is another thing");
+    }
+
+    #[test]
+    fn a_bridge_tells_of_its_port_what_passes_there() {
+        let told = |kind: &[u8], data: &[u8]| {
+            let info = [attribute(IFLA_INFO_SLAVE_KIND, kind), attribute(IFLA_INFO_SLAVE_DATA, data)].concat();
+            link(&[vlan(), attribute(IFLA_LINKINFO, &info)].concat()).unwrap().port
+        };
+        let all = [
+            attribute(IFLA_BRPORT_STATE, &[2]),
+            attribute(IFLA_BRPORT_UNICAST_FLOOD, &[0]),
+            attribute(IFLA_BRPORT_BCAST_FLOOD, &[0]),
+            attribute(IFLA_BRPORT_ISOLATED, &[1]),
+        ]
+        .concat();
+        let closed = BridgePort { state: PortState::Learning, isolated: true, floods: false, broadcasts: false };
+        assert_eq!(told(b"bridge\0", &all), closed);
+        assert_eq!(told(b"bond\0", &all), BridgePort::default(), "a bond's slave has other data");
+        for odd in [attribute(IFLA_BRPORT_STATE, &[9]), attribute(IFLA_BRPORT_STATE, &[]), Vec::new()] {
+            assert_eq!(told(b"bridge\0", &odd), BridgePort::default());
+        }
     }
 
     #[test]

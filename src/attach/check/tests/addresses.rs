@@ -112,6 +112,82 @@ fn a_pair_that_leads_nowhere() {
 }
 
 #[test]
+fn a_link_that_nobody_gets_to_know_the_mac_of() {
+    let found = one("link-down", &changed(sound(), "veth-rb", |link| link.arp = false));
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set veth-rb arp on"));
+    assert!(found.text.contains("NOARP"), "{found}");
+    let dummy = changed(sound(), "veth-rb", |link| (link.arp, link.kind) = (false, Kind::Other("dummy".into())));
+    assert!(named("link-down", &dummy).is_empty(), "it never speaks ARP");
+
+    let ignores = |value| changed(sound(), "veth-rb", move |link| link.arp_ignore = Some(value));
+    let found = one("link-down", &ignores(8));
+    assert_eq!(fix(&found), "sysctl -w net.ipv4.conf.veth-rb.arp_ignore=1");
+    assert!(found.text.contains("192.168.10.250 and answers no ARP (arp_ignore 8)"), "{found}");
+    let mut by_all = ignores(8);
+    by_all.links.ipv4_of_all.arp_ignore = Some(8);
+    let both = "sysctl -w net.ipv4.conf.all.arp_ignore=1\nsysctl -w net.ipv4.conf.veth-rb.arp_ignore=1";
+    assert_eq!(fix(&one("link-down", &by_all)), both);
+    assert!([0, 1, 2, 4].iter().all(|value| named("link-down", &ignores(*value)).is_empty()));
+    let alone = changed(ignores(2), "veth-rb", |link| link.addresses[0].prefix = 32);
+    assert!(one("link-down", &alone).text.contains("arp_ignore 2"));
+
+    let filter = changed(sound(), "veth-rb", |link| link.arp_filter = Some(true));
+    let found = one("link-down", &filter);
+    assert_eq!(fix(&found), "sysctl -w net.ipv4.conf.veth-rb.arp_filter=0");
+    assert!(found.text.contains("goes by br-rb"), "{found}");
+    let mut direct = filter;
+    direct.routes.retain(|route| route.link == "veth-rb");
+    assert!(named("link-down", &direct).is_empty(), "the way back is by the link itself");
+}
+
+/// What `bridge link set dev NAME` may set, on a port of the reference host's bridge.
+fn port_set(facts: Facts, name: &str, change: impl Fn(&mut BridgePort)) -> Facts {
+    changed(facts, name, |link| change(&mut link.port))
+}
+
+#[test]
+fn a_bridge_that_lets_nothing_pass() {
+    let state = |facts, name, state| port_set(facts, name, move |port| port.state = state);
+    let found = one("link-down", &state(sound(), "veth-bnd", BridgePortState::Disabled));
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "bridge link set dev veth-bnd state 3"));
+    assert!(found.text.contains("veth-bnd, the port of its pair at br-rb, is disabled"), "{found}");
+    let tree = changed(sound(), "br-rb", |link| link.spanning_tree = true);
+    let found = one("link-down", &state(tree.clone(), "veth-bnd", BridgePortState::Learning));
+    assert_eq!(fix(&found), "ip link set br-rb type bridge stp_state 0");
+    assert!(found.text.contains("is learning") && found.text.contains("forward delay"), "{found}");
+    let found = one("link-down", &state(tree, "veth-bnd", BridgePortState::Disabled));
+    assert_eq!(fix(&found), "ip link set veth-bnd down\nip link set veth-bnd up", "by hand the kernel refuses it");
+
+    let uplink = state(sound(), "bond0.10", BridgePortState::Disabled);
+    assert!(named("link-down", &uplink).is_empty(), "guests reach it");
+    let found = one("link-down", &changed(uplink.clone(), "tap100i0", |link| (link.up, link.carrier) = (true, false)));
+    assert_eq!(fix(&found), "bridge link set dev bond0.10 state 3");
+    assert!(found.text.contains("(bond0.10 is disabled, tap100i0)"), "{found}");
+
+    let isolated = ["veth-bnd", "bond0.10", "tap100i0"]
+        .iter()
+        .fold(sound(), |facts, name| port_set(facts, name, |port| port.isolated = true));
+    let found = one("link-down", &isolated);
+    assert_eq!(fix(&found), "bridge link set dev veth-bnd isolated off");
+    assert!(found.text.contains("bond0.10 is isolated, as veth-bnd is"), "{found}");
+    assert!(named("link-down", &port_set(isolated, "tap100i0", |port| port.isolated = false)).is_empty());
+
+    let quiet = port_set(sound(), "veth-bnd", |port| (port.floods, port.broadcasts) = (false, false));
+    let found = one("link-down", &quiet);
+    assert_eq!(fix(&found), "bridge link set dev veth-bnd bcast_flood on flood on");
+    assert!(named("link-down", &port_set(sound(), "veth-bnd", |port| port.floods = false)).is_empty());
+
+    // The address on the bridge itself.
+    let own = recorded::facts("bridge");
+    assert!(named("link-down", &own).is_empty());
+    let ports: Vec<String> =
+        own.links.ports(own.links.by_name("br-rb").unwrap()).map(|port| port.name.clone()).collect();
+    let shut = ports.iter().fold(own, |facts, name| state(facts, name, BridgePortState::Disabled));
+    let found = one("link-down", &shut);
+    assert!(found.text.contains("no port of it lets anything pass") && fix(&found).contains("state 3"), "{found}");
+}
+
+#[test]
 fn ports_in_use_are_named_with_their_owner() {
     let mut facts = sound();
     let port = |state| vec![PortProbe { address: SERVER.parse().unwrap(), tcp: true, state }];

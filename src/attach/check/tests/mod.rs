@@ -16,7 +16,10 @@ use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, ForwardServer, ForwardZone, Toggle, XdpMode, XdpUse};
 use crate::host::recorded;
-use crate::host::{AttachedProgram, Facts, Firewall, Holder, Kind, Link, Links, PortProbe, PortState, Unit};
+use crate::host::{
+    AttachedProgram, BridgePort, BridgePortState, Facts, Firewall, Holder, Kind, Link, Links, PortProbe, PortState,
+    Unit,
+};
 use rustix::thread::CapabilitySet;
 use std::net::SocketAddr;
 

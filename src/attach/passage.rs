@@ -1,0 +1,96 @@
+//! What a bridge lets pass between a port of it, or the host itself, and the others.
+
+use super::advice::quoted;
+use super::cut_off::Cause;
+use crate::host::{BridgePortState, Link, Links};
+
+/// Why nothing comes from another port of `bridge` to `port`, which is the end of a pair; `None` where something may. `ipv4`:
+/// whether addresses behind it are found by ARP.
+pub(super) fn to_port(links: &Links, bridge: &Link, port: &Link, ipv4: bool) -> Option<Cause> {
+    let (name, own) = (&bridge.name, &port.name);
+    if !port.port.forwards() {
+        let (why, fix) = blocked(bridge, port);
+        return Some((format!("{own}, the port of its pair at {name}, {why}: nothing comes in there"), fix));
+    }
+    let others: Vec<&Link> = links.ports(bridge).filter(|other| other.index != port.index).collect();
+    if let Some(cause) = through(bridge, Some(port), &others) {
+        return Some(cause);
+    }
+    if ipv4 && !port.port.broadcasts {
+        let flood = if port.port.floods { "" } else { " flood on" };
+        let why = format!(
+            "{name} sends no broadcasts to {own}, the port of its pair (bcast_flood off): no request of ARP comes in there, so \
+             clients do not get to know its MAC"
+        );
+        return Some((why, Some(format!("bridge link set dev {} bcast_flood on{flood}", quoted(own)))));
+    }
+    None
+}
+
+/// Why nothing comes from any port of `bridge` to itself.
+pub(super) fn to_bridge(links: &Links, bridge: &Link) -> Option<Cause> {
+    let ports: Vec<&Link> = links.ports(bridge).collect();
+    // Of one whose ports are all down, or that has none, the carrier tells.
+    let any = ports.iter().any(|port| port.up && port.carrier);
+    through(bridge, None, &ports).filter(|_| any)
+}
+
+/// Why nothing passes from one of `others` to `port`, or to the bridge itself.
+fn through(bridge: &Link, port: Option<&Link>, others: &[&Link]) -> Option<Cause> {
+    let name = &bridge.name;
+    let passes = |other: &&&Link| port.map_or(other.port.forwards(), |port| other.port.reaches(&port.port));
+    // A bridge that is the gateway of guests has no port before the first is started.
+    let is_gateway = others.is_empty() && super::cut_off::has_address(bridge);
+    if is_gateway || others.iter().filter(|other| other.up && other.carrier).any(|other| passes(&other)) {
+        return None;
+    }
+    let (mut which, mut fix) = (Vec::new(), Vec::new());
+    for other in others {
+        let (state, command) = match port {
+            _ if !other.up => (None, Some(format!("ip link set {} up", quoted(&other.name)))),
+            _ if !other.carrier => (None, None),
+            _ if !other.port.forwards() => {
+                let (why, fix) = blocked(bridge, other);
+                (Some(why), fix)
+            }
+            Some(port) => {
+                let command = format!("bridge link set dev {} isolated off", quoted(&port.name));
+                (Some(format!("is isolated, as {} is", port.name)), Some(command))
+            }
+            None => (None, None),
+        };
+        which.push(state.map_or_else(|| other.name.clone(), |state| format!("{} {state}", other.name)));
+        fix.extend(command.filter(|command| !fix.contains(command)));
+    }
+    let which = if which.is_empty() { "it has none".to_owned() } else { which.join(", ") };
+    let is_any_up = others.iter().any(|other| other.up && other.carrier);
+    let why = match (port, is_any_up) {
+        (Some(_), false) => format!("no other port of {name}, the bridge of its pair, is up ({which})"),
+        (Some(_), true) => {
+            format!("no other port of {name}, the bridge of its pair, lets anything pass to it ({which})")
+        }
+        (None, _) => format!("no port of it lets anything pass ({which})"),
+    };
+    Some((format!("{why}: nobody beyond this host is reached"), (!fix.is_empty()).then(|| fix.join("\n"))))
+}
+
+/// What a port's state does, and what ends it. The kernel lets no state be set by hand while its spanning tree is on
+/// (net/bridge/br_netlink.c, `br_set_port_state`).
+fn blocked(bridge: &Link, port: &Link) -> Cause {
+    let (name, own, word) = (&bridge.name, quoted(&port.name), port.port.state.word());
+    let by_hand = || Some(format!("bridge link set dev {own} state 3"));
+    match (port.port.state, bridge.spanning_tree) {
+        (state, _) if state.passes() => {
+            let why = format!(
+                "is {word}: the spanning tree of {name} lets nothing pass there before twice its forward delay (15 s unless it was \
+                 set) is over; only where {name} has no second way out, it is to be switched off"
+            );
+            (why, Some(format!("ip link set {} type bridge stp_state 0", quoted(name))))
+        }
+        (BridgePortState::Disabled, true) => {
+            (format!("is {word}"), Some(format!("ip link set {own} down\nip link set {own} up")))
+        }
+        (_, true) => (format!("is {word}: the spanning tree of {name} takes another way"), None),
+        (_, false) => (format!("is {word}"), by_hand()),
+    }
+}
