@@ -1,5 +1,6 @@
 //! Why XDP cannot serve an interface, and what to do about it.
 
+use rustix::thread::{CapabilitySet, capabilities};
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int};
 use std::{fmt, io};
@@ -44,13 +45,19 @@ impl XdpError {
         Self { interface: interface.into(), ..self.clone() }
     }
 
-    /// A failed step with the errno that it left, and what the libraries had to say about it.
+    /// A failed step with the errno that it left, in one line. What the libraries said about it is there only where the errno
+    /// does not tell: their advice is for another kernel, or for who writes programs.
     pub(super) fn step(interface: &str, step: &str, cause: &io::Error) -> Self {
+        let said = one_line(&take_library_log());
+        let have = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
         let (kind, fix) = match cause.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => (
+            Some(libc::EPERM | libc::EACCES) if !missing(have).is_empty() => {
+                return Self::new(Kind::Permission, interface, format!("{step}: {cause}{}", without(have)));
+            }
+            Some(libc::EPERM) => (
                 Kind::Permission,
-                "; grant CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW (systemd: AmbientCapabilities), or run as \
-                 root outside an unprivileged container",
+                "; the capabilities for it are in force, so a seccomp filter, a security module or an unprivileged container \
+                 forbids it: `runbound --check-config` says more (bpf, user-namespace)",
             ),
             Some(libc::ENOBUFS) => (
                 Kind::MemoryLimit,
@@ -66,12 +73,50 @@ impl XdpError {
             ),
             Some(libc::ENODEV) => (Kind::NoInterface, "; the interface is gone"),
             Some(libc::EBUSY) => (Kind::Busy, "; another process has an AF_XDP socket on this queue"),
+            Some(libc::EACCES) => (Kind::Permission, ""),
             _ => (Kind::Other, ""),
         };
-        let said = take_library_log();
-        let said = if said.is_empty() { String::new() } else { format!("\n{said}") };
+        let said = if fix.is_empty() && !said.is_empty() { format!(" ({said})") } else { String::new() };
         Self::new(kind, interface, format!("{step}: {cause}{fix}{said}"))
     }
+}
+
+/// What XDP takes, and the word for each; CAP_SYS_ADMIN stands for the first (linux/capability.h).
+const NEEDED: [(CapabilitySet, &str); 3] = [
+    (CapabilitySet::BPF, "CAP_BPF"),
+    (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
+    (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
+];
+
+/// Those of them that are not in force.
+fn missing(have: CapabilitySet) -> Vec<&'static str> {
+    let stands_for_all = have.contains(CapabilitySet::SYS_ADMIN);
+    let has = |wanted: CapabilitySet| have.contains(wanted) || stands_for_all && wanted == CapabilitySet::BPF;
+    NEEDED.iter().filter(|(wanted, _)| !has(*wanted)).map(|(_, name)| *name).collect()
+}
+
+/// What is to be done where some are missing.
+fn without(have: CapabilitySet) -> String {
+    let (names, all) = (missing(have), NEEDED.map(|(_, name)| name).join(" "));
+    let are = if names.len() == 1 { "is" } else { "are" };
+    format!("; {} {are} missing: in a unit AmbientCapabilities={all}, else start it as root", names.join(" and "))
+}
+
+/// Most octets of what a library said that a message has.
+const SAID: usize = 400;
+
+/// Text of several lines as one, the end of a long one: there the verifier tells why it refused.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut line = lines.collect::<Vec<_>>().join(" | ").replace(|letter: char| letter.is_control(), " ");
+    let mut cut = line.len().saturating_sub(SAID);
+    while !line.is_char_boundary(cut) {
+        cut += 1;
+    }
+    if cut > 0 {
+        line = format!("…{}", &line[cut..]);
+    }
+    line
 }
 
 impl fmt::Display for XdpError {
@@ -135,4 +180,50 @@ unsafe extern "C" fn keep_bpf(level: u32, format: *const c_char, arguments: *mut
 unsafe extern "C" fn keep_xdp(level: u32, format: *const c_char, arguments: *mut libxdp_sys::__va_list_tag) -> c_int {
     // SAFETY: the same levels and the same va_list of the C ABI under another generated name.
     unsafe { keep_bpf(level, format, arguments.cast()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As if libbpf had printed it.
+    fn printed(text: &str) {
+        LIBRARY_LOG.with_borrow_mut(|log| *log = text.to_owned());
+    }
+
+    #[test]
+    fn a_failed_step_is_one_line_whatever_the_libraries_print() {
+        let warnings = "libbpf: Error in bpf_object__probe_loading(): -EPERM. Couldn't load trivial BPF program.\n\
+                        libbpf: failed to load object 'runbound'\n";
+        for number in [libc::EPERM, libc::EACCES, libc::ENOMEM, libc::ENOBUFS, libc::EINVAL, libc::E2BIG] {
+            printed(warnings);
+            let text = XdpError::step("veth-rb", "load", &io::Error::from_raw_os_error(number)).to_string();
+            assert!(!text.contains('\n') && text.starts_with("veth-rb: load: "), "{text}");
+            let is_told = !matches!(number, libc::EINVAL | libc::E2BIG | libc::EACCES);
+            assert!(!is_told || !text.contains("libbpf"), "the errno tells: {text}");
+        }
+        printed(warnings);
+        let text = XdpError::step("veth-rb", "load", &io::Error::from_raw_os_error(libc::EINVAL)).to_string();
+        assert!(text.ends_with("program. | libbpf: failed to load object 'runbound')"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_capability_is_named_with_what_grants_it() {
+        let all = CapabilitySet::BPF | CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW;
+        assert!(missing(all).is_empty());
+        let text = without(all - CapabilitySet::BPF);
+        assert_eq!(
+            text,
+            "; CAP_BPF is missing: in a unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_NET_RAW, else start it as root"
+        );
+        let root_of_old = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_RAW;
+        assert_eq!(missing(root_of_old), ["CAP_NET_ADMIN"]);
+    }
+
+    #[test]
+    fn of_long_text_the_end_is_kept() {
+        let line = one_line(&"ä\x1b[1m\nb\t".repeat(500));
+        assert!(line.starts_with('…') && line.len() <= SAID + 4 && !line.contains(|letter: char| letter.is_control()));
+        assert_eq!(one_line(" \n"), "");
+    }
 }
