@@ -11,7 +11,7 @@ use libxdp_sys as xdp;
 use log::info;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
-use super::error::{XdpError, capture_library_log};
+use super::error::{Kind, XdpError, capture_library_log};
 use super::locked::{self, Registered};
 use super::umem::Area;
 use super::{Mode, Options, ZeroCopy};
@@ -86,6 +86,16 @@ fn may_pass(cause: &io::Error, area: &Area) -> bool {
     }
 }
 
+/// What is to be said where `xdp-zerocopy: yes` asks for what the driver, or the mode, does not have; `None` of another cause.
+fn no_zero_copy(interface: &str, cause: &io::Error) -> Option<XdpError> {
+    let text = format!(
+        "xdp-zerocopy: yes, and AF_XDP zero-copy is not to be had there ({cause}): kernel sockets serve; xdp-zerocopy: auto \
+         copies the frames where it must"
+    );
+    let has_none = matches!(cause.raw_os_error(), Some(libc::EOPNOTSUPP | ENOTSUPP));
+    has_none.then(|| XdpError::new(Kind::NoDriverSupport, interface, text))
+}
+
 impl Socket {
     /// Socket on `queue` of the interface, and its cursors.
     pub(super) fn new(options: &Options, queue: u32) -> Result<(Self, Cursors), XdpError> {
@@ -103,8 +113,15 @@ impl Socket {
                 explain(&format!("make the AF_XDP socket{waited}"), &cause)
             })
         };
+        let demanded = |area| {
+            Self::bind_until(deadline, area, name, queue, xdp::XDP_ZEROCOPY).map_err(|cause| {
+                no_zero_copy(name, &cause).unwrap_or_else(|| explain("make the AF_XDP socket", &cause))
+            })
+        };
         let socket = match (options.zero_copy, options.mode) {
-            (ZeroCopy::Yes, _) => bind(xdp::XDP_ZEROCOPY),
+            (ZeroCopy::Yes, _) => memory(frames, chunk, options, queue)
+                .map_err(|e| explain("allocate packet memory", &e))
+                .and_then(demanded),
             (ZeroCopy::No, _) | (ZeroCopy::Auto, Mode::Generic) => bind(xdp::XDP_COPY),
             (ZeroCopy::Auto, Mode::Native) => bind(xdp::XDP_ZEROCOPY).or_else(|zero_copy| {
                 let socket = bind(xdp::XDP_COPY)?;

@@ -1,7 +1,7 @@
 //! The links below each address, and what XDP can do there.
 
 use super::programs;
-use super::{Served, Subject, tags};
+use super::{Served, Subject, tags, zero_copy};
 use crate::attach::advice;
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
@@ -49,6 +49,10 @@ fn support(subject: &Subject, served: &Served) -> Finding {
     if spots.any(|link| programs::in_the_way(subject, link).next().is_some()) {
         let text =
             format!("{name}: {what} when the other program there is gone (xdp-program); kernel sockets until then");
+        return Finding::new(Level::Info, "xdp-support", text);
+    }
+    if zero_copy::is_refused(subject, served.outcome) {
+        let text = format!("{name}: {what} with xdp-zerocopy: auto; with yes, kernel sockets serve (zero-copy)");
         return Finding::new(Level::Info, "xdp-support", text);
     }
     match served.outcome {

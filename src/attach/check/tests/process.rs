@@ -125,3 +125,19 @@ fn zero_copy_by_driver_and_kernel() {
         assert_eq!(with("zero-copy", &config, &igb).first().map(|finding| finding.level), expected);
     }
 }
+
+#[test]
+fn zero_copy_that_is_demanded_where_there_is_none() {
+    let mut config = Config::default();
+    config.xdp.zerocopy = Toggle::Yes;
+    let found = with("zero-copy", &config, &sound());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].level == Level::Warn && found[0].text.contains("a veth has no AF_XDP zero-copy"), "{}", found[0]);
+    let support = with("xdp-support", &config, &sound()).remove(0);
+    assert!(support.level == Level::Info && support.text.contains("with yes, kernel sockets serve"), "{support}");
+    let driver = |name: &str| changed(recorded::facts("eth0"), "eth0", |link| link.driver = Some(name.into()));
+    assert_eq!(with("zero-copy", &config, &driver("ixgbe")), []);
+    assert_eq!(with("zero-copy", &config, &driver("ena"))[0].level, Level::Info);
+    config.xdp.zerocopy = Toggle::Auto;
+    assert_eq!(with("zero-copy", &config, &sound()), []);
+}
