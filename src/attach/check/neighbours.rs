@@ -5,13 +5,9 @@ use crate::attach::advice::{self, GUESTS_BRIDGE};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::attach::rivals::{self, Rival, Rivals};
+use crate::attach::silent::{self, LOOSE, STRICT};
 use crate::host::{Link, Links};
 use std::net::{IpAddr, Ipv4Addr};
-
-/// rp_filter in strict mode (RFC 3704): a packet must come in where its sender's route goes out.
-const STRICT: u32 = 1;
-/// rp_filter in loose mode.
-const LOOSE: u32 = 2;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     let mut all: Vec<Rival> = Vec::new();
@@ -123,8 +119,9 @@ fn rp_filter(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fi
     match subject.facts.route(ip) {
         Some(out) if mode == STRICT && out != name => {
             let text = format!(
-                "{name} has strict rp_filter and the route to the network of {ip} goes by {out}: the kernel drops TCP \
-                 and all that XDP leaves to it"
+                "{name} {}: the route to the network of {ip} goes by {out}. TCP and all that XDP leaves to the kernel is dropped, \
+                 too",
+                silent::strict_drops()
             );
             let fix = advice::sysctl(name, "rp_filter", LOOSE);
             found.push(Finding::new(Level::Warn, "rp-filter", text).with_fix(fix));

@@ -54,6 +54,7 @@ fn strict_rp_filter_with_the_route_elsewhere() {
     let strict = |facts| changed(facts, "veth-rb", |link| link.rp_filter = Some(1));
     let found = one("rp-filter", &strict(sound()));
     assert_eq!((found.level, fix(&found)), (Level::Warn, "sysctl -w net.ipv4.conf.veth-rb.rp_filter=2"));
+    assert!(found.text.contains("requests of ARP too"), "{found}");
     assert_eq!(one("rp-filter", &sound()).level, Level::Ok);
     assert_eq!(one("rp-filter", &strict(recorded::facts("vmbr0"))).level, Level::Ok, "the route is its own");
     let dotted = changed(recorded::facts("vlan"), "bond0.10", |link| link.rp_filter = Some(1));
