@@ -27,6 +27,9 @@ use std::{fs, io};
 /// Where every host of Proxmox VE has the files of its cluster.
 pub(super) const PROXMOX: &str = "/etc/pve";
 
+/// What /proc/net/route has for the link of a route that leads nowhere.
+const NOWHERE: &str = "*";
+
 /// All of it.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -94,14 +97,19 @@ pub struct Route {
     pub destination: InterfaceAddress,
     /// The next host on the way; `None` when the network is at the link.
     pub gateway: Option<Ipv4Addr>,
-    /// Name of the link it goes out by.
+    /// Name of the link it goes out by; `*` of one that leads nowhere.
     pub link: String,
     /// Its metric: of routes to one network the least is taken.
     pub metric: u32,
 }
 
 impl Facts {
-    /// The link by which the main table sends to `ip`: longest prefix, least metric, first listed.
+    /// The route by which the main table sends to `ip`: longest prefix, least metric, first listed.
+    pub fn best_route(&self, ip: Ipv4Addr) -> Option<&Route> {
+        best(&self.routes, ip)
+    }
+
+    /// The link by which the main table sends to `ip`, if it does.
     pub fn route(&self, ip: Ipv4Addr) -> Option<&str> {
         way(&self.routes, ip)
     }
@@ -253,11 +261,22 @@ pub fn way_to(ip: Ipv4Addr) -> Option<String> {
     way(&routes(std::str::from_utf8(&table).ok()?), ip).map(str::to_owned)
 }
 
-/// The link by which the best of `routes` sends to `ip`: longest prefix, least metric, first listed.
-fn way(routes: &[Route], ip: Ipv4Addr) -> Option<&str> {
+/// The best of `routes` for `ip`: longest prefix, least metric, first listed.
+fn best(routes: &[Route], ip: Ipv4Addr) -> Option<&Route> {
     let fitting = routes.iter().filter(|route| route.destination.covers(IpAddr::V4(ip)));
-    let best = fitting.min_by_key(|route| (u8::MAX - route.destination.prefix, route.metric))?;
-    Some(&best.link)
+    fitting.min_by_key(|route| (u8::MAX - route.destination.prefix, route.metric))
+}
+
+/// The link by which it goes.
+fn way(routes: &[Route], ip: Ipv4Addr) -> Option<&str> {
+    best(routes, ip).filter(|route| !route.is_refusal()).map(|route| route.link.as_str())
+}
+
+impl Route {
+    /// Whether what goes by it is refused or dropped: blackhole, unreachable, prohibit.
+    pub fn is_refusal(&self) -> bool {
+        self.link == NOWHERE
+    }
 }
 
 /// The gateways of this host's routes, of both families, each with the link it is reached by. A table that cannot be read has none.

@@ -155,6 +155,13 @@ impl InterfaceAddress {
         }
     }
 
+    /// The network it is in; `None` of IPv6.
+    pub fn network(&self) -> Option<Ipv4Addr> {
+        let IpAddr::V4(ip) = self.ip else { return None };
+        let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+        Some(Ipv4Addr::from_bits(ip.to_bits() & !host))
+    }
+
     /// Whether `other` is in this address's network.
     pub fn covers(&self, other: IpAddr) -> bool {
         let same = |a: u128, b: u128, bits: u32| {
@@ -336,6 +343,12 @@ mod tests {
         assert!(!covers(address("192.168.10.250", 32), "192.168.10.251"));
         assert!(covers(address("2001:db8::1", 64), "2001:db8::2"));
         assert!(!covers(address("2001:db8::1", 64), "192.168.10.1"));
+        let network = |ip: &str, prefix| address(ip, prefix).network().map(|ip| ip.to_string());
+        assert_eq!(network("192.168.10.250", 24).as_deref(), Some("192.168.10.0"));
+        assert_eq!(
+            (network("10.1.2.3", 0), network("10.1.2.3", 32)),
+            (Some("0.0.0.0".into()), Some("10.1.2.3".into()))
+        );
         let broadcast = |ip: &str, prefix| address(ip, prefix).broadcast().map(|ip| ip.to_string());
         assert_eq!(broadcast("192.168.10.250", 24).as_deref(), Some("192.168.10.255"));
         assert_eq!(broadcast("10.1.2.3", 9).as_deref(), Some("10.127.255.255"));

@@ -16,6 +16,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod way_back;
 mod zero_copy;
 
 pub use programs::share;
@@ -79,6 +80,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     bridge_vlan::check(&subject, &mut found);
     switch_vlan::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
+    way_back::check(&subject, &mut found);
     firewall::check(&subject, &mut found);
     process::check(&subject, &mut found);
     places::check(&subject, &mut found);

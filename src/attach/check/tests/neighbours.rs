@@ -265,3 +265,39 @@ fn of_two_pairs_at_bridges_of_one_network_each_link_is_named_once_as_well() {
         assert!(finding.text.contains("where both are cabled to one network"), "{finding}");
     }
 }
+
+#[test]
+fn an_address_without_a_way_back_to_its_clients() {
+    let alone = |prefix| {
+        let mut facts = changed(sound(), "veth-rb", |link| link.addresses[0].prefix = prefix);
+        facts.routes.retain(|route| route.destination.prefix == 0);
+        facts.routes[0].link = "bond0".into();
+        facts
+    };
+    assert!(named("way-back", &sound()).is_empty());
+    let found = one("way-back", &alone(32));
+    let lines = "ip address add 192.168.10.250/LENGTH dev veth-rb\nip address del 192.168.10.250/32 dev veth-rb";
+    assert_eq!((found.level, fix(&found)), (Level::Warn, lines));
+    assert!(found.text.contains("192.168.10.250/32 brings no route") && found.text.contains("TCP"), "{found}");
+    let found = one("way-back", &alone(24));
+    assert_eq!(fix(&found), "ip route add 192.168.10.0/24 dev veth-rb src 192.168.10.250");
+
+    // The bridge of the pair has the network, or the default route.
+    let mut by_bridge = changed(sound(), "veth-rb", |link| link.addresses[0].prefix = 32);
+    by_bridge.routes.retain(|route| route.link == "br-rb");
+    assert!(named("way-back", &by_bridge).is_empty());
+    by_bridge.routes.retain(|route| route.destination.prefix == 0);
+    assert!(named("way-back", &by_bridge).is_empty(), "the default route goes where the clients are");
+    by_bridge.routes[0].link = "bond0".into();
+    assert!(one("way-back", &by_bridge).text.contains("the default route goes by bond0"));
+
+    let mut blackhole = sound();
+    blackhole.routes.retain(|route| route.destination.prefix > 0);
+    blackhole.routes[0].link = "*".into();
+    let found = one("way-back", &blackhole);
+    assert_eq!(fix(&found), "ip route del 192.168.10.0/24");
+    assert!(found.text.contains("takes nothing"), "{found}");
+    let mut unread = sound();
+    unread.routes.clear();
+    assert!(named("way-back", &unread).is_empty());
+}
