@@ -3,13 +3,13 @@
 use super::advice::quoted;
 use super::plan::{Decision, Plan};
 use super::{advice, is_global, passage, silent};
-use crate::host::{InterfaceAddress, Kind, Link, Links};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::host::{Detection, InterfaceAddress, Kind, Link, Links};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// A link that nobody outside reaches.
+/// A link that nobody outside reaches, or an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutOff {
-    /// Its name.
+    /// Its name, or the address.
     pub link: String,
     /// What it carries, and why nothing comes in there.
     pub text: String,
@@ -28,6 +28,32 @@ pub fn cut_off(plan: &Plan, links: &Links, way: Way) -> Vec<CutOff> {
         of(links, link, decision, way).or_else(strict)
     });
     carried.collect()
+}
+
+/// The addresses among those to listen at that another host of the network has as well, each by itself.
+pub fn duplicates(listen: &[SocketAddr], links: &Links) -> Vec<CutOff> {
+    let mut found = Vec::new();
+    for link in links.iter() {
+        let wanted = |ip: IpAddr| {
+            listen
+                .iter()
+                .any(|socket| socket.ip() == ip || socket.ip().is_unspecified() && socket.is_ipv6() && is_global(ip))
+        };
+        let failed = |address: &&InterfaceAddress| link.detection(address.ip) == Some(Detection::Failed);
+        for InterfaceAddress { ip, prefix } in link.addresses.iter().filter(failed).filter(|address| wanted(address.ip))
+        {
+            let (name, dev) = (&link.name, quoted(&link.name));
+            found.push(CutOff {
+                link: ip.to_string(),
+                text: format!(
+                    "{ip} is on {name} and not in use: another host of the network has it (duplicate address detection failed), so \
+                     nothing is answered here; once it is taken from that one, it is to be given anew"
+                ),
+                fix: Some(format!("ip address del {ip}/{prefix} dev {dev}\nip address add {ip}/{prefix} dev {dev}")),
+            });
+        }
+    }
+    found
 }
 
 /// Whether `link`, for which something is decided, is one. Not for a strict rp_filter, which has a finding of its own.

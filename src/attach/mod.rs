@@ -18,7 +18,7 @@ mod vlans;
 pub use candidates::Spot;
 pub use chain::Chain;
 pub use check::{findings, share, wanted};
-pub use cut_off::{CutOff, Way, cut_off};
+pub use cut_off::{CutOff, Way, cut_off, duplicates};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
 pub use rivals::{Rival, grouped as grouped_rivals, rivals};

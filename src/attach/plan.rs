@@ -7,7 +7,7 @@ use super::is_global;
 use super::tags::Tags;
 use super::unused::{self, Unused};
 use crate::config::{Config, XdpMode, XdpUse};
-use crate::host::{InterfaceAddress, Kind, Link, Links};
+use crate::host::{Detection, InterfaceAddress, Kind, Link, Links};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -196,7 +196,9 @@ fn listened(listen: &[SocketAddr], link: &Link) -> Vec<(InterfaceAddress, u16)> 
             any if any.is_unspecified() => any.is_ipv4() == address.ip.is_ipv4() && is_global(address.ip),
             ip => ip == address.ip,
         };
-        for address in link.addresses.iter().filter(meant) {
+        // What another host of the network has is answered by nobody here.
+        let is_failed = |address: &&InterfaceAddress| link.detection(address.ip) == Some(Detection::Failed);
+        for address in link.addresses.iter().filter(meant).filter(|address| !is_failed(address)) {
             if !found.contains(&(*address, socket.port())) {
                 found.push((*address, socket.port()));
             }

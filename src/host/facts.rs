@@ -184,6 +184,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
 pub fn links() -> io::Result<Links> {
     let mut links = Links::new(netlink::links()?);
     links.take_addresses(with_addresses()?);
+    links.take_detections(netlink::detections()?);
     for link in links.iter_mut() {
         link.driver = driver(&link.name);
     }

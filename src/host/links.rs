@@ -1,11 +1,12 @@
 //! The links of this network namespace and how they stand on each other.
 
 use super::bridge_port::BridgePort;
+use super::detection::Detection;
 use super::ipv4_conf::Ipv4Conf;
 use super::names::Named;
 use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a link is, as far as it matters to XDP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub struct Link {
     pub program: Option<AttachedProgram>,
     /// Addresses.
     pub addresses: Vec<InterfaceAddress>,
+    /// Those of them that the kernel does not answer for, by duplicate address detection.
+    pub detections: Vec<(IpAddr, Detection)>,
     /// arp_ignore in force: the greater of `all` and its own. `None` when it cannot be read.
     pub arp_ignore: Option<u32>,
     /// Whether ARP is answered only where the way back to who asks goes out (arp_filter): its own or that of `all`. `None` when
@@ -143,6 +146,13 @@ impl Link {
     /// The address `ip` with its prefix, when it carries it.
     pub fn address(&self, ip: IpAddr) -> Option<InterfaceAddress> {
         self.addresses.iter().copied().find(|address| address.ip == ip)
+    }
+}
+
+impl Link {
+    /// How far duplicate address detection is with `ip`; `None` when it is in use, or not here.
+    pub fn detection(&self, ip: IpAddr) -> Option<Detection> {
+        self.detections.iter().find(|(address, _)| *address == ip).map(|(_, detection)| *detection)
     }
 }
 
@@ -279,6 +289,15 @@ impl Links {
             if let Some(link) = self.all.iter_mut().find(|link| link.index == interface.index) {
                 link.rx_queues = interface.rx_queues;
                 link.addresses = interface.addresses;
+            }
+        }
+    }
+
+    /// Puts what duplicate address detection says onto the links, each by its index.
+    pub(super) fn take_detections(&mut self, detections: Vec<(u32, Ipv6Addr, Detection)>) {
+        for (index, ip, detection) in detections {
+            if let Some(link) = self.all.iter_mut().find(|link| link.index == index) {
+                link.detections.push((ip.into(), detection));
             }
         }
     }

@@ -4,6 +4,7 @@
 mod bridge_port;
 mod change;
 mod changes;
+mod detection;
 mod facts;
 mod firewall;
 mod firewall_names;
@@ -25,6 +26,7 @@ mod watch;
 
 pub use bridge_port::{BridgePort, PortState as BridgePortState};
 pub use changes::{Changes, Driver, Kernel};
+pub use detection::Detection;
 pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes, way_to};
 pub use firewall::{Firewall, Rule, Verdict};
 pub use firewall_names::{AddressNames, AddressSet};

@@ -120,6 +120,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         driver: value(line, "driver").map(str::to_owned),
         rx_queues: number("queues", 1),
         program: value(line, "xdp").map(|id| AttachedProgram { id: id.parse().expect("an id"), generic: false }),
+        detections: Vec::new(),
         addresses: words.iter().filter_map(address).collect(),
         arp: !words.contains(&"noarp"),
         spanning_tree: words.contains(&"stp"),

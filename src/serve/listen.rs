@@ -1,7 +1,7 @@
 //! Which addresses to serve: `interface:` lines become sockets.
 
 use crate::config::{Config, Diagnostic, Host, ScopedAddress, Severity};
-use crate::host::{self, Interface, Named};
+use crate::host::{self, Detection, Interface, Links, Named};
 use crate::serve::scope::{Unplaced, Zones, at_interface};
 use crate::sys::socket::{ListenError, UdpOptions, tcp_listener, udp_listener};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -123,7 +123,8 @@ pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Sockets, String
             absent.push(address.ip());
         }
     }
-    absent.iter().for_each(|&address| say_absent(config, address));
+    let links = if absent.is_empty() { Links::default() } else { host::links().unwrap_or_default() };
+    absent.iter().for_each(|&address| say_absent(config, address, &links));
     Ok(sockets)
 }
 
@@ -152,8 +153,14 @@ fn here_or_later(
     opened.map_err(|error| error.to_string())
 }
 
-fn say_absent(config: &Config, address: IpAddr) {
-    if config.awaits_addresses() {
+/// An IPv6 address cannot be bound before duplicate address detection is over. Of one that another host has, who looks at the
+/// links says it.
+fn say_absent(config: &Config, address: IpAddr, links: &Links) {
+    if let Some(link) = links.carriers(address).next() {
+        if link.detection(address) != Some(Detection::Failed) {
+            log::info!("{address} is on {}, and answered as soon as duplicate address detection is over", link.name);
+        }
+    } else if config.awaits_addresses() {
         log::info!("no interface carries {address} yet: served as soon as one does");
     } else {
         log::warn!(

@@ -26,7 +26,10 @@ fn down(subject: &Subject, served: &Served) -> Option<Finding> {
 }
 
 fn present(subject: &Subject, found: &mut Vec<Finding>) {
-    let mut seen: Vec<IpAddr> = Vec::new();
+    let duplicates = cut_off::duplicates(subject.listen, &subject.facts.links);
+    let failed = |CutOff { text, fix, .. }| Finding { fix, ..Finding::new(Level::Fail, "address", text) };
+    let mut seen: Vec<IpAddr> = duplicates.iter().filter_map(|duplicate| duplicate.link.parse().ok()).collect();
+    found.extend(duplicates.into_iter().map(failed));
     for ip in subject.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()) {
         if seen.contains(&ip) {
             continue;
@@ -36,6 +39,12 @@ fn present(subject: &Subject, found: &mut Vec<Finding>) {
         let names: Vec<&str> = carriers.iter().map(|link| link.name.as_str()).collect();
         found.push(match names[..] {
             [] => absent(subject, ip),
+            [name] if carriers[0].detection(ip).is_some() => {
+                let text = format!(
+                    "{ip} is on {name}, and answered when duplicate address detection is over, in a second or two"
+                );
+                Finding::new(Level::Info, "address", text)
+            }
             [name] => Finding::new(Level::Ok, "address", format!("{ip} is on {name}")),
             _ if ip.is_loopback() || is_link_local(ip) => {
                 Finding::new(Level::Ok, "address", format!("{ip} is on {}", names.join(", ")))

@@ -82,6 +82,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         rx_queues: 1,
         program: None,
         addresses: Vec::new(),
+        detections: Vec::new(),
         arp_ignore: None,
         arp_filter: None,
         arp_announce: None,

@@ -1,7 +1,7 @@
-//! A dump of RTM_GETLINK: the request, the datagrams that answer it, and what stands in a message before its attributes.
+//! A dump of RTM_GETLINK or RTM_GETADDR: the request, the datagrams that answer it, and what stands in a message before its attributes.
 
 use bytemuck::{Pod, Zeroable};
-use libc::RTM_NEWLINK;
+use libc::{RTM_NEWADDR, RTM_NEWLINK};
 use netlink_packet_core::{
     DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, NlaBuffer, NlasIterator,
@@ -20,6 +20,14 @@ const TRIES: usize = 5;
 /// # Errors
 /// The socket's: EAFNOSUPPORT when a systemd unit's RestrictAddressFamilies lacks AF_NETLINK.
 pub(super) fn dump<T>(wanted: &LinkMessage, read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+    dump_of(&RouteNetlinkMessage::GetLink(wanted.clone()), read)
+}
+
+/// The same of any request for links or addresses.
+///
+/// # Errors
+/// As of [`dump`].
+pub(super) fn dump_of<T>(wanted: &RouteNetlinkMessage, read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -31,7 +39,7 @@ pub(super) fn dump<T>(wanted: &LinkMessage, read: fn(&[u8]) -> Option<T>) -> io:
 }
 
 /// The messages, and whether all stayed the same while they were told.
-fn ask(wanted: &LinkMessage) -> io::Result<(Vec<Vec<u8>>, bool)> {
+fn ask(wanted: &RouteNetlinkMessage) -> io::Result<(Vec<Vec<u8>>, bool)> {
     // NETLINK_ROUTE is protocol 0.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     send(&socket, &request(wanted), SendFlags::empty())?;
@@ -49,24 +57,24 @@ fn ask(wanted: &LinkMessage) -> io::Result<(Vec<Vec<u8>>, bool)> {
     }
 }
 
-fn request(wanted: &LinkMessage) -> Vec<u8> {
+fn request(wanted: &RouteNetlinkMessage) -> Vec<u8> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, RouteNetlinkMessage::GetLink(wanted.clone()).into());
+    let mut message = NetlinkMessage::new(header, wanted.clone().into());
     message.finalize();
     let mut octets = vec![0; message.buffer_len()];
     message.serialize(&mut octets);
     octets
 }
 
-/// The body of a message, when that is about a link.
+/// The body of a message, when that is about a link or an address.
 struct Told(Option<Vec<u8>>);
 
 impl NetlinkDeserializable for Told {
     type Error = DecodeError;
 
     fn deserialize(header: &NetlinkHeader, body: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Told((header.message_type == RTM_NEWLINK).then(|| body.to_vec())))
+        Ok(Told([RTM_NEWLINK, RTM_NEWADDR].contains(&header.message_type).then(|| body.to_vec())))
     }
 }
 

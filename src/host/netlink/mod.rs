@@ -1,6 +1,7 @@
 //! The links as rtnetlink(7) tells: RTM_GETLINK, answered with one message a link. The kind of a link, a veth's peer and
 //! an attached XDP program are in no file of sysfs.
 
+mod address;
 mod bridge;
 mod link;
 mod loopback;
@@ -11,10 +12,14 @@ pub(super) use link::BOND_MODES;
 pub use loopback::loopback_packets;
 pub(super) use message::LinkHeader;
 
+use super::detection::Detection;
 use super::links::Link;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::Ipv6Addr;
 
 /// All links. Addresses, driver and queues are left for others to tell; of `net.ipv4.conf` it is each link's own.
 ///
@@ -28,6 +33,14 @@ pub(super) fn links() -> io::Result<Vec<Link>> {
     links.dedup_by_key(|link| link.index);
     bridge::take_vlans(&mut links);
     Ok(links)
+}
+
+/// The IPv6 addresses whose duplicate detection is not over or failed, each with the index of its link.
+///
+/// # Errors
+/// As of [`links`].
+pub(super) fn detections() -> io::Result<Vec<(u32, Ipv6Addr, Detection)>> {
+    message::dump_of(&RouteNetlinkMessage::GetAddress(AddressMessage::default()), address::detection)
 }
 
 /// The other names of each link that has such, by index.
@@ -50,6 +63,8 @@ mod tests {
         assert!(loopback.index > 0 && loopback.mac.is_none() && loopback.up == loopback.carrier);
         let own = |setting| std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/lo/{setting}")).unwrap();
         assert_eq!(loopback.arp_ignore, own("arp_ignore").trim().parse().ok());
+        let settled = super::detections().expect("netlink").iter().all(|(index, ..)| *index != loopback.index);
+        assert!(settled, "::1 is nobody else's");
         assert_eq!(loopback.rp_filter, own("rp_filter").trim().parse().ok());
     }
 }

@@ -14,6 +14,13 @@ const LASTS: Duration = Duration::from_secs(10);
 pub(super) struct Known(Vec<(CutOff, Instant, bool)>);
 
 impl Known {
+    /// Addresses that another host has are said at once: no look later tells more of them.
+    pub(super) fn at_start(listen: &[SocketAddr]) -> Self {
+        let found = host::links().map(|links| attach::duplicates(listen, &links)).unwrap_or_default();
+        found.iter().for_each(|duplicate| log::warn!("{}", line(duplicate)));
+        Self(found.into_iter().map(|duplicate| (duplicate, Instant::now(), true)).collect())
+    }
+
     /// Takes those of now; gives the lines to be said, those of an end first, then those of a beginning. `carriers`: the links that
     /// carry served addresses. What carries none any more is not reached again; that its address is gone is said elsewhere.
     fn review(&mut self, found: Vec<CutOff>, carriers: &[String], now: Instant) -> (Vec<String>, Vec<String>) {
@@ -45,6 +52,7 @@ impl Program {
     /// Says what lasts and what is over; when to look again. An address that is expected to come and go is not missed.
     pub(super) fn review_cut_off(&mut self, plan: &Plan, links: &Links) -> Option<Instant> {
         let mut found = attach::cut_off(plan, links, &host::way_to);
+        found.extend(attach::duplicates(&self.listen, links));
         let carried = self.seen.take(self.listen.iter().map(SocketAddr::ip), links);
         if !self.config.awaits_addresses() {
             found.extend(self.seen.gone(&carried, links));
@@ -61,7 +69,8 @@ impl Program {
     /// Those of now, a line each.
     pub(super) fn cut_off_now(&self) -> Vec<String> {
         let Ok(links) = host::links() else { return Vec::new() };
-        attach::cut_off(&self.plan(&links), &links, &host::way_to).iter().map(line).collect()
+        let links_of_now = attach::cut_off(&self.plan(&links), &links, &host::way_to).into_iter();
+        links_of_now.chain(attach::duplicates(&self.listen, &links)).map(|cut_off| line(&cut_off)).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a configuration to a running program.
 
 use super::threads::Threads;
-use super::{Invocation, PidFile, Program, forwards, gone, privileges};
+use super::{Invocation, PidFile, Program, cut_off, forwards, gone, privileges};
 use crate::answer::compile;
 use crate::attach;
 use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, XdpUse};
@@ -75,6 +75,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let is_reached = addresses.iter().any(|address| !address.ip().is_loopback());
     let host = (is_reached || forwards::stand_at_interfaces(&config)).then(watch_host);
     let seen = gone::Seen::at_start(&addresses);
+    let cut_off = cut_off::Known::at_start(&addresses);
     let zones = Zones::from(&interfaces[..]);
     let placed = forwards::place(&config, &zones);
     super::log_findings(&placed.absent);
@@ -112,7 +113,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         unwanted: Default::default(),
         lost_lines: Default::default(),
         rivals: Vec::new(),
-        cut_off: Default::default(),
+        cut_off,
         seen,
         stopping: false,
     })

@@ -90,11 +90,11 @@ fn a_pair_that_leads_nowhere() {
     assert_eq!(fix(&one("link-down", &fits)), lines);
     assert!(found.text.contains("veth-bnd, is in no bridge"), "{found}");
     let routed = changed(loose.clone(), "veth-bnd", |link| {
-        link.addresses.push(crate::host::InterfaceAddress { ip: "192.168.10.1".parse().unwrap(), prefix: 24 });
+        link.addresses.push(InterfaceAddress { ip: "192.168.10.1".parse().unwrap(), prefix: 24 });
     });
     assert!(named("link-down", &routed).is_empty(), "it leads to the host itself");
     let link_local = changed(loose, "veth-bnd", |link| {
-        link.addresses.push(crate::host::InterfaceAddress { ip: "fe80::1".parse().unwrap(), prefix: 64 });
+        link.addresses.push(InterfaceAddress { ip: "fe80::1".parse().unwrap(), prefix: 64 });
     });
     assert_eq!(named("link-down", &link_local).len(), 1, "every link that is up has one");
 
@@ -240,4 +240,30 @@ fn forwarders_that_are_ourselves() {
         config.forward_zones[0].servers = vec![server(address, 53)];
         assert_eq!(loops(&config, listen), expected, "{address} with {listen}");
     }
+}
+
+#[test]
+fn an_address_that_another_host_has() {
+    let with = |detection: Option<Detection>| {
+        let ip = "2001:db8::250".parse().unwrap();
+        changed(sound(), "veth-rb", move |link| {
+            link.addresses.push(InterfaceAddress { ip, prefix: 64 });
+            link.detections.extend(detection.map(|detection| (ip, detection)));
+        })
+    };
+    let told = |facts: &Facts, listen: &str| {
+        let mut found = all(&Config::default(), &[listen], facts);
+        let plans = found.iter().any(|finding| finding.name == "topology" && finding.text.contains("2001:db8::250"));
+        found.retain(|finding| finding.name == "address" && finding.text.starts_with("2001:db8::250"));
+        (found, plans)
+    };
+    let (found, plans) = told(&with(Some(Detection::Failed)), "[2001:db8::250]:53");
+    assert_eq!((found.len(), found[0].level, plans), (1, Level::Fail, false), "{found:?}");
+    let lines = "ip address del 2001:db8::250/64 dev veth-rb\nip address add 2001:db8::250/64 dev veth-rb";
+    assert_eq!(fix(&found[0]), lines);
+    assert!(found[0].text.contains("another host of the network has it"), "{}", found[0]);
+    assert_eq!(told(&with(Some(Detection::Failed)), "[::]:53").0.len(), 1, "of a wildcard, too");
+    let (found, plans) = told(&with(Some(Detection::Going)), "[2001:db8::250]:53");
+    assert_eq!((found[0].level, plans), (Level::Info, true));
+    assert_eq!(told(&with(None), "[2001:db8::250]:53").0[0].level, Level::Ok);
 }

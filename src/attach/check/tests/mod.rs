@@ -17,8 +17,8 @@ use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, ForwardServer, ForwardZone, Toggle, XdpMode, XdpUse};
 use crate::host::recorded;
 use crate::host::{
-    AttachedProgram, BridgePort, BridgePortState, Facts, Firewall, Holder, Kind, Link, Links, PortProbe, PortState,
-    Unit,
+    AttachedProgram, BridgePort, BridgePortState, Detection, Facts, Firewall, Holder, InterfaceAddress, Kind, Link,
+    Links, PortProbe, PortState, Unit,
 };
 use rustix::thread::CapabilitySet;
 use std::net::SocketAddr;
