@@ -122,28 +122,27 @@ fn without_carrier(links: &Links, link: &Link) -> Cause {
 fn behind_pair(links: &Links, link: &Link, addresses: &[InterfaceAddress]) -> Option<(IpAddr, Cause)> {
     let ip = addresses.first()?.ip;
     let peer = links.pair_beyond(link)?;
-    // What is found by ARP needs more of the bridge than the rest.
-    let v4 = addresses.iter().find(|address| address.ip.is_ipv4());
-    let ip = v4.map_or(ip, |address| address.ip);
-    let cause = match links.master(peer) {
-        Some(bridge) if bridge.kind == Kind::Bridge => behind_bridge(links, bridge, peer, v4.is_some()),
+    match links.master(peer) {
+        Some(bridge) if bridge.kind == Kind::Bridge => {
+            let cause = behind_bridge(links, bridge, peer).map(|cause| (ip, cause));
+            cause.or_else(|| passage::unasked(bridge, peer, addresses))
+        }
         Some(_) => None,
         None if peer.master.is_some() || has_address(peer) || links.uppers(peer).next().is_some() => None,
         None => {
             let why = format!("the other end of its pair, {}, is in no bridge: nothing comes in there", peer.name);
-            Some((why, Some(advice::join(links, peer, bridge_of(links, ip)))))
+            Some((ip, (why, Some(advice::join(links, peer, bridge_of(links, ip))))))
         }
-    };
-    cause.map(|cause| (ip, cause))
+    }
 }
 
-fn behind_bridge(links: &Links, bridge: &Link, peer: &Link, ipv4: bool) -> Option<Cause> {
+fn behind_bridge(links: &Links, bridge: &Link, peer: &Link) -> Option<Cause> {
     let name = &bridge.name;
     if !bridge.up {
         let why = format!("{name}, the bridge of its pair, is not up: nothing comes in there");
         return Some((why, Some(format!("ip link set {} up", quoted(name)))));
     }
-    passage::to_port(links, bridge, peer, ipv4)
+    passage::to_port(links, bridge, peer)
 }
 
 pub(super) fn has_address(link: &Link) -> bool {

@@ -2,29 +2,42 @@
 
 use super::advice::quoted;
 use super::cut_off::Cause;
-use crate::host::{BridgePortState, Link, Links};
+use crate::host::{BridgePortState, InterfaceAddress, Link, Links};
+use std::net::IpAddr;
 
-/// Why nothing comes from another port of `bridge` to `port`, which is the end of a pair; `None` where something may. `ipv4`:
-/// whether addresses behind it are found by ARP.
-pub(super) fn to_port(links: &Links, bridge: &Link, port: &Link, ipv4: bool) -> Option<Cause> {
+/// Why nothing comes from another port of `bridge` to `port`, which is the end of a pair; `None` where something may.
+pub(super) fn to_port(links: &Links, bridge: &Link, port: &Link) -> Option<Cause> {
     let (name, own) = (&bridge.name, &port.name);
     if !port.port.forwards() {
         let (why, fix) = blocked(bridge, port);
         return Some((format!("{own}, the port of its pair at {name}, {why}: nothing comes in there"), fix));
     }
     let others: Vec<&Link> = links.ports(bridge).filter(|other| other.index != port.index).collect();
-    if let Some(cause) = through(bridge, Some(port), &others) {
-        return Some(cause);
-    }
-    if ipv4 && !port.port.broadcasts {
-        let flood = if port.port.floods { "" } else { " flood on" };
+    through(bridge, Some(port), &others)
+}
+
+/// The first of `addresses` behind the port that is not asked for there, and why: IPv4 is asked for by broadcast, IPv6 by
+/// multicast.
+pub(super) fn unasked(bridge: &Link, port: &Link, addresses: &[InterfaceAddress]) -> Option<(IpAddr, Cause)> {
+    let (name, own, settings) = (&bridge.name, &port.name, port.port);
+    let first = |is_v4: bool| addresses.iter().map(|address| address.ip).find(|ip| ip.is_ipv4() == is_v4);
+    let flood = if settings.floods { "" } else { " flood on" };
+    let fix = |what: &str| Some(format!("bridge link set dev {} {what} on{flood}", quoted(own)));
+    let no = |what: &str| format!("{name} sends no {what} to {own}, the port of its pair");
+    if let Some(ip) = first(true).filter(|_| !settings.broadcasts) {
         let why = format!(
-            "{name} sends no broadcasts to {own}, the port of its pair (bcast_flood off): no request of ARP comes in there, so \
-             clients do not get to know its MAC"
+            "{} (bcast_flood off): no request of ARP comes in there, so clients do not get to know its MAC",
+            no("broadcasts")
         );
-        return Some((why, Some(format!("bridge link set dev {} bcast_flood on{flood}", quoted(own)))));
+        return Some((ip, (why, fix("bcast_flood"))));
     }
-    None
+    let ip = first(false).filter(|_| !settings.multicasts)?;
+    let why = format!(
+        "{} (mcast_flood off): without a multicast querier on the network no neighbour solicitation comes in there, so clients do \
+         not get to know its MAC",
+        no("multicasts")
+    );
+    Some((ip, (why, fix("mcast_flood"))))
 }
 
 /// Why nothing comes from any port of `bridge` to itself.
@@ -78,19 +91,19 @@ fn through(bridge: &Link, port: Option<&Link>, others: &[&Link]) -> Option<Cause
 /// (net/bridge/br_netlink.c, `br_set_port_state`).
 fn blocked(bridge: &Link, port: &Link) -> Cause {
     let (name, own, word) = (&bridge.name, quoted(&port.name), port.port.state.word());
-    let by_hand = || Some(format!("bridge link set dev {own} state 3"));
+    let by_hand = format!("bridge link set dev {own} state 3");
     match (port.port.state, bridge.spanning_tree) {
-        (state, _) if state.passes() => {
+        (_, false) => (format!("is {word}"), Some(by_hand)),
+        (state, true) if state.passes() => {
             let why = format!(
                 "is {word}: the spanning tree of {name} lets nothing pass there before twice its forward delay (15 s unless it was \
                  set) is over; only where {name} has no second way out, it is to be switched off"
             );
-            (why, Some(format!("ip link set {} type bridge stp_state 0", quoted(name))))
+            (why, Some(format!("ip link set {} type bridge stp_state 0\n{by_hand}", quoted(name))))
         }
         (BridgePortState::Disabled, true) => {
             (format!("is {word}"), Some(format!("ip link set {own} down\nip link set {own} up")))
         }
         (_, true) => (format!("is {word}: the spanning tree of {name} takes another way"), None),
-        (_, false) => (format!("is {word}"), by_hand()),
     }
 }

@@ -56,11 +56,13 @@ pub struct BridgePort {
     pub floods: bool,
     /// Broadcasts, such as requests of ARP, are sent there.
     pub broadcasts: bool,
+    /// Multicasts that nobody behind a port is known to want, such as neighbour solicitations, are sent there.
+    pub multicasts: bool,
 }
 
 impl Default for BridgePort {
     fn default() -> Self {
-        Self { state: PortState::Forwarding, isolated: false, floods: true, broadcasts: true }
+        Self { state: PortState::Forwarding, isolated: false, floods: true, broadcasts: true, multicasts: true }
     }
 }
 

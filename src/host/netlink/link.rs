@@ -42,6 +42,7 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BOND_SLAVE_STATE: u16 = 1;
 const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
+const IFLA_BRPORT_MCAST_FLOOD: u16 = 27;
 const IFLA_BRPORT_BCAST_FLOOD: u16 = 30;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_VLAN_PROTOCOL: u16 = 5;
@@ -217,6 +218,7 @@ fn bridge_port(info: &[u8]) -> Option<BridgePort> {
         isolated: is(IFLA_BRPORT_ISOLATED, new.isolated),
         floods: is(IFLA_BRPORT_UNICAST_FLOOD, new.floods),
         broadcasts: is(IFLA_BRPORT_BCAST_FLOOD, new.broadcasts),
+        multicasts: is(IFLA_BRPORT_MCAST_FLOOD, new.multicasts),
     })
 }
 
@@ -380,10 +382,17 @@ mod tests {
             attribute(IFLA_BRPORT_STATE, &[2]),
             attribute(IFLA_BRPORT_UNICAST_FLOOD, &[0]),
             attribute(IFLA_BRPORT_BCAST_FLOOD, &[0]),
+            attribute(IFLA_BRPORT_MCAST_FLOOD, &[0]),
             attribute(IFLA_BRPORT_ISOLATED, &[1]),
         ]
         .concat();
-        let closed = BridgePort { state: PortState::Learning, isolated: true, floods: false, broadcasts: false };
+        let closed = BridgePort {
+            state: PortState::Learning,
+            isolated: true,
+            floods: false,
+            broadcasts: false,
+            multicasts: false,
+        };
         assert_eq!(told(b"bridge\0", &all), closed);
         assert_eq!(told(b"bond\0", &all), BridgePort::default(), "a bond's slave has other data");
         for odd in [attribute(IFLA_BRPORT_STATE, &[9]), attribute(IFLA_BRPORT_STATE, &[]), Vec::new()] {

@@ -147,13 +147,15 @@ fn port_set(facts: Facts, name: &str, change: impl Fn(&mut BridgePort)) -> Facts
 
 #[test]
 fn a_bridge_that_lets_nothing_pass() {
-    let state = |facts, name, state| port_set(facts, name, move |port| port.state = state);
+    let state =
+        |facts: Facts, name: &str, state: BridgePortState| port_set(facts, name, move |port| port.state = state);
     let found = one("link-down", &state(sound(), "veth-bnd", BridgePortState::Disabled));
     assert_eq!((found.level, fix(&found)), (Level::Warn, "bridge link set dev veth-bnd state 3"));
     assert!(found.text.contains("veth-bnd, the port of its pair at br-rb, is disabled"), "{found}");
     let tree = changed(sound(), "br-rb", |link| link.spanning_tree = true);
     let found = one("link-down", &state(tree.clone(), "veth-bnd", BridgePortState::Learning));
-    assert_eq!(fix(&found), "ip link set br-rb type bridge stp_state 0");
+    let lines = "ip link set br-rb type bridge stp_state 0\nbridge link set dev veth-bnd state 3";
+    assert_eq!(fix(&found), lines, "the port stays as it is when the tree is switched off");
     assert!(found.text.contains("is learning") && found.text.contains("forward delay"), "{found}");
     let found = one("link-down", &state(tree, "veth-bnd", BridgePortState::Disabled));
     assert_eq!(fix(&found), "ip link set veth-bnd down\nip link set veth-bnd up", "by hand the kernel refuses it");
@@ -176,6 +178,14 @@ fn a_bridge_that_lets_nothing_pass() {
     let found = one("link-down", &quiet);
     assert_eq!(fix(&found), "bridge link set dev veth-bnd bcast_flood on flood on");
     assert!(named("link-down", &port_set(sound(), "veth-bnd", |port| port.floods = false)).is_empty());
+    let unasked = port_set(sound(), "veth-bnd", |port| port.multicasts = false);
+    assert!(named("link-down", &unasked).is_empty(), "IPv4 is asked for by broadcast");
+    let ip = "2001:db8::250".parse().unwrap();
+    let both = changed(unasked, "veth-rb", |link| link.addresses.push(InterfaceAddress { ip, prefix: 64 }));
+    let found = all(&Config::default(), &[SERVER, "[2001:db8::250]:53"], &both);
+    let found = found.iter().find(|finding| finding.name == "link-down").unwrap();
+    assert!(found.text.starts_with("veth-rb carries 2001:db8::250 and br-rb sends no multicasts"), "{found}");
+    assert_eq!(fix(found), "bridge link set dev veth-bnd mcast_flood on");
 
     // The address on the bridge itself.
     let own = recorded::facts("bridge");
