@@ -18,4 +18,5 @@ pub mod stats;
 pub mod sys;
 pub mod whole_file;
 pub mod wire;
+pub mod words;
 pub mod xdp;

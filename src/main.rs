@@ -10,6 +10,7 @@ use runbound::serve::log as logger;
 use runbound::serve::program::{self, Invocation};
 use runbound::setup::{self, SetupError};
 use runbound::sys::allocator::CountingAllocator;
+use runbound::words::printable;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -57,7 +58,7 @@ fn check(cli: &Cli, format: Format) -> ExitCode {
             config::findings_json(&cli.file, found, &host, of_host)
         }
     };
-    print!("{text}");
+    print!("{}", printable(&text));
     let fails = of_host.errors > 0 || found.iter().any(|finding| finding.severity == Severity::Error);
     if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -84,14 +85,14 @@ fn host_findings(config: &Config) -> Vec<Finding> {
 }
 
 fn say(line: &str) {
-    println!("{line}");
+    println!("{}", printable(line));
 }
 
 fn set_up(done: Result<(), SetupError>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("runbound: {error}");
+            eprintln!("runbound: {}", printable(&error.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,7 @@
 use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
 use crate::host::{InterfaceAddress, Kind, Link, Links, VlanProtocol};
+pub(super) use crate::words::quoted;
 
 /// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
 pub const GUESTS_BRIDGE: &str = "fwbr";
@@ -25,7 +26,7 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     let lower = match link.kind {
         // Its parent cannot be a bridge's port at the same time: both want the frames first.
         Kind::Ipvlan | Kind::Macvlan if !others(link) => {
-            lines.push(format!("ip link del {}", link.name));
+            lines.push(format!("ip link del {}", quoted(&link.name)));
             links.parent(link)?
         }
         Kind::Bridge | Kind::Vlan { .. } | Kind::Bond { .. } => link,
@@ -38,16 +39,16 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
         (_, None) => {
             let bridge = free_name(links, "br-rb")?;
             lines.push(format!("ip link add {bridge} type bridge"));
-            lines.push(format!("ip link set {} master {bridge}", lower.name));
+            lines.push(format!("ip link set {} master {bridge}", quoted(&lower.name)));
             lines.push(format!("ip link set {bridge} up"));
             (bridge, lower.mtu)
         }
     };
     lines.push(format!("ip link add {own} type veth peer name {peer}"));
     lines.extend(fit(&peer, mtu));
-    lines.push(format!("ip link set {peer} master {bridge} up"));
+    lines.push(format!("ip link set {peer} master {} up", quoted(&bridge)));
     if !stacked {
-        lines.push(format!("ip address del {ip}/{prefix} dev {}", link.name));
+        lines.push(format!("ip address del {ip}/{prefix} dev {}", quoted(&link.name)));
     }
     lines.push(format!("ip link set {own} up"));
     lines.push(format!("ip address add {ip}/{prefix} dev {own}"));
@@ -75,27 +76,27 @@ fn mtu_for(links: &Links, bridge: &Link, port: Option<&Link>) -> u32 {
 
 /// The commands that make the end of a pair, which is there, a port of `bridge`; BRIDGE is to be replaced where it is not known.
 pub fn join(links: &Links, port: &Link, bridge: Option<&Link>) -> String {
-    let name = &port.name;
+    let name = quoted(&port.name);
     let mut lines = Vec::new();
     if port.mac.is_some_and(|mac| mac[0] != GUESTS_MAC) {
-        lines.push(fit_mac(name));
+        lines.push(fit_mac(&name));
     }
     let mtu = bridge.map(|bridge| mtu_for(links, bridge, Some(port))).filter(|mtu| *mtu > port.mtu);
     lines.extend(mtu.map(|mtu| format!("ip link set {name} mtu {mtu}")));
-    lines.push(format!("ip link set {name} master {}", bridge.map_or("BRIDGE", |bridge| bridge.name.as_str())));
+    lines.push(format!("ip link set {name} master {}", bridge.map_or("BRIDGE".into(), |bridge| quoted(&bridge.name))));
     lines.join("\n")
 }
 
 /// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that
 /// `iface-to-br` knows.
 fn at_open_vswitch(link: &Link, InterfaceAddress { ip, prefix }: InterfaceAddress, own: &str, peer: &str) -> String {
-    let (name, fit) = (&link.name, fit(peer, link.mtu).join("\n"));
+    let (name, fit) = (quoted(&link.name), fit(peer, link.mtu).join("\n"));
     let vsctl = "ovs-vsctl --timeout=10";
     format!(
         "ip link add {own} type veth peer name {peer}\n{fit}\nip link set {peer} up\n\
          {vsctl} --may-exist add-port $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {peer} tag=$({vsctl} get port {name} \
          tag)\nip address del {ip}/{prefix} dev {name}\nip link set {own} up\nip address add {ip}/{prefix} dev {own}\n{}",
-        arp_for_itself_only(name)
+        arp_for_itself_only(&link.name)
     )
 }
 
@@ -111,7 +112,7 @@ pub fn install(links: &Links, link: &Link, address: InterfaceAddress) -> Option<
         _ => (link, None),
     };
     let tag = vlan.map_or_else(String::new, |id| format!(" --vlan {id}"));
-    let name = &bridge.name;
+    let name = quoted(&bridge.name);
     let at = match &bridge.kind {
         // No link tells which switch an internal port belongs to, nor its tag.
         kind if kind.is_open_vswitch() => {
@@ -122,8 +123,8 @@ pub fn install(links: &Links, link: &Link, address: InterfaceAddress) -> Option<
             };
             format!("$({vsctl} iface-to-br {name} 2>/dev/null || echo {name}){tag} --share-bridge")
         }
-        Kind::Bridge if vlan.is_none() && name == PROXMOX_BRIDGE => format!("{name} --share-bridge"),
-        Kind::Bridge if vlan.is_none() => name.clone(),
+        Kind::Bridge if vlan.is_none() && bridge.name == PROXMOX_BRIDGE => format!("{name} --share-bridge"),
+        Kind::Bridge if vlan.is_none() => name.into_owned(),
         Kind::Bridge if bridge.vlan_filtering == Some(true) && is_dot1q(bridge) => format!("{name}{tag}"),
         _ => return None,
     };
@@ -133,16 +134,6 @@ pub fn install(links: &Links, link: &Link, address: InterfaceAddress) -> Option<
 /// Whether a VLAN, or a bridge that filters, has tags of 802.1Q, as the kernel does unless told otherwise.
 fn is_dot1q(link: &Link) -> bool {
     link.vlan_protocol.is_none_or(|protocol| protocol == VlanProtocol::Dot1q)
-}
-
-/// A name as one word of a command. The kernel takes any octets but `/`, `:` and white space for one; what a shell would read
-/// as more than a letter goes into quotes.
-pub fn quoted(name: &str) -> String {
-    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"._-@+".contains(&octet);
-    if !name.is_empty() && name.bytes().all(is_plain) && !name.starts_with('-') {
-        return name.to_owned();
-    }
-    format!("'{}'", name.replace('\'', "'\\''"))
 }
 
 /// `name`, or with the first number behind it that no link has yet.
@@ -186,5 +177,6 @@ pub fn arp_of_later_links() -> String {
 /// The command that sets an IPv4 setting of a link. A name with a dot wants slashes between the words.
 pub fn sysctl(link: &str, name: &str, value: u32) -> String {
     let separator = if link.contains('.') { "/" } else { "." };
-    format!("sysctl -w {}={value}", ["net", "ipv4", "conf", link, name].join(separator))
+    let key = ["net", "ipv4", "conf", link, name].join(separator);
+    format!("sysctl -w {}={value}", quoted(&key))
 }

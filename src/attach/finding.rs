@@ -1,6 +1,7 @@
 //! A finding of `--check-config` about this host, and how it is printed.
 
 use crate::config::json_string;
+use crate::words::printable;
 use std::fmt;
 
 /// How much a finding matters.
@@ -63,9 +64,9 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}: {}", self.level.word(), self.name, self.text)?;
+        write!(f, "[{}] {}: {}", self.level.word(), self.name, printable(&self.text))?;
         for line in self.fix.iter().flat_map(|fix| fix.lines()) {
-            write!(f, "\n    {line}")?;
+            write!(f, "\n    {}", printable(line))?;
         }
         Ok(())
     }
@@ -83,6 +84,7 @@ mod tests {
             finding.json(),
             "{\"level\":\"warn\",\"name\":\"arp-flux\",\"text\":\"a \\\"b\\\"\",\"fix\":\"one\\u000atwo\"}"
         );
+        assert_eq!(Finding::new(Level::Ok, "mtu", "br\x1b[1m").to_string(), "[OK] mtu: br\\x1b[1m");
         assert_eq!(Finding::new(Level::Ok, "mtu", "fine").to_string(), "[OK] mtu: fine");
     }
 }

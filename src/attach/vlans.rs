@@ -5,6 +5,7 @@
 //! the form that a reply has when it leaves by the bridge.
 
 use crate::host::{Kind, Link, VlanProtocol, VlanTable};
+use crate::words::quoted;
 
 /// The VLAN that frames belong to below `link`, when they have `vlan` as their tag (or none) at it: of a bridge that filters,
 /// the one inside; of every other link, that of their tag.
@@ -31,7 +32,9 @@ pub(super) fn at_port(link: &Link, port: &Link, inside: Option<u16>) -> Result<O
     let (Some(id), true) = (inside, filters(link)) else { return Ok(inside) };
     let (bridge, table) = (&link.name, table(port)?);
     match (table.carries(id), table.untags(id), table.pvid()) {
-        (false, ..) => Err(format!("it is not in VLAN {id} of {bridge} (`bridge vlan show dev {}`)", port.name)),
+        (false, ..) => {
+            Err(format!("it is not in VLAN {id} of {bridge} (`bridge vlan show dev {}`)", quoted(&port.name)))
+        }
         (true, false, _) => Ok(Some(id)),
         (true, true, Some(pvid)) if pvid == id => Ok(None),
         (true, true, pvid) => Err(format!(
@@ -50,7 +53,7 @@ fn towards_host(bridge: &Link, vlan: Option<u16>) -> Result<u16, String> {
     let (name, table) = (&bridge.name, table(bridge)?);
     match (vlan, table.pvid()) {
         (Some(id), _) if !table.carries(id) => {
-            Err(format!("the bridge itself is not in VLAN {id}: `bridge vlan add dev {name} vid {id} self`"))
+            Err(format!("the bridge itself is not in VLAN {id}: `bridge vlan add dev {} vid {id} self`", quoted(name)))
         }
         (Some(id), _) if table.untags(id) => {
             Err(format!("frames of VLAN {id} come up to {name} itself without their tag"))

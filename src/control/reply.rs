@@ -1,6 +1,7 @@
 //! The text of a reply, limited in size.
 
 use crate::sys::memory;
+use crate::words::printable;
 use std::fmt::{self, Write};
 
 /// Text on its way to a client. What is beyond the room replaces the whole by one error line.
@@ -51,6 +52,8 @@ impl Reply {
 
 impl Write for Reply {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // The client's terminal obeys nothing that stands in a name.
+        let text = printable(text);
         let fits = self.text.len() + text.len() <= self.room;
         if !fits || memory::reserve(&mut self.text, text.len()).is_err() {
             self.overflow = true;

@@ -3,6 +3,7 @@
 use super::log_file::LogFile;
 use crate::config::Config;
 use crate::sys::clock::Civil;
+use crate::words::printable;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::fmt;
 use std::io::Write;
@@ -186,7 +187,11 @@ impl Logger {
                     Level::Info => 6,
                     Level::Debug | Level::Trace => 7,
                 };
-                let line = format!("<{}>{identity}[{pid}]: [{pid}:0] {word}: {}", 3 * 8 + severity, record.args());
+                let line = format!(
+                    "<{}>{identity}[{pid}]: [{pid}:0] {word}: {}",
+                    3 * 8 + severity,
+                    printable(&record.args().to_string())
+                );
                 // A line that cannot be sent has nowhere else to go.
                 let _ = socket.send(line.as_bytes());
             }
@@ -201,7 +206,7 @@ impl Logger {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let form = TimeForm::ALL.get(usize::from(self.time_form.load(Ordering::Relaxed)));
         let time = written(now, form.copied().unwrap_or(TimeForm::Seconds));
-        format!("{time} {identity}[{pid}:0] {word}: {}", record.args())
+        format!("{time} {identity}[{pid}:0] {word}: {}", printable(&record.args().to_string()))
     }
 }
 

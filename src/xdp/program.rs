@@ -14,6 +14,7 @@ use super::pool::Program;
 use super::settings::EntryPlace;
 use super::verdict::{Verdict, VerdictCounts};
 use super::{Mode, Options, PAGE_MTU, Peer, Place};
+use crate::words::quoted;
 
 /// The MTU of Ethernet, which every driver takes.
 const USUAL_MTU: u32 = 1500;
@@ -246,11 +247,13 @@ fn long_mtu(options: &Options) -> String {
     match &options.peer {
         Peer::None => format!(
             "attach refused: its MTU of {mtu} is more than the driver takes with XDP (virtio_net {PAGE_MTU}): lower it with \
-             `ip link set dev {interface} mtu {USUAL_MTU}`"
+             `ip link set dev {} mtu {USUAL_MTU}`",
+            quoted(interface)
         ),
         Peer::Here { name, mtu: of_peer } => format!(
             "attach refused: its other end {name} has an MTU of {of_peer}, and at most {PAGE_MTU} has native XDP ({interface} \
-             itself has {mtu}, which does not matter): `ip link set dev {name} mtu {PAGE_MTU}`"
+             itself has {mtu}, which does not matter): `ip link set dev {} mtu {PAGE_MTU}`",
+            quoted(name)
         ),
         Peer::Elsewhere => format!(
             "attach refused: its other end, in another network namespace, has an MTU above {PAGE_MTU}, the most that has native \

@@ -1,6 +1,7 @@
 //! Whether the addresses are here, can be listened at, and are not what we forward to.
 
 use super::{Served, Subject};
+use crate::attach::advice::quoted;
 use crate::attach::cut_off::{self, CutOff};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
@@ -52,7 +53,7 @@ fn present(subject: &Subject, found: &mut Vec<Finding>) {
             [first, ..] => {
                 let text = format!("{ip} is on {}: which of them answers is left to chance", names.join(" and "));
                 let prefix = carriers[0].address(ip).map_or(0, |address| address.prefix);
-                let fix = format!("ip address del {ip}/{prefix} dev {first}");
+                let fix = format!("ip address del {ip}/{prefix} dev {}", quoted(first));
                 Finding::new(Level::Warn, "address", text).with_fix(fix)
             }
         });

@@ -2,6 +2,7 @@
 //! whether it is that of the address's network.
 
 use super::{Served, Subject};
+use crate::attach::advice::quoted;
 use crate::attach::candidates;
 use crate::attach::finding::{Finding, Level};
 use crate::host::{Kind, Link, Links, VlanTable};
@@ -78,7 +79,7 @@ fn judge(links: &Links, served: &Served, place: &Place) -> Finding {
     };
     if !place.table.carries(vlan) {
         let text = format!("{port} is not in VLAN {vlan}, in which {} has {ip}: {bridge} drops it", served.link.name);
-        return warn(text, format!("bridge vlan add dev {port} vid {vlan}{}", own(place)));
+        return warn(text, format!("bridge vlan add dev {} vid {vlan}{}", quoted(port), own(place)));
     }
     let with_us: Vec<&str> = links
         .ports(place.bridge)
@@ -157,7 +158,7 @@ fn own(place: &Place) -> &'static str {
 
 /// Puts the port into another VLAN, without tags.
 fn set(place: &Place, to: &str, from: &str) -> String {
-    let (port, own) = (&place.port.name, own(place));
+    let (port, own) = (quoted(&place.port.name), own(place));
     let leave = if from.is_empty() { String::new() } else { format!("\nbridge vlan del dev {port} vid {from}{own}") };
     format!("bridge vlan add dev {port} vid {to} pvid untagged{own}{leave}")
 }
@@ -165,6 +166,7 @@ fn set(place: &Place, to: &str, from: &str) -> String {
 /// Lets the VLAN out by the ports that lead out; `None` on a bridge of guests alone.
 fn open(links: &Links, place: &Place, vlan: u16) -> Option<String> {
     let ports = candidates::below(links, place.bridge).into_iter();
-    let lines: Vec<String> = ports.map(|port| format!("bridge vlan add dev {} vid {vlan}", port.name)).collect();
+    let lines: Vec<String> =
+        ports.map(|port| format!("bridge vlan add dev {} vid {vlan}", quoted(&port.name))).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }

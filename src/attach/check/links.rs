@@ -2,7 +2,7 @@
 
 use super::programs;
 use super::{Served, Subject, tags, zero_copy};
-use crate::attach::advice;
+use crate::attach::advice::{self, quoted};
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
@@ -140,8 +140,8 @@ fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut V
             continue;
         }
         let out = match bridge.kind {
-            Kind::Bridge => format!("ip link set {} nomaster", link.name),
-            _ => format!("ovs-vsctl --timeout=10 del-port {}", link.name),
+            Kind::Bridge => format!("ip link set {} nomaster", quoted(&link.name)),
+            _ => format!("ovs-vsctl --timeout=10 del-port {}", quoted(&link.name)),
         };
         let (name, bridge) = (&link.name, &bridge.name);
         found.push(if link.index == carrier.index {
@@ -190,14 +190,14 @@ fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>
     if end.mtu <= PAGE_MTU {
         return found.push(Finding::new(Level::Ok, "mtu", text));
     }
-    let mut fix = vec![format!("ip link set {} mtu {PAGE_MTU}", end.name)];
+    let mut fix = vec![format!("ip link set {} mtu {PAGE_MTU}", quoted(&end.name))];
     // Otherwise a bridge whose MTU nobody set takes the least of its ports', for all of them.
     if let Some(bridge) = links.master(end).filter(|master| master.kind == Kind::Bridge) {
-        fix.insert(0, format!("ip link set {} mtu {}", bridge.name, bridge.mtu));
+        fix.insert(0, format!("ip link set {} mtu {}", quoted(&bridge.name), bridge.mtu));
     }
     // What the host sends must not be longer than the other end takes.
     if end.index != link.index && link.mtu > PAGE_MTU {
-        fix.push(format!("ip link set {name} mtu {PAGE_MTU}"));
+        fix.push(format!("ip link set {} mtu {PAGE_MTU}", quoted(name)));
     }
     let text = format!("{text}: kernel sockets serve");
     found.push(Finding::new(Level::Warn, "mtu", text).with_fix(fix.join("\n")));
@@ -215,7 +215,7 @@ fn queues(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Findi
         }
         (queues, Toggle::Auto, Some(false)) if target.physical => {
             let text = format!("{name}: {queues} receive queues, an AF_XDP socket on each; its ntuple filters are off");
-            Finding::new(Level::Info, "rx-queues", text).with_fix(format!("ethtool -K {name} ntuple on"))
+            Finding::new(Level::Info, "rx-queues", text).with_fix(format!("ethtool -K {} ntuple on", quoted(name)))
         }
         (queues, ..) => {
             let text = format!("{name}: {queues} receive queues, an AF_XDP socket on each");

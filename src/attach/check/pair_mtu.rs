@@ -2,6 +2,7 @@
 
 use super::Subject;
 use super::links::VETH_FRAGS;
+use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
 use crate::host::{Kind, Link};
 
@@ -22,5 +23,5 @@ pub(super) fn check(subject: &Subject, carrier: &Link, found: &mut Vec<Finding>)
         "{port} holds the MTU of {bridge} down to {mtu}, unless that was set: its other ports have {least} and more, and {bridge} \
          drops what is longer than its own"
     );
-    found.push(Finding::new(Level::Warn, "mtu", text).with_fix(format!("ip link set {port} mtu {least}")));
+    found.push(Finding::new(Level::Warn, "mtu", text).with_fix(format!("ip link set {} mtu {least}", quoted(port))));
 }

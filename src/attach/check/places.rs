@@ -1,6 +1,7 @@
 //! Where the server is to make its files and sockets, and the user it is to become: what keeps it from starting.
 
 use super::Subject;
+use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, DEFAULT_DIRECTORY};
 use crate::host::{PathProbe, PathState, UNIT, Use};
@@ -63,11 +64,14 @@ fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
     let (cause, fix) = match &probe.state {
         PathState::Good | PathState::Unknown => return shut(subject, probe),
         PathState::NoFolder if made() => return None,
-        PathState::NoFolder => (format!("the folder {folder} is not there"), Some(format!("mkdir -p {folder}"))),
-        PathState::NotAFolder => (format!("{folder} is no folder"), None),
-        PathState::InTheWay if probe.wanted == Use::Socket => {
-            ("something that is no socket has that name".to_owned(), Some(format!("mv {path} {path}.old")))
+        PathState::NoFolder => {
+            (format!("the folder {folder} is not there"), Some(format!("mkdir -p {}", quoted(&folder.to_string()))))
         }
+        PathState::NotAFolder => (format!("{folder} is no folder"), None),
+        PathState::InTheWay if probe.wanted == Use::Socket => (
+            "something that is no socket has that name".to_owned(),
+            Some(format!("mv {0} {0}.old", quoted(&path.to_string()))),
+        ),
         PathState::InTheWay => ("a folder has that name".to_owned(), None),
         PathState::ReadOnly => (format!("{folder} is on a file system that is mounted read-only"), None),
         PathState::NotPlain(cause) => (cause.clone(), None),

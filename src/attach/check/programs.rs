@@ -2,6 +2,7 @@
 
 use super::Subject;
 use super::addresses::is_runbound;
+use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
 use crate::host::{AttachedProgram, Holder, Link};
 use rustix::thread::CapabilitySet;
@@ -72,7 +73,7 @@ fn whose(subject: &Subject, name: &str, program: AttachedProgram) -> (String, Op
             let whose = format!(
                 "`bpftool prog show id {id}` tells which it is; what is held by a link goes with its holder alone"
             );
-            (whose, Some(format!("ip link set dev {name} {hook} off")))
+            (whose, Some(format!("ip link set dev {} {hook} off", quoted(name))))
         }
     }
 }

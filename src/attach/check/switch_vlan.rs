@@ -2,6 +2,7 @@
 //! answers no link has.
 
 use super::{Served, Subject};
+use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
 use crate::host::{Kind, Link, Links, SwitchMode, SwitchPort};
 
@@ -84,8 +85,8 @@ fn judge(links: &Links, ports: &[SwitchPort], served: &Served, place: &Place) ->
         );
         return match (place.tagged, theirs) {
             (true, _) => warn(text),
-            (false, 0) => warn(text).with_fix(format!("{VSCTL} clear port {name} tag vlan_mode")),
-            (false, theirs) => warn(text).with_fix(format!("{VSCTL} set port {name} tag={theirs}")),
+            (false, 0) => warn(text).with_fix(format!("{VSCTL} clear port {} tag vlan_mode", quoted(name))),
+            (false, theirs) => warn(text).with_fix(format!("{VSCTL} set port {} tag={theirs}", quoted(name))),
         };
     }
     // The bridge's own port is in every VLAN, and the host in the one of its untagged frames.

@@ -3,6 +3,7 @@
 use super::refused::{Because, Refusal};
 use crate::attach::{self, Target};
 use crate::host::{self, AttachedProgram, Holder};
+use crate::words::quoted;
 use std::io;
 
 /// # Errors
@@ -36,8 +37,9 @@ fn says(link: &str, program: AttachedProgram, holder: Option<&Holder>) -> String
         ),
         None => format!(
             "another XDP program is on {link}: id {id} (`bpftool prog show id {id}` tells which); a running runbound, or another \
-             program that holds it by a link, takes it off when it is stopped; `ip link set dev {link} {hook} off` removes one \
-             that nobody holds so"
+             program that holds it by a link, takes it off when it is stopped; `ip link set dev {} {hook} off` removes one \
+             that nobody holds so",
+            quoted(link)
         ),
     }
 }

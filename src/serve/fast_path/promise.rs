@@ -5,6 +5,7 @@
 //! our addresses, and how many queries the kernel's sockets had.
 
 use crate::attach::{Tags, Target};
+use crate::words::quoted;
 use std::iter::Sum;
 use std::time::{Duration, Instant};
 
@@ -37,12 +38,12 @@ impl Broken {
     pub(super) fn explain(&self, target: &Target) -> String {
         let (Self { cause, kernel, of }, name) = (self, &target.interface);
         let keep_tags = match &target.tags {
-            Tags::Peer(peer) => format!("`ethtool -K {peer} txvlan off tx-vlan-stag-hw-insert off`"),
+            Tags::Peer(peer) => format!("`ethtool -K {} txvlan off tx-vlan-stag-hw-insert off`", quoted(peer)),
             Tags::PeerElsewhere => {
                 "`ethtool -K PEER txvlan off tx-vlan-stag-hw-insert off` at its other end".to_owned()
             }
-            Tags::Driver => format!("`ethtool -K {name} rxvlan off`"),
-            Tags::Stay => format!("`tcpdump -e -i {name} port {}` shows them", target.port),
+            Tags::Driver => format!("`ethtool -K {} rxvlan off`", quoted(name)),
+            Tags::Stay => format!("`tcpdump -e -i {} port {}` shows them", quoted(name), target.port),
         };
         let why = match cause {
             Cause::Vlan => format!(

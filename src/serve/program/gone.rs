@@ -2,6 +2,7 @@
 
 use crate::attach::CutOff;
 use crate::host::{self, InterfaceAddress, Links};
+use crate::words::quoted;
 use std::net::{IpAddr, SocketAddr};
 
 /// Where each address was seen last, with its prefix and the name of the link.
@@ -40,11 +41,12 @@ impl Seen {
             let down = link.is_some_and(|link| !link.up);
             let taken_off =
                 if down && ip.is_ipv6() { ", which was set down, and that takes IPv6 addresses off" } else { "" };
-            let up = if down { format!("ip link set {name} up\n") } else { String::new() };
+            let dev = quoted(name);
+            let up = if down { format!("ip link set {dev} up\n") } else { String::new() };
             CutOff {
                 link: ip.to_string(),
                 text: format!("no interface carries {ip} any more: it was on {name}{taken_off}"),
-                fix: link.map(|_| format!("{up}ip address add {ip}/{prefix} dev {name}")),
+                fix: link.map(|_| format!("{up}ip address add {ip}/{prefix} dev {dev}")),
             }
         })
         .collect()
