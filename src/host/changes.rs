@@ -8,6 +8,7 @@ use super::change::{Change, Undo};
 use super::journal::Journal;
 use super::netlink;
 use crate::sys::ethtool::{self, Channels, Feature, UdpRule};
+use crate::words::quoted;
 use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -135,9 +136,14 @@ impl<D: Driver> Changes<D> {
                     self.made.retain(|made| *made != change);
                     self.write();
                 }
+                let missing = match cause.raw_os_error() {
+                    Some(libc::EPERM) => ": CAP_NET_ADMIN is missing (in a unit AmbientCapabilities=)",
+                    _ => "",
+                };
                 return Err(format!(
                     "{target}: {interface} takes VLAN tags off the frames, where a program does not see them, and `ethtool \
-                     -K {interface} {word} off` fails: {cause}"
+                     -K {} {word} off` fails: {cause}{missing}",
+                    quoted(interface)
                 ));
             }
             log::info!("{interface}: {word} is off while XDP serves at {target}: the program there sees VLAN tags");
@@ -155,7 +161,8 @@ impl<D: Driver> Changes<D> {
         if !on {
             if !force {
                 return Err(format!(
-                    "its ntuple filters are off; `ethtool -K {interface} ntuple on`, or xdp-steer: yes"
+                    "its ntuple filters are off; `ethtool -K {} ntuple on`, or xdp-steer: yes",
+                    quoted(interface)
                 ));
             }
             self.note(interface, Undo::Feature(Feature::Ntuple, false));
