@@ -61,6 +61,8 @@ pub struct Facts {
     pub holders: Vec<(u32, Holder)>,
     /// Whether bpf(2) loads an XDP program for this process; `None` when that was not tried.
     pub program: Option<Result<(), Errno>>,
+    /// The file that this process was started from.
+    pub own_file: Option<PathBuf>,
     /// Version of the kernel, the first two numbers.
     pub kernel: Option<(u32, u32)>,
     /// The first port that takes no privilege (ip_unprivileged_port_start).
@@ -148,6 +150,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         refused_families: probe::refused_families(),
         capabilities,
         program: tries.then(bpf::try_load_xdp),
+        own_file: std::env::current_exe().ok(),
         kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
         first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
         ports: probe::probe(&wanted.listen, wanted.udp, wanted.tcp),

@@ -47,6 +47,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         capabilities: Some(CapabilitySet::all()),
         holders: Vec::new(),
         program: None,
+        own_file: None,
         kernel: Some((6, 12)),
         first_free_port: 1024,
         ports: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::Subject;
 use super::drop_in::drop_in;
+use crate::attach::advice;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::host::UNIT;
@@ -70,7 +71,6 @@ const FOR_XDP: [(CapabilitySet, &str, &str); 4] = [
     (CapabilitySet::NET_ADMIN, "cap_net_admin", "attach the program"),
     (CapabilitySet::NET_RAW, "cap_net_raw", "open AF_XDP sockets"),
     (CapabilitySet::BPF, "cap_bpf", "load the program"),
-    (CapabilitySet::PERFMON, "cap_perfmon", "have it verified"),
 ];
 
 /// The capabilities that are needed here, their names for setcap(8), and what each is for.
@@ -84,6 +84,15 @@ pub(super) fn needed(subject: &Subject) -> Vec<(CapabilitySet, &'static str, &'s
     needed
 }
 
+/// The capability that the verifier asks for on some kernels, by its name for setcap(8).
+const PERFMON: &str = "cap_perfmon";
+
+/// The file of this program, as a word of a command.
+fn own_file(subject: &Subject) -> String {
+    let own = subject.facts.own_file.as_ref().and_then(|path| path.to_str());
+    own.map_or_else(|| "\"$(command -v runbound)\"".to_owned(), |own| advice::quoted(own).into_owned())
+}
+
 fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
     let Some(mut have) = subject.facts.capabilities else { return };
     if have.contains(CapabilitySet::SYS_ADMIN) {
@@ -93,7 +102,8 @@ fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
     let needed = needed(subject);
     let missing: Vec<_> = needed.iter().filter(|(capability, ..)| !have.contains(*capability)).collect();
     let names: Vec<&str> = needed.iter().map(|(_, name, _)| *name).collect();
-    let setcap = format!("setcap {}+ep \"$(command -v runbound)\"", names.join(","));
+    let with_perfmon: Vec<&str> = names.iter().copied().chain(subject.attaches().then_some(PERFMON)).collect();
+    let setcap = format!("setcap {}+ep {}", with_perfmon.join(","), own_file(subject));
     for (capability, name, purpose) in &missing {
         // A service that cannot bind its port does not start; a shell's rights are not the service's.
         let stops = subject.facts.service.is_some() && *capability == CapabilitySet::NET_BIND_SERVICE;
@@ -103,6 +113,11 @@ fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
             name.to_ascii_uppercase()
         );
         found.push(Finding::new(level, "capability", text).with_fix(setcap.clone()));
+    }
+    if subject.attaches() && !have.contains(CapabilitySet::PERFMON) {
+        let text = "CAP_PERFMON is missing: XDP serves without it on Linux 6.1, 6.12 and 6.18; other kernels may want it to load \
+                    the program (docs/hardening.md)";
+        found.push(Finding::new(Level::Info, "capability", text));
     }
     if missing.is_empty() && !needed.is_empty() {
         found.push(Finding::new(Level::Ok, "capability", format!("in force: {}", names.join(", "))));
