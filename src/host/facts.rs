@@ -47,6 +47,8 @@ pub struct Facts {
     pub switch_ports: Option<Result<Vec<SwitchPort>, String>>,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
     pub memlock: Option<u64>,
+    /// The most that RLIMIT_NOFILE can be raised to; `None` for no limit.
+    pub open_files: Option<u64>,
     /// The unit this process was started by, when systemd started it.
     pub service: Option<String>,
     /// The installed unit.
@@ -145,6 +147,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
+        open_files: getrlimit(Resource::Nofile).maximum.filter(|_| !capabilities.is_some_and(may_raise)),
         service: service(),
         unit: Unit::installed(),
         refused_families: probe::refused_families(),
@@ -157,6 +160,11 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         paths: wanted.paths.iter().map(|path| look(path, user.flatten())).collect(),
         user: user.map(|user| user.is_some()),
     })
+}
+
+/// Whether a process with these capabilities may raise its limits beyond the hard ones.
+fn may_raise(have: CapabilitySet) -> bool {
+    have.contains(CapabilitySet::SYS_RESOURCE)
 }
 
 /// Whether a process with these capabilities may load an XDP program, as far as they decide it.

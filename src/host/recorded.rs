@@ -41,6 +41,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         firewall: None,
         switch_ports: None,
         memlock: None,
+        open_files: None,
         service: None,
         unit: None,
         refused_families: Vec::new(),

@@ -5,6 +5,7 @@ use super::drop_in::drop_in;
 use crate::attach::advice;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
+use crate::config::OpenFiles;
 use crate::host::UNIT;
 use rustix::thread::CapabilitySet;
 
@@ -18,6 +19,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     if subject.attaches() {
         memlock(subject, found);
     }
+    found.extend(open_files(subject));
     capabilities(subject, found);
     if subject.attaches() {
         found.extend(program(subject));
@@ -66,8 +68,29 @@ fn memlock(subject: &Subject, found: &mut Vec<Finding>) {
     });
 }
 
+/// A limit of open files with which the server does not start. A shell's is not that of the installed unit.
+fn open_files(subject: &Subject) -> Option<Finding> {
+    let OpenFiles { least, wanted } = subject.config.open_files();
+    let limit = subject.facts.open_files.filter(|limit| *limit < least)?;
+    let text = format!("open files are limited to {limit} (RLIMIT_NOFILE), {least} are the least to start with");
+    Some(match (&subject.facts.service, &subject.facts.unit) {
+        (Some(unit), _) => {
+            let fix = drop_in(unit, "open-files", &format!("LimitNOFILE={wanted}"));
+            Finding::new(Level::Fail, "open-files", format!("{text}: {unit} does not start")).with_fix(fix)
+        }
+        (None, Some(_)) => {
+            let text = format!("{text}: in this shell; a service has its unit's limit");
+            Finding::new(Level::Info, "open-files", text)
+        }
+        (None, None) => {
+            let text = format!("{text}: the server does not start from here; root may raise it");
+            Finding::new(Level::Fail, "open-files", text).with_fix(format!("ulimit -n {wanted}"))
+        }
+    })
+}
+
 /// Capabilities, their names for setcap(8), and what each is for.
-const FOR_XDP: [(CapabilitySet, &str, &str); 4] = [
+const FOR_XDP: [(CapabilitySet, &str, &str); 3] = [
     (CapabilitySet::NET_ADMIN, "cap_net_admin", "attach the program"),
     (CapabilitySet::NET_RAW, "cap_net_raw", "open AF_XDP sockets"),
     (CapabilitySet::BPF, "cap_bpf", "load the program"),

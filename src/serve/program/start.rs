@@ -4,7 +4,7 @@ use super::threads::Threads;
 use super::{Invocation, PidFile, Program, cut_off, forwards, gone, privileges};
 use crate::answer::compile;
 use crate::attach;
-use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, XdpUse};
+use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, OpenFiles, XdpUse};
 use crate::control::ControlServer;
 use crate::dns::scan::HashKey;
 use crate::host;
@@ -17,12 +17,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Open files without which nothing works, beside the listening sockets: what every thread waits with, the log, netlink, a
-/// few sockets upstream and clients over TCP.
-const FEWEST_FILES: u64 = 48;
-/// With XDP: ten for each program that is loaded, ahead or for one interface alone, a few for sockets and links.
-const XDP_FILES: u64 = 168;
 
 /// Why the program did not start.
 #[derive(Debug)]
@@ -129,10 +123,7 @@ pub(super) fn forget_zones(config: &mut Config) {
 /// When the limit of open files leaves nothing to work with.
 fn raise_limits(config: &Config) -> Result<(), String> {
     limits::raise_memlock();
-    let wanted = u64::from(config.outgoing_range) + u64::from(config.incoming_num_tcp) + 1024;
-    let sockets = 2 * config.interfaces.len().max(2) + config.remote_control.sockets.len();
-    let xdp = if config.xdp.enable == XdpUse::No { 0 } else { XDP_FILES };
-    let least = FEWEST_FILES + xdp + sockets as u64;
+    let OpenFiles { least, wanted } = config.open_files();
     match limits::raise_open_files(wanted) {
         Some(got) if got < least => Err(format!(
             "open files are limited to {got}, the least to start with is {least}: raise the hard limit to {wanted} \

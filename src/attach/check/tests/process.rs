@@ -146,3 +146,22 @@ fn zero_copy_that_is_demanded_where_there_is_none() {
     config.xdp.zerocopy = Toggle::Auto;
     assert_eq!(with("zero-copy", &config, &sound()), []);
 }
+
+#[test]
+fn a_limit_of_open_files_that_keeps_the_server_from_starting() {
+    let mut facts = sound();
+    let least = Config::default().open_files().least;
+    facts.open_files = Some(least);
+    assert!(named("open-files", &facts).is_empty());
+    facts.open_files = Some(least - 1);
+    let found = one("open-files", &facts);
+    assert_eq!((found.level, fix(&found)), (Level::Fail, "ulimit -n 5130"));
+    facts.unit = Some(Unit::default());
+    assert_eq!(one("open-files", &facts).level, Level::Info, "the unit has a limit of its own");
+    facts.service = Some("dns.service".into());
+    let found = one("open-files", &facts);
+    assert!(found.level == Level::Fail && fix(&found).contains("LimitNOFILE=5130"), "{found}");
+    let mut config = Config::default();
+    config.xdp.enable = XdpUse::No;
+    assert!(with("open-files", &config, &facts).is_empty(), "without programs it is enough");
+}
