@@ -21,9 +21,9 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         return;
     }
     // What a file that cannot be read says may be that it is on.
-    found.extend(first_of(&firewall.unread));
-    if firewall.on {
-        found.extend(first_of(&firewall.passed_over));
+    found.extend(first_of(&firewall.unread, "; what becomes of queries cannot be told without it"));
+    if firewall.on && firewall.unread.is_empty() {
+        found.extend(first_of(&firewall.passed_over, ""));
         for served in &subject.served {
             let ports = served.decision.addresses.iter().filter(|(address, _)| *address == served.address);
             found.extend(ports.filter_map(|&(_, port)| judge(subject, firewall, served, port)));
@@ -31,11 +31,11 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     }
 }
 
-/// One finding for them all.
-fn first_of(lines: &[String]) -> Option<Finding> {
+/// One finding for them all, with what follows from it.
+fn first_of(lines: &[String], so: &str) -> Option<Finding> {
     let (first, more) = lines.split_first()?;
     let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
-    Some(Finding::new(Level::Info, "host-firewall", format!("Proxmox' firewall of this host: {first}{more}")))
+    Some(Finding::new(Level::Info, "host-firewall", format!("Proxmox' firewall of this host: {first}{more}{so}")))
 }
 
 /// A query that the kernel is to answer.

@@ -140,7 +140,13 @@ fn of_a_firewall_that_is_off_files_that_cannot_be_read_are_named_and_odd_lines_a
     facts.firewall.as_mut().expect("one").unread =
         vec!["/etc/pve/local/host.fw cannot be read: Permission denied".into()];
     let found = one("host-firewall", &facts);
-    assert!(found.level == Level::Info && found.text.ends_with("host.fw cannot be read: Permission denied"), "{found}");
+    assert!(
+        found.level == Level::Info && found.text.contains("host.fw cannot be read: Permission denied; what"),
+        "{found}"
+    );
+    let mut on = behind(ON, "");
+    on.firewall.as_mut().expect("one").unread = vec!["/etc/pve/local/host.fw cannot be read: no".into()];
+    assert_eq!(one("host-firewall", &on).level, Level::Info, "nothing is claimed of rules that it may have");
 }
 
 #[test]
