@@ -8,6 +8,7 @@ use crate::number;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// Deepest `source` lines.
@@ -307,7 +308,10 @@ impl Interfaces {
         let all = if folder { format!("{}/*", pattern.trim_end_matches('/')) } else { pattern.clone() };
         self.sourced.push(if folder { pattern.trim_end_matches('/').to_owned() } else { pattern });
         let full = below(root, Path::new(&all)).to_string_lossy().into_owned();
-        for path in glob::glob(&full).into_iter().flatten().flatten().filter(|path| path.is_file()) {
+        // A link to /dev/null is a file that is switched off.
+        let is_device = |path: &PathBuf| path.metadata().is_ok_and(|found| found.file_type().is_char_device());
+        let found = glob::glob(&full).into_iter().flatten().flatten();
+        for path in found.filter(|path| !path.is_dir() && !is_device(path)) {
             let inside = path.strip_prefix(root).unwrap_or(&path);
             self.read_file(root, &Path::new("/").join(inside), depth + 1);
         }

@@ -139,3 +139,17 @@ fn folders_are_sourced_and_nothing_is_nothing() {
     assert!(!Interfaces::read(&root).is_there());
     fs::remove_dir_all(root).unwrap();
 }
+
+#[test]
+fn what_is_no_regular_file_is_said() {
+    let root =
+        tree("fifo", &[(MAIN, "source interfaces.d/*\n"), ("/etc/network/interfaces.d/a", "iface a inet manual\n")]);
+    let folder = root.join("etc/network/interfaces.d");
+    fs::create_dir(folder.join("b")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", folder.join("c")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.join("d")).unwrap();
+    let found = Interfaces::read(&root);
+    fs::remove_dir_all(root).unwrap();
+    assert_eq!(found.unread().len(), 1, "{:?}", found.unread());
+    assert!(found.unread()[0].starts_with("/etc/network/interfaces.d/d cannot be read"), "{:?}", found.unread());
+}
