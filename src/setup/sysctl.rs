@@ -163,7 +163,9 @@ fn set_back_copies(run: &mut Run, found: &[Setting]) -> Result<(), SetupError> {
     }
     let list: Vec<String> =
         copies.iter().map(|(name, now)| format!("{}={now}", name.trim_start_matches(CONF))).collect();
-    let line = format!("links that copied the snippet's default, in /proc/sys/{CONF}: {}", list.join(" "));
+    // Which of them follow when `default` is written, only the write shows.
+    let some = if run.dry_run { "those that do not follow it by themselves of the " } else { "" };
+    let line = format!("{some}links that copied the snippet's default, in /proc/sys/{CONF}: {}", list.join(" "));
     run.step(("set back", "set back"), &line, || copies.iter().try_for_each(|(name, now)| write_if_there(name, now)))?;
     apply_others(run, &copies)
 }
