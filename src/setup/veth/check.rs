@@ -130,13 +130,26 @@ fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), Setu
     );
     match link {
         Some(link) if link.kind == host::Kind::Bridge || link.kind.is_open_vswitch() => Ok(()),
-        Some(_) => Err(SetupError::new(Path::new(&what), "is an interface and no bridge", &fix)),
+        Some(_) => {
+            let fix = bridges(facts).map_or_else(
+                || "name the bridge that your network is at, or make one under a name that no interface has".to_owned(),
+                |bridges| format!("name the bridge that your network is at; there are {bridges}"),
+            );
+            Err(SetupError::new(Path::new(&what), "is an interface and no bridge", &fix))
+        }
         None if made => Ok(()),
         None => {
             let cause = "there is no such bridge, neither now nor in /etc/network/interfaces";
             Err(SetupError::new(Path::new(&what), cause, &fix))
         }
     }
+}
+
+/// The names of this host's bridges, but for those that Proxmox makes for guests; `None` where there are none.
+fn bridges(facts: Option<&Facts>) -> Option<String> {
+    let links = facts?.links.iter().filter(|link| link.kind == host::Kind::Bridge);
+    let names: Vec<&str> = links.map(|link| link.name.as_str()).filter(|name| !name.starts_with("fwbr")).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// A VLAN needs a bridge that keeps VLANs apart, and a port of it through which the VLAN goes out.
