@@ -98,6 +98,10 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
 /// An interface in the same network by its address that is another network by its segment: the kernel sends by one of them.
 fn other_segment(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
     let links = &subject.facts.links;
+    // Behind a port that is not forwarding nobody is in one segment with it, which link-down says.
+    if links.pair_beyond(carrier).is_some_and(|port| !port.port.forwards()) {
+        return;
+    }
     let Some(out) = subject.facts.route(ip).and_then(|name| links.by_name(name)) else { return };
     let segment = links.segment(carrier);
     let apart = segment.whole && !segment.hears.contains(&out.index) && !rivals::may_meet(links, &segment, out);

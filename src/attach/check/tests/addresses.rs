@@ -152,6 +152,7 @@ fn a_bridge_that_lets_nothing_pass() {
     let found = one("link-down", &state(sound(), "veth-bnd", BridgePortState::Disabled));
     assert_eq!((found.level, fix(&found)), (Level::Warn, "bridge link set dev veth-bnd state 3"));
     assert!(found.text.contains("veth-bnd, the port of its pair at br-rb, is disabled"), "{found}");
+    assert!(named("other-segment", &state(sound(), "veth-bnd", BridgePortState::Disabled)).is_empty());
     let tree = changed(sound(), "br-rb", |link| link.spanning_tree = true);
     let found = one("link-down", &state(tree.clone(), "veth-bnd", BridgePortState::Learning));
     let lines = "ip link set br-rb type bridge stp_state 0\nbridge link set dev veth-bnd state 3";
