@@ -1,10 +1,11 @@
 //! Links of served addresses at which nothing can come in: they are down, or the other end of their veth pair leads nowhere.
 
 use super::advice::quoted;
+use super::cause::{Cause, Way, has_address};
 use super::plan::{Decision, Plan};
 use super::{advice, is_global, passage, silent};
 use crate::host::{Detection, InterfaceAddress, Kind, Link, Links};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// A link that nobody outside reaches, or an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +17,6 @@ pub struct CutOff {
     /// The commands that end it, a line each, where some do.
     pub fix: Option<String>,
 }
-
-/// Tells by which link the host sends to an address; `None` by none, or where that is not known.
-pub type Way<'a> = &'a dyn Fn(Ipv4Addr) -> Option<String>;
 
 /// Those among the links that carry served addresses.
 pub fn cut_off(plan: &Plan, links: &Links, way: Way) -> Vec<CutOff> {
@@ -82,9 +80,6 @@ fn addresses(decision: &Decision) -> Vec<InterfaceAddress> {
     decision.addresses.iter().map(|(address, _)| *address).collect()
 }
 
-/// Why, and what ends it.
-pub(super) type Cause = (String, Option<String>);
-
 /// The kernel takes a VLAN down with what it stands on, and does not let it be up before that.
 fn not_up(links: &Links, link: &Link) -> Cause {
     let mut down: Vec<&str> = below(links, link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
@@ -143,10 +138,6 @@ fn behind_bridge(links: &Links, bridge: &Link, peer: &Link) -> Option<Cause> {
         return Some((why, Some(format!("ip link set {} up", quoted(name)))));
     }
     passage::to_port(links, bridge, peer)
-}
-
-pub(super) fn has_address(link: &Link) -> bool {
-    link.addresses.iter().any(|address| is_global(address.ip))
 }
 
 /// The bridge that a pair with `ip` is to be at, as far as it can be told: that of the same network, or the only one.

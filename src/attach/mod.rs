@@ -3,6 +3,7 @@
 
 mod advice;
 mod candidates;
+mod cause;
 mod chain;
 mod check;
 mod cut_off;
@@ -16,9 +17,10 @@ mod unused;
 mod vlans;
 
 pub use candidates::Spot;
+pub use cause::Way;
 pub use chain::Chain;
 pub use check::{findings, share, wanted};
-pub use cut_off::{CutOff, Way, cut_off, duplicates};
+pub use cut_off::{CutOff, cut_off, duplicates};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
 pub use rivals::{Rival, grouped as grouped_rivals, rivals};

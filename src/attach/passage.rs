@@ -1,7 +1,7 @@
 //! What a bridge lets pass between a port of it, or the host itself, and the others.
 
 use super::advice::quoted;
-use super::cut_off::Cause;
+use super::cause::{Cause, has_address};
 use crate::host::{BridgePortState, InterfaceAddress, Link, Links};
 use std::net::IpAddr;
 
@@ -53,7 +53,7 @@ fn through(bridge: &Link, port: Option<&Link>, others: &[&Link]) -> Option<Cause
     let name = &bridge.name;
     let passes = |other: &&&Link| port.map_or(other.port.forwards(), |port| other.port.reaches(&port.port));
     // A bridge that is the gateway of guests has no port before the first is started.
-    let is_gateway = others.is_empty() && super::cut_off::has_address(bridge);
+    let is_gateway = others.is_empty() && has_address(bridge);
     if is_gateway || others.iter().filter(|other| other.up && other.carrier).any(|other| passes(&other)) {
         return None;
     }

@@ -2,7 +2,7 @@
 //! is in its net/ipv4/arp.c, `arp_process`.
 
 use super::advice;
-use super::cut_off::{Cause, Way};
+use super::cause::{Cause, Way};
 use crate::host::{InterfaceAddress, Kind, Link, Links, Named};
 use std::net::{IpAddr, Ipv4Addr};
 

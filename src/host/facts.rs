@@ -2,8 +2,8 @@
 
 use super::firewall::Firewall;
 use super::interfaces::with_addresses;
-use super::ipv4_conf::{self, Ipv4Conf};
-use super::links::{AttachedProgram, Links};
+use super::ipv4_conf::Ipv4Conf;
+use super::links::{AttachedProgram, Link, Links};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::switch::{self, SwitchPort};
@@ -199,10 +199,22 @@ pub fn links() -> io::Result<Links> {
     for link in links.iter_mut() {
         link.driver = driver(&link.name);
     }
-    links.ipv4_of_all = ipv4_conf::put_in_force(links.iter_mut());
+    put_in_force(&mut links);
     links.user_namespace = in_user_namespace();
     LazyLock::force(&ROUTES);
     Ok(links)
+}
+
+/// Turns the links' own settings into those in force, and has those of `all` told.
+fn put_in_force(links: &mut Links) {
+    let all = Ipv4Conf::of_all();
+    for link in links.iter_mut() {
+        let Link { arp_ignore, arp_announce, rp_filter, arp_filter, .. } = *link;
+        let in_force = Ipv4Conf { arp_ignore, arp_announce, rp_filter, arp_filter }.with(all);
+        (link.arp_ignore, link.arp_announce) = (in_force.arp_ignore, in_force.arp_announce);
+        (link.rp_filter, link.arp_filter) = (in_force.rp_filter, in_force.arp_filter);
+    }
+    links.ipv4_of_all = all;
 }
 
 /// The XDP program that keeps others from the link of an index now, with the name of the link that it is on: see

@@ -1,6 +1,5 @@
 //! The settings of `net.ipv4.conf` that decide who speaks ARP for an address and whose packets are taken.
 
-use super::links::Link;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
@@ -29,6 +28,11 @@ impl Ipv4Conf {
         Self::read(&open("default")).with(Self::read(&ALL))
     }
 
+    /// Those of `all`.
+    pub(super) fn of_all() -> Self {
+        Self::read(&ALL)
+    }
+
     /// The numbers in the files of [`SETTINGS`], as they are now.
     fn read(files: &[Option<File>; 4]) -> Self {
         let [arp_ignore, arp_announce, rp_filter, arp_filter] = files.each_ref().map(|file| number(file.as_ref()?));
@@ -36,7 +40,7 @@ impl Ipv4Conf {
     }
 
     /// What is in force: the greater of a link's own and of `all` (IN_DEV_MAXCONF), of arp_filter either (IN_DEV_ORCONF).
-    fn with(self, all: Self) -> Self {
+    pub(super) fn with(self, all: Self) -> Self {
         let greater = |own: Option<u32>, all: Option<u32>| Some(own?.max(all?));
         Self {
             arp_ignore: greater(self.arp_ignore, all.arp_ignore),
@@ -45,19 +49,6 @@ impl Ipv4Conf {
             arp_filter: self.arp_filter.zip(all.arp_filter).map(|(own, all)| own || all),
         }
     }
-}
-
-/// Turns the links' own settings into those in force. Gives those of `all`.
-pub(super) fn put_in_force<'a>(links: impl Iterator<Item = &'a mut Link>) -> Ipv4Conf {
-    let all = Ipv4Conf::read(&ALL);
-    for link in links {
-        let Link { arp_ignore, arp_announce, rp_filter, arp_filter, .. } = *link;
-        let own = Ipv4Conf { arp_ignore, arp_announce, rp_filter, arp_filter };
-        let in_force = own.with(all);
-        (link.arp_ignore, link.arp_announce) = (in_force.arp_ignore, in_force.arp_announce);
-        (link.rp_filter, link.arp_filter) = (in_force.rp_filter, in_force.arp_filter);
-    }
-    all
 }
 
 /// The files of a link, of `all` or of `default`.
