@@ -1,5 +1,6 @@
 //! The links below each address, and what XDP can do there.
 
+use super::own_pair;
 use super::programs;
 use super::{Served, Subject, tags};
 use crate::attach::advice;
@@ -95,8 +96,8 @@ fn generic(subject: &Subject, served: &Served) -> Finding {
     }
 }
 
-/// A warning with the veth pair that would do better: for an address of its own where the host or its guests need this one, else
-/// for this one, where moving it does not cut the host off.
+/// A warning with the veth pair that would do better: for an address of its own where the host or its guests need this one, unless a
+/// pair for such addresses is there; else for this one, where moving it does not cut the host off.
 fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) -> Finding {
     let Served { link, address, .. } = served;
     let ip = address.ip;
@@ -111,7 +112,10 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
         } else {
             format!("{ip} stays there, where Proxmox' files have it")
         };
-        (Some(format!("{why}: give the server an address of its own, N, on a veth pair")), install)
+        match own_pair::in_place_of_install(subject.facts, *address) {
+            Some(instead) => (Some(format!("{why}; {instead}")), None),
+            None => (Some(format!("{why}: give the server an address of its own, N, on a veth pair")), install),
+        }
     } else if link.kind == Kind::Physical || default {
         let more = format!("the host needs {ip} there: give the server an address of its own, on a veth pair");
         (Some(more).filter(|_| link.kind != Kind::Physical), None)

@@ -7,6 +7,7 @@ mod drop_in;
 mod firewall;
 mod links;
 mod neighbours;
+mod own_pair;
 mod pair_mtu;
 mod places;
 mod process;
