@@ -23,7 +23,7 @@ mod unit;
 mod vlan;
 mod watch;
 
-pub use changes::{Changes, Driver, Kernel};
+pub use changes::{Changes, Driver, Kernel, TagsLost};
 pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes};
 pub use firewall::{Firewall, Rule, Verdict};
 pub use firewall_names::{AddressNames, AddressSet};

@@ -171,9 +171,9 @@ fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>
     let links = &subject.facts.links;
     let takes_any = |since| subject.facts.kernel.is_none_or(|kernel| kernel >= since);
     let decides = match &target.tags {
-        Tags::Peer(_) | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
+        Tags::Peer { .. } | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
         Tags::Driver if takes_any(VIRTIO_FRAGS) => None,
-        Tags::Peer(_) => links.peer(link),
+        Tags::Peer { .. } => links.peer(link),
         Tags::PeerElsewhere => {
             let text = format!(
                 "{name}: native XDP takes at most {PAGE_MTU} at its other end, in another network namespace; its own does not \

@@ -17,12 +17,12 @@ pub(super) fn check(subject: &Subject, link: &Link, target: &Target, found: &mut
             "{name}: its driver takes VLAN tags off the frames: rxvlan is switched off while the program is there, and on \
              again at exit"
         )),
-        Tags::Peer(peer) if subject.facts.links.peer(link).is_some_and(hands_over_tags) => info(format!(
+        Tags::Peer { name: peer, .. } if subject.facts.links.peer(link).is_some_and(hands_over_tags) => info(format!(
             "{name}: its other end {peer} hands VLAN tags over beside the frames: txvlan and tx-vlan-stag-hw-insert are \
              switched off there while the program is here, and on again at exit"
         )),
         Tags::PeerElsewhere => elsewhere(subject, name, target),
-        Tags::Stay | Tags::Driver | Tags::Peer(_) => return,
+        Tags::Stay | Tags::Driver | Tags::Peer { .. } => return,
     });
 }
 

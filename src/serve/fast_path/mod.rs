@@ -283,7 +283,7 @@ impl FastPath {
                     && target.interface == attached.target.interface
                     && (target.mtu, target.reply_mtu) == (attached.target.mtu, attached.target.reply_mtu)
                     && (target.port, target.generic) == (attached.target.port, attached.target.generic)
-                    && target.tags == attached.target.tags
+                    && target.tags.is_by_same(&attached.target.tags)
             };
             match plan.targets.iter().find(same) {
                 Some(target) if !attached.lost && attached.attachment.is_attached() => {
