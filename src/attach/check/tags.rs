@@ -39,12 +39,14 @@ fn elsewhere(subject: &Subject, name: &str, target: &Target) -> Finding {
     match subject.facts.kernel {
         Some(kernel) if kernel < SHOWS_TAGS && !target.named => {
             let text = format!(
-                "{text}, and Linux shows programs those tags since {}.{}: kernel sockets serve; where no frames of a VLAN \
+                "{text}, and Linux shows programs those tags since {}.{}: {}; where no frames of a VLAN \
                  come, or the other end puts tags into the frames (`ethtool -K PEER txvlan off tx-vlan-stag-hw-insert off` \
                  there), write xdp-interface: {name}",
-                SHOWS_TAGS.0, SHOWS_TAGS.1
+                SHOWS_TAGS.0,
+                SHOWS_TAGS.1,
+                subject.otherwise()
             );
-            Finding::new(Level::Warn, "rx-vlan", text)
+            Finding::new(subject.level(), "rx-vlan", text)
         }
         _ => Finding::new(Level::Info, "rx-vlan", text),
     }
