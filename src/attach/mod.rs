@@ -2,6 +2,7 @@
 //! recorded facts test it.
 
 mod advice;
+mod arp;
 mod candidates;
 mod chain;
 mod check;

@@ -2,7 +2,7 @@
 
 use super::firewall::Firewall;
 use super::interfaces::with_addresses;
-use super::ipv4_conf::{self, Ipv4Conf};
+use super::ipv4_conf::Ipv4Conf;
 use super::links::{AttachedProgram, Links};
 use super::pair::{PAIR_FILE, pair_addresses};
 use super::paths::{self, PathProbe, Use};
@@ -186,9 +186,21 @@ pub fn links() -> io::Result<Links> {
     for link in links.iter_mut() {
         link.driver = driver(&link.name);
     }
-    ipv4_conf::put_in_force(links.iter_mut());
+    put_in_force(&mut links);
     links.user_namespace = in_user_namespace();
     Ok(links)
+}
+
+/// Turns the links' own settings of `net.ipv4.conf` into those in force.
+fn put_in_force(links: &mut Links) {
+    let all = Ipv4Conf::of_all();
+    for link in links.iter_mut() {
+        let own = Ipv4Conf { arp_ignore: link.arp_ignore, arp_announce: link.arp_announce, rp_filter: link.rp_filter };
+        let in_force = own.with(all);
+        (link.arp_ignore, link.arp_announce) = (in_force.arp_ignore, in_force.arp_announce);
+        link.rp_filter = in_force.rp_filter;
+    }
+    links.ipv4_all = all;
 }
 
 /// The XDP program that keeps others from the link of an index now, with the name of the link that it is on: see
