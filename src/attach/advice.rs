@@ -33,8 +33,8 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
         _ => return None,
     };
     let (bridge, mtu) = match (&lower.kind, links.master(lower)) {
-        (Kind::Bridge, _) => (lower.name.clone(), mtu_for(links, lower, None)),
-        (_, Some(master)) => (master.name.clone(), mtu_for(links, master, None)),
+        (Kind::Bridge, _) => (lower.name.clone(), mtu_for(links, lower)),
+        (_, Some(master)) => (master.name.clone(), mtu_for(links, master)),
         (_, None) if others(lower) => return None,
         (_, None) => {
             let bridge = free_name(links, "br-rb")?;
@@ -69,22 +69,17 @@ fn fit_mac(port: &str) -> String {
     format!("ip link set {port} address fe:$(cut -d: -f2- /sys/class/net/{port}/address)")
 }
 
-/// The MTU with which a port changes none of its bridge: no less than the bridge and its other ports have.
-fn mtu_for(links: &Links, bridge: &Link, port: Option<&Link>) -> u32 {
-    links.least_mtu(bridge, port.map_or(0, |port| port.index)).unwrap_or(0).max(bridge.mtu)
+/// The MTU with which a new port changes none of its bridge: no less than the bridge and its other ports have.
+fn mtu_for(links: &Links, bridge: &Link) -> u32 {
+    links.least_mtu(bridge, 0).unwrap_or(0).max(bridge.mtu)
 }
 
-/// The commands that make the end of a pair, which is there, a port of `bridge`; BRIDGE is to be replaced where it is not known.
-pub fn join(links: &Links, port: &Link, bridge: Option<&Link>) -> String {
-    let name = &port.name;
-    let mut lines = Vec::new();
-    if port.mac.is_some_and(|mac| mac[0] != GUESTS_MAC) {
-        lines.push(fit_mac(name));
-    }
-    let mtu = bridge.map(|bridge| mtu_for(links, bridge, Some(port))).filter(|mtu| *mtu > port.mtu);
-    lines.extend(mtu.map(|mtu| format!("ip link set {name} mtu {mtu}")));
-    lines.push(format!("ip link set {name} master {}", bridge.map_or("BRIDGE", |bridge| bridge.name.as_str())));
-    lines.join("\n")
+/// The commands that make the end of a pair, which is there, a port of the bridge that is put for BRIDGE: which one is meant,
+/// no link tells.
+pub fn join(port: &Link) -> String {
+    let fit = port.mac.is_some_and(|mac| mac[0] != GUESTS_MAC).then(|| fit_mac(&port.name));
+    let join = format!("ip link set {} master BRIDGE", port.name);
+    fit.into_iter().chain([join]).collect::<Vec<_>>().join("\n")
 }
 
 /// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that
