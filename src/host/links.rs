@@ -1,5 +1,6 @@
 //! The links of this network namespace and how they stand on each other.
 
+use super::ipv4_conf::Ipv4Conf;
 use super::names::Named;
 use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
@@ -164,6 +165,8 @@ impl InterfaceAddress {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     all: Vec<Link>,
+    /// `net.ipv4.conf.all`: no link has less than that in force.
+    pub ipv4_all: Ipv4Conf,
     /// This process is in a user namespace other than the first, where no BPF program can be loaded for them.
     pub user_namespace: bool,
 }
@@ -172,7 +175,7 @@ impl Links {
     /// From a list in any order.
     pub fn new(mut links: Vec<Link>) -> Self {
         links.sort_by_key(|link| link.index);
-        Self { all: links, user_namespace: false }
+        Self { all: links, ..Self::default() }
     }
 
     /// All of them, by index.

@@ -12,6 +12,7 @@ mod journal;
 mod links;
 mod names;
 mod netlink;
+mod pair;
 mod paths;
 mod probe;
 #[cfg(test)]
@@ -22,7 +23,7 @@ mod unit;
 mod vlan;
 mod watch;
 
-pub use changes::{Changes, Driver, Kernel};
+pub use changes::{Changes, Driver, Kernel, TagsLost};
 pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes};
 pub use firewall::{Firewall, Rule, Verdict};
 pub use firewall_names::{AddressNames, AddressSet};
@@ -31,6 +32,7 @@ pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use names::Named;
 pub use netlink::loopback_packets;
+pub use pair::{PAIR, PAIR_FILE, is_of_pair, pair_addresses};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use segment::Segment;

@@ -24,14 +24,15 @@ pub(super) fn check(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
     }
     for (holder, program) in in_the_way(subject, link) {
         let text = format!(
-            "{}: XDP program {} is attached in {} mode: ours cannot go to {}, kernel sockets serve",
+            "{}: XDP program {} is attached in {} mode: ours cannot go to {}, {}",
             holder.name,
             program.id,
             mode(program),
-            link.name
+            link.name,
+            subject.otherwise()
         );
         let (whose, fix) = whose(subject, &holder.name, program);
-        found.push(Finding { fix, ..Finding::new(Level::Warn, "xdp-program", format!("{text}; {whose}")) });
+        found.push(Finding { fix, ..Finding::new(subject.level(), "xdp-program", format!("{text}; {whose}")) });
     }
 }
 

@@ -44,7 +44,7 @@ impl Known {
 impl Program {
     /// Says what lasts and what is over; when to look again. An address that is expected to come and go is not missed.
     pub(super) fn review_cut_off(&mut self, plan: &Plan, links: &Links) -> Option<Instant> {
-        let mut found = attach::cut_off(plan, links);
+        let mut found = attach::cut_off(plan, &self.listen, links);
         let carried = self.seen.take(self.listen.iter().map(SocketAddr::ip), links);
         if !self.config.awaits_addresses() {
             found.extend(self.seen.gone(&carried, links));
@@ -61,7 +61,7 @@ impl Program {
     /// Those of now, a line each.
     pub(super) fn cut_off_now(&self) -> Vec<String> {
         let Ok(links) = host::links() else { return Vec::new() };
-        attach::cut_off(&self.plan(&links), &links).iter().map(line).collect()
+        attach::cut_off(&self.plan(&links), &self.listen, &links).iter().map(line).collect()
     }
 }
 
