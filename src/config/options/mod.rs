@@ -8,7 +8,7 @@
 mod answers;
 mod cache;
 mod checks;
-mod clause;
+pub(super) mod clause;
 mod dnssec;
 mod features;
 mod field;
