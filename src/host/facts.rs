@@ -138,7 +138,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
         proxmox,
-        pair: pair_addresses(&text(&Path::new("/").join(PAIR_FILE))),
+        pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
@@ -226,11 +226,6 @@ fn in_user_namespace() -> bool {
 /// The map of the first user namespace is of every ID to itself (user_namespaces(7)).
 fn maps_every_user(map: &str) -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
-}
-
-/// The text of a regular file; none where it cannot be read.
-fn text(path: &Path) -> String {
-    whole_file::read(path, LONGEST_TEXT).map(|octets| String::from_utf8_lossy(&octets).into_owned()).unwrap_or_default()
 }
 
 fn number(path: &str) -> Option<u32> {

@@ -26,7 +26,7 @@ mod watch;
 pub use changes::{Changes, Driver, Kernel, TagsLost};
 pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes};
 pub use firewall::{Firewall, Rule, Verdict};
-pub use firewall_names::{AddressNames, AddressSet};
+pub use firewall_names::{AddressNames, AddressSet, network};
 pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
