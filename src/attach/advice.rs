@@ -17,7 +17,6 @@ const GUESTS_MAC: u8 = 0xfe;
 pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Option<String> {
     let others = |link: &Link| link.addresses.iter().any(|other| other.ip != address.ip && is_global(other.ip));
     let (own, peer) = (free_name(links, "veth-rb")?, free_name(links, "veth-bnd")?);
-    let InterfaceAddress { ip, prefix } = address;
     if link.kind.is_open_vswitch() {
         return Some(at_open_vswitch(link, address, (&own, &peer), &links.ipv4_all));
     }
@@ -48,10 +47,10 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     lines.extend(fit(&peer, mtu));
     lines.push(format!("ip link set {peer} master {bridge} up"));
     if !stacked {
-        lines.push(format!("ip address del {ip}/{prefix} dev {}", link.name));
+        lines.push(format!("ip address del {address} dev {}", link.name));
     }
     lines.push(format!("ip link set {own} up"));
-    lines.push(format!("ip address add {ip}/{prefix} dev {own}"));
+    lines.push(format!("ip address add {address} dev {own}"));
     lines.push(arp_for_itself_only(&bridge, &links.ipv4_all));
     Some(lines.join("\n"))
 }
@@ -84,18 +83,13 @@ pub fn join(port: &Link) -> String {
 
 /// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that
 /// `iface-to-br` knows.
-fn at_open_vswitch(
-    link: &Link,
-    InterfaceAddress { ip, prefix }: InterfaceAddress,
-    (own, peer): (&str, &str),
-    all: &Ipv4Conf,
-) -> String {
+fn at_open_vswitch(link: &Link, address: InterfaceAddress, (own, peer): (&str, &str), all: &Ipv4Conf) -> String {
     let (name, fit) = (&link.name, fit(peer, link.mtu).join("\n"));
     let vsctl = "ovs-vsctl --timeout=10";
     format!(
         "ip link add {own} type veth peer name {peer}\n{fit}\nip link set {peer} up\n\
          {vsctl} --may-exist add-port $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {peer} tag=$({vsctl} get port {name} \
-         tag)\nip address del {ip}/{prefix} dev {name}\nip link set {own} up\nip address add {ip}/{prefix} dev {own}\n{}",
+         tag)\nip address del {address} dev {name}\nip link set {own} up\nip address add {address} dev {own}\n{}",
         arp_for_itself_only(name, all)
     )
 }

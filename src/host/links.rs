@@ -4,6 +4,7 @@ use super::ipv4_conf::Ipv4Conf;
 use super::names::Named;
 use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What a link is, as far as it matters to XDP.
@@ -135,6 +136,13 @@ impl Link {
     /// The address `ip` with its prefix, when it carries it.
     pub fn address(&self, ip: IpAddr) -> Option<InterfaceAddress> {
         self.addresses.iter().copied().find(|address| address.ip == ip)
+    }
+}
+
+impl fmt::Display for InterfaceAddress {
+    /// With its prefix: `192.0.2.1/24`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The veth pair that `--install` makes, of which a host has one at most.
 
-use super::InterfaceAddress;
+use super::{InterfaceAddress, Links};
+use std::net::IpAddr;
 
 /// The end that carries the addresses, itself or by VLAN interfaces of this name with the VLAN behind a dot.
 pub const PAIR: &str = "veth-rb";
@@ -18,6 +19,20 @@ pub fn pair_addresses(stanzas: &str) -> Vec<InterfaceAddress> {
     stanzas.lines().filter_map(address_of).collect()
 }
 
+/// Those that it has by its file, and then those that its links have beside them, but for link-local ones. Each address once.
+pub fn pair_addresses_now(written: &[InterfaceAddress], links: Option<&Links>) -> Vec<InterfaceAddress> {
+    let links = links.into_iter().flat_map(Links::iter).filter(|link| is_of_pair(&link.name));
+    let is_link_local = |own: &InterfaceAddress| matches!(own.ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let live = links.flat_map(|link| &link.addresses).filter(|own| !is_link_local(own));
+    let mut all: Vec<InterfaceAddress> = Vec::new();
+    for own in written.iter().chain(live) {
+        if all.iter().all(|known| known.ip != own.ip) {
+            all.push(*own);
+        }
+    }
+    all
+}
+
 fn address_of(line: &str) -> Option<InterfaceAddress> {
     let line = line.trim();
     let rest = line.strip_prefix("address ").or_else(|| line.strip_prefix("up ip address replace "))?;
@@ -33,7 +48,7 @@ mod tests {
     fn both_ways_in_which_install_writes_an_address_are_read() {
         let text = "auto veth-rb\niface veth-rb inet static\n    address 192.0.2.1/24\n    up ip address replace fd53::1/64 dev veth-rb.20 \
                     nodad\n    address mine\n";
-        let told: Vec<String> = pair_addresses(text).iter().map(|own| format!("{}/{}", own.ip, own.prefix)).collect();
+        let told: Vec<String> = pair_addresses(text).iter().map(InterfaceAddress::to_string).collect();
         assert_eq!(told, ["192.0.2.1/24", "fd53::1/64"]);
     }
 

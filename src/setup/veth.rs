@@ -45,7 +45,7 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
     put_shown(run, HOOK, &pair.hook(), Kind::Program)?;
     put_shown(run, STANZAS, &pair.stanzas(), Kind::Text)?;
     let new: Vec<String> = pair.site.addresses.iter().map(HostAddress::to_string).collect();
-    let old: Vec<String> = pair_addresses(&before).into_iter().map(text_of).collect();
+    let old: Vec<String> = pair_addresses(&before).iter().map(InterfaceAddress::to_string).collect();
     if !old.is_empty() && old != new {
         run.note(&format!("{VETH}: {} instead of {}", new.join(" "), old.join(" ")));
     }
@@ -63,10 +63,6 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
         run.note("    source /etc/network/interfaces.d/*");
     }
     Ok(())
-}
-
-fn text_of(InterfaceAddress { ip, prefix }: InterfaceAddress) -> String {
-    format!("{ip}/{prefix}")
 }
 
 /// Writes a text file or a program; with `--dry-run` what would be in it is shown.

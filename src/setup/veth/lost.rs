@@ -3,7 +3,7 @@
 use super::{STANZAS, serves};
 use crate::config;
 use crate::config::site::Site;
-use crate::host::{Facts, InterfaceAddress, PAIR, is_of_pair, pair_addresses};
+use crate::host::{Facts, InterfaceAddress, PAIR, pair_addresses, pair_addresses_now};
 use crate::setup::{CONFIGURATION, Run, SetupError};
 use std::path::Path;
 
@@ -17,7 +17,8 @@ pub(super) fn keeps_what_is_served(run: &Run, site: &Site, facts: Option<&Facts>
     let path = run.path(CONFIGURATION);
     // One with errors is served from as well, by who read it before it had them.
     let config = config::read(&path).config;
-    let served: Vec<String> = lost.into_iter().filter(|own| serves(&config, own.ip)).map(text).collect();
+    let served: Vec<String> =
+        lost.into_iter().filter(|own| serves(&config, own.ip)).map(|own| own.to_string()).collect();
     if served.is_empty() {
         return Ok(());
     }
@@ -37,21 +38,9 @@ pub(super) fn keeps_what_is_served(run: &Run, site: &Site, facts: Option<&Facts>
 
 /// The addresses of the pair, by its file and as it is now, that are not among those of `site`.
 fn lost(site: &Site, written: &[InterfaceAddress], facts: Option<&Facts>) -> Vec<InterfaceAddress> {
-    let links = facts.into_iter().flat_map(|facts| facts.links.iter()).filter(|link| is_of_pair(&link.name));
-    let is_link_local =
-        |own: &InterfaceAddress| matches!(own.ip, std::net::IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let mut all = written.to_vec();
-    for own in links.flat_map(|link| &link.addresses).filter(|own| !is_link_local(own)) {
-        if all.iter().all(|known| known.ip != own.ip) {
-            all.push(*own);
-        }
-    }
+    let mut all = pair_addresses_now(written, facts.map(|facts| &facts.links));
     all.retain(|own| site.addresses.iter().all(|address| address.ip != own.ip));
     all
-}
-
-fn text(InterfaceAddress { ip, prefix }: InterfaceAddress) -> String {
-    format!("{ip}/{prefix}")
 }
 
 #[cfg(test)]
@@ -65,7 +54,8 @@ mod tests {
         let facts = recorded::facts("reference");
         let mut site = Site::default();
         site.add_address("192.168.10.251/24").unwrap();
-        let told = |site: &Site| lost(site, &[], Some(&facts)).into_iter().map(text).collect::<Vec<_>>();
+        let told =
+            |site: &Site| lost(site, &[], Some(&facts)).iter().map(InterfaceAddress::to_string).collect::<Vec<_>>();
         assert!(told(&site).contains(&"192.168.10.250/24".to_owned()), "{:?}", told(&site));
         site.add_address("192.168.10.250/24").unwrap();
         assert!(!told(&site).contains(&"192.168.10.250/24".to_owned()), "it is repeated");
