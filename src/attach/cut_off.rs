@@ -44,7 +44,7 @@ pub(super) fn of(links: &Links, link: &Link, ips: &[IpAddr], listen: &[SocketAdd
 
 /// Whether a link is an end of a pair that `--install` or the commands of a finding make, or stands on one.
 fn is_ours(links: &Links, link: &Link) -> bool {
-    std::iter::once(link).chain(below(links, link)).any(|lower| lower.name.starts_with(PAIR))
+    std::iter::once(link).chain(links.below(link)).any(|lower| lower.name.starts_with(PAIR))
 }
 
 /// Why, and what ends it.
@@ -52,24 +52,15 @@ type Cause = (String, Option<String>);
 
 /// The kernel takes a VLAN down with what it stands on, and does not let it be up before that.
 fn not_up(links: &Links, link: &Link) -> Cause {
-    let mut down: Vec<&str> = below(links, link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
+    let mut down: Vec<&str> = links.below(link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
     let why = down.first().map_or("is not up".to_owned(), |lower| format!("is not up, as {lower} below it is not"));
     down.insert(0, &link.name);
     let commands: Vec<String> = down.iter().rev().map(|name| format!("ip link set {name} up")).collect();
     (why, Some(commands.join("\n")))
 }
 
-/// What a VLAN or the like stands on, downwards.
-fn below<'a>(links: &'a Links, link: &'a Link) -> impl Iterator<Item = &'a Link> {
-    let parent = |link: &&'a Link| match link.kind {
-        Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => links.parent(link),
-        _ => None,
-    };
-    std::iter::successors(parent(&link), parent)
-}
-
 fn without_carrier(links: &Links, link: &Link) -> Cause {
-    let lower = below(links, link).find(|lower| !lower.up).map(|lower| (lower, format!("{} below it", lower.name)));
+    let lower = links.below(link).find(|lower| !lower.up).map(|lower| (lower, format!("{} below it", lower.name)));
     let peer = || links.pair_beyond(link).filter(|peer| !peer.up);
     match lower.or_else(|| peer().map(|peer| (peer, format!("its peer {}", peer.name)))) {
         Some((other, what)) => {

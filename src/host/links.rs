@@ -63,6 +63,13 @@ pub struct AttachedProgram {
     pub generic: bool,
 }
 
+impl AttachedProgram {
+    /// The word of ip-link(8) for where it is.
+    pub fn hook(self) -> &'static str {
+        if self.generic { "xdpgeneric" } else { "xdp" }
+    }
+}
+
 /// One link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -229,12 +236,18 @@ impl Links {
         }
     }
 
+    /// What a VLAN or the like stands on, downwards.
+    pub fn below<'a>(&'a self, link: &'a Link) -> impl Iterator<Item = &'a Link> {
+        let parent = |link: &&'a Link| match link.kind {
+            Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => self.parent(link),
+            _ => None,
+        };
+        std::iter::successors(parent(&link), parent)
+    }
+
     /// The other end of the veth pair that `link` is an end of, or a VLAN or the like on one.
     pub fn pair_beyond(&self, link: &Link) -> Option<&Link> {
-        match link.kind {
-            Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => self.pair_beyond(self.parent(link)?),
-            _ => self.peer(link),
-        }
+        self.peer(self.below(link).last().unwrap_or(link))
     }
 
     /// The least MTU of a bridge's ports but one.

@@ -62,6 +62,11 @@ fn inner_switches() {
     assert_eq!(refused.raw_os_error(), Some(libc::EOPNOTSUPP));
 }
 
+/// Whether tags are handed over beside the frames by an end of a pair, of either kind.
+fn tags(end: &str) -> [bool; 2] {
+    [Feature::TxVlan, Feature::TxStag].map(|tag| ethtool::feature(end, tag).expect("ethtool"))
+}
+
 #[test]
 fn the_other_end_of_a_pair_is_set_back_after_a_kill() {
     Namespace::new("xdp-other-end").run_test("changes::inner_other_end");
@@ -71,7 +76,6 @@ fn the_other_end_of_a_pair_is_set_back_after_a_kill() {
 #[ignore = "run by the_other_end_of_a_pair_is_set_back_after_a_kill in a namespace"]
 fn inner_other_end() {
     make_pair();
-    let tags = |end: &str| [Feature::TxVlan, Feature::TxStag].map(|tag| ethtool::feature(end, tag).expect("ethtool"));
     let folder = std::env::temp_dir().join(format!("runbound-other-end-{}", std::process::id()));
     let mut changes = Changes::of_this_host(&folder);
     changes.keep_tags_of_peer(SERVER, CLIENT, index(CLIENT)).expect("txvlan off");
@@ -95,7 +99,6 @@ fn the_other_end_is_told_whatever_it_is_called() {
 #[ignore = "run by the_other_end_is_told_whatever_it_is_called in a namespace"]
 fn inner_end_renamed() {
     make_pair();
-    let tags = |end: &str| [Feature::TxVlan, Feature::TxStag].map(|tag| ethtool::feature(end, tag).expect("ethtool"));
     let folder = std::env::temp_dir().join(format!("runbound-end-renamed-{}", std::process::id()));
     let mut changes = Changes::of_this_host(&folder);
     let known = index(CLIENT);

@@ -62,7 +62,7 @@ fn mode(program: AttachedProgram) -> &'static str {
 /// Who has a program, and the command that takes it off: of one that is held by a link, its holder alone does, when it ends.
 fn whose(subject: &Subject, name: &str, program: AttachedProgram) -> (String, Option<String>) {
     let id = program.id;
-    let hook = if program.generic { "xdpgeneric" } else { "xdp" };
+    let hook = program.hook();
     let sees_all = subject.facts.capabilities.is_none_or(|have| have.contains(CapabilitySet::SYS_PTRACE));
     match holder(subject, program) {
         Some(Holder { who, stop }) => {

@@ -2,7 +2,7 @@
 
 use super::Program;
 use crate::attach::{self, CutOff, Decision, Plan};
-use crate::host::{self, Links};
+use crate::host::Links;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -59,17 +59,18 @@ impl Program {
     }
 
     /// Those of now, a line each.
-    pub(super) fn cut_off_now(&self) -> Vec<String> {
-        let Ok(links) = host::links() else { return Vec::new() };
-        attach::cut_off(&self.plan(&links), &self.listen, &links).iter().map(line).collect()
+    pub(super) fn cut_off_now(&self, plan: &Plan, links: &Links) -> Vec<String> {
+        attach::cut_off(plan, &self.listen, links).iter().map(line).collect()
     }
 }
 
-fn line(cut_off: &CutOff) -> String {
-    match &cut_off.fix {
-        Some(fix) => format!("{}; `{}` ends it", cut_off.text, fix.replace('\n', " && ")),
-        None => cut_off.text.clone(),
-    }
+fn line(CutOff { text, fix, .. }: &CutOff) -> String {
+    fix.as_ref().map_or_else(|| text.clone(), |fix| ended_by(text, fix))
+}
+
+/// A line of what is wrong and of the commands that end it.
+pub(super) fn ended_by(text: &str, commands: &str) -> String {
+    format!("{text}; `{}` ends it", commands.replace('\n', " && "))
 }
 
 #[cfg(test)]
