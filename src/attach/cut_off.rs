@@ -4,7 +4,7 @@ use super::advice::quoted;
 use super::cause::{Cause, Way, has_address};
 use super::plan::{Decision, Plan};
 use super::{advice, is_global, passage, silent};
-use crate::host::{Detection, InterfaceAddress, Kind, Link, Links};
+use crate::host::{Detection, InterfaceAddress, Kind, Link, Links, PAIR};
 use std::net::{IpAddr, SocketAddr};
 
 /// A link that nobody outside reaches, or an address.
@@ -19,11 +19,11 @@ pub struct CutOff {
 }
 
 /// Those among the links that carry served addresses.
-pub fn cut_off(plan: &Plan, links: &Links, way: Way) -> Vec<CutOff> {
+pub fn cut_off(plan: &Plan, listen: &[SocketAddr], links: &Links, way: Way) -> Vec<CutOff> {
     let carried = plan.decisions.iter().filter_map(|decision| {
         let link = links.by_index(decision.carrier)?;
-        let strict = || Some(told(link, silent::strict(link, &addresses(decision), way)?));
-        of(links, link, decision, way).or_else(strict)
+        let strict = || Some(told(link, silent::strict(link, &addresses(decision, listen), way)?));
+        of(links, decision, listen, way).or_else(strict)
     });
     carried.collect()
 }
@@ -38,25 +38,27 @@ pub fn duplicates(listen: &[SocketAddr], links: &Links) -> Vec<CutOff> {
                 .any(|socket| socket.ip() == ip || socket.ip().is_unspecified() && socket.is_ipv6() && is_global(ip))
         };
         let failed = |address: &&InterfaceAddress| link.detection(address.ip) == Some(Detection::Failed);
-        for InterfaceAddress { ip, prefix } in link.addresses.iter().filter(failed).filter(|address| wanted(address.ip))
-        {
-            let (name, dev) = (&link.name, quoted(&link.name));
+        for address in link.addresses.iter().filter(failed).filter(|address| wanted(address.ip)) {
+            let (ip, name, dev) = (address.ip, &link.name, quoted(&link.name));
             found.push(CutOff {
                 link: ip.to_string(),
                 text: format!(
                     "{ip} is on {name} and not in use: another host of the network has it (duplicate address detection failed), so \
                      nothing is answered here; once it is taken from that one, it is to be given anew"
                 ),
-                fix: Some(format!("ip address del {ip}/{prefix} dev {dev}\nip address add {ip}/{prefix} dev {dev}")),
+                fix: Some(format!("ip address del {address} dev {dev}\nip address add {address} dev {dev}")),
             });
         }
     }
     found
 }
 
-/// Whether `link`, for which something is decided, is one. Not for a strict rp_filter, which has a finding of its own.
-pub(super) fn of(links: &Links, link: &Link, decision: &Decision, way: Way) -> Option<CutOff> {
-    let addresses = addresses(decision);
+/// Whether the link that `decision` is about is one. Where the other end of a veth pair leads is known of ours, and told of those
+/// whose address is among `listen` by itself: of others, a program may have that end. Not for a strict rp_filter, which has a
+/// finding of its own.
+pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], way: Way) -> Option<CutOff> {
+    let link = links.by_index(decision.carrier)?;
+    let addresses = addresses(decision, listen);
     let ip = addresses.first()?.ip;
     let cause = if !link.up {
         (ip, not_up(links, link))
@@ -66,8 +68,10 @@ pub(super) fn of(links: &Links, link: &Link, decision: &Decision, way: Way) -> O
         cause
     } else if link.kind == Kind::Bridge {
         (ip, passage::to_bridge(links, link)?)
-    } else {
+    } else if is_named(ip, listen) || is_ours(links, link) {
         behind_pair(links, link, &addresses)?
+    } else {
+        return None;
     };
     Some(told(link, cause))
 }
@@ -76,30 +80,33 @@ fn told(link: &Link, (ip, (why, fix)): (IpAddr, Cause)) -> CutOff {
     CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix }
 }
 
-fn addresses(decision: &Decision) -> Vec<InterfaceAddress> {
-    decision.addresses.iter().map(|(address, _)| *address).collect()
+/// Those of a decision, the ones that are to be listened at by themselves before the others.
+fn addresses(decision: &Decision, listen: &[SocketAddr]) -> Vec<InterfaceAddress> {
+    let mut addresses: Vec<InterfaceAddress> = decision.addresses.iter().map(|(address, _)| *address).collect();
+    addresses.sort_by_key(|address| !is_named(address.ip, listen));
+    addresses
+}
+
+fn is_named(ip: IpAddr, listen: &[SocketAddr]) -> bool {
+    listen.iter().any(|socket| socket.ip() == ip)
+}
+
+/// Whether a link is an end of a pair that `--install` or the commands of a finding make, or stands on one.
+fn is_ours(links: &Links, link: &Link) -> bool {
+    std::iter::once(link).chain(links.below(link)).any(|lower| lower.name.starts_with(PAIR))
 }
 
 /// The kernel takes a VLAN down with what it stands on, and does not let it be up before that.
 fn not_up(links: &Links, link: &Link) -> Cause {
-    let mut down: Vec<&str> = below(links, link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
+    let mut down: Vec<&str> = links.below(link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
     let why = down.first().map_or("is not up".to_owned(), |lower| format!("is not up, as {lower} below it is not"));
     down.insert(0, &link.name);
     let commands: Vec<String> = down.iter().rev().map(|name| format!("ip link set {} up", quoted(name))).collect();
     (why, Some(commands.join("\n")))
 }
 
-/// What a VLAN or the like stands on, downwards.
-fn below<'a>(links: &'a Links, link: &'a Link) -> impl Iterator<Item = &'a Link> {
-    let parent = |link: &&'a Link| match link.kind {
-        Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => links.parent(link),
-        _ => None,
-    };
-    std::iter::successors(parent(&link), parent)
-}
-
 fn without_carrier(links: &Links, link: &Link) -> Cause {
-    let lower = below(links, link).find(|lower| !lower.up).map(|lower| (lower, format!("{} below it", lower.name)));
+    let lower = links.below(link).find(|lower| !lower.up).map(|lower| (lower, format!("{} below it", lower.name)));
     let peer = || links.pair_beyond(link).filter(|peer| !peer.up);
     match lower.or_else(|| peer().map(|peer| (peer, format!("its peer {}", peer.name)))) {
         Some((other, what)) => {
@@ -125,8 +132,11 @@ fn behind_pair(links: &Links, link: &Link, addresses: &[InterfaceAddress]) -> Op
         Some(_) => None,
         None if peer.master.is_some() || has_address(peer) || links.uppers(peer).next().is_some() => None,
         None => {
-            let why = format!("the other end of its pair, {}, is in no bridge: nothing comes in there", peer.name);
-            Some((ip, (why, Some(advice::join(links, peer, bridge_of(links, ip))))))
+            let why = format!(
+                "the other end of its pair, {}, is in no bridge: nothing comes in there, unless a program has that end",
+                peer.name
+            );
+            Some((ip, (why, Some(advice::join(peer)))))
         }
     }
 }
@@ -138,11 +148,4 @@ fn behind_bridge(links: &Links, bridge: &Link, peer: &Link) -> Option<Cause> {
         return Some((why, Some(format!("ip link set {} up", quoted(name)))));
     }
     passage::to_port(links, bridge, peer)
-}
-
-/// The bridge that a pair with `ip` is to be at, as far as it can be told: that of the same network, or the only one.
-fn bridge_of(links: &Links, ip: IpAddr) -> Option<&Link> {
-    let mut bridges = links.iter().filter(|link| link.kind == Kind::Bridge);
-    let same = bridges.clone().find(|bridge| bridge.addresses.iter().any(|address| address.covers(ip)));
-    same.or_else(|| bridges.next().filter(|_| bridges.next().is_none()))
 }

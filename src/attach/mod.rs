@@ -2,6 +2,7 @@
 //! recorded facts test it.
 
 mod advice;
+mod arp;
 mod candidates;
 mod cause;
 mod chain;
@@ -10,6 +11,7 @@ mod cut_off;
 mod finding;
 mod passage;
 mod plan;
+mod required;
 mod rivals;
 mod silent;
 mod tags;
@@ -23,6 +25,7 @@ pub use check::{findings, share, wanted};
 pub use cut_off::{CutOff, cut_off, duplicates};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
+pub use required::unmet;
 pub use rivals::{Rival, grouped as grouped_rivals, rivals};
 pub use tags::{PAGE_MTU, Tags};
 pub use unused::Unused;

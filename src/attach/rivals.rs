@@ -10,12 +10,10 @@
 //! not enough: our address is of its network (net/ipv4/arp.c, arp_solicit).
 
 use super::advice::{self, GUESTS_BRIDGE};
+use super::arp::{ANNOUNCE_OWN, answers};
 use super::plan::{Outcome, Plan};
-use crate::host::{Kind, Link, Links, Segment};
+use crate::host::{Ipv4Conf, Kind, Link, Links, Segment};
 use std::net::{IpAddr, Ipv4Addr};
-
-/// arp_announce: an ARP request names an address of the interface it leaves by, whatever the packet is sent from.
-const ANNOUNCE_OWN: u32 = 2;
 
 /// Links that do the same about requests of ARP for addresses of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +29,8 @@ pub struct Rival {
     in_network: bool,
     /// Where that comes to a client, beside what can be seen from here.
     outside: &'static str,
+    /// What no link has less of.
+    all: Ipv4Conf,
 }
 
 /// What a link does about requests for an address that it does not carry, with the settings that let it.
@@ -48,13 +48,17 @@ impl Rival {
         let (links, ips, carriers) = (listed(&self.links), listed(&ips), listed(&self.carriers));
         let each = if self.links.len() > 1 { ": each" } else { "" };
         let why = if self.in_network { " has an address in that network and" } else { "" };
+        let ignore = |value| advice::in_force("", "arp_ignore", value, self.all.arp_ignore);
+        let announce = |value| advice::in_force("", "arp_announce", value, self.all.arp_announce);
         let does = match self.speech {
-            Speech::Speaks { ignore, announce } => {
-                format!("speaks ARP for {ips} with its own MAC (arp_ignore {ignore}, arp_announce {announce})")
+            Speech::Speaks { ignore: answers, announce: asks } => {
+                format!("speaks ARP for {ips} with its own MAC ({}, {})", ignore(answers), announce(asks))
             }
-            Speech::Answers { ignore } => format!("answers ARP for {ips} with its own MAC (arp_ignore {ignore})"),
-            Speech::Asks { announce } => {
-                format!("asks ARP in the name of {ips} with its own MAC (arp_announce {announce})")
+            Speech::Answers { ignore: answers } => {
+                format!("answers ARP for {ips} with its own MAC ({})", ignore(answers))
+            }
+            Speech::Asks { announce: asks } => {
+                format!("asks ARP in the name of {ips} with its own MAC ({})", announce(asks))
             }
         };
         let outside = self.outside;
@@ -63,7 +67,7 @@ impl Rival {
 
     /// The commands that end it, a line each. Of bridges that come and go with guests, also for those that come later.
     pub fn fix(&self) -> String {
-        advice::arp_of(&self.links)
+        advice::arp_of(&self.links, &self.all)
     }
 
     /// How sure it is and how much it does, to be compared.
@@ -173,7 +177,9 @@ pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr)
             continue;
         }
         match does(link, ip) {
-            Some(speech) => rivals.found.extend(speech.map(|speech| rival(carrier, link, ip, speech, hears))),
+            Some(speech) => rivals
+                .found
+                .extend(speech.map(|speech| Rival { all: links.ipv4_all, ..rival(carrier, link, ip, speech, hears) })),
             None => rivals.read = false,
         }
     }
@@ -187,14 +193,15 @@ fn rival(carrier: &Link, link: &Link, ip: Ipv4Addr, speech: Speech, hears: bool)
         false => " where both are cabled to one network",
     };
     let (links, carriers) = (vec![link.name.clone()], vec![carrier.name.clone()]);
-    Rival { links, ips: vec![ip], carriers, speech, in_network: in_network(link, ip), outside }
+    let all = Ipv4Conf::default();
+    Rival { links, ips: vec![ip], carriers, speech, in_network: in_network(link, ip), outside, all }
 }
 
 /// What a link does about requests for an address that it hears and does not carry; nothing, when it is silent. `None` when a
 /// setting is not known that decides it.
 fn does(link: &Link, ip: Ipv4Addr) -> Option<Option<Speech>> {
     let (ignore, announce) = (link.arp_ignore?, link.arp_announce?);
-    let asks = in_network(link, ip) && announce < ANNOUNCE_OWN;
+    let asks = in_network(link, ip) && announce != ANNOUNCE_OWN;
     let takes = has_ipv4(link) || takes_any_sender(link.rp_filter?);
     Some(match (answers(ignore) && takes, asks) {
         (true, true) => Some(Speech::Speaks { ignore, announce }),
@@ -202,12 +209,6 @@ fn does(link: &Link, ip: Ipv4Addr) -> Option<Option<Speech>> {
         (false, true) => Some(Speech::Asks { announce }),
         (false, false) => None,
     })
-}
-
-/// Whether a link with this arp_ignore answers for addresses that it does not carry. 3 holds back only those of scope host,
-/// and 4 to 7 mean nothing yet (net/ipv4/arp.c, arp_ignore).
-pub(super) fn answers(ignore: u32) -> bool {
-    !matches!(ignore, 1 | 2 | 8)
 }
 
 /// Whether a link without an address takes packets, and requests of ARP, from senders that no route leads back to by way of

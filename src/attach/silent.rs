@@ -41,7 +41,7 @@ fn speaks_arp_by_nature(link: &Link) -> bool {
 
 fn of_ipv4(links: &Links, link: &Link, ip: Ipv4Addr, prefix: u8, way: Way) -> Option<Cause> {
     let ignore = link.arp_ignore.unwrap_or(0);
-    let of_all = &links.ipv4_of_all;
+    let of_all = &links.ipv4_all;
     if ignore == IGNORES_ALL || ignore == IGNORES_OTHER_NETWORKS && prefix == 32 {
         let whom = match ignore {
             IGNORES_ALL => "answers no ARP",

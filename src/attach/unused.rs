@@ -36,14 +36,12 @@ pub(super) fn words(config: &Config, attached: &[u32], links: &Links) -> Vec<Unu
                      shows, or remove the line"
                 ),
             ),
-            Some(Kind::Bond { .. }) => {
-                (true, format!("{name} is a bond{at}: name its slaves, a line each; kernel sockets serve"))
-            }
+            Some(Kind::Bond { .. }) => (true, format!("{name} is a bond{at}: name its slaves, a line each")),
             Some(_) => (
                 false,
                 format!(
-                    "{name} neither carries an address that is listened at nor stands below one, or has no native XDP{at}: \
-                     kernel sockets serve"
+                    "{name} neither carries an address that is listened at nor stands below one, or has no native XDP{at}, \
+                     so by that line XDP goes nowhere"
                 ),
             ),
         };

@@ -4,6 +4,7 @@ use super::firewall::Firewall;
 use super::interfaces::with_addresses;
 use super::ipv4_conf::Ipv4Conf;
 use super::links::{AttachedProgram, Link, Links};
+use super::pair::{PAIR_FILE, pair_addresses};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::switch::{self, SwitchPort};
@@ -14,6 +15,7 @@ use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
 use crate::sys::owner::{self, Holder};
 use crate::sys::privileges;
+use crate::whole_file;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
@@ -26,6 +28,8 @@ use std::{fs, io};
 
 /// Where every host of Proxmox VE has the files of its cluster.
 pub(super) const PROXMOX: &str = "/etc/pve";
+/// Most octets that are read of a file of text.
+const LONGEST_TEXT: u64 = 1 << 20;
 
 /// What /proc/net/route has for the link of a route that leads nowhere.
 const NOWHERE: &str = "*";
@@ -41,6 +45,8 @@ pub struct Facts {
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
     pub proxmox: bool,
+    /// The addresses that the file of `--install`'s veth pair gives it, whether it is up or not; none without a pair.
+    pub pair: Vec<InterfaceAddress>,
     /// The firewall of such a host.
     pub firewall: Option<Firewall>,
     /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
@@ -144,6 +150,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
         proxmox,
+        pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
@@ -205,7 +212,7 @@ pub fn links() -> io::Result<Links> {
     Ok(links)
 }
 
-/// Turns the links' own settings into those in force, and has those of `all` told.
+/// Turns the links' own settings of `net.ipv4.conf` into those in force.
 fn put_in_force(links: &mut Links) {
     let all = Ipv4Conf::of_all();
     for link in links.iter_mut() {
@@ -214,7 +221,7 @@ fn put_in_force(links: &mut Links) {
         (link.arp_ignore, link.arp_announce) = (in_force.arp_ignore, in_force.arp_announce);
         (link.rp_filter, link.arp_filter) = (in_force.rp_filter, in_force.arp_filter);
     }
-    links.ipv4_of_all = all;
+    links.ipv4_all = all;
 }
 
 /// The XDP program that keeps others from the link of an index now, with the name of the link that it is on: see

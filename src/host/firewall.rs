@@ -46,7 +46,7 @@ pub enum Verdict {
 }
 
 /// A rule for what comes in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     /// File and line: `/etc/pve/firewall/cluster.fw:12`.
     pub place: String,
@@ -101,10 +101,9 @@ impl Firewall {
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    match whole_file::read(path, LONGEST) {
-        Ok(octets) => Ok(String::from_utf8_lossy(&octets).into_owned()),
+    match whole_file::read_text(path, LONGEST) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
-        Err(cause) => Err(cause),
+        text => text,
     }
 }
 
@@ -116,16 +115,7 @@ fn expanded<'a>(lines: impl Iterator<Item = &'a Line>, groups: &HashMap<String, 
         if rules.len() + more.len() > MOST_RULES {
             let (Line::Rule(at) | Line::Group { at, .. }) = line;
             let text = format!("{} and what follows: more than {MOST_RULES} rules, with those of the groups", at.text);
-            rules.push(Rule {
-                text,
-                verdict: None,
-                predefined: None,
-                interface: None,
-                protocol: None,
-                port: None,
-                destination: None,
-                ..at.clone()
-            });
+            rules.push(Rule { place: at.place.clone(), text, ..Rule::default() });
             break;
         }
         rules.append(&mut more);
@@ -264,18 +254,7 @@ fn rule(line: &str, place: &str) -> Option<Option<Line>> {
     let mut words = text.split_whitespace();
     let (direction, action) = (words.next()?.to_ascii_lowercase(), words.next()?);
     let (place, text) = (place.to_owned(), start(text));
-    let mut rule = Rule {
-        place,
-        text,
-        verdict: None,
-        predefined: None,
-        interface: None,
-        protocol: None,
-        port: None,
-        destination: None,
-        source: None,
-        some_clients: false,
-    };
+    let mut rule = Rule { place, text, ..Rule::default() };
     while let Some(option) = words.next() {
         let value = words.next()?.to_owned();
         // Both spellings but for -i and -p, as Proxmox takes them.

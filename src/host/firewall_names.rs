@@ -59,7 +59,7 @@ fn of_cluster(word: &str) -> String {
 }
 
 /// An address, or a network like `10.0.0.0/8`.
-pub(super) fn network(text: &str) -> Option<InterfaceAddress> {
+pub fn network(text: &str) -> Option<InterfaceAddress> {
     let (ip, prefix) = text.split_once('/').map_or((text, None), |(ip, prefix)| (ip, Some(prefix)));
     let ip: IpAddr = ip.parse().ok()?;
     let longest = if ip.is_ipv4() { 32 } else { 128 };

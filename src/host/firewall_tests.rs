@@ -42,6 +42,9 @@ fn groups_that_are_named_often_are_looked_at_up_to_a_bound() {
     assert_eq!(before.len(), 30_000);
     assert_eq!((last.place.as_str(), last.verdict, &last.interface), ("c:3013", None, &None));
     assert!(last.text.starts_with("GROUP a -i eth0 and what follows: more than 32768 rules"), "{}", last.text);
+    let of_some = Firewall::from_texts(("c", &cluster.replace("-i eth0", "-source fd53::/64")), ("n", ""));
+    let last = of_some.rules.last().map(|last| (last.source.clone(), last.some_clients));
+    assert_eq!(last, Some((None, false)), "what follows may be about any client");
 }
 
 #[test]

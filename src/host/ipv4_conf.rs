@@ -25,10 +25,10 @@ static ALL: LazyLock<[Option<File>; 4]> = LazyLock::new(|| open("all"));
 impl Ipv4Conf {
     /// What a link begins with that is made later.
     pub(super) fn of_later_links() -> Self {
-        Self::read(&open("default")).with(Self::read(&ALL))
+        Self::read(&open("default")).with(Self::of_all())
     }
 
-    /// Those of `all`.
+    /// What every link has at least.
     pub(super) fn of_all() -> Self {
         Self::read(&ALL)
     }

@@ -14,6 +14,7 @@ mod journal;
 mod links;
 mod names;
 mod netlink;
+mod pair;
 mod paths;
 mod probe;
 #[cfg(test)]
@@ -25,16 +26,17 @@ mod vlan;
 mod watch;
 
 pub use bridge_port::{BridgePort, PortState as BridgePortState};
-pub use changes::{Changes, Driver, Kernel};
+pub use changes::{Changes, Driver, Kernel, TagsLost};
 pub use detection::Detection;
 pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes, way_to};
 pub use firewall::{Firewall, Rule, Verdict};
-pub use firewall_names::{AddressNames, AddressSet};
+pub use firewall_names::{AddressNames, AddressSet, network};
 pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use names::Named;
 pub use netlink::loopback_packets;
+pub use pair::{PAIR, PAIR_FILE, is_of_pair, pair_addresses, pair_addresses_now};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use segment::Segment;

@@ -38,16 +38,13 @@ impl Words {
     }
 }
 
-fn text(path: &Path) -> Option<String> {
-    whole_file::read(path, LONGEST).ok().map(|octets| String::from_utf8_lossy(&octets).into_owned())
-}
-
 impl Unit {
     /// The unit [`UNIT`] of this host; `None` when there is none.
     pub(super) fn installed() -> Option<Self> {
-        let file = UNIT_FOLDERS.iter().find_map(|folder| text(&Path::new(folder).join(UNIT)))?;
+        let text = |path: PathBuf| whole_file::read_text(&path, LONGEST).ok();
+        let file = UNIT_FOLDERS.iter().find_map(|folder| text(Path::new(folder).join(UNIT)))?;
         let mut texts = vec![file];
-        texts.extend(drop_ins().into_iter().filter_map(|path| text(&path)));
+        texts.extend(drop_ins().into_iter().filter_map(text));
         Some(Self::from_texts(texts.iter().map(String::as_str)))
     }
 

@@ -212,7 +212,7 @@ impl Attachment {
         let (kind, text) = match cause.raw_os_error() {
             Some(libc::EOPNOTSUPP | libc::ENOTSUP) if self.mode == Mode::Native => (
                 Kind::NoDriverSupport,
-                "the driver has no native XDP; kernel sockets serve (`xdp-mode: generic` would use generic XDP)".into(),
+                "the driver has no native XDP (`xdp-mode: generic` would use generic XDP)".into(),
             ),
             Some(libc::EBUSY | libc::EEXIST) => (
                 Kind::Busy,

@@ -22,7 +22,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 /// An interface that nobody outside reaches.
 fn down(subject: &Subject, served: &Served) -> Option<Finding> {
     let way = |ip| subject.facts.route(ip).map(str::to_owned);
-    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.link, served.decision, &way)?;
+    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, &way)?;
     Some(Finding { fix, ..Finding::new(Level::Warn, "link-down", text) })
 }
 

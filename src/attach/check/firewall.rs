@@ -4,7 +4,7 @@
 use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{AddressNames, Firewall, InterfaceAddress, Link, Named, Rule, Verdict};
+use crate::host::{self, AddressNames, Firewall, Link, Named, Rule, Verdict};
 use crate::number;
 use std::net::IpAddr;
 
@@ -275,17 +275,11 @@ fn destination_of(item: &str, query: &Query) -> Fit {
     if let Some(alias) = query.names.alias(item) {
         return yes(alias.covers(ip));
     }
-    if let Ok(address) = item.parse::<IpAddr>() {
-        return yes(address == ip);
-    }
-    let network = item.split_once('/').and_then(|(network, prefix)| {
-        Some(InterfaceAddress { ip: network.parse().ok()?, prefix: number::read(prefix, 0..=128).ok()? })
-    });
     let range = item.split_once('-').and_then(|(first, last)| {
         let ends: (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
         Some(ends.0..=ends.1)
     });
-    match (network, range) {
+    match (host::network(item), range) {
         (Some(network), _) => yes(network.covers(ip)),
         (_, Some(range)) => yes(range.contains(&ip)),
         _ => Fit::Unknown,

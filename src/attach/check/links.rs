@@ -1,17 +1,23 @@
 //! The links below each address, and what XDP can do there.
 
+use super::own_pair;
 use super::programs;
 use super::{Served, Subject, tags, zero_copy};
 use crate::attach::advice::{self, quoted};
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
+use crate::attach::required;
 use crate::attach::tags::{PAGE_MTU, Tags};
 use crate::config::Toggle;
 use crate::host::{Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
+    if subject.is_unmet() && subject.served.is_empty() {
+        let cause = required::unmet(subject.config, subject.plan, &subject.facts.links).unwrap_or_default();
+        found.push(Finding::new(Level::Fail, "xdp-support", format!("{}: {cause}", subject.otherwise())));
+    }
     for served in subject.links() {
         let chain = Chain::from(&subject.facts.links, served.link);
         let addresses: Vec<String> = subject
@@ -37,18 +43,26 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 }
 
 fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
+    let nowhere = subject.is_unmet();
+    let level = if nowhere { Level::Fail } else { Level::Warn };
     for unused in &subject.plan.unused {
-        found.push(Finding::new(Level::Warn, "xdp-interface", unused.text.clone()).with_fix("ip -brief address"));
+        let text = if nowhere { format!("{}; {}", unused.text, subject.otherwise()) } else { unused.text.clone() };
+        found.push(Finding::new(level, "xdp-interface", text).with_fix("ip -brief address"));
     }
 }
 
 fn support(subject: &Subject, served: &Served) -> Finding {
     let name = &served.link.name;
-    let what = served.outcome.describe(&subject.facts.links);
+    let what = match &served.outcome {
+        Outcome::Kernel { reason, wanted } if subject.required && *wanted || subject.is_unmet() => {
+            format!("{}: {reason}", subject.otherwise())
+        }
+        other => other.describe(&subject.facts.links),
+    };
     let mut spots = served.outcome.spots().iter().filter_map(|spot| subject.facts.links.by_index(spot.index));
     if spots.any(|link| programs::in_the_way(subject, link).next().is_some()) {
-        let text =
-            format!("{name}: {what} when the other program there is gone (xdp-program); kernel sockets until then");
+        let until = if subject.required { "" } else { "; kernel sockets until then" };
+        let text = format!("{name}: {what} when the other program there is gone (xdp-program){until}");
         return Finding::new(Level::Info, "xdp-support", text);
     }
     if zero_copy::is_refused(subject, served.outcome) {
@@ -60,15 +74,21 @@ fn support(subject: &Subject, served: &Served) -> Finding {
             Finding::new(Level::Ok, "xdp-support", format!("{name}: {what}: {why}"))
         }
         Outcome::Native { why, sure: false, .. } => {
-            Finding::new(Level::Info, "xdp-support", format!("{name}: {what}: {why}; if not, kernel sockets serve"))
+            let text = format!("{name}: {what}: {why}; if not, {}", subject.otherwise());
+            Finding::new(Level::Info, "xdp-support", text)
         }
         Outcome::Generic { .. } => generic(subject, served),
-        Outcome::Kernel { wanted: false, .. } => Finding::new(Level::Info, "xdp-support", format!("{name}: {what}")),
+        Outcome::Kernel { wanted: false, .. } => {
+            let level = if subject.is_unmet() { Level::Fail } else { Level::Info };
+            Finding::new(level, "xdp-support", format!("{name}: {what}"))
+        }
         // The finding of that name says it all.
         Outcome::Kernel { .. } if subject.facts.links.user_namespace => {
             Finding::new(Level::Info, "xdp-support", format!("{name}: {what}"))
         }
-        Outcome::Kernel { wanted: true, .. } => advise(subject, served, "xdp-support", format!("{name}: {what}")),
+        Outcome::Kernel { wanted: true, .. } => {
+            Finding { level: subject.level(), ..advise(subject, served, "xdp-support", format!("{name}: {what}")) }
+        }
     }
 }
 
@@ -99,8 +119,8 @@ fn generic(subject: &Subject, served: &Served) -> Finding {
     }
 }
 
-/// A warning with the veth pair that would do better: for an address of its own where the host or its guests need this one, else
-/// for this one, where moving it does not cut the host off.
+/// A warning with the veth pair that would do better: for an address of its own where the host or its guests need this one, unless a
+/// pair for such addresses is there; else for this one, where moving it does not cut the host off.
 fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) -> Finding {
     let Served { link, address, .. } = served;
     let ip = address.ip;
@@ -115,7 +135,10 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
         } else {
             format!("{ip} stays there, where Proxmox' files have it")
         };
-        (Some(format!("{why}: give the server an address of its own, N, on a veth pair")), install)
+        match own_pair::in_place_of_install(subject.facts, *address) {
+            Some(instead) => (Some(format!("{why}; {instead}")), None),
+            None => (Some(format!("{why}: give the server an address of its own, N, on a veth pair")), install),
+        }
     } else if link.kind == Kind::Physical || default {
         let more = format!("the host needs {ip} there: give the server an address of its own, on a veth pair");
         (Some(more).filter(|_| link.kind != Kind::Physical), None)
@@ -171,9 +194,9 @@ fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>
     let links = &subject.facts.links;
     let takes_any = |since| subject.facts.kernel.is_none_or(|kernel| kernel >= since);
     let decides = match &target.tags {
-        Tags::Peer(_) | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
+        Tags::Peer { .. } | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
         Tags::Driver if takes_any(VIRTIO_FRAGS) => None,
-        Tags::Peer(_) => links.peer(link),
+        Tags::Peer { .. } => links.peer(link),
         Tags::PeerElsewhere => {
             let text = format!(
                 "{name}: native XDP takes at most {PAGE_MTU} at its other end, in another network namespace; its own does not \
@@ -199,8 +222,8 @@ fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>
     if end.index != link.index && link.mtu > PAGE_MTU {
         fix.push(format!("ip link set {} mtu {PAGE_MTU}", quoted(name)));
     }
-    let text = format!("{text}: kernel sockets serve");
-    found.push(Finding::new(Level::Warn, "mtu", text).with_fix(fix.join("\n")));
+    let text = format!("{text}: {}", subject.otherwise());
+    found.push(Finding::new(subject.level(), "mtu", text).with_fix(fix.join("\n")));
 }
 
 fn queues(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {

@@ -7,6 +7,7 @@ mod drop_in;
 mod firewall;
 mod links;
 mod neighbours;
+mod own_pair;
 mod pair_mtu;
 mod places;
 mod process;
@@ -21,8 +22,9 @@ mod zero_copy;
 
 pub use programs::share;
 
-use super::finding::Finding;
+use super::finding::{Finding, Level};
 use super::plan::{Decision, Outcome, Plan, plan};
+use super::required;
 use crate::config::{Config, XdpUse};
 use crate::host::{Facts, InterfaceAddress, Link, PortState, Wanted};
 use std::net::SocketAddr;
@@ -39,6 +41,8 @@ struct Subject<'a> {
     served: Vec<Served<'a>>,
     /// A runbound serves already: what it holds is no fault.
     running: bool,
+    /// `xdp: require`: what would leave an address to kernel sockets keeps the program from starting.
+    required: bool,
 }
 
 /// An address that is served, and the link that carries it.
@@ -71,6 +75,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
         listen,
         served: served(&plan, facts),
         plan: &plan,
+        required: required::is_required(config),
         running: facts.ports.iter().any(|port| owner(&port.state)),
     };
     let mut found = Vec::new();
@@ -113,6 +118,21 @@ impl<'a> Subject<'a> {
             }
         }
         links
+    }
+
+    /// What comes of an interface without XDP.
+    fn otherwise(&self) -> &'static str {
+        if self.required { "xdp: require, so the program does not start" } else { "kernel sockets serve" }
+    }
+
+    /// How much that matters.
+    fn level(&self) -> Level {
+        if self.required { Level::Fail } else { Level::Warn }
+    }
+
+    /// Whether no program goes anywhere and one must.
+    fn is_unmet(&self) -> bool {
+        self.required && self.plan.targets.is_empty()
     }
 
     /// Whether a process has one of the addresses that are to be listened at.

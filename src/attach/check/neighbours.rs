@@ -2,6 +2,7 @@
 
 use super::{Served, Subject};
 use crate::attach::advice::{self, GUESTS_BRIDGE};
+use crate::attach::arp;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::attach::rivals::{self, Rival, Rivals};
@@ -44,7 +45,7 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
 
 /// Which ports of an Open vSwitch hear the requests is not told: those that would answer are named, with the commands that end it.
 fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
-    let answers = |link: &&Link| link.up && link.arp && link.arp_ignore.is_some_and(rivals::answers);
+    let answers = |link: &&Link| link.up && link.arp && link.arp_ignore.is_some_and(arp::answers);
     let takes = |link: &&Link| rivals::has_ipv4(link) || link.rp_filter.is_some_and(rivals::takes_any_sender);
     let at_switch = |link: &&Link| {
         link.kind.is_open_vswitch() && link.master.is_none()
@@ -57,7 +58,7 @@ fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
         return Finding::new(Level::Info, "arp-flux", text);
     }
     let text = format!("{text}; of {} each does that is in the same VLAN of the Open vSwitch", rivals::listed(&names));
-    Finding::new(Level::Info, "arp-flux", text).with_fix(advice::arp_of(&names))
+    Finding::new(Level::Info, "arp-flux", text).with_fix(advice::arp_of(&names, &links.ipv4_all))
 }
 
 /// Each guest with the Proxmox firewall on brings a bridge when it starts, which hears what our bridge hears, and takes it
@@ -82,13 +83,14 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
         return;
     };
     let ip = served.address.ip;
-    found.push(if rivals::answers(ignore) && rivals::takes_any_sender(filter) {
+    found.push(if arp::answers(ignore) && rivals::takes_any_sender(filter) {
         let text = format!(
             "a guest with the firewall on that starts later at {bridges} brings a bridge ({GUESTS_BRIDGE}…) that answers ARP \
-             for {ip} with its own MAC (net.ipv4.conf.default.arp_ignore {ignore}): queries then come in there and pass {} by",
+             for {ip} with its own MAC ({}): queries then come in there and pass {} by",
+            advice::in_force("net.ipv4.conf.default.", "arp_ignore", ignore, links.ipv4_all.arp_ignore),
             served.link.name
         );
-        Finding::new(Level::Warn, "arp-later", text).with_fix(advice::arp_of_later_links())
+        Finding::new(Level::Warn, "arp-later", text).with_fix(advice::arp_of_later_links(&links.ipv4_all))
     } else {
         let text = format!("bridges that guests bring to {bridges} later do not answer ARP for {ip}");
         Finding::new(Level::Ok, "arp-later", text)
@@ -123,9 +125,10 @@ fn rp_filter(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fi
     match subject.facts.route(ip) {
         Some(out) if mode == STRICT && out != name => {
             let text = format!(
-                "{name} {}: the route to the network of {ip} goes by {out}. TCP and all that XDP leaves to the kernel is dropped, \
-                 too",
-                silent::strict_drops()
+                "{name} {} ({}): the route to the network of {ip} goes by {out}. TCP and all that XDP leaves to the kernel is \
+                 dropped, too",
+                silent::strict_drops(),
+                advice::in_force("", "rp_filter", mode, subject.facts.links.ipv4_all.rp_filter)
             );
             let fix = advice::sysctl(name, "rp_filter", LOOSE);
             found.push(Finding::new(Level::Warn, "rp-filter", text).with_fix(fix));

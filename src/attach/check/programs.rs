@@ -25,14 +25,15 @@ pub(super) fn check(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
     }
     for (holder, program) in in_the_way(subject, link) {
         let text = format!(
-            "{}: XDP program {} is attached in {} mode: ours cannot go to {}, kernel sockets serve",
+            "{}: XDP program {} is attached in {} mode: ours cannot go to {}, {}",
             holder.name,
             program.id,
             mode(program),
-            link.name
+            link.name,
+            subject.otherwise()
         );
         let (whose, fix) = whose(subject, &holder.name, program);
-        found.push(Finding { fix, ..Finding::new(Level::Warn, "xdp-program", format!("{text}; {whose}")) });
+        found.push(Finding { fix, ..Finding::new(subject.level(), "xdp-program", format!("{text}; {whose}")) });
     }
 }
 
@@ -62,7 +63,7 @@ fn mode(program: AttachedProgram) -> &'static str {
 /// Who has a program, and the command that takes it off: of one that is held by a link, its holder alone does, when it ends.
 fn whose(subject: &Subject, name: &str, program: AttachedProgram) -> (String, Option<String>) {
     let id = program.id;
-    let hook = if program.generic { "xdpgeneric" } else { "xdp" };
+    let hook = program.hook();
     let sees_all = subject.facts.capabilities.is_none_or(|have| have.contains(CapabilitySet::SYS_PTRACE));
     match holder(subject, program) {
         Some(Holder { who, stop }) => {

@@ -1,4 +1,4 @@
-//! Whether the kernel's driver can hand frames to an AF_XDP socket without a copy. All works with the copy; it costs speed.
+//! Whether a driver hands frames to an AF_XDP socket without a copy. All works with the copy; it costs speed.
 
 use super::Subject;
 use crate::attach::finding::{Finding, Level};
@@ -18,68 +18,68 @@ const SINCE: [(&str, (u32, u32), &str); 3] = [
 const ALWAYS: [&str; 6] = ["i40e", "ice", "ixgbe", "mlx5_core", "stmmac", "st_gmac"];
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
-    let demanded = subject.config.xdp.zerocopy == Toggle::Yes;
-    for target in subject.plan.targets.iter().filter(|_| demanded) {
+    for target in &subject.plan.targets {
         let name = &target.interface;
-        let link = subject.facts.links.by_index(target.index);
-        let driver = link.and_then(|link| link.driver.as_deref());
-        if let Some(why) = refusal(target, link) {
-            let text = format!("{name}: xdp-zerocopy: yes, and {why}: kernel sockets serve; write auto");
-            found.push(Finding::new(Level::Warn, "zero-copy", text));
-        } else if !driver
-            .is_some_and(|driver| ALWAYS.contains(&driver) || SINCE.iter().any(|(name, ..)| *name == driver))
-        {
-            let text = format!(
-                "{name}: xdp-zerocopy: yes: whether {} has AF_XDP zero-copy shows at the start; if not, kernel sockets serve",
-                driver.unwrap_or("its driver")
-            );
-            found.push(Finding::new(Level::Info, "zero-copy", text));
-        }
+        let Some(link) = subject.facts.links.by_index(target.index) else { continue };
+        let lack = never(target, link).map(Lack::Never).or_else(|| by_driver(link, subject.facts.kernel?));
+        found.push(match (subject.config.xdp.zerocopy, lack) {
+            (Toggle::Yes, Some(Lack::Never(what))) => refused(subject, name, what),
+            (Toggle::Yes, Some(Lack::Yet(what))) => refused(subject, name, &what),
+            (Toggle::Yes, Some(Lack::Unknown(driver))) => {
+                let text = format!(
+                    "{name}: xdp-zerocopy: yes: whether {driver} has AF_XDP zero-copy shows at the start; if not, {}",
+                    subject.otherwise()
+                );
+                Finding::new(Level::Info, "zero-copy", text)
+            }
+            (Toggle::Auto, Some(Lack::Yet(what))) => {
+                let text = format!("{name}: {what}: frames are copied, which costs speed and nothing else");
+                Finding::new(Level::Info, "zero-copy", text)
+            }
+            (Toggle::Auto | Toggle::No, _) | (_, None) => continue,
+        });
     }
-    by_version(subject, found);
+}
+
+fn refused(subject: &Subject, name: &str, what: &str) -> Finding {
+    let text = format!("{name}: xdp-zerocopy: yes, and {what}: {}; write auto", subject.otherwise());
+    Finding::new(subject.level(), "zero-copy", text)
+}
+
+/// What there is no zero-copy by, or perhaps none.
+enum Lack {
+    /// No kernel has it.
+    Never(&'static str),
+    /// A newer kernel has it.
+    Yet(String),
+    /// What is known of this driver, by its name, does not tell.
+    Unknown(String),
 }
 
 /// Why there is no zero-copy at a target in any kernel (drivers/net/veth.c has no ndo_xsk_wakeup).
-fn refusal(target: &Target, link: Option<&Link>) -> Option<&'static str> {
-    match link.map(|link| &link.kind) {
+fn never(target: &Target, link: &Link) -> Option<&'static str> {
+    match link.kind {
         _ if target.generic => Some("generic mode copies every frame"),
-        Some(Kind::Veth { .. }) => Some("a veth has no AF_XDP zero-copy"),
+        Kind::Veth { .. } => Some("a veth has no AF_XDP zero-copy"),
         _ => None,
     }
 }
 
-/// Whether `xdp-zerocopy: yes` asks for what the places of an address do not have.
-pub(super) fn is_refused(subject: &Subject, outcome: &Outcome) -> bool {
-    let is_meant = |target: &&Target| outcome.spots().iter().any(|spot| spot.index == target.index);
-    let refused = |target: &Target| refusal(target, subject.facts.links.by_index(target.index)).is_some();
-    subject.config.xdp.zerocopy == Toggle::Yes && subject.plan.targets.iter().filter(is_meant).any(refused)
+fn by_driver(link: &Link, version @ (major, minor): (u32, u32)) -> Option<Lack> {
+    let Some(driver) = link.driver.as_deref().filter(|driver| !ALWAYS.contains(driver)) else {
+        return link.driver.is_none().then(|| Lack::Unknown("its driver".to_owned()));
+    };
+    let Some((_, since, words)) = SINCE.iter().find(|(name, ..)| *name == driver) else {
+        return Some(Lack::Unknown(driver.to_owned()));
+    };
+    let lacks = format!("{driver} has AF_XDP zero-copy {words}, this is Linux {major}.{minor}");
+    (version < *since).then_some(Lack::Yet(lacks))
 }
 
-/// What newer kernels alone have.
-fn by_version(subject: &Subject, found: &mut Vec<Finding>) {
-    let Some(version @ (major, minor)) = subject.facts.kernel else { return };
-    for target in subject.plan.targets.iter().filter(|target| !target.generic) {
-        let link = subject.facts.links.by_index(target.index);
-        let driver = link.and_then(|link| link.driver.as_deref()).unwrap_or("");
-        let Some((.., words)) = SINCE.iter().find(|(name, since, _)| *name == driver && version < *since) else {
-            continue;
-        };
-        let text = format!(
-            "{}: {driver} has AF_XDP zero-copy {words}, this is Linux {major}.{minor}: frames are copied, which costs speed \
-             and nothing else",
-            target.interface
-        );
-        found.push(match subject.config.xdp.zerocopy {
-            Toggle::No => continue,
-            Toggle::Auto => Finding::new(Level::Info, "zero-copy", text),
-            Toggle::Yes => {
-                let text = format!(
-                    "{}: xdp-zerocopy: yes, and {driver} has it {words}, this is Linux {major}.{minor}: kernel sockets \
-                     serve; write auto",
-                    target.interface
-                );
-                Finding::new(Level::Warn, "zero-copy", text)
-            }
-        });
-    }
+/// Whether `xdp-zerocopy: yes` asks for what the places of an address do not have in any kernel.
+pub(super) fn is_refused(subject: &Subject, outcome: &Outcome) -> bool {
+    let never_has =
+        |target: &Target| subject.facts.links.by_index(target.index).is_some_and(|link| never(target, link).is_some());
+    let is_meant = |target: &&Target| outcome.spots().iter().any(|spot| spot.index == target.index);
+    subject.config.xdp.zerocopy == Toggle::Yes && subject.plan.targets.iter().filter(is_meant).any(never_has)
 }

@@ -62,7 +62,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "questions to upstream are not limited by zone",
             &[],
         ),
-        changes_nothing("iter-scrub-ns", COUNT, "20", "of the name servers of a zone the first twenty are told on"),
+        changes_nothing("iter-scrub-ns", AT_LEAST_1, "20", "of the name servers of a zone the first twenty are told on"),
         changes_nothing(
             "iter-scrub-cname",
             COUNT,

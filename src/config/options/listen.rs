@@ -175,7 +175,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             &[],
         ),
         not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored; allow_cookie serves over TCP alone", &["no"]),
-        inert("cookie-secret", TEXT, "random", "means nothing without answer-cookie"),
+        inert("cookie-secret", &[Kind::Secret], "random", "means nothing without answer-cookie"),
         inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
     ],
 );

@@ -203,7 +203,8 @@ impl Resolver {
             }
             match self.places.pop() {
                 None => return,
-                Some(Place::Bell) => {}
+                // Who rings may do so only after the waking thread has looked: left there, it would end every wait at once.
+                Some(Place::Bell) => self.bell.disarm(),
                 Some(Place::Udp(slot)) => self.receive(slot, now),
                 Some(Place::Stream(slot)) => self.drive_stream(slot, now),
             }

@@ -126,6 +126,8 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
     if !target.resets {
         lost = tags::keep(target, changes)?;
     }
+    // Queues and rules were set by its name.
+    tags::is_still_there(target, changes)?;
     let mut tags = tags::Lost::default();
     tags.take(lost, name);
     Ok(Opened { attachment, queues, steered, tags })
@@ -137,7 +139,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
         index: target.index,
         mtu: target.mtu,
         peer: match &target.tags {
-            Tags::Peer(name) => Peer::Here { name: name.clone(), mtu: target.peer_mtu.unwrap_or(0) },
+            Tags::Peer { name, .. } => Peer::Here { name: name.clone(), mtu: target.peer_mtu.unwrap_or(0) },
             Tags::PeerElsewhere => Peer::Elsewhere,
             _ => Peer::None,
         },

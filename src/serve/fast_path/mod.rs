@@ -63,6 +63,8 @@ pub struct FastPath {
     verified: Option<Instant>,
     /// When there is something to be tried that nothing from outside calls for.
     again: Option<Instant>,
+    /// The start is over with the first interface that refuses (`xdp: require`), which it says itself.
+    all_or_none: bool,
 }
 
 /// The order in which targets are attached to: slaves of a bond with a link first, for the others may never have one.
@@ -84,25 +86,21 @@ impl FastPath {
     /// Attaches to every target that can be attached to. Each outcome is one log line.
     ///
     /// # Errors
-    /// With `xdp: require`, the first address or interface that cannot have it.
+    /// With `xdp: require`, the first address or interface that cannot have it. Nothing is attached nor changed then.
     pub fn open(config: &Config, plan: &Plan, links: &Links) -> Result<(FastPath, Queues), String> {
-        let mut path = FastPath::off();
+        let mut path = FastPath { all_or_none: config.xdp.enable == XdpUse::Require, ..FastPath::off() };
+        if let Some(cause) = attach::unmet(config, plan, links) {
+            return Err(format!("xdp: require: {cause}"));
+        }
         path.take_plan(plan, links);
         let queues = path.attach_missing(config, plan);
-        if config.xdp.enable == XdpUse::Require {
-            if let Some(refused) = path.refused.first() {
-                return Err(format!("xdp: require: {}", refused.reason));
-            }
-            if let Some((name, reason)) = path.without().next() {
-                return Err(format!("xdp: require: {}", named(name, reason)));
-            }
-            if let (true, Some(line)) = (path.attached.is_empty(), path.unused.first()) {
-                return Err(format!("xdp: require: {line}"));
-            }
-            if path.attached.is_empty() {
-                return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
-            }
+        if let Some(refused) = path.refused.first().filter(|_| path.all_or_none) {
+            let error = format!("xdp: require: {}", refused.reason);
+            drop(queues);
+            path.end();
+            return Err(error);
         }
+        path.all_or_none = false;
         Ok((path, queues))
     }
 
@@ -189,6 +187,9 @@ impl FastPath {
         let before = std::mem::take(&mut self.unsettled);
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in in_turn(&plan.targets) {
+            if self.all_or_none && !self.refused.is_empty() {
+                break;
+            }
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
             let is_free = |index| host::program_in_the_way(index).is_ok_and(|there| there.is_none());
             let waits = self.refused.iter().any(|refused| refused.waits(target, now, is_free));
@@ -258,7 +259,7 @@ impl FastPath {
         let before = self.refused.iter().position(|refused| refused.target.index == target.index);
         let before = before.map(|at| self.refused.swap_remove(at));
         let refused = Refused::after(before.as_ref(), target, refusal, Instant::now());
-        if before.is_none_or(|before| before.reason != refused.reason) {
+        if !self.all_or_none && before.is_none_or(|before| before.reason != refused.reason) {
             let again = if refused.is_occupied() { "; it is tried again when that is over" } else { "" };
             log::warn!("XDP is off, kernel sockets serve: {}{again}", refused.reason);
         }
@@ -283,7 +284,7 @@ impl FastPath {
                     && target.interface == attached.target.interface
                     && (target.mtu, target.reply_mtu) == (attached.target.mtu, attached.target.reply_mtu)
                     && (target.port, target.generic) == (attached.target.port, attached.target.generic)
-                    && target.tags == attached.target.tags
+                    && target.tags.is_by_same(&attached.target.tags)
             };
             match plan.targets.iter().find(same) {
                 Some(target) if !attached.lost && attached.attachment.is_attached() => {
@@ -391,10 +392,4 @@ impl FastPath {
             _ => None,
         })
     }
-}
-
-/// A reason behind the name of its interface; the reason of a place that was passed over begins with one already.
-fn named(name: &str, reason: &str) -> String {
-    let is_named = reason.strip_prefix(name).is_some_and(|rest| rest.starts_with(": "));
-    if is_named { reason.to_owned() } else { format!("{name}: {reason}") }
 }

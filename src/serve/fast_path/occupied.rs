@@ -28,8 +28,7 @@ pub(super) fn make_way(target: &Target, there: io::Result<Option<(String, Attach
 
 /// Whose the program is, and how it goes: the kernel lets nobody but its holder take off what is held by a link.
 fn says(link: &str, program: AttachedProgram, holder: Option<&Holder>) -> String {
-    let AttachedProgram { id, generic } = program;
-    let hook = if generic { "xdpgeneric" } else { "xdp" };
+    let (id, hook) = (program.id, program.hook());
     match holder {
         Some(Holder { who, stop }) => format!(
             "another XDP program is on {link}: id {id}, which {who} holds and takes off when it ends (`{stop}`); {}",

@@ -38,7 +38,9 @@ impl Broken {
     pub(super) fn explain(&self, target: &Target) -> String {
         let (Self { cause, kernel, of }, name) = (self, &target.interface);
         let keep_tags = match &target.tags {
-            Tags::Peer(peer) => format!("`ethtool -K {} txvlan off tx-vlan-stag-hw-insert off`", quoted(peer)),
+            Tags::Peer { name: peer, .. } => {
+                format!("`ethtool -K {} txvlan off tx-vlan-stag-hw-insert off`", quoted(peer))
+            }
             Tags::PeerElsewhere => {
                 "`ethtool -K PEER txvlan off tx-vlan-stag-hw-insert off` at its other end".to_owned()
             }

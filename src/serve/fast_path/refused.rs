@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 /// link.
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_RESETS: Duration = Duration::from_secs(60);
+const RETRY_MOVED: Duration = Duration::from_millis(200);
 pub(super) const RETRY_MOST: Duration = Duration::from_secs(600);
 /// Attempts in all that may reset the link, where what they fail for may pass.
 const DISTURBING: u32 = 3;
@@ -21,6 +22,8 @@ pub(super) enum Because {
     Occupied(Option<u32>),
     /// Somebody else has what it takes, or memory is short: that may pass.
     Shortage,
+    /// The interface, or the other end of its pair, is not what it was when the plan was made: another plan is due at once.
+    Moved,
     /// Anything else.
     Other,
 }
@@ -73,14 +76,19 @@ impl Refused {
             reason.clone_from(&before.reason);
         }
         let disturbing = same.map_or(0, |before| before.disturbing) + u32::from(disturbs);
-        let is_last = disturbs && (because != Because::Shortage || disturbing >= DISTURBING);
+        let may_pass = matches!(because, Because::Shortage | Because::Moved);
+        let is_last = disturbs && (!may_pass || disturbing >= DISTURBING);
         if is_last {
             reason += "; each try may reset the link, so the next is at a restart or when the interface is made anew";
         } else if disturbs {
             let left = DISTURBING - disturbing;
             reason += &format!("; each try may reset the link: {left} more at most");
         }
-        let first = if target.resets { RETRY_RESETS } else { RETRY };
+        let first = match because {
+            Because::Moved => RETRY_MOVED,
+            _ if target.resets => RETRY_RESETS,
+            _ => RETRY,
+        };
         let pause = before.filter(|before| before.target.is_like(target)).map_or(first, |before| before.pause * 2);
         let pause = pause.min(RETRY_MOST);
         Refused { target: target.clone(), reason, because, pause, disturbing, again: (!is_last).then(|| now + pause) }
@@ -159,6 +167,21 @@ mod tests {
         let other = Refusal::from("eth0: attach refused".to_owned());
         let anew = Refused::after(Some(&left), &Target { index: 3, ..card }, other, now);
         assert!(anew.again.is_some(), "the interface was made anew");
+    }
+
+    #[test]
+    fn what_moved_is_looked_at_again_at_once_and_then_ever_more_rarely() {
+        let (card, now) = (target(false), Instant::now());
+        let first = refuse(None, Because::Moved, false, now);
+        assert_eq!(first.again, Some(now + RETRY_MOVED));
+        assert!(first.waits(&card, now, nobody_leaves), "by the same plan it is as before");
+        assert!(
+            !first.waits(&Target { interface: "lan0".into(), ..card }, now, nobody_leaves),
+            "by the next it is not"
+        );
+        let second = refuse(Some(&first), Because::Moved, false, now);
+        assert_eq!(second.again, Some(now + 2 * RETRY_MOVED));
+        assert!(refuse(None, Because::Moved, true, now).again.is_some(), "nor is a card given up for it");
     }
 
     #[test]

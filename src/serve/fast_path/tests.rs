@@ -13,14 +13,6 @@ fn slaves_with_a_link_come_first() {
 }
 
 #[test]
-fn an_interface_is_named_once() {
-    let passed_over = "br-rb: a bridge has no native XDP; not below br-rb either";
-    assert_eq!(named("br-rb", passed_over), passed_over);
-    assert_eq!(named("br-r", passed_over), format!("br-r: {passed_over}"));
-    assert_eq!(named("eth0", "the port is 0"), "eth0: the port is 0");
-}
-
-#[test]
 fn queries_of_another_plan_are_not_counted_against_this_one() {
     let links = crate::host::recorded::facts("reference").links;
     let listen = ["192.168.10.250:53".parse().unwrap()];

@@ -51,8 +51,7 @@ impl Known {
 impl Program {
     /// Says what lasts and what is over; when to look again. An address that is expected to come and go is not missed.
     pub(super) fn review_cut_off(&mut self, plan: &Plan, links: &Links) -> Option<Instant> {
-        let mut found = attach::cut_off(plan, links, &host::way_to);
-        found.extend(attach::duplicates(&self.listen, links));
+        let mut found = self.cut_off_of(plan, links);
         let carried = self.seen.take(self.listen.iter().map(SocketAddr::ip), links);
         if !self.config.awaits_addresses() {
             found.extend(self.seen.gone(&carried, links));
@@ -67,18 +66,24 @@ impl Program {
     }
 
     /// Those of now, a line each.
-    pub(super) fn cut_off_now(&self) -> Vec<String> {
-        let Ok(links) = host::links() else { return Vec::new() };
-        let links_of_now = attach::cut_off(&self.plan(&links), &links, &host::way_to).into_iter();
-        links_of_now.chain(attach::duplicates(&self.listen, &links)).map(|cut_off| line(&cut_off)).collect()
+    pub(super) fn cut_off_now(&self, plan: &Plan, links: &Links) -> Vec<String> {
+        self.cut_off_of(plan, links).iter().map(line).collect()
+    }
+
+    fn cut_off_of(&self, plan: &Plan, links: &Links) -> Vec<CutOff> {
+        let mut found = attach::cut_off(plan, &self.listen, links, &host::way_to);
+        found.extend(attach::duplicates(&self.listen, links));
+        found
     }
 }
 
-fn line(cut_off: &CutOff) -> String {
-    match &cut_off.fix {
-        Some(fix) => format!("{}; `{}` ends it", cut_off.text, fix.replace('\n', " && ")),
-        None => cut_off.text.clone(),
-    }
+fn line(CutOff { text, fix, .. }: &CutOff) -> String {
+    fix.as_ref().map_or_else(|| text.clone(), |fix| ended_by(text, fix))
+}
+
+/// A line of what is wrong and of the commands that end it.
+pub(super) fn ended_by(text: &str, commands: &str) -> String {
+    format!("{text}; `{}` ends it", commands.replace('\n', " && "))
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ impl Seen {
     /// Those that nobody carries any more.
     pub(super) fn gone(&self, carried: &[IpAddr], links: &Links) -> Vec<CutOff> {
         let gone = self.0.iter().filter(|(address, _)| !carried.contains(&address.ip));
-        gone.map(|(InterfaceAddress { ip, prefix }, name)| {
+        gone.map(|(address, name)| {
+            let ip = address.ip;
             let link = links.by_name(name);
             let down = link.is_some_and(|link| !link.up);
             let taken_off =
@@ -46,7 +47,7 @@ impl Seen {
             CutOff {
                 link: ip.to_string(),
                 text: format!("no interface carries {ip} any more: it was on {name}{taken_off}"),
-                fix: link.map(|_| format!("{up}ip address add {ip}/{prefix} dev {dev}")),
+                fix: link.map(|_| format!("{up}ip address add {address} dev {dev}")),
             }
         })
         .collect()

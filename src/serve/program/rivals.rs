@@ -1,8 +1,9 @@
 //! Who speaks ARP for our addresses beside the interfaces that carry them: guests come and bring bridges that do.
 
 use super::Program;
+use super::cut_off::ended_by;
 use crate::attach::{self, Plan, Rival};
-use crate::host::{self, Links};
+use crate::host::Links;
 
 impl Program {
     /// Says who has come, a line each; bridges of guests in one.
@@ -14,15 +15,14 @@ impl Program {
     }
 
     /// Who is there now, a line each. That a setting has changed is notified by nothing.
-    pub(super) fn rivals_now(&self) -> Vec<String> {
+    pub(super) fn rivals_now(&self, plan: &Plan, links: &Links) -> Vec<String> {
         if !self.attaches {
             return Vec::new();
         }
-        let Ok(links) = host::links() else { return Vec::new() };
-        attach::grouped_rivals(attach::rivals(&self.plan(&links), &links)).iter().map(line).collect()
+        attach::grouped_rivals(attach::rivals(plan, links)).iter().map(line).collect()
     }
 }
 
 fn line(rival: &Rival) -> String {
-    format!("{}; `{}` ends it", rival.text(), rival.fix().replace('\n', " && "))
+    ended_by(&rival.text(), &rival.fix())
 }

@@ -79,15 +79,11 @@ fn a_pair_that_leads_nowhere() {
         (found.level, fix(&found)),
         (
             Level::Warn,
-            "ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\nip link set veth-bnd master br-rb"
+            "ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\nip link set veth-bnd master BRIDGE"
         )
     );
-    let fits =
-        changed(changed(loose.clone(), "veth-bnd", |link| link.mac = Some([0xfe, 0, 0, 0, 0, 1])), "br-rb", |link| {
-            link.mtu = 9000;
-        });
-    let lines = "ip link set veth-bnd mtu 9000\nip link set veth-bnd master br-rb";
-    assert_eq!(fix(&one("link-down", &fits)), lines);
+    let fits = changed(loose.clone(), "veth-bnd", |link| link.mac = Some([0xfe, 0, 0, 0, 0, 1]));
+    assert_eq!(fix(&one("link-down", &fits)), "ip link set veth-bnd master BRIDGE");
     assert!(found.text.contains("veth-bnd, is in no bridge"), "{found}");
     let routed = changed(loose.clone(), "veth-bnd", |link| {
         link.addresses.push(InterfaceAddress { ip: "192.168.10.1".parse().unwrap(), prefix: 24 });
@@ -124,7 +120,7 @@ fn a_link_that_nobody_gets_to_know_the_mac_of() {
     assert_eq!(fix(&found), "sysctl -w net.ipv4.conf.veth-rb.arp_ignore=1");
     assert!(found.text.contains("192.168.10.250 and answers no ARP (arp_ignore 8)"), "{found}");
     let mut by_all = ignores(8);
-    by_all.links.ipv4_of_all.arp_ignore = Some(8);
+    by_all.links.ipv4_all.arp_ignore = Some(8);
     let both = "sysctl -w net.ipv4.conf.all.arp_ignore=1\nsysctl -w net.ipv4.conf.veth-rb.arp_ignore=1";
     assert_eq!(fix(&one("link-down", &by_all)), both);
     assert!([0, 1, 2, 4].iter().all(|value| named("link-down", &ignores(*value)).is_empty()));
@@ -196,6 +192,26 @@ fn a_bridge_that_lets_nothing_pass() {
     let shut = ports.iter().fold(own, |facts, name| state(facts, name, BridgePortState::Disabled));
     let found = one("link-down", &shut);
     assert!(found.text.contains("no port of it lets anything pass") && fix(&found).contains("state 3"), "{found}");
+}
+
+#[test]
+fn where_a_foreign_pair_leads_is_told_of_an_address_that_is_named() {
+    let foreign = |link: &mut Link| link.name = link.name.replace("veth-rb", "px0").replace("veth-bnd", "px1");
+    let mut facts = changed(changed(sound(), "veth-bnd", |link| link.master = None), "veth-rb", foreign);
+    facts = changed(facts, "veth-bnd", foreign);
+    let told = |facts: &Facts, listen: &str| {
+        let mut found = all(&Config::default(), &[listen], facts);
+        found.retain(|finding| finding.name == "link-down");
+        found
+    };
+    assert_eq!(told(&facts, "0.0.0.0:53"), [], "a program may have its other end");
+    let found = told(&facts, SERVER);
+    assert!(found.len() == 1 && found[0].text.contains("px1, is in no bridge"), "{found:?}");
+    assert!(fix(&found[0]).ends_with("ip link set px1 master BRIDGE"), "{found:?}");
+    let down = changed(facts, "px0", |link| link.up = false);
+    assert_eq!(told(&down, "0.0.0.0:53").len(), 1, "that a link is down is no guess");
+    let ours = changed(sound(), "veth-bnd", |link| link.master = None);
+    assert_eq!(told(&ours, "0.0.0.0:53").len(), 1, "of ours it is known");
 }
 
 #[test]

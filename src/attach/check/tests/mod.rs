@@ -8,6 +8,7 @@ mod links;
 mod neighbours;
 mod places;
 mod process;
+mod required;
 mod switch_vlan;
 mod unit;
 mod zones;

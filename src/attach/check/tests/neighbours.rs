@@ -301,3 +301,55 @@ fn an_address_without_a_way_back_to_its_clients() {
     unread.routes.clear();
     assert!(named("way-back", &unread).is_empty());
 }
+
+/// The facts with `all` and what is in force for it: no link has less.
+fn with_all(mut facts: Facts, all: crate::host::Ipv4Conf) -> Facts {
+    let names: Vec<String> = facts.links.iter().map(|link| link.name.clone()).collect();
+    for name in names {
+        facts = changed(facts, &name, |link| {
+            link.arp_ignore = link.arp_ignore.max(all.arp_ignore);
+            link.arp_announce = link.arp_announce.max(all.arp_announce);
+            link.rp_filter = link.rp_filter.max(all.rp_filter);
+        });
+    }
+    facts.later.arp_ignore = facts.later.arp_ignore.max(all.arp_ignore);
+    facts.links.ipv4_all = all;
+    facts
+}
+
+#[test]
+fn what_is_set_for_all_is_named_and_mended_where_it_decides() {
+    let conf = |arp_ignore, arp_announce, rp_filter| crate::host::Ipv4Conf {
+        arp_ignore: Some(arp_ignore),
+        arp_announce: Some(arp_announce),
+        rp_filter: Some(rp_filter),
+        arp_filter: None,
+    };
+    for ignore in [3, 4] {
+        let found = one("arp-flux", &with_all(sound(), conf(ignore, 0, 0)));
+        assert!(found.text.contains(&format!("(net.ipv4.conf.all.arp_ignore {ignore})")), "{found}");
+        assert!(fix(&found).ends_with("\nsysctl -w net.ipv4.conf.all.arp_ignore=1"), "{found}");
+    }
+    let asks = one("arp-flux", &with_all(sound(), conf(1, 3, 0)));
+    assert!(asks.text.contains("(net.ipv4.conf.all.arp_announce 3)"), "3 is as 0: {asks}");
+    assert!(fix(&asks).ends_with("\nsysctl -w net.ipv4.conf.all.arp_announce=2"), "{asks}");
+    // By a link's own, of which there may be less than all have.
+    let own = changed(sound(), "br-rb", |link| (link.arp_ignore, link.arp_announce) = (Some(3), Some(1)));
+    let found = one("arp-flux", &with_all(own, conf(1, 0, 0)));
+    assert!(found.text.contains("(arp_ignore 3, arp_announce 1)") && !fix(&found).contains(".all."), "{found}");
+
+    let later = |all| one("arp-later", &with_all(Facts { proxmox: true, ..sound() }, all));
+    let found = later(conf(3, 0, 0));
+    assert!(found.text.contains("(net.ipv4.conf.all.arp_ignore 3)"), "{found}");
+    for line in ["sysctl -w net.ipv4.conf.default.arp_ignore=1\n", "sysctl -w net.ipv4.conf.all.arp_ignore=1\n"] {
+        assert!(fix(&found).contains(line), "{found}");
+    }
+    assert!(fix(&found).contains("\\nnet.ipv4.conf.all.arp_ignore = 1\\n' > /etc/sysctl.d/"), "{found}");
+    assert!(later(conf(0, 0, 0)).text.contains("(net.ipv4.conf.default.arp_ignore 0)"));
+
+    let mut strict = changed(sound(), "veth-rb", |link| link.rp_filter = Some(0));
+    strict.routes.iter_mut().for_each(|route| route.link = "br-rb".into());
+    let found = one("rp-filter", &with_all(strict, conf(1, 2, 1)));
+    assert!(found.level == Level::Warn && found.text.contains("(net.ipv4.conf.all.rp_filter 1)"), "{found}");
+    assert_eq!(fix(&found), "sysctl -w net.ipv4.conf.veth-rb.rp_filter=2", "which is more than all have");
+}
