@@ -251,7 +251,7 @@ impl<D: Driver> Changes<D> {
         self.note(interface, undo);
         self.driver.set_channels(interface, one).map_err(|cause| {
             self.forget(interface, undo);
-            format!("`ethtool -L {interface}` fails: {cause}")
+            format!("`ethtool -L {}` fails: {cause}", quoted(interface))
         })
     }
 

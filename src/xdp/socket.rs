@@ -89,8 +89,8 @@ fn may_pass(cause: &io::Error, area: &Area) -> bool {
 /// What is to be said where `xdp-zerocopy: yes` asks for what the driver, or the mode, does not have; `None` of another cause.
 fn no_zero_copy(interface: &str, cause: &io::Error) -> Option<XdpError> {
     let text = format!(
-        "xdp-zerocopy: yes, and AF_XDP zero-copy is not to be had there ({cause}): kernel sockets serve; xdp-zerocopy: auto \
-         copies the frames where it must"
+        "xdp-zerocopy: yes, and AF_XDP zero-copy is not to be had there ({cause}); xdp-zerocopy: auto copies the frames where \
+         it must"
     );
     let has_none = matches!(cause.raw_os_error(), Some(libc::EOPNOTSUPP | ENOTSUPP));
     has_none.then(|| XdpError::new(Kind::NoDriverSupport, interface, text))
