@@ -23,6 +23,10 @@ NAME, ANSWER, OTHER_ANSWER = "a.lan.example.", "192.0.2.1", "192.0.2.77"
 EXAMPLES = f"{servers.ROOT}/target/x86_64-unknown-linux-musl/debug/examples"
 CARDS = {"enp1s0f0": "52:54:00:aa:01:00", "far0": "52:54:00:bb:01:00", "enp1s0f1": "52:54:00:aa:01:01",
          "far1": "52:54:00:bb:01:01", "eth0": "52:54:00:aa:02:00", "feth0": "52:54:00:bb:02:00"}
+# Without its filter of VLANs the card takes every tagged frame, as it does with vhost. With it, QEMU drops from 10.0.4 on what is
+# of a VLAN that the guest's kernel has not asked for, unless the card is promiscuous: the replies to a client that sends tagged
+# frames from a packet socket. Earlier versions offer the filter, and let everything through.
+VIRTIO = ("virtio-net-pci", ",ctrl_vlan=off")
 SERVER = """server:
     interface: {address}
     access-control: 192.168.0.0/16 allow
@@ -79,7 +83,8 @@ class Field:
         self.guest = guest = Guest(lab, name, kernel, files, tools=(*TOOLS, *tools))
         macs = list(CARDS.values())
         for place in range(0, len(macs), 2):
-            guest.pair("virtio-net-pci" if place == 4 else "igb", macs[place], macs[place + 1])
+            model, options = VIRTIO if place == 4 else ("igb", "")
+            guest.pair(model, macs[place], macs[place + 1], options)
         guest.boot()
         # By way of names with a dot: a card may have the name that another one is to get.
         cases = "".join(f"{mac}) ip link set $link name {name}. ;; " for name, mac in CARDS.items())
