@@ -3,7 +3,7 @@
 use super::advice::quoted;
 use super::cause::{Cause, Way, has_address};
 use super::plan::{Decision, Plan};
-use super::{advice, is_global, passage, silent};
+use super::{advice, is_global, passage, silent, vlan_place};
 use crate::host::{Detection, InterfaceAddress, Kind, Link, Links, PAIR};
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,8 +22,9 @@ pub struct CutOff {
 pub fn cut_off(plan: &Plan, listen: &[SocketAddr], links: &Links, way: Way) -> Vec<CutOff> {
     let carried = plan.decisions.iter().filter_map(|decision| {
         let link = links.by_index(decision.carrier)?;
-        let strict = || Some(told(link, silent::strict(link, &addresses(decision, listen), way)?));
-        of(links, decision, listen, way).or_else(strict)
+        let addresses = addresses(decision, listen);
+        let strict = || Some(told(link, silent::strict(link, &addresses, way)?));
+        of(links, decision, listen, way).or_else(|| in_no_vlan(links, link, addresses.first()?.ip)).or_else(strict)
     });
     carried.collect()
 }
@@ -76,6 +77,14 @@ pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], way:
     Some(told(link, cause))
 }
 
+/// Its port at a bridge that keeps VLANs apart is in none in which somebody else is. Where that waits for a guest, it is as it
+/// should be. The check has a finding of its own for that.
+fn in_no_vlan(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
+    let place = vlan_place::place(links, link)?;
+    let (text, fix) = vlan_place::reached(links, &place, link, ip).err()?;
+    fix.is_some().then(|| CutOff { link: link.name.clone(), text, fix })
+}
+
 fn told(link: &Link, (ip, (why, fix)): (IpAddr, Cause)) -> CutOff {
     CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix }
 }
@@ -92,7 +101,7 @@ fn is_named(ip: IpAddr, listen: &[SocketAddr]) -> bool {
 }
 
 /// Whether a link is an end of a pair that `--install` or the commands of a finding make, or stands on one.
-fn is_ours(links: &Links, link: &Link) -> bool {
+pub(super) fn is_ours(links: &Links, link: &Link) -> bool {
     std::iter::once(link).chain(links.below(link)).any(|lower| lower.name.starts_with(PAIR))
 }
 

@@ -16,6 +16,7 @@ mod rivals;
 mod silent;
 mod tags;
 mod unused;
+mod vlan_place;
 mod vlans;
 
 pub use candidates::Spot;

@@ -68,6 +68,8 @@ pub struct Rule {
     pub source: Option<String>,
     /// It is about a part of the clients alone: `-source`, `-sport`.
     pub some_clients: bool,
+    /// `-sport`: of their queries it is about those from some ports alone.
+    pub some_ports: bool,
 }
 
 impl Firewall {
@@ -264,7 +266,7 @@ fn rule(line: &str, place: &str) -> Option<Option<Line>> {
             "dport" => rule.port = Some(value),
             "dest" => rule.destination = Some(value),
             "source" => (rule.some_clients, rule.source) = (true, Some(value)),
-            "sport" => rule.some_clients = true,
+            "sport" => (rule.some_clients, rule.some_ports) = (true, true),
             "log" | "icmp-type" => {}
             _ => return None,
         }

@@ -50,10 +50,13 @@ fn present(subject: &Subject, found: &mut Vec<Finding>) {
             _ if ip.is_loopback() || is_link_local(ip) => {
                 Finding::new(Level::Ok, "address", format!("{ip} is on {}", names.join(", ")))
             }
-            [first, ..] => {
+            _ => {
                 let text = format!("{ip} is on {}: which of them answers is left to chance", names.join(" and "));
-                let prefix = carriers[0].address(ip).map_or(0, |address| address.prefix);
-                let fix = format!("ip address del {ip}/{prefix} dev {}", quoted(first));
+                // At the pair that was made for it XDP is at its best.
+                let is_spare = |link: &&&Link| !cut_off::is_ours(&subject.facts.links, link);
+                let spare = carriers.iter().find(is_spare).unwrap_or(&carriers[0]);
+                let prefix = spare.address(ip).map_or(0, |address| address.prefix);
+                let fix = format!("ip address del {ip}/{prefix} dev {}", quoted(&spare.name));
                 Finding::new(Level::Warn, "address", text).with_fix(fix)
             }
         });

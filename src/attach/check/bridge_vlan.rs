@@ -2,20 +2,10 @@
 //! whether it is that of the address's network.
 
 use super::{Served, Subject};
-use crate::attach::advice::quoted;
 use crate::attach::candidates;
 use crate::attach::finding::{Finding, Level};
-use crate::host::{Kind, Link, Links, VlanTable};
-
-/// Where a link's frames pass a bridge that keeps VLANs apart.
-struct Place<'a> {
-    bridge: &'a Link,
-    /// The port; the bridge itself for its own.
-    port: &'a Link,
-    table: &'a VlanTable,
-    /// The VLAN; `None` when the port drops what has no tag.
-    vlan: Option<u16>,
-}
+use crate::attach::vlan_place::{self, Place, place, set};
+use crate::host::{Kind, Link, Links};
 
 /// What a port is in that nobody has set.
 const KERNELS_VLAN: u16 = 1;
@@ -54,45 +44,16 @@ fn natives(links: &Links, served: &Served, place: &Place) -> Option<Finding> {
     Some(Finding::new(Level::Info, "bridge-vlan", text))
 }
 
-/// Down from a link to the port by which it reaches such a bridge.
-fn place<'a>(links: &'a Links, link: &'a Link) -> Option<Place<'a>> {
-    let (mut at, mut tag) = (link, None);
-    while let Kind::Vlan { id } = at.kind {
-        // Tagged twice: whose the outer tag is, is not followed.
-        if tag.is_some() {
-            return None;
-        }
-        (at, tag) = (links.parent(at)?, Some(id));
-    }
-    let port = if at.kind == Kind::Bridge { at } else { links.peer(at).unwrap_or(at) };
-    let bridge = if port.kind == Kind::Bridge { port } else { links.master(port)? };
-    let table = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true))?;
-    Some(Place { bridge, port, table, vlan: tag.or_else(|| table.pvid()) })
-}
-
 fn judge(links: &Links, served: &Served, place: &Place) -> Finding {
     let (port, bridge, ip) = (&place.port.name, &place.bridge.name, served.address.ip);
     let warn = |text: String, fix: String| Finding::new(Level::Warn, "bridge-vlan", text).with_fix(fix);
-    let Some(vlan) = place.vlan else {
-        let text = format!("{port} has no VLAN for frames without a tag: {bridge} drops all from and to {ip}");
-        return warn(text, set(place, "N", ""));
+    let vlan = match vlan_place::reached(links, place, served.link, ip) {
+        Ok(vlan) => vlan,
+        Err((text, fix)) => {
+            let level = if fix.is_some() { Level::Warn } else { Level::Info };
+            return Finding { fix, ..Finding::new(level, "bridge-vlan", text) };
+        }
     };
-    if !place.table.carries(vlan) {
-        let text = format!("{port} is not in VLAN {vlan}, in which {} has {ip}: {bridge} drops it", served.link.name);
-        return warn(text, format!("bridge vlan add dev {} vid {vlan}{}", quoted(port), own(place)));
-    }
-    let with_us: Vec<&str> = links
-        .ports(place.bridge)
-        .filter(|other| other.index != place.port.index && other.vlans.as_ref().is_none_or(|table| table.carries(vlan)))
-        .map(|other| other.name.as_str())
-        .collect();
-    if with_us.is_empty() {
-        let text = format!("{port} is in VLAN {vlan} of {bridge} alone: nobody beyond {bridge} is reached from {ip}");
-        return match open(links, place, vlan) {
-            Some(fix) => warn(text, fix),
-            None => Finding::new(Level::Info, "bridge-vlan", format!("{text}, until a guest's port is in it")),
-        };
-    }
     if let Some((other, theirs)) = elsewhere(links, served, place, vlan) {
         let text = format!(
             "{port} is in VLAN {vlan} of {bridge}, and {other} has the network of {ip} in VLAN {theirs}: who asks there is \
@@ -107,6 +68,7 @@ fn judge(links: &Links, served: &Served, place: &Place) -> Finding {
         );
         return warn(text, set(place, "N", &vlan.to_string()));
     }
+    let with_us: Vec<&str> = vlan_place::with(links, place, vlan).map(|other| other.name.as_str()).collect();
     let text = format!("{ip}: VLAN {vlan} of {bridge}, as {}", with_us.join(", "));
     Finding::new(Level::Ok, "bridge-vlan", text)
 }
@@ -149,24 +111,4 @@ fn neighbours<'a>(links: &'a Links, served: &Served, at: &Place) -> impl Iterato
             Some((link, place.vlan?))
         },
     )
-}
-
-/// bridge(8) wants to be told when the bridge's own port is meant.
-fn own(place: &Place) -> &'static str {
-    if place.port.kind == Kind::Bridge { " self" } else { "" }
-}
-
-/// Puts the port into another VLAN, without tags.
-fn set(place: &Place, to: &str, from: &str) -> String {
-    let (port, own) = (quoted(&place.port.name), own(place));
-    let leave = if from.is_empty() { String::new() } else { format!("\nbridge vlan del dev {port} vid {from}{own}") };
-    format!("bridge vlan add dev {port} vid {to} pvid untagged{own}{leave}")
-}
-
-/// Lets the VLAN out by the ports that lead out; `None` on a bridge of guests alone.
-fn open(links: &Links, place: &Place, vlan: u16) -> Option<String> {
-    let ports = candidates::below(links, place.bridge).into_iter();
-    let lines: Vec<String> =
-        ports.map(|port| format!("bridge vlan add dev {} vid {vlan}", quoted(&port.name))).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }

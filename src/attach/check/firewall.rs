@@ -4,7 +4,7 @@
 use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{self, AddressNames, Firewall, Link, Named, Rule, Verdict};
+use crate::host::{self, AddressNames, Firewall, InterfaceAddress, Link, Named, Rule, Verdict};
 use crate::number;
 use std::net::IpAddr;
 
@@ -42,6 +42,8 @@ fn first_of(lines: &[String], so: &str) -> Option<Finding> {
 struct Query<'a> {
     protocol: Protocol,
     ip: IpAddr,
+    /// The network of `ip`.
+    network: InterfaceAddress,
     port: u16,
     /// The interface it comes in by.
     link: &'a Link,
@@ -81,6 +83,8 @@ enum Fate<'a> {
     /// A rule names what these files do not tell.
     Unknown(&'a Rule),
     Dropped(Option<&'a Rule>),
+    /// Of all clients of the address's own network, whatever becomes of those of others.
+    NetworkDropped(&'a Rule),
 }
 
 fn judge(subject: &Subject, firewall: &Firewall, served: &Served, port: u16) -> Option<Finding> {
@@ -90,17 +94,21 @@ fn judge(subject: &Subject, firewall: &Firewall, served: &Served, port: u16) -> 
     let fates: Vec<(Protocol, Fate)> = spoken
         .into_iter()
         .filter(|(_, spoken)| *spoken)
-        .map(|(protocol, _)| (protocol, fate(firewall, &Query { protocol, ip, port, link, names: &firewall.names })))
+        .map(|(protocol, _)| {
+            let (network, names) = (served.address, &firewall.names);
+            (protocol, fate(firewall, &Query { protocol, ip, network, port, link, names }))
+        })
         .collect();
     let on_xdp = !matches!(served.outcome, Outcome::Kernel { .. });
-    let dropped: Vec<Protocol> =
-        fates.iter().filter(|(_, fate)| matches!(fate, Fate::Dropped(_))).map(|(protocol, _)| *protocol).collect();
+    let dropped = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Dropped(_) | Fate::NetworkDropped(_)));
+    let dropped: Vec<Protocol> = dropped.map(|(protocol, _)| *protocol).collect();
     let by = fates.iter().find_map(|(_, fate)| match fate {
-        Fate::Dropped(by) => Some(*by),
+        Fate::Dropped(by) => Some((*by, "")),
+        Fate::NetworkDropped(by) => Some((Some(*by), " from all of its own network")),
         _ => None,
     });
-    if let Some(by) = by {
-        return Some(closed(on_xdp, ip, port, &dropped, by));
+    if let Some((by, whose)) = by {
+        return Some(closed((ip, port, on_xdp), (&dropped, whose), by));
     }
     let passes = if on_xdp { "; it sees nothing of what XDP answers, which access-control: limits" } else { "" };
     let rule = |wanted: fn(&Fate) -> bool| fates.iter().map(|(_, fate)| fate).find(|fate| wanted(fate));
@@ -127,7 +135,11 @@ fn judge(subject: &Subject, firewall: &Firewall, served: &Served, port: u16) -> 
 }
 
 /// A warning with the rule to add, and the command that adds it before all others.
-fn closed(on_xdp: bool, ip: IpAddr, port: u16, dropped: &[Protocol], by: Option<&Rule>) -> Finding {
+fn closed(
+    (ip, port, on_xdp): (IpAddr, u16, bool),
+    (dropped, whose): (&[Protocol], &str),
+    by: Option<&Rule>,
+) -> Finding {
     let words: Vec<&str> = dropped.iter().map(|protocol| protocol.word()).collect();
     let cause = by.map_or_else(
         || "by its policy for what comes in (policy_in of /etc/pve/firewall/cluster.fw, DROP by default)".to_owned(),
@@ -148,7 +160,7 @@ fn closed(on_xdp: bool, ip: IpAddr, port: u16, dropped: &[Protocol], by: Option<
         (dropped.iter().map(rule).collect(), dropped.iter().map(command).collect())
     };
     let text = format!(
-        "Proxmox' firewall of this host drops {} to {ip} port {port}, {cause}{left}; put first in {RULES}: {}",
+        "Proxmox' firewall of this host drops {} to {ip} port {port}{whose}, {cause}{left}; put first in {RULES}: {}",
         words.join(" and "),
         rules.join(", ")
     );
@@ -159,7 +171,7 @@ fn closed(on_xdp: bool, ip: IpAddr, port: u16, dropped: &[Protocol], by: Option<
 
 /// The first rule that is about a query decides, as netfilter has it.
 fn fate<'a>(firewall: &'a Firewall, query: &Query) -> Fate<'a> {
-    let (mut unknown, mut some) = (None, None);
+    let (mut unknown, mut some, mut network) = (None, None, None);
     let mut last = (firewall.policy, None);
     for rule in &firewall.rules {
         let fit = fit(rule, query);
@@ -171,9 +183,15 @@ fn fate<'a>(firewall: &'a Firewall, query: &Query) -> Fate<'a> {
             }
             (Fit::Unknown, Some(Verdict::Accept)) | (_, None) => unknown = unknown.or(Some(rule)),
             (Fit::Some, Some(Verdict::Accept)) => some = some.or(Some(rule)),
-            // Clients that are kept out are meant to be.
+            // Clients that are kept out are meant to be; of the network that the address is for, that is worth a word.
+            (Fit::Some, Some(Verdict::Drop)) if unknown.is_none() && some.is_none() => {
+                network = network.or(Some(rule).filter(|rule| is_of_all_its_network(rule, query)));
+            }
             (Fit::Some | Fit::Unknown, Some(Verdict::Drop)) => {}
         }
+    }
+    if let Some(rule) = network {
+        return Fate::NetworkDropped(rule);
     }
     match (last, unknown, some) {
         ((Verdict::Accept, rule), ..) => Fate::In(rule),
@@ -203,6 +221,16 @@ fn fit(rule: &Rule, query: &Query) -> Fit {
         destination(rule, query),
     ];
     parts.into_iter().min().unwrap_or(Fit::Yes)
+}
+
+/// Whether a rule names as its clients the whole network of the address, or more.
+fn is_of_all_its_network(rule: &Rule, query: &Query) -> bool {
+    let InterfaceAddress { ip, prefix } = query.network;
+    let covers = |item: &str| {
+        let network = query.names.alias(item).or_else(|| host::network(item));
+        network.is_some_and(|network| network.prefix <= prefix && network.covers(ip))
+    };
+    !rule.some_ports && rule.source.as_deref().is_some_and(|list| list.split(',').any(covers))
 }
 
 /// A client whose address is of the other family never asks at this one.

@@ -125,6 +125,13 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
     let Served { link, address, .. } = served;
     let ip = address.ip;
     let links = &subject.facts.links;
+    let has_it_too = |other: &&Served| {
+        other.address.ip == ip && other.link.index != link.index && !matches!(other.outcome, Outcome::Kernel { .. })
+    };
+    if let Some(other) = subject.served.iter().find(has_it_too) {
+        let text = format!("{text}; {ip} is on {} as well, where XDP is better (address)", other.link.name);
+        return Finding::new(Level::Warn, name, text);
+    }
     let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);
     let install = if subject.facts.proxmox { advice::install(links, link, *address) } else { None };
     let (more, fix) = if install.is_some() {

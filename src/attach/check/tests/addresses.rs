@@ -35,6 +35,16 @@ fn an_address_on_two_interfaces() {
     let found = named("address", &facts);
     assert_eq!(found[0].level, Level::Warn);
     assert_eq!(fix(&found[0]), "ip address del 192.168.10.250/24 dev br-rb");
+    // The bridge may have come before the pair, or after it.
+    let mut later = facts.clone();
+    let mut links: Vec<Link> = facts.links.iter().cloned().collect();
+    links.reverse();
+    later.links = Links::new(links);
+    assert_eq!(fix(&named("address", &later)[0]), "ip address del 192.168.10.250/24 dev br-rb");
+    let mut support = named("xdp-support", &later);
+    support.retain(|finding| finding.text.starts_with("br-rb"));
+    assert!(support.len() == 1 && support[0].fix.is_none(), "no second pair: {support:?}");
+    assert!(support[0].text.contains("is on veth-rb as well"), "{}", support[0]);
 }
 
 #[test]

@@ -96,3 +96,21 @@ fn a_vlan_interface_needs_its_tag_on_the_port() {
     assert_eq!(fix(&found), "bridge vlan add dev veth-bnd vid 20");
     assert_eq!(one("bridge-vlan", &tagged(&[(10, 10, false), (20, 20, false)])).level, Level::Ok);
 }
+
+#[test]
+fn while_it_serves_a_port_in_no_vlan_of_others_is_told() {
+    let cut_off = |facts: &Facts| {
+        let listen = [SERVER.parse().unwrap()];
+        let plan = crate::attach::plan(&Config::default(), &listen, &facts.links);
+        let found = crate::attach::cut_off(&plan, &listen, &facts.links, &|_| None);
+        found.into_iter().map(|found| (found.link, found.text, found.fix.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    assert_eq!(cut_off(&recorded::facts("vlan_aware")), []);
+    let found = cut_off(&port_in(&[(10, 10, false)]));
+    assert!(found.len() == 1 && found[0].0 == "veth-rb" && found[0].1.contains("no VLAN for frames"), "{found:?}");
+    assert_eq!(found[0].2, "bridge vlan add dev veth-bnd vid N pvid untagged");
+    let alone = port_in(&[(30, 30, true)]);
+    assert_eq!(cut_off(&changed(alone.clone(), "bond0", |link| link.master = None)), [], "it waits for a guest");
+    let shut = changed(alone, "bond0", |link| link.vlans = Some(table(&[(1, 20, true)])));
+    assert_eq!(cut_off(&shut)[0].2, "bridge vlan add dev bond0 vid 30");
+}

@@ -51,6 +51,26 @@ fn tcp_alone_is_told_with_a_rule_of_its_own() {
 }
 
 #[test]
+fn a_rule_that_keeps_out_the_network_of_the_address_is_told_whatever_follows() {
+    let found = one("host-firewall", &rules("IN DROP -source 192.168.10.0/24\nIN DNS(ACCEPT)"));
+    let part = "drops UDP and TCP to 192.168.10.250 port 53 from all of its own network, by `IN DROP -source";
+    assert!(found.level == Level::Warn && found.text.contains(part), "{found}");
+    assert!(fix(&found).ends_with("--dest 192.168.10.250 --macro DNS"), "{found}");
+    for lines in [
+        "IN DROP -source 192.168.10.0/25\nIN DNS(ACCEPT)",
+        "IN DROP -source 192.168.0.0/16 -sport 1:1023\nIN DNS(ACCEPT)",
+        "IN DROP -source 192.168.20.0/24\nIN DNS(ACCEPT)",
+        "IN DNS(ACCEPT)\nIN DROP -source 192.168.10.0/24",
+    ] {
+        assert_eq!(one("host-firewall", &rules(lines)).level, Level::Ok, "{lines}");
+    }
+    let guests = "IN DNS(ACCEPT) -source 192.168.10.5\nIN DROP -source 192.168.10.0/24\nIN DNS(ACCEPT)";
+    assert_eq!(one("host-firewall", &rules(guests)).level, Level::Ok, "some of it are let in");
+    let alias = "[ALIASES]\nlan 192.168.0.0/16\n[RULES]\nIN REJECT -source dc/lan\nIN DNS(ACCEPT)\n";
+    assert_eq!(one("host-firewall", &behind(&format!("{ON}{alias}"), "")).level, Level::Warn);
+}
+
+#[test]
 fn a_firewall_that_is_off_or_lets_all_in_is_no_matter() {
     for (cluster, node) in [
         ("", ""),
