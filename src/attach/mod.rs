@@ -18,6 +18,7 @@ mod tags;
 mod unused;
 mod vlans;
 
+pub use advice::add_address;
 pub use candidates::Spot;
 pub use cause::Way;
 pub use chain::Chain;

@@ -37,7 +37,7 @@ pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use names::Named;
 pub use netlink::loopback_packets;
-pub use pair::{PAIR, PAIR_FILE, is_of_pair, pair_addresses, pair_addresses_now};
+pub use pair::{PAIR, PAIR_FILE, PAIR_METRIC, is_of_pair, pair_addresses, pair_addresses_now};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use routes::{Route, gateways, routes, way_to};

@@ -226,7 +226,7 @@ fn is_shared(run: &mut Run, pair: &Pair) -> SetupError {
     run.note(&format!(
         "{bridge} carries Proxmox' own network, so nothing is written unless you say so. What it means: veth-bnd becomes one \
          more port of {bridge}, as a guest's would, and {bridge} answers ARP for its own addresses alone (arp_ignore, \
-         arp_announce); its addresses, MAC and MTU stay. To have it done:"
+         arp_announce); its addresses, MAC, MTU and routes stay. To have it done:"
     ));
     run.note(&format!("    {again} --share-bridge"));
     run.note("or put the files there yourself, one by one:");

@@ -2,6 +2,7 @@
 
 use super::{HOOK, VETH};
 use crate::config::site::{HostAddress, Site, VLANS};
+use crate::host::PAIR_METRIC;
 use crate::setup::files::MARK;
 use std::fmt::Write;
 
@@ -111,6 +112,8 @@ impl Pair<'_> {
                 // ifupdown would wait for duplicate address detection, which gets nowhere before the bridge is there.
                 text.push_str("    dad-attempts 0\n");
             }
+            // Neither of the two takes a metric for what an address brings.
+            let _ = writeln!(text, "    up ip address change {address} dev {VETH} metric {PAIR_METRIC}");
             if place == 0 {
                 text.push_str(MADE);
                 text.push_str(&settings(VETH));
@@ -138,7 +141,7 @@ impl Pair<'_> {
             let _ = writeln!(text, "    up ip link set dev {name} up");
             for address in addresses {
                 let nodad = if address.ip.is_ipv4() { "" } else { " nodad" };
-                let _ = writeln!(text, "    up ip address replace {address} dev {name}{nodad}");
+                let _ = writeln!(text, "    up ip address replace {address} dev {name} metric {PAIR_METRIC}{nodad}");
             }
         }
     }

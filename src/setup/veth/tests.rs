@@ -88,6 +88,10 @@ fn the_pair_is_written_served_replaced_and_taken_back() {
         assert_eq!(stanzas.lines().filter(|found| *found == line).count(), 1, "{line} in {stanzas}");
     }
     assert_eq!(stanzas.matches("post-down ip link del").count(), 1);
+    for address in addresses {
+        let line = format!("    up ip address change {address} dev veth-rb metric 4096");
+        assert!(stanzas.lines().any(|found| found == line), "the host's own routes go first: {stanzas}");
+    }
     let hook = tree.text(HOOK);
     assert!(hook.contains("NICS=\"enp33s0f0 enp33s0f1\"") && hook.contains("ADDRESSES=\"192.168.10.250 fd53::2\""));
     let loaded = crate::config::load(&tree.0.join("etc/runbound/unbound.conf")).unwrap();
@@ -216,7 +220,10 @@ fn one_vlan_is_an_access_port_and_several_are_a_trunk() {
     assert!(hook.contains("VLANS=\"10 20\"\nFLAGS=\"\"\nOTHERS=\"1-9 11-19 21-4094\"\n"), "{hook}");
     assert!(stanzas.contains("iface veth-rb inet manual\n") && !stanzas.contains("    address "), "{stanzas}");
     for (name, address) in [(10, "192.168.10.250/24"), (20, "192.168.20.250/24"), (20, "fd53::2/64")] {
-        assert!(stanzas.contains(&format!("    up ip address replace {address} dev veth-rb.{name}")), "{stanzas}");
+        assert!(
+            stanzas.contains(&format!("    up ip address replace {address} dev veth-rb.{name} metric 4096")),
+            "{stanzas}"
+        );
     }
     assert!(tree.text(SYSCTL_FILE).contains("\n-net/ipv4/conf/veth-rb.20/rp_filter = 2\n"));
     let (lines, _) = tree.install_vlans(&words, "vmbr0", None);
