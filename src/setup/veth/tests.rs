@@ -377,6 +377,15 @@ fn a_file_nothing_reads_comes_with_the_line_to_add() {
     let (lines, error) = tree.install(&["192.168.10.250/24"], "br-rb", false);
     assert_eq!(error, "");
     assert!(says(&lines, "does not read it") && says(&lines, "    source /etc/network/interfaces.d/*"), "{lines:#?}");
+    let parser = tree.0.join("usr/share/ifupdown2/ifupdown/networkinterfaces.py");
+    fs::create_dir_all(parser.parent().unwrap()).unwrap();
+    let main = MAIN.replace("source /etc/network/interfaces.d/*", "source-directory /etc/network/interfaces.d");
+    fs::write(tree.0.join("etc/network/interfaces"), main).unwrap();
+    for (text, said) in [("'source'", true), ("'source', 'source-directory'", false)] {
+        fs::write(&parser, text).unwrap();
+        let (lines, _) = tree.install(&["192.168.10.250/24"], "br-rb", false);
+        assert_eq!(says(&lines, "passes `source-directory /etc/network/interfaces.d` over"), said, "{lines:#?}");
+    }
 }
 
 #[test]
