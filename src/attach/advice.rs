@@ -129,7 +129,11 @@ pub fn install(links: &Links, link: &Link, address: InterfaceAddress) -> Option<
         }
         Kind::Bridge if vlan.is_none() && bridge.name == PROXMOX_BRIDGE => format!("{name} --share-bridge"),
         Kind::Bridge if vlan.is_none() => name.into_owned(),
-        Kind::Bridge if bridge.vlan_filtering == Some(true) && is_dot1q(bridge) => format!("{name}{tag}"),
+        Kind::Bridge if bridge.vlan_filtering == Some(true) && is_dot1q(bridge) => {
+            let hosts_own =
+                bridge.name == PROXMOX_BRIDGE && bridge.vlans.as_ref().is_some_and(|own| own.pvid() == vlan);
+            format!("{name}{tag}{}", if hosts_own { " --share-bridge" } else { "" })
+        }
         _ => return None,
     };
     Some(format!("runbound --install --address N/{} --bridge {at} --now", address.prefix))

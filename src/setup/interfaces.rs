@@ -205,7 +205,7 @@ impl Interfaces {
     }
 
     /// The VLAN of untagged frames at a port of an Open vSwitch, if it is one: with `vlan_mode=trunk` there is none.
-    fn tag(&self, port: &str) -> Option<u16> {
+    pub(super) fn tag(&self, port: &str) -> Option<u16> {
         let tag = self.ovs_option(port, "tag=").and_then(|tag| number::read(tag, VLANS).ok());
         tag.filter(|_| self.ovs_option(port, "vlan_mode=") != Some("trunk"))
     }
@@ -237,6 +237,18 @@ impl Interfaces {
         let mut found = ranges(own_or_bridges("bridge-vids").unwrap_or_default());
         found.extend(ranges(own_or_bridges("bridge-pvid").unwrap_or("1")));
         found
+    }
+
+    /// The VLAN interfaces on `parent`, each with its VLAN: as `vlan-raw-device` and `vlan-id` say, else as the name does.
+    pub(super) fn vlan_interfaces(&self, parent: &str) -> impl Iterator<Item = (&str, u16)> {
+        self.stanzas.iter().filter_map(move |stanza| {
+            let name = stanza.name.as_str();
+            let (by_name, id) =
+                name.rsplit_once('.').map_or((None, name.strip_prefix("vlan")), |(on, id)| (Some(on), Some(id)));
+            let on = self.option(name, "vlan-raw-device").or(by_name)?;
+            let id = self.option(name, "vlan-id").or(id).filter(|_| on == parent)?;
+            Some((name, number::read(id.trim_start_matches('0'), VLANS).ok()?))
+        })
     }
 
     /// The value of an option of `name`, in whichever of its stanzas it stands first.

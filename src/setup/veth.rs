@@ -5,6 +5,7 @@
 //! and never changed, and nothing is brought up without `--now`.
 
 mod check;
+mod hosts;
 mod lost;
 mod names;
 mod network;

@@ -148,6 +148,9 @@ fn the_hosts_own_address_at_a_bridge_comes_with_an_install_beside_it() {
     assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --vlan 20 --now");
     let found = advised(&aware, "192.168.1.201:53");
     assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --share-bridge --now");
+    let own = changed(aware.clone(), "vmbr0.20", |link| link.kind = Kind::Vlan { id: 1 });
+    let found = advised(&own, "192.168.20.201:53");
+    assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --vlan 1 --share-bridge --now");
     let mut routed = aware.clone();
     let mut default = routed.routes.first().cloned().unwrap_or_else(|| recorded::facts("bridge").routes[0].clone());
     (default.destination.prefix, default.link) = (0, "vmbr0".into());
