@@ -22,7 +22,7 @@ pub struct Site {
     pub bridge: Option<String>,
     /// `--share-bridge`: the bridge may be the one that the host's own network stands on.
     pub share_bridge: bool,
-    /// `--replace`: the pair may lose addresses that the configuration serves now.
+    /// `--replace`: the pair may lose addresses that the configuration serves now, or take them to another bridge or VLAN.
     pub replace: bool,
     /// `--vlan`, each with the number of addresses that were named before it.
     vlans: Vec<(usize, u16)>,

@@ -39,7 +39,7 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     let port = Port::new(&site.vlans(), set);
     let pair = Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port };
     if !run.prints {
-        lost::keeps_what_is_served(run, site, facts.as_ref())?;
+        lost::keeps_what_is_served(run, &pair, facts.as_ref())?;
     }
     if bridge == PROXMOX_BRIDGE && is_hosts_own(&pair) && !site.share_bridge && !run.prints {
         return Err(is_shared(run, &pair));

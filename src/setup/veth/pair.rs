@@ -174,11 +174,10 @@ impl Pair<'_> {
 
 /// The interfaces that an installed hook is about: those of the host in the same networks, and those that carry addresses.
 pub(in crate::setup) fn installed(hook: &str) -> Option<(Vec<String>, Vec<String>)> {
-    let value = |key: &str| hook.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    let words = |key: &str| value(key).unwrap_or_default().trim_matches('"').split_whitespace().map(str::to_owned);
+    let words = |key: &str| value(hook, key).unwrap_or_default().split_whitespace().map(str::to_owned);
     let mut hosts: Vec<String> = words("HOSTS").collect();
     if hosts.is_empty() {
-        hosts.push(value("BRIDGE")?.to_owned());
+        hosts.push(value(hook, "BRIDGE")?.to_owned());
     }
     // Tags stay on the frames of several VLANs alone, and each has an interface.
     let tagged = words("FLAGS").next().is_none();
@@ -187,6 +186,11 @@ pub(in crate::setup) fn installed(hook: &str) -> Option<(Vec<String>, Vec<String
         carriers.push(VETH.into());
     }
     Some((hosts, carriers))
+}
+
+/// What a hook has for a name, without quotes.
+pub(super) fn value<'a>(hook: &'a str, name: &str) -> Option<&'a str> {
+    hook.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).map(|value| value.trim_matches('"'))
 }
 
 const MADE: &str = "    \
