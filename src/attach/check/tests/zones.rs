@@ -75,6 +75,9 @@ fn the_gateway_of_a_simple_zone_stays_where_the_sdn_puts_it() {
     let found = &advised(&facts, "10.0.0.1:53");
     assert!(found.level == Level::Warn && found.text.contains("as their gateway"), "{found}");
     assert_eq!(fix(found), "runbound --install --address N/24 --bridge vnet4 --now");
+    let second = InterfaceAddress { ip: "10.0.0.3".parse().unwrap(), prefix: 24 };
+    let found = &advised(&changed(facts.clone(), "vnet4", |link| link.addresses.push(second)), "10.0.0.1:53");
+    assert!(!found.text.contains("gateway"), "which of the two is the gateway is not known: {found}");
     let elsewhere = all(&Config::default(), &["10.0.0.1:53"], &Facts { proxmox: false, ..facts });
     let found = elsewhere.iter().find(|finding| finding.name == "xdp-support").unwrap();
     assert!(fix(found).contains("ip link set veth-bnd2 master vnet4 up"), "{found}");
