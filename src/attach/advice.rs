@@ -3,7 +3,7 @@
 use super::arp::{self, ANNOUNCE_OWN};
 use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
-use crate::host::{InterfaceAddress, Ipv4Conf, Kind, Link, Links, VlanProtocol};
+use crate::host::{InterfaceAddress, Ipv4Conf, Kind, Link, Links, PAIR_METRIC, VlanProtocol};
 pub(super) use crate::words::quoted;
 
 /// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
@@ -19,7 +19,7 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     let others = |link: &Link| link.addresses.iter().any(|other| other.ip != address.ip && is_global(other.ip));
     let (own, peer) = (free_name(links, "veth-rb")?, free_name(links, "veth-bnd")?);
     if link.kind.is_open_vswitch() {
-        return Some(at_open_vswitch(link, address, (&own, &peer), &links.ipv4_all));
+        return Some(at_open_vswitch(links, link, address, (&own, &peer)));
     }
     let stacked = matches!(link.kind, Kind::Ipvlan | Kind::Macvlan);
     let mut lines = Vec::new();
@@ -51,7 +51,7 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
         lines.push(format!("ip address del {address} dev {}", quoted(&link.name)));
     }
     lines.push(format!("ip link set {own} up"));
-    lines.push(format!("ip address add {address} dev {own}"));
+    lines.push(add_address(links, address, &own));
     lines.push(arp_for_itself_only(&bridge, &links.ipv4_all));
     Some(lines.join("\n"))
 }
@@ -84,15 +84,24 @@ pub fn join(port: &Link) -> String {
 
 /// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that
 /// `iface-to-br` knows.
-fn at_open_vswitch(link: &Link, address: InterfaceAddress, (own, peer): (&str, &str), all: &Ipv4Conf) -> String {
+fn at_open_vswitch(links: &Links, link: &Link, address: InterfaceAddress, (own, peer): (&str, &str)) -> String {
     let (name, fit) = (quoted(&link.name), fit(peer, link.mtu).join("\n"));
     let vsctl = "ovs-vsctl --timeout=10";
     format!(
         "ip link add {own} type veth peer name {peer}\n{fit}\nip link set {peer} up\n\
          {vsctl} --may-exist add-port $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {peer} tag=$({vsctl} get port {name} \
-         tag)\nip address del {address} dev {name}\nip link set {own} up\nip address add {address} dev {own}\n{}",
-        arp_for_itself_only(&link.name, all)
+         tag)\nip address del {address} dev {name}\nip link set {own} up\n{}\n{}",
+        add_address(links, address, own),
+        arp_for_itself_only(&link.name, &links.ipv4_all)
     )
+}
+
+/// The command that gives `address` to the link `name`, which may be one that is not there yet, the end of a new pair. To such an
+/// end with a metric, for this host may be in that network by another interface, and what it sends itself is to leave there.
+pub fn add_address(links: &Links, address: InterfaceAddress, name: &str) -> String {
+    let is_pair = links.by_name(name).is_none_or(|link| links.pair_beyond(link).is_some());
+    let metric = if is_pair { format!(" metric {PAIR_METRIC}") } else { String::new() };
+    format!("ip address add {address} dev {}{metric}", quoted(name))
 }
 
 /// The `--install` that gives the server an address of its own, N, on a veth pair in the network of `address`, which stays on
@@ -120,7 +129,11 @@ pub fn install(links: &Links, link: &Link, address: InterfaceAddress) -> Option<
         }
         Kind::Bridge if vlan.is_none() && bridge.name == PROXMOX_BRIDGE => format!("{name} --share-bridge"),
         Kind::Bridge if vlan.is_none() => name.into_owned(),
-        Kind::Bridge if bridge.vlan_filtering == Some(true) && is_dot1q(bridge) => format!("{name}{tag}"),
+        Kind::Bridge if bridge.vlan_filtering == Some(true) && is_dot1q(bridge) => {
+            let hosts_own =
+                bridge.name == PROXMOX_BRIDGE && bridge.vlans.as_ref().is_some_and(|own| own.pvid() == vlan);
+            format!("{name}{tag}{}", if hosts_own { " --share-bridge" } else { "" })
+        }
         _ => return None,
     };
     Some(format!("runbound --install --address N/{} --bridge {at} --now", address.prefix))

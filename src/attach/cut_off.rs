@@ -47,7 +47,7 @@ pub fn duplicates(listen: &[SocketAddr], links: &Links) -> Vec<CutOff> {
                     "{ip} is on {name} and not in use: another host of the network has it (duplicate address detection failed), so \
                      nothing is answered here; once it is taken from that one, it is to be given anew"
                 ),
-                fix: Some(format!("ip address del {address} dev {dev}\nip address add {address} dev {dev}")),
+                fix: Some(format!("ip address del {address} dev {dev}\n{}", advice::add_address(links, *address, name))),
             });
         }
     }

@@ -19,6 +19,7 @@ mod unused;
 mod vlan_place;
 mod vlans;
 
+pub use advice::add_address;
 pub use candidates::Spot;
 pub use cause::Way;
 pub use chain::Chain;

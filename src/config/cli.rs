@@ -39,8 +39,8 @@ Installing, as root:
                          (once for IPv4, once for IPv6, or more)
       --bridge BRIDGE    with --address: the bridge that the pair's other end becomes a port of; it must exist
       --vlan N           with --bridge: the VLAN of the addresses before it, on a VLAN-aware bridge (bridge-vlan-aware yes)
-      --share-bridge     with --bridge: write the files even for vmbr0 without a VLAN, the host's own network
-      --replace          with --bridge: let the pair lose addresses that it has and the configuration serves
+      --share-bridge     with --bridge: write the files even for vmbr0 without a VLAN or in its own, the host's network
+      --replace          with --bridge: let the pair lose or leave what it has and the configuration serves
       --print FILE       with --bridge: write nothing, print what --install would put into FILE, and exit
       --steer NIC        with --address: have this NIC bring queries for it to its first receive queue; once for each NIC
 

@@ -22,7 +22,7 @@ pub struct Site {
     pub bridge: Option<String>,
     /// `--share-bridge`: the bridge may be the one that the host's own network stands on.
     pub share_bridge: bool,
-    /// `--replace`: the pair may lose addresses that the configuration serves now.
+    /// `--replace`: the pair may lose addresses that the configuration serves now, or take them to another bridge or VLAN.
     pub replace: bool,
     /// `--vlan`, each with the number of addresses that were named before it.
     vlans: Vec<(usize, u16)>,
@@ -89,6 +89,17 @@ impl Site {
         }
     }
 
+    /// The addresses with their VLANs, as a command line has them.
+    pub fn words(&self) -> String {
+        let words = self.addresses.iter().enumerate().map(|(place, address)| {
+            let vlan = self
+                .vlan(place)
+                .filter(|vlan| self.addresses.len() == place + 1 || self.vlan(place + 1) != Some(*vlan));
+            vlan.map_or_else(|| format!("--address {address}"), |vlan| format!("--address {address} --vlan {vlan}"))
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// All VLANs, each once, in order.
     pub fn vlans(&self) -> Vec<u16> {
         let mut vlans: Vec<u16> = self.vlans.iter().map(|(_, vlan)| *vlan).collect();
@@ -130,10 +141,15 @@ impl Site {
     }
 }
 
+/// Whether a name of an interface means nothing but itself in a script.
+pub fn is_plain(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    !(name.is_empty() || name == "." || name == ".." || name.starts_with('-')) && name.chars().all(fine)
+}
+
 /// Names go into scripts, so they are held to letters that mean nothing there; the kernel would take more.
 fn check_name(name: &str) -> Result<(), String> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if name.is_empty() || name == "." || name == ".." || name.starts_with('-') || !name.chars().all(fine) {
+    if !is_plain(name) {
         return Err("is no name of an interface; `ip -br link` lists them".into());
     }
     if name.len() > LONGEST_NAME {

@@ -7,10 +7,10 @@ use super::links::{AttachedProgram, Link, Links};
 use super::pair::{PAIR_FILE, pair_addresses};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
+use super::routes::{self, Route};
 use super::switch::{self, SwitchPort};
 use super::unit::Unit;
 use super::{Interface, InterfaceAddress, netlink};
-use crate::number;
 use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
 use crate::sys::owner::{self, Holder};
@@ -19,9 +19,7 @@ use crate::whole_file;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
-use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::{fs, io};
@@ -31,9 +29,6 @@ pub(super) const PROXMOX: &str = "/etc/pve";
 /// Most octets that are read of a file of text.
 const LONGEST_TEXT: u64 = 1 << 20;
 
-/// What /proc/net/route has for the link of a route that leads nowhere.
-const NOWHERE: &str = "*";
-
 /// All of it.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -41,6 +36,8 @@ pub struct Facts {
     pub links: Links,
     /// IPv4 routes of the main table, in the kernel's order.
     pub routes: Vec<Route>,
+    /// IPv6 routes of all tables but those of the host's own addresses, in the kernel's order.
+    pub routes6: Vec<Route>,
     /// What links that are made later begin with.
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
@@ -100,28 +97,25 @@ pub struct Wanted {
     pub xdp: bool,
 }
 
-/// An IPv4 route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The network it leads to.
-    pub destination: InterfaceAddress,
-    /// The next host on the way; `None` when the network is at the link.
-    pub gateway: Option<Ipv4Addr>,
-    /// Name of the link it goes out by; `*` of one that leads nowhere.
-    pub link: String,
-    /// Its metric: of routes to one network the least is taken.
-    pub metric: u32,
-}
-
 impl Facts {
     /// The route by which the main table sends to `ip`: longest prefix, least metric, first listed.
     pub fn best_route(&self, ip: Ipv4Addr) -> Option<&Route> {
-        best(&self.routes, ip)
+        self.best_route_of(ip.into())
+    }
+
+    /// The same of either family.
+    pub fn best_route_of(&self, ip: IpAddr) -> Option<&Route> {
+        routes::best(self.routes_of(ip), ip)
+    }
+
+    /// The routes of the family of `ip`.
+    pub fn routes_of(&self, ip: IpAddr) -> &[Route] {
+        if ip.is_ipv4() { &self.routes } else { &self.routes6 }
     }
 
     /// The link by which the main table sends to `ip`, if it does.
     pub fn route(&self, ip: Ipv4Addr) -> Option<&str> {
-        way(&self.routes, ip)
+        routes::way(&self.routes, ip)
     }
 }
 
@@ -152,7 +146,8 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         proxmox,
         pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
-        routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
+        routes: routes::routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
+        routes6: routes::routes6(&fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
         open_files: getrlimit(Resource::Nofile).maximum.filter(|_| !capabilities.is_some_and(may_raise)),
         service: service(),
@@ -208,7 +203,7 @@ pub fn links() -> io::Result<Links> {
     }
     put_in_force(&mut links);
     links.user_namespace = in_user_namespace();
-    LazyLock::force(&ROUTES);
+    routes::keep_open();
     Ok(links)
 }
 
@@ -260,75 +255,6 @@ fn driver(link: &str) -> Option<String> {
     name.or_else(|| ethtool::driver(link))
 }
 
-/// The routes of /proc/net/route: link, destination, gateway, flags, reference count, use, metric, mask; addresses in
-/// hexadecimal as they lie in memory.
-pub fn routes(table: &str) -> Vec<Route> {
-    let route = |line: &str| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let address = |at: usize| number::read_hex(columns.get(at)?, 0..=u32::MAX).ok().map(u32::swap_bytes);
-        let (network, gateway, mask) = (address(1)?, address(2)?, address(7)?);
-        let ip = IpAddr::V4(Ipv4Addr::from_bits(network));
-        let destination = InterfaceAddress { ip, prefix: mask.leading_ones() as u8 };
-        let gateway = Some(Ipv4Addr::from_bits(gateway)).filter(|gateway| !gateway.is_unspecified());
-        let metric = number::read(columns.get(6)?, 0..=u32::MAX).ok()?;
-        Some(Route { destination, gateway, link: columns[0].to_owned(), metric })
-    };
-    table.lines().skip(1).filter_map(route).collect()
-}
-
-/// The table of IPv4 routes. It stays open, because the sandbox lets none be opened later.
-static ROUTES: LazyLock<Option<File>> = LazyLock::new(|| File::open("/proc/net/route").ok());
-
-/// The name of the link by which the main table sends to `ip` now; `None` by none, or where the table cannot be read.
-pub fn way_to(ip: Ipv4Addr) -> Option<String> {
-    let (file, mut table) = (ROUTES.as_ref()?, Vec::new());
-    let mut part = [0; 1 << 16];
-    loop {
-        match file.read_at(&mut part, table.len() as u64).ok()? {
-            0 => break,
-            length => table.extend_from_slice(&part[..length]),
-        }
-    }
-    way(&routes(std::str::from_utf8(&table).ok()?), ip).map(str::to_owned)
-}
-
-/// The best of `routes` for `ip`: longest prefix, least metric, first listed.
-fn best(routes: &[Route], ip: Ipv4Addr) -> Option<&Route> {
-    let fitting = routes.iter().filter(|route| route.destination.covers(IpAddr::V4(ip)));
-    fitting.min_by_key(|route| (u8::MAX - route.destination.prefix, route.metric))
-}
-
-/// The link by which it goes.
-fn way(routes: &[Route], ip: Ipv4Addr) -> Option<&str> {
-    best(routes, ip).filter(|route| !route.is_refusal()).map(|route| route.link.as_str())
-}
-
-impl Route {
-    /// Whether what goes by it is refused or dropped: blackhole, unreachable, prohibit.
-    pub fn is_refusal(&self) -> bool {
-        self.link == NOWHERE
-    }
-}
-
-/// The gateways of this host's routes, of both families, each with the link it is reached by. A table that cannot be read has none.
-pub fn gateways() -> Vec<(IpAddr, String)> {
-    let table = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let v4 = routes(&table("/proc/net/route")).into_iter();
-    let v4 = v4.filter_map(|route| Some((IpAddr::V4(route.gateway?), route.link)));
-    v4.chain(gateways6(&table("/proc/net/ipv6_route"))).collect()
-}
-
-/// Those of /proc/net/ipv6_route: destination and source, each with its prefix, the next host, metric, reference count, use,
-/// flags, link.
-fn gateways6(table: &str) -> Vec<(IpAddr, String)> {
-    let gateway = |line: &str| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let ip = u128::from_str_radix(columns.get(4)?, 16).ok().filter(|bits| *bits != 0)?;
-        Some((IpAddr::V6(ip.into()), (*columns.get(9)?).to_owned()))
-    };
-    table.lines().filter_map(gateway).collect()
-}
-
 /// The first two numbers of a release like `6.12.48+deb13-amd64`.
 fn kernel(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|character: char| !character.is_ascii_digit());
@@ -354,22 +280,6 @@ mod tests {
 
     #[test]
     fn files_of_proc_are_read() {
-        let table = "\
-Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
-br-rb\t00000000\t010AA8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
-br-rb\t000AA8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
-broken
-";
-        let routes = routes(table);
-        assert_eq!(routes.len(), 2);
-        assert_eq!((routes[1].destination.ip, routes[1].destination.prefix), ("192.168.10.0".parse().unwrap(), 24));
-        assert_eq!((routes[0].metric, routes[0].destination.prefix), (100, 0));
-        let none = "0".repeat(32);
-        let table = format!(
-            "{none} 00 {none} 00 fd530000000000000000000000000001 00000400 00000001 00000000 00000003    br-rb\n\
-             fd530000000000000000000000000000 40 {none} 00 {none} 00000100 00000001 00000000 00000001 br-rb\nbroken\n"
-        );
-        assert_eq!(gateways6(&table), [("fd53::1".parse().unwrap(), "br-rb".to_owned())]);
         assert_eq!(kernel("6.12.48+deb13-amd64"), Some((6, 12)));
         assert_eq!(kernel("5.10.0-28"), Some((5, 10)));
         assert_eq!(kernel("next"), None);
@@ -397,7 +307,7 @@ broken
     fn this_host_is_readable() {
         let facts = facts(&Wanted::default()).expect("links");
         let client = Ipv4Addr::new(192, 0, 2, 77);
-        assert_eq!(way_to(client).as_deref(), facts.route(client));
+        assert_eq!(routes::way_to(client).as_deref(), facts.route(client));
         let loopback = facts.links.by_name("lo").expect("lo");
         assert!(loopback.address(Ipv4Addr::LOCALHOST.into()).is_some());
         assert!(facts.kernel.is_some() && facts.capabilities.is_some());

@@ -9,6 +9,11 @@ pub const PAIR: &str = "veth-rb";
 /// The file of interfaces(5) that defines it, below the root of its host.
 pub const PAIR_FILE: &str = "etc/network/interfaces.d/runbound";
 
+/// Metric of the route that an address of the pair brings. The host may be in that network by another interface, and what it
+/// sends itself is to leave there: of routes to one network the kernel takes the least metric, and of equals the one that came
+/// first. Those of other addresses have 0 (IPv4) and 256 (IPv6), of DHCP and of routers at most 1024.
+pub const PAIR_METRIC: u32 = 4096;
+
 /// Whether a link of this name is of the pair and carries its addresses.
 pub fn is_of_pair(name: &str) -> bool {
     name.strip_prefix(PAIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

@@ -32,10 +32,12 @@ pub(crate) fn facts(name: &str) -> Facts {
     let names: Vec<&str> = lines().filter(|line| !line.starts_with("route ")).map(first).collect();
     let index = |name: &str| names.iter().position(|known| *known == name).expect("a link of the record") as u32 + 1;
     let links = lines().filter(|line| !line.starts_with("route ")).map(|line| link(line, &index)).collect();
-    let routes = lines().filter_map(|line| line.strip_prefix("route ")).map(route).collect();
+    let all = lines().filter_map(|line| line.strip_prefix("route ")).map(route);
+    let (routes, routes6) = all.partition(|route| route.destination.ip.is_ipv4());
     Facts {
         links: Links::new(links),
         routes,
+        routes6,
         later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0), arp_filter: Some(false) },
         proxmox: false,
         pair: Vec::new(),

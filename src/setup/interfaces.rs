@@ -1,6 +1,7 @@
 //! What /etc/network/interfaces and the files it sources say, as far as an installation must know it: interfaces(5) of
 //! ifupdown and of ifupdown2.
 
+use super::sources::{Reader, Source};
 use super::text;
 use crate::config::site::VLANS;
 use crate::host::InterfaceAddress;
@@ -58,8 +59,12 @@ pub(super) struct Interfaces {
     stanzas: Vec<Stanza>,
     /// The files that were read, as seen inside the tree.
     files: Vec<PathBuf>,
-    /// `source` patterns and folders that were followed.
-    sourced: Vec<String>,
+    /// Who reads them on this host.
+    reader: Reader,
+    /// What `source` and `source-directory` name.
+    sourced: Vec<Source>,
+    /// Such lines that their reader passes over.
+    passed_over: Vec<String>,
     /// Files that are there and could not be read, with the cause.
     unread: Vec<String>,
 }
@@ -123,7 +128,7 @@ impl Bridge {
 impl Interfaces {
     /// Reads the files below `root`. One that cannot be read says nothing.
     pub(super) fn read(root: &Path) -> Self {
-        let mut found = Self::default();
+        let mut found = Self { reader: Reader::of(root), ..Self::default() };
         found.read_file(root, Path::new(MAIN), 0);
         found
     }
@@ -140,11 +145,12 @@ impl Interfaces {
 
     /// Whether `file` is read, or would be if it were there.
     pub(super) fn reads(&self, file: &Path) -> bool {
-        let covers = |pattern: &String| {
-            Path::new(pattern) == file.parent().unwrap_or(file)
-                || glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_path(file))
-        };
-        self.files.iter().any(|read| read == file) || self.sourced.iter().any(covers)
+        self.files.iter().any(|read| read == file) || self.sourced.iter().any(|source| source.names(file))
+    }
+
+    /// A line to other files that the reader of this host does not take.
+    pub(super) fn passed_over(&self) -> Option<&str> {
+        self.passed_over.first().map(String::as_str)
     }
 
     /// The bridge `name`, if a stanza makes it.
@@ -199,7 +205,7 @@ impl Interfaces {
     }
 
     /// The VLAN of untagged frames at a port of an Open vSwitch, if it is one: with `vlan_mode=trunk` there is none.
-    fn tag(&self, port: &str) -> Option<u16> {
+    pub(super) fn tag(&self, port: &str) -> Option<u16> {
         let tag = self.ovs_option(port, "tag=").and_then(|tag| number::read(tag, VLANS).ok());
         tag.filter(|_| self.ovs_option(port, "vlan_mode=") != Some("trunk"))
     }
@@ -231,6 +237,18 @@ impl Interfaces {
         let mut found = ranges(own_or_bridges("bridge-vids").unwrap_or_default());
         found.extend(ranges(own_or_bridges("bridge-pvid").unwrap_or("1")));
         found
+    }
+
+    /// The VLAN interfaces on `parent`, each with its VLAN: as `vlan-raw-device` and `vlan-id` say, else as the name does.
+    pub(super) fn vlan_interfaces(&self, parent: &str) -> impl Iterator<Item = (&str, u16)> {
+        self.stanzas.iter().filter_map(move |stanza| {
+            let name = stanza.name.as_str();
+            let (by_name, id) =
+                name.rsplit_once('.').map_or((None, name.strip_prefix("vlan")), |(on, id)| (Some(on), Some(id)));
+            let on = self.option(name, "vlan-raw-device").or(by_name)?;
+            let id = self.option(name, "vlan-id").or(id).filter(|_| on == parent)?;
+            Some((name, number::read(id.trim_start_matches('0'), VLANS).ok()?))
+        })
     }
 
     /// The value of an option of `name`, in whichever of its stanzas it stands first.
@@ -289,7 +307,7 @@ impl Interfaces {
                 }
                 "source" | "source-directory" => {
                     current = None;
-                    self.source(root, file, rest, word == "source-directory", depth);
+                    self.source(root, file, (word, rest), depth);
                 }
                 "auto" | "mapping" | "no-auto-down" | "no-scripts" | "rename" => current = None,
                 _ if word.starts_with("allow-") => current = None,
@@ -302,18 +320,21 @@ impl Interfaces {
         }
     }
 
-    /// Patterns are relative to the folder of the file that has the line.
-    fn source(&mut self, root: &Path, file: &Path, pattern: &str, folder: bool, depth: u32) {
-        let pattern = file.parent().unwrap_or(file).join(pattern).to_string_lossy().into_owned();
-        let all = if folder { format!("{}/*", pattern.trim_end_matches('/')) } else { pattern.clone() };
-        self.sourced.push(if folder { pattern.trim_end_matches('/').to_owned() } else { pattern });
-        let full = below(root, Path::new(&all)).to_string_lossy().into_owned();
+    fn source(&mut self, root: &Path, file: &Path, line: (&str, &str), depth: u32) {
+        let (sources, passed_over) = self.reader.sources(file, line.1, line.0 == "source-directory");
+        if passed_over {
+            self.passed_over.push(format!("{} {}", line.0, line.1));
+        }
         // A link to /dev/null is a file that is switched off.
-        let is_device = |path: &PathBuf| path.metadata().is_ok_and(|found| found.file_type().is_char_device());
-        let found = glob::glob(&full).into_iter().flatten().flatten();
-        for path in found.filter(|path| !path.is_dir() && !is_device(path)) {
-            let inside = path.strip_prefix(root).unwrap_or(&path);
-            self.read_file(root, &Path::new("/").join(inside), depth + 1);
+        let is_device = |path: &Path| path.metadata().is_ok_and(|found| found.file_type().is_char_device());
+        for source in sources {
+            for found in source.files(root) {
+                let path = below(root, &found);
+                if !path.is_dir() && !is_device(&path) {
+                    self.read_file(root, &found, depth + 1);
+                }
+            }
+            self.sourced.push(source);
         }
     }
 }

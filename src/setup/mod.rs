@@ -9,6 +9,7 @@ mod files;
 mod forwarders;
 mod interfaces;
 mod service;
+mod sources;
 mod sysctl;
 mod user;
 mod veth;

@@ -24,7 +24,7 @@ type Setting = (String, String);
 /// What the snippet for `pair` says.
 pub(super) fn text(pair: &Pair) -> String {
     let carriers: Vec<String> = pair.carriers().into_iter().map(|(name, _)| name).collect();
-    of(&pair.hosts, &carriers, true)
+    of(&pair.host_names(), &carriers, true)
 }
 
 /// `hosts`: interfaces of the host in the networks of those that carry addresses, `carriers`. `links_to_come`: it is about

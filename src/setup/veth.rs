@@ -5,6 +5,7 @@
 //! and never changed, and nothing is brought up without `--now`.
 
 mod check;
+mod hosts;
 mod lost;
 mod names;
 mod network;
@@ -32,6 +33,9 @@ pub(super) const STANZAS: &str = PAIR_FILE;
 pub(super) const HOOK: &str = "etc/network/if-up.d/runbound";
 /// The end that carries the address.
 pub(super) const VETH: &str = PAIR;
+/// What has the stanzas read, by every version.
+const SOURCE: &str = "source /etc/network/interfaces.d/*";
+
 /// Writes the files. With `--dry-run` what would be in them is shown.
 pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> {
     let before = run.text(STANZAS);
@@ -55,14 +59,35 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
             pair.bridge
         ));
     }
-    let interfaces = Interfaces::read(&run.root);
-    if !interfaces.reads(&Path::new("/").join(STANZAS)) {
-        let main = run.path("etc/network/interfaces").display().to_string();
-        let what = if interfaces.is_there() { "does not read it" } else { "is not there, so nothing reads it" };
-        run.note(&format!("{main} {what}: ifupdown2 or ifupdown has to be there, and at the end of that file:"));
-        run.note("    source /etc/network/interfaces.d/*");
+    if let Some(why) = unread(run) {
+        run.note(&format!("{why}:"));
+        run.note(&format!("    {SOURCE}"));
     }
     Ok(())
+}
+
+/// Why nothing reads the stanzas; what is missing at the end of the file that is named is [`SOURCE`].
+fn unread(run: &Run) -> Option<String> {
+    let interfaces = Interfaces::read(&run.root);
+    if interfaces.reads(&Path::new("/").join(STANZAS)) {
+        return None;
+    }
+    let main = run.path("etc/network/interfaces").display().to_string();
+    Some(match interfaces.passed_over() {
+        Some(line) => {
+            format!(
+                "{main} does not read it, as the ifupdown2 of this host passes `{line}` over: at the end of that file"
+            )
+        }
+        None if interfaces.is_there() => {
+            format!("{main} does not read it: ifupdown2 or ifupdown has to be there, and at the end of that file")
+        }
+        None => {
+            format!(
+                "{main} is not there, so nothing reads it: ifupdown2 or ifupdown has to be there, and at the end of that file"
+            )
+        }
+    })
 }
 
 /// Writes a text file or a program; with `--dry-run` what would be in it is shown.
@@ -92,7 +117,7 @@ pub(super) fn is_up() -> bool {
 
 /// By ifdown; and by hand, where ifdown is not there or knows nothing of it.
 fn down(run: &mut Run) -> Result<(), SetupError> {
-    let ifdown = ["/usr/sbin/ifdown", "/sbin/ifdown"].iter().any(|path| Path::new(path).exists());
+    let ifdown = is_program("ifdown");
     if ifdown {
         run.command("ifdown", &[VETH], "run it by hand")?;
     }
@@ -116,10 +141,27 @@ pub(super) fn bring_up(run: &mut Run, now: bool, changed: bool) -> Result<(), Se
         run.note(&format!("to bring the pair up now, run as root: sysctl -p /{SYSCTL_FILE}; {first}ifup {VETH}"));
         return Ok(());
     }
+    if unread(run).is_some() && !run.dry_run {
+        let fix = format!("write `{SOURCE}` at the end of /etc/network/interfaces and run it again");
+        return Err(SetupError::new(
+            &run.path(STANZAS),
+            "is read by nobody yet, so ifup would find no such interface",
+            &fix,
+        ));
+    }
     if up {
         down(run)?;
     }
-    run.command("ifup", &[VETH], "it is part of the packages ifupdown2 and ifupdown; `ip link show` tells more")
+    let fix = if is_program("ifup") {
+        "`ip link show` tells more"
+    } else {
+        "it is part of the packages ifupdown2 and ifupdown"
+    };
+    run.command("ifup", &[VETH], fix)
+}
+
+fn is_program(name: &str) -> bool {
+    ["/usr/sbin", "/sbin"].iter().any(|folder| Path::new(folder).join(name).exists())
 }
 
 /// The lines for `server:` that have the addresses served, to their subnets.

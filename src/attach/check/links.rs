@@ -11,6 +11,7 @@ use crate::attach::required;
 use crate::attach::tags::{PAGE_MTU, Tags};
 use crate::config::Toggle;
 use crate::host::{Kind, Link};
+use std::net::IpAddr;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
@@ -137,7 +138,7 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
     let (more, fix) = if install.is_some() {
         let why = if default {
             format!("the host needs {ip} there")
-        } else if link.kind == Kind::Bridge && Chain::from(links, link).ends_here() {
+        } else if link.kind == Kind::Bridge && Chain::from(links, link).ends_here() && is_alone(link, ip) {
             format!("{} has guests alone, and they need {ip} there as their gateway", link.name)
         } else {
             format!("{ip} stays there, where Proxmox' files have it")
@@ -155,6 +156,11 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
     };
     let text = more.map_or(text.clone(), |more| format!("{text}; {more}"));
     Finding { level: Level::Warn, name, text, fix }
+}
+
+/// Whether a link has no other address by which clients of `ip` might get out.
+fn is_alone(link: &Link, ip: IpAddr) -> bool {
+    !link.addresses.iter().any(|own| own.ip != ip && own.covers(ip))
 }
 
 /// A link that is a port of a bridge hands its frames to that bridge; but VLANs of it get theirs before (the kernel's

@@ -8,6 +8,7 @@ mod firewall;
 mod links;
 mod neighbours;
 mod own_pair;
+mod own_traffic;
 mod pair_mtu;
 mod places;
 mod process;
@@ -85,6 +86,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     bridge_vlan::check(&subject, &mut found);
     switch_vlan::check(&subject, &mut found);
     neighbours::check(&subject, &mut found);
+    own_traffic::check(&subject, &mut found);
     way_back::check(&subject, &mut found);
     firewall::check(&subject, &mut found);
     process::check(&subject, &mut found);

@@ -1,6 +1,6 @@
 //! Served addresses that an interface carried and none does now: a link was removed, or set down, which takes IPv6 addresses off.
 
-use crate::attach::CutOff;
+use crate::attach::{CutOff, add_address};
 use crate::host::{self, InterfaceAddress, Links};
 use crate::words::quoted;
 use std::net::{IpAddr, SocketAddr};
@@ -47,7 +47,7 @@ impl Seen {
             CutOff {
                 link: ip.to_string(),
                 text: format!("no interface carries {ip} any more: it was on {name}{taken_off}"),
-                fix: link.map(|_| format!("{up}ip address add {address} dev {dev}")),
+                fix: link.map(|_| format!("{up}{}", add_address(links, *address, name))),
             }
         })
         .collect()
@@ -81,9 +81,12 @@ mod tests {
         assert!(
             found[0].text.starts_with("no interface carries fd00::2 any more: it was on veth-rb, which was set down")
         );
-        assert_eq!(found[0].fix.as_deref(), Some("ip link set veth-rb up\nip address add fd00::2/64 dev veth-rb"));
+        assert_eq!(
+            found[0].fix.as_deref(),
+            Some("ip link set veth-rb up\nip address add fd00::2/64 dev veth-rb metric 4096")
+        );
         let fix = |links: &Links| seen.gone(&carried, links)[0].fix.clone();
-        assert_eq!(fix(&without).as_deref(), Some("ip address add fd00::2/64 dev veth-rb"));
+        assert_eq!(fix(&without).as_deref(), Some("ip address add fd00::2/64 dev veth-rb metric 4096"));
         assert_eq!(fix(&with(&|link| link.name = "veth-x".to_owned())), None);
     }
 }

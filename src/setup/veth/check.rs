@@ -1,8 +1,8 @@
 //! What stands in the way of a pair, looked for before anything is written.
 
+use super::hosts::Place;
 use super::lost;
 use super::network;
-use super::pair::hosts;
 use super::{HOOK, Pair, Port, STANZAS, VETH};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
 use crate::host::{self, Facts, is_of_pair};
@@ -31,22 +31,17 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     let stanza = interfaces.bridge(bridge);
     is_internal_port(bridge, &interfaces)?;
     is_bridge(bridge, stanza.is_some(), facts.as_ref())?;
-    let aware = match &stanza {
-        Some(stanza) => stanza.vlan_aware,
-        None => {
-            let live = facts.as_ref().and_then(|facts| facts.links.by_name(bridge));
-            live.is_some_and(|link| link.vlan_filtering == Some(true) || link.kind.is_open_vswitch())
-        }
-    };
-    carries_vlans(site, bridge, stanza.as_ref(), aware)?;
-    let untagged = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
-    let port = Port::new(&site.vlans(), untagged);
-    let internal = stanza.as_ref().and_then(|stanza| stanza.switch.as_deref()).unwrap_or_default();
-    let pair = Pair { site, bridge, hosts: hosts(bridge, &port, internal), port };
+    let links = facts.as_ref().map(|facts| &facts.links);
+    let place = Place { bridge, stanza: stanza.as_ref(), interfaces: &interfaces, links };
+    carries_vlans(site, bridge, stanza.as_ref(), place.is_aware())?;
+    // The ports of another bridge are in the VLAN of untagged frames without a word.
+    let set = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
+    let port = Port::new(&site.vlans(), set);
+    let pair = Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port };
     if !run.prints {
-        lost::keeps_what_is_served(run, site, facts.as_ref())?;
+        lost::keeps_what_is_served(run, &pair, facts.as_ref())?;
     }
-    if bridge == PROXMOX_BRIDGE && site.vlans().is_empty() && !site.share_bridge && !run.prints {
+    if bridge == PROXMOX_BRIDGE && is_hosts_own(&pair) && !site.share_bridge && !run.prints {
         return Err(is_shared(run, &pair));
     }
     site.steer.iter().try_for_each(|nic| is_hardware(nic, facts.as_ref()))?;
@@ -214,19 +209,23 @@ fn say_natives(run: &mut Run, pair: &Pair, stanza: &Bridge) {
     ));
 }
 
+/// Whether an address is to be in the network that the host is in by the bridge itself.
+fn is_hosts_own(pair: &Pair) -> bool {
+    let own = pair.hosts.iter().find(|host| host.name == pair.bridge).and_then(|host| host.vlan);
+    pair.site.vlans().is_empty() || own.is_some_and(|own| pair.site.vlans().contains(&own))
+}
+
 /// The bridge of the host's own network is changed by those alone who say so.
 fn is_shared(run: &mut Run, pair: &Pair) -> SetupError {
     let bridge = pair.bridge;
-    let addresses: Vec<String> = pair.site.addresses.iter().map(|address| format!("--address {address}")).collect();
     let steer: Vec<String> = pair.site.steer.iter().map(|nic| format!(" --steer {nic}")).collect();
     let root = if run.is_host() { String::new() } else { format!(" --root {}", run.root.display()) };
     let replace = if pair.site.replace { " --replace" } else { "" };
-    let again =
-        format!("runbound --install{root} {} --bridge {bridge}{}{replace}", addresses.join(" "), steer.concat());
+    let again = format!("runbound --install{root} {} --bridge {bridge}{}{replace}", pair.site.words(), steer.concat());
     run.note(&format!(
         "{bridge} carries Proxmox' own network, so nothing is written unless you say so. What it means: veth-bnd becomes one \
          more port of {bridge}, as a guest's would, and {bridge} answers ARP for its own addresses alone (arp_ignore, \
-         arp_announce); its addresses, MAC and MTU stay. To have it done:"
+         arp_announce); its addresses, MAC, MTU and routes stay. To have it done:"
     ));
     run.note(&format!("    {again} --share-bridge"));
     run.note("or put the files there yourself, one by one:");

@@ -1,46 +1,137 @@
-//! What a pair has now and would lose: a host has one pair, so another address takes the place of the first.
+//! What a pair has now and would lose: a host has one pair, so another address takes the place of the first, and another
+//! bridge or VLAN takes it from its clients.
 
-use super::{STANZAS, serves};
+use super::pair::value;
+use super::{HOOK, Pair, STANZAS, VETH, serves};
 use crate::config;
-use crate::config::site::Site;
-use crate::host::{Facts, InterfaceAddress, PAIR, pair_addresses, pair_addresses_now};
+use crate::config::site::VLANS;
+use crate::host::{Facts, InterfaceAddress, Links, is_of_pair, pair_addresses, pair_addresses_now};
+use crate::number;
 use crate::setup::{CONFIGURATION, Run, SetupError};
 use std::path::Path;
 
+/// The pair as it is: by its files, and by what is up.
+struct Before<'a> {
+    stanzas: String,
+    hook: String,
+    links: Option<&'a Links>,
+}
+
+/// What would go, and what to do.
+struct Loss {
+    option: String,
+    cause: String,
+    fix: String,
+}
+
 /// # Errors
-/// The configuration serves an address that the pair has now, and `site` neither repeats it nor says that it may go.
-pub(super) fn keeps_what_is_served(run: &Run, site: &Site, facts: Option<&Facts>) -> Result<(), SetupError> {
-    let lost = lost(site, &pair_addresses(&run.text(STANZAS)), facts);
-    if site.replace || lost.is_empty() {
+/// The configuration serves an address that the pair has now, and it would go, or leave its network, without a word that it may.
+pub(super) fn keeps_what_is_served(run: &Run, pair: &Pair, facts: Option<&Facts>) -> Result<(), SetupError> {
+    let links = facts.map(|facts| &facts.links);
+    let before = Before { stanzas: run.text(STANZAS), hook: run.text(HOOK), links };
+    let path = run.path(CONFIGURATION);
+    let mut served = before.addresses();
+    if pair.site.replace || served.is_empty() {
         return Ok(());
     }
-    let path = run.path(CONFIGURATION);
     // One with errors is served from as well, by who read it before it had them.
     let config = config::read(&path).config;
-    let served: Vec<String> =
-        lost.into_iter().filter(|own| serves(&config, own.ip)).map(|own| own.to_string()).collect();
+    served.retain(|own| serves(&config, own.ip));
     if served.is_empty() {
         return Ok(());
     }
-    let given: Vec<String> = site.addresses.iter().map(|address| format!("--address {address}")).collect();
-    let more: Vec<String> = served.iter().map(|address| format!("--address {address}")).collect();
-    let cause = format!(
-        "takes the place of {}, which {PAIR} has now and {} serves: clients that ask there would get no answer",
-        served.join(" and "),
-        path.display()
-    );
-    let fix = format!(
-        "add {} (before the --vlan it is in, if it is in one) and {PAIR} has both, or --replace, if it is to go",
-        more.join(" ")
-    );
-    Err(SetupError::new(Path::new(&given.join(" ")), &cause, &fix))
+    let Some(Loss { option, cause, fix }) = before.loss(pair, &served, &path) else { return Ok(()) };
+    let cause = format!("{cause}: clients that ask there would get no answer");
+    Err(SetupError::new(Path::new(&option), &cause, &format!("{fix}, or --replace, if it is to go")))
 }
 
-/// The addresses of the pair, by its file and as it is now, that are not among those of `site`.
-fn lost(site: &Site, written: &[InterfaceAddress], facts: Option<&Facts>) -> Vec<InterfaceAddress> {
-    let mut all = pair_addresses_now(written, facts.map(|facts| &facts.links));
-    all.retain(|own| site.addresses.iter().all(|address| address.ip != own.ip));
-    all
+fn listed(addresses: &[InterfaceAddress]) -> String {
+    addresses.iter().map(InterfaceAddress::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+impl Before<'_> {
+    /// The addresses of the pair, by its file and as it is now.
+    fn addresses(&self) -> Vec<InterfaceAddress> {
+        pair_addresses_now(&pair_addresses(&self.stanzas), self.links)
+    }
+
+    /// Where the other end is a port.
+    fn bridge(&self) -> Option<String> {
+        let live = || {
+            let links = self.links?;
+            Some(links.master(links.peer(links.by_name(VETH)?)?)?.name.clone())
+        };
+        value(&self.hook, "BRIDGE").map(str::to_owned).or_else(live)
+    }
+
+    /// The VLAN that an address of it is in, if that was given.
+    fn vlan(&self, own: &InterfaceAddress) -> Option<u16> {
+        let of_trunk = |line: &str| {
+            let rest = line.trim().strip_prefix(&format!("up ip address replace {own} dev {VETH}."))?;
+            number::read(rest.split_whitespace().next()?, VLANS).ok()
+        };
+        let live = || {
+            let mut carriers = self.links?.carriers(own.ip).filter(|link| is_of_pair(&link.name));
+            carriers.find_map(|link| number::read(link.name.strip_prefix(&format!("{VETH}."))?, VLANS).ok())
+        };
+        let access = || {
+            let flags = value(&self.hook, "FLAGS").filter(|flags| !flags.is_empty());
+            number::read(flags.and(value(&self.hook, "VLANS"))?, VLANS).ok()
+        };
+        self.stanzas.lines().find_map(of_trunk).or_else(live).or_else(access)
+    }
+
+    /// What of `served` would leave its bridge, its VLAN, or the pair.
+    fn loss(&self, pair: &Pair, served: &[InterfaceAddress], configuration: &Path) -> Option<Loss> {
+        let (new, conf) = (pair.bridge, configuration.display());
+        if let Some(old) = self.bridge().filter(|old| old != new) {
+            return Some(Loss {
+                option: format!("--bridge {new}"),
+                cause: format!("takes {VETH} with {} from {old}, where {conf} serves it", listed(served)),
+                fix: format!("make a second pair at {new} (docs/proxmox.md, A second pair)"),
+            });
+        }
+        if let Some((own, vlan)) = self.moved(pair, served) {
+            let from = vlan.map_or_else(|| new.to_owned(), |vlan| format!("VLAN {vlan} of {new}"));
+            return Some(Loss {
+                option: format!("--address {own}"),
+                cause: format!("would leave {from}, where {conf} serves it"),
+                fix: self.stays(pair, &[own]),
+            });
+        }
+        let gone: Vec<InterfaceAddress> = served.iter().copied().filter(|own| pair.place(own.ip).is_none()).collect();
+        let given: Vec<String> = pair.site.addresses.iter().map(|address| format!("--address {address}")).collect();
+        (!gone.is_empty()).then(|| Loss {
+            option: given.join(" "),
+            cause: format!("takes the place of {}, which {VETH} has now and {conf} serves", listed(&gone)),
+            fix: self.stays(pair, &gone),
+        })
+    }
+
+    /// The first of `served` that would be in another VLAN, and the one it is in.
+    fn moved(&self, pair: &Pair, served: &[InterfaceAddress]) -> Option<(InterfaceAddress, Option<u16>)> {
+        let now = |own: &InterfaceAddress| self.vlan(own).or(pair.untagged);
+        let moved = |own: &&InterfaceAddress| pair.place(own.ip).is_some_and(|place| pair.vlan(place) != now(own));
+        served.iter().find(moved).map(|own| (*own, now(own)))
+    }
+
+    /// The words by which the pair has `own` where they are now, and what was given beside them.
+    fn stays(&self, pair: &Pair, own: &[InterfaceAddress]) -> String {
+        let now = own.iter().map(|own| (own.to_string(), self.vlan(own).or(pair.untagged)));
+        let plain = pair.site.vlans().is_empty() && now.clone().all(|(_, vlan)| vlan == pair.untagged);
+        let given = pair.site.addresses.iter().enumerate();
+        let given = given.filter(|(_, address)| own.iter().all(|own| own.ip != address.ip));
+        let given = given.map(|(place, address)| (address.to_string(), pair.vlan(place)));
+        let each = |(address, vlan): (String, Option<u16>)| Some(format!("--address {address} --vlan {}", vlan?));
+        if plain {
+            let more: Vec<String> = now.map(|(address, _)| format!("--address {address}")).collect();
+            return format!("add {} and {VETH} has both", more.join(" "));
+        }
+        match now.chain(given).map(each).collect::<Option<Vec<String>>>() {
+            Some(words) => format!("`{}` has each in its VLAN", words.join(" ")),
+            None => "make a second pair for it (docs/proxmox.md, A second pair)".to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -50,14 +141,10 @@ mod tests {
     use crate::host::recorded;
 
     #[test]
-    fn an_address_of_a_pair_that_is_up_counts_as_well() {
+    fn what_is_up_counts_as_well() {
         let facts = recorded::facts("reference");
-        let mut site = Site::default();
-        site.add_address("192.168.10.251/24").unwrap();
-        let told =
-            |site: &Site| lost(site, &[], Some(&facts)).iter().map(InterfaceAddress::to_string).collect::<Vec<_>>();
-        assert!(told(&site).contains(&"192.168.10.250/24".to_owned()), "{:?}", told(&site));
-        site.add_address("192.168.10.250/24").unwrap();
-        assert!(!told(&site).contains(&"192.168.10.250/24".to_owned()), "it is repeated");
+        let before = Before { stanzas: String::new(), hook: String::new(), links: Some(&facts.links) };
+        assert_eq!(listed(&before.addresses()), "192.168.10.250/24");
+        assert_eq!(before.bridge().as_deref(), Some("br-rb"));
     }
 }

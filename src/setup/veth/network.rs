@@ -21,17 +21,17 @@ impl Networks {
 /// Says of each address what speaks against it.
 pub(super) fn say_misfits(run: &mut Run, pair: &Pair, interfaces: &Interfaces, facts: Option<&Facts>) {
     let networks = Networks::of(interfaces, facts);
-    for address in &pair.site.addresses {
-        if let Some(misfit) = misfit(pair, address, &networks) {
+    for (place, address) in pair.site.addresses.iter().enumerate() {
+        if let Some(misfit) = misfit(pair, address, pair.vlan(place), &networks) {
             run.note(&format!("--address {address}: {misfit}"));
         }
     }
 }
 
-fn misfit(pair: &Pair, address: &HostAddress, Networks(networks): &Networks) -> Option<String> {
+/// `vlan`: that of the address.
+fn misfit(pair: &Pair, address: &HostAddress, vlan: Option<u16>, Networks(networks): &Networks) -> Option<String> {
     let (ip, bridge) = (address.ip, pair.bridge);
-    // With a VLAN, what the bridge itself carries is of another one.
-    let here = |name: &String| pair.hosts.contains(name) && (pair.site.vlans().is_empty() || name != bridge);
+    let here = |name: &String| pair.hosts.iter().any(|host| host.name == *name && host.vlan == vlan);
     let is_global = |own: &InterfaceAddress| !matches!(own.ip, std::net::IpAddr::V6(ip) if ip.is_unicast_link_local());
     let same_family = |(_, own): &&(String, InterfaceAddress)| own.ip.is_ipv4() == ip.is_ipv4() && is_global(own);
     let (own, others): (Vec<_>, Vec<_>) = networks.iter().filter(same_family).partition(|(name, _)| here(name));
@@ -44,11 +44,10 @@ fn misfit(pair: &Pair, address: &HostAddress, Networks(networks): &Networks) -> 
         return (!same).then(said);
     }
     if let Some(other) = others.iter().find(|(_, own)| own.covers(ip)) {
+        let (said, name) = (text(other), &other.0);
         return Some(format!(
-            "{}, and {bridge} may be another network: this host gets a second route to it by {VETH}, and who is at {} alone does \
-             not reach it",
-            text(other),
-            other.0
+            "{said}, and {bridge} may be another network: what this host sends to it, TCP of {ip} too, leaves by {name}, and who \
+             is at {name} alone does not reach {ip}"
         ));
     }
     if let Some(first) = own.first() {

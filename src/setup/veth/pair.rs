@@ -1,9 +1,12 @@
 //! The pair as it is to be, and the files that make it so.
 
+use super::hosts::HostLink;
 use super::{HOOK, VETH};
 use crate::config::site::{HostAddress, Site, VLANS};
+use crate::host::PAIR_METRIC;
 use crate::setup::files::MARK;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 const HOOK_TEMPLATE: &str = include_str!("../if-up.sh");
 
@@ -26,17 +29,10 @@ pub(in crate::setup) struct Pair<'a> {
     pub bridge: &'a str,
     /// The port on it.
     pub port: Port,
+    /// The VLAN of what has no tag at the bridge's ports; `None` where that is of none.
+    pub untagged: Option<u16>,
     /// The interfaces by which the host itself may be in the networks of the addresses.
-    pub hosts: Vec<String>,
-}
-
-/// The interfaces by which the host itself may be in the networks of a port of `bridge`: the bridge, the VLAN interfaces on it,
-/// and of an Open vSwitch the internal ports of the same VLANs.
-pub(super) fn hosts(bridge: &str, port: &Port, internal: &[(String, Option<u16>)]) -> Vec<String> {
-    let above = port.vlans().iter().map(|vlan| format!("{bridge}.{vlan}"));
-    let meets = |tag: &Option<u16>| tag.map_or(port.vlans().is_empty(), |tag| port.vlans().contains(&tag));
-    let beside = internal.iter().filter(|(_, tag)| meets(tag)).map(|(name, _)| name.clone());
-    std::iter::once(bridge.to_owned()).chain(above).chain(beside).collect()
+    pub hosts: Vec<HostLink>,
 }
 
 impl Port {
@@ -50,7 +46,7 @@ impl Port {
         }
     }
 
-    fn vlans(&self) -> &[u16] {
+    pub(super) fn vlans(&self) -> &[u16] {
         match self {
             Self::Plain => &[],
             Self::Access(vlan) => std::slice::from_ref(vlan),
@@ -76,6 +72,21 @@ fn others(vlans: &[u16]) -> String {
 }
 
 impl Pair<'_> {
+    /// The names of the interfaces by which the host may be there.
+    pub(in crate::setup) fn host_names(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| host.name.clone()).collect()
+    }
+
+    /// Where `ip` is among the addresses.
+    pub(super) fn place(&self, ip: IpAddr) -> Option<usize> {
+        self.site.addresses.iter().position(|address| address.ip == ip)
+    }
+
+    /// The VLAN of the address at `place`.
+    pub(super) fn vlan(&self, place: usize) -> Option<u16> {
+        self.site.vlan(place).or(self.untagged)
+    }
+
     /// The interfaces that carry addresses, each with its addresses.
     pub(in crate::setup) fn carriers(&self) -> Vec<(String, Vec<HostAddress>)> {
         let Port::Trunk(vlans) = &self.port else {
@@ -111,6 +122,8 @@ impl Pair<'_> {
                 // ifupdown would wait for duplicate address detection, which gets nowhere before the bridge is there.
                 text.push_str("    dad-attempts 0\n");
             }
+            // Neither of the two takes a metric for what an address brings.
+            let _ = writeln!(text, "    up ip address change {address} dev {VETH} metric {PAIR_METRIC}");
             if place == 0 {
                 text.push_str(MADE);
                 text.push_str(&settings(VETH));
@@ -138,7 +151,7 @@ impl Pair<'_> {
             let _ = writeln!(text, "    up ip link set dev {name} up");
             for address in addresses {
                 let nodad = if address.ip.is_ipv4() { "" } else { " nodad" };
-                let _ = writeln!(text, "    up ip address replace {address} dev {name}{nodad}");
+                let _ = writeln!(text, "    up ip address replace {address} dev {name} metric {PAIR_METRIC}{nodad}");
             }
         }
     }
@@ -153,7 +166,7 @@ impl Pair<'_> {
             .replace("@VLANS@", &words.join(" "))
             .replace("@FLAGS@", if matches!(self.port, Port::Access(_)) { "pvid untagged" } else { "" })
             .replace("@OTHERS@", &if vlans.is_empty() { String::new() } else { others(vlans) })
-            .replace("@HOSTS@", &self.hosts.join(" "))
+            .replace("@HOSTS@", &self.host_names().join(" "))
             .replace("@NICS@", &self.site.steer.join(" "))
             .replace("@ADDRESSES@", &addresses.join(" "))
     }
@@ -161,11 +174,10 @@ impl Pair<'_> {
 
 /// The interfaces that an installed hook is about: those of the host in the same networks, and those that carry addresses.
 pub(in crate::setup) fn installed(hook: &str) -> Option<(Vec<String>, Vec<String>)> {
-    let value = |key: &str| hook.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    let words = |key: &str| value(key).unwrap_or_default().trim_matches('"').split_whitespace().map(str::to_owned);
+    let words = |key: &str| value(hook, key).unwrap_or_default().split_whitespace().map(str::to_owned);
     let mut hosts: Vec<String> = words("HOSTS").collect();
     if hosts.is_empty() {
-        hosts.push(value("BRIDGE")?.to_owned());
+        hosts.push(value(hook, "BRIDGE")?.to_owned());
     }
     // Tags stay on the frames of several VLANs alone, and each has an interface.
     let tagged = words("FLAGS").next().is_none();
@@ -174,6 +186,11 @@ pub(in crate::setup) fn installed(hook: &str) -> Option<(Vec<String>, Vec<String
         carriers.push(VETH.into());
     }
     Some((hosts, carriers))
+}
+
+/// What a hook has for a name, without quotes.
+pub(super) fn value<'a>(hook: &'a str, name: &str) -> Option<&'a str> {
+    hook.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).map(|value| value.trim_matches('"'))
 }
 
 const MADE: &str = "    \
@@ -218,22 +235,20 @@ mod tests {
     fn an_installed_hook_tells_its_interfaces() {
         let mut site = Site::default();
         site.add_address("192.168.10.250/24").unwrap();
-        let of = |site: &Site| {
-            let port = Port::new(&site.vlans(), None);
-            let internal = [("vlan30".to_owned(), Some(30)), ("vlan20".to_owned(), Some(20))];
-            let pair = Pair { site, bridge: "vmbr0", hosts: hosts("vmbr0", &port, &internal), port };
+        let of = |site: &Site, hosts: &[&str]| {
+            let hosts = hosts.iter().map(|name| HostLink { name: (*name).to_owned(), vlan: None }).collect();
+            let pair = Pair { site, bridge: "vmbr0", hosts, port: Port::new(&site.vlans(), None), untagged: None };
             let carriers = pair.carriers().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-            assert_eq!(installed(&pair.hook()), Some((pair.hosts.clone(), carriers.clone())));
-            (pair.hosts, carriers)
+            assert_eq!(installed(&pair.hook()), Some((pair.host_names(), carriers.clone())));
+            carriers
         };
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert_eq!(of(&site), (names(&["vmbr0"]), names(&["veth-rb"])));
+        assert_eq!(of(&site, &["vmbr0"]), ["veth-rb"]);
         site.add_vlan("10").unwrap();
-        assert_eq!(of(&site), (names(&["vmbr0", "vmbr0.10"]), names(&["veth-rb"])));
+        assert_eq!(of(&site, &["vmbr0", "vmbr0.10"]), ["veth-rb"]);
         site.add_address("192.168.20.250/24").unwrap();
         site.add_vlan("20").unwrap();
-        let several = (names(&["vmbr0", "vmbr0.10", "vmbr0.20", "vlan20"]), names(&["veth-rb.10", "veth-rb.20"]));
-        assert_eq!(of(&site), several);
+        assert_eq!(of(&site, &["vmbr0", "vmbr0.10", "vlan20"]), ["veth-rb.10", "veth-rb.20"]);
         assert_eq!(installed("BRIDGE=br-rb\nNICS=\"\"\n"), Some((names(&["br-rb"]), names(&["veth-rb"]))));
         assert_eq!(installed("#!/bin/sh\n"), None);
     }

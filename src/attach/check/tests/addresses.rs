@@ -296,7 +296,7 @@ fn an_address_that_another_host_has() {
     };
     let (found, plans) = told(&with(Some(Detection::Failed)), "[2001:db8::250]:53");
     assert_eq!((found.len(), found[0].level, plans), (1, Level::Fail, false), "{found:?}");
-    let lines = "ip address del 2001:db8::250/64 dev veth-rb\nip address add 2001:db8::250/64 dev veth-rb";
+    let lines = "ip address del 2001:db8::250/64 dev veth-rb\nip address add 2001:db8::250/64 dev veth-rb metric 4096";
     assert_eq!(fix(&found[0]), lines);
     assert!(found[0].text.contains("another host of the network has it"), "{}", found[0]);
     assert_eq!(told(&with(Some(Detection::Failed)), "[::]:53").0.len(), 1, "of a wildcard, too");

@@ -49,7 +49,7 @@ fn links_without_native_xdp_come_with_a_veth_pair() {
          ip link set veth-bnd master br-rb up\n\
          ip address del 192.168.10.250/24 dev bond0.10\n\
          ip link set veth-rb up\n\
-         ip address add 192.168.10.250/24 dev veth-rb\n\
+         ip address add 192.168.10.250/24 dev veth-rb metric 4096\n\
          sysctl -w net.ipv4.conf.br-rb.arp_ignore=1\n\
          sysctl -w net.ipv4.conf.br-rb.arp_announce=2"
     );

@@ -6,6 +6,7 @@ mod bridge_vlan;
 mod firewall;
 mod links;
 mod neighbours;
+mod own_traffic;
 mod places;
 mod process;
 mod required;

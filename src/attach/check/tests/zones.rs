@@ -75,6 +75,9 @@ fn the_gateway_of_a_simple_zone_stays_where_the_sdn_puts_it() {
     let found = &advised(&facts, "10.0.0.1:53");
     assert!(found.level == Level::Warn && found.text.contains("as their gateway"), "{found}");
     assert_eq!(fix(found), "runbound --install --address N/24 --bridge vnet4 --now");
+    let second = InterfaceAddress { ip: "10.0.0.3".parse().unwrap(), prefix: 24 };
+    let found = &advised(&changed(facts.clone(), "vnet4", |link| link.addresses.push(second)), "10.0.0.1:53");
+    assert!(!found.text.contains("gateway"), "which of the two is the gateway is not known: {found}");
     let elsewhere = all(&Config::default(), &["10.0.0.1:53"], &Facts { proxmox: false, ..facts });
     let found = elsewhere.iter().find(|finding| finding.name == "xdp-support").unwrap();
     assert!(fix(found).contains("ip link set veth-bnd2 master vnet4 up"), "{found}");
@@ -148,6 +151,9 @@ fn the_hosts_own_address_at_a_bridge_comes_with_an_install_beside_it() {
     assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --vlan 20 --now");
     let found = advised(&aware, "192.168.1.201:53");
     assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --share-bridge --now");
+    let own = changed(aware.clone(), "vmbr0.20", |link| link.kind = Kind::Vlan { id: 1 });
+    let found = advised(&own, "192.168.20.201:53");
+    assert_eq!(fix(&found), "runbound --install --address N/24 --bridge vmbr0 --vlan 1 --share-bridge --now");
     let mut routed = aware.clone();
     let mut default = routed.routes.first().cloned().unwrap_or_else(|| recorded::facts("bridge").routes[0].clone());
     (default.destination.prefix, default.link) = (0, "vmbr0".into());
