@@ -102,7 +102,11 @@ pub struct Config {
     pub cache_max_negative_ttl: u32,
 
     /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
-    pub forward_zones: Vec<ForwardZone>,
+    pub forward_zones: Vec<ZoneClause>,
+    /// Directives about asking authoritative servers.
+    pub iteration: Iteration,
+    /// `stub-zone:` clauses in order.
+    pub stub_zones: Vec<ZoneClause>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
     pub do_not_query_localhost: bool,
     /// `unwanted-reply-threshold:`, replies that nobody asked for after which the cache is emptied; 0 for never.
@@ -177,6 +181,51 @@ pub struct Config {
     pub remote_control: RemoteControl,
 }
 
+/// Directives about asking authoritative servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Iteration {
+    /// `qname-minimisation:`
+    pub minimise: bool,
+    /// `qname-minimisation-strict:`
+    pub minimise_strictly: bool,
+    /// `iter-scrub-ns:`
+    pub scrub_ns: u32,
+    /// `iter-scrub-promiscuous:`
+    pub scrub_promiscuous: bool,
+    /// `harden-glue:`
+    pub harden_glue: bool,
+    /// `harden-unverified-glue:`
+    pub harden_unverified_glue: bool,
+    /// `max-global-quota:`
+    pub global_quota: u32,
+    /// `max-sent-count:`
+    pub sent_count: u32,
+    /// `max-query-restarts:`
+    pub restarts: u32,
+    /// `outbound-msg-retry:`
+    pub retries: u32,
+    /// `target-fetch-policy:`, by the depth of the question.
+    pub fetch_policy: Vec<i32>,
+}
+
+impl Default for Iteration {
+    fn default() -> Self {
+        Iteration {
+            minimise: true,
+            minimise_strictly: false,
+            scrub_ns: 20,
+            scrub_promiscuous: true,
+            harden_glue: true,
+            harden_unverified_glue: false,
+            global_quota: 200,
+            sent_count: 32,
+            restarts: 11,
+            retries: 5,
+            fetch_policy: vec![3, 2, 1, 0, 0],
+        }
+    }
+}
+
 /// One `interface:` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -190,15 +239,21 @@ pub struct Interface {
 
 /// One `forward-zone:` clause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ForwardZone {
+pub struct ZoneClause {
     /// The name in lower case wire form; empty when the clause has none, which is an error before anybody sees it.
     pub name: Vec<u8>,
-    /// `forward-addr:` lines in order.
+    /// `forward-addr:` or `stub-addr:` lines in order.
     pub servers: Vec<ForwardServer>,
-    /// `forward-host:` lines: names of servers, which are not asked yet.
+    /// `forward-host:` or `stub-host:` lines: names of servers.
     pub hosts: Vec<(String, Location)>,
-    /// `forward-no-cache:`
+    /// `forward-no-cache:`, `stub-no-cache:`
     pub no_cache: bool,
+    /// `forward-first:`, `stub-first:`
+    pub first: bool,
+    /// `forward-tcp-upstream:`, `stub-tcp-upstream:`
+    pub tcp: bool,
+    /// `stub-prime:`
+    pub prime: bool,
     /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.
     pub default: bool,
     /// The line of the clause.
@@ -305,6 +360,8 @@ impl Default for Config {
             cache_min_negative_ttl: 0,
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
+            stub_zones: Vec::new(),
+            iteration: Iteration::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,

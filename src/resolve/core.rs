@@ -11,14 +11,16 @@
 //! question is sent at once, to a silent server too, and repeated for as long as its client may wait: no question
 //! depends on whether another one has been answered, so nobody can use up a server for others.
 
+use super::cache::{Cache, Learnt};
 use super::chain::{Chain, QUERY};
+use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
 use super::keys::Keys;
-use super::question::{Phase, Questions};
-use super::server::Server;
+use super::question::{NONE, Phase, Questions};
+use super::servers::Servers;
 use super::sockets::Sockets;
 use super::streams::Streams;
-use super::table::ForwardTable;
+use super::table::{Kind, ZoneTable};
 use super::timer::Wheel;
 use super::tries::of_handle;
 use super::trouble::{Failure, Troubles};
@@ -28,7 +30,7 @@ use crate::dns::cause::{Cause, Why};
 use crate::dns::rcode;
 use crate::stats::Upstream;
 use rustix::io::Errno;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,21 +81,26 @@ pub enum Input<'a> {
 /// An order of main.
 pub enum Command {
     /// This table takes the place of the present one.
-    Table(Arc<ForwardTable>),
+    Table(Arc<ZoneTable>),
 }
 
 /// Every question and what it needs.
 pub struct Core {
     pub(super) options: Options,
-    pub(super) table: Arc<ForwardTable>,
-    /// By zone of the table: its servers, as places in `servers`.
-    pub(super) zone_servers: Vec<Vec<u32>>,
-    pub(super) servers: Vec<Server>,
+    pub(super) table: Arc<ZoneTable>,
+    pub(super) cuts: Cuts,
+    /// By zone of the table: the number of its cut.
+    pub(super) zone_cuts: Vec<u32>,
+    /// The number of the cut of the root's hints.
+    pub(super) hints_cut: u32,
+    pub(super) servers: Servers,
     pub(super) questions: Questions,
     pub(super) keys: Keys,
     pub(super) timers: Wheel,
     pub(super) sockets: Sockets,
     pub(super) streams: Streams,
+    /// Lookups in flight, by name, type, and whether glue will do.
+    pub(super) lookups: HashMap<(Box<[u8]>, u16, bool), u32>,
     pub(super) tcp_queue: VecDeque<u32>,
     /// Questions that need another server.
     pub(super) retry: VecDeque<u32>,
@@ -102,6 +109,9 @@ pub struct Core {
     pub(super) stats: Arc<Upstream>,
     pub(super) troubles: Arc<Troubles>,
     pub(super) digest: Digest,
+    /// What is known; `None`: nothing is kept.
+    pub(super) cache: Option<Cache>,
+    pub(super) learnt: Learnt,
     pub(super) query: Box<[u8; QUERY]>,
     #[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
     pub(super) spare_chains: Vec<Box<Chain>>,
@@ -122,26 +132,37 @@ pub(super) fn bit(place: u8) -> u64 {
 impl Core {
     /// Without a server to ask; a [`Command::Table`] names some.
     pub fn new(options: Options, stats: Arc<Upstream>, troubles: Arc<Troubles>) -> Core {
-        let states = options.questions.clamp(1, 1 << 20);
+        let states = options.questions.clamp(1, 1 << 19);
+        let lookups = if options.hints.is_empty() { 0 } else { states };
         Core {
             table: Arc::default(),
-            zone_servers: Vec::new(),
-            servers: Vec::new(),
-            questions: Questions::new(states),
-            keys: Keys::new(states),
-            timers: Wheel::new(states),
+            cuts: Cuts::default(),
+            zone_cuts: Vec::new(),
+            hints_cut: NONE,
+            servers: Servers::default(),
+            questions: Questions::new(states, lookups),
+            keys: Keys::new(states + lookups),
+            timers: Wheel::new(states + lookups),
             sockets: Sockets::new(options.sockets.clone()),
             streams: Streams::new(options.tcp_connections),
+            lookups: HashMap::new(),
             tcp_queue: VecDeque::with_capacity(states),
             retry: VecDeque::with_capacity(states),
             failed: VecDeque::with_capacity(states),
             stats,
             troubles,
             digest: Digest::new(),
+            cache: None,
+            learnt: Learnt::default(),
             query: Box::new([0; QUERY]),
             spare_chains: Vec::new(),
             options,
         }
+    }
+
+    /// Has it keep what it learns, and answer from that.
+    pub fn with_cache(self, cache: Cache) -> Core {
+        Core { cache: Some(cache), ..self }
     }
 
     /// Does all that follows from `input` at `now`, which counts from about when the core was made and never goes backwards.
@@ -181,6 +202,11 @@ impl Core {
     /// True when an answer waits for room.
     pub fn wants_room(&self) -> bool {
         !self.failed.is_empty()
+    }
+
+    /// The servers that a question may be asked of.
+    pub(super) fn seats(&self, id: u32) -> &[Seat] {
+        self.cuts.get(self.questions.get(id).cut).map_or(&[], Cut::seats)
     }
 
     /// Whether a reply with `id` through UDP socket number `slot` is waited for by a question that somebody asked: none that
@@ -244,32 +270,81 @@ impl<W: World> Turn<'_, W> {
         question.dnssec_ok = request.dnssec_ok;
         question.checking_disabled = request.checking_disabled;
         question.started = self.now;
-        match self.core.table.find(question.name.as_wire()) {
-            Some(zone) => {
-                question.zone = zone;
-                question.uncached = self.core.table.is_uncached(zone);
+        self.begin(id);
+    }
+
+    /// Asks for the question's target where its servers are.
+    pub(super) fn begin(&mut self, id: u32) {
+        let Core { questions, table, zone_cuts, .. } = &mut *self.core;
+        let question = questions.get_mut(id);
+        let zone = if question.is_unzoned { None } else { table.find(question.parent_side()) };
+        let Some((place, zone)) = zone.and_then(|place| Some((place, table.zone(place)?))) else {
+            return if self.answer_from_cache(id) {
+            } else {
+                self.iterate(id, None)
+            };
+        };
+        question.uncached |= zone.no_cache;
+        let (cut, kind, is_root) = (zone_cuts[place as usize], zone.kind, zone.name == [0]);
+        if self.answer_from_cache(id) {
+            return;
+        }
+        match kind {
+            Kind::Forward => {
+                self.go_to_cut(id, cut);
                 self.choose(id);
             }
-            None => {
-                question.cause = Cause::new(Why::NoZone);
-                self.fail(id);
-            }
+            // A stub zone for the root stands for its hints.
+            Kind::Stub { prime } => self.iterate(id, Some((cut, prime || is_root))),
         }
+    }
+
+    /// The question is asked at `cut` from now on; [`NONE`]: nowhere.
+    pub(super) fn go_to_cut(&mut self, id: u32, cut: u32) {
+        let left = std::mem::replace(&mut self.core.questions.get_mut(id).cut, cut);
+        self.core.cuts.enter(cut);
+        self.core.cuts.leave(left);
     }
 
     /// Notes what went wrong with a question at a server.
     pub(super) fn blame(&mut self, id: u32, server: u32, cause: Cause) {
-        let server = self.core.servers.get(server as usize).map(|server| server.address.ip());
-        self.core.questions.get_mut(id).cause = server.map_or(cause, |server| cause.at(server));
+        let known = (server as usize) < self.core.servers.len();
+        let cause = if known { cause.at(self.core.servers[server].address.ip()) } else { cause };
+        self.core.questions.get_mut(id).cause = cause;
     }
 
-    /// Ends a question without an answer.
+    /// Ends a question without an answer, or has it asked once more as if its forward or stub zone were not there.
     pub(super) fn fail(&mut self, id: u32) {
         self.recall(id);
+        if self.core.questions.get(id).cut == NONE {
+            self.core.questions.get_mut(id).cause = Cause::new(Why::NoZone);
+        }
+        if self.leave_zone(id) {
+            return self.core.retry.push_back(id);
+        }
+        if self.core.questions.get(id).lookup.is_some() {
+            self.end_lookup(id, &[]);
+            return self.give_back(id);
+        }
         self.core.stats.failures.add(1);
         self.core.questions.ended(id);
         self.core.questions.get_mut(id).phase = Phase::Failed;
         self.core.failed.push_back(id);
+    }
+
+    /// True when the zone that the question was asked in is only to be asked first.
+    fn leave_zone(&mut self, id: u32) -> bool {
+        let Core { questions, cuts, table, options, .. } = &mut *self.core;
+        let question = questions.get_mut(id);
+        let zone = cuts.get(question.cut).and_then(|cut| table.zone(cut.source.zone()?));
+        let in_time = self.now < question.started + options.patience;
+        if !in_time || question.is_unzoned || !zone.is_some_and(|zone| zone.first) {
+            return false;
+        }
+        question.is_unzoned = true;
+        question.start_over();
+        self.go_to_cut(id, NONE);
+        true
     }
 
     /// Its response is published: gives the question's state back, unless a silent server is probed with it.
@@ -281,8 +356,14 @@ impl<W: World> Turn<'_, W> {
             self.core.spare_chains.push(chain);
         }
         if self.core.questions.get(id).phase == Phase::Failed || !self.probe(id) {
-            self.core.questions.give_back(id);
+            self.give_back(id);
         }
+    }
+
+    /// Gives a question's state back, and its place at a cut.
+    pub(super) fn give_back(&mut self, id: u32) {
+        self.go_to_cut(id, NONE);
+        self.core.questions.give_back(id);
     }
 
     /// Does what an input has left to do.
@@ -290,11 +371,17 @@ impl<W: World> Turn<'_, W> {
         loop {
             self.open_tcp();
             let Some(id) = self.core.retry.pop_front() else { break };
-            if self.core.questions.get(id).phase == Phase::Choose {
-                self.choose(id);
+            let question = self.core.questions.get(id);
+            match question.phase {
+                Phase::Choose if question.cut == NONE => self.begin(id),
+                Phase::Choose => self.choose(id),
+                _ => {}
             }
         }
         self.publish_failures();
+        while let Some(server) = self.core.cuts.next_unseated() {
+            self.core.servers.let_go(server);
+        }
     }
 
     /// Responds to failed questions as far as there is room.
@@ -305,8 +392,8 @@ impl<W: World> Turn<'_, W> {
             response.ticket = question.ticket;
             response.rcode = rcode::SERVFAIL;
             response.ttl = question.failure_ttl();
-            let zone = self.core.table.zone(question.zone).filter(|_| question.cause.why != Why::NoZone);
-            response.set_cause(question.cause, zone.map_or(&[], |zone| &zone.name));
+            let zone = self.core.cuts.get(question.cut).filter(|_| question.cause.why != Why::NoZone);
+            response.set_cause(question.cause, zone.map_or(&[], |cut| cut.name.as_wire()));
             response.set_body(&[], [0; 3]);
             self.world.publish();
             self.core.failed.pop_front();

@@ -4,18 +4,20 @@
 
 use super::asked::{Asked, Scrub};
 use super::chain::{Composer, Target};
-use super::normalize::{Normalizer, Verdict};
+use super::classify::Class;
+use super::normalize::{Normalizer, Piece, Verdict};
 use super::private::Private;
 use super::question::Question;
 use super::reply::Reply;
-use super::{Response, TtlLimits};
+use super::{Iteration, Response, TtlLimits};
+use crate::dns::Name;
 use crate::dns::cause::{Cause, Why};
 use crate::dns::name::is_at_or_below;
 use crate::dns::{get_u16, header, question, rcode};
 use bytemuck::Zeroable;
 
 /// Alias targets asked for (Unbound's max-query-restarts).
-const RESTARTS: u8 = 11;
+pub(super) const RESTARTS: u8 = 11;
 
 /// True when `message` is a reply to a query and repeats the question, octet for octet. Only an error may leave the
 /// question out. The ID and the sender have been compared already.
@@ -30,10 +32,10 @@ pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
     match header::counts(message)[0] {
         0 => !is_of_use(flags & 0xf),
         1 => {
-            let name = question.target.as_wire();
+            let name = question.asked_name();
             let end = header::LEN + name.len();
             message.get(header::LEN..end) == Some(name)
-                && get_u16(message, end) == Some(question.qtype)
+                && get_u16(message, end) == Some(question.asked_type())
                 && get_u16(message, end + 2) == Some(question.qclass)
         }
         _ => false,
@@ -105,6 +107,35 @@ impl Digest {
         let (name, qtype, qclass) = (&question.target, question.qtype, question.qclass);
         let asked = Asked { name, qtype, qclass, zone, same_zone, private, scrub };
         self.normalizer.run(message, &mut self.reply, &asked, limits)
+    }
+
+    /// What the reply that was read amounts to, of a server that answers for a zone itself.
+    pub(super) fn classify(
+        &mut self,
+        message: &[u8],
+        question: &Question,
+        Served { zone, same_zone, private, scrub }: Served<'_>,
+        rules: (&TtlLimits, &Iteration),
+    ) -> Class {
+        let name = Name::from_wire(question.asked_name()).unwrap_or(Name::ROOT);
+        let (qtype, qclass) = (question.asked_type(), question.qclass);
+        let asked = Asked { name: &name, qtype, qclass, zone, same_zone, private, scrub };
+        self.normalizer.run_authoritative(message, &mut self.reply, &asked, rules)
+    }
+
+    /// Room for a message, and for the data of one record.
+    pub(super) fn buffers(&mut self) -> (&mut [u8], &mut [u8]) {
+        (&mut self.scratch, &mut self.rdata)
+    }
+
+    /// The reply that was judged, and its answer section.
+    pub(super) fn parts(&self) -> (&Reply, &[Piece]) {
+        (&self.reply, &self.normalizer.answer)
+    }
+
+    /// The reply that was judged, for who looks at single sets of it.
+    pub(super) fn reply(&self) -> &Reply {
+        &self.reply
     }
 
     /// Writes the answer of the reply that was judged; false when it cannot be written.

@@ -7,6 +7,7 @@
 
 use super::chain::write_query;
 use super::core::{Turn, bit};
+use super::cuts::Cut;
 use super::digest::is_reply_to;
 use super::question::Phase;
 use super::server::BAND;
@@ -18,8 +19,6 @@ use crate::dns::{edns, header};
 use rustix::io::Errno;
 use std::time::Duration;
 
-/// Queries for one target name altogether (Unbound's max-sent-count).
-pub(super) const SENDS: u8 = 32;
 /// Pause when every server refused at once: one that is being restarted is back soon.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Pauses of a question; then nobody is there to ask.
@@ -36,7 +35,7 @@ impl<W: World> Turn<'_, W> {
         loop {
             let question = self.core.questions.get_mut(id);
             let is_over = self.now >= question.started + self.core.options.patience;
-            if is_over || question.sends >= SENDS {
+            if is_over || question.sends >= self.core.options.iteration.sends {
                 question.unheard |= is_over;
                 if !is_over {
                     question.cause = Cause::new(Why::Sends);
@@ -44,6 +43,9 @@ impl<W: World> Turn<'_, W> {
                 return self.fail(id);
             }
             if let Some(place) = self.select(id) {
+                if !self.charge(id) {
+                    return self.fail(id);
+                }
                 // That a server refused EDNS says nothing of the next one.
                 self.core.questions.get_mut(id).without_edns = false;
                 if self.send(id, place) {
@@ -52,15 +54,24 @@ impl<W: World> Turn<'_, W> {
                 let question = self.core.questions.get_mut(id);
                 question.tried |= bit(place);
                 question.refused |= bit(place);
-                let servers = self.core.zone_servers.get(question.zone as usize);
-                if let Some(&server) = servers.and_then(|servers| servers.get(usize::from(place))) {
+                if let Some(server) = self.core.seats(id).get(usize::from(place)).map(|seat| seat.server) {
                     self.blame(id, server, Cause::new(Why::Network));
                 }
                 continue;
             }
-            let question = self.core.questions.get_mut(id);
-            let open = question.tried & !question.failed;
+            let question = self.core.questions.get(id);
+            let open = question.tried & !question.failed & !self.worn_out(id);
             let all_refused = open & !question.refused == 0;
+            if self.await_addresses(id) {
+                return self.wait_for_lookups(id);
+            }
+            if open == 0 && self.ask_the_parent_again(id) {
+                return;
+            }
+            if open == 0 && self.await_glue(id) {
+                return self.wait_for_lookups(id);
+            }
+            let question = self.core.questions.get_mut(id);
             if open == 0 || (all_refused && question.pauses >= PAUSES) {
                 if question.cause.why == Why::Unknown {
                     question.cause = Cause::new(Why::NoServer);
@@ -77,14 +88,43 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    /// The place within its zone of the server to ask next.
+    /// Counts a query for a question, and for those for whose sake it is asked; false when one of them has used up its quota.
+    fn charge(&mut self, id: u32) -> bool {
+        let quota = self.core.options.iteration.quota;
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let question = self.core.questions.get_mut(id);
+            question.used += 1;
+            if question.used > quota {
+                return false;
+            }
+            next = question.lookup.as_ref().and_then(|lookup| Some(lookup.waiting.first()?.0));
+        }
+        true
+    }
+
+    /// The servers of a cut that have been asked as often as one may be for one target. A forwarder may as long as the
+    /// question's patience lasts.
+    fn worn_out(&self, id: u32) -> u64 {
+        let question = self.core.questions.get(id);
+        let is_worn = !self.is_forwarded(id) && question.rounds + 1 >= self.core.options.iteration.retries;
+        if is_worn { question.tried } else { 0 }
+    }
+
+    /// True when the servers of the question's cut resolve for us.
+    fn is_forwarded(&self, id: u32) -> bool {
+        self.core.cuts.get(self.core.questions.get(id).cut).is_some_and(Cut::is_forward)
+    }
+
+    /// The place within its cut of the server to ask next.
     fn select(&mut self, id: u32) -> Option<u8> {
         let question = self.core.questions.get(id);
-        let servers = self.core.zone_servers.get(question.zone as usize)?;
-        let passed = question.tried | question.failed;
-        let open = servers.iter().enumerate().filter_map(|(place, &server)| {
+        let seats = self.core.seats(id);
+        let lame = self.core.cuts.get(question.cut).map_or(0, |cut| cut.lame(self.now));
+        let passed = question.tried | question.failed | lame;
+        let open = seats.iter().enumerate().filter_map(|(place, seat)| {
             let is_open = passed & bit(place as u8) == 0;
-            is_open.then(|| (place as u8, self.core.servers[server as usize].wait()))
+            is_open.then(|| (place as u8, self.core.servers[seat.server].wait()))
         });
         let fastest = open.clone().map(|(_, wait)| wait).min()?;
         let mut band = open.filter(|&(_, wait)| wait <= fastest + BAND);
@@ -103,7 +143,7 @@ impl<W: World> Turn<'_, W> {
         question.tried |= bit(place);
         question.was_sent = true;
         question.sent = self.now;
-        question.wait = self.core.servers[sent.asked.server as usize].wait_in(question.rounds);
+        question.wait = self.core.servers[sent.asked.server].wait_in(question.rounds);
         question.phase = Phase::Udp { socket: sent.socket };
         let due = self.now + Duration::from_millis(u64::from(question.wait));
         self.core.timers.arm(id, due.min(question.started + self.core.options.patience));
@@ -114,9 +154,9 @@ impl<W: World> Turn<'_, W> {
     /// one has left, and not before: its reply is all that can come if nothing leaves.
     pub(super) fn transmit(&mut self, id: u32, place: u8) -> Option<Try> {
         let question = self.core.questions.get(id);
-        let server = *self.core.zone_servers.get(question.zone as usize)?.get(usize::from(place))?;
+        let server = self.core.seats(id).get(usize::from(place))?.server;
         let slot = question.tries.slot_for(server);
-        let address = self.core.servers[server as usize].address;
+        let address = self.core.servers[server].address;
         let socket = match self.core.sockets.pick(server, address, self.now, self.world) {
             Ok(socket) => socket,
             Err(failure) => {
@@ -143,7 +183,7 @@ impl<W: World> Turn<'_, W> {
         self.core.stats.udp_sent.add(1);
         match self.core.sockets.take_shortage() {
             Some(failure) => self.met(server, Way::Calls, failure),
-            None if self.core.servers[server as usize].worked(Way::Calls, self.now) => self.show_troubles(),
+            None if self.core.servers[server].worked(Way::Calls, self.now) => self.show_troubles(),
             None => {}
         }
         self.release(id, slot);
@@ -155,7 +195,7 @@ impl<W: World> Turn<'_, W> {
 
     /// Something stood in the way to a server.
     pub(super) fn met(&mut self, server: u32, way: Way, failure: Failure) {
-        if self.core.servers[server as usize].failed(way, failure, self.now) {
+        if self.core.servers[server].failed(way, failure, self.now) {
             self.show_troubles();
         }
     }
@@ -179,13 +219,15 @@ impl<W: World> Turn<'_, W> {
 
     /// Writes the query of a question to `query`; gives its length, and whether it carries an OPT record.
     pub(super) fn write_query(&mut self, id: u32, server: u32, message_id: u16) -> (usize, bool) {
+        let recursion = self.is_forwarded(id);
         let question = self.core.questions.get(id);
-        let has_edns = !question.without_edns && self.core.servers[server as usize].knows_edns(self.now);
+        let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
         let bits = if question.dnssec_ok { edns::DO } else { 0 };
         let edns = has_edns.then_some((self.core.options.edns_size, bits));
-        let asked = (question.qtype, question.qclass);
-        let disabled = question.checking_disabled;
-        (write_query(&mut self.core.query, message_id, disabled, &question.target, asked, edns), has_edns)
+        let cd = if question.checking_disabled { header::flag::CD } else { 0 };
+        let rd = if recursion { header::flag::RD } else { 0 };
+        let asked = (question.asked_name(), question.asked_type(), question.qclass);
+        (write_query(&mut self.core.query, (message_id, rd | cd), asked, edns), has_edns)
     }
 
     /// Puts the written query on the wire.
@@ -238,7 +280,7 @@ impl<W: World> Turn<'_, W> {
 
     /// `server` has answered over UDP what was sent at `sent`.
     fn note_answer(&mut self, server: u32, sent: Duration) {
-        let known = &mut self.core.servers[server as usize];
+        let known = &mut self.core.servers[server];
         let was_refused = known.worked(Way::Udp, sent);
         let was_away = known.heard(sent, self.now);
         if was_refused || was_away {

@@ -18,14 +18,25 @@
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
+//! | `cache/` | RRsets and messages that are known |
 
 mod asked;
+mod authority;
+mod cache;
 mod chain;
+mod classify;
 mod core;
+mod cuts;
 mod digest;
 mod exchange;
+mod glue;
+mod hints;
+mod iterate;
 mod judge;
 mod keys;
+mod known;
+mod lookups;
+mod minimise;
 mod normalize;
 mod options;
 mod over_tcp;
@@ -34,6 +45,7 @@ mod question;
 mod reply;
 mod scrub;
 mod server;
+mod servers;
 mod sockets;
 mod source;
 mod streams;
@@ -51,14 +63,16 @@ mod world;
 
 pub use asked::Scrub;
 #[doc(hidden)]
+pub use cache::{Cache, Rules};
 pub use core::{Command, Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
-pub use options::Options;
+pub use hints::{Hint, built_in};
+pub use options::{Iteration, Options};
 pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;
-pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};
+pub use table::{Kind, MAX_SERVERS, Reachable, Zone, ZoneTable};
 pub use thread::{Links, Resolver};
 pub use trouble::{Failure, Troubles};
 pub use ttl::TtlLimits;

@@ -9,7 +9,7 @@ use super::asked::{Asked, in_zone, owns};
 use super::reply::{Reply, Set};
 use super::scrub::{MOST_SERVERS, is_upward_referral, scrub_additional, scrub_authority};
 use super::ttl::TtlLimits;
-use crate::dns::name::{MAX_LEN, Name};
+use crate::dns::name::Name;
 use crate::dns::record::read_name;
 use crate::dns::{rcode, rtype};
 
@@ -94,6 +94,17 @@ impl Normalizer {
             limits.settle(message, reply, place);
         }
         verdict
+    }
+
+    /// Follows the answer section of a reply as far as it is believed; false when the reply is of no use.
+    pub(super) fn walk_answer(&mut self, message: &[u8], reply: &mut Reply, asked: &Asked, limits: &TtlLimits) -> bool {
+        self.answer.clear();
+        let Some(walk) = self.follow(message, reply, asked, limits) else { return false };
+        self.target.set_lower(&walk.name);
+        if !walk.has_answer && walk.aliases == 0 && asked.qtype == rtype::DS {
+            self.take_ds(message, reply, asked);
+        }
+        true
     }
 
     /// True when the answer section has a set of this type.
@@ -278,10 +289,5 @@ fn cname_target(message: &[u8], reply: &Reply, set: &Set) -> Option<Name> {
 fn substitute(message: &[u8], reply: &Reply, dname: &Set, name: &Name) -> Option<Name> {
     let (owner, _) = read_name(message, dname.owner)?;
     let target = cname_target(message, reply, dname)?;
-    let prefix = name.as_wire().get(..name.as_wire().len().checked_sub(owner.as_wire().len())?)?;
-    let mut wire = [0u8; MAX_LEN];
-    let len = prefix.len() + target.as_wire().len();
-    wire.get_mut(..prefix.len())?.copy_from_slice(prefix);
-    wire.get_mut(prefix.len()..len)?.copy_from_slice(target.as_wire());
-    Name::from_wire(&wire[..len])
+    name.with_end(owner.as_wire(), target.as_wire())
 }

@@ -1,8 +1,51 @@
 //! Settings of the resolver.
 
+use super::hints::Hint;
 use super::sockets::SocketOptions;
 use super::ttl::TtlLimits;
 use std::time::Duration;
+
+/// How authoritative servers are asked, and what of their replies is believed.
+#[derive(Clone, Debug)]
+pub struct Iteration {
+    /// `qname-minimisation:`
+    pub minimise: bool,
+    /// `qname-minimisation-strict:`
+    pub strict: bool,
+    /// `iter-scrub-ns:`
+    pub name_servers: u32,
+    /// `iter-scrub-promiscuous:`
+    pub no_promiscuous: bool,
+    /// `harden-glue:`
+    pub only_own_glue: bool,
+    /// `max-global-quota:`, queries for one question, lookups included.
+    pub quota: u32,
+    /// `max-sent-count:`, queries for one target.
+    pub sends: u8,
+    /// `max-query-restarts:`
+    pub restarts: u8,
+    /// `outbound-msg-retry:`, queries to one server for one target.
+    pub retries: u8,
+    /// `target-fetch-policy:`, lookups ahead by the depth of the question; -1: all. One depth more is one too deep.
+    pub fetch_policy: Vec<i32>,
+}
+
+impl Default for Iteration {
+    fn default() -> Self {
+        Iteration {
+            minimise: true,
+            strict: false,
+            name_servers: 20,
+            no_promiscuous: true,
+            only_own_glue: true,
+            quota: 200,
+            sends: 32,
+            restarts: 11,
+            retries: 5,
+            fetch_policy: vec![3, 2, 1, 0, 0],
+        }
+    }
+}
 
 /// Settings of the resolver.
 #[derive(Clone, Debug)]
@@ -21,6 +64,10 @@ pub struct Options {
     pub patience: Duration,
     /// Time after which a question may be given up for a new one when there is no room (`jostle-timeout:`).
     pub jostle: Duration,
+    /// The root's servers; without any, what no forward zone takes fails.
+    pub hints: Vec<Hint>,
+    /// How authoritative servers are asked.
+    pub iteration: Iteration,
     /// Ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
@@ -35,6 +82,8 @@ impl Default for Options {
             ttl: TtlLimits::default(),
             patience: Duration::from_secs(12),
             jostle: Duration::from_millis(200),
+            hints: Vec::new(),
+            iteration: Iteration::default(),
             sockets: SocketOptions::default(),
         }
     }

@@ -27,7 +27,7 @@ impl<W: World> Turn<'_, W> {
         if matches!(self.core.questions.get(id).phase, Phase::TcpQueue | Phase::Tcp { .. }) {
             return;
         }
-        if self.core.servers[asked.server as usize].avoids_tcp(self.now) && self.has_other(id, asked.place) {
+        if self.core.servers[asked.server].avoids_tcp(self.now) && self.has_other(id, asked.place) {
             self.refused_at_once(id, asked.place);
             return self.go_on(id, asked);
         }
@@ -44,7 +44,7 @@ impl<W: World> Turn<'_, W> {
     fn has_other(&self, id: u32, place: u8) -> bool {
         let question = self.core.questions.get(id);
         let passed = question.tried | question.failed | bit(place);
-        let servers = self.core.zone_servers.get(question.zone as usize).map_or(0, Vec::len) as u8;
+        let servers = self.core.seats(id).len() as u8;
         let asks = matches!(question.phase, Phase::Udp { .. }) && question.asked.place != place;
         asks || (0..servers).any(|other| passed & bit(other) == 0)
     }
@@ -69,7 +69,7 @@ impl<W: World> Turn<'_, W> {
     /// Opens a stream for a question and hands it the query; gives its number, the ID, and whether it carries EDNS.
     fn connect(&mut self, id: u32) -> Result<(u16, u16, bool), Failure> {
         let server = self.core.questions.get(id).asked.server;
-        let address = self.core.servers[server as usize].address;
+        let address = self.core.servers[server].address;
         let message_id = self.world.draw()?;
         let source = self.core.sockets.source(&address, self.world)?;
         let (len, edns) = self.write_query(id, server, message_id);
@@ -123,7 +123,7 @@ impl<W: World> Turn<'_, W> {
         let fits = is_ours && is_reply_to(message, question);
         let (asked, sent) = (question.asked, question.sent);
         self.stop_waiting(id);
-        if fits && self.core.servers[asked.server as usize].worked(Way::Tcp, sent) {
+        if fits && self.core.servers[asked.server].worked(Way::Tcp, sent) {
             self.show_troubles();
         }
         if fits && header::flags(message) & header::flag::TC == 0 {

@@ -1,6 +1,8 @@
 //! The questions in flight: a slab of fixed states and lists through it.
 
 use super::chain::Chain;
+use super::lookups::Lookup;
+use super::minimise::Shown;
 use super::tries::{Addressee, Tries};
 use super::ttl::{SILENCE, WITHOUT_RECORDS};
 use crate::dns::Name;
@@ -33,6 +35,8 @@ pub enum Phase {
         /// Message ID.
         id: u16,
     },
+    /// Waits for lookups of its servers' addresses.
+    Await,
     /// Failed; its SERVFAIL waits for a place in the response ring.
     Failed,
     /// Answered, and sent once more to see whether a silent server is back; nobody waits for it.
@@ -55,17 +59,17 @@ pub struct Question {
     pub dnssec_ok: bool,
     /// Ask with CD.
     pub checking_disabled: bool,
-    /// Place in the forward table.
-    pub zone: u32,
+    /// The cut it is asked at; [`NONE`] before there is one.
+    pub cut: u32,
     /// Whom the last query went to.
     pub asked: Addressee,
     /// What may be answered.
     pub tries: Tries,
-    /// Servers of the zone asked in this round.
+    /// Servers of the cut asked in this round.
     pub tried: u64,
-    /// Servers of the zone that answered, and of no use.
+    /// Servers of the cut that answered, and of no use.
     pub failed: u64,
-    /// Servers of the zone that refused at once in this round: nobody listens, or nothing could be sent.
+    /// Servers of the cut that refused at once in this round: nobody listens, or nothing could be sent.
     pub refused: u64,
     /// Rounds through the servers so far.
     pub rounds: u8,
@@ -83,6 +87,10 @@ pub struct Question {
     pub unheard: bool,
     /// Its answer is told, but not to be cached.
     pub uncached: bool,
+    /// A forward or stub zone with `first` has failed: none counts any more.
+    pub is_unzoned: bool,
+    /// Tells it from those that had its state before.
+    pub serial: u32,
     /// What went wrong last, for this target.
     pub cause: Cause,
     /// When it was taken from the worker.
@@ -93,6 +101,26 @@ pub struct Question {
     pub wait: u32,
     /// Records of the chain so far.
     pub chain: Option<Box<Chain>>,
+    /// How much of the target is shown to the servers.
+    pub shown: Shown,
+    /// It is asked for the sake of these, and for no worker; taken when they are told.
+    pub lookup: Option<Box<Lookup>>,
+    /// How many lookups stand between it and a worker's question.
+    pub depth: u8,
+    /// Cuts passed so far.
+    pub referrals: u8,
+    /// Lookups it has begun or joined, and those that it still waits for.
+    pub lookups: u8,
+    /// See `lookups`.
+    pub awaited: u8,
+    /// Queries sent for it so far, lookups for its sake included.
+    pub used: u32,
+    /// Bit n: the cut of n labels was fetched from its parent anew.
+    pub refetched: u128,
+    /// The root, or the stub zone, was primed for it.
+    pub was_primed: bool,
+    /// Servers of the cut that said nothing at all.
+    pub empties: u8,
     /// Where it stands.
     pub phase: Phase,
     prev: u32,
@@ -101,6 +129,7 @@ pub struct Question {
     older: u32,
     newer: u32,
     standing: Standing,
+    is_lookup: bool,
 }
 
 /// Whether a question may be given up to make room for another.
@@ -123,7 +152,7 @@ impl Question {
         qclass: 0,
         dnssec_ok: false,
         checking_disabled: false,
-        zone: 0,
+        cut: NONE,
         asked: Addressee::NOBODY,
         tries: Tries::NONE,
         tried: 0,
@@ -137,17 +166,30 @@ impl Question {
         was_sent: false,
         unheard: false,
         uncached: false,
+        is_unzoned: false,
+        serial: 0,
         cause: Cause::new(Why::Unknown),
         started: Duration::ZERO,
         sent: Duration::ZERO,
         wait: 0,
         chain: None,
+        shown: Shown::WHOLE,
+        lookup: None,
+        depth: 0,
+        referrals: 0,
+        lookups: 0,
+        awaited: 0,
+        used: 0,
+        refetched: 0,
+        was_primed: false,
+        empties: 0,
         phase: Phase::Free,
         prev: NONE,
         next: NONE,
         older: NONE,
         newer: NONE,
         standing: Standing::Ended,
+        is_lookup: false,
     };
 
     /// Forgets what was tried, for a new target. No try may be left.
@@ -155,6 +197,7 @@ impl Question {
         (self.tried, self.failed, self.refused) = (0, 0, 0);
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
+        self.empties = 0;
         self.cause = Cause::default();
     }
 
@@ -178,17 +221,21 @@ pub struct Questions {
     states: Box<[Question]>,
     free: Vec<u32>,
     heads: Vec<u32>,
+    /// Questions of workers at most, and now.
+    most: usize,
+    asked: usize,
     lasting: usize,
     oldest: u32,
     newest: u32,
 }
 
 impl Questions {
-    /// Room for `count` questions.
-    pub fn new(count: usize) -> Questions {
-        let states = (0..count).map(|_| Question::EMPTY).collect();
-        let free = (0..count as u32).rev().collect();
-        Questions { states, free, heads: Vec::new(), lasting: 0, oldest: NONE, newest: NONE }
+    /// Room for `count` questions of workers, and `lookups` besides.
+    pub fn new(count: usize, lookups: usize) -> Questions {
+        let all = count + lookups;
+        let states = (0..all).map(|_| Question::EMPTY).collect();
+        let free = (0..all as u32).rev().collect();
+        Questions { states, free, heads: Vec::new(), most: count, asked: 0, lasting: 0, oldest: NONE, newest: NONE }
     }
 
     /// Number of states.
@@ -201,25 +248,40 @@ impl Questions {
         self.states.len() - self.free.len()
     }
 
-    /// True when no state is free.
+    /// True when no state is free for a worker's question.
     pub fn is_full(&self) -> bool {
-        self.free.is_empty()
+        self.asked >= self.most || self.free.is_empty()
     }
 
-    /// Takes a free state, in phase `Choose`.
+    /// Takes a free state for a worker's question, in phase `Choose`.
     pub fn take(&mut self) -> Option<u32> {
-        let id = self.free.pop()?;
-        let question = &mut self.states[id as usize];
-        question.start_over();
-        question.restarts = 0;
-        (question.was_sent, question.unheard, question.uncached) = (false, false, false);
-        question.phase = Phase::Choose;
-        if self.lasting < self.states.len() / 2 {
+        if self.is_full() {
+            return None;
+        }
+        let id = self.take_lookup()?;
+        self.asked += 1;
+        self.states[id as usize].is_lookup = false;
+        if self.lasting < self.most / 2 {
             self.lasting += 1;
             self.states[id as usize].standing = Standing::Lasting;
         } else {
             self.line_up(id);
         }
+        Some(id)
+    }
+
+    /// As [`Self::take`], for a question that no worker has asked.
+    pub fn take_lookup(&mut self) -> Option<u32> {
+        let id = self.free.pop()?;
+        let question = &mut self.states[id as usize];
+        question.start_over();
+        question.serial = question.serial.wrapping_add(1);
+        (question.restarts, question.depth, question.referrals) = (0, 0, 0);
+        (question.lookups, question.awaited) = (0, 0);
+        (question.refetched, question.was_primed, question.used) = (0, false, 0);
+        (question.shown, question.is_unzoned) = (Shown::WHOLE, false);
+        (question.was_sent, question.unheard, question.uncached) = (false, false, false);
+        (question.phase, question.standing, question.is_lookup) = (Phase::Choose, Standing::Ended, true);
         Some(id)
     }
 
@@ -260,7 +322,9 @@ impl Questions {
     /// Gives a state back. It must be in no socket's list.
     pub fn give_back(&mut self, id: u32) {
         self.ended(id);
-        self.states[id as usize].phase = Phase::Free;
+        let question = &mut self.states[id as usize];
+        question.phase = Phase::Free;
+        self.asked -= usize::from(!std::mem::take(&mut question.is_lookup));
         self.free.push(id);
     }
 
@@ -321,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_sockets_list_holds_its_questions() {
-        let mut questions = Questions::new(4);
+        let mut questions = Questions::new(4, 0);
         let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
         assert!(ids.len() == 4 && questions.is_full());
         ids.iter().for_each(|&id| questions.link(id, 3));
@@ -335,7 +399,7 @@ mod tests {
 
     #[test]
     fn half_of_the_questions_may_be_given_up_in_the_order_of_their_age() {
-        let mut questions = Questions::new(6);
+        let mut questions = Questions::new(6, 0);
         let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
         assert_eq!(questions.oldest(), Some(ids[3]));
         questions.ended(ids[4]);

@@ -54,7 +54,7 @@ fn is_promiscuous(message: &[u8], reply: &Reply, set: &Set, asked: &Asked, no_an
 }
 
 /// A denial's set belongs to the zone, and so does the next name it speaks of.
-fn is_proof_in_zone(message: &[u8], reply: &Reply, set: &Set, zone: &[u8]) -> bool {
+pub(super) fn is_proof_in_zone(message: &[u8], reply: &Reply, set: &Set, zone: &[u8]) -> bool {
     set.rtype != rtype::NSEC
         || zone.len() == 1
         || reply

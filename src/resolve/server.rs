@@ -68,6 +68,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// A zone of the table in force names it.
     pub is_used: bool,
+    /// Cuts that have it.
+    pub holds: u32,
     rtt: Rtt,
     heard_at: Duration,
     /// Since when nothing that it was asked has been answered.
@@ -87,7 +89,8 @@ impl Server {
         let (heard_at, probe_at, no_edns_until) = Default::default();
         Server {
             address,
-            is_used: true,
+            is_used: false,
+            holds: 0,
             rtt: Rtt::NEW,
             heard_at,
             silent_since: None,

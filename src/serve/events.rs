@@ -4,6 +4,7 @@
 use super::log::{QUERY, REPLY, asked_for};
 use crate::answer::decide::{Event, EventSink, Replied};
 use crate::answer::zones::ZoneType;
+use crate::config::{class_word, rtype_word};
 use crate::control::rcode_word;
 use crate::dns::cause::{Cause, Why};
 use crate::dns::name_text::to_text;
@@ -176,16 +177,6 @@ fn write_destination(f: &mut fmt::Formatter<'_>, replied: &Replied) -> fmt::Resu
         }
         None => Ok(()),
     }
-}
-
-/// A type's mnemonic (RFC 3597: TYPEnnn when it has none here).
-pub fn rtype_word(rtype: u16) -> String {
-    domain::base::iana::Rtype::from_int(rtype).to_string()
-}
-
-/// A class's mnemonic.
-pub fn class_word(class: u16) -> String {
-    domain::base::iana::Class::from_int(class).to_string()
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use super::*;
 
 const NO_LOCKS: &str = "the cache has one owner and no locks to spread";
 const EXPIRED: &str = "an expired answer is asked anew";
-const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
@@ -62,7 +61,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "questions to upstream are not limited by zone",
             &[],
         ),
-        changes_nothing("iter-scrub-ns", COUNT, "20", "of the name servers of a zone the first twenty are told on"),
+        honoured("iter-scrub-ns", COUNT, is("20"), plain!(number iteration.scrub_ns), RESTART),
         changes_nothing(
             "iter-scrub-cname",
             COUNT,
@@ -72,9 +71,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
             .since("1.25"),
         honoured("iter-scrub-promiscuous", YES_NO, is("yes"), plain!(flag iter_scrub_promiscuous), RELOAD)
+<<<<<<< HEAD
             .since("1.24.1")
             .note("NS records that no question was for are taken out of servers' replies: beside an answer or an error, or of \
                    the zone asked itself"),
         inert("max-global-quota", COUNT, "128", RECURSION),
+=======
+            .since("1.24.1"),
+        honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RESTART),
+>>>>>>> refs/wip/iterate
     ],
 );

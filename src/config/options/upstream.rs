@@ -4,7 +4,6 @@ use super::*;
 use crate::config::model::Source;
 use crate::number;
 
-const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
 const NAT64: &str = "IPv4 forwarders are asked over IPv4 alone";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
@@ -84,12 +83,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("udp-connect", YES_NO, "yes", "upstream sockets are always connected"),
         honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RESTART),
         changes_nothing("unknown-server-time-limit", COUNT, "376", "time-outs of forwarders adapt by themselves"),
-        changes_nothing("outbound-msg-retry", COUNT, "5", "the next forwarder is asked on a time-out"),
-        inert("max-sent-count", COUNT, "32", RECURSION),
-        inert("max-query-restarts", COUNT, "11", RECURSION),
-        inert("target-fetch-policy", &[Kind::FetchPolicy], "3 2 1 0 0", RECURSION),
-        inert("qname-minimisation", YES_NO, "yes", "forwarders get whole names, as from Unbound"),
-        inert("qname-minimisation-strict", YES_NO, "no", "forwarders get whole names, as from Unbound"),
+        honoured("outbound-msg-retry", COUNT, is("5"), plain!(number iteration.retries), RESTART),
+        honoured("max-sent-count", COUNT, is("32"), plain!(number iteration.sent_count), RESTART),
+        honoured("max-query-restarts", COUNT, is("11"), plain!(number iteration.restarts), RESTART),
+        honoured("target-fetch-policy", &[Kind::FetchPolicy], is("3 2 1 0 0"), field(set_policy, show_policy), RESTART),
+        honoured("qname-minimisation", YES_NO, is("yes"), plain!(flag iteration.minimise), RESTART),
+        honoured("qname-minimisation-strict", YES_NO, is("no"), plain!(flag iteration.minimise_strictly), RESTART),
         not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
         inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
         inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed")
@@ -127,6 +126,16 @@ fn show_ports(config: &Config, permitted: bool, emit: &mut dyn FnMut(&str)) {
         }
         first = last + 1;
     }
+}
+
+fn set_policy(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    config.iteration.fetch_policy = args.text(0).split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    Ok(())
+}
+
+fn show_policy(config: &Config, emit: &mut dyn FnMut(&str)) {
+    let numbers: Vec<String> = config.iteration.fetch_policy.iter().map(ToString::to_string).collect();
+    emit(&numbers.join(" "));
 }
 
 fn show_outgoing(config: &Config, emit: &mut dyn FnMut(&str)) {

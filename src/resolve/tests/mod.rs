@@ -3,6 +3,7 @@
 mod causes;
 mod content;
 mod core;
+mod iterate;
 mod limits;
 mod rig;
 mod script;

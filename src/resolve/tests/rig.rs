@@ -26,7 +26,7 @@ pub struct Rig {
     pub resolver: Resolver,
     pub requests: spsc::Producer<Request>,
     pub responses: spsc::Consumer<Response>,
-    pub tables: mpsc::Sender<Arc<ForwardTable>>,
+    pub tables: mpsc::Sender<Arc<ZoneTable>>,
     pub stats: Arc<Upstream>,
     pub troubles: Arc<Troubles>,
     pub now: Duration,
@@ -214,13 +214,13 @@ impl Rig {
     }
 }
 
-pub fn table(zones: &[(&str, &[usize])], addresses: &[SocketAddr]) -> ForwardTable {
-    let zones = zones.iter().map(|(name, servers)| ForwardZone {
-        name: wire(name),
+pub fn table(zones: &[(&str, &[usize])], addresses: &[SocketAddr]) -> ZoneTable {
+    let zones = zones.iter().map(|(name, servers)| Zone {
         servers: servers.iter().map(|&server| addresses[server]).collect(),
         no_cache: name.starts_with("uncached"),
+        ..Zone::forward(wire(name))
     });
-    ForwardTable::new(zones.collect(), ANY_SERVER)
+    ZoneTable::new(zones.collect(), ANY_SERVER)
 }
 
 fn read(response: &Response, name: &[u8]) -> Got {

@@ -19,7 +19,7 @@ fn told(domains: &[&str], qtype: u16, make: fn(&Query) -> Message) -> Got {
 }
 
 /// What is told of a reply by a table that takes the place of the first one.
-fn with_table(qtype: u16, make: fn(&Query) -> Message, table: impl FnOnce(&Rig) -> ForwardTable) -> Got {
+fn with_table(qtype: u16, make: fn(&Query) -> Message, table: impl FnOnce(&Rig) -> ZoneTable) -> Got {
     let options = Options { minimal_responses: false, ..Options::default() };
     let mut rig = Rig::with(options, vec![Box::new(move |query| vec![make(query).0])], &[(".", &[0])], 8);
     let table = table(&rig);

@@ -5,7 +5,7 @@ mod real;
 
 use super::core::{Command, Core, Input};
 use super::options::Options;
-use super::table::ForwardTable;
+use super::table::ZoneTable;
 use super::trouble::Troubles;
 use super::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -41,7 +41,7 @@ pub struct Links {
     /// The worker's.
     pub worker_bell: Doorbell,
     /// New tables from main.
-    pub tables: Receiver<Arc<ForwardTable>>,
+    pub tables: Receiver<Arc<ZoneTable>>,
     /// Counters.
     pub stats: Arc<Upstream>,
     /// What stands in the way to servers.
@@ -55,9 +55,9 @@ pub struct Resolver {
     requests: Consumer<Request>,
     bell: Doorbell,
     worker_bell: Doorbell,
-    tables: Receiver<Arc<ForwardTable>>,
+    tables: Receiver<Arc<ZoneTable>>,
     /// Taken from `tables`, not yet in force.
-    new_table: Option<Arc<ForwardTable>>,
+    new_table: Option<Arc<ZoneTable>>,
     /// That of the request taken last.
     epoch: u32,
     /// Where something has happened.
@@ -75,7 +75,7 @@ impl Resolver {
     ///
     /// # Errors
     /// When no port is left to ask from, the epoll instance cannot be made or the kernel gives no random numbers.
-    pub fn new(options: Options, table: Arc<ForwardTable>, links: Links) -> io::Result<Resolver> {
+    pub fn new(options: Options, table: Arc<ZoneTable>, links: Links) -> io::Result<Resolver> {
         if options.sockets.ports.is_empty() {
             return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
         }

@@ -3,14 +3,14 @@
 use crate::config::{Config, Diagnostic, Location, ScopedAddress, Severity};
 use crate::control::{ForwardServer, ForwardZone as Shown};
 use crate::dns::Name;
-use crate::resolve::{ForwardTable, ForwardZone, Private, Reachable, Scrub, Sources};
+use crate::resolve::{Kind, Private, Reachable, Scrub, Sources, Zone, ZoneTable};
 use crate::serve::scope::Zones;
 use std::net::SocketAddr;
 
 /// Whom to ask from where, with link-local addresses at the interfaces of a moment.
 #[derive(Default, PartialEq)]
 pub(super) struct Placed {
-    zones: Vec<ForwardZone>,
+    zones: Vec<Zone>,
     sources: Sources,
     /// The lines whose interface is not here.
     pub(super) absent: Vec<Diagnostic>,
@@ -26,12 +26,18 @@ pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
         });
         found.ok()
     };
-    let mut forward_zones = Vec::with_capacity(config.forward_zones.len());
-    for zone in &config.forward_zones {
-        let servers = zone.servers.iter().filter_map(|line| at("forward-addr", &line.address, line.port, line.at));
-        forward_zones.push(ForwardZone {
+    let forward = config.forward_zones.iter().map(|zone| (zone, Kind::Forward, "forward-addr"));
+    let stub = config.stub_zones.iter().map(|zone| (zone, Kind::Stub { prime: zone.prime }, "stub-addr"));
+    let mut asked_zones = Vec::new();
+    for (zone, kind, directive) in forward.chain(stub) {
+        let servers = zone.servers.iter().filter_map(|line| at(directive, &line.address, line.port, line.at));
+        asked_zones.push(Zone {
             name: zone.name.clone(),
+            kind,
             servers: servers.collect(),
+            hosts: zone.hosts.iter().filter_map(|(host, _)| Name::from_text(host)).collect(),
+            first: zone.first,
+            tcp: zone.tcp,
             no_cache: zone.no_cache,
         });
     }
@@ -40,17 +46,17 @@ pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
         _ if config.outgoing_interfaces.is_empty() => Sources::Any,
         own => Sources::These(own),
     };
-    Placed { zones: forward_zones, sources, absent }
+    Placed { zones: asked_zones, sources, absent }
 }
 
 impl Placed {
     /// The resolver's table.
-    pub(super) fn table(&self, config: &Config) -> ForwardTable {
+    pub(super) fn table(&self, config: &Config) -> ZoneTable {
         let reachable =
             Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
         let networks = config.private_addresses.iter().map(|block| (block.address, block.prefix));
         let private = Private::new(networks, config.private_domains.iter().map(Vec::as_slice));
-        let table = ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
+        let table = ZoneTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
         let scrub =
             Scrub { unknown_types: config.harden_unknown_additional, promiscuous: config.iter_scrub_promiscuous };
         table.without(private).scrubbed(scrub)
@@ -59,7 +65,8 @@ impl Placed {
 
 /// Whether an address stands at an interface, which may go and come.
 pub(super) fn stand_at_interfaces(config: &Config) -> bool {
-    let servers = config.forward_zones.iter().flat_map(|zone| &zone.servers).map(|line| &line.address);
+    let servers =
+        config.forward_zones.iter().chain(&config.stub_zones).flat_map(|zone| &zone.servers).map(|line| &line.address);
     servers.chain(config.outgoing_interfaces.iter().map(|line| &line.address)).any(ScopedAddress::is_link_local)
 }
 

@@ -6,7 +6,7 @@ use super::sizes::Sizes;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
 use crate::host::Interface;
-use crate::resolve::{self, ForwardTable, SocketOptions, TtlLimits};
+use crate::resolve::{self, SocketOptions, TtlLimits, ZoneTable};
 use crate::serve::scope::Zones;
 use crate::serve::worker::WorkerOptions;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
@@ -38,7 +38,7 @@ impl Parts {
     /// The same within what this machine's memory allows, and whom the resolver asks on a machine without interfaces. For
     /// tests that run the worker and the resolver's core without threads.
     #[doc(hidden)]
-    pub fn without_threads(config: &Config, policy: &Policy) -> (Parts, ForwardTable) {
+    pub fn without_threads(config: &Config, policy: &Policy) -> (Parts, ZoneTable) {
         let interfaces: &[Interface] = &[];
         let table = forwards::place(config, &Zones::from(interfaces)).table(config);
         (Parts::of(config, policy, &Sizes::of(config)), table)
@@ -59,11 +59,30 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         },
         patience: Duration::from_secs(12),
         jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
+        hints: resolve::built_in(),
+        iteration: iteration(config),
         sockets: SocketOptions {
             ports: config.outgoing_ports(),
             most: config.outgoing_range as usize,
             ..SocketOptions::default()
         },
+    }
+}
+
+fn iteration(config: &Config) -> resolve::Iteration {
+    let of = &config.iteration;
+    let few = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
+    resolve::Iteration {
+        minimise: of.minimise,
+        strict: of.minimise_strictly,
+        name_servers: of.scrub_ns,
+        no_promiscuous: of.scrub_promiscuous,
+        only_own_glue: of.harden_glue,
+        quota: of.global_quota,
+        sends: few(of.sent_count),
+        restarts: few(of.restarts),
+        retries: few(of.retries),
+        fetch_policy: of.fetch_policy.clone(),
     }
 }
 

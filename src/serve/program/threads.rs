@@ -8,7 +8,7 @@ use crate::answer::cache::{AnswerCache, Index};
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::Config;
-use crate::resolve::{self, ForwardTable, Resolver, Troubles};
+use crate::resolve::{self, Resolver, Troubles, ZoneTable};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
 use crate::serve::events::{self, QueryEvent, RingSink};
@@ -34,7 +34,7 @@ pub(super) struct Threads {
     pub(super) orders: Orders,
     /// Octets of the worker's cache.
     cache: usize,
-    tables: Sender<Arc<ForwardTable>>,
+    tables: Sender<Arc<ZoneTable>>,
     events: Consumer<QueryEvent>,
     /// Read by the thread for streams.
     tells_destinations: Arc<AtomicBool>,
@@ -71,7 +71,7 @@ impl Threads {
     pub(super) fn start(
         config: &Config,
         policy: &Arc<Policy>,
-        table: ForwardTable,
+        table: ZoneTable,
         sockets: Sockets,
         queues: Queues,
     ) -> Result<Threads, String> {
@@ -130,7 +130,7 @@ impl Threads {
     fn start_resolver(
         &mut self,
         options: resolve::Options,
-        table: ForwardTable,
+        table: ZoneTable,
         links: resolve::Links,
     ) -> Result<(), String> {
         let resolver = Resolver::new(options, Arc::new(table), links).map_err(|cause| format!("resolver: {cause}"))?;
@@ -229,7 +229,7 @@ impl Threads {
     }
 
     /// Has the resolver ask by another table. It has it before the first question of the epoch that the worker is told next.
-    pub(super) fn forward_by(&self, table: ForwardTable) {
+    pub(super) fn forward_by(&self, table: ZoneTable) {
         // The resolver is gone only when the program stops.
         let _ = self.tables.send(Arc::new(table));
         self.bells.resolver.ring();

@@ -2,7 +2,6 @@
 //! that the scenario owns.
 
 use crate::compare::Transport;
-use crate::iteration;
 use crate::network::Network;
 use runbound::answer::cache::{AnswerCache, Flush};
 use runbound::answer::compile;
@@ -10,7 +9,7 @@ use runbound::answer::decide::{Answerer, Event, EventSink, Via};
 use runbound::config::Config;
 use runbound::dns::Name;
 use runbound::dns::scan::HashKey;
-use runbound::resolve::{Command as CoreCommand, Core, ForwardTable, Input, Request, World};
+use runbound::resolve::{Cache, Command as CoreCommand, Core, Input, Request, Rules, World};
 use runbound::ring::doorbell::Doorbell;
 use runbound::ring::spsc::{self, Consumer, Producer};
 use runbound::serve::fast_path::Queues;
@@ -58,13 +57,10 @@ pub struct Served {
     done: Consumer<Option<Done>>,
     epoch: u32,
     core: Core,
-    table: Arc<ForwardTable>,
     /// What went out.
     pub network: Network,
     /// Answers that nobody looked at yet, the oldest first.
     pub answers: VecDeque<Answer>,
-    /// A question was asked that no forward-zone is for.
-    pub has_left_the_zones: bool,
     /// Since the scenario began.
     clock: Duration,
     /// The core's clock is ahead by this: queries time out while the scenario's time stands still.
@@ -81,6 +77,7 @@ impl Served {
         let refused = |findings: Vec<_>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let policy = Arc::new(compile::policy(config, HashKey::fixed(1), "host").map_err(refused)?);
         let (parts, table) = Parts::without_threads(config, &policy);
+        let cache = Cache::new(1 << 22, 1 << 22, Rules::default(), HashKey::fixed(1))?;
         let (requests, requests_end) = spsc::channel_zeroed(SLOTS);
         let (responses, responses_end) = spsc::channel_zeroed(SLOTS);
         let (queries, stream_queries) = spsc::channel_zeroed(SLOTS);
@@ -111,11 +108,9 @@ impl Served {
             commands,
             done: done_end,
             epoch: 0,
-            core: Core::new(parts.resolver, Arc::default(), Arc::default()),
-            table: Arc::clone(&table),
+            core: Core::new(parts.resolver, Arc::default(), Arc::default()).with_cache(cache),
             network: Network::new(responses),
             answers: VecDeque::new(),
-            has_left_the_zones: false,
             clock: Duration::ZERO,
             ahead: Duration::ZERO,
             datagram,
@@ -186,7 +181,6 @@ impl Served {
             && self.core.can_take(now)
             && let Some(request) = self.requests.front()
         {
-            self.has_left_the_zones |= iteration::is_left_to_nobody(request.name(), &self.table);
             self.core.handle(Input::Request(request), now, &mut self.network);
             self.requests.release();
             worked = true;

@@ -4,8 +4,8 @@ use crate::differs::Differences;
 use crate::message;
 use crate::run::{self, Outcome};
 use crate::scenario::{Scenario, parse};
+use crate::skip;
 use crate::used::Used;
-use crate::{iteration, skip};
 use runbound::config::{self, Config, Severity};
 use std::fmt;
 use std::fs;
@@ -79,7 +79,6 @@ fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
     let outcome = catch_unwind(AssertUnwindSafe(|| perform(&scenario)));
     match outcome {
         Ok(Ok(Outcome::Pass)) => difference.map_or(Verdict::Pass, Verdict::Differs),
-        Ok(Ok(Outcome::LeftTheZones)) => Verdict::Skip(iteration::REASON.to_owned()),
         Ok(Ok(Outcome::Fail(cause)) | Err(cause)) => Verdict::Fail(cause),
         Err(_) => Verdict::Fail("it panicked".to_owned()),
     }
@@ -98,7 +97,7 @@ fn perform(scenario: &Scenario) -> Result<Outcome, String> {
 fn configured(path: &Path) -> Result<Config, String> {
     let reading = config::read(path);
     let mut errors = reading.findings.iter().filter(|finding| finding.severity == Severity::Error);
-    match errors.find(|finding| !iteration::is_finding(finding, &reading.config)) {
+    match errors.next() {
         Some(error) => Err(format!("the configuration is refused: line {}: {}", error.line, error.message)),
         None => Ok(reading.config),
     }

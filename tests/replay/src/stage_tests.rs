@@ -63,7 +63,6 @@ fn what_runbound_has_not_is_skipped_when_it_is_needed() {
     let local = "server: local-data: \"www.example. 60 IN A 198.51.100.1\"\n";
     let answered = step(2, "CHECK_ANSWER", &format!("MATCH all\nREPLY QR AA RD RA NOERROR\n{QUESTION}{RECORD}"));
     assert_eq!(verdict(local, &[asks(1), answered].concat()), "pass");
-    assert_eq!(verdict("", &[asks(1), checks(2)].concat()), "skip: iteration");
     assert_eq!(verdict("rpz: name: x\n", &asks(1)), "skip: rpz");
     let refused = verdict("server: port: x\n", &asks(1));
     assert!(refused.starts_with("fail: the configuration is refused: line 1:"), "{refused}");

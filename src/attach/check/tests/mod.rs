@@ -14,7 +14,7 @@ mod zones;
 
 use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};
-use crate::config::{Config, ForwardServer, ForwardZone, Toggle, XdpMode, XdpUse};
+use crate::config::{Config, ForwardServer, Toggle, XdpMode, XdpUse, ZoneClause};
 use crate::host::recorded;
 use crate::host::{AttachedProgram, Facts, Firewall, Kind, Link, Links, PortProbe, PortState, Unit};
 use rustix::thread::CapabilitySet;
