@@ -71,14 +71,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
             .since("1.25"),
         honoured("iter-scrub-promiscuous", YES_NO, is("yes"), plain!(flag iter_scrub_promiscuous), RELOAD)
-<<<<<<< HEAD
             .since("1.24.1")
             .note("NS records that no question was for are taken out of servers' replies: beside an answer or an error, or of \
                    the zone asked itself"),
-        inert("max-global-quota", COUNT, "128", RECURSION),
-=======
-            .since("1.24.1"),
         honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RESTART),
->>>>>>> refs/wip/iterate
     ],
 );
