@@ -38,6 +38,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         error_ratelimit: config.error_ratelimit,
         deny_any: config.deny_any,
         rrset_roundrobin: config.rrset_roundrobin,
+        prefetch: config.prefetch,
         log_queries: config.log_queries,
         log_replies: config.log_replies,
         log_destaddr: config.log_replies && config.log_destaddr,

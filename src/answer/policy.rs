@@ -38,6 +38,8 @@ pub struct Policy {
     pub deny_any: bool,
     /// rrset-roundrobin: rotate the records of an RRset by the query's ID.
     pub rrset_roundrobin: bool,
+    /// prefetch: what is used is asked anew before it runs out.
+    pub prefetch: bool,
     /// log-queries.
     pub log_queries: bool,
     /// log-replies.

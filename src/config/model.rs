@@ -81,6 +81,8 @@ pub struct Config {
     pub version: Option<String>,
     /// `nsid:` as the file has it: hexadecimal digits, or text behind `ascii_`; empty for none.
     pub nsid: String,
+    /// `prefetch:`, ask anew for what is used before it runs out.
+    pub prefetch: bool,
     /// `ede:`, tell more of errors (RFC 8914).
     pub ede: bool,
     /// `hide-identity:`, refuse id.server. and hostname.bind.
@@ -196,6 +198,8 @@ pub struct Iteration {
     pub harden_glue: bool,
     /// `harden-unverified-glue:`
     pub harden_unverified_glue: bool,
+    /// `harden-referral-path:`
+    pub harden_referral: bool,
     /// `max-global-quota:`
     pub global_quota: u32,
     /// `max-sent-count:`
@@ -217,6 +221,7 @@ impl Default for Iteration {
             scrub_promiscuous: true,
             harden_glue: true,
             harden_unverified_glue: false,
+            harden_referral: false,
             global_quota: 200,
             sent_count: 32,
             restarts: 11,
@@ -350,6 +355,7 @@ impl Default for Config {
             identity: None,
             version: None,
             nsid: String::new(),
+            prefetch: false,
             ede: false,
             hide_identity: false,
             hide_version: false,

@@ -145,7 +145,7 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, connections: u64, reply: 
             ("num.queries_wait_limit", 0),
             ("num.cachehits", figures.cache_hits),
             ("num.cachemiss", figures.cache_misses),
-            ("num.prefetch", 0),
+            ("num.prefetch", figures.prefetched),
             ("num.queries_timed_out", 0),
             ("query.queue_time_us.max", 0),
             ("num.expired", 0),

@@ -9,8 +9,8 @@ use super::asked::{Asked, in_zone};
 use super::classify::{self, Before, Class, classify};
 use super::normalize::{Normalizer, Piece};
 use super::options::Iteration;
-use super::reply::Reply;
-use super::scrub::{is_proof_in_zone, scrub_additional};
+use super::reply::{Reply, same_name};
+use super::scrub::{is_proof_in_zone, repeats, scrub_additional};
 use super::ttl::TtlLimits;
 use crate::dns::name::is_at_or_below;
 use crate::dns::record::read_name;
@@ -24,21 +24,33 @@ impl Normalizer {
         message: &[u8],
         reply: &mut Reply,
         asked: &Asked,
-        (limits, rules): (&TtlLimits, &Iteration),
+        (limits, rules, recursion): (&TtlLimits, &Iteration, bool),
     ) -> Class {
         let before = Before::of(message, reply);
         if !self.walk_answer(message, reply, asked, limits) {
             return Class::Useless;
         }
+        for set in reply.sets.iter_mut().filter(|set| set.kept && set.rtype == rtype::NS) {
+            set.count = set.count.min(rules.name_servers.max(1));
+        }
         keep_authority(message, reply, asked, rules);
         scrub_additional(message, reply, asked);
         asked.private.scrub(message, reply);
         self.answer.retain(|piece| !matches!(piece, Piece::Set(place) if !reply.sets[*place as usize].kept));
-        let question = classify::Asked { name: asked.name, qtype: asked.qtype, qclass: asked.qclass, cut: asked.zone };
+        let question =
+            classify::Asked { name: asked.name, qtype: asked.qtype, qclass: asked.qclass, cut: asked.zone, recursion };
         let class = match classify(message, reply, &question, before) {
             Class::Useless if reply.rcode == rcode::YXDOMAIN && self.has_type(reply, rtype::DNAME) => Class::Answer,
             class => class,
         };
+        // A CNAME that was made of a DNAME is none of the reply's sets.
+        let has_made = self.answer.iter().any(|piece| matches!(piece, Piece::Alias { .. }));
+        let leads_on =
+            has_made && self.target != *asked.name && matches!(reply.rcode, rcode::NOERROR | rcode::NXDOMAIN);
+        let class = if leads_on { Class::Alias } else { class };
+        if let (Class::Referral(place), false) = (class, rules.only_own_glue) {
+            keep_glue(message, reply, place, asked.qclass);
+        }
         if class == Class::Alias {
             // What the rest of the reply says is of the alias's target, which is asked for.
             for set in reply.sets.iter_mut().filter(|set| set.section != 0) {
@@ -49,6 +61,15 @@ impl Normalizer {
             limits.settle(message, reply, place);
         }
         class
+    }
+}
+
+/// Has addresses of the name servers of a referral stay that lie outside of the zone that was asked (`harden-glue: no`).
+fn keep_glue(message: &[u8], reply: &mut Reply, place: usize, qclass: u16) {
+    let names = reply.targets(message, place);
+    for set in reply.sets.iter_mut().filter(|set| set.section == 2 && set.class == qclass && !set.attached) {
+        let is_address = matches!(set.rtype, rtype::A | rtype::AAAA);
+        set.kept |= is_address && names.iter().any(|name| same_name(message, set.owner, name.as_wire(), 0));
     }
 }
 
@@ -83,6 +104,7 @@ fn keep_authority(message: &[u8], reply: &mut Reply, asked: &Asked, rules: &Iter
             }
             _ => in_zone(message, set, asked.zone),
         };
+        let keep = keep && !repeats(message, reply, place);
         let set = &mut reply.sets[place];
         set.kept = keep;
         if keep && set.rtype == rtype::NS {

@@ -22,7 +22,7 @@ pub struct Target<'a> {
     /// The name the worker asked for.
     pub name: &'a Name,
     /// The name this reply was asked for, as it stands at octet 12 of it.
-    pub asked: &'a Name,
+    pub asked: Name,
     /// QTYPE.
     pub qtype: u16,
     /// DNSSEC records are wanted.
@@ -110,6 +110,13 @@ impl Composer<'_> {
                 Piece::Set(place) => {
                     let set = &self.reply.sets[*place as usize];
                     *ttl = (*ttl).min(set.ttl);
+                    let is_told = || {
+                        let owner = read_name(self.message, set.owner).map(|(owner, _)| owner);
+                        chain.zip(owner).is_some_and(|(chain, owner)| chain.has_dname(owner.as_wire()))
+                    };
+                    if set.rtype == rtype::DNAME && is_told() {
+                        continue;
+                    }
                     self.write_set(set, true, true, writer)?;
                 }
             }
@@ -170,7 +177,7 @@ impl Composer<'_> {
         // RRSIGs over several types may come to stand together, and are one RRset to a reader.
         let single = set.count == 1 && set.rtype != rtype::RRSIG;
         let owner = match self.message.get(set.owner..set.owner + 2) {
-            Some([0xc0, 12]) => *self.target.asked,
+            Some([0xc0, 12]) => self.target.asked,
             _ => read_name(self.message, set.owner)?.0,
         };
         let reply = self.reply;
@@ -228,6 +235,22 @@ impl Chain {
     /// True when the authority section has records.
     pub fn has_authority(&self) -> bool {
         self.counts[1] > 0
+    }
+
+    /// True when the DNAME of an owner, wire form, is among the aliases: it may be used more than once, and is told once.
+    pub fn has_dname(&self, owner: &[u8]) -> bool {
+        let mut at = self.start;
+        (0..self.counts[0])
+            .map_while(|_| {
+                let record = Record::at(&self.message, at)?;
+                at = record.end();
+                Some(record)
+            })
+            .any(|record| {
+                record.rtype == rtype::DNAME
+                    && read_name(&self.message, record.owner)
+                        .is_some_and(|(name, _)| name.as_wire().eq_ignore_ascii_case(owner))
+            })
     }
 
     /// Writes the records of one section again.

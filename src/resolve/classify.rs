@@ -16,6 +16,8 @@ pub struct Asked<'a> {
     pub qclass: u16,
     /// The cut's name, lower case.
     pub cut: &'a [u8],
+    /// It was asked to resolve (RD).
+    pub recursion: bool,
 }
 
 /// What a reply amounts to.
@@ -59,9 +61,11 @@ pub fn classify(message: &[u8], reply: &Reply, asked: &Asked, before: Before) ->
     let kept = |section: usize| reply.sets.iter().filter(move |set| set.kept && set.section == section);
     let is_bare = kept(0).chain(kept(1)).next().is_none();
     let emptied = before.pointed && reply.sets.iter().all(|set| !set.kept);
-    let is_recursive = header::flags(message) & header::flag::RA != 0 && !is_authoritative(message);
+    let is_recursive = has_recursion(message) && !is_authoritative(message) && !asked.recursion;
     match reply.rcode {
-        rcode::NXDOMAIN | rcode::NOERROR if is_bare && emptied => return Class::Lame,
+        rcode::NXDOMAIN | rcode::NOERROR if is_bare && emptied => {
+            return if is_recursive { Class::Recursive } else { Class::Lame };
+        }
         rcode::NXDOMAIN if is_recursive => return Class::Recursive,
         rcode::NXDOMAIN => {
             let is_alias = kept(0).any(|set| set.rtype == rtype::CNAME && owns(message, set, asked.name));
@@ -84,12 +88,13 @@ pub fn classify(message: &[u8], reply: &Reply, asked: &Asked, before: Before) ->
         if owner.as_wire().eq_ignore_ascii_case(asked.cut) {
             return match () {
                 () if is_recursive => Class::Recursive,
-                () if before.pointed && !is_authoritative(message) => Class::Lame,
+                // Without AA and SOA it is no denial (RFC 2308 section 2.2.1); it says nothing of other questions.
+                () if before.pointed && !has_recursion(message) => Class::Useless,
                 () => Class::Answer,
             };
         }
         if is_at_or_below(asked.cut, owner.as_wire()) {
-            return Class::Lame;
+            return if is_recursive { Class::Recursive } else { Class::Lame };
         }
         if owner.is_at_or_below(asked.cut) {
             return referral(place, &owner, asked);
@@ -134,7 +139,8 @@ fn by_answer(message: &[u8], reply: &Reply, asked: &Asked) -> Option<Class> {
     match () {
         () if answer.clone().next().is_none() => None,
         () if asked.qtype == rtype::ANY => Some(Class::Answer),
-        () if has_alias => Some(Class::Alias),
+        // An alias of itself leads nowhere: it is all that there is to say.
+        () if has_alias && target != *asked.name => Some(Class::Alias),
         () => None,
     }
 }
@@ -143,6 +149,10 @@ fn by_answer(message: &[u8], reply: &Reply, asked: &Asked) -> Option<Class> {
 fn referral(place: usize, owner: &Name, asked: &Asked) -> Class {
     let is_closer = owner.as_wire().len() > asked.cut.len() && asked.name.is_at_or_below(owner.as_wire());
     if is_closer { Class::Referral(place) } else { Class::Useless }
+}
+
+fn has_recursion(message: &[u8]) -> bool {
+    header::flags(message) & header::flag::RA != 0
 }
 
 fn is_authoritative(message: &[u8]) -> bool {

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long a server is remembered to be lame at a cut (Unbound's infra-host-ttl).
 const LAME_MEMORY: Duration = Duration::from_secs(900);
 
+/// How long a name server whose address was not found is not looked up again (Unbound's NORR_TTL).
+const NOWHERE_MEMORY: Duration = Duration::from_secs(5);
+
 /// Where a cut comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -42,7 +45,14 @@ impl Source {
 pub struct Seat {
     /// Place among the servers.
     pub server: u32,
-    lame_until: Duration,
+    /// It does not serve the cut: asked for A, and for other types. Some answer for the one and not for the others.
+    lame_until: [Duration; 2],
+    /// It asks others for what it answers.
+    recursive_until: Duration,
+}
+
+impl Seat {
+    const NEW: Seat = Seat { server: u32::MAX, lame_until: [Duration::ZERO; 2], recursive_until: Duration::ZERO };
 }
 
 /// Whether a name server's addresses of one family are known.
@@ -63,6 +73,10 @@ struct NameServer {
     len: u8,
     /// A and AAAA.
     known: [Known; 2],
+    /// Some address is known.
+    has_address: bool,
+    /// Without an address: when it may have one.
+    again_at: Duration,
 }
 
 /// One cut.
@@ -77,9 +91,10 @@ pub struct Cut {
     names: Vec<u8>,
     servers: Vec<NameServer>,
     until: Duration,
+    /// Addresses of its name servers that nobody who answers for their names has confirmed: the last to be asked.
+    pub doubtful: Vec<u32>,
     /// The NS RRset of the cache that it was made from.
     pub origin: Option<RrsetRef>,
-    glue_tried: bool,
     users: u32,
     /// It stays without a question at it.
     is_held: bool,
@@ -95,8 +110,8 @@ impl Cut {
             names: Vec::new(),
             servers: Vec::new(),
             until,
+            doubtful: Vec::new(),
             origin: None,
-            glue_tried: false,
             users: 0,
             is_held: true,
         }
@@ -107,6 +122,11 @@ impl Cut {
         matches!(self.source, Source::Forward(_))
     }
 
+    /// True of a cut of the root's that resolves for nobody.
+    pub fn is_root(&self) -> bool {
+        self.name.as_wire().len() == 1 && !self.is_forward()
+    }
+
     /// Its addresses.
     pub fn seats(&self) -> &[Seat] {
         &self.seats
@@ -115,14 +135,21 @@ impl Cut {
     /// Adds an address; false when it is there already, or there is no room.
     pub fn seat(&mut self, server: u32) -> bool {
         let is_there = self.seats.iter().any(|seat| seat.server == server);
-        !is_there && self.seats.try_push(Seat { server, lame_until: Duration::ZERO }).is_ok()
+        !is_there && self.seats.try_push(Seat { server, ..Seat::NEW }).is_ok()
     }
 
     /// Adds a name server. `known`: what of its addresses, A and AAAA, needs no look-up.
     pub fn add_name(&mut self, name: &Name, known: [Known; 2]) {
         let start = self.names.len() as u32;
         self.names.extend_from_slice(name.to_lower().as_wire());
-        self.servers.push(NameServer { start, len: name.as_wire().len() as u8, known });
+        let has_address = known.contains(&Known::Yes);
+        self.servers.push(NameServer {
+            start,
+            len: name.as_wire().len() as u8,
+            known,
+            has_address,
+            again_at: Duration::ZERO,
+        });
     }
 
     /// The name servers, wire form, lower case.
@@ -140,11 +167,26 @@ impl Cut {
         self.servers.get_mut(nth)?.known.get_mut(family)
     }
 
-    /// The addresses of one family of a name server are known; false when it is none of this cut.
-    pub fn learn(&mut self, name: &Name, family: usize) -> bool {
+    /// The addresses of one family of a name server are known at `now`; `ttl`: how long they are to be believed, `None` when there
+    /// are none. False when it is none of this cut.
+    pub fn learn(&mut self, name: &Name, family: usize, ttl: Option<Duration>, now: Duration) -> bool {
+        let Some(nth) = self.names().position(|other| other == name.as_wire()) else { return false };
+        let Some(server) = self.servers.get_mut(nth) else { return false };
+        match ttl {
+            Some(ttl) => {
+                server.has_address = true;
+                self.until = self.until.min(now.saturating_add(ttl));
+            }
+            None => server.again_at = now + NOWHERE_MEMORY,
+        }
+        server.known.get_mut(family).map(|known| *known = Known::Yes).is_some()
+    }
+
+    /// True when a name server turned out to have no address.
+    pub fn is_nowhere(&self, name: &Name) -> bool {
         let nth = self.names().position(|other| other == name.as_wire());
-        let known = nth.and_then(|nth| self.known_mut(nth, family));
-        known.map(|known| *known = Known::Yes).is_some()
+        let server = nth.and_then(|nth| self.servers.get(nth));
+        server.is_some_and(|server| !server.has_address && server.known == [Known::Yes; 2])
     }
 
     /// True when nothing can be asked here before something is asked here: no address is known, and every name server that is
@@ -161,30 +203,44 @@ impl Cut {
         asks_for_one || open.map(|server| self.wire(server)).all(is_own)
     }
 
-    /// True the first time that the glue of its name servers is to be asked for.
-    pub fn try_glue(&mut self) -> bool {
-        !std::mem::replace(&mut self.glue_tried, true)
-    }
-
-    /// Numbers and families of what nobody has asked for.
-    pub fn unknown(&self) -> impl Iterator<Item = (usize, usize)> {
+    /// Numbers of the name servers whose addresses of some family are not known at `now`.
+    pub fn unknown(&mut self, now: Duration) -> impl Iterator<Item = usize> {
+        let mut nowhere =
+            self.servers.iter_mut().filter(|server| !server.has_address && server.known == [Known::Yes; 2]);
+        while let Some(server) = nowhere.find(|server| now >= server.again_at) {
+            server.known = [Known::No; 2];
+        }
         let servers = self.servers.iter().enumerate();
-        servers.flat_map(|(nth, server)| {
-            (0..2).filter(|&family| server.known[family] == Known::No).map(move |family| (nth, family))
-        })
+        servers.filter(|(_, server)| server.known != [Known::Yes; 2]).map(|(nth, _)| nth)
     }
 
-    /// The server at `place` does not serve this cut.
-    pub fn mark_lame(&mut self, place: u8, now: Duration) {
+    /// The server at `place` does not serve this cut when it is asked for this type.
+    pub fn mark_lame(&mut self, place: u8, qtype: u16, now: Duration) {
         if let Some(seat) = self.seats.get_mut(usize::from(place)) {
-            seat.lame_until = now + LAME_MEMORY;
+            seat.lame_until[usize::from(qtype != rtype::A)] = now + LAME_MEMORY;
         }
     }
 
-    /// Bits of the places whose servers do not serve this cut.
-    pub fn lame(&self, now: Duration) -> u64 {
-        let lame = self.seats.iter().enumerate().filter(|(_, seat)| now < seat.lame_until);
-        lame.fold(0, |bits, (place, _)| bits | 1 << place)
+    /// Bits of the places whose servers do not serve this cut when they are asked for this type.
+    pub fn lame(&self, qtype: u16, now: Duration) -> u64 {
+        self.places(|seat| now < seat.lame_until[usize::from(qtype != rtype::A)])
+    }
+
+    /// The server at `place` asks others for what it answers.
+    pub fn mark_recursive(&mut self, place: u8, now: Duration) {
+        if let Some(seat) = self.seats.get_mut(usize::from(place)) {
+            seat.recursive_until = now + LAME_MEMORY;
+        }
+    }
+
+    /// Bits of the places whose servers have to be asked with RD to be of any use.
+    pub fn recursive(&self, now: Duration) -> u64 {
+        self.places(|seat| now < seat.recursive_until)
+    }
+
+    fn places(&self, is: impl Fn(&Seat) -> bool) -> u64 {
+        let those = self.seats.iter().enumerate().filter(|(_, seat)| is(seat));
+        those.fold(0, |bits, (place, _)| bits | 1 << place)
     }
 }
 
@@ -253,7 +309,7 @@ impl Cuts {
         if let Some(gone) = slot.take_if(|cut| cut.users == 0 && !cut.is_held) {
             self.free.push(cut);
             if gone.source.zone().is_none() {
-                self.unseated.extend(gone.seats.iter().map(|seat| seat.server));
+                self.unseated.extend(gone.seats.iter().map(|seat| seat.server).chain(gone.doubtful));
             }
         }
     }

@@ -30,7 +30,7 @@ const ID_TRIES: usize = 64;
 const NO_ID: Failure = Failure { call: "drawing a message ID", errno: Errno::AGAIN };
 
 impl<W: World> Turn<'_, W> {
-    /// Sends a question in phase `Choose` to the next server, or ends it.
+    /// Sends a question in phase `Choose` to the next server, has it wait for somebody to ask, or ends it.
     pub(super) fn choose(&mut self, id: u32) {
         loop {
             let question = self.core.questions.get_mut(id);
@@ -43,69 +43,102 @@ impl<W: World> Turn<'_, W> {
                 return self.fail(id);
             }
             if let Some(place) = self.select(id) {
+                self.fetch_ahead(id);
                 if !self.charge(id) {
                     return self.fail(id);
                 }
-                // That a server refused EDNS says nothing of the next one.
-                self.core.questions.get_mut(id).without_edns = false;
-                if self.send(id, place) {
+                if self.ask(id, place) {
                     return;
-                }
-                let question = self.core.questions.get_mut(id);
-                question.tried |= bit(place);
-                question.refused |= bit(place);
-                if let Some(server) = self.core.seats(id).get(usize::from(place)).map(|seat| seat.server) {
-                    self.blame(id, server, Cause::new(Why::Network));
                 }
                 continue;
             }
-            let question = self.core.questions.get(id);
-            let open = question.tried & !question.failed & !self.worn_out(id);
-            let all_refused = open & !question.refused == 0;
-            if self.await_addresses(id) {
-                return self.wait_for_lookups(id);
+            let cut = self.core.questions.get(id).cut;
+            if self.refill(cut) {
+                continue;
             }
-            if open == 0 && self.ask_the_parent_again(id) {
+            if !self.find_more(id) {
                 return;
             }
-            if open == 0 && self.await_glue(id) {
-                return self.wait_for_lookups(id);
-            }
-            let question = self.core.questions.get_mut(id);
-            if open == 0 || (all_refused && question.pauses >= PAUSES) {
-                if question.cause.why == Why::Unknown {
-                    question.cause = Cause::new(Why::NoServer);
-                }
-                return self.fail(id);
-            }
-            (question.tried, question.refused) = (0, 0);
-            if all_refused {
-                question.pauses += 1;
-                question.phase = Phase::Pause;
-                return self.core.timers.arm(id, self.now + PAUSE);
-            }
-            question.rounds += 1;
         }
+    }
+
+    /// Asks the server at a place of the question's cut; false when it cannot be asked.
+    fn ask(&mut self, id: u32, place: u8) -> bool {
+        // That a server refused EDNS says nothing of the next one.
+        self.core.questions.get_mut(id).without_edns = false;
+        if self.is_asked_over_tcp(id) {
+            return self.begin_over_tcp(id, place);
+        }
+        if self.send(id, place) {
+            return true;
+        }
+        let question = self.core.questions.get_mut(id);
+        question.tried |= bit(place);
+        question.refused |= bit(place);
+        if let Some(server) = self.core.seats(id).get(usize::from(place)).map(|seat| seat.server) {
+            self.blame(id, server, Cause::new(Why::Network));
+        }
+        false
+    }
+
+    /// Every server in reach was asked in this round: further ones are looked for, or the next round begins, which true says.
+    /// Otherwise the question waits, has gone elsewhere, or has ended.
+    fn find_more(&mut self, id: u32) -> bool {
+        let question = self.core.questions.get(id);
+        let open = question.tried & !question.failed & !self.worn_out(id);
+        let all_refused = open & !question.refused == 0;
+        // One that was merely silent is asked again first: what was sent may have been lost.
+        let is_dry = open & !question.refused & !question.empty == 0;
+        if is_dry && self.await_addresses(id) {
+            self.wait_for_lookups(id);
+            return false;
+        }
+        let cut = self.core.questions.get(id).cut;
+        if open == 0 && self.trust_doubtful(cut) {
+            return true;
+        }
+        if open == 0 && !self.is_lost(id) {
+            if self.ask_the_parent_again(id) {
+                return false;
+            }
+            if self.await_glue(id) {
+                self.wait_for_lookups(id);
+                return false;
+            }
+        }
+        let question = self.core.questions.get_mut(id);
+        if open == 0 || (all_refused && question.pauses >= PAUSES) {
+            if question.cause.why == Why::Unknown {
+                question.cause = Cause::new(Why::NoServer);
+            }
+            self.fail(id);
+            return false;
+        }
+        (question.tried, question.refused) = (0, 0);
+        if all_refused {
+            question.pauses += 1;
+            question.phase = Phase::Pause;
+            self.core.timers.arm(id, self.now + PAUSE);
+            return false;
+        }
+        question.rounds += 1;
+        true
     }
 
     /// Counts a query for a question, and for those for whose sake it is asked; false when one of them has used up its quota.
     fn charge(&mut self, id: u32) -> bool {
         let quota = self.core.options.iteration.quota;
-        let mut next = Some(id);
-        while let Some(id) = next {
-            let question = self.core.questions.get_mut(id);
+        let mut most = 0;
+        self.upwards(id, |question| {
             question.used += 1;
-            if question.used > quota {
-                return false;
-            }
-            next = question.lookup.as_ref().and_then(|lookup| Some(lookup.waiting.first()?.0));
-        }
-        true
+            most = most.max(question.used);
+        });
+        most <= quota
     }
 
     /// The servers of a cut that have been asked as often as one may be for one target. A forwarder may as long as the
     /// question's patience lasts.
-    fn worn_out(&self, id: u32) -> u64 {
+    pub(super) fn worn_out(&self, id: u32) -> u64 {
         let question = self.core.questions.get(id);
         let is_worn = !self.is_forwarded(id) && question.rounds + 1 >= self.core.options.iteration.retries;
         if is_worn { question.tried } else { 0 }
@@ -116,13 +149,18 @@ impl<W: World> Turn<'_, W> {
         self.core.cuts.get(self.core.questions.get(id).cut).is_some_and(Cut::is_forward)
     }
 
-    /// The place within its cut of the server to ask next.
+    /// The place within its cut of the server to ask next. One that only resolves for others comes last in a round.
     fn select(&mut self, id: u32) -> Option<u8> {
         let question = self.core.questions.get(id);
-        let seats = self.core.seats(id);
-        let lame = self.core.cuts.get(question.cut).map_or(0, |cut| cut.lame(self.now));
-        let passed = question.tried | question.failed | lame;
-        let open = seats.iter().enumerate().filter_map(|(place, seat)| {
+        let cut = self.core.cuts.get(question.cut)?;
+        let passed = question.tried | question.failed | cut.lame(question.asked_type(), self.now);
+        let recursive = cut.recursive(self.now);
+        self.fastest(id, passed | recursive).or_else(|| if recursive == 0 { None } else { self.fastest(id, passed) })
+    }
+
+    /// One of the fastest servers of a question's cut but for those `passed` over, drawn at random.
+    fn fastest(&mut self, id: u32, passed: u64) -> Option<u8> {
+        let open = self.core.seats(id).iter().enumerate().filter_map(|(place, seat)| {
             let is_open = passed & bit(place as u8) == 0;
             is_open.then(|| (place as u8, self.core.servers[seat.server].wait()))
         });
@@ -156,6 +194,7 @@ impl<W: World> Turn<'_, W> {
         let question = self.core.questions.get(id);
         let server = self.core.seats(id).get(usize::from(place))?.server;
         let slot = question.tries.slot_for(server);
+        let recursion = self.wants_recursion(id, place);
         let address = self.core.servers[server].address;
         let socket = match self.core.sockets.pick(server, address, self.now, self.world) {
             Ok(socket) => socket,
@@ -165,12 +204,17 @@ impl<W: World> Turn<'_, W> {
             }
         };
         let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
-            let (len, edns) = self.write_query(id, server, message_id);
+            let (len, edns) = self.write_query(id, (server, recursion), message_id);
             let sent = self.push(socket, len).map_err(Failure::of("send"));
             if sent.is_err() {
                 self.core.keys.remove(socket, message_id);
             }
-            sent.map(|()| Try { socket, id: message_id, asked: Addressee { server, place, edns }, at: self.now })
+            sent.map(|()| Try {
+                socket,
+                id: message_id,
+                asked: Addressee { server, place, edns, recursion },
+                at: self.now,
+            })
         });
         let sent = match sent {
             Ok(sent) => sent,
@@ -217,15 +261,22 @@ impl<W: World> Turn<'_, W> {
         Err(NO_ID)
     }
 
-    /// Writes the query of a question to `query`; gives its length, and whether it carries an OPT record.
-    pub(super) fn write_query(&mut self, id: u32, server: u32, message_id: u16) -> (usize, bool) {
-        let recursion = self.is_forwarded(id);
+    /// Whether the server at a place is asked to resolve for us.
+    pub(super) fn wants_recursion(&self, id: u32, place: u8) -> bool {
+        let cut = self.core.cuts.get(self.core.questions.get(id).cut);
+        cut.is_some_and(|cut| cut.is_forward() || cut.recursive(self.now) & bit(place) != 0)
+    }
+
+    /// Writes the query of a question to `query`, with RD or without; gives its length, and whether it carries an OPT record.
+    pub(super) fn write_query(&mut self, id: u32, (server, rd): (u32, bool), message_id: u16) -> (usize, bool) {
         let question = self.core.questions.get(id);
         let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
-        let bits = if question.dnssec_ok { edns::DO } else { 0 };
+        // What authoritative servers say is kept for who asks with DO, too.
+        let is_kept = self.core.cache.is_some() && !self.is_forwarded(id);
+        let bits = if question.dnssec_ok || is_kept { edns::DO } else { 0 };
         let edns = has_edns.then_some((self.core.options.edns_size, bits));
         let cd = if question.checking_disabled { header::flag::CD } else { 0 };
-        let rd = if recursion { header::flag::RD } else { 0 };
+        let rd = if rd { header::flag::RD } else { 0 };
         let asked = (question.asked_name(), question.asked_type(), question.qclass);
         (write_query(&mut self.core.query, (message_id, rd | cd), asked, edns), has_edns)
     }

@@ -12,6 +12,7 @@ use super::classify::Class;
 use super::core::{Core, Turn, bit};
 use super::cuts::{Cut, Known, Source};
 use super::digest::Served;
+use super::lookups::{Lookup, TYPES};
 use super::question::{NONE, Phase};
 use super::tries::Addressee;
 use super::world::World;
@@ -34,10 +35,7 @@ impl<W: World> Turn<'_, W> {
         if question.qclass != class::IN {
             return self.fail(id);
         }
-        let (start, prime) = stub.unwrap_or((self.core.hints_cut, true));
-        if question.is_priming() {
-            return self.ask_at(id, start);
-        }
+        let (start, prime) = stub.unwrap_or_else(|| (self.hints(), true));
         let Some(zone) = self.core.cuts.get(start).map(|cut| cut.name) else { return self.fail(id) };
         let least = label_count(zone.as_wire()) + usize::from(!prime);
         let mut from = Name::from_wire(self.core.questions.get(id).parent_side()).unwrap_or(Name::ROOT);
@@ -50,16 +48,27 @@ impl<W: World> Turn<'_, W> {
         match self.find_cut(id, from.as_wire(), least) {
             Some(cut) => self.ask_at(id, cut),
             None if !prime || self.core.questions.get(id).was_primed => self.ask_at(id, start),
-            None if self.begin_lookup(id, &zone, rtype::NS, false) => {
+            None => {
                 self.core.questions.get_mut(id).was_primed = true;
-                self.wait_for_lookups(id);
+                // Who is there already, with or without that, may be asked.
+                let primes = Lookup { primes: true, ..Lookup::default() };
+                self.add_lookup(&zone, rtype::NS, 1, primes);
+                match self.begin_lookup(id, &zone, rtype::NS, false) {
+                    true => self.wait_for_lookups(id),
+                    false => self.fail(id),
+                }
             }
-            None => self.fail(id),
         }
     }
 
+    /// The cut that a resolver knows the root's servers by before it has asked anybody.
+    fn hints(&self) -> u32 {
+        let stub = self.core.table.stub(Name::ROOT.as_wire()).and_then(|place| self.core.zone_cuts.get(place as usize));
+        stub.copied().unwrap_or(self.core.hints_cut)
+    }
+
     /// Asks the question at a cut.
-    fn ask_at(&mut self, id: u32, cut: u32) {
+    pub(super) fn ask_at(&mut self, id: u32, cut: u32) {
         self.go_to_cut(id, cut);
         let labels = self.core.cuts.get(cut).map_or(0, |cut| label_count(cut.name.as_wire()));
         if self.core.options.iteration.minimise && !self.core.questions.get(id).is_priming() {
@@ -78,35 +87,47 @@ impl<W: World> Turn<'_, W> {
 
     /// Decides what a whole reply of a server of a cut means for its question.
     pub(super) fn judge_authoritative(&mut self, id: u32, asked: Addressee, message: &[u8]) {
-        let class = self.classify(id, message);
-        if matches!(class, Class::Answer | Class::Alias | Class::Referral(_)) {
-            self.keep(id, message, class);
-        }
+        let class = self.classify(id, asked, message);
+        let is_kept =
+            matches!(class, Class::Answer | Class::Alias | Class::Referral(_)) && self.keep(id, message, class);
         let is_minimised = self.core.questions.get(id).is_minimised();
         match class {
             Class::Referral(place) => self.descend(id, message, place),
+            Class::Answer if is_minimised && self.denies_for_good() && self.answered(id, message) => {}
             Class::Answer | Class::Alias if is_minimised => self.show_more(id),
+            Class::Answer if is_kept && self.is_asked_by_worker(id) && self.answer_as_kept(id) => {}
             Class::Answer if self.answered(id, message) => {}
             Class::Alias => self.chase(id, message),
-            Class::Lame | Class::Recursive => {
-                let cut = self.core.questions.get(id).cut;
+            Class::Lame => {
+                let (cut, qtype) = (self.core.questions.get(id).cut, self.core.questions.get(id).asked_type());
                 if let Some(cut) = self.core.cuts.get_mut(cut) {
-                    cut.mark_lame(asked.place, self.now);
+                    cut.mark_lame(asked.place, qtype, self.now);
                 }
                 self.pass_over(id, asked);
             }
+            Class::Recursive => self.only_resolves(id, asked),
             Class::Empty => self.said_nothing(id, asked, message),
             _ => self.pass_over(id, asked),
         }
     }
 
-    fn classify(&mut self, id: u32, message: &[u8]) -> Class {
+    fn classify(&mut self, id: u32, asked: Addressee, message: &[u8]) -> Class {
         let Core { digest, questions, cuts, table, options, .. } = &mut *self.core;
         let question = questions.get(id);
         let Some(cut) = cuts.get(question.cut) else { return Class::Useless };
         let (private, scrub) = (table.private(), table.scrub());
         let served = Served { zone: cut.name.as_wire(), same_zone: &|_| false, private, scrub };
-        digest.classify(message, question, served, (&options.ttl, &options.iteration))
+        digest.classify(message, question, served, (&options.ttl, &options.iteration, asked.recursion))
+    }
+
+    /// The server resolves for others and does not serve the cut: when no other is left, it is asked to do so.
+    fn only_resolves(&mut self, id: u32, asked: Addressee) {
+        let cut = self.core.questions.get(id).cut;
+        if let Some(cut) = self.core.cuts.get_mut(cut) {
+            cut.mark_recursive(asked.place, self.now);
+        }
+        self.core.questions.get_mut(id).tried &= !bit(asked.place);
+        self.go_on(id, asked);
     }
 
     /// A part of the name was answered for: on with more of it, at the same cut.
@@ -123,6 +144,16 @@ impl<W: World> Turn<'_, W> {
         self.core.retry.push_back(id);
     }
 
+    fn is_asked_by_worker(&self, id: u32) -> bool {
+        self.core.questions.get(id).lookup.is_none()
+    }
+
+    /// What is said of a part of the name holds for all of it (RFC 8020): a name without which those below it are not either.
+    fn denies_for_good(&self) -> bool {
+        let (reply, answer) = self.core.digest.parts();
+        self.core.options.iteration.strict && reply.rcode == rcode::NXDOMAIN && answer.is_empty()
+    }
+
     /// An entirely empty reply: another server is asked first.
     fn said_nothing(&mut self, id: u32, asked: Addressee, message: &[u8]) {
         let question = self.core.questions.get_mut(id);
@@ -130,6 +161,7 @@ impl<W: World> Turn<'_, W> {
         if question.empties < EMPTIES {
             // It may be asked again, as the last one.
             question.tried |= bit(asked.place);
+            question.empty |= bit(asked.place);
             return self.go_on(id, asked);
         }
         match self.core.questions.get(id).is_minimised() {
@@ -140,7 +172,7 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// The question is answered: a worker is told, or those who wait for the lookup.
-    fn answered(&mut self, id: u32, message: &[u8]) -> bool {
+    pub(super) fn answered(&mut self, id: u32, message: &[u8]) -> bool {
         if self.core.questions.get(id).lookup.is_none() {
             return self.respond(id, message);
         }
@@ -181,12 +213,23 @@ impl<W: World> Turn<'_, W> {
         }
         question.start_over();
         let Some(cut) = self.cut_from(message, set) else { return self.fail(id) };
-        let again = self.core.questions.get(id).refetched >> label_count(cut.name.as_wire()) & 1 != 0;
+        let labels = label_count(cut.name.as_wire());
+        let question = self.core.questions.get_mut(id);
+        question.referred |= 1 << labels;
+        let again = question.refetched >> labels & 1 != 0;
         let cut = match again {
             // The parent's side of it, for this question alone.
             true => self.core.cuts.add_unheld(cut),
             false => self.core.cuts.list(cut),
         };
+        if self.core.options.iteration.harden_referral {
+            self.check_referral(id, cut);
+        }
+        if again && let Some(cut) = self.core.cuts.get(cut) {
+            let question = self.core.questions.get_mut(id);
+            let spent = cut.seats().iter().enumerate().filter(|(_, seat)| question.spent.contains(&seat.server));
+            question.failed = spent.fold(0, |bits, (place, _)| bits | bit(place as u8));
+        }
         self.ask_at(id, cut);
     }
 
@@ -198,16 +241,44 @@ impl<W: World> Turn<'_, W> {
             return false;
         };
         let (name, labels) = (cut.name, label_count(cut.name.as_wire()));
-        let Some(above) = parent(name.as_wire()).filter(|_| question.refetched >> labels & 1 == 0) else {
-            return false;
-        };
+        let was_told = (question.refetched | question.referred) >> labels & 1 != 0;
+        let Some(above) = parent(name.as_wire()).filter(|_| !was_told) else { return false };
         let cut = self.find_cut(id, above, 0);
         self.recall(id);
+        let spent = self.core.questions.get(id).failed | self.worn_out(id);
+        let seats = self.core.seats(id).iter().enumerate();
+        let spent = seats.filter(|(place, _)| spent & bit(*place as u8) != 0).map(|(_, seat)| seat.server).collect();
         let question = self.core.questions.get_mut(id);
+        question.spent = spent;
         question.refetched |= 1 << labels;
         question.start_over();
-        self.ask_at(id, cut.unwrap_or(self.core.hints_cut));
+        let cut = cut.unwrap_or_else(|| self.hints());
+        self.ask_at(id, cut);
         true
+    }
+
+    /// Has a cut that a question was referred to asked which its name servers are and where, so that what was told beside
+    /// something else is believed no longer than that takes (`harden-referral-path:`). Nobody waits for it.
+    fn check_referral(&mut self, id: u32, cut: u32) {
+        let question = self.core.questions.get(id);
+        let (depth, qtype) = (question.depth + 1, question.qtype);
+        let deepest = self.core.options.iteration.fetch_policy.len().saturating_sub(1);
+        let Some(cut) = self.core.cuts.get(cut) else { return };
+        if usize::from(depth) > deepest || qtype == rtype::DS {
+            return;
+        }
+        let name = cut.name;
+        if (qtype, question.target.as_wire()) != (rtype::NS, name.as_wire()) {
+            self.add_lookup(&name, rtype::NS, depth, Lookup::default());
+            return;
+        }
+        let own: Vec<Name> =
+            cut.names().filter_map(Name::from_wire).filter(|own| own.is_at_or_below(name.as_wire())).collect();
+        for own in own {
+            for qtype in TYPES {
+                self.add_lookup(&own, qtype, depth, Lookup::default());
+            }
+        }
     }
 
     /// The cut that an NS RRset of the reply in hand makes, with the addresses that came with it and those that are known.
@@ -216,6 +287,11 @@ impl<W: World> Turn<'_, W> {
         let mut cut = Cut::new(&name, Source::Delegation, self.now + Duration::from_secs(u64::from(ttl)));
         for name in self.core.digest.reply().targets(message, set) {
             let glue = self.core.digest.reply().glue(message, &name);
+            if self.core.options.iteration.verify_glue && !name.is_at_or_below(cut.name.as_wire()) {
+                cut.add_name(&name, [Known::No; 2]);
+                glue.into_iter().for_each(|address| self.doubt(&mut cut, address));
+                continue;
+            }
             let has = |v4: bool| glue.iter().any(|address| address.is_ipv4() == v4);
             cut.add_name(&name, [true, false].map(|v4| if has(v4) { Known::Yes } else { Known::No }));
             glue.into_iter().for_each(|address| self.seat(&mut cut, address));
@@ -231,6 +307,8 @@ impl<W: World> Turn<'_, W> {
         addresses.into_iter().for_each(|address| self.seat(&mut cut, address));
         let before = std::mem::replace(&mut self.core.hints_cut, NONE);
         self.core.cuts.release(before);
-        self.core.hints_cut = self.core.cuts.add(cut);
+        if !self.core.options.hints.is_empty() {
+            self.core.hints_cut = self.core.cuts.add(cut);
+        }
     }
 }

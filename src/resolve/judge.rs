@@ -1,8 +1,8 @@
 //! What a whole reply means for its question: an answer, another name to ask for, or another server.
 
-use super::core::{Core, Turn};
+use super::core::{Core, Turn, bit};
 use super::cuts::{Cut, Source};
-use super::digest::Served;
+use super::digest::{Following, Served};
 use super::minimise::Shown;
 use super::normalize::Verdict;
 use super::question::Phase;
@@ -27,7 +27,7 @@ impl<W: World> Turn<'_, W> {
             return self.judge_authoritative(id, asked, message);
         }
         match self.verdict(id, message) {
-            Verdict::Answer if self.respond(id, message) => {}
+            Verdict::Answer if self.answered(id, message) => {}
             Verdict::Chase => self.chase(id, message),
             _ => self.pass_over(id, asked),
         }
@@ -55,6 +55,14 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn pass_over(&mut self, id: u32, asked: Addressee) {
         let flaw = self.core.digest.flaw();
         self.blame(id, asked.server, flaw);
+        if self.core.questions.get(id).is_minimised() && !self.core.options.iteration.strict {
+            // It may be the part of the name or the type that it takes offence at.
+            self.recall(id);
+            let question = self.core.questions.get_mut(id);
+            question.show_all();
+            question.tried &= !bit(asked.place);
+            return self.core.retry.push_back(id);
+        }
         self.rule_out(id, asked.place);
         self.go_on(id, asked);
     }
@@ -103,7 +111,9 @@ impl<W: World> Turn<'_, W> {
         if question.chain.is_none() {
             question.chain = self.core.spare_chains.pop();
         }
-        let goes_on = self.core.digest.follow(message, question, self.core.options.minimal_responses);
+        let options = &self.core.options;
+        let how = Following { minimal: options.minimal_responses, restarts: options.iteration.restarts };
+        let goes_on = self.core.digest.follow(message, question, how);
         question.start_over();
         question.shown = Shown::WHOLE;
         match goes_on {

@@ -4,8 +4,10 @@ use super::cache::{Ask, Climb, Context, Hit, Key, MessageKey, Rrset, RrsetRef, S
 use super::classify::Class;
 use super::core::{Core, Turn};
 use super::cuts::{Cut, Known, Source};
-use super::digest::RESTARTS;
+use super::lookups::TYPES;
+use super::table::MAX_SERVERS;
 use super::world::World;
+use crate::dns::cause::Cause;
 use crate::dns::name::{Name, label_count, suffixes};
 use crate::dns::{class, rcode, rtype};
 use std::net::IpAddr;
@@ -20,6 +22,14 @@ enum Found {
     Alias,
     /// The alias is one too many.
     TooMany,
+}
+
+/// Addresses of one family that are known of a name.
+struct Addresses {
+    name: Name,
+    family: usize,
+    ttl: Duration,
+    addresses: Vec<IpAddr>,
 }
 
 impl<W: World> Turn<'_, W> {
@@ -44,17 +54,17 @@ impl<W: World> Turn<'_, W> {
             return Found::Nothing;
         };
         let question = questions.get_mut(id);
-        if question.uncached || question.wants_glue() {
+        if question.uncached || question.wants_glue() || question.is_priming() || question.refreshes.is_some() {
             return Found::Nothing;
         }
         let stub = cuts.get(question.cut).filter(|cut| cut.source.zone().is_some()).map(|cut| cut.name);
         let ask = Ask {
-            checking_disabled: question.checking_disabled,
             stub: stub.as_ref().map(Name::as_wire),
             ..Ask::new(&question.target, question.qtype, question.qclass)
         };
         let Some(hit) = cache.lookup(&ask, self.now) else { return Found::Nothing };
-        let alias = leads_to(&hit, question.qtype);
+        // An alias of itself is all that there is to say.
+        let alias = leads_to(&hit, question.qtype).filter(|target| *target != question.target);
         let (scratch, rdata) = digest.buffers();
         let wanted = Wanted {
             name: &question.name,
@@ -70,7 +80,7 @@ impl<W: World> Turn<'_, W> {
             question.chain = Some(chain);
             question.restarts += 1;
             question.target.set_lower(&target);
-            return if question.restarts > RESTARTS { Found::TooMany } else { Found::Alias };
+            return if question.restarts > options.iteration.restarts { Found::TooMany } else { Found::Alias };
         }
         if question.lookup.is_some() {
             let addresses: Vec<IpAddr> = hit.rrsets(0).flat_map(|set| addresses_of(&set)).collect();
@@ -81,19 +91,57 @@ impl<W: World> Turn<'_, W> {
         }
         let Some(response) = self.world.room() else { return Found::Nothing };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return Found::Nothing };
-        (response.rcode, response.ttl, response.ticket) = (hit.rcode(), written.ttl, question.ticket);
+        // That an RRset was heard of again prolongs no message: what its answer says of other RRsets may have changed.
+        let ttl = written.ttl.min(hit.head.ttl);
+        (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
+        response.set_cause(Cause::default(), &[]);
+        response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();
         self.finish(id);
         Found::Answer
     }
 
-    /// Keeps what a reply has said. `class`: what it amounts to.
-    pub(super) fn keep(&mut self, id: u32, message: &[u8], class: Class) {
-        let Core { cache: Some(cache), questions, digest, learnt, .. } = &mut *self.core else { return };
+    /// Answers a question that may not be asked with the deepest cut that is known above its name (RFC 1034 section 4.3.2, step
+    /// 3b). False when it may be asked, or none is known.
+    pub(super) fn refer(&mut self, id: u32) -> bool {
+        let Core { cache: Some(cache), questions, options, digest, .. } = &mut *self.core else { return false };
+        let question = questions.get(id);
+        if !question.known_only {
+            return false;
+        }
+        let Some(hit) = cache.referral(question.parent_side(), question.qclass, self.now) else { return false };
+        let wanted = Wanted {
+            name: &question.name,
+            qtype: question.qtype,
+            dnssec_ok: question.dnssec_ok,
+            minimal: options.minimal_responses,
+            chain: question.chain.as_deref(),
+        };
+        let (scratch, rdata) = digest.buffers();
+        let Some(response) = self.world.room() else { return false };
+        let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return false };
+        (response.rcode, response.ttl, response.ticket) = (rcode::NOERROR, 0, question.ticket);
+        response.set_cause(Cause::default(), &[]);
+        response.set_body(&scratch[written.place.clone()], written.counts);
+        self.world.publish();
+        self.finish(id);
+        true
+    }
+
+    /// Answers a question with the message that was kept of its answer just now: what is known of an RRset may be better than
+    /// what was said last, or to be believed for less long. False when it is to be answered with the reply itself.
+    pub(super) fn answer_as_kept(&mut self, id: u32) -> bool {
+        self.core.questions.get_mut(id).refreshes = None;
+        matches!(self.look(id), Found::Answer)
+    }
+
+    /// Keeps what a reply has said. `class`: what it amounts to. True when there is a message now that answers the question.
+    pub(super) fn keep(&mut self, id: u32, message: &[u8], class: Class) -> bool {
+        let Core { cache: Some(cache), questions, digest, learnt, .. } = &mut *self.core else { return false };
         let question = questions.get(id);
         if question.uncached {
-            return;
+            return false;
         }
         let asked = Name::from_wire(question.asked_name()).unwrap_or(Name::ROOT);
         let (reply, answer) = digest.parts();
@@ -101,28 +149,30 @@ impl<W: World> Turn<'_, W> {
         let referral = matches!(class, Class::Referral(_) | Class::Alias);
         let mut context = Context { referral, ..Context::at(self.now) };
         context.moment.started = question.started;
-        let key = MessageKey {
-            name: asked.as_wire(),
-            qtype: question.asked_type(),
-            qclass: question.qclass,
-            checking_disabled: question.checking_disabled,
-        };
-        match referral {
-            true => {
-                learnt.clear();
-                cache.learn(&kept, &context, learnt);
-            }
-            false => {
-                cache.keep(&key, &kept, &context, learnt);
-            }
+        // A referral on the way is no answer to what is asked anew.
+        context.moment.leeway = if matches!(class, Class::Referral(_)) { 0 } else { question.refreshes.unwrap_or(0) };
+        // Authoritative servers check nothing, whatever CD says.
+        let (qtype, qclass, checking_disabled) = (question.asked_type(), question.qclass, false);
+        let key = MessageKey { name: asked.as_wire(), qtype, qclass, checking_disabled };
+        if referral {
+            learnt.clear();
+            cache.learn(&kept, &context, learnt);
+            return false;
         }
+        cache.keep(&key, &kept, &context, learnt) && !question.is_minimised()
     }
 
     /// The deepest cut that is known for a name (wire form, lower case), of at least so many labels, and of use for a question.
     pub(super) fn find_cut(&mut self, id: u32, name: &[u8], least: usize) -> Option<u32> {
+        // What ends before the answer that is to be fetched anew would be gone with it.
+        let leeway = self.core.questions.get(id).refreshes.unwrap_or(0);
+        let until = self.now + Duration::from_secs(u64::from(leeway));
         let mut name = Some(name);
         while let Some(from) = name {
-            let cut = self.closest_cut(from, least)?;
+            let cut = self.closest_cut(from, least, until)?;
+            if self.core.cuts.get(cut)?.seats().is_empty() {
+                self.refill(cut);
+            }
             let question = self.core.questions.get(id);
             let found = self.core.cuts.get(cut)?;
             if !found.is_useless(&question.target, question.qtype) {
@@ -135,8 +185,9 @@ impl<W: World> Turn<'_, W> {
         None
     }
 
-    fn closest_cut(&mut self, name: &[u8], least: usize) -> Option<u32> {
-        let Some(cache) = &mut self.core.cache else { return self.core.cuts.find(name, least, self.now) };
+    /// The deepest cut that is to be believed at `until`.
+    fn closest_cut(&mut self, name: &[u8], least: usize, until: Duration) -> Option<u32> {
+        let Some(cache) = &mut self.core.cache else { return self.core.cuts.find(name, least, until) };
         let climb = Climb {
             name,
             rtype: rtype::NS,
@@ -144,7 +195,7 @@ impl<W: World> Turn<'_, W> {
             strictly_above: false,
             no_expired_above: Some(Name::ROOT.as_wire()),
         };
-        let found = cache.closest(&climb, self.now).filter(|set| label_count(set.owner()) >= least)?;
+        let found = cache.closest(&climb, until).filter(|set| label_count(set.owner()) >= least)?;
         let (owner, origin) = (Name::from_wire(found.owner())?.to_lower(), found.reference());
         match self.core.cuts.named(owner.as_wire(), self.now) {
             Some(cut) if self.core.cuts.get(cut).is_some_and(|cut| cut.origin == Some(origin)) => Some(cut),
@@ -156,7 +207,7 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// The cut that an NS RRset of the cache makes, with the addresses that are known of its servers.
-    pub(super) fn cut_from_cache(&mut self, owner: &Name, origin: RrsetRef) -> Option<Cut> {
+    fn cut_from_cache(&mut self, owner: &Name, origin: RrsetRef) -> Option<Cut> {
         let (now, cache) = (self.now, self.core.cache.as_mut()?);
         let set = cache.rrsets.follow(origin)?;
         let ttl = Duration::from_secs(u64::from(set.ttl(super::cache::seconds(now))));
@@ -172,18 +223,78 @@ impl<W: World> Turn<'_, W> {
         let Some(cache) = self.core.cache.as_mut() else { return };
         let key = Key::new(cut.name.as_wire(), rtype::NS, class::IN);
         cut.origin = cache.rrsets.get(&key, self.now).map(|set| set.reference());
-        let names: Vec<Name> = cut.names().filter_map(Name::from_wire).collect();
-        for name in names {
-            for (family, rtype) in [rtype::A, rtype::AAAA].into_iter().enumerate() {
-                let Some(cache) = self.core.cache.as_mut() else { return };
-                let Some(set) = cache.rrsets.get(&Key::new(name.as_wire(), rtype, class::IN), self.now) else {
-                    continue;
-                };
-                let addresses: Vec<IpAddr> = addresses_of(&set).collect();
-                cut.learn(&name, family);
-                addresses.into_iter().for_each(|address| self.seat(cut, address));
+        let names = cut.names().filter_map(Name::from_wire).collect();
+        let now = self.now;
+        for Addresses { name, family, ttl, addresses } in self.known_addresses(&cut.name, names) {
+            cut.learn(&name, family, Some(ttl), now);
+            addresses.into_iter().for_each(|address| self.seat(cut, address));
+        }
+    }
+
+    /// Adds to a cut that is in use the addresses that have come to be known since; true when there are any.
+    pub(super) fn refill(&mut self, cut: u32) -> bool {
+        let (zone, names) = match self.core.cuts.get(cut) {
+            Some(cut) if cut.source.zone().is_none() => (cut.name, cut.names().filter_map(Name::from_wire).collect()),
+            _ => return false,
+        };
+        let mut any = false;
+        let now = self.now;
+        for Addresses { name, family, ttl, addresses } in self.known_addresses(&zone, names) {
+            let servers: Vec<u32> = addresses.into_iter().filter_map(|address| self.server_at(address)).collect();
+            let Core { cuts, servers: known, .. } = &mut *self.core;
+            let Some(cut) = cuts.get_mut(cut) else { return any };
+            cut.learn(&name, family, Some(ttl), now);
+            for server in servers {
+                if cut.seat(server) {
+                    known.hold(server);
+                    any = true;
+                }
             }
         }
+        any
+    }
+
+    /// The addresses of the names of a cut's servers that are in the cache, by family.
+    fn known_addresses(&mut self, cut: &Name, names: Vec<Name>) -> Vec<Addresses> {
+        let verifies = self.core.options.iteration.verify_glue;
+        let Some(cache) = self.core.cache.as_mut() else { return Vec::new() };
+        let mut known = Vec::new();
+        for name in names {
+            for (family, rtype) in TYPES.into_iter().enumerate() {
+                let key = Key::new(name.as_wire(), rtype, class::IN);
+                let set = cache.rrsets.get(&key, self.now);
+                let needs_proof = verifies && !name.is_at_or_below(cut.as_wire());
+                if let Some(set) = set.filter(|set| !needs_proof || !set.trust().is_additional()) {
+                    let ttl = Duration::from_secs(u64::from(set.ttl(super::cache::seconds(self.now))));
+                    known.push(Addresses { name, family, ttl, addresses: addresses_of(&set).collect() });
+                }
+            }
+        }
+        known
+    }
+
+    /// Takes note of an address that is to be asked only when there is no other (`harden-unverified-glue: yes`).
+    pub(super) fn doubt(&mut self, cut: &mut Cut, address: IpAddr) {
+        if let Some(server) = self.server_at(address).filter(|server| !cut.doubtful.contains(server))
+            && cut.doubtful.len() < MAX_SERVERS
+        {
+            self.core.servers.hold(server);
+            cut.doubtful.push(server);
+        }
+    }
+
+    /// Lets a cut's doubtful addresses be asked as any others; true when there are any.
+    pub(super) fn trust_doubtful(&mut self, cut: u32) -> bool {
+        let Core { cuts, servers, .. } = &mut *self.core;
+        let Some(cut) = cuts.get_mut(cut) else { return false };
+        let mut any = false;
+        for server in std::mem::take(&mut cut.doubtful) {
+            match cut.seat(server) {
+                true => any = true,
+                false => servers.let_go(server),
+            }
+        }
+        any
     }
 
     /// Adds an address to a cut that is not listed yet.

@@ -177,10 +177,6 @@ impl Normalizer {
         let Some(target) = substitute(message, reply, &reply.sets[place], &walk.name) else {
             return (reply.rcode == rcode::YXDOMAIN).then_some(());
         };
-        // An alias of itself leads nowhere, and would stand beside the next one as if both were one RRset.
-        if target == walk.name {
-            return None;
-        }
         let next = reply.sets[place + 1..].iter().find(|set| !set.attached);
         if let Some(cname) = next.filter(|set| set.section == 0 && set.rtype == rtype::CNAME)
             && owns(message, cname, &walk.name)
@@ -207,9 +203,6 @@ impl Normalizer {
         // Several CNAMEs at one name are an error of the zone; the first is used.
         reply.sets[place].count = 1;
         let target = cname_target(message, reply, &reply.sets[place])?;
-        if target == walk.name {
-            return None;
-        }
         let next = (place + 1..reply.sets.len()).find(|&next| !reply.sets[next].attached);
         if let Some(next) = next {
             let dname = &reply.sets[next];
@@ -247,7 +240,9 @@ impl Normalizer {
 }
 
 impl Walk {
+    /// An alias of itself leads nowhere, and that is the answer.
     fn go_to(&mut self, target: Name, asked: &Asked) {
+        self.has_answer |= target == self.name;
         self.name = target;
         self.left = !(asked.same_zone)(target.to_lower().as_wire());
     }

@@ -18,6 +18,10 @@ pub struct Iteration {
     pub no_promiscuous: bool,
     /// `harden-glue:`
     pub only_own_glue: bool,
+    /// `harden-unverified-glue:`
+    pub verify_glue: bool,
+    /// `harden-referral-path:`
+    pub harden_referral: bool,
     /// `max-global-quota:`, queries for one question, lookups included.
     pub quota: u32,
     /// `max-sent-count:`, queries for one target.
@@ -38,6 +42,8 @@ impl Default for Iteration {
             name_servers: 20,
             no_promiscuous: true,
             only_own_glue: true,
+            verify_glue: false,
+            harden_referral: false,
             quota: 200,
             sends: 32,
             restarts: 11,

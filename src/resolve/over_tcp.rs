@@ -32,9 +32,35 @@ impl<W: World> Turn<'_, W> {
             return self.go_on(id, asked);
         }
         self.stop_waiting(id);
+        self.queue(id, asked);
+    }
+
+    /// Whether the servers of the question's zone are asked over TCP alone (`forward-tcp-upstream:`, `stub-tcp-upstream:`).
+    pub(super) fn is_asked_over_tcp(&self, id: u32) -> bool {
+        let cut = self.core.cuts.get(self.core.questions.get(id).cut);
+        let zone = cut.and_then(|cut| self.core.table.zone(cut.source.zone()?));
+        zone.is_some_and(|zone| zone.tcp)
+    }
+
+    /// Asks the server at a place over TCP from the start; false when it cannot be asked now.
+    pub(super) fn begin_over_tcp(&mut self, id: u32, place: u8) -> bool {
+        let Some(server) = self.core.seats(id).get(usize::from(place)).map(|seat| seat.server) else { return false };
+        let recursion = self.wants_recursion(id, place);
         let question = self.core.questions.get_mut(id);
-        question.asked = asked;
-        question.phase = Phase::TcpQueue;
+        question.tried |= bit(place);
+        if self.core.streams.are_forbidden() {
+            question.failed |= bit(place);
+            return false;
+        }
+        (question.was_sent, question.sends) = (true, question.sends + 1);
+        self.queue(id, Addressee { server, place, edns: true, recursion });
+        true
+    }
+
+    /// Has a question that is in phase `Choose` wait for a stream to a server.
+    fn queue(&mut self, id: u32, asked: Addressee) {
+        let question = self.core.questions.get_mut(id);
+        (question.asked, question.phase) = (asked, Phase::TcpQueue);
         self.core.timers.arm(id, (self.now + TCP_WAIT).min(question.started + self.core.options.patience));
         self.core.tcp_queue.push_back(id);
         self.open_tcp();
@@ -68,11 +94,11 @@ impl<W: World> Turn<'_, W> {
 
     /// Opens a stream for a question and hands it the query; gives its number, the ID, and whether it carries EDNS.
     fn connect(&mut self, id: u32) -> Result<(u16, u16, bool), Failure> {
-        let server = self.core.questions.get(id).asked.server;
+        let Addressee { server, recursion, .. } = self.core.questions.get(id).asked;
         let address = self.core.servers[server].address;
         let message_id = self.world.draw()?;
         let source = self.core.sockets.source(&address, self.world)?;
-        let (len, edns) = self.write_query(id, server, message_id);
+        let (len, edns) = self.write_query(id, (server, recursion), message_id);
         let stream = self.core.streams.open(id, (source, address), self.world)?;
         self.world.send_stream(stream, &(len as u16).to_be_bytes());
         self.world.send_stream(stream, &self.core.query[..len]);

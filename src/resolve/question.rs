@@ -1,4 +1,4 @@
-//! The questions in flight: a slab of fixed states and lists through it.
+//! A question in flight: what it asks, where it stands, what it has cost.
 
 use super::chain::Chain;
 use super::lookups::Lookup;
@@ -85,8 +85,12 @@ pub struct Question {
     pub was_sent: bool,
     /// A server that was asked has not answered.
     pub unheard: bool,
+    /// It is answered with what is known, be that a referral.
+    pub known_only: bool,
     /// Its answer is told, but not to be cached.
     pub uncached: bool,
+    /// What is known does not do: it is asked so that it be known for longer. Seconds that what is known has left.
+    pub refreshes: Option<u32>,
     /// A forward or stub zone with `first` has failed: none counts any more.
     pub is_unzoned: bool,
     /// Tells it from those that had its state before.
@@ -113,28 +117,40 @@ pub struct Question {
     pub lookups: u8,
     /// See `lookups`.
     pub awaited: u8,
+    /// Name servers looked up at the present cut.
+    pub at_cut: u8,
+    /// Name servers of the present cut whose glue was asked for.
+    pub glue_asked: u8,
+    /// Name servers that have no address, as others than the cache have told.
+    pub nowhere: u8,
     /// Queries sent for it so far, lookups for its sake included.
     pub used: u32,
     /// Bit n: the cut of n labels was fetched from its parent anew.
     pub refetched: u128,
+    /// Bit n: a parent has referred it to the cut of n labels.
+    pub referred: u128,
+    /// Servers that had their chances at the cut whose parent it was asked for anew.
+    pub spent: Vec<u32>,
     /// The root, or the stub zone, was primed for it.
     pub was_primed: bool,
-    /// Servers of the cut that said nothing at all.
+    /// Servers of the cut that said nothing at all, and how often that was.
+    pub empty: u64,
+    /// See `empty`.
     pub empties: u8,
     /// Where it stands.
     pub phase: Phase,
-    prev: u32,
-    next: u32,
+    pub(super) prev: u32,
+    pub(super) next: u32,
     /// Neighbours in the order of age, of those in that list.
-    older: u32,
-    newer: u32,
-    standing: Standing,
-    is_lookup: bool,
+    pub(super) older: u32,
+    pub(super) newer: u32,
+    pub(super) standing: Standing,
+    pub(super) is_lookup: bool,
 }
 
 /// Whether a question may be given up to make room for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     /// It may run to its end.
     Lasting,
     /// It is in the list of those that may be given up.
@@ -165,7 +181,9 @@ impl Question {
         without_edns: false,
         was_sent: false,
         unheard: false,
+        known_only: false,
         uncached: false,
+        refreshes: None,
         is_unzoned: false,
         serial: 0,
         cause: Cause::new(Why::Unknown),
@@ -179,9 +197,15 @@ impl Question {
         referrals: 0,
         lookups: 0,
         awaited: 0,
+        at_cut: 0,
+        glue_asked: 0,
+        nowhere: 0,
         used: 0,
         refetched: 0,
+        referred: 0,
+        spent: Vec::new(),
         was_primed: false,
+        empty: 0,
         empties: 0,
         phase: Phase::Free,
         prev: NONE,
@@ -197,7 +221,7 @@ impl Question {
         (self.tried, self.failed, self.refused) = (0, 0, 0);
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
-        self.empties = 0;
+        (self.empty, self.empties) = (0, 0);
         self.cause = Cause::default();
     }
 
@@ -210,208 +234,5 @@ impl Question {
             (false, true) => SILENCE,
             (false, false) => WITHOUT_RECORDS,
         }
-    }
-}
-
-/// The slab, its free list, one list per socket of the questions sent through it last, and one by age.
-///
-/// Up to half of the states go to questions that may run to their end, so that slow ones are answered too; the others
-/// may be given up when the slab is full, oldest first (the two lists of Unbound's mesh.c).
-pub struct Questions {
-    states: Box<[Question]>,
-    free: Vec<u32>,
-    heads: Vec<u32>,
-    /// Questions of workers at most, and now.
-    most: usize,
-    asked: usize,
-    lasting: usize,
-    oldest: u32,
-    newest: u32,
-}
-
-impl Questions {
-    /// Room for `count` questions of workers, and `lookups` besides.
-    pub fn new(count: usize, lookups: usize) -> Questions {
-        let all = count + lookups;
-        let states = (0..all).map(|_| Question::EMPTY).collect();
-        let free = (0..all as u32).rev().collect();
-        Questions { states, free, heads: Vec::new(), most: count, asked: 0, lasting: 0, oldest: NONE, newest: NONE }
-    }
-
-    /// Number of states.
-    pub fn capacity(&self) -> usize {
-        self.states.len()
-    }
-
-    /// Questions in use.
-    pub fn in_use(&self) -> usize {
-        self.states.len() - self.free.len()
-    }
-
-    /// True when no state is free for a worker's question.
-    pub fn is_full(&self) -> bool {
-        self.asked >= self.most || self.free.is_empty()
-    }
-
-    /// Takes a free state for a worker's question, in phase `Choose`.
-    pub fn take(&mut self) -> Option<u32> {
-        if self.is_full() {
-            return None;
-        }
-        let id = self.take_lookup()?;
-        self.asked += 1;
-        self.states[id as usize].is_lookup = false;
-        if self.lasting < self.most / 2 {
-            self.lasting += 1;
-            self.states[id as usize].standing = Standing::Lasting;
-        } else {
-            self.line_up(id);
-        }
-        Some(id)
-    }
-
-    /// As [`Self::take`], for a question that no worker has asked.
-    pub fn take_lookup(&mut self) -> Option<u32> {
-        let id = self.free.pop()?;
-        let question = &mut self.states[id as usize];
-        question.start_over();
-        question.serial = question.serial.wrapping_add(1);
-        (question.restarts, question.depth, question.referrals) = (0, 0, 0);
-        (question.lookups, question.awaited) = (0, 0);
-        (question.refetched, question.was_primed, question.used) = (0, false, 0);
-        (question.shown, question.is_unzoned) = (Shown::WHOLE, false);
-        (question.was_sent, question.unheard, question.uncached) = (false, false, false);
-        (question.phase, question.standing, question.is_lookup) = (Phase::Choose, Standing::Ended, true);
-        Some(id)
-    }
-
-    fn line_up(&mut self, id: u32) {
-        match self.newest {
-            NONE => self.oldest = id,
-            newest => self.states[newest as usize].newer = id,
-        }
-        let question = &mut self.states[id as usize];
-        (question.older, question.newer, question.standing) = (self.newest, NONE, Standing::InLine);
-        self.newest = id;
-    }
-
-    /// The oldest question that may be given up.
-    pub fn oldest(&self) -> Option<u32> {
-        (self.oldest != NONE).then_some(self.oldest)
-    }
-
-    /// The question has ended: it is not to be given up any more.
-    pub fn ended(&mut self, id: u32) {
-        let Question { older, newer, standing, .. } = self.states[id as usize];
-        self.states[id as usize].standing = Standing::Ended;
-        match standing {
-            Standing::Ended => return,
-            Standing::Lasting => return self.lasting -= 1,
-            Standing::InLine => {}
-        }
-        match older {
-            NONE => self.oldest = newer,
-            older => self.states[older as usize].newer = newer,
-        }
-        match newer {
-            NONE => self.newest = older,
-            newer => self.states[newer as usize].older = older,
-        }
-    }
-
-    /// Gives a state back. It must be in no socket's list.
-    pub fn give_back(&mut self, id: u32) {
-        self.ended(id);
-        let question = &mut self.states[id as usize];
-        question.phase = Phase::Free;
-        self.asked -= usize::from(!std::mem::take(&mut question.is_lookup));
-        self.free.push(id);
-    }
-
-    /// The question of `id`.
-    #[inline]
-    pub fn get(&self, id: u32) -> &Question {
-        &self.states[id as usize]
-    }
-
-    /// The question of `id`.
-    #[inline]
-    pub fn get_mut(&mut self, id: u32) -> &mut Question {
-        &mut self.states[id as usize]
-    }
-
-    /// Puts `id` on the list of `socket`.
-    pub fn link(&mut self, id: u32, socket: u16) {
-        let socket = usize::from(socket);
-        if self.heads.len() <= socket {
-            self.heads.resize(socket + 1, NONE);
-        }
-        let next = self.heads[socket];
-        if next != NONE {
-            self.states[next as usize].prev = id;
-        }
-        let question = &mut self.states[id as usize];
-        (question.prev, question.next) = (NONE, next);
-        self.heads[socket] = id;
-    }
-
-    /// Takes `id` off the list of `socket`.
-    pub fn unlink(&mut self, id: u32, socket: u16) {
-        let Question { prev, next, .. } = self.states[id as usize];
-        match prev {
-            NONE => self.heads[usize::from(socket)] = next,
-            prev => self.states[prev as usize].next = next,
-        }
-        if next != NONE {
-            self.states[next as usize].prev = prev;
-        }
-    }
-
-    /// The question behind `id` on the list of its socket.
-    pub fn after(&self, id: u32) -> Option<u32> {
-        let next = self.states[id as usize].next;
-        (next != NONE).then_some(next)
-    }
-
-    /// A question whose last query went through `socket`, if any.
-    pub fn first(&self, socket: u16) -> Option<u32> {
-        self.heads.get(usize::from(socket)).copied().filter(|&id| id != NONE)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sockets_list_holds_its_questions() {
-        let mut questions = Questions::new(4, 0);
-        let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
-        assert!(ids.len() == 4 && questions.is_full());
-        ids.iter().for_each(|&id| questions.link(id, 3));
-        questions.unlink(ids[1], 3);
-        questions.unlink(ids[3], 3);
-        questions.unlink(ids[0], 3);
-        assert_eq!((questions.first(3), questions.first(9)), (Some(ids[2]), None));
-        questions.unlink(ids[2], 3);
-        assert_eq!(questions.first(3), None);
-    }
-
-    #[test]
-    fn half_of_the_questions_may_be_given_up_in_the_order_of_their_age() {
-        let mut questions = Questions::new(6, 0);
-        let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
-        assert_eq!(questions.oldest(), Some(ids[3]));
-        questions.ended(ids[4]);
-        questions.give_back(ids[3]);
-        assert_eq!(questions.oldest(), Some(ids[5]));
-        questions.give_back(ids[5]);
-        questions.give_back(ids[4]);
-        assert_eq!(questions.oldest(), None);
-        questions.give_back(ids[0]);
-        assert!(questions.take().is_some());
-        assert_eq!(questions.oldest(), None, "half may stay");
-        assert_eq!(questions.take(), questions.oldest());
-        assert_eq!((questions.take().is_some(), questions.take().is_some(), questions.is_full()), (true, true, true));
     }
 }

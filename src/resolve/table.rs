@@ -78,6 +78,8 @@ impl Default for Reachable {
 pub struct ZoneTable {
     zones: Vec<Zone>,
     by_name: HashMap<Box<[u8]>, u32>,
+    /// Stub zones, those included that a forward zone of the same name stands before.
+    stubs: HashMap<Box<[u8]>, u32>,
     /// Bit n: some zone has a name of n labels. Suffixes of other lengths are not looked up.
     depths: u128,
     sources: Sources,
@@ -103,21 +105,27 @@ impl ZoneTable {
             let names_some = !zone.servers.is_empty() || !zone.hosts.is_empty();
             let word = zone.word();
             zone.servers.retain(|server| may_ask(server, word, &name, reachable));
-            match table.by_name.get(zone.name.as_slice()) {
-                Some(&place) if table.zones[place as usize].word() == zone.word() => {
-                    let before = &mut table.zones[place as usize];
-                    before.servers.append(&mut zone.servers);
-                    before.hosts.append(&mut zone.hosts);
-                    named[place as usize] |= names_some;
-                }
-                Some(_) if zone.kind != Kind::Forward => {}
-                _ => {
-                    table.by_name.insert(zone.name.clone().into_boxed_slice(), table.zones.len() as u32);
-                    table.depths |= 1 << name.label_count();
-                    table.zones.push(zone);
-                    named.push(names_some);
-                }
+            let is_forward = zone.kind == Kind::Forward;
+            let there = table.by_name.get(zone.name.as_slice()).copied();
+            let same = there.filter(|&place| table.zones[place as usize].word() == word);
+            let same = if is_forward { same } else { table.stubs.get(zone.name.as_slice()).copied() };
+            if let Some(place) = same {
+                let before = &mut table.zones[place as usize];
+                before.servers.append(&mut zone.servers);
+                before.hosts.append(&mut zone.hosts);
+                named[place as usize] |= names_some;
+                continue;
             }
+            let (place, key) = (table.zones.len() as u32, zone.name.clone().into_boxed_slice());
+            if !is_forward {
+                table.stubs.insert(key.clone(), place);
+            }
+            if is_forward || there.is_none() {
+                table.by_name.insert(key, place);
+                table.depths |= 1 << name.label_count();
+            }
+            table.zones.push(zone);
+            named.push(names_some);
         }
         for (zone, named) in table.zones.iter_mut().zip(named) {
             let (name, word) = (Name::from_wire(&zone.name).unwrap_or(Name::ROOT), zone.word());
@@ -187,6 +195,11 @@ impl ZoneTable {
     /// Place of the zone of this very name.
     pub fn place_of(&self, zone: &[u8]) -> Option<u32> {
         self.by_name.get(zone).copied()
+    }
+
+    /// Place of the stub zone of this very name; that of the root stands for the root's hints.
+    pub fn stub(&self, zone: &[u8]) -> Option<u32> {
+        self.stubs.get(zone).copied()
     }
 
     /// Zone number `place`.

@@ -7,7 +7,7 @@ use super::source::Sources;
 use super::table::{Kind, Zone, ZoneTable};
 use super::world::World;
 use crate::dns::Name;
-use crate::dns::cause::{Cause, Why};
+use crate::dns::cause::Cause;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,7 +121,8 @@ impl<W: World> Turn<'_, W> {
         (question.tried, question.failed, question.refused) = (0, 0, 0);
         // What went wrong did so at a server of another zone.
         question.cause = Cause::default();
-        let zone = self.core.table.find(question.parent_side());
+        // Who primes a zone asks those whom the zone names, whatever is forwarded.
+        let zone = if question.is_priming() { None } else { self.core.table.find(question.parent_side()) };
         let in_zone = self.core.cuts.get(question.cut).and_then(|cut| cut.source.zone()).is_some();
         let Some(zone) = zone.filter(|_| in_zone) else { return self.begin_anew(id) };
         self.go_to_cut(id, self.core.zone_cuts[zone as usize]);

@@ -73,7 +73,9 @@ impl<W: World> Turn<'_, W> {
 
     fn count_loss(&mut self, id: u32) {
         let question = self.core.questions.get_mut(id);
-        question.show_more_after_time_out();
+        if !self.core.options.iteration.strict {
+            question.show_more_after_time_out();
+        }
         // A question that was woken has not waited in vain.
         if self.now >= question.sent + Duration::from_millis(u64::from(question.wait)) {
             self.core.stats.timeouts.add(1);

@@ -93,6 +93,8 @@ counters! {
         errors_limited,
         /// Questions that joined one already asked.
         coalesced,
+        /// num.prefetch: questions asked anew before their answers ran out
+        prefetched,
         /// Events for the log lost because its ring was full.
         events_lost,
         /// SERVFAIL because no pending place or ring slot was free.

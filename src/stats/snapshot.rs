@@ -112,6 +112,8 @@ thread_figures! {
         errors_limited: outcomes.errors_limited,
         /// Questions that joined one already asked.
         coalesced: outcomes.coalesced,
+        /// num.prefetch
+        prefetched: outcomes.prefetched,
         /// Lines for the log lost because there were too many.
         events_lost: outcomes.events_lost,
         /// SERVFAIL because no pending place or ring slot was free.

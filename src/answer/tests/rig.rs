@@ -67,6 +67,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         deny_any: false,
         error_ratelimit: 100,
         rrset_roundrobin: true,
+        prefetch: false,
         log_queries: false,
         log_replies: false,
         log_destaddr: false,

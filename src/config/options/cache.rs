@@ -17,12 +17,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         changes_nothing("rrset-cache-size", BYTES, "4m", "whole answers are cached, in msg-cache-size"),
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
-        changes_nothing(
-            "prefetch",
-            YES_NO,
-            "no",
-            "an answer that ran out is asked anew when it is wanted, a little slower",
-        ),
+        honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
         changes_nothing("prefetch-key", YES_NO, "no", "no DNSKEY is fetched"),
         not_yet("serve-expired", YES_NO, "no", EXPIRED, &["no"]),
         inert("serve-expired-ttl", COUNT, "0", EXPIRED),

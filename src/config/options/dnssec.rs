@@ -50,7 +50,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("harden-unverified-glue", YES_NO, is("no"), plain!(flag iteration.harden_unverified_glue), RESTART),
         inert("harden-dnssec-stripped", YES_NO, "yes", NO_VALIDATION),
         inert("harden-below-nxdomain", YES_NO, "yes", "needs validated answers; names below NXDOMAIN are asked"),
-        inert("harden-referral-path", YES_NO, "no", RECURSION),
+        honoured("harden-referral-path", YES_NO, is("no"), plain!(flag iteration.harden_referral), RESTART),
         inert("harden-algo-downgrade", YES_NO, "no", NO_VALIDATION),
         honoured("harden-unknown-additional", YES_NO, is("no"), plain!(flag harden_unknown_additional), RELOAD)
             .note("yes takes records of types that a resolver has no use for out of what stands beside an answer"),

@@ -107,7 +107,8 @@ impl Composing<'_> {
         }
         for set in hit.rrsets(section) {
             self.ttl = self.ttl.min(set.ttl(hit.now));
-            if written {
+            let is_told = || self.wanted.chain.is_some_and(|chain| chain.has_dname(set.owner()));
+            if written && !(section == 0 && set.rtype() == rtype::DNAME && is_told()) {
                 // Of the additional section, signatures come last: they are the first to be done without.
                 self.set(section, &set, true, section != 2)?;
             }

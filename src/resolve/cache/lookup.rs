@@ -90,8 +90,8 @@ pub struct Hit<'a> {
     pub head: Head,
     /// It is a message, not put together from RRsets.
     pub is_message: bool,
-    /// It is time to fetch it anew.
-    pub prefetch: bool,
+    /// Seconds until it is time to fetch it anew.
+    pub refresh_after: u32,
     /// It has expired.
     pub expired: bool,
     /// It has expired, and to fetch it anew failed a moment ago.
@@ -120,7 +120,7 @@ impl<'a> Hit<'a> {
 struct Answer {
     head: Head,
     is_message: bool,
-    prefetch: bool,
+    refresh_after: u32,
     expired: bool,
     given_up: bool,
 }
@@ -128,7 +128,7 @@ struct Answer {
 impl Answer {
     fn of_rrsets(rcode: u16, ttl: u32) -> Answer {
         let head = Head { flags: header::flag::QR | rcode, security: Security::Unchecked, ede: NO_EDE, ttl };
-        Answer { head, is_message: false, prefetch: false, expired: false, given_up: false }
+        Answer { head, is_message: false, refresh_after: ttl - ttl / 10, expired: false, given_up: false }
     }
 }
 
@@ -137,8 +137,8 @@ impl Cache {
     pub fn lookup(&mut self, ask: &Ask, now: Duration) -> Option<Hit<'_>> {
         let now = seconds(now);
         self.scan.scan_whole(ask.name.as_wire(), self.hash_key);
-        let Answer { head, is_message, prefetch, expired, given_up } = self.find(ask, now)?;
-        Some(Hit { cache: self, now, head, is_message, prefetch, expired, given_up })
+        let Answer { head, is_message, refresh_after, expired, given_up } = self.find(ask, now)?;
+        Some(Hit { cache: self, now, head, is_message, refresh_after, expired, given_up })
     }
 
     fn find(&mut self, ask: &Ask, now: u32) -> Option<Answer> {
@@ -167,11 +167,11 @@ impl Cache {
         }
         let left = gather(&message, rrsets, found, if expired { 0 } else { now }, now)?;
         let mut head = message.head(now);
-        head.ttl = if expired { rules.expired_reply_ttl } else { left.unwrap_or(head.ttl) };
-        let (prefetch, given_up) = (message.is_to_prefetch(now), expired && message.is_given_up(now));
+        head.ttl = if expired { rules.expired_reply_ttl } else { head.ttl.min(left.unwrap_or(u32::MAX)) };
+        let (refresh_after, given_up) = (message.refresh_after(now), expired && message.is_given_up(now));
         found.sections.iter().for_each(|rrset| rrsets.touch(rrset));
         messages.touch(place);
-        Some(Answer { head, is_message: true, prefetch, expired, given_up })
+        Some(Answer { head, is_message: true, refresh_after, expired, given_up })
     }
 
     /// A DNAME above the name, and the CNAME that follows. Before a CNAME that is kept, so that both agree. One that is not

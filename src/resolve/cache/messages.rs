@@ -166,9 +166,9 @@ impl<'a> Message<'a> {
         self.u32(EXPIRES) <= now
     }
 
-    /// True when it is time to fetch it anew: a tenth of its time is left (Unbound's PREFETCH_TTL_CALC).
-    pub fn is_to_prefetch(&self, now: u32) -> bool {
-        self.u32(PREFETCH) <= now
+    /// Seconds from `now` until it is time to fetch it anew: a tenth of its time is left then (Unbound's PREFETCH_TTL_CALC).
+    pub fn refresh_after(&self, now: u32) -> u32 {
+        self.u32(PREFETCH).saturating_sub(now)
     }
 
     /// True when it may be told although it has expired (RFC 8767): not for too long, and no failure.

@@ -11,6 +11,7 @@
 //! | `rrset`, `rrsets` | how an RRset lies in the store; what takes the place of what |
 //! | `messages` | messages as references to RRsets |
 //! | `lookup` | what answers a question: a message, or RRsets alone |
+//! | `referral` | where a name's servers are |
 //! | `intake` | a scrubbed reply becomes RRsets and a message |
 //! | `compose` | what was found becomes the body of a response |
 //! | `flush` | taking entries out by name, zone and kind |
@@ -23,6 +24,7 @@ mod intake;
 mod load;
 mod lookup;
 mod messages;
+mod referral;
 mod rrset;
 mod rrsets;
 mod store;

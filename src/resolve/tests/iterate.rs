@@ -34,7 +34,8 @@ impl Internet {
         let hint = Hint { name: Name::from_text("a.root").unwrap(), addresses: vec![ROOT.parse().unwrap()] };
         let options = Options {
             hints: vec![hint],
-            iteration: Iteration { minimise, ..Iteration::default() },
+            // What is looked up ahead is beside the point here.
+            iteration: Iteration { minimise, fetch_policy: vec![0; 5], ..Iteration::default() },
             ..Options::default()
         };
         let core = Core::new(options, Arc::new(Upstream::default()), Arc::new(Troubles::default()));

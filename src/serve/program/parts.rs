@@ -78,6 +78,8 @@ fn iteration(config: &Config) -> resolve::Iteration {
         name_servers: of.scrub_ns,
         no_promiscuous: of.scrub_promiscuous,
         only_own_glue: of.harden_glue,
+        verify_glue: of.harden_unverified_glue,
+        harden_referral: of.harden_referral,
         quota: of.global_quota,
         sends: few(of.sent_count),
         restarts: few(of.restarts),

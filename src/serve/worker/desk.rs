@@ -52,7 +52,12 @@ impl Desk {
         let Incoming { message, len, client, via, local, ahead } = query;
         let arrival = Arrival { client, via, local, now: now.seconds };
         let miss = match self.answerer.decide(message, len, arrival, ahead) {
-            Decision::Reply(len) => return Outcome::Reply(len),
+            Decision::Reply(len) => {
+                if let Some((miss, left)) = self.answerer.take_ending(now.seconds) {
+                    self.misses.refresh(miss, left);
+                }
+                return Outcome::Reply(len);
+            }
             Decision::Drop => return Outcome::Drop,
             Decision::Miss(miss) => miss,
         };

@@ -328,9 +328,9 @@ fn told_of_both(first: &Judged, last: &Judged, dnssec_ok: bool) -> (Vec<String>,
     let name = &first.octets.name;
     let target = |asked| Target { name, asked, qtype: rtype::A, dnssec_ok, minimal: true };
     let (message, answer) = (&first.octets.message[..], &first.normalizer);
-    let mut composer = Composer { message, reply: &first.reply, answer, target: target(name), rdata: &mut rdata };
+    let mut composer = Composer { message, reply: &first.reply, answer, target: target(*name), rdata: &mut rdata };
     composer.extend(&mut chain, &mut out).unwrap();
-    let (message, answer, target) = (&last.octets.message[..], &last.normalizer, target(&last.octets.name));
+    let (message, answer, target) = (&last.octets.message[..], &last.normalizer, target(last.octets.name));
     let mut composer = Composer { message, reply: &last.reply, answer, target, rdata: &mut rdata };
     let told = composer.answer(Some(&chain), &mut out).unwrap();
     (texts(&out, told.place.start, told.counts), told)

@@ -154,8 +154,8 @@ fn a_message_is_found_while_its_rrsets_are_there() {
     let question = name("a");
     let ask = Ask::new(&question, rtype::A, class::IN);
     let hit = cache.lookup(&ask, at(10)).unwrap();
-    assert_eq!((hit.head.ttl, hit.is_message, hit.prefetch, hit.expired), (40, true, false, false));
-    assert!(cache.lookup(&ask, at(45)).unwrap().prefetch, "a tenth is left");
+    assert_eq!((hit.head.ttl, hit.is_message, hit.refresh_after, hit.expired), (40, true, 35, false));
+    assert_eq!(cache.lookup(&ask, at(45)).unwrap().refresh_after, 0, "a tenth is left");
     assert!(found(&mut cache, "a", rtype::A, 50).is_none());
     assert!(asked(&mut cache, &Ask { checking_disabled: true, ..ask }, 10).is_none(), "kept for another kind of query");
     put("a", rtype::A, &[&[192, 0, 2, 2]]).ttl(20).trust(Trust::Ultimate).into(&mut cache.rrsets, 10).unwrap();

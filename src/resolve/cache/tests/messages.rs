@@ -35,7 +35,7 @@ fn what_a_message_says_comes_back() {
 }
 
 fn message_is_to_prefetch(cache: &mut Cache, now: u32) -> bool {
-    cache.messages.peek(&key(&wire("q"), rtype::MX)).unwrap().is_to_prefetch(now)
+    cache.messages.peek(&key(&wire("q"), rtype::MX)).unwrap().refresh_after(now) == 0
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Judged {
     /// What is told of it at once.
     pub fn told(&self, dnssec_ok: bool, minimal: bool, out: &mut [u8]) -> Result<Written, Unwritable> {
         let Octets { message, name, qtype } = &self.octets;
-        let target = Target { name, asked: name, qtype: *qtype, dnssec_ok, minimal };
+        let target = Target { name, asked: *name, qtype: *qtype, dnssec_ok, minimal };
         let mut rdata = vec![0; 65535];
         let (reply, answer) = (&self.reply, &self.normalizer);
         Composer { message, reply, answer, target, rdata: &mut rdata }.answer(None, out)
