@@ -7,8 +7,9 @@ use runbound::answer::cache::{AnswerCache, Flush};
 use runbound::answer::compile;
 use runbound::answer::decide::{Answerer, Event, EventSink, Via};
 use runbound::config::Config;
-use runbound::dns::Name;
+use runbound::dns::question::Question;
 use runbound::dns::scan::HashKey;
+use runbound::dns::{Name, header};
 use runbound::resolve::{Cache, Command as CoreCommand, Core, Input, Request, Rules, World};
 use runbound::ring::doorbell::Doorbell;
 use runbound::ring::spsc::{self, Consumer, Producer};
@@ -230,13 +231,12 @@ impl Served {
     pub fn time_out(&mut self, place: usize) -> Result<(), String> {
         self.network.waiting[place].is_past = true;
         let query = self.network.waiting[place].octets.clone();
-        let asks_the_same = |octets: &[u8]| octets.get(12..) == query.get(12..);
         for _ in 0..ROUNDS {
             let answered = self.network.answered;
             if !self.wait()? || self.network.answered > answered {
                 return Ok(());
             }
-            if self.network.waiting.iter().any(|new| !new.is_known && asks_the_same(&new.octets)) {
+            if self.network.waiting.iter().any(|new| !new.is_known && asks_on(&new.octets, &query)) {
                 return Ok(());
             }
         }
@@ -300,5 +300,17 @@ impl Served {
     /// Questions in flight.
     pub fn in_flight(&self) -> usize {
         self.core.in_flight()
+    }
+}
+
+/// Whether a query is for what another was for, or for more of its name.
+fn asks_on(query: &[u8], before: &[u8]) -> bool {
+    let name = |query: &[u8]| {
+        let end = header::LEN + Question::parse(query)?.name_len;
+        Name::from_wire(query.get(header::LEN..end)?)
+    };
+    match (name(query), name(before)) {
+        (Some(name), Some(before)) => name.is_at_or_below(before.as_wire()),
+        _ => false,
     }
 }

@@ -61,12 +61,12 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
 /// Runs a file's scenario, unless it is to be skipped.
 pub fn run(file: &Path, differences: &Differences) -> Verdict {
     match read(file) {
-        Ok(scenario) => weigh(scenario, differences),
+        Ok(scenario) => weigh(file, scenario, differences),
         Err(cause) => Verdict::Fail(format!("it cannot be read: {cause}")),
     }
 }
 
-fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
+fn weigh(file: &Path, mut scenario: Scenario, differences: &Differences) -> Verdict {
     let used = Used::of(&scenario.configuration_in(Path::new("/")));
     let reasons = skip::reasons(&used);
     if !reasons.is_empty() {
@@ -75,7 +75,7 @@ fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
     if let Err(cause) = check(&scenario) {
         return Verdict::Fail(format!("it cannot be read: {cause}"));
     }
-    let difference = differences.apply(&mut scenario);
+    let difference = differences.apply(file, &mut scenario);
     let outcome = catch_unwind(AssertUnwindSafe(|| perform(&scenario)));
     match outcome {
         Ok(Ok(Outcome::Pass)) => difference.map_or(Verdict::Pass, Verdict::Differs),
