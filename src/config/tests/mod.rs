@@ -174,9 +174,7 @@ fn what_is_not_there_yet_warns_when_it_matters() {
         ),
         [""; 0]
     );
-    let found = read(format!("server:\nmodule-config: \"python respip validator iterator\"\n{ROOT}"))
-        .unwrap()
-        .warnings;
+    let found = read(format!("server:\nmodule-config: \"python respip validator iterator\"\n{ROOT}")).unwrap().warnings;
     let found: Vec<(Severity, &str)> = found.iter().map(|one| (one.severity, &one.message[..50])).collect();
     assert_eq!(found, [(Severity::Warning, "module-config: python, respip is not supported yet")]);
     let found = warnings("serve-expired: yes\nedns-client-string: 10.0.0.0/8 text\nlocal-zone: a ipset");
