@@ -6,6 +6,7 @@ use super::diagnostic::{Files, Location};
 use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
+use super::root_hints::RootHints;
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -92,6 +93,8 @@ pub struct Config {
 
     /// `msg-cache-size:` in bytes.
     pub msg_cache_size: u64,
+    /// `rrset-cache-size:` in bytes.
+    pub rrset_cache_size: u64,
     /// `cache-min-ttl:` in seconds.
     pub cache_min_ttl: u32,
     /// `cache-max-ttl:` in seconds.
@@ -103,8 +106,12 @@ pub struct Config {
 
     /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
     pub forward_zones: Vec<ZoneClause>,
+    /// `root-hints:`
+    pub root_hints: RootHints,
     /// Directives about asking authoritative servers.
     pub iteration: Iteration,
+    /// Directives about how servers are remembered and chosen.
+    pub servers: Servers,
     /// `stub-zone:` clauses in order.
     pub stub_zones: Vec<ZoneClause>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
@@ -190,8 +197,6 @@ pub struct Iteration {
     pub minimise_strictly: bool,
     /// `iter-scrub-ns:`
     pub scrub_ns: u32,
-    /// `iter-scrub-promiscuous:`
-    pub scrub_promiscuous: bool,
     /// `harden-glue:`
     pub harden_glue: bool,
     /// `harden-unverified-glue:`
@@ -214,7 +219,6 @@ impl Default for Iteration {
             minimise: true,
             minimise_strictly: false,
             scrub_ns: 20,
-            scrub_promiscuous: true,
             harden_glue: true,
             harden_unverified_glue: false,
             global_quota: 200,
@@ -222,6 +226,48 @@ impl Default for Iteration {
             restarts: 11,
             retries: 5,
             fetch_policy: vec![3, 2, 1, 0, 0],
+        }
+    }
+}
+
+/// Directives about how servers are remembered, and which of them is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// `infra-host-ttl:` in seconds.
+    pub host_ttl: u32,
+    /// `infra-cache-numhosts:`
+    pub hosts: u32,
+    /// `infra-cache-min-rtt:` in milliseconds.
+    pub min_rtt: u32,
+    /// `infra-cache-max-rtt:` in milliseconds.
+    pub max_rtt: u32,
+    /// `unknown-server-time-limit:` in milliseconds.
+    pub unknown: u32,
+    /// `prefer-ip4:`
+    pub prefer_ip4: bool,
+    /// `prefer-ip6:`
+    pub prefer_ip6: bool,
+    /// `fast-server-permil:`
+    pub fast_permil: u32,
+    /// `fast-server-num:`
+    pub fast_number: u32,
+    /// `tcp-upstream:`
+    pub only_tcp: bool,
+}
+
+impl Default for Servers {
+    fn default() -> Self {
+        Servers {
+            host_ttl: 900,
+            hosts: 10_000,
+            min_rtt: 50,
+            max_rtt: 120_000,
+            unknown: 376,
+            prefer_ip4: false,
+            prefer_ip6: false,
+            fast_permil: 0,
+            fast_number: 3,
+            only_tcp: false,
         }
     }
 }
@@ -355,13 +401,16 @@ impl Default for Config {
             hide_version: false,
             hide_trustanchor: false,
             msg_cache_size: 4 << 20,
+            rrset_cache_size: 4 << 20,
             cache_min_ttl: 0,
             cache_max_ttl: 86_400,
             cache_min_negative_ttl: 0,
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
             stub_zones: Vec::new(),
+            root_hints: RootHints::default(),
             iteration: Iteration::default(),
+            servers: Servers::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,

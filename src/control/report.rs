@@ -21,9 +21,9 @@ const OPCODES: [&str; 6] = ["QUERY", "IQUERY", "STATUS", "", "NOTIFY", "UPDATE"]
 /// Unbound counts types below this one by one.
 const UNBOUND_TYPES: usize = 256;
 
-/// The servers of a forward zone: address, `@port` when it is not 53, `#name` for TLS.
+/// The servers of a zone: those of `forward-host:`, then address, `@port` when it is not 53, `#name` for TLS.
 pub(super) fn servers(zone: &ForwardZone) -> String {
-    let mut text = String::new();
+    let mut text = zone.hosts.join(" ");
     for server in &zone.servers {
         let space = if text.is_empty() { "" } else { " " };
         // Writing to a String does not fail.

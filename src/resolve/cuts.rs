@@ -11,9 +11,6 @@ use arrayvec::ArrayVec;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long a server is remembered to be lame at a cut (Unbound's infra-host-ttl).
-const LAME_MEMORY: Duration = Duration::from_secs(900);
-
 /// Where a cut comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -174,10 +171,10 @@ impl Cut {
         })
     }
 
-    /// The server at `place` does not serve this cut.
-    pub fn mark_lame(&mut self, place: u8, now: Duration) {
+    /// The server at `place` does not serve this cut, and is not asked there until then.
+    pub fn mark_lame(&mut self, place: u8, until: Duration) {
         if let Some(seat) = self.seats.get_mut(usize::from(place)) {
-            seat.lame_until = now + LAME_MEMORY;
+            seat.lame_until = until;
         }
     }
 
@@ -203,6 +200,17 @@ impl Cuts {
     /// A server that a delegation or the hints had, which is gone; each is given once.
     pub fn next_unseated(&mut self) -> Option<u32> {
         self.unseated.pop()
+    }
+
+    /// Numbers of cuts, those that are free included.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Forgets of the servers that `forgets` says that they do not serve a cut.
+    pub fn forget_lame(&mut self, forgets: impl Fn(u32) -> bool) {
+        let seats = self.slots.iter_mut().flatten().flat_map(|cut| &mut cut.seats);
+        seats.filter(|seat| forgets(seat.server)).for_each(|seat| seat.lame_until = Duration::ZERO);
     }
 
     /// The cut of a number.

@@ -6,11 +6,11 @@
 //! the client's patience is over, the answer is SERVFAIL.
 
 use super::chain::write_query;
+use super::choice::{Candidate, choose};
 use super::core::{Turn, bit};
 use super::cuts::Cut;
 use super::digest::is_reply_to;
 use super::question::Phase;
-use super::server::BAND;
 use super::tries::{Addressee, Try, handle, of_handle};
 use super::trouble::{Failure, ICMP, Way};
 use super::world::{Sent, World};
@@ -122,20 +122,21 @@ impl<W: World> Turn<'_, W> {
         let seats = self.core.seats(id);
         let lame = self.core.cuts.get(question.cut).map_or(0, |cut| cut.lame(self.now));
         let passed = question.tried | question.failed | lame;
-        let open = seats.iter().enumerate().filter_map(|(place, seat)| {
-            let is_open = passed & bit(place as u8) == 0;
-            is_open.then(|| (place as u8, self.core.servers[seat.server].wait()))
+        let servers = seats.iter().zip(0u8..).filter(|&(_, place)| passed & bit(place) == 0);
+        let open = servers.map(|(seat, place)| {
+            let server = &self.core.servers[seat.server];
+            Candidate { place, wait: server.wait(), is_ip4: server.address.is_ipv4() }
         });
-        let fastest = open.clone().map(|(_, wait)| wait).min()?;
-        let mut band = open.filter(|&(_, wait)| wait <= fastest + BAND);
-        let many = band.clone().count() as u32;
         // Without random numbers nothing leaves, which is told where a socket is drawn.
-        let nth = if many > 1 { self.world.below(many).unwrap_or(0) } else { 0 };
-        band.nth(nth as usize).map(|(place, _)| place)
+        choose(open.collect(), &self.core.options.preference, |bound| self.world.below(bound).unwrap_or(0))
     }
 
-    /// Sends over UDP and waits; false when that is impossible. The question is in phase `Choose`.
+    /// Sends over UDP, or TCP where nothing else is wanted, and waits; false when that is impossible. The question is in phase
+    /// `Choose`.
     pub(super) fn send(&mut self, id: u32, place: u8) -> bool {
+        if self.wants_tcp(id) {
+            return self.send_over_tcp(id, place);
+        }
         let Some(sent) = self.transmit(id, place) else { return false };
         self.core.questions.link(id, sent.socket);
         let question = self.core.questions.get_mut(id);

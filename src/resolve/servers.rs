@@ -1,5 +1,6 @@
 //! All servers that are known, found by address.
 
+use super::options::Infra;
 use super::server::Server;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,17 +15,31 @@ pub struct Servers {
     vacant: Vec<u32>,
     /// Where the search for a place to use again goes on.
     hand: usize,
+    infra: Infra,
 }
 
-/// Servers that are remembered before the first is forgotten (Unbound's infra-cache-numhosts).
-const REMEMBERED: usize = 10_000;
 /// Places looked at for one that may be used again.
 const LOOK_AT: usize = 64;
 
 impl Servers {
+    /// None yet.
+    pub fn new(infra: Infra) -> Servers {
+        Servers { infra, ..Servers::default() }
+    }
+
+    /// Servers that have a place.
+    pub fn count(&self) -> usize {
+        self.by_address.len()
+    }
+
     /// Places, those that no server needs included.
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// The server of a place.
+    pub fn get(&self, place: u32) -> Option<&Server> {
+        self.slots.get(place as usize)
     }
 
     /// The place of the server at an address, if it has one.
@@ -41,9 +56,9 @@ impl Servers {
         match self.slots.get_mut(place as usize) {
             Some(slot) => {
                 self.by_address.remove(&slot.address);
-                *slot = Server::new(address);
+                *slot = Server::new(address, self.infra);
             }
-            None => self.slots.push(Server::new(address)),
+            None => self.slots.push(Server::new(address, self.infra)),
         }
         self.by_address.insert(address, place);
         place
@@ -53,7 +68,7 @@ impl Servers {
     fn forgettable(&mut self) -> Option<u32> {
         let held = |server: &Server| server.is_used || server.holds > 0;
         let vacant = self.vacant.pop().filter(|&place| !held(&self.slots[place as usize]));
-        if vacant.is_some() || self.slots.len() < REMEMBERED {
+        if vacant.is_some() || self.slots.len() < self.infra.hosts {
             return vacant;
         }
         for _ in 0..LOOK_AT {

@@ -159,6 +159,16 @@ counters! {
         failures,
         /// Questions in flight, a gauge.
         in_flight,
+        /// rrset.cache.count, a gauge
+        rrsets,
+        /// mem.cache.rrset, a gauge in octets
+        rrset_octets,
+        /// The messages of msg.cache.count that the resolver keeps, a gauge
+        messages,
+        /// Those of mem.cache.message, a gauge in octets
+        message_octets,
+        /// infra.cache.count, a gauge
+        servers,
     }
 }
 

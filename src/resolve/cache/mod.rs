@@ -31,7 +31,7 @@ mod tests;
 mod trust;
 
 pub use compose::Wanted;
-pub use dump::Dumping;
+pub use dump::{Dumping, write_rrset};
 pub use flush::{Flush, Flushed, Flushing};
 pub use intake::{Context, Learnt, Source};
 pub use load::{Loaded, Loading};

@@ -3,8 +3,10 @@
 mod random;
 mod real;
 
-use super::core::{Command, Core, Input};
+use super::cache::Cache;
+use super::core::{Core, Input};
 use super::options::Options;
+use super::order::Command;
 use super::table::ZoneTable;
 use super::trouble::Troubles;
 use super::{Request, Response};
@@ -36,28 +38,28 @@ pub struct Links {
     pub requests: Consumer<Request>,
     /// Answers to the worker.
     pub responses: Producer<Response>,
-    /// Rung by the worker for requests, by main for tables and for the end.
+    /// Rung by the worker for requests, by main for commands and for the end.
     pub bell: Doorbell,
     /// The worker's.
     pub worker_bell: Doorbell,
-    /// New tables from main.
-    pub tables: Receiver<Arc<ZoneTable>>,
+    /// What main has it do.
+    pub commands: Receiver<Command>,
     /// Counters.
     pub stats: Arc<Upstream>,
     /// What stands in the way to servers.
     pub troubles: Arc<Troubles>,
 }
 
-/// The forwarder. One thread owns it.
+/// The resolver. One thread owns it.
 pub struct Resolver {
     core: Core,
     world: Real,
     requests: Consumer<Request>,
     bell: Doorbell,
     worker_bell: Doorbell,
-    tables: Receiver<Arc<ZoneTable>>,
-    /// Taken from `tables`, not yet in force.
-    new_table: Option<Arc<ZoneTable>>,
+    commands: Receiver<Command>,
+    /// Taken from `commands`, not yet carried out.
+    next_command: Option<Command>,
     /// That of the request taken last.
     epoch: u32,
     /// Where something has happened.
@@ -94,8 +96,8 @@ impl Resolver {
             requests: links.requests,
             bell: links.bell,
             worker_bell: links.worker_bell,
-            tables: links.tables,
-            new_table: None,
+            commands: links.commands,
+            next_command: None,
             epoch: 0,
             places: Vec::with_capacity(EVENTS),
             chunk: vec![0; CHUNK].into_boxed_slice(),
@@ -104,6 +106,11 @@ impl Resolver {
             socket: 0,
             serial: None,
         })
+    }
+
+    /// Has it keep what it learns.
+    pub fn with_cache(self, cache: Cache) -> Resolver {
+        Resolver { core: self.core.with_cache(cache), ..self }
     }
 
     /// Works until `stop` is set and the bell rung.
@@ -125,9 +132,9 @@ impl Resolver {
 
     /// True when a step at `now` has something to do although nothing comes in.
     fn has_work(&mut self, now: Duration) -> bool {
-        self.new_table = self.new_table.take().or_else(|| self.tables.try_recv().ok());
+        self.next_command = self.next_command.take().or_else(|| self.commands.try_recv().ok());
         let requests = self.core.can_take(now) && !self.requests.is_empty();
-        requests || self.new_table.is_some() || self.core.wants_room()
+        requests || self.next_command.is_some() || self.core.wants_room()
     }
 
     /// How long may be slept once the bell is armed. Whatever came before that did not ring it.
@@ -149,18 +156,19 @@ impl Resolver {
     /// Does everything that can be done at `now` without waiting. `now` counts from any moment, and never backwards.
     pub fn step(&mut self, now: Duration) {
         self.core.handle(Input::Due, now, &mut self.world);
-        self.take_tables(now);
+        self.take_commands(now);
         self.take_what_came(now);
         self.take_requests(now);
-        self.core.stats.in_flight.set(self.core.in_flight() as u64);
+        self.core.note_sizes();
         if std::mem::take(&mut self.world.published) {
             self.worker_bell.ring();
         }
     }
 
-    fn take_tables(&mut self, now: Duration) {
-        while let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
-            self.core.handle(Input::Command(Command::Table(table)), now, &mut self.world);
+    /// Main gives the next piece of a long command only when it has heard of the last, so there are few at a time.
+    fn take_commands(&mut self, now: Duration) {
+        while let Some(command) = self.next_command.take().or_else(|| self.commands.try_recv().ok()) {
+            self.core.handle(Input::Command(command), now, &mut self.world);
         }
     }
 
@@ -170,7 +178,7 @@ impl Resolver {
             if epoch != self.epoch {
                 // Main sends what an epoch brings before the worker knows of the epoch, so it is here by now.
                 self.epoch = epoch;
-                self.take_tables(now);
+                self.take_commands(now);
             }
             if !self.world.has_room() || !self.core.can_take(now) {
                 break;

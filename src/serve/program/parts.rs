@@ -24,6 +24,8 @@ pub struct Parts {
     pub resolver: resolve::Options,
     /// Octets of the answer cache.
     pub cache: usize,
+    /// Octets of the resolver's cache, for RRsets and for messages.
+    pub known: (usize, usize),
 }
 
 impl Parts {
@@ -31,7 +33,8 @@ impl Parts {
         Parts {
             worker: worker_options(config, policy, sizes),
             resolver: resolver_options(config, sizes),
-            cache: sizes.cache,
+            cache: sizes.answers,
+            known: (sizes.rrsets, sizes.messages),
         }
     }
 
@@ -61,6 +64,9 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
         hints: resolve::built_in(),
         iteration: iteration(config),
+        infra: infra(config),
+        preference: preference(config),
+        only_tcp: config.servers.only_tcp,
         sockets: SocketOptions {
             ports: config.outgoing_ports(),
             most: config.outgoing_range as usize,
@@ -76,13 +82,34 @@ fn iteration(config: &Config) -> resolve::Iteration {
         minimise: of.minimise,
         strict: of.minimise_strictly,
         name_servers: of.scrub_ns,
-        no_promiscuous: of.scrub_promiscuous,
+        no_promiscuous: config.iter_scrub_promiscuous,
         only_own_glue: of.harden_glue,
         quota: of.global_quota,
         sends: few(of.sent_count),
         restarts: few(of.restarts),
         retries: few(of.retries),
         fetch_policy: of.fetch_policy.clone(),
+    }
+}
+
+fn infra(config: &Config) -> resolve::Infra {
+    let of = &config.servers;
+    resolve::Infra {
+        shortest: of.min_rtt,
+        longest: of.max_rtt,
+        unknown: of.unknown,
+        memory: Duration::from_secs(u64::from(of.host_ttl)),
+        hosts: of.hosts as usize,
+    }
+}
+
+fn preference(config: &Config) -> resolve::Preference {
+    let of = &config.servers;
+    resolve::Preference {
+        ip4: of.prefer_ip4,
+        ip6: of.prefer_ip6,
+        fast_permil: of.fast_permil,
+        fast_number: of.fast_number,
     }
 }
 
