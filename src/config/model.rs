@@ -199,8 +199,6 @@ pub struct Iteration {
     pub scrub_ns: u32,
     /// `harden-glue:`
     pub harden_glue: bool,
-    /// `harden-unverified-glue:`
-    pub harden_unverified_glue: bool,
     /// `max-global-quota:`
     pub global_quota: u32,
     /// `max-sent-count:`
@@ -220,7 +218,6 @@ impl Default for Iteration {
             minimise_strictly: false,
             scrub_ns: 20,
             harden_glue: true,
-            harden_unverified_glue: false,
             global_quota: 200,
             sent_count: 32,
             restarts: 11,

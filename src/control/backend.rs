@@ -89,10 +89,10 @@ pub trait Backend {
 }
 
 /// A long reply, made a piece at a time as the client takes it. After an error there is no more.
-pub type Pieces = Box<dyn Iterator<Item = Result<String, String>>>;
+pub type Pieces = Box<dyn Iterator<Item = Result<String, String>> + Send>;
 
 /// A cache's text being taken in.
-pub trait Load {
+pub trait Load: Send {
     /// Takes whole lines; true when they have come to the end of the text. On `Err` nothing further is taken; what came
     /// before stays.
     fn take(&mut self, lines: &str) -> Result<bool, String>;

@@ -106,7 +106,7 @@ fn a_dump_is_taken_in_up_to_its_end() {
     let load = |text: &str| {
         let mut backend = Fake::default();
         let reply = answer(format!("UBCT1  load_cache\n{text}").as_bytes(), &mut backend).unwrap();
-        let loaded = backend.loaded.borrow().join("|");
+        let loaded = backend.loaded.lock().unwrap().join("|");
         (String::from_utf8(reply).unwrap(), loaded)
     };
     assert_eq!(load("a\nb c\nEOF\n"), ("ok\n".to_owned(), "a|b c|EOF".to_owned()));

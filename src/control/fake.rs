@@ -7,6 +7,7 @@ use crate::dns::Name;
 use crate::stats::{Frames, QueueFigures, Snapshot, SocketDrops, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Remembers calls, zones and data.
@@ -33,7 +34,7 @@ pub struct Fake {
     /// What was set.
     pub verbosity: u8,
     /// Lines behind `load_cache`.
-    pub loaded: std::rc::Rc<std::cell::RefCell<Vec<String>>>,
+    pub loaded: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
@@ -237,7 +238,7 @@ impl Backend for Fake {
     }
 
     fn load_cache(&mut self) -> Box<dyn Load> {
-        Box::new(Loaded(std::rc::Rc::clone(&self.loaded)))
+        Box::new(Loaded(Arc::clone(&self.loaded)))
     }
 
     fn lookup(&mut self, name: &Name) -> Result<String, String> {
@@ -246,11 +247,11 @@ impl Backend for Fake {
 }
 
 /// Remembers the lines that came.
-struct Loaded(std::rc::Rc<std::cell::RefCell<Vec<String>>>);
+struct Loaded(Arc<Mutex<Vec<String>>>);
 
 impl Load for Loaded {
     fn take(&mut self, lines: &str) -> Result<bool, String> {
-        let mut loaded = self.0.borrow_mut();
+        let Ok(mut loaded) = self.0.lock() else { return Err("a test has ended".to_owned()) };
         loaded.extend(lines.lines().map(str::to_owned));
         match loaded.iter().any(|line| line == "bad") {
             true => Err("line 1: expected START_RRSET_CACHE, not \"bad\"".to_owned()),

@@ -396,7 +396,7 @@ impl<W: World> Turn<'_, W> {
         while let Some(&id) = self.core.failed.front() {
             let Some(response) = self.world.room() else { return };
             let question = self.core.questions.get(id);
-            response.ticket = question.ticket;
+            (response.ticket, response.known) = (question.ticket, false);
             response.rcode = rcode::SERVFAIL;
             response.ttl = question.failure_ttl();
             let zone = self.core.cuts.get(question.cut).filter(|_| question.cause.why != Why::NoZone);

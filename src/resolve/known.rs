@@ -6,6 +6,7 @@ use super::core::{Core, Turn};
 use super::cuts::{Cut, Known, Source};
 use super::digest::RESTARTS;
 use super::world::World;
+use crate::dns::cause::Cause;
 use crate::dns::name::{Name, label_count, suffixes};
 use crate::dns::{class, rcode, rtype};
 use std::net::IpAddr;
@@ -82,6 +83,8 @@ impl<W: World> Turn<'_, W> {
         let Some(response) = self.world.room() else { return Found::Nothing };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return Found::Nothing };
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), written.ttl, question.ticket);
+        response.known = question.used == 0;
+        response.set_cause(Cause::default(), &[]);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();
         self.finish(id);

@@ -137,6 +137,8 @@ pub struct Response {
     pub ttl: u32,
     /// Records per section.
     pub counts: Counts,
+    /// It was known: no server was asked.
+    pub known: bool,
     /// Why every server failed, when they did.
     pub cause: Cause,
     zone_len: u8,

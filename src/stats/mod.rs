@@ -8,7 +8,7 @@ mod snapshot;
 mod xdp_figures;
 
 pub use histogram::{BUCKETS, Histogram, bucket_bounds, bucket_of, median};
-pub use snapshot::{Snapshot, ThreadFigures};
+pub use snapshot::{KnownFigures, Snapshot, ThreadFigures};
 pub use xdp_figures::{Frames, QueueFigures, SocketDrops, Watchdog, XdpFigures, XdpMode};
 
 use crate::dns::class;
@@ -83,6 +83,8 @@ counters! {
         cache_misses,
         /// num.recursivereplies
         recursive_replies,
+        /// Replies that the resolver knew without asking anybody; counted as cache misses when they were asked for.
+        known_replies,
         /// num.queries_ip_ratelimited
         rate_limited,
         /// unwanted.queries: refused or dropped by access-control

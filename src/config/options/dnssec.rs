@@ -4,6 +4,7 @@ use super::*;
 
 const UNVALIDATED: &str = "answers are not validated; the forwarder's AD bit is not believed either";
 const NO_VALIDATION: &str = "means nothing without validation, of which the trust anchor's warning speaks";
+const RECURSION: &str = "is about delegations that are validated, and none is yet";
 const ANCHOR_FILE: &str = "the trust anchor does not move without validation";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
@@ -44,18 +45,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("keep-missing", COUNT, "31622400", ANCHOR_FILE),
         inert("permit-small-holddown", YES_NO, "no", ANCHOR_FILE),
         inert("zonemd-permissive-mode", YES_NO, "no", "no zone is loaded, of which auth-zone's warning speaks"),
-        inert("disable-dnssec-lame-check", YES_NO, "no", NO_VALIDATION),
+        inert("disable-dnssec-lame-check", YES_NO, "no", RECURSION),
         honoured("harden-glue", YES_NO, is("yes"), plain!(flag iteration.harden_glue), RESTART),
-        honoured("harden-unverified-glue", YES_NO, is("no"), plain!(flag iteration.harden_unverified_glue), RESTART),
-        inert("harden-dnssec-stripped", YES_NO, "yes", NO_VALIDATION),
-        inert("harden-below-nxdomain", YES_NO, "yes", "needs validated answers; names below NXDOMAIN are asked"),
         not_yet(
-            "harden-referral-path",
+            "harden-unverified-glue",
             YES_NO,
             "no",
-            "the name servers that a referral names are not looked up a second time",
+            "glue of the zone that refers is used as it comes, also where it lies outside of the zone referred to",
             &["no"],
         ),
+        inert("harden-dnssec-stripped", YES_NO, "yes", NO_VALIDATION),
+        inert("harden-below-nxdomain", YES_NO, "yes", "needs validated answers; names below NXDOMAIN are asked"),
+        inert("harden-referral-path", YES_NO, "no", RECURSION),
         inert("harden-algo-downgrade", YES_NO, "no", NO_VALIDATION),
         honoured("harden-unknown-additional", YES_NO, is("no"), plain!(flag harden_unknown_additional), RELOAD)
             .note("yes takes records of types that a resolver has no use for out of what stands beside an answer"),

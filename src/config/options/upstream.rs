@@ -133,10 +133,6 @@ fn add_hints(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     let path = place.resolve(file);
     let hints = root_hints::read(&path)?;
     config.root_hints.servers.extend(hints.servers);
-    if let Some(folder) = path.parent() {
-        // A reload reads it again, from within the sandbox.
-        config.files.note_folder(folder.to_path_buf());
-    }
     args.warning = hints.passed_over.map(|(line, cause)| format!("root-hints: {}:{line}: {cause}", path.display()));
     Ok(())
 }

@@ -328,7 +328,7 @@ impl Program {
             None => now.clone(),
         };
         let total = shown.total();
-        let (queries, hits, recursions) = (total.queries, total.cache_hits, total.recursive_replies);
+        let (queries, hits, recursions) = (total.queries, total.hits(), total.recursive_replies);
         super::log::asked_for(
             log::Level::Info,
             module_path!(),

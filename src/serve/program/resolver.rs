@@ -1,5 +1,6 @@
 //! What main has the resolver do: tables, flushes, listings. All goes through one channel.
 
+use crate::control::{self, Pieces};
 use crate::dns::Name;
 use crate::resolve::{Cache, Cleared, Command, Dumping, Flush, Flushed, Flushing, Loading, ZoneTable};
 use crate::ring::doorbell::Doorbell;
@@ -134,7 +135,7 @@ impl ToResolver {
     }
 
     /// Asks for one piece after the other; the last may be an error.
-    fn pieces(&self, mut next: impl FnMut(&ToResolver) -> Result<Option<String>, String> + 'static) -> Pieces {
+    fn pieces(&self, mut next: impl FnMut(&ToResolver) -> Result<Option<String>, String> + Send + 'static) -> Pieces {
         let (resolver, mut is_over) = (self.clone(), false);
         Box::new(std::iter::from_fn(move || {
             if is_over {
@@ -152,9 +153,6 @@ impl ToResolver {
     }
 }
 
-/// A long text in pieces.
-pub(super) type Pieces = Box<dyn Iterator<Item = Result<String, String>>>;
-
 /// A dump on its way in.
 pub(super) struct Load {
     resolver: ToResolver,
@@ -162,7 +160,7 @@ pub(super) struct Load {
     loading: Option<Box<Loading>>,
 }
 
-impl crate::control::Load for Load {
+impl control::Load for Load {
     fn take(&mut self, lines: &str) -> Result<bool, String> {
         let Some(loading) = self.loading.take() else { return Err("the dump could not be read".into()) };
         let (loading, read) = self.resolver.ask(|tell| Command::Load(loading, lines.to_owned(), tell))?;
