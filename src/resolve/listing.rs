@@ -4,7 +4,7 @@
 use super::Name;
 use super::cache::{Cache, Climb, Key, seconds, write_rrset};
 use super::core::Core;
-use super::cuts::Cut;
+use super::cuts::{Cut, Source};
 use super::question::{Phase, Question};
 use super::server::Server;
 use super::table::Kind;
@@ -30,7 +30,9 @@ pub fn servers(core: &Core, from: usize, lines: usize, now: Duration) -> (String
     let (mut left, mut at) = (lines, from);
     let end = core.cuts.len();
     while at < end && left > 0 && at - from < lines * PLACES_PER_LINE {
-        let cut = core.cuts.get(at as u32);
+        // The root's servers are known by their delegation once they have been asked.
+        let is_known = |cut: &Cut| cut.source == Source::Hints && core.cuts.named(cut.name.as_wire(), now).is_some();
+        let cut = core.cuts.get(at as u32).filter(|cut| !is_known(cut));
         for (place, server) in cut.into_iter().flat_map(|cut| cut.seats().iter().zip(0..).map(|(seat, at)| (at, seat.server)))
         {
             let Some(cut) = cut.filter(|_| core.servers[server].is_known()) else { continue };
