@@ -99,7 +99,8 @@ impl Reader {
         }
         let rtype = word.utf8()?.to_ascii_uppercase();
         if !class.eq_ignore_ascii_case("IN") || !["NS", "A", "AAAA"].contains(&rtype.as_str()) {
-            let cause = format!("a record of class {class} and type {rtype} is passed over: hints have NS, A and AAAA records");
+            let cause =
+                format!("a record of class {class} and type {rtype} is passed over: hints have NS, A and AAAA records");
             self.passed_over.get_or_insert((line, cause));
             return Ok(());
         }
@@ -179,7 +180,9 @@ impl Reader {
         };
         let servers: Vec<RootHint> = self.names.into_iter().map(hint).collect();
         if servers.is_empty() {
-            return Err("there is no NS record of the root in it; take https://www.internic.net/domain/named.root".into());
+            return Err(
+                "there is no NS record of the root in it; take https://www.internic.net/domain/named.root".into()
+            );
         }
         if servers.iter().all(|server| server.addresses.is_empty()) {
             return Err("no name server of the root has an address in it; add A and AAAA records".into());
@@ -210,7 +213,11 @@ impl Iterator for Lines<'_> {
                 comment = false;
                 if depth == 0 {
                     self.text = &self.text[at + 1..];
-                    return Some(if quoted { Err((start, "a quoted string has no end".into())) } else { Ok((start, entry)) });
+                    return Some(if quoted {
+                        Err((start, "a quoted string has no end".into()))
+                    } else {
+                        Ok((start, entry))
+                    });
                 }
                 entry.push(b' ');
                 continue;
@@ -258,10 +265,8 @@ mod tests {
     #[test]
     fn a_file_of_hints_names_servers_and_their_addresses() {
         let text = include_str!("testdata/root.hints");
-        let expected = [
-            ("a.root.example.", vec!["198.51.100.1", "2001:db8::1"]),
-            ("b.root.example.", vec!["198.51.100.2"]),
-        ];
+        let expected =
+            [("a.root.example.", vec!["198.51.100.1", "2001:db8::1"]), ("b.root.example.", vec!["198.51.100.2"])];
         let expected: Vec<_> = expected
             .into_iter()
             .map(|(name, all)| (name.to_owned(), all.into_iter().map(str::to_owned).collect::<Vec<_>>()))

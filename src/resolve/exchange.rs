@@ -196,7 +196,7 @@ impl<W: World> Turn<'_, W> {
 
     /// Something stood in the way to a server.
     pub(super) fn met(&mut self, server: u32, way: Way, failure: Failure) {
-        if self.core.servers[server].failed(way, failure, self.now) {
+        if self.core.servers.failed(server, way, failure, self.now) {
             self.show_troubles();
         }
     }

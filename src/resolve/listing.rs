@@ -33,7 +33,8 @@ pub fn servers(core: &Core, from: usize, lines: usize, now: Duration) -> (String
         // The root's servers are known by their delegation once they have been asked.
         let is_known = |cut: &Cut| cut.source == Source::Hints && core.cuts.named(cut.name.as_wire(), now).is_some();
         let cut = core.cuts.get(at as u32).filter(|cut| !is_known(cut));
-        for (place, server) in cut.into_iter().flat_map(|cut| cut.seats().iter().zip(0..).map(|(seat, at)| (at, seat.server)))
+        for (place, server) in
+            cut.into_iter().flat_map(|cut| cut.seats().iter().zip(0..).map(|(seat, at)| (at, seat.server)))
         {
             let Some(cut) = cut.filter(|_| core.servers[server].is_known()) else { continue };
             server_line(&core.servers[server], cut, place, now, &mut text);

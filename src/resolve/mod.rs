@@ -72,8 +72,8 @@ pub use core::{Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
 pub use hints::{Hint, built_in};
-pub use order::{Cleared, Command};
 pub use options::{Infra, Iteration, Options, Preference};
+pub use order::{Cleared, Command};
 pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;

@@ -2,6 +2,7 @@
 
 use super::options::Infra;
 use super::trouble::{Failure, ServerTrouble, Way};
+use log::Level;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ impl Rtt {
         let delta = ms.min(LONGEST) as i32 - self.smoothed;
         self.smoothed += delta / 8;
         self.variance += (delta.abs() - self.variance) / 4;
-        self.measured = u32::try_from(self.smoothed + 4 * self.variance).unwrap_or(0).clamp(self.shortest, self.longest);
+        self.measured =
+            u32::try_from(self.smoothed + 4 * self.variance).unwrap_or(0).clamp(self.shortest, self.longest);
         self.wait = self.measured;
     }
 
@@ -181,10 +183,15 @@ impl Server {
         }
     }
 
+    /// How much something concerns who reads the log: what happens to the servers of others is theirs to mend.
+    fn level(&self, of_ours: Level) -> Level {
+        if self.is_used { of_ours } else { Level::Debug }
+    }
+
     fn is_back(&mut self, silence: Duration) -> bool {
         self.lost = 0;
         if std::mem::take(&mut self.is_dead) {
-            log::info!("name server {} answers again", self.address);
+            log::log!(self.level(Level::Info), "name server {} answers again", self.address);
         }
         silence >= AWAY
     }
@@ -198,20 +205,20 @@ impl Server {
         let dies = !self.is_dead && self.lost >= MANY && now.saturating_sub(since) >= DEAD;
         if dies {
             self.is_dead = true;
-            log::warn!("name server {} {}", self.address, Failure::SILENCE);
+            log::log!(self.level(Level::Warn), "name server {} {}", self.address, Failure::SILENCE);
         }
         dies
     }
 
     /// Something stood in the way to it; true when that is another thing than before.
     pub(super) fn failed(&mut self, way: Way, failure: Failure, now: Duration) -> bool {
-        self.trouble.failed(way, failure, self.address, now)
+        self.trouble.failed(way, failure, (self.address, self.level(Level::Warn)), now)
     }
 
     /// What was sent at `sent` has shown that a way is free; true when something stood there before.
     #[inline]
     pub(super) fn worked(&mut self, way: Way, sent: Duration) -> bool {
-        self.trouble.worked(way, self.address, sent)
+        self.trouble.worked(way, (self.address, self.level(Level::Info)), sent)
     }
 
     /// What stands in the way now, silence included.

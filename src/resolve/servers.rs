@@ -2,9 +2,11 @@
 
 use super::options::Infra;
 use super::server::Server;
+use super::trouble::{Failure, NoRoute, Way};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
+use std::time::Duration;
 
 /// Servers by place. A place stays a server's as long as a cut has it or something sent to it may be answered.
 #[derive(Default)]
@@ -83,6 +85,15 @@ impl Servers {
     /// These places may be used again.
     pub fn set_vacant(&mut self, places: Vec<u32>) {
         self.vacant = places;
+    }
+
+    /// Something stood in the way to a server; true when that is another thing than before.
+    pub(super) fn failed(&mut self, place: u32, way: Way, failure: Failure, now: Duration) -> bool {
+        let server = &mut self.slots[place as usize];
+        if !server.is_used {
+            self.no_route.failed(failure, server.address);
+        }
+        server.failed(way, failure, now)
     }
 
     /// A cut has this server from now on.

@@ -190,7 +190,8 @@ fn what_is_not_there_yet_warns_when_it_matters() {
     assert!(found[1].starts_with("test.conf:3: edns-client-string: is not supported yet"));
     assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
     assert_eq!(found.len(), 3);
-    let stub = read(format!("stub-zone:\n name: a\n stub-addr: 192.0.2.1\n stub-prime: yes\n{ROOT} forward-first: yes\n"));
+    let stub =
+        read(format!("stub-zone:\n name: a\n stub-addr: 192.0.2.1\n stub-prime: yes\n{ROOT} forward-first: yes\n"));
     assert_eq!(stub.unwrap().warnings, [], "both are there");
     assert_eq!(read("server:\n port: 5300\n").unwrap().warnings, [], "all is asked from the root on");
 }
@@ -296,12 +297,7 @@ fn one_error_hides_no_other_finding() {
         reading.findings.iter().map(|finding| (finding.line, &finding.message[..17])).collect();
     assert_eq!(
         found,
-        [
-            (2, "port: expected a "),
-            (3, "do-not-query-addr"),
-            (5, "control-enable: y"),
-            (10, "forward-zone: a. "),
-        ]
+        [(2, "port: expected a "), (3, "do-not-query-addr"), (5, "control-enable: y"), (10, "forward-zone: a. "),]
     );
     assert_eq!(reading.config.interfaces.len(), 1, "the host is looked at for what could be read");
     assert_eq!(read(text).unwrap_err().len(), 1, "what stops the start");

@@ -188,7 +188,10 @@ fn questions_in_flight_are_listed_and_ended() {
     assert_eq!(listing(&mut internet, Command::Questions), head);
     begin(&mut internet, "www.example.com");
     let listed = listing(&mut internet, Command::Questions);
-    assert!(listed.contains("   A IN www.example.com. 0.000000 iterator wants 1 addresses of name servers\n"), "{listed}");
+    assert!(
+        listed.contains("   A IN www.example.com. 0.000000 iterator wants 1 addresses of name servers\n"),
+        "{listed}"
+    );
     assert!(listed.contains("  NS IN . - iterator wait for 198.51.100.1\n"), "{listed}");
     tell(&mut internet, Command::EndQuestions);
     assert_eq!(internet.world.answers.pop(), Some((7, rcode::SERVFAIL, 0)));
@@ -218,7 +221,8 @@ fn a_lookup_says_whom_it_would_ask() {
 
     let server = "192.0.2.53:53".parse().unwrap();
     let forward = Zone { servers: vec![server], ..Zone::forward(wire("lan")) };
-    let stub = Zone { kind: Kind::Stub { prime: false }, ..Zone { servers: vec![server], ..Zone::forward(wire("stub")) } };
+    let stub =
+        Zone { kind: Kind::Stub { prime: false }, ..Zone { servers: vec![server], ..Zone::forward(wire("stub")) } };
     let table = ZoneTable::new(vec![forward, stub], Reachable::default());
     internet.put(Input::Command(Command::Table(Arc::new(table))));
     let text = lookup(&mut internet, "a.lan");

@@ -27,6 +27,8 @@ pub struct Rig {
     pub requests: spsc::Producer<Request>,
     pub responses: spsc::Consumer<Response>,
     pub tables: Tables,
+    /// The resolver's.
+    pub bell: Doorbell,
     pub stats: Arc<Upstream>,
     pub troubles: Arc<Troubles>,
     pub now: Duration,
@@ -81,12 +83,13 @@ impl Rig {
         let (requests, request_end) = spsc::channel_zeroed(4096);
         let (response_end, responses) = spsc::channel_zeroed(ring);
         let (tables, commands) = mpsc::channel();
+        let bell = Doorbell::new().unwrap();
         let stats = Arc::new(Upstream::default());
         let troubles = Arc::new(Troubles::default());
         let links = Links {
             requests: request_end,
             responses: response_end,
-            bell: Doorbell::new().unwrap(),
+            bell: bell.clone(),
             worker_bell: Doorbell::new().unwrap(),
             commands,
             stats: stats.clone(),
@@ -100,6 +103,7 @@ impl Rig {
             requests,
             responses,
             tables: Tables(tables),
+            bell,
             stats,
             troubles,
             now: Duration::ZERO,

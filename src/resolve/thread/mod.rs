@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// Requests taken per step, so that replies do not wait long behind them.
 const REQUESTS_PER_STEP: usize = 64;
+/// Commands taken before the first request of an epoch: more than main gives without waiting for what comes of them.
+const COMMANDS_OF_AN_EPOCH: usize = 64;
 /// Octets read from a stream at a time.
 const CHUNK: usize = 16 * 1024;
 /// Longest sleep; a stop flag set without ringing the bell is seen by then.
@@ -156,7 +158,7 @@ impl Resolver {
     /// Does everything that can be done at `now` without waiting. `now` counts from any moment, and never backwards.
     pub fn step(&mut self, now: Duration) {
         self.core.handle(Input::Due, now, &mut self.world);
-        self.take_commands(now);
+        self.take_commands(1, now);
         self.take_what_came(now);
         self.take_requests(now);
         self.core.note_sizes();
@@ -165,9 +167,11 @@ impl Resolver {
         }
     }
 
-    /// Main gives the next piece of a long command only when it has heard of the last, so there are few at a time.
-    fn take_commands(&mut self, now: Duration) {
-        while let Some(command) = self.next_command.take().or_else(|| self.commands.try_recv().ok()) {
+    /// Carries out `most` commands. Main gives the next piece of a long one when it has heard of the last, which may be before
+    /// a step has ended: what clients ask must come in between.
+    fn take_commands(&mut self, most: usize, now: Duration) {
+        for _ in 0..most {
+            let Some(command) = self.next_command.take().or_else(|| self.commands.try_recv().ok()) else { return };
             self.core.handle(Input::Command(command), now, &mut self.world);
         }
     }
@@ -178,7 +182,7 @@ impl Resolver {
             if epoch != self.epoch {
                 // Main sends what an epoch brings before the worker knows of the epoch, so it is here by now.
                 self.epoch = epoch;
-                self.take_commands(now);
+                self.take_commands(COMMANDS_OF_AN_EPOCH, now);
             }
             if !self.world.has_room() || !self.core.can_take(now) {
                 break;
@@ -211,7 +215,8 @@ impl Resolver {
             }
             match self.places.pop() {
                 None => return,
-                Some(Place::Bell) => {}
+                // Who rings may do so only after the waking thread has looked: left there, it would end every wait at once.
+                Some(Place::Bell) => self.bell.disarm(),
                 Some(Place::Udp(slot)) => self.receive(slot, now),
                 Some(Place::Stream(slot)) => self.drive_stream(slot, now),
             }

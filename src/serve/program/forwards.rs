@@ -71,6 +71,20 @@ fn root_hints(config: &Config) -> Vec<Hint> {
     config.root_hints.servers.iter().filter_map(hint).collect()
 }
 
+/// Says whom is asked for what no clause covers, unless one covers everything.
+pub(super) fn tell_the_root(config: &Config) {
+    let covers_all = |zone: &ZoneClause| zone.name == [0] && !zone.first;
+    if config.forward_zones.iter().any(covers_all) {
+        return;
+    }
+    let whose = match &config.root_hints.files[..] {
+        [] => "those that this program knows by itself".to_owned(),
+        [file] => format!("those of root-hints: {}", file.display()),
+        [first, ..] => format!("those of root-hints: {} and others", first.display()),
+    };
+    log::info!("what no forward-zone or stub-zone covers is resolved from the root on; its servers are {whose}");
+}
+
 /// Whether an address stands at an interface, which may go and come.
 pub(super) fn stand_at_interfaces(config: &Config) -> bool {
     let servers =

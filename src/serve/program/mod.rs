@@ -237,6 +237,7 @@ impl Program {
         let index = if keep_cache { None } else { Some(self.threads.empty_index()?) };
         let known = if keep_cache { None } else { Some(self.threads.empty_known()?) };
         log_findings(&placed.absent);
+        forwards::tell_the_root(&config);
         if self.host.is_none() && forwards::stand_at_interfaces(&config) {
             self.host = Some(start::watch_host());
         }

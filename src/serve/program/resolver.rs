@@ -38,7 +38,8 @@ impl ToResolver {
     fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, String> {
         let (tell, heard) = mpsc::channel();
         self.give(command(tell));
-        let late = "the resolver has not answered within five seconds; what it was asked is still carried out, try again";
+        let late =
+            "the resolver has not answered within five seconds; what it was asked is still carried out, try again";
         heard.recv_timeout(PATIENCE).map_err(|_| late.to_owned())
     }
 

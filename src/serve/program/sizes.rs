@@ -62,7 +62,13 @@ impl Sizes {
         }
         let octets = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         let messages = answers / MESSAGES_PART;
-        Sizes { questions, waiters, answers: octets(answers - messages), rrsets: octets(rrsets), messages: octets(messages) }
+        Sizes {
+            questions,
+            waiters,
+            answers: octets(answers - messages),
+            rrsets: octets(rrsets),
+            messages: octets(messages),
+        }
     }
 
     /// Sees to it that the memory for all of it can be had, before any of it is asked for.
