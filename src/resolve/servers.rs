@@ -18,6 +18,7 @@ pub struct Servers {
     /// Where the search for a place to use again goes on.
     hand: usize,
     infra: Infra,
+    no_route: NoRoute,
 }
 
 /// Places looked at for one that may be used again.

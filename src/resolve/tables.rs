@@ -7,7 +7,7 @@ use super::source::Sources;
 use super::table::{Kind, Zone, ZoneTable};
 use super::world::World;
 use crate::dns::Name;
-use crate::dns::cause::{Cause, Why};
+use crate::dns::cause::Cause;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;

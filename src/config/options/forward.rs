@@ -1,7 +1,7 @@
 //! Directives of `forward-zone:` and `stub-zone:`.
 
 use super::*;
-use crate::config::model::{ForwardServer, ZoneClause};
+use crate::config::servers::{ForwardServer, ZoneClause};
 
 const TLS: &str = "DNS over TLS to upstream is not there yet, and sending in clear is not what was asked for; write no to forward in clear";
 

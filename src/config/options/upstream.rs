@@ -1,8 +1,8 @@
 //! `server:` directives about asking other servers.
 
 use super::*;
-use crate::config::model::Source;
 use crate::config::root_hints;
+use crate::config::servers::Source;
 use crate::number;
 
 const NAT64: &str = "IPv4 servers are asked over IPv4 alone";
