@@ -24,8 +24,6 @@ pub struct Servers {
     pub fast_permil: u32,
     /// `fast-server-num:`
     pub fast_number: u32,
-    /// `tcp-upstream:`
-    pub only_tcp: bool,
 }
 
 impl Default for Servers {
@@ -40,7 +38,6 @@ impl Default for Servers {
             prefer_ip6: false,
             fast_permil: 0,
             fast_number: 3,
-            only_tcp: false,
         }
     }
 }

@@ -131,12 +131,8 @@ impl<W: World> Turn<'_, W> {
         choose(open.collect(), &self.core.options.preference, |bound| self.world.below(bound).unwrap_or(0))
     }
 
-    /// Sends over UDP, or TCP where nothing else is wanted, and waits; false when that is impossible. The question is in phase
-    /// `Choose`.
+    /// Sends over UDP and waits; false when that is impossible. The question is in phase `Choose`.
     pub(super) fn send(&mut self, id: u32, place: u8) -> bool {
-        if self.wants_tcp(id) {
-            return self.send_over_tcp(id, place);
-        }
         let Some(sent) = self.transmit(id, place) else { return false };
         self.core.questions.link(id, sent.socket);
         let question = self.core.questions.get_mut(id);

@@ -107,8 +107,6 @@ pub struct Options {
     pub infra: Infra,
     /// Which of them are asked first.
     pub preference: Preference,
-    /// `tcp-upstream:`, servers are asked over TCP alone.
-    pub only_tcp: bool,
     /// Ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
@@ -127,7 +125,6 @@ impl Default for Options {
             iteration: Iteration::default(),
             infra: Infra::default(),
             preference: Preference::default(),
-            only_tcp: false,
             sockets: SocketOptions::default(),
         }
     }

@@ -40,31 +40,6 @@ impl<W: World> Turn<'_, W> {
         self.open_tcp();
     }
 
-    /// True when the servers of the question's cut are asked over TCP alone.
-    pub(super) fn wants_tcp(&self, id: u32) -> bool {
-        let cut = self.core.cuts.get(self.core.questions.get(id).cut);
-        let zone = cut.and_then(|cut| self.core.table.zone(cut.source.zone()?));
-        self.core.options.only_tcp || zone.is_some_and(|zone| zone.tcp)
-    }
-
-    /// Has a question in phase `Choose` wait for a stream to a server; false when none is ever opened.
-    pub(super) fn send_over_tcp(&mut self, id: u32, place: u8) -> bool {
-        let Some(server) = self.core.seats(id).get(usize::from(place)).map(|seat| seat.server) else { return false };
-        if self.core.streams.are_forbidden() {
-            return false;
-        }
-        let question = self.core.questions.get_mut(id);
-        question.asked = Addressee { server, place, edns: false };
-        question.tried |= bit(place);
-        question.was_sent = true;
-        question.sends += 1;
-        question.phase = Phase::TcpQueue;
-        let until = question.started + self.core.options.patience;
-        self.core.timers.arm(id, (self.now + TCP_WAIT).min(until));
-        self.core.tcp_queue.push_back(id);
-        true
-    }
-
     /// True when a server other than `place` is asked by a question now, or can be in this round.
     fn has_other(&self, id: u32, place: u8) -> bool {
         let question = self.core.questions.get(id);

@@ -56,7 +56,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "a TCP question to upstream has a connection of its own",
         ),
         changes_nothing("tcp-reuse-timeout", COUNT, "60000", "a TCP question to upstream has a connection of its own"),
-        honoured("tcp-upstream", YES_NO, is("no"), plain!(flag servers.only_tcp), RESTART),
+        not_yet(
+            "tcp-upstream",
+            YES_NO,
+            "no",
+            "forwarders are asked over UDP, and over TCP when an answer was cut",
+            &["no"],
+        ),
         not_yet("udp-upstream-without-downstream", YES_NO, "no", "do-udp: no holds for upstream as well", &["no"]),
         refused(
             "tls-upstream",

@@ -1,7 +1,7 @@
 //! TCP, IPv6, and the addresses that questions leave from.
 
 use super::super::*;
-use super::rig::{ANY_SERVER, Rig};
+use super::rig::Rig;
 use super::script::{Script, answers, wire};
 use crate::dns::{header, rcode, rtype};
 use std::sync::Arc;
@@ -22,35 +22,6 @@ fn a_cut_reply_is_fetched_over_tcp() {
     (0..40).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
     assert!(rig.collect(40, false).iter().all(|got| got.records.len() == 250), "more than connections");
     assert_eq!((rig.stats.tcp_sent.get(), rig.resolver.in_flight()), (42, 0));
-}
-
-#[test]
-fn servers_that_are_to_be_asked_over_tcp_alone_see_no_datagram() {
-    let script = || -> Script { Box::new(|query| if query.tcp { query.answer(1) } else { query.answer(2) }) };
-    let by_option = Options { only_tcp: true, ..Options::default() };
-    for (options, of_zone) in [(by_option, false), (Options::default(), true)] {
-        let mut rig = Rig::with(options, vec![script()], &[(".", &[0])], 64);
-        if of_zone {
-            let zone = Zone { servers: vec![rig.address(0)], tcp: true, ..Zone::forward(wire(".")) };
-            rig.tables.send(Arc::new(ZoneTable::new(vec![zone], ANY_SERVER))).unwrap();
-        }
-        (0..40).for_each(|number| rig.request(&format!("n{number}"), rtype::A, false));
-        assert!(rig.collect(40, false).iter().all(|got| got.records[0].ends_with("A 1")), "all over TCP");
-        assert_eq!((rig.stats.tcp_sent.get(), rig.stats.udp_sent.get(), rig.resolver.in_flight()), (40, 0, 0));
-    }
-}
-
-#[test]
-fn a_server_that_takes_no_tcp_though_it_is_to_be_asked_so_is_passed_over() {
-    let mut rig =
-        Rig::with(Options { only_tcp: true, ..Options::default() }, vec![answers(1), answers(2)], &[(".", &[0, 1])], 8);
-    rig.set_tcp(0, false);
-    for number in 0..10 {
-        assert!(rig.ask_patiently(&format!("n{number}")).records[0].ends_with("A 2"));
-    }
-    rig.set_tcp(1, false);
-    assert_eq!(rig.ask_patiently("none").rcode, rcode::SERVFAIL);
-    assert_eq!((rig.stats.udp_sent.get(), rig.resolver.in_flight()), (0, 0));
 }
 
 #[test]

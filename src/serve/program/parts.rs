@@ -66,7 +66,6 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         iteration: iteration(config),
         infra: infra(config),
         preference: preference(config),
-        only_tcp: config.servers.only_tcp,
         sockets: SocketOptions {
             ports: config.outgoing_ports(),
             most: config.outgoing_range as usize,
@@ -155,7 +154,6 @@ mod tests {
         assert_eq!(format!("{:?}", options.iteration), format!("{:?}", resolve::Iteration::default()));
         assert_eq!(options.infra, resolve::Infra::default());
         assert_eq!(options.preference, resolve::Preference { fast_number: 3, ..resolve::Preference::default() });
-        assert!(!options.only_tcp);
         assert_eq!(sizes, (3 << 20, 4 << 20, 1 << 20), "msg-cache-size is divided");
     }
 
@@ -166,7 +164,7 @@ mod tests {
              iter-scrub-promiscuous: no\nmax-global-quota: 8\nmax-sent-count: 9\nmax-query-restarts: 10\n\
              outbound-msg-retry: 6\ntarget-fetch-policy: \"0 -1\"\ninfra-host-ttl: 60\ninfra-cache-numhosts: 50\n\
              infra-cache-min-rtt: 20\ninfra-cache-max-rtt: 2000\nunknown-server-time-limit: 300\nprefer-ip6: yes\n\
-             fast-server-permil: 900\nfast-server-num: 2\ntcp-upstream: yes\nmsg-cache-size: 8m\nrrset-cache-size: 16m",
+             fast-server-permil: 900\nfast-server-num: 2\nmsg-cache-size: 8m\nrrset-cache-size: 16m",
         );
         let of = options.iteration;
         assert_eq!((of.minimise, of.strict, of.only_own_glue, of.no_promiscuous), (false, true, false, false));
@@ -175,7 +173,7 @@ mod tests {
         let memory = Duration::from_secs(60);
         assert_eq!(options.infra, resolve::Infra { shortest: 20, longest: 2000, unknown: 300, memory, hosts: 50 });
         let preference = resolve::Preference { ip4: false, ip6: true, fast_permil: 900, fast_number: 2 };
-        assert_eq!((options.preference, options.only_tcp), (preference, true));
+        assert_eq!(options.preference, preference);
         assert_eq!(sizes, (6 << 20, 16 << 20, 2 << 20));
     }
 
