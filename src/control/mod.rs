@@ -63,7 +63,7 @@ pub fn answer(octets: &[u8], backend: &mut dyn Backend) -> Option<Vec<u8>> {
 fn whole(reaction: Reaction) -> Vec<u8> {
     match reaction {
         Reaction::Reply(octets) => octets,
-        Reaction::Pieces(pieces) => pieces.flat_map(|piece| long::octets(piece)).collect(),
+        Reaction::Pieces(pieces) => pieces.flat_map(long::octets).collect(),
         Reaction::Load(load, octets) => {
             let mut loading = Loading::new(load);
             let reply = loading.feed(&octets).or_else(|| Some(loading.end()));

@@ -50,9 +50,15 @@ impl<W: World> Turn<'_, W> {
                 tell(&to, (loading, loaded));
             }
             Command::Servers(from, to) => tell(&to, listing::servers(self.core, from, LINES, self.now)),
-            Command::ForgetServers(at, to) => tell(&to, self.forget_servers(at)),
+            Command::ForgetServers(at, to) => {
+                self.forget_servers(at);
+                tell(&to, ());
+            }
             Command::Questions(from, to) => tell(&to, listing::questions(self.core, from, LINES, self.now)),
-            Command::EndQuestions(to) => tell(&to, self.end_questions()),
+            Command::EndQuestions(to) => {
+                self.end_questions();
+                tell(&to, ());
+            }
             Command::Lookup(name, to) => tell(&to, listing::lookup(self.core, &name, self.now)),
         }
     }

@@ -5,6 +5,7 @@ use super::Name;
 use super::cache::{Cache, Climb, Key, seconds, write_rrset};
 use super::core::Core;
 use super::cuts::{Cut, Source};
+use super::order::Lines;
 use super::question::{Phase, Question};
 use super::server::Server;
 use super::table::Kind;
@@ -25,7 +26,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// Lines of what is known of servers, one for each cut that has it, from cut number `from` on, some `lines` of them; where to
 /// go on, unless that was the end.
-pub fn servers(core: &Core, from: usize, lines: usize, now: Duration) -> (String, Option<usize>) {
+pub fn servers(core: &Core, from: usize, lines: usize, now: Duration) -> Lines {
     let mut text = String::new();
     let (mut left, mut at) = (lines, from);
     let end = core.cuts.len();
@@ -68,7 +69,7 @@ fn server_line(server: &Server, cut: &Cut, place: u8, now: Duration, out: &mut S
 }
 
 /// Lines of the questions in flight, from state number `from` on; as [`servers`].
-pub fn questions(core: &Core, from: usize, lines: usize, now: Duration) -> (String, Option<usize>) {
+pub fn questions(core: &Core, from: usize, lines: usize, now: Duration) -> Lines {
     let mut text = String::new();
     if from == 0 {
         line(&mut text, format_args!("thread #0\n#   type cl name    seconds    module status"));

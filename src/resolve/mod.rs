@@ -73,7 +73,7 @@ pub use core::{Core, Input};
 pub use digest::Digester;
 pub use hints::{Hint, built_in};
 pub use options::{Infra, Iteration, Options, Preference};
-pub use order::{Cleared, Command};
+pub use order::{Cleared, Command, Lines};
 pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;

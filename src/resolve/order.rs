@@ -1,7 +1,7 @@
 //! What main has the core do.
 
 use super::Name;
-use super::cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading};
+use super::cache::{Cache, Dumping, Flushed, Flushing, Loading};
 use super::table::ZoneTable;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,17 +22,20 @@ pub enum Command {
     Dump(Box<Dumping>, Sender<(Box<Dumping>, String, bool)>),
     /// Lines of such text, each with its end.
     Load(Box<Loading>, String, Sender<(Box<Loading>, Result<(), String>)>),
-    /// Lines of what is known of servers, from this place on; the next place, unless that was the end.
-    Servers(usize, Sender<(String, Option<usize>)>),
+    /// Lines of what is known of servers, from this place on.
+    Servers(usize, Sender<Lines>),
     /// What is known of the servers at an address, or of all, is forgotten.
     ForgetServers(Option<IpAddr>, Sender<()>),
-    /// Lines of the questions in flight, from this place on; the next place, unless that was the end.
-    Questions(usize, Sender<(String, Option<usize>)>),
+    /// Lines of the questions in flight, from this place on.
+    Questions(usize, Sender<Lines>),
     /// The questions in flight end without an answer.
     EndQuestions(Sender<()>),
     /// Which servers a name would be asked of.
     Lookup(Box<Name>, Sender<String>),
 }
+
+/// A piece of a list, and the place of the next, unless that was the end.
+pub type Lines = (String, Option<usize>);
 
 /// What came of [`Command::Clear`].
 pub struct Cleared {
@@ -40,11 +43,4 @@ pub struct Cleared {
     pub old: Option<Cache>,
     /// How much that was, expired entries included.
     pub flushed: Flushed,
-}
-
-impl Command {
-    /// A flush from its beginning.
-    pub fn flush(flush: Flush, tell: Sender<(Box<Flushing>, Option<Flushed>)>) -> Command {
-        Command::Flush(Box::new(Flushing::new(flush)), tell)
-    }
 }

@@ -101,7 +101,13 @@ pub(super) struct ServerTrouble {
 
 impl ServerTrouble {
     /// Takes note of a failure; true when it is another than before. `level`: how much it concerns who reads the log.
-    pub(super) fn failed(&mut self, way: Way, failure: Failure, (server, level): (SocketAddr, Level), now: Duration) -> bool {
+    pub(super) fn failed(
+        &mut self,
+        way: Way,
+        failure: Failure,
+        (server, level): (SocketAddr, Level),
+        now: Duration,
+    ) -> bool {
         let said = self.said.iter().position(|(known, _)| *known == failure);
         if said.is_none_or(|place| now >= self.said[place].1 + SAY_AGAIN) {
             let place = said.or((self.said.len() == CAUSES).then_some(0));
@@ -153,7 +159,10 @@ impl NoRoute {
     pub(super) fn failed(&mut self, failure: Failure, server: SocketAddr) {
         let is_route = matches!(failure.errno, Errno::NETUNREACH | Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL);
         let (family, other) = if server.is_ipv4() { ("4", "6") } else { ("6", "4") };
-        if failure.call == "connect" && is_route && !std::mem::replace(&mut self.said[usize::from(server.is_ipv6())], true) {
+        if failure.call == "connect"
+            && is_route
+            && !std::mem::replace(&mut self.said[usize::from(server.is_ipv6())], true)
+        {
             log::warn!(
                 "name servers cannot be asked over IPv{family} (connect to {server}: {}); they are asked over IPv{other}: write \
                  do-ip{family}: no, or give this host a route",

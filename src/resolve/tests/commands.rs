@@ -56,7 +56,7 @@ fn dump(internet: &mut Internet) -> String {
     }
 }
 
-fn listing(internet: &mut Internet, command: fn(usize, Sender<(String, Option<usize>)>) -> Command) -> String {
+fn listing(internet: &mut Internet, command: fn(usize, Sender<Lines>) -> Command) -> String {
     let (mut next, mut whole) = (Some(0), String::new());
     while let Some(from) = next {
         let (text, further) = tell(internet, |to| command(from, to));

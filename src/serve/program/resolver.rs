@@ -2,7 +2,7 @@
 
 use crate::control::{self, Pieces};
 use crate::dns::Name;
-use crate::resolve::{Cache, Cleared, Command, Dumping, Flush, Flushed, Flushing, Loading, ZoneTable};
+use crate::resolve::{Cache, Cleared, Command, Dumping, Flush, Flushed, Flushing, Lines, Loading, ZoneTable};
 use crate::ring::doorbell::Doorbell;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl ToResolver {
         self.listing(Command::Questions)
     }
 
-    fn listing(&self, command: fn(usize, Sender<(String, Option<usize>)>) -> Command) -> Pieces {
+    fn listing(&self, command: fn(usize, Sender<Lines>) -> Command) -> Pieces {
         let mut next = Some(0);
         self.pieces(move |resolver| {
             let Some(at) = next else { return Ok(None) };
