@@ -148,7 +148,8 @@ fn show_hints(config: &Config, emit: &mut dyn FnMut(&str)) {
 }
 
 fn set_policy(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    config.iteration.fetch_policy = args.text(0).split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let words = args.text(0).split_whitespace();
+    config.iteration.fetch_policy = words.filter_map(|word| number::read(word, i32::MIN..=i32::MAX).ok()).collect();
     Ok(())
 }
 
