@@ -3,7 +3,8 @@
 use super::diagnostic::{Diagnostic, Severity};
 use super::duplicates;
 use super::local_zones::{LocalZones, ZoneIndex};
-use super::model::{Config, ZoneClause};
+use super::model::Config;
+use super::servers::ZoneClause;
 use crate::dns::name_text::{self, NameBuf};
 
 /// CNAME's number (RFC 1035, 3.2.2).

@@ -1,11 +1,12 @@
 //! [`Config`]: what the configuration says, in types.
 
 use super::access::AccessRule;
-use super::address::ScopedAddress;
 use super::diagnostic::{Files, Location};
 use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
+use super::root_hints::RootHints;
+use super::servers::{Servers, Source, ZoneClause};
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -94,6 +95,8 @@ pub struct Config {
 
     /// `msg-cache-size:` in bytes.
     pub msg_cache_size: u64,
+    /// `rrset-cache-size:` in bytes.
+    pub rrset_cache_size: u64,
     /// `cache-min-ttl:` in seconds.
     pub cache_min_ttl: u32,
     /// `cache-max-ttl:` in seconds.
@@ -105,8 +108,12 @@ pub struct Config {
 
     /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
     pub forward_zones: Vec<ZoneClause>,
+    /// `root-hints:`
+    pub root_hints: RootHints,
     /// Directives about asking authoritative servers.
     pub iteration: Iteration,
+    /// Directives about how servers are remembered and chosen.
+    pub servers: Servers,
     /// `stub-zone:` clauses in order.
     pub stub_zones: Vec<ZoneClause>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
@@ -192,8 +199,6 @@ pub struct Iteration {
     pub minimise_strictly: bool,
     /// `iter-scrub-ns:`
     pub scrub_ns: u32,
-    /// `iter-scrub-promiscuous:`
-    pub scrub_promiscuous: bool,
     /// `harden-glue:`
     pub harden_glue: bool,
     /// `harden-unverified-glue:`
@@ -218,7 +223,6 @@ impl Default for Iteration {
             minimise: true,
             minimise_strictly: false,
             scrub_ns: 20,
-            scrub_promiscuous: true,
             harden_glue: true,
             harden_unverified_glue: false,
             harden_referral: false,
@@ -238,53 +242,6 @@ pub struct Interface {
     pub host: Host,
     /// The port behind `@`.
     pub port: Option<u16>,
-    /// The line.
-    pub at: Location,
-}
-
-/// One `forward-zone:` clause.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ZoneClause {
-    /// The name in lower case wire form; empty when the clause has none, which is an error before anybody sees it.
-    pub name: Vec<u8>,
-    /// `forward-addr:` or `stub-addr:` lines in order.
-    pub servers: Vec<ForwardServer>,
-    /// `forward-host:` or `stub-host:` lines: names of servers.
-    pub hosts: Vec<(String, Location)>,
-    /// `forward-no-cache:`, `stub-no-cache:`
-    pub no_cache: bool,
-    /// `forward-first:`, `stub-first:`
-    pub first: bool,
-    /// `forward-tcp-upstream:`, `stub-tcp-upstream:`
-    pub tcp: bool,
-    /// `stub-prime:`
-    pub prime: bool,
-    /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.
-    pub default: bool,
-    /// The line of the clause.
-    pub at: Location,
-    /// A line of the clause is an error: what it lacks may be there.
-    pub unread: bool,
-}
-
-/// One `forward-addr:` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardServer {
-    /// The server's address.
-    pub address: ScopedAddress,
-    /// Its port: 53, or 853 when there is a name and no port.
-    pub port: u16,
-    /// The name in its certificate, behind `#`; empty for none.
-    pub tls_name: String,
-    /// The line.
-    pub at: Location,
-}
-
-/// One `outgoing-interface:` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The address to ask from.
-    pub address: ScopedAddress,
     /// The line.
     pub at: Location,
 }
@@ -361,13 +318,16 @@ impl Default for Config {
             hide_version: false,
             hide_trustanchor: false,
             msg_cache_size: 4 << 20,
+            rrset_cache_size: 4 << 20,
             cache_min_ttl: 0,
             cache_max_ttl: 86_400,
             cache_min_negative_ttl: 0,
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
             stub_zones: Vec::new(),
+            root_hints: RootHints::default(),
             iteration: Iteration::default(),
+            servers: Servers::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,

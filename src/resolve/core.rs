@@ -16,6 +16,7 @@ use super::chain::{Chain, QUERY};
 use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
 use super::keys::Keys;
+pub(super) use super::order::Command;
 use super::question::{NONE, Phase};
 use super::questions::Questions;
 use super::servers::Servers;
@@ -77,12 +78,6 @@ pub enum Input<'a> {
     Command(Command),
 }
 
-/// An order of main.
-pub enum Command {
-    /// This table takes the place of the present one.
-    Table(Arc<ZoneTable>),
-}
-
 /// Every question and what it needs.
 pub struct Core {
     pub(super) options: Options,
@@ -138,7 +133,7 @@ impl Core {
             cuts: Cuts::default(),
             zone_cuts: Vec::new(),
             hints_cut: NONE,
-            servers: Servers::default(),
+            servers: Servers::new(options.infra),
             questions: Questions::new(states, lookups),
             keys: Keys::new(states + lookups),
             timers: Wheel::new(states + lookups),
@@ -176,7 +171,7 @@ impl Core {
             Input::StreamData { slot, octets } => turn.stream_data(slot, octets),
             Input::StreamEnded { slot, failure } => turn.stream_ended(slot, failure),
             Input::Due => turn.time_passes(),
-            Input::Command(Command::Table(table)) => turn.set_table(table),
+            Input::Command(command) => turn.obey(command),
         }
         turn.settle();
     }
@@ -231,6 +226,18 @@ impl Core {
     /// Questions in flight.
     pub fn in_flight(&self) -> usize {
         self.questions.in_use()
+    }
+
+    /// Has the counters show how much is in flight and kept.
+    pub(super) fn note_sizes(&self) {
+        self.stats.in_flight.set(self.in_flight() as u64);
+        self.stats.servers.set(self.servers.count() as u64);
+        if let Some(cache) = &self.cache {
+            self.stats.rrsets.set(cache.rrsets.count());
+            self.stats.rrset_octets.set(cache.rrsets.octets());
+            self.stats.messages.set(cache.messages.count());
+            self.stats.message_octets.set(cache.messages.octets());
+        }
     }
 }
 

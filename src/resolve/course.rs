@@ -47,7 +47,7 @@ impl<W: World> Turn<'_, W> {
     /// Answers a request that is not taken.
     fn decline(&mut self, ticket: u64) {
         let Some(response) = self.world.room() else { return };
-        (response.ticket, response.rcode, response.ttl) = (ticket, rcode::SERVFAIL, 0);
+        (response.ticket, response.rcode, response.ttl, response.known) = (ticket, rcode::SERVFAIL, 0, false);
         response.set_cause(Cause::new(Why::GivenUp), &[]);
         response.set_body(&[], [0; 3]);
         self.world.publish();
@@ -164,7 +164,7 @@ impl<W: World> Turn<'_, W> {
         while let Some(&id) = self.core.failed.front() {
             let Some(response) = self.world.room() else { return };
             let question = self.core.questions.get(id);
-            response.ticket = question.ticket;
+            (response.ticket, response.known) = (question.ticket, false);
             response.rcode = rcode::SERVFAIL;
             (response.ttl, response.refresh_after) = (question.failure_ttl(), u32::MAX);
             let zone = self.core.cuts.get(question.cut).filter(|_| question.cause.why != Why::NoZone);

@@ -11,9 +11,6 @@ use arrayvec::ArrayVec;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long a server is remembered to be lame at a cut (Unbound's infra-host-ttl).
-const LAME_MEMORY: Duration = Duration::from_secs(900);
-
 /// How long a name server whose address was not found is not looked up again (Unbound's NORR_TTL).
 const NOWHERE_MEMORY: Duration = Duration::from_secs(5);
 
@@ -214,10 +211,10 @@ impl Cut {
         servers.filter(|(_, server)| server.known != [Known::Yes; 2]).map(|(nth, _)| nth)
     }
 
-    /// The server at `place` does not serve this cut when it is asked for this type.
-    pub fn mark_lame(&mut self, place: u8, qtype: u16, now: Duration) {
+    /// The server at `place` does not serve this cut when it is asked for this type, and is not asked so until then.
+    pub fn mark_lame(&mut self, place: u8, qtype: u16, until: Duration) {
         if let Some(seat) = self.seats.get_mut(usize::from(place)) {
-            seat.lame_until[usize::from(qtype != rtype::A)] = now + LAME_MEMORY;
+            seat.lame_until[usize::from(qtype != rtype::A)] = until;
         }
     }
 
@@ -227,9 +224,9 @@ impl Cut {
     }
 
     /// The server at `place` asks others for what it answers.
-    pub fn mark_recursive(&mut self, place: u8, now: Duration) {
+    pub fn mark_recursive(&mut self, place: u8, until: Duration) {
         if let Some(seat) = self.seats.get_mut(usize::from(place)) {
-            seat.recursive_until = now + LAME_MEMORY;
+            seat.recursive_until = until;
         }
     }
 
@@ -259,6 +256,19 @@ impl Cuts {
     /// A server that a delegation or the hints had, which is gone; each is given once.
     pub fn next_unseated(&mut self) -> Option<u32> {
         self.unseated.pop()
+    }
+
+    /// Numbers of cuts, those that are free included.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Forgets of the servers that `forgets` says that they do not serve a cut.
+    pub fn forget_lame(&mut self, forgets: impl Fn(u32) -> bool) {
+        let seats = self.slots.iter_mut().flatten().flat_map(|cut| &mut cut.seats);
+        for seat in seats.filter(|seat| forgets(seat.server)) {
+            (seat.lame_until, seat.recursive_until) = Default::default();
+        }
     }
 
     /// The cut of a number.

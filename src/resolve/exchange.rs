@@ -6,11 +6,11 @@
 //! the client's patience is over, the answer is SERVFAIL.
 
 use super::chain::write_query;
+use super::choice::{Candidate, choose};
 use super::core::{Turn, bit};
 use super::cuts::Cut;
 use super::digest::is_reply_to;
 use super::question::Phase;
-use super::server::BAND;
 use super::tries::{Addressee, Try, handle, of_handle};
 use super::trouble::{Failure, ICMP, Way};
 use super::world::{Sent, World};
@@ -160,16 +160,13 @@ impl<W: World> Turn<'_, W> {
 
     /// One of the fastest servers of a question's cut but for those `passed` over, drawn at random.
     fn fastest(&mut self, id: u32, passed: u64) -> Option<u8> {
-        let open = self.core.seats(id).iter().enumerate().filter_map(|(place, seat)| {
-            let is_open = passed & bit(place as u8) == 0;
-            is_open.then(|| (place as u8, self.core.servers[seat.server].wait()))
+        let servers = self.core.seats(id).iter().zip(0u8..).filter(|&(_, place)| passed & bit(place) == 0);
+        let open = servers.map(|(seat, place)| {
+            let server = &self.core.servers[seat.server];
+            Candidate { place, wait: server.wait(), is_ip4: server.address.is_ipv4() }
         });
-        let fastest = open.clone().map(|(_, wait)| wait).min()?;
-        let mut band = open.filter(|&(_, wait)| wait <= fastest + BAND);
-        let many = band.clone().count() as u32;
         // Without random numbers nothing leaves, which is told where a socket is drawn.
-        let nth = if many > 1 { self.world.below(many).unwrap_or(0) } else { 0 };
-        band.nth(nth as usize).map(|(place, _)| place)
+        choose(open.collect(), &self.core.options.preference, |bound| self.world.below(bound).unwrap_or(0))
     }
 
     /// Sends over UDP and waits; false when that is impossible. The question is in phase `Choose`.
@@ -239,7 +236,7 @@ impl<W: World> Turn<'_, W> {
 
     /// Something stood in the way to a server.
     pub(super) fn met(&mut self, server: u32, way: Way, failure: Failure) {
-        if self.core.servers[server].failed(way, failure, self.now) {
+        if self.core.servers.failed(server, way, failure, self.now) {
             self.show_troubles();
         }
     }

@@ -100,8 +100,9 @@ impl<W: World> Turn<'_, W> {
             Class::Alias => self.chase(id, message),
             Class::Lame => {
                 let (cut, qtype) = (self.core.questions.get(id).cut, self.core.questions.get(id).asked_type());
+                let until = self.now + self.core.options.infra.memory;
                 if let Some(cut) = self.core.cuts.get_mut(cut) {
-                    cut.mark_lame(asked.place, qtype, self.now);
+                    cut.mark_lame(asked.place, qtype, until);
                 }
                 self.pass_over(id, asked);
             }
@@ -124,7 +125,7 @@ impl<W: World> Turn<'_, W> {
     fn only_resolves(&mut self, id: u32, asked: Addressee) {
         let cut = self.core.questions.get(id).cut;
         if let Some(cut) = self.core.cuts.get_mut(cut) {
-            cut.mark_recursive(asked.place, self.now);
+            cut.mark_recursive(asked.place, self.now + self.core.options.infra.memory);
         }
         self.core.questions.get_mut(id).tried &= !bit(asked.place);
         self.go_on(id, asked);
@@ -303,7 +304,8 @@ impl<W: World> Turn<'_, W> {
     /// The cut of the root's hints.
     pub(super) fn set_hints(&mut self) {
         let mut cut = Cut::new(&Name::ROOT, Source::Hints, Duration::MAX);
-        let addresses: Vec<IpAddr> = self.core.options.hints.iter().flat_map(|hint| hint.addresses.clone()).collect();
+        let hints = self.core.table.hints().unwrap_or(&self.core.options.hints);
+        let addresses: Vec<IpAddr> = hints.iter().flat_map(|hint| hint.addresses.clone()).collect();
         addresses.into_iter().for_each(|address| self.seat(&mut cut, address));
         let before = std::mem::replace(&mut self.core.hints_cut, NONE);
         self.core.cuts.release(before);

@@ -98,7 +98,7 @@ impl<W: World> Turn<'_, W> {
         if !self.core.digest.tell(message, question, self.core.options.minimal_responses, response) {
             return false;
         }
-        response.ticket = question.ticket;
+        (response.ticket, response.known) = (question.ticket, false);
         self.world.publish();
         self.finish(id);
         true

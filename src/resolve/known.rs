@@ -94,6 +94,7 @@ impl<W: World> Turn<'_, W> {
         // That an RRset was heard of again prolongs no message: what its answer says of other RRsets may have changed.
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
+        response.known = question.used == 0;
         response.set_cause(Cause::default(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);
@@ -122,6 +123,7 @@ impl<W: World> Turn<'_, W> {
         let Some(response) = self.world.room() else { return false };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return false };
         (response.rcode, response.ttl, response.ticket) = (rcode::NOERROR, 0, question.ticket);
+        response.known = question.used == 0;
         response.set_cause(Cause::default(), &[]);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();

@@ -14,6 +14,7 @@
 //! | `known` | what the cache says to a question, and what it is told |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
+//! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
@@ -28,7 +29,9 @@ mod asked;
 mod authority;
 mod cache;
 mod chain;
+mod choice;
 mod classify;
+mod commands;
 mod core;
 mod course;
 mod cuts;
@@ -40,10 +43,12 @@ mod iterate;
 mod judge;
 mod keys;
 mod known;
+mod listing;
 mod lookups;
 mod minimise;
 mod normalize;
 mod options;
+mod order;
 mod over_tcp;
 mod private;
 mod question;
@@ -68,13 +73,13 @@ mod waiting;
 mod world;
 
 pub use asked::Scrub;
-#[doc(hidden)]
-pub use cache::{Cache, Rules};
-pub use core::{Command, Core, Input};
+pub use cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
+pub use core::{Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
 pub use hints::{Hint, built_in};
-pub use options::{Iteration, Options};
+pub use options::{Infra, Iteration, Options, Preference};
+pub use order::{Cleared, Command, Lines};
 pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;
@@ -146,6 +151,8 @@ pub struct Response {
     pub refresh_after: u32,
     /// Records per section.
     pub counts: Counts,
+    /// It was known: no server was asked.
+    pub known: bool,
     /// Why every server failed, when they did.
     pub cause: Cause,
     zone_len: u8,

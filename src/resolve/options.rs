@@ -53,6 +53,41 @@ impl Default for Iteration {
     }
 }
 
+/// How servers are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Infra {
+    /// `infra-cache-min-rtt:`, the shortest wait for an answer in milliseconds.
+    pub shortest: u32,
+    /// `infra-cache-max-rtt:`, the longest wait that servers are compared by.
+    pub longest: u32,
+    /// `unknown-server-time-limit:`, milliseconds that a server is waited for of which nothing is known.
+    pub unknown: u32,
+    /// `infra-host-ttl:`, how long it is remembered that a server refuses EDNS or does not serve a cut.
+    pub memory: Duration,
+    /// `infra-cache-numhosts:`, servers that are remembered before the first is forgotten.
+    pub hosts: usize,
+}
+
+impl Default for Infra {
+    fn default() -> Self {
+        let memory = Duration::from_secs(900);
+        Infra { shortest: 50, longest: 120_000, unknown: 376, memory, hosts: 10_000 }
+    }
+}
+
+/// Which of several servers is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Preference {
+    /// `prefer-ip4:`
+    pub ip4: bool,
+    /// `prefer-ip6:`
+    pub ip6: bool,
+    /// `fast-server-permil:`, of a thousand questions those that only the fastest are asked.
+    pub fast_permil: u32,
+    /// `fast-server-num:`, how many these are.
+    pub fast_number: u32,
+}
+
 /// Settings of the resolver.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -74,6 +109,10 @@ pub struct Options {
     pub hints: Vec<Hint>,
     /// How authoritative servers are asked.
     pub iteration: Iteration,
+    /// How servers are remembered.
+    pub infra: Infra,
+    /// Which of them are asked first.
+    pub preference: Preference,
     /// Ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
@@ -90,6 +129,8 @@ impl Default for Options {
             jostle: Duration::from_millis(200),
             hints: Vec::new(),
             iteration: Iteration::default(),
+            infra: Infra::default(),
+            preference: Preference::default(),
             sockets: SocketOptions::default(),
         }
     }

@@ -1,9 +1,12 @@
 //! All servers that are known, found by address.
 
+use super::options::Infra;
 use super::server::Server;
+use super::trouble::{Failure, NoRoute, Way};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
+use std::time::Duration;
 
 /// Servers by place. A place stays a server's as long as a cut has it or something sent to it may be answered.
 #[derive(Default)]
@@ -14,17 +17,32 @@ pub struct Servers {
     vacant: Vec<u32>,
     /// Where the search for a place to use again goes on.
     hand: usize,
+    infra: Infra,
+    no_route: NoRoute,
 }
 
-/// Servers that are remembered before the first is forgotten (Unbound's infra-cache-numhosts).
-const REMEMBERED: usize = 10_000;
 /// Places looked at for one that may be used again.
 const LOOK_AT: usize = 64;
 
 impl Servers {
+    /// None yet.
+    pub fn new(infra: Infra) -> Servers {
+        Servers { infra, ..Servers::default() }
+    }
+
+    /// Servers that have a place.
+    pub fn count(&self) -> usize {
+        self.by_address.len()
+    }
+
     /// Places, those that no server needs included.
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// The server of a place.
+    pub fn get(&self, place: u32) -> Option<&Server> {
+        self.slots.get(place as usize)
     }
 
     /// The place of the server at an address, if it has one.
@@ -41,9 +59,9 @@ impl Servers {
         match self.slots.get_mut(place as usize) {
             Some(slot) => {
                 self.by_address.remove(&slot.address);
-                *slot = Server::new(address);
+                *slot = Server::new(address, self.infra);
             }
-            None => self.slots.push(Server::new(address)),
+            None => self.slots.push(Server::new(address, self.infra)),
         }
         self.by_address.insert(address, place);
         place
@@ -53,7 +71,7 @@ impl Servers {
     fn forgettable(&mut self) -> Option<u32> {
         let held = |server: &Server| server.is_used || server.holds > 0;
         let vacant = self.vacant.pop().filter(|&place| !held(&self.slots[place as usize]));
-        if vacant.is_some() || self.slots.len() < REMEMBERED {
+        if vacant.is_some() || self.slots.len() < self.infra.hosts {
             return vacant;
         }
         for _ in 0..LOOK_AT {
@@ -68,6 +86,15 @@ impl Servers {
     /// These places may be used again.
     pub fn set_vacant(&mut self, places: Vec<u32>) {
         self.vacant = places;
+    }
+
+    /// Something stood in the way to a server; true when that is another thing than before.
+    pub(super) fn failed(&mut self, place: u32, way: Way, failure: Failure, now: Duration) -> bool {
+        let server = &mut self.slots[place as usize];
+        if !server.is_used {
+            self.no_route.failed(failure, server.address);
+        }
+        server.failed(way, failure, now)
     }
 
     /// A cut has this server from now on.

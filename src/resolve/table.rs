@@ -1,6 +1,7 @@
 //! Which servers are asked for which names.
 
 use super::asked::Scrub;
+use super::hints::Hint;
 use super::private::Private;
 use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
@@ -86,6 +87,7 @@ pub struct ZoneTable {
     reachable: Reachable,
     private: Private,
     scrub: Scrub,
+    hints: Option<Vec<Hint>>,
 }
 
 impl ZoneTable {
@@ -170,6 +172,16 @@ impl ZoneTable {
     /// What is taken out beside the answers.
     pub fn scrub(&self) -> Scrub {
         self.scrub
+    }
+
+    /// Has these stand for the root's servers (`root-hints:`).
+    pub fn with_hints(self, hints: Vec<Hint>) -> ZoneTable {
+        ZoneTable { hints: Some(hints), ..self }
+    }
+
+    /// The root's servers, where the table names them.
+    pub fn hints(&self) -> Option<&Vec<Hint>> {
+        self.hints.as_ref()
     }
 
     /// The addresses that servers are asked from.

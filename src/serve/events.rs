@@ -146,7 +146,7 @@ impl fmt::Display for QueryEvent {
 fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::Result {
     let said = match cause.why {
         Why::Unknown => return f.write_str("misc failure"),
-        Why::NoZone => return f.write_str("no forward-zone covers it"),
+        Why::NoZone => return f.write_str("no server is known to ask for it"),
         Why::Sends => return f.write_str("exceeded the maximum number of sends"),
         Why::Aliases => return f.write_str("request has exceeded the maximum number restarts (eg. indirections)"),
         Why::GivenUp => return f.write_str("given up for a newer question, too many were in flight"),

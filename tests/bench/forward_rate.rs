@@ -32,7 +32,7 @@ fn main() {
     std::thread::spawn(move || responder(&upstream));
     let (mut requests, request_end) = spsc::channel_zeroed::<Request>(4096);
     let (response_end, mut responses) = spsc::channel_zeroed::<Response>(1024);
-    let (_tables, tables) = mpsc::channel();
+    let (_main, commands) = mpsc::channel();
     let (bell, worker_bell) = (Doorbell::new().expect("eventfd"), Doorbell::new().expect("eventfd"));
     let stats = Arc::new(Upstream::default());
     let zone = Zone { servers: vec![server], ..Zone::forward(vec![0]) };
@@ -42,7 +42,7 @@ fn main() {
         responses: response_end,
         bell: bell.clone(),
         worker_bell,
-        tables,
+        commands,
         stats: stats.clone(),
         troubles: Arc::default(),
     };

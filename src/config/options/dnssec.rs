@@ -4,7 +4,7 @@ use super::*;
 
 const UNVALIDATED: &str = "answers are not validated; the forwarder's AD bit is not believed either";
 const NO_VALIDATION: &str = "means nothing without validation, of which the trust anchor's warning speaks";
-const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
+const RECURSION: &str = "is about delegations that are validated, and none is yet";
 const ANCHOR_FILE: &str = "the trust anchor does not move without validation";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(

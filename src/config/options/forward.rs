@@ -1,7 +1,7 @@
 //! Directives of `forward-zone:` and `stub-zone:`.
 
 use super::*;
-use crate::config::model::{ForwardServer, ZoneClause};
+use crate::config::servers::{ForwardServer, ZoneClause};
 
 const TLS: &str = "DNS over TLS to upstream is not there yet, and sending in clear is not what was asked for; write no to forward in clear";
 
@@ -114,7 +114,10 @@ fn set(config: &mut Config, args: &Args<'_>, field: fn(&mut ZoneClause) -> &mut 
 
 fn set_name(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     match open(config, args) {
-        Some(zone) if !zone.name.is_empty() => Err("the clause has a name already; start another one".into()),
+        Some(zone) if !zone.name.is_empty() => {
+            let kind = if args.clause == Some(Clause::StubZone) { "stub-zone" } else { "forward-zone" };
+            Err(format!("the {kind} has a name already; start another {kind}: clause"))
+        }
         zone => {
             zone.into_iter().for_each(|zone| zone.name = args.name.to_vec());
             Ok(())
@@ -131,8 +134,17 @@ fn add_server(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// `name@port#name in the certificate`
 fn add_host(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    let host = (args.text(0).to_owned(), args.at);
+    let text = args.text(0);
+    let (text, _) = text.split_once('#').unwrap_or((text, ""));
+    let (name, port) = text.split_once('@').unwrap_or((text, "53"));
+    if port != "53" {
+        let word = if args.clause == Some(Clause::StubZone) { "stub" } else { "forward" };
+        args.warning =
+            Some(format!("{word}-host: {name}@{port}: the port is not supported yet; the server is asked at port 53"));
+    }
+    let host = (name.to_owned(), args.at);
     if let Some(zone) = open(config, args) {
         zone.hosts.push(host);
     }

@@ -82,6 +82,11 @@ fn line(out: &mut String, text: std::fmt::Arguments) {
     let _ = writeln!(out, "{text}");
 }
 
+/// Adds the lines of one RRset to `out`.
+pub fn write_rrset(set: &Rrset, now: u32, out: &mut String) {
+    dump_rrset(set, now, &mut Record::default(), out);
+}
+
 fn dump_rrset(set: &Rrset, now: u32, record: &mut Record, out: &mut String) {
     if set.is_expired(now) {
         return;

@@ -33,16 +33,14 @@ mod tests;
 mod trust;
 
 pub use compose::Wanted;
-pub use dump::Dumping;
+pub use dump::{Dumping, write_rrset};
 pub use flush::{Flush, Flushed, Flushing};
 pub use intake::{Context, Learnt, Source};
-pub use load::{Loaded, Loading};
-pub use lookup::{Alias, Ask, Climb, Hit};
-pub use messages::{Head, Message, MessageCache, MessageKey, NO_EDE, Sections};
-pub use rrset::{Draft, Key, Rrset, RrsetRef, flag};
-pub use rrsets::{Checked, Moment, Outcome, RrsetCache, Stored, seconds};
-pub use store::Walk;
-pub use trust::{Security, Trust};
+pub use load::Loading;
+pub use lookup::{Ask, Climb, Hit};
+pub use messages::{MessageCache, MessageKey};
+pub use rrset::{Draft, Key, Rrset, RrsetRef};
+pub use rrsets::{RrsetCache, seconds};
 
 use crate::dns::scan::{HashKey, NameScan};
 

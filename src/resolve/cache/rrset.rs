@@ -29,6 +29,7 @@ pub mod flag {
     /// An NSEC of a zone's apex, not of the delegation to it.
     pub const NSEC_AT_APEX: u8 = 1;
     /// From the parent's side of a delegation.
+    #[allow(dead_code, reason = "dumps of Unbound may have it")]
     pub const PARENT_SIDE: u8 = 2;
     /// A SOA from an authority section, whose TTL is that of a denial.
     pub const SOA_NEGATIVE: u8 = 4;

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a server answers a query with; `None`: nothing.
-type Zone = Box<dyn Fn(&str, u16, &[u8]) -> Option<Vec<u8>>>;
+pub type Zone = Box<dyn Fn(&str, u16, &[u8]) -> Option<Vec<u8>>>;
 
-struct Internet {
-    core: Core,
-    world: ScriptWorld,
-    now: Duration,
+pub struct Internet {
+    pub core: Core,
+    pub world: ScriptWorld,
+    pub now: Duration,
     servers: BTreeMap<IpAddr, Zone>,
     /// Queries answered so far.
     seen: usize,
@@ -27,10 +27,10 @@ struct Internet {
     asked: Vec<String>,
 }
 
-const ROOT: &str = "198.51.100.1";
+pub const ROOT: &str = "198.51.100.1";
 
 impl Internet {
-    fn new(minimise: bool, servers: Vec<(&str, Zone)>) -> Internet {
+    pub fn new(minimise: bool, servers: Vec<(&str, Zone)>) -> Internet {
         let hint = Hint { name: Name::from_text("a.root").unwrap(), addresses: vec![ROOT.parse().unwrap()] };
         let options = Options {
             hints: vec![hint],
@@ -47,12 +47,12 @@ impl Internet {
         internet
     }
 
-    fn put(&mut self, input: Input<'_>) {
+    pub fn put(&mut self, input: Input<'_>) {
         self.core.handle(input, self.now, &mut self.world);
     }
 
     /// Asks, lets everything happen, gives code and number of records, and what was asked of whom.
-    fn ask(&mut self, name: &str, qtype: u16) -> (u16, u16, Vec<String>) {
+    pub fn ask(&mut self, name: &str, qtype: u16) -> (u16, u16, Vec<String>) {
         let mut request: Request = bytemuck::Zeroable::zeroed();
         (request.ticket, request.qtype, request.qclass) = (7, qtype, class::IN);
         request.set_name(&wire(name));
@@ -71,7 +71,7 @@ impl Internet {
     }
 
     /// Answers the next query; false when there is none.
-    fn serve(&mut self) -> bool {
+    pub fn serve(&mut self) -> bool {
         let Some((slot, _, query)) = self.world.sent.get(self.seen).cloned() else { return false };
         self.seen += 1;
         let Some(server) = self.world.udp.get(&slot).map(|socket| socket.server.ip()) else { return true };
@@ -88,14 +88,14 @@ impl Internet {
     }
 }
 
-fn reply(query: &[u8], rcode: u16) -> Message {
+pub fn reply(query: &[u8], rcode: u16) -> Message {
     let mut message = Message::reply(query, rcode);
     header::set_flags(&mut message.0, header::flag::QR | header::flag::AA | rcode);
     message
 }
 
 /// A referral to a name server, with glue when an address is given.
-fn refer(query: &[u8], cut: &str, server: &str, glue: Option<&str>) -> Option<Vec<u8>> {
+pub fn refer(query: &[u8], cut: &str, server: &str, glue: Option<&str>) -> Option<Vec<u8>> {
     let mut message = Message::reply(query, 0);
     header::set_flags(&mut message.0, header::flag::QR);
     message = message.record(1, cut, rtype::NS, 3600, &wire(server));
@@ -106,7 +106,7 @@ fn refer(query: &[u8], cut: &str, server: &str, glue: Option<&str>) -> Option<Ve
 }
 
 /// The root: its own NS RRset, and referrals.
-fn root(cuts: &'static [(&str, &str, Option<&str>)]) -> Zone {
+pub fn root(cuts: &'static [(&str, &str, Option<&str>)]) -> Zone {
     Box::new(move |name, qtype, query| {
         if name == "." && qtype == rtype::NS {
             let ns = reply(query, 0).record(0, ".", rtype::NS, 86_400, &wire("a.root"));
@@ -121,7 +121,7 @@ fn root(cuts: &'static [(&str, &str, Option<&str>)]) -> Zone {
 }
 
 /// A zone with these addresses; other names below `apex` do not exist.
-fn zone(apex: &'static str, addresses: &'static [(&str, [u8; 4])]) -> Zone {
+pub fn zone(apex: &'static str, addresses: &'static [(&str, [u8; 4])]) -> Zone {
     Box::new(move |name, qtype, query| {
         let found = addresses.iter().find(|(owner, _)| *owner == name);
         let above = addresses.iter().any(|(owner, _)| owner.ends_with(&format!(".{name}")));
@@ -133,7 +133,7 @@ fn zone(apex: &'static str, addresses: &'static [(&str, [u8; 4])]) -> Zone {
     })
 }
 
-fn com(cuts: &'static [(&str, &str, Option<&str>)]) -> Zone {
+pub fn com(cuts: &'static [(&str, &str, Option<&str>)]) -> Zone {
     let referrals = root(cuts);
     Box::new(move |name, qtype, query| match name {
         "com." => Some(reply(query, 0).soa("com.", 3600, 300).0),

@@ -107,3 +107,14 @@ fn nothing_that_is_left_to_do_is_slept_over() {
     rig.resolver.step(rig.now);
     assert_eq!(rig.resolver.longest_sleep(rig.now, &idle), Duration::from_secs(1), "which is in force now");
 }
+
+/// Between a ringer's look at the sleeper and its system call the sleeper may have woken by something else.
+#[test]
+fn a_bell_that_rings_late_does_not_ring_for_ever() {
+    let mut rig = Rig::with(Options::default(), vec![silent()], &[("x", &[0])], 2);
+    rig.bell.arm();
+    rig.bell.ring();
+    assert!(rig.resolver.poll(Duration::ZERO));
+    rig.resolver.step(rig.now);
+    assert!(!rig.resolver.poll(Duration::ZERO), "it was heard");
+}

@@ -1,6 +1,7 @@
 //! The resolver against scripted servers.
 
 mod causes;
+mod commands;
 mod content;
 mod core;
 mod iterate;

@@ -26,7 +26,9 @@ pub struct Rig {
     pub resolver: Resolver,
     pub requests: spsc::Producer<Request>,
     pub responses: spsc::Consumer<Response>,
-    pub tables: mpsc::Sender<Arc<ZoneTable>>,
+    pub tables: Tables,
+    /// The resolver's.
+    pub bell: Doorbell,
     pub stats: Arc<Upstream>,
     pub troubles: Arc<Troubles>,
     pub now: Duration,
@@ -35,6 +37,15 @@ pub struct Rig {
     servers: Vec<Server>,
     names: Vec<Vec<u8>>,
     later: Later,
+}
+
+/// Tables on their way to the resolver.
+pub struct Tables(pub mpsc::Sender<Command>);
+
+impl Tables {
+    pub fn send(&self, table: Arc<ZoneTable>) -> Result<(), mpsc::SendError<Command>> {
+        self.0.send(Command::Table(table))
+    }
 }
 
 /// Turns of a millisecond without anything moving after which nothing will.
@@ -71,15 +82,16 @@ impl Rig {
     fn with_servers(options: Options, servers: Vec<Server>, zones: &[(&str, &[usize])], ring: usize) -> Rig {
         let (requests, request_end) = spsc::channel_zeroed(4096);
         let (response_end, responses) = spsc::channel_zeroed(ring);
-        let (tables, table_end) = mpsc::channel();
+        let (tables, commands) = mpsc::channel();
+        let bell = Doorbell::new().unwrap();
         let stats = Arc::new(Upstream::default());
         let troubles = Arc::new(Troubles::default());
         let links = Links {
             requests: request_end,
             responses: response_end,
-            bell: Doorbell::new().unwrap(),
+            bell: bell.clone(),
             worker_bell: Doorbell::new().unwrap(),
-            tables: table_end,
+            commands,
             stats: stats.clone(),
             troubles: troubles.clone(),
         };
@@ -90,7 +102,8 @@ impl Rig {
             resolver,
             requests,
             responses,
-            tables,
+            tables: Tables(tables),
+            bell,
             stats,
             troubles,
             now: Duration::ZERO,

@@ -1,9 +1,9 @@
 //! `forward-zone:` clauses as the resolver and the control socket want them.
 
-use crate::config::{Config, Diagnostic, Location, ScopedAddress, Severity};
+use crate::config::{Config, Diagnostic, Location, RootHint, ScopedAddress, Severity, ZoneClause};
 use crate::control::{ForwardServer, ForwardZone as Shown};
 use crate::dns::Name;
-use crate::resolve::{Kind, Private, Reachable, Scrub, Sources, Zone, ZoneTable};
+use crate::resolve::{Hint, Kind, Private, Reachable, Scrub, Sources, Zone, ZoneTable};
 use crate::serve::scope::Zones;
 use std::net::SocketAddr;
 
@@ -59,8 +59,30 @@ impl Placed {
         let table = ZoneTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
         let scrub =
             Scrub { unknown_types: config.harden_unknown_additional, promiscuous: config.iter_scrub_promiscuous };
-        table.without(private).scrubbed(scrub)
+        let table = table.without(private).scrubbed(scrub);
+        let hints = root_hints(config);
+        if hints.is_empty() { table } else { table.with_hints(hints) }
     }
+}
+
+/// What `root-hints:` names; nothing: what the resolver knows by itself.
+fn root_hints(config: &Config) -> Vec<Hint> {
+    let hint = |hint: &RootHint| Some(Hint { name: Name::from_wire(&hint.name)?, addresses: hint.addresses.clone() });
+    config.root_hints.servers.iter().filter_map(hint).collect()
+}
+
+/// Says whom is asked for what no clause covers, unless one covers everything.
+pub(super) fn tell_the_root(config: &Config) {
+    let covers_all = |zone: &ZoneClause| zone.name == [0] && !zone.first;
+    if config.forward_zones.iter().any(covers_all) {
+        return;
+    }
+    let whose = match &config.root_hints.files[..] {
+        [] => "those that this program knows by itself".to_owned(),
+        [file] => format!("those of root-hints: {}", file.display()),
+        [first, ..] => format!("those of root-hints: {} and others", first.display()),
+    };
+    log::info!("what no forward-zone or stub-zone covers is resolved from the root on; its servers are {whose}");
 }
 
 /// Whether an address stands at an interface, which may go and come.
@@ -72,18 +94,22 @@ pub(super) fn stand_at_interfaces(config: &Config) -> bool {
 
 /// What `list_forwards` shows.
 pub(super) fn shown(config: &Config) -> Vec<Shown> {
-    config
-        .forward_zones
-        .iter()
-        .filter_map(|zone| {
-            let servers = zone.servers.iter().map(|server| ForwardServer {
-                address: server.address.to_string(),
-                port: server.port,
-                tls_name: (!server.tls_name.is_empty()).then(|| server.tls_name.clone()),
-            });
-            Some(Shown { name: Name::from_wire(&zone.name)?, servers: servers.collect() })
-        })
-        .collect()
+    config.forward_zones.iter().filter_map(show).collect()
+}
+
+/// What `list_stubs` shows, and of each whether it is primed.
+pub(super) fn stubs(config: &Config) -> Vec<(Shown, bool)> {
+    config.stub_zones.iter().filter_map(|zone| Some((show(zone)?, zone.prime))).collect()
+}
+
+fn show(zone: &ZoneClause) -> Option<Shown> {
+    let servers = zone.servers.iter().map(|server| ForwardServer {
+        address: server.address.to_string(),
+        port: server.port,
+        tls_name: (!server.tls_name.is_empty()).then(|| server.tls_name.clone()),
+    });
+    let hosts = zone.hosts.iter().filter_map(|(host, _)| Some(Name::from_text(host)?.to_string()));
+    Some(Shown { name: Name::from_wire(&zone.name)?, hosts: hosts.collect(), servers: servers.collect() })
 }
 
 #[cfg(test)]

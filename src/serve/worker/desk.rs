@@ -81,6 +81,7 @@ impl Desk {
         let waiter = self.misses.take_waiter(ticket);
         match &waiter {
             None => self.misses.end_response(),
+            Some(_) if self.misses.was_known() => self.stats.outcomes.known_replies.add(1),
             Some(waiter) => {
                 let waited = waited(waiter, now);
                 self.stats.outcomes.recursive_replies.add(1);

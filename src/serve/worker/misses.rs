@@ -134,6 +134,11 @@ impl Misses {
         Some(ticket)
     }
 
+    /// Whether the response at hand is something that the resolver knew.
+    pub(super) fn was_known(&mut self) -> bool {
+        self.responses.front().is_some_and(|response| response.known)
+    }
+
     pub(super) fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<Route>> {
         self.pending.take_waiter(ticket)
     }

@@ -9,6 +9,11 @@ mod reply;
 mod rrsets;
 mod store;
 
+use super::load::Loaded;
+use super::messages::{Head, NO_EDE, Sections};
+use super::rrset::flag;
+use super::rrsets::{Checked, Moment, Outcome, Stored};
+use super::trust::{Security, Trust};
 use super::*;
 use crate::dns::{Name, class, rtype};
 use std::time::Duration;
