@@ -61,6 +61,14 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(octets)
 }
 
+/// The same of a file of text; octets that are no UTF-8 are replaced.
+///
+/// # Errors
+/// As before.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    read(path, most).map(|octets| String::from_utf8_lossy(&octets).into_owned())
+}
+
 /// Takes a file away, for good also when the power fails; one that is not there is no error.
 ///
 /// # Errors

@@ -1,9 +1,12 @@
 //! Commands that an administrator is advised to run.
 
+use super::arp::{self, ANNOUNCE_OWN};
 use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
-use crate::host::{InterfaceAddress, Kind, Link, Links, VlanProtocol};
+use crate::host::{InterfaceAddress, Ipv4Conf, Kind, Link, Links, VlanProtocol};
 
+/// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
+pub const GUESTS_BRIDGE: &str = "fwbr";
 /// The MTU that a veth has when it is made.
 const VETH_MTU: u32 = 1500;
 /// The first octet of the MACs of guests' interfaces on the host, and of what `--install` gives to a pair.
@@ -14,9 +17,8 @@ const GUESTS_MAC: u8 = 0xfe;
 pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Option<String> {
     let others = |link: &Link| link.addresses.iter().any(|other| other.ip != address.ip && is_global(other.ip));
     let (own, peer) = (free_name(links, "veth-rb")?, free_name(links, "veth-bnd")?);
-    let InterfaceAddress { ip, prefix } = address;
     if link.kind.is_open_vswitch() {
-        return Some(at_open_vswitch(link, address, &own, &peer));
+        return Some(at_open_vswitch(link, address, (&own, &peer), &links.ipv4_all));
     }
     let stacked = matches!(link.kind, Kind::Ipvlan | Kind::Macvlan);
     let mut lines = Vec::new();
@@ -30,8 +32,8 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
         _ => return None,
     };
     let (bridge, mtu) = match (&lower.kind, links.master(lower)) {
-        (Kind::Bridge, _) => (lower.name.clone(), mtu_for(links, lower, None)),
-        (_, Some(master)) => (master.name.clone(), mtu_for(links, master, None)),
+        (Kind::Bridge, _) => (lower.name.clone(), mtu_for(links, lower)),
+        (_, Some(master)) => (master.name.clone(), mtu_for(links, master)),
         (_, None) if others(lower) => return None,
         (_, None) => {
             let bridge = free_name(links, "br-rb")?;
@@ -45,11 +47,11 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     lines.extend(fit(&peer, mtu));
     lines.push(format!("ip link set {peer} master {bridge} up"));
     if !stacked {
-        lines.push(format!("ip address del {ip}/{prefix} dev {}", link.name));
+        lines.push(format!("ip address del {address} dev {}", link.name));
     }
     lines.push(format!("ip link set {own} up"));
-    lines.push(format!("ip address add {ip}/{prefix} dev {own}"));
-    lines.push(arp_for_itself_only(&bridge));
+    lines.push(format!("ip address add {address} dev {own}"));
+    lines.push(arp_for_itself_only(&bridge, &links.ipv4_all));
     Some(lines.join("\n"))
 }
 
@@ -66,34 +68,29 @@ fn fit_mac(port: &str) -> String {
     format!("ip link set {port} address fe:$(cut -d: -f2- /sys/class/net/{port}/address)")
 }
 
-/// The MTU with which a port changes none of its bridge: no less than the bridge and its other ports have.
-fn mtu_for(links: &Links, bridge: &Link, port: Option<&Link>) -> u32 {
-    links.least_mtu(bridge, port.map_or(0, |port| port.index)).unwrap_or(0).max(bridge.mtu)
+/// The MTU with which a new port changes none of its bridge: no less than the bridge and its other ports have.
+fn mtu_for(links: &Links, bridge: &Link) -> u32 {
+    links.least_mtu(bridge, 0).unwrap_or(0).max(bridge.mtu)
 }
 
-/// The commands that make the end of a pair, which is there, a port of `bridge`; BRIDGE is to be replaced where it is not known.
-pub fn join(links: &Links, port: &Link, bridge: Option<&Link>) -> String {
-    let name = &port.name;
-    let mut lines = Vec::new();
-    if port.mac.is_some_and(|mac| mac[0] != GUESTS_MAC) {
-        lines.push(fit_mac(name));
-    }
-    let mtu = bridge.map(|bridge| mtu_for(links, bridge, Some(port))).filter(|mtu| *mtu > port.mtu);
-    lines.extend(mtu.map(|mtu| format!("ip link set {name} mtu {mtu}")));
-    lines.push(format!("ip link set {name} master {}", bridge.map_or("BRIDGE", |bridge| bridge.name.as_str())));
-    lines.join("\n")
+/// The commands that make the end of a pair, which is there, a port of the bridge that is put for BRIDGE: which one is meant,
+/// no link tells.
+pub fn join(port: &Link) -> String {
+    let fit = port.mac.is_some_and(|mac| mac[0] != GUESTS_MAC).then(|| fit_mac(&port.name));
+    let join = format!("ip link set {} master BRIDGE", port.name);
+    fit.into_iter().chain([join]).collect::<Vec<_>>().join("\n")
 }
 
 /// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that
 /// `iface-to-br` knows.
-fn at_open_vswitch(link: &Link, InterfaceAddress { ip, prefix }: InterfaceAddress, own: &str, peer: &str) -> String {
+fn at_open_vswitch(link: &Link, address: InterfaceAddress, (own, peer): (&str, &str), all: &Ipv4Conf) -> String {
     let (name, fit) = (&link.name, fit(peer, link.mtu).join("\n"));
     let vsctl = "ovs-vsctl --timeout=10";
     format!(
         "ip link add {own} type veth peer name {peer}\n{fit}\nip link set {peer} up\n\
          {vsctl} --may-exist add-port $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {peer} tag=$({vsctl} get port {name} \
-         tag)\nip address del {ip}/{prefix} dev {name}\nip link set {own} up\nip address add {ip}/{prefix} dev {own}\n{}",
-        arp_for_itself_only(name)
+         tag)\nip address del {address} dev {name}\nip link set {own} up\nip address add {address} dev {own}\n{}",
+        arp_for_itself_only(name, all)
     )
 }
 
@@ -139,17 +136,67 @@ fn free_name(links: &Links, name: &str) -> Option<String> {
     std::iter::once(name.to_owned()).chain(numbered).find(|name| links.by_name(name).is_none())
 }
 
-/// The commands that have a link speak ARP for the addresses it carries itself, and for no other of the host.
-pub fn arp_for_itself_only(link: &str) -> String {
-    format!("{}\n{}", sysctl(link, "arp_ignore", 1), sysctl(link, "arp_announce", 2))
+/// The commands that have a link speak ARP for the addresses it carries itself, and for no other of the host. `all`: what
+/// `net.ipv4.conf.all` has, which is set as well where the link's own would not be in force for it.
+pub fn arp_for_itself_only(link: &str, all: &Ipv4Conf) -> String {
+    let mut lines = own_arp(link);
+    lines.extend(arp_of_all(all).map(|(name, value)| sysctl("all", name, value)));
+    lines.join("\n")
+}
+
+fn own_arp(link: &str) -> Vec<String> {
+    OWN_ARP.map(|(name, value)| sysctl(link, name, value)).into()
+}
+
+/// Settings and values by which a link speaks ARP for its own addresses.
+const OWN_ARP: [(&str, u32); 2] = [("arp_ignore", 1), ("arp_announce", ANNOUNCE_OWN)];
+
+/// What `all` must have for these to do what they say: the greater of it and a link's own is in force.
+fn arp_of_all(all: &Ipv4Conf) -> impl Iterator<Item = (&'static str, u32)> {
+    let overrules = [
+        all.arp_ignore.is_some_and(|set| set > 1 && arp::answers(set)),
+        all.arp_announce.is_some_and(|set| set > ANNOUNCE_OWN),
+    ];
+    OWN_ARP.into_iter().zip(overrules).filter(|(_, overrules)| *overrules).map(|(setting, _)| setting)
+}
+
+/// The same for several links. Bridges that Proxmox makes for guests are all meant, those that come later too: each takes its
+/// settings away with it.
+pub fn arp_of(links: &[String], all: &Ipv4Conf) -> String {
+    let (guests, others): (Vec<&String>, Vec<&String>) = links.iter().partition(|link| link.starts_with(GUESTS_BRIDGE));
+    let mut lines: Vec<String> = others.iter().flat_map(|link| own_arp(link)).collect();
+    match &guests[..] {
+        [] => lines.extend(arp_of_all(all).map(|(name, value)| sysctl("all", name, value))),
+        [one] => lines.extend(own_arp(one).into_iter().chain([arp_of_later_links(all)])),
+        _ => lines.extend([
+            format!(
+                "for bridge in /proc/sys/net/ipv4/conf/{GUESTS_BRIDGE}*; do echo 1 > $bridge/arp_ignore; echo 2 > \
+                 $bridge/arp_announce; done"
+            ),
+            arp_of_later_links(all),
+        ]),
+    }
+    lines.join("\n")
 }
 
 /// The commands that have links made later do the same, now and after a boot. `default` also changes links that are there and
 /// never had an IPv4 address nor a setting of their own (net/ipv4/devinet.c, devinet_copy_dflt_conf).
-pub fn arp_of_later_links() -> String {
-    let lasting = "printf 'net.ipv4.conf.default.arp_ignore = 1\\nnet.ipv4.conf.default.arp_announce = 2\\n' > \
-                   /etc/sysctl.d/61-runbound-arp.conf";
-    format!("{}\n{lasting}", arp_for_itself_only("default"))
+pub fn arp_of_later_links(all: &Ipv4Conf) -> String {
+    let of_default = OWN_ARP.map(|(name, value)| ("default", name, value));
+    let of_all = arp_of_all(all).map(|(name, value)| ("all", name, value));
+    let lasting: String = of_default
+        .into_iter()
+        .chain(of_all)
+        .map(|(link, name, value)| format!("net.ipv4.conf.{link}.{name} = {value}\\n"))
+        .collect();
+    format!("{}\nprintf '{lasting}' > /etc/sysctl.d/61-runbound-arp.conf", arp_for_itself_only("default", all))
+}
+
+/// A setting that is in force, by the name to set it by: `all`'s where that is what decides.
+pub fn in_force(link: &str, name: &str, value: u32, all: Option<u32>) -> String {
+    let of_all = all == Some(value) && value > 0;
+    let place = if of_all { "net.ipv4.conf.all.".to_owned() } else { link.to_owned() };
+    format!("{place}{name} {value}")
 }
 
 /// The command that sets an IPv4 setting of a link. A name with a dot wants slashes between the words.

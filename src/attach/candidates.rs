@@ -216,7 +216,7 @@ impl Walk<'_> {
 
 /// Whether an `xdp-interface:` line names a link.
 pub(super) fn is_named(config: &Config, link: &Link) -> bool {
-    config.xdp.interfaces.iter().any(|name| link.is_called(name))
+    config.xdp.interfaces.iter().any(|line| link.is_called(&line.name))
 }
 
 /// Whether attaching in the driver may reset the link for seconds: network cards, but a guest's.

@@ -2,8 +2,8 @@
 
 use super::plan::Plan;
 use super::{advice, is_global};
-use crate::host::{Kind, Link, Links};
-use std::net::IpAddr;
+use crate::host::{Kind, Link, Links, PAIR};
+use std::net::{IpAddr, SocketAddr};
 
 /// A link that nobody outside reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,34 +17,54 @@ pub struct CutOff {
 }
 
 /// Those among the links that carry served addresses.
-pub fn cut_off(plan: &Plan, links: &Links) -> Vec<CutOff> {
+pub fn cut_off(plan: &Plan, listen: &[SocketAddr], links: &Links) -> Vec<CutOff> {
     let carried = plan.decisions.iter().filter_map(|decision| {
-        let (address, _) = decision.addresses.first()?;
-        of(links, links.by_index(decision.carrier)?, address.ip)
+        let ips: Vec<IpAddr> = decision.addresses.iter().map(|(address, _)| address.ip).collect();
+        of(links, links.by_index(decision.carrier)?, &ips, listen)
     });
     carried.collect()
 }
 
-/// Whether `link`, which carries `ip`, is one.
-pub(super) fn of(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
+/// Whether `link`, which carries `ips`, is one. Where the other end of a veth pair leads is known of ours, and told of those
+/// whose address is among `listen` by itself: of others, a program may have that end.
+pub(super) fn of(links: &Links, link: &Link, ips: &[IpAddr], listen: &[SocketAddr]) -> Option<CutOff> {
+    let named = ips.iter().find(|ip| listen.iter().any(|socket| socket.ip() == **ip));
+    let ip = named.or(ips.first())?;
     let (why, fix) = if !link.up {
-        ("is not up".to_owned(), Some(format!("ip link set {} up", link.name)))
+        not_up(links, link)
     } else if !link.carrier {
         without_carrier(links, link)
+    } else if named.is_some() || is_ours(links, link) {
+        behind_pair(links, link)?
     } else {
-        behind_pair(links, link, ip)?
+        return None;
     };
     Some(CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix })
+}
+
+/// Whether a link is an end of a pair that `--install` or the commands of a finding make, or stands on one.
+fn is_ours(links: &Links, link: &Link) -> bool {
+    std::iter::once(link).chain(links.below(link)).any(|lower| lower.name.starts_with(PAIR))
 }
 
 /// Why, and what ends it.
 type Cause = (String, Option<String>);
 
+/// The kernel takes a VLAN down with what it stands on, and does not let it be up before that.
+fn not_up(links: &Links, link: &Link) -> Cause {
+    let mut down: Vec<&str> = links.below(link).filter(|lower| !lower.up).map(|lower| lower.name.as_str()).collect();
+    let why = down.first().map_or("is not up".to_owned(), |lower| format!("is not up, as {lower} below it is not"));
+    down.insert(0, &link.name);
+    let commands: Vec<String> = down.iter().rev().map(|name| format!("ip link set {name} up")).collect();
+    (why, Some(commands.join("\n")))
+}
+
 fn without_carrier(links: &Links, link: &Link) -> Cause {
-    match links.peer(link).filter(|peer| !peer.up) {
-        Some(peer) => {
-            let why = format!("has no carrier: its peer {} is not up", peer.name);
-            (why, Some(format!("ip link set {} up", peer.name)))
+    let lower = links.below(link).find(|lower| !lower.up).map(|lower| (lower, format!("{} below it", lower.name)));
+    let peer = || links.pair_beyond(link).filter(|peer| !peer.up);
+    match lower.or_else(|| peer().map(|peer| (peer, format!("its peer {}", peer.name)))) {
+        Some((other, what)) => {
+            (format!("has no carrier: {what} is not up"), Some(format!("ip link set {} up", other.name)))
         }
         None => {
             let why = "has no carrier: a cable is out, or its peer, ports or parent are down; nothing comes in there";
@@ -55,15 +75,18 @@ fn without_carrier(links: &Links, link: &Link) -> Cause {
 
 /// What is wrong at the other end of the veth pair that `link` is an end of, or stands on. An end with an address, or with links on
 /// it, leads to those.
-fn behind_pair(links: &Links, link: &Link, ip: IpAddr) -> Option<Cause> {
+fn behind_pair(links: &Links, link: &Link) -> Option<Cause> {
     let peer = links.pair_beyond(link)?;
     match links.master(peer) {
         Some(bridge) if bridge.kind == Kind::Bridge => behind_bridge(links, bridge, peer),
         Some(_) => None,
         None if peer.master.is_some() || has_address(peer) || links.uppers(peer).next().is_some() => None,
         None => {
-            let why = format!("the other end of its pair, {}, is in no bridge: nothing comes in there", peer.name);
-            Some((why, Some(advice::join(links, peer, bridge_of(links, ip)))))
+            let why = format!(
+                "the other end of its pair, {}, is in no bridge: nothing comes in there, unless a program has that end",
+                peer.name
+            );
+            Some((why, Some(advice::join(peer))))
         }
     }
 }
@@ -90,11 +113,4 @@ fn behind_bridge(links: &Links, bridge: &Link, peer: &Link) -> Option<Cause> {
 
 fn has_address(link: &Link) -> bool {
     link.addresses.iter().any(|address| is_global(address.ip))
-}
-
-/// The bridge that a pair with `ip` is to be at, as far as it can be told: that of the same network, or the only one.
-fn bridge_of(links: &Links, ip: IpAddr) -> Option<&Link> {
-    let mut bridges = links.iter().filter(|link| link.kind == Kind::Bridge);
-    let same = bridges.clone().find(|bridge| bridge.addresses.iter().any(|address| address.covers(ip)));
-    same.or_else(|| bridges.next().filter(|_| bridges.next().is_none()))
 }

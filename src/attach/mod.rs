@@ -2,24 +2,29 @@
 //! recorded facts test it.
 
 mod advice;
+mod arp;
 mod candidates;
 mod chain;
 mod check;
 mod cut_off;
 mod finding;
 mod plan;
+mod required;
 mod rivals;
 mod tags;
+mod unused;
 mod vlans;
 
 pub use candidates::Spot;
 pub use chain::Chain;
-pub use check::{findings, wanted};
+pub use check::{findings, share, wanted};
 pub use cut_off::{CutOff, cut_off};
 pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
-pub use rivals::{Rival, rivals};
+pub use required::unmet;
+pub use rivals::{Rival, grouped as grouped_rivals, rivals};
 pub use tags::{PAGE_MTU, Tags};
+pub use unused::Unused;
 
 use std::net::IpAddr;
 

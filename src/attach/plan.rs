@@ -5,6 +5,7 @@ use super::candidates::{self, Frames, Hook, Spot};
 use super::chain::Chain;
 use super::is_global;
 use super::tags::Tags;
+use super::unused::{self, Unused};
 use crate::config::{Config, XdpMode, XdpUse};
 use crate::host::{InterfaceAddress, Kind, Link, Links};
 use std::collections::BTreeMap;
@@ -151,6 +152,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Addresses that kernel sockets serve beside the plan, and why.
     pub notes: Vec<String>,
+    /// The words of `xdp-interface:` of which no target came.
+    pub unused: Vec<Unused>,
 }
 
 /// Makes the plan. A wildcard in `listen` stands for every global address of the host; loopback carries nothing from
@@ -168,7 +171,9 @@ pub fn plan(config: &Config, listen: &[SocketAddr], links: &Links) -> Plan {
         targets.add(link, &decision);
         decisions.push(decision);
     }
-    Plan { decisions, targets: targets.by_index.into_values().collect(), notes: targets.notes }
+    let attached: Vec<u32> = targets.by_index.keys().copied().collect();
+    let unused = unused::words(config, &attached, links);
+    Plan { decisions, targets: targets.by_index.into_values().collect(), notes: targets.notes, unused }
 }
 
 /// Sources that the kernel takes for its own or drops as martian: what `ip route show table local` lists.

@@ -255,7 +255,8 @@ fn tags_that_a_pair_hands_over_are_thought_of() {
     let found = plan(&Config::default(), &addresses, &here);
     let vlans: Vec<Option<u16>> = found.targets[0].places.iter().map(|place| place.vlan).collect();
     assert_eq!((found.targets.len(), found.targets[0].interface.as_str()), (1, "veth-rb"));
-    assert_eq!((vlans, &found.targets[0].tags), (vec![Some(10), Some(20)], &Tags::Peer("veth-bnd".into())));
+    let peer = Tags::Peer { name: "veth-bnd".into(), index: here.by_name("veth-bnd").unwrap().index };
+    assert_eq!((vlans, &found.targets[0].tags), (vec![Some(10), Some(20)], &peer));
     // With its other end elsewhere the tags cannot be seen, unless the configuration says so.
     let cut = |link: &mut Link| {
         if link.name == "veth-rb" {

@@ -9,23 +9,136 @@
 //! arp_announce below 2 it asks for the client's MAC in our address's name and with its own MAC, which the client learns. 1 is
 //! not enough: our address is of its network (net/ipv4/arp.c, arp_solicit).
 
-use super::advice;
+use super::advice::{self, GUESTS_BRIDGE};
+use super::arp::{ANNOUNCE_OWN, answers};
 use super::plan::{Outcome, Plan};
-use crate::host::{Kind, Link, Links, Segment};
+use crate::host::{Ipv4Conf, Kind, Link, Links, Segment};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// arp_announce: an ARP request names an address of the interface it leaves by, whatever the packet is sent from.
-const ANNOUNCE_OWN: u32 = 2;
-
-/// A link that speaks ARP for an address of ours.
+/// Links that do the same about requests of ARP for addresses of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rival {
-    /// Its name.
-    pub link: String,
-    /// What it does, and what comes of that.
-    pub text: String,
-    /// The commands that end it, a line each.
-    pub fix: String,
+    /// Their names: one, or those of bridges of guests.
+    pub links: Vec<String>,
+    /// The addresses that are meant.
+    ips: Vec<Ipv4Addr>,
+    /// The links that carry them.
+    carriers: Vec<String>,
+    speech: Speech,
+    /// Whether each has an address in the network of ours.
+    in_network: bool,
+    /// Where that comes to a client, beside what can be seen from here.
+    outside: &'static str,
+    /// What no link has less of.
+    all: Ipv4Conf,
+}
+
+/// What a link does about requests for an address that it does not carry, with the settings that let it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speech {
+    Speaks { ignore: u32, announce: u32 },
+    Answers { ignore: u32 },
+    Asks { announce: u32 },
+}
+
+impl Rival {
+    /// Who does what, and what comes of that.
+    pub fn text(&self) -> String {
+        let ips: Vec<String> = self.ips.iter().map(Ipv4Addr::to_string).collect();
+        let (links, ips, carriers) = (listed(&self.links), listed(&ips), listed(&self.carriers));
+        let each = if self.links.len() > 1 { ": each" } else { "" };
+        let why = if self.in_network { " has an address in that network and" } else { "" };
+        let ignore = |value| advice::in_force("", "arp_ignore", value, self.all.arp_ignore);
+        let announce = |value| advice::in_force("", "arp_announce", value, self.all.arp_announce);
+        let does = match self.speech {
+            Speech::Speaks { ignore: answers, announce: asks } => {
+                format!("speaks ARP for {ips} with its own MAC ({}, {})", ignore(answers), announce(asks))
+            }
+            Speech::Answers { ignore: answers } => {
+                format!("answers ARP for {ips} with its own MAC ({})", ignore(answers))
+            }
+            Speech::Asks { announce: asks } => {
+                format!("asks ARP in the name of {ips} with its own MAC ({})", announce(asks))
+            }
+        };
+        let outside = self.outside;
+        format!("{links}{each}{why} {does}{outside}: queries come in there and pass {carriers} by")
+    }
+
+    /// The commands that end it, a line each. Of bridges that come and go with guests, also for those that come later.
+    pub fn fix(&self) -> String {
+        advice::arp_of(&self.links, &self.all)
+    }
+
+    /// How sure it is and how much it does, to be compared.
+    fn weight(&self) -> (bool, bool) {
+        (self.outside.is_empty(), matches!(self.speech, Speech::Speaks { .. }))
+    }
+
+    /// The same with what `other` does for addresses of its own, if it is the same link and does the same.
+    fn joins_addresses(&mut self, other: &Self) -> bool {
+        let Self { links, speech, in_network, outside, .. } = other;
+        let is_same =
+            (&self.links, self.speech, self.in_network, self.outside) == (links, *speech, *in_network, *outside);
+        if is_same {
+            add_missing(&mut self.ips, &other.ips);
+            add_missing(&mut self.carriers, &other.carriers);
+        }
+        is_same
+    }
+
+    /// The same with the links of `other`, if all of both are bridges of guests and do the same.
+    fn joins_links(&mut self, other: &Self) -> bool {
+        let guests = |rival: &Self| rival.links.iter().all(|link| link.starts_with(GUESTS_BRIDGE));
+        let is_same = guests(self) && guests(other) && *self == Self { links: self.links.clone(), ..other.clone() };
+        if is_same {
+            add_missing(&mut self.links, &other.links);
+        }
+        is_same
+    }
+}
+
+fn add_missing<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
+    more.iter().for_each(|one| {
+        if !all.contains(one) {
+            all.push(one.clone())
+        }
+    });
+}
+
+/// `a`, `a and b`, `a, b and 38 more`.
+pub(super) fn listed(names: &[String]) -> String {
+    match names {
+        [first, second, rest @ ..] if !rest.is_empty() => format!("{first}, {second} and {} more", rest.len()),
+        few => few.join(" and "),
+    }
+}
+
+/// Each link once, for all addresses for which it does the same, else for those where it does most: what ends it for one address
+/// does for all.
+pub(super) fn by_link(all: impl IntoIterator<Item = Rival>) -> Vec<Rival> {
+    joined(all, |known, rival| {
+        let is_same = known.links == rival.links;
+        if is_same && !known.joins_addresses(rival) && rival.weight() > known.weight() {
+            *known = rival.clone();
+        }
+        is_same
+    })
+}
+
+/// The bridges of guests that do the same in one, for a host has as many as it has guests.
+pub fn grouped(all: impl IntoIterator<Item = Rival>) -> Vec<Rival> {
+    joined(all, Rival::joins_links)
+}
+
+fn joined(all: impl IntoIterator<Item = Rival>, joins: impl Fn(&mut Rival, &Rival) -> bool) -> Vec<Rival> {
+    let mut few: Vec<Rival> = Vec::new();
+    for rival in all {
+        if !few.iter_mut().any(|known| joins(known, &rival)) {
+            few.push(rival);
+        }
+    }
+    few
 }
 
 /// The rivals for one address.
@@ -37,7 +150,7 @@ pub(super) struct Rivals {
     pub(super) read: bool,
 }
 
-/// The rivals for all addresses that programs are to serve, each link once: what ends it for one address does for all.
+/// The rivals for all addresses that programs are to serve, each link once.
 pub fn rivals(plan: &Plan, links: &Links) -> Vec<Rival> {
     let mut all: Vec<Rival> = Vec::new();
     // Kernel sockets answer by whichever interface a query comes in.
@@ -46,14 +159,10 @@ pub fn rivals(plan: &Plan, links: &Links) -> Vec<Rival> {
         let segment = links.segment(carrier);
         for (address, _) in &decision.addresses {
             let IpAddr::V4(ip) = address.ip else { continue };
-            for rival in of(links, carrier, &segment, ip).found {
-                if all.iter().all(|known| known.link != rival.link) {
-                    all.push(rival);
-                }
-            }
+            all.extend(of(links, carrier, &segment, ip).found);
         }
     }
-    all
+    by_link(all)
 }
 
 /// Those for an address of `carrier`, whose broadcast domain is `segment`.
@@ -68,45 +177,38 @@ pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr)
             continue;
         }
         match does(link, ip) {
-            Some(does) => rivals.found.extend(does.map(|does| rival(carrier, link, ip, &does, hears))),
+            Some(speech) => rivals
+                .found
+                .extend(speech.map(|speech| Rival { all: links.ipv4_all, ..rival(carrier, link, ip, speech, hears) })),
             None => rivals.read = false,
         }
     }
     rivals
 }
 
-/// `does`: see [`does`].
-fn rival(carrier: &Link, link: &Link, ip: Ipv4Addr, does: &str, hears: bool) -> Rival {
-    let why = if in_network(link, ip) { " has an address in that network and" } else { "" };
+fn rival(carrier: &Link, link: &Link, ip: Ipv4Addr, speech: Speech, hears: bool) -> Rival {
     let outside = match hears {
         true => "",
         false if link.kind.is_open_vswitch() => " where both are in one VLAN of the Open vSwitch",
         false => " where both are cabled to one network",
     };
-    let text = format!("{}{why} {does}{outside}: queries come in there and pass {} by", link.name, carrier.name);
-    Rival { link: link.name.clone(), text, fix: advice::arp_for_itself_only(&link.name) }
+    let (links, carriers) = (vec![link.name.clone()], vec![carrier.name.clone()]);
+    let all = Ipv4Conf::default();
+    Rival { links, ips: vec![ip], carriers, speech, in_network: in_network(link, ip), outside, all }
 }
 
-/// What a link does about requests for an address that it hears and does not carry, with the settings that let it; nothing,
-/// when it is silent. `None` when a setting is not known that decides it.
-fn does(link: &Link, ip: Ipv4Addr) -> Option<Option<String>> {
+/// What a link does about requests for an address that it hears and does not carry; nothing, when it is silent. `None` when a
+/// setting is not known that decides it.
+fn does(link: &Link, ip: Ipv4Addr) -> Option<Option<Speech>> {
     let (ignore, announce) = (link.arp_ignore?, link.arp_announce?);
-    let asks = in_network(link, ip) && announce < ANNOUNCE_OWN;
+    let asks = in_network(link, ip) && announce != ANNOUNCE_OWN;
     let takes = has_ipv4(link) || takes_any_sender(link.rp_filter?);
     Some(match (answers(ignore) && takes, asks) {
-        (true, true) => {
-            Some(format!("speaks ARP for {ip} with its own MAC (arp_ignore {ignore}, arp_announce {announce})"))
-        }
-        (true, false) => Some(format!("answers ARP for {ip} with its own MAC (arp_ignore {ignore})")),
-        (false, true) => Some(format!("asks ARP in the name of {ip} with its own MAC (arp_announce {announce})")),
+        (true, true) => Some(Speech::Speaks { ignore, announce }),
+        (true, false) => Some(Speech::Answers { ignore }),
+        (false, true) => Some(Speech::Asks { announce }),
         (false, false) => None,
     })
-}
-
-/// Whether a link with this arp_ignore answers for addresses that it does not carry. 3 holds back only those of scope host,
-/// and 4 to 7 mean nothing yet (net/ipv4/arp.c, arp_ignore).
-pub(super) fn answers(ignore: u32) -> bool {
-    !matches!(ignore, 1 | 2 | 8)
 }
 
 /// Whether a link without an address takes packets, and requests of ARP, from senders that no route leads back to by way of

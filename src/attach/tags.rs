@@ -14,8 +14,13 @@ pub enum Tags {
     Stay,
     /// Its own driver.
     Driver,
-    /// The other end of the veth pair, of this name: it hands tags over beside the frame.
-    Peer(String),
+    /// The other end of the veth pair: it hands tags over beside the frame.
+    Peer {
+        /// Its name when the links were read.
+        name: String,
+        /// Its index, by which it is found again whatever it is called.
+        index: u32,
+    },
     /// The same in another network namespace, where it cannot be changed.
     PeerElsewhere,
 }
@@ -24,10 +29,31 @@ impl Tags {
     /// Of `link`.
     pub fn of(links: &Links, link: &Link) -> Self {
         match (&link.kind, links.peer(link)) {
-            (Kind::Veth { .. }, Some(peer)) => Self::Peer(peer.name.clone()),
+            (Kind::Veth { .. }, Some(peer)) => Self::Peer { name: peer.name.clone(), index: peer.index },
             (Kind::Veth { .. }, None) => Self::PeerElsewhere,
             (Kind::Physical | Kind::Other(_), _) => Self::Driver,
             _ => Self::Stay,
         }
+    }
+
+    /// Whether the same one may take them off, whatever it is called.
+    pub fn is_by_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Peer { index, .. }, Self::Peer { index: others, .. }) => index == others,
+            _ => self == other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_the_same_under_another_name() {
+        let end = |name: &str, index| Tags::Peer { name: name.into(), index };
+        assert!(end("veth-bnd", 3).is_by_same(&end("dnsp", 3)));
+        assert!(!end("veth-bnd", 3).is_by_same(&end("veth-bnd", 4)));
+        assert!(!end("veth-bnd", 3).is_by_same(&Tags::PeerElsewhere) && Tags::Stay.is_by_same(&Tags::Stay));
     }
 }

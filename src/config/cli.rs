@@ -40,6 +40,7 @@ Installing, as root:
       --bridge BRIDGE    with --address: the bridge that the pair's other end becomes a port of; it must exist
       --vlan N           with --bridge: the VLAN of the addresses before it, on a VLAN-aware bridge (bridge-vlan-aware yes)
       --share-bridge     with --bridge: write the files even for vmbr0 without a VLAN, the host's own network
+      --replace          with --bridge: let the pair lose addresses that it has and the configuration serves
       --print FILE       with --bridge: write nothing, print what --install would put into FILE, and exit
       --steer NIC        with --address: have this NIC bring queries for it to its first receive queue; once for each NIC
 
@@ -165,6 +166,7 @@ impl Cli {
                 Long("bridge") => cli.setup.site.set_bridge(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("vlan") => cli.setup.site.add_vlan(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("share-bridge") => cli.setup.site.share_bridge = true,
+                Long("replace") => cli.setup.site.replace = true,
                 Long("print") => cli.setup.print = Some(parser.value()?.into()),
                 Long("steer") => cli.setup.site.add_steer(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("print-directives") => cli.action = Action::PrintDirectives,
@@ -197,7 +199,7 @@ impl Cli {
         let mistake = if !install && !uninstall && (*dry_run || *now || *purge || root.is_some()) {
             "--dry-run, --now, --purge and --root go with --install or --uninstall"
         } else if !site.is_empty() && !install {
-            "--address, --bridge, --vlan, --share-bridge and --steer go with --install; --uninstall takes back what is there"
+            "--address, --bridge, --vlan, --share-bridge, --replace and --steer go with --install; --uninstall takes back what is there"
         } else if print.is_some() && (site.bridge.is_none() || *now || *dry_run) {
             "--print FILE goes with --install --address --bridge, and changes nothing: without --now and --dry-run"
         } else if let Some(mistake) = site.mistake() {
@@ -316,6 +318,7 @@ mod tests {
             "--install --bridge br-rb",
             "--install --vlan 10",
             "--install --share-bridge",
+            "--install --replace",
             "--install --print /etc/network/interfaces.d/runbound",
             "--install --address 10.0.0.1/24 --bridge br-rb --now --print /etc/network/interfaces.d/runbound",
             "--install --address 10.0.0.1/24 --bridge br-rb --vlan 4095",

@@ -48,7 +48,7 @@ pub use report::{directives, json_string};
 pub use root_hints::{RootHint, RootHints};
 pub use servers::{ForwardServer, Servers, ZoneClause};
 pub use values::{Host, Kind, Netblock};
-pub use xdp::{Toggle, Xdp, XdpMode, XdpUse};
+pub use xdp::{Toggle, Xdp, XdpInterface, XdpMode, XdpUse};
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use super::default_zones;
 use super::diagnostic::{Diagnostic, Location};
 use super::include::Place;
 use super::model::Config;
-use super::options::Clause;
+use super::options::clause::Clause;
 use super::values::Netblock;
 use crate::dns::name_text;
 use std::collections::HashSet;

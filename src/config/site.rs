@@ -22,6 +22,8 @@ pub struct Site {
     pub bridge: Option<String>,
     /// `--share-bridge`: the bridge may be the one that the host's own network stands on.
     pub share_bridge: bool,
+    /// `--replace`: the pair may lose addresses that the configuration serves now.
+    pub replace: bool,
     /// `--vlan`, each with the number of addresses that were named before it.
     vlans: Vec<(usize, u16)>,
     /// `--steer`, hardware whose queries are steered to its first receive queue.
@@ -117,6 +119,7 @@ impl Site {
             (true, None) if !self.steer.is_empty() => Some("--steer goes with --address and --bridge"),
             (_, None) if !self.vlans.is_empty() => Some("--vlan goes with --address and --bridge"),
             (_, None) if self.share_bridge => Some("--share-bridge goes with --address and --bridge"),
+            (_, None) if self.replace => Some("--replace goes with --address and --bridge"),
             _ if self.vlans.len() > 1 && !(apart && covered) => {
                 Some("each --vlan stands behind the --address it is for: --address A --vlan 10 --address B --vlan 20")
             }

@@ -52,6 +52,10 @@ pub enum Kind {
     PortList,
     /// Hexadecimal digits, or `ascii_` and text.
     Nsid,
+    /// 128 bits as hexadecimal digits.
+    Secret,
+    /// A netblock of IPv6 that IPv4 addresses are put behind (RFC 6052 section 2.2).
+    Nat64Prefix,
     /// A date as YYYYMMDDHHMMSS, or seconds since 1970.
     Date,
     /// `name[@port][#name]`
@@ -59,6 +63,9 @@ pub enum Kind {
     /// Any text.
     Text,
 }
+
+/// The lengths of prefixes that IPv4 addresses are put behind (RFC 6052 section 2.2).
+const NAT64_BITS: [u8; 6] = [32, 40, 48, 56, 64, 96];
 
 /// A directive with one number from 0 up.
 pub const NUMBER: Kind = Kind::Number(0, i32::MAX as i64);
@@ -88,6 +95,8 @@ impl fmt::Display for Kind {
             Kind::KeyIterations => f.write_str("pairs of numbers"),
             Kind::PortList => f.write_str("ports"),
             Kind::Nsid => f.write_str("hexadecimal digits, or ascii_ and text"),
+            Kind::Secret => f.write_str("32 hexadecimal digits"),
+            Kind::Nat64Prefix => f.write_str("IPv6 netblock with a prefix of 32, 40, 48, 56, 64 or 96 bits"),
             Kind::Date => f.write_str("YYYYMMDDHHMMSS or seconds since 1970"),
             Kind::ServerName => f.write_str("domain name, @port, #name"),
             Kind::Text => f.write_str("text"),
@@ -212,8 +221,15 @@ pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Resul
             Some(index) => Ok(Value::Choice(index)),
             None => Err(format!("expected one of {kind}, not {text:?}")),
         },
+        Kind::Nat64Prefix => netblock(text)
+            .filter(|block| block.address.is_ipv6() && NAT64_BITS.contains(&block.prefix))
+            .map(Value::Netblock)
+            .ok_or_else(|| expected(kind, text)),
         Kind::Ports if ports(text) => Ok(Value::Text(text)),
-        Kind::YesNo | Kind::Ports => Err(expected(kind, text)),
+        Kind::Secret if text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            Ok(Value::Text(text))
+        }
+        Kind::YesNo | Kind::Ports | Kind::Secret => Err(expected(kind, text)),
         Kind::Path | Kind::Reverse | Kind::Text | Kind::Name | Kind::Record => Ok(Value::Text(text)),
     }
 }
@@ -293,93 +309,5 @@ fn ports(text: &str) -> bool {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn value(kind: Kind, text: &str) -> Option<String> {
-        let mut name = NameBuf::new();
-        check(kind, text.as_bytes(), &mut name).ok().map(|value| format!("{value:?}"))
-    }
-
-    #[test]
-    fn sizes_take_unbounds_suffixes() {
-        assert_eq!(bytes("4m"), Some(4 << 20));
-        assert_eq!(bytes("1 GB"), Some(1 << 30));
-        assert_eq!(bytes("16KB "), Some(16384));
-        assert_eq!(bytes("100"), Some(100));
-        for bad in ["", "m", "4x", "-1", "+4", "4mm", "9999999999g", "4.5m"] {
-            assert_eq!(bytes(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn yes_no_and_numbers_are_strict() {
-        assert!(value(Kind::YesNo, "yes").is_some());
-        assert!(value(Kind::YesNo, "Yes").is_none());
-        assert!(value(Kind::Number(1, 5), "5").is_some());
-        for bad in ["0", "6", "5x", ""] {
-            assert!(value(Kind::Number(1, 5), bad).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn interfaces_are_addresses_or_names() {
-        assert_eq!(
-            interface("192.0.2.1@853"),
-            Some((Host::Address(ScopedAddress::parse("192.0.2.1").unwrap()), Some(853)))
-        );
-        assert_eq!(
-            interface("fe80::1%eth0"),
-            Some((Host::Address(ScopedAddress::parse("fe80::1%eth0").unwrap()), None))
-        );
-        assert_eq!(interface("vmbr0.20@5353"), Some((Host::Name("vmbr0.20".into()), Some(5353))));
-        let other = "another-name-beside-its-own";
-        assert_eq!(interface(other), Some((Host::Name(other.into()), None)));
-        assert_eq!(interface("eth0:1"), Some((Host::Name("eth0:1".into()), None)));
-        for bad in [
-            "192.0.2",
-            "192.0.2.300",
-            "192.0.2.1%eth0",
-            "fe80::1%",
-            "2001:db8:::1",
-            "",
-            "eth0@",
-            "eth0@70000",
-            "10.0.0.0/8",
-            "a name",
-            &"a".repeat(128),
-        ] {
-            assert_eq!(interface(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn servers_have_ports_and_names() {
-        let parts = |text| match server(text) {
-            Some(Value::Server(address, port, name)) => Some((address.to_string(), port, name)),
-            _ => None,
-        };
-        assert_eq!(parts("192.0.2.1"), Some(("192.0.2.1".into(), 53, "")));
-        assert_eq!(parts("192.0.2.1@5300"), Some(("192.0.2.1".into(), 5300, "")));
-        assert_eq!(parts("2001:db8::1@853#dns.example"), Some(("2001:db8::1".into(), 853, "dns.example")));
-        assert_eq!(parts("192.0.2.1#dns.example"), Some(("192.0.2.1".into(), 853, "dns.example")));
-        assert_eq!(parts("dns.example"), None);
-        assert_eq!(parts("192.0.2.1@x"), None);
-        assert_eq!(parts("fe80::1%eth0@5353"), Some(("fe80::1%eth0".into(), 5353, "")));
-        assert_eq!(parts("fe80::1%2#dns.example"), Some(("fe80::1%2".into(), 853, "dns.example")));
-        assert_eq!((parts("fe80::1%"), parts("192.0.2.1%eth0")), (None, None));
-    }
-
-    #[test]
-    fn netblocks_lose_their_host_bits() {
-        assert_eq!(netblock("192.0.2.77/24").unwrap().to_string(), "192.0.2.0/24");
-        assert_eq!(netblock("0.0.0.0/0").unwrap().to_string(), "0.0.0.0/0");
-        assert_eq!(netblock("::1").unwrap().to_string(), "::1/128");
-        assert_eq!(netblock("2001:db8:ffff::/33").unwrap().to_string(), "2001:db8:8000::/33");
-        assert!(netblock("2001:db8::/32").unwrap().contains("2001:db8:1::".parse().unwrap()));
-        assert!(!netblock("0.0.0.0/0").unwrap().contains("::1".parse().unwrap()));
-        for bad in ["192.0.2.0/33", "::/129", "192.0.2.0/", "x/8", "192.0.2.0/-1"] {
-            assert!(netblock(bad).is_none(), "{bad}");
-        }
-    }
-}
+#[path = "values_tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
 //! The directives of this server's own: `xdp:` and its kin.
 
+use super::diagnostic::Location;
+
 /// `xdp:`, whether to attach XDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum XdpUse {
@@ -39,7 +41,7 @@ pub struct Xdp {
     /// `xdp:`
     pub enable: XdpUse,
     /// `xdp-interface:` lines; none for the ones that carry the addresses or stand below.
-    pub interfaces: Vec<String>,
+    pub interfaces: Vec<XdpInterface>,
     /// `xdp-physical:`, attach to network cards that other traffic passes through, too.
     pub physical: bool,
     /// `xdp-steer:`, have network cards send what is ours to receive queue 0.
@@ -52,6 +54,23 @@ pub struct Xdp {
     pub busy_poll: Toggle,
     /// `xdp-huge-pages:`, packet memory in huge pages.
     pub huge_pages: bool,
+}
+
+/// One `xdp-interface:` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XdpInterface {
+    /// A name that an interface has, or may come to have.
+    pub name: String,
+    /// The line.
+    pub at: Location,
+}
+
+#[cfg(test)]
+impl From<&str> for XdpInterface {
+    /// One that no file says.
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), at: Location::default() }
+    }
 }
 
 impl Default for Xdp {

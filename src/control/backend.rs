@@ -180,6 +180,8 @@ pub struct Status {
     pub tuning: Vec<String>,
     /// Addresses of `interface:` that no interface carries now.
     pub awaited: Vec<IpAddr>,
+    /// The words of `xdp-interface:` by which no program goes anywhere, with the cause, a line each.
+    pub unused: Vec<String>,
     /// At which interfaces of our addresses nothing comes in, why, and what ends that, a line each.
     pub cut_off: Vec<String>,
     /// Which other interfaces speak ARP for our addresses, and what ends that, a line each.

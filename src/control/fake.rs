@@ -87,6 +87,7 @@ impl Backend for Fake {
             sandbox: "off".to_owned(),
             tuning: vec!["worker shares 2 CPUs, never spins".to_owned()],
             awaited: vec![std::net::IpAddr::from([192, 0, 2, 77])],
+            unused: vec!["xdp-interface: there is no eth9 here".into()],
             cut_off: vec!["veth-rb carries 192.0.2.1 and is not up".to_owned()],
             rivals: vec!["fwbr100i0 answers ARP for 192.0.2.1".to_owned()],
             upstream: vec!["192.0.2.53:53: connect: Network is unreachable".to_owned()],

@@ -52,6 +52,7 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     for address in &status.awaited {
         reply.line(format_args!("awaited: {address}: no interface carries it, it is served as soon as one does"));
     }
+    status.unused.iter().for_each(|line| reply.line(format_args!("{line}")));
     status.cut_off.iter().for_each(|line| reply.line(format_args!("link: {line}")));
     status.rivals.iter().for_each(|line| reply.line(format_args!("arp: {line}")));
     status.upstream.iter().for_each(|line| reply.line(format_args!("upstream: {line}")));

@@ -41,6 +41,7 @@ fn status_has_unbounds_lines_and_the_way_in() {
          options: control(namedpipe)\nsandbox: off\n\
          tuning: worker shares 2 CPUs, never spins\n\
          awaited: 192.0.2.77: no interface carries it, it is served as soon as one does\n\
+         xdp-interface: there is no eth9 here\n\
          link: veth-rb carries 192.0.2.1 and is not up\n\
          arp: fwbr100i0 answers ARP for 192.0.2.1\n\
          upstream: 192.0.2.53:53: connect: Network is unreachable\n\

@@ -69,6 +69,15 @@ impl Driver for Kernel {
     }
 }
 
+/// Why VLAN tags do not stay on the frames of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagsLost {
+    /// Its driver, or that of the other end, takes them off and cannot be told otherwise: the cause and what to do.
+    Fixed(String),
+    /// The interface that it is about is not here, or was given another name just now.
+    Moved(String),
+}
+
 /// All changes that are in force.
 #[derive(Debug, Default)]
 pub struct Changes<D = Kernel> {
@@ -93,21 +102,30 @@ impl Changes<Kernel> {
 }
 
 impl<D: Driver> Changes<D> {
-    /// Has VLAN tags left on the frames that an interface receives: the XDP program looks for them.
+    /// Has VLAN tags left on the frames that an interface receives: the XDP program looks for them. It is found by its `index`,
+    /// whatever it is called by now.
     ///
     /// # Errors
     /// Why they are not there, and what to do.
-    pub fn keep_received_tags(&mut self, interface: &str) -> Result<(), String> {
-        self.switch_off(interface, interface, &[Feature::RxVlan, Feature::RxStag])
+    pub fn keep_received_tags(&mut self, interface: &str, index: u32) -> Result<(), TagsLost> {
+        self.switch_off(interface, (interface, index), &[Feature::RxVlan, Feature::RxStag])
     }
 
-    /// The same of an interface that is one end of a veth pair: the other end, `peer`, hands tags over beside the frame
-    /// unless they are put into it there.
+    /// The same of an interface that is one end of a veth pair: the other end, `peer` with its `index`, hands tags over beside the
+    /// frame unless they are put into it there.
     ///
     /// # Errors
     /// As before.
-    pub fn keep_tags_of_peer(&mut self, interface: &str, peer: &str) -> Result<(), String> {
-        self.switch_off(interface, peer, &[Feature::TxVlan, Feature::TxStag])
+    pub fn keep_tags_of_peer(&mut self, interface: &str, peer: &str, index: u32) -> Result<(), TagsLost> {
+        self.switch_off(interface, (peer, index), &[Feature::TxVlan, Feature::TxStag])
+    }
+
+    /// The name that the interface of an index has now.
+    ///
+    /// # Errors
+    /// ENODEV when it is gone; the netlink socket's.
+    pub fn name(&self, index: u32) -> io::Result<String> {
+        self.driver.name(index)
     }
 
     /// Whether anything is changed for the sake of `target`.
@@ -115,33 +133,51 @@ impl<D: Driver> Changes<D> {
         self.made.iter().any(|change| change.target == target)
     }
 
-    /// Switches features of `interface` off for the sake of `target`.
-    fn switch_off(&mut self, target: &str, interface: &str, features: &[Feature]) -> Result<(), String> {
-        for &feature in features {
-            // A driver that tells nothing takes nothing off.
-            if !self.driver.feature(interface, feature).unwrap_or(false) {
-                continue;
-            }
-            let word = feature.word();
-            let change = self.change(target, interface, Undo::Feature(feature, true));
-            // It may have been switched on again by somebody else meanwhile.
-            let is_news = !self.made.contains(&change);
+    /// Switches features of an interface off for the sake of `target`. A driver is told by the name of the interface, which may
+    /// pass to another: so it is looked before and after whose it is.
+    fn switch_off(&mut self, target: &str, (known, index): (&str, u32), features: &[Feature]) -> Result<(), TagsLost> {
+        let moved = || {
+            TagsLost::Moved(format!(
+                "{target}: {known} was renamed, moved or removed just now, so it is not known that VLAN tags stay on the frames"
+            ))
+        };
+        let interface = self.driver.name(index).map_err(|_| moved())?;
+        // A driver that tells nothing takes nothing off.
+        let is_on = |changes: &Self, feature| changes.driver.feature(&interface, feature).unwrap_or(false);
+        let switched = features.iter().try_for_each(|&feature| match is_on(self, feature) {
+            true => self.switch_one_off(target, (&interface, index), feature),
+            false => Ok(()),
+        });
+        if self.driver.name(index).ok().as_ref() == Some(&interface) { switched } else { Err(moved()) }
+    }
+
+    fn switch_one_off(
+        &mut self,
+        target: &str,
+        (interface, index): (&str, u32),
+        feature: Feature,
+    ) -> Result<(), TagsLost> {
+        let word = feature.word();
+        let undo = Undo::Feature(feature, true);
+        let change = Change { target: target.to_owned(), interface: interface.to_owned(), index, undo };
+        // It may have been switched on again by somebody else meanwhile, or the interface renamed.
+        let same = |made: &Change| (&made.target, made.index, made.undo) == (&change.target, index, undo);
+        let is_news = !self.made.iter().any(same);
+        if is_news {
+            self.made.push(change.clone());
+            self.write();
+        }
+        if let Err(cause) = self.driver.set_feature(interface, feature, false) {
             if is_news {
-                self.made.push(change.clone());
+                self.made.retain(|made| *made != change);
                 self.write();
             }
-            if let Err(cause) = self.driver.set_feature(interface, feature, false) {
-                if is_news {
-                    self.made.retain(|made| *made != change);
-                    self.write();
-                }
-                return Err(format!(
-                    "{target}: {interface} takes VLAN tags off the frames, where a program does not see them, and `ethtool \
-                     -K {interface} {word} off` fails: {cause}"
-                ));
-            }
-            log::info!("{interface}: {word} is off while XDP serves at {target}: the program there sees VLAN tags");
+            return Err(TagsLost::Fixed(format!(
+                "{target}: {interface} takes VLAN tags off the frames, where a program does not see them, and `ethtool -K \
+                 {interface} {word} off` fails: {cause}"
+            )));
         }
+        log::info!("{interface}: {word} is off while XDP serves at {target}: the program there sees VLAN tags");
         Ok(())
     }
 
@@ -229,14 +265,29 @@ impl<D: Driver> Changes<D> {
     fn undo_some(&mut self, target: &str, which: impl Fn(&Undo) -> bool) {
         while let Some(at) = self.made.iter().rposition(|change| change.target == target && which(&change.undo)) {
             let Change { index, interface, undo, .. } = self.made.remove(at);
-            let name = if index == 0 { Ok(interface.clone()) } else { self.driver.name(index) };
-            match name.and_then(|name| self.take_back(&name, undo).map(|()| name)) {
+            match self.take_back_by_index(index, &interface, undo) {
                 Ok(name) => log::info!("{name}: set back: {undo}"),
                 Err(cause) if cause.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => (),
                 Err(cause) => log::warn!("{interface}: not set back: {undo}: {cause}"),
             }
         }
         self.write();
+    }
+
+    /// Gives the name of the interface now. One that is renamed between the look for its name and the change is looked for again.
+    fn take_back_by_index(&mut self, index: u32, known: &str, undo: Undo) -> io::Result<String> {
+        if index == 0 {
+            return self.take_back(known, undo).map(|()| known.to_owned());
+        }
+        let mut name = self.driver.name(index)?;
+        loop {
+            let done = self.take_back(&name, undo);
+            let now = self.driver.name(index)?;
+            if now == name {
+                return done.map(|()| name);
+            }
+            name = now;
+        }
     }
 
     fn take_back(&mut self, interface: &str, undo: Undo) -> io::Result<()> {

@@ -6,6 +6,8 @@ use std::cell::Cell;
 struct Fake {
     /// The names that 1, 2 and 3 have by now.
     renamed: Option<[&'static str; 3]>,
+    /// Those that they are given just before a feature is set.
+    renames_on_set: Option<[&'static str; 3]>,
     rx_vlan: bool,
     tx_vlan: bool,
     ntuple: bool,
@@ -40,7 +42,10 @@ impl Driver for Fake {
         let name = self.names()[index as usize - 1];
         if name.is_empty() { Err(Errno::NODEV.into()) } else { Ok(name.to_owned()) }
     }
-    fn feature(&self, _: &str, feature: Feature) -> io::Result<bool> {
+    fn feature(&self, interface: &str, feature: Feature) -> io::Result<bool> {
+        if !self.names().contains(&interface) {
+            return Err(Errno::NODEV.into());
+        }
         Ok(match feature {
             Feature::RxVlan => self.rx_vlan,
             Feature::TxVlan => self.tx_vlan,
@@ -50,6 +55,12 @@ impl Driver for Fake {
     }
     fn set_feature(&mut self, interface: &str, feature: Feature, on: bool) -> io::Result<()> {
         self.set.push(interface.to_owned());
+        if let Some(names) = self.renames_on_set.take() {
+            self.renamed = Some(names);
+        }
+        if !self.names().contains(&interface) {
+            return Err(Errno::NODEV.into());
+        }
         if self.refuses_features {
             return Err(refused());
         }
@@ -97,7 +108,7 @@ fn rule(address: &str) -> UdpRule {
 #[test]
 fn everything_is_set_back_as_it_was() {
     let mut changes = changes(Fake { rx_vlan: true, combined: 4, ..Fake::default() });
-    changes.keep_received_tags("eth0").unwrap();
+    changes.keep_received_tags("eth0", 2).unwrap();
     changes.steer("eth0", &[rule("192.0.2.1"), rule("2001:db8::1")], true).unwrap();
     changes.receive_on_one_queue("eth0").unwrap();
     let driver = &changes.driver;
@@ -112,26 +123,66 @@ fn everything_is_set_back_as_it_was() {
 #[test]
 fn what_the_other_end_of_a_pair_does_is_set_back_with_the_interface() {
     let mut changes = changes(Fake { tx_vlan: true, ..Fake::default() });
-    changes.keep_tags_of_peer("eth0", "eth1").unwrap();
+    changes.keep_tags_of_peer("eth0", "eth1", 3).unwrap();
     assert!(!changes.driver.tx_vlan);
     assert_eq!(changes.made[0].to_string(), "3 eth1 txvlan on", "what a next start sets back");
     // Somebody switches it on: it is switched off again, and noted once.
     changes.driver.tx_vlan = true;
-    changes.keep_tags_of_peer("eth0", "eth1").unwrap();
+    changes.keep_tags_of_peer("eth0", "eth1", 3).unwrap();
     assert_eq!((changes.driver.tx_vlan, changes.made.len()), (false, 1));
     changes.undo("eth1");
     assert!(!changes.driver.tx_vlan, "it is eth0 that it was done for");
     changes.undo("eth0");
     assert_eq!((changes.driver.tx_vlan, changes.driver.set.last().map(String::as_str)), (true, Some("eth1")));
     let mut stuck = super::tests::changes(Fake { tx_vlan: true, refuses_features: true, ..Fake::default() });
-    let refusal = stuck.keep_tags_of_peer("eth0", "eth1").unwrap_err();
+    let refusal = fixed(stuck.keep_tags_of_peer("eth0", "eth1", 3));
     assert!(refusal.contains("`ethtool -K eth1 txvlan off` fails") && stuck.made.is_empty(), "{refusal}");
+}
+
+fn fixed(kept: Result<(), TagsLost>) -> String {
+    match kept {
+        Err(TagsLost::Fixed(cause)) => cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_other_end_is_found_by_its_index_or_counts_as_lost() {
+    let renamed = Some(["lo", "eth0", "dnsp"]);
+    let mut found = changes(Fake { tx_vlan: true, renamed, ..Fake::default() });
+    found.keep_tags_of_peer("eth0", "eth1", 3).unwrap();
+    assert_eq!((found.driver.tx_vlan, &found.driver.set[..]), (false, &["dnsp".to_owned()][..]));
+    found.undo("eth0");
+    assert!(found.driver.tx_vlan);
+    // Gone, and renamed while it was asked or switched: what its name told may have been another's.
+    let moved = |fake: Fake| {
+        let mut changes = changes(Fake { tx_vlan: true, ..fake });
+        let lost = changes.keep_tags_of_peer("eth0", "eth1", 3);
+        assert!(
+            matches!(&lost, Err(TagsLost::Moved(cause)) if cause.starts_with("eth0: eth1 was renamed")),
+            "{lost:?}"
+        );
+        changes
+    };
+    assert!(moved(Fake { renamed: Some(["lo", "eth0", ""]), ..Fake::default() }).made.is_empty());
+    let changes = moved(Fake { renames_on_set: renamed, ..Fake::default() });
+    assert!(changes.driver.tx_vlan && changes.made.is_empty(), "{:?}", changes.driver.set);
+}
+
+#[test]
+fn an_interface_that_is_renamed_while_it_is_set_back_is_found_again() {
+    let mut changes = changes(Fake { rx_vlan: true, ..Fake::default() });
+    changes.keep_received_tags("eth0", 2).unwrap();
+    changes.driver.renames_on_set = Some(["lo", "lan0", "eth1"]);
+    changes.undo("eth0");
+    assert_eq!(changes.driver.set, ["eth0", "eth0", "lan0"]);
+    assert!(changes.driver.rx_vlan && changes.made.is_empty());
 }
 
 #[test]
 fn an_interface_is_found_again_under_another_name() {
     let mut changes = changes(Fake { rx_vlan: true, ..Fake::default() });
-    changes.keep_received_tags("eth0").unwrap();
+    changes.keep_received_tags("eth0", 2).unwrap();
     changes.driver.renamed = Some(["lo", "lan0", "eth0"]);
     changes.undo("eth0");
     assert_eq!(changes.driver.set, ["eth0", "lan0"], "not on the one that has the name now");
@@ -141,7 +192,7 @@ fn an_interface_is_found_again_under_another_name() {
 #[test]
 fn an_interface_that_is_gone_leaves_others_alone() {
     let mut changes = changes(Fake { rx_vlan: true, ..Fake::default() });
-    changes.keep_received_tags("eth0").unwrap();
+    changes.keep_received_tags("eth0", 2).unwrap();
     changes.driver.renamed = Some(["lo", "", "eth0"]);
     changes.undo_all();
     assert_eq!(changes.driver.set, ["eth0"]);
@@ -170,7 +221,7 @@ fn a_driver_that_cannot_is_left_as_it_was() {
     let mut hides = changes(Fake { ntuple: true, hides_rules: true, ..Fake::default() });
     assert!(hides.steer("eth0", &[rule("192.0.2.1")], false).is_err());
     let mut stuck = changes(Fake { rx_vlan: true, refuses_features: true, ..Fake::default() });
-    assert!(stuck.keep_received_tags("eth0").unwrap_err().contains("rxvlan off"));
+    assert!(fixed(stuck.keep_received_tags("eth0", 2)).contains("rxvlan off"));
     assert!(stuck.made.is_empty());
 }
 

@@ -2,8 +2,9 @@
 
 use super::firewall::Firewall;
 use super::interfaces::with_addresses;
-use super::ipv4_conf::{self, Ipv4Conf};
+use super::ipv4_conf::Ipv4Conf;
 use super::links::{AttachedProgram, Links};
+use super::pair::{PAIR_FILE, pair_addresses};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::switch::{self, SwitchPort};
@@ -12,8 +13,9 @@ use super::{Interface, InterfaceAddress, netlink};
 use crate::number;
 use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
-use crate::sys::owner;
+use crate::sys::owner::{self, Holder};
 use crate::sys::privileges;
+use crate::whole_file;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::CapabilitySet;
@@ -24,6 +26,8 @@ use std::{fs, io};
 
 /// Where every host of Proxmox VE has the files of its cluster.
 pub(super) const PROXMOX: &str = "/etc/pve";
+/// Most octets that are read of a file of text.
+const LONGEST_TEXT: u64 = 1 << 20;
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub struct Facts {
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
     pub proxmox: bool,
+    /// The addresses that the file of `--install`'s veth pair gives it, whether it is up or not; none without a pair.
+    pub pair: Vec<InterfaceAddress>,
     /// The firewall of such a host.
     pub firewall: Option<Firewall>,
     /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
@@ -53,7 +59,7 @@ pub struct Facts {
     pub capabilities: Option<CapabilitySet>,
     /// XDP programs on the links that a process holds by a link of BPF, each by its ID with that process, like `runbound (pid 12)`:
     /// nobody else can take them off.
-    pub holders: Vec<(u32, String)>,
+    pub holders: Vec<(u32, Holder)>,
     /// Whether bpf(2) loads an XDP program for this process; `None` when that was not tried.
     pub program: Option<Result<(), Errno>>,
     /// Version of the kernel, the first two numbers.
@@ -132,6 +138,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
         proxmox,
+        pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
         routes: routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,
@@ -179,9 +186,21 @@ pub fn links() -> io::Result<Links> {
     for link in links.iter_mut() {
         link.driver = driver(&link.name);
     }
-    ipv4_conf::put_in_force(links.iter_mut());
+    put_in_force(&mut links);
     links.user_namespace = in_user_namespace();
     Ok(links)
+}
+
+/// Turns the links' own settings of `net.ipv4.conf` into those in force.
+fn put_in_force(links: &mut Links) {
+    let all = Ipv4Conf::of_all();
+    for link in links.iter_mut() {
+        let own = Ipv4Conf { arp_ignore: link.arp_ignore, arp_announce: link.arp_announce, rp_filter: link.rp_filter };
+        let in_force = own.with(all);
+        (link.arp_ignore, link.arp_announce) = (in_force.arp_ignore, in_force.arp_announce);
+        link.rp_filter = in_force.rp_filter;
+    }
+    links.ipv4_all = all;
 }
 
 /// The XDP program that keeps others from the link of an index now, with the name of the link that it is on: see

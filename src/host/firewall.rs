@@ -2,6 +2,7 @@
 //! (pve-firewall(8); pve-firewall and its successor proxmox-firewall, which speaks nftables, read the same files). A line that
 //! Proxmox cannot read it passes over, and so it is here.
 
+use super::firewall_names::AddressNames;
 use crate::whole_file;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -26,6 +27,8 @@ pub struct Firewall {
     /// The rules for what comes in, in the order they are tried: those of the node first. Those of a security group stand where
     /// the group is named, those that are switched off are left out.
     pub rules: Vec<Rule>,
+    /// The aliases and sets of the cluster, which rules name.
+    pub names: AddressNames,
     /// Files that could not be read, with the cause: what they say is not in here.
     pub unread: Vec<String>,
     /// Lines that Proxmox passes over.
@@ -43,7 +46,7 @@ pub enum Verdict {
 }
 
 /// A rule for what comes in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     /// File and line: `/etc/pve/firewall/cluster.fw:12`.
     pub place: String,
@@ -92,15 +95,15 @@ impl Firewall {
         let rules = expanded(lines, &cluster.groups);
         let policy = if accepts { Verdict::Accept } else { Verdict::Drop };
         let passed_over = [cluster.passed_over, node.passed_over].concat();
-        Self { on, policy, rules, unread: Vec::new(), passed_over }
+        let names = AddressNames::from_lines(&cluster.aliases, &cluster.sets);
+        Self { on, policy, rules, names, unread: Vec::new(), passed_over }
     }
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    match whole_file::read(path, LONGEST) {
-        Ok(octets) => Ok(String::from_utf8_lossy(&octets).into_owned()),
+    match whole_file::read_text(path, LONGEST) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
-        Err(cause) => Err(cause),
+        text => text,
     }
 }
 
@@ -112,16 +115,7 @@ fn expanded<'a>(lines: impl Iterator<Item = &'a Line>, groups: &HashMap<String, 
         if rules.len() + more.len() > MOST_RULES {
             let (Line::Rule(at) | Line::Group { at, .. }) = line;
             let text = format!("{} and what follows: more than {MOST_RULES} rules, with those of the groups", at.text);
-            rules.push(Rule {
-                text,
-                verdict: None,
-                predefined: None,
-                interface: None,
-                protocol: None,
-                port: None,
-                destination: None,
-                ..at.clone()
-            });
+            rules.push(Rule { place: at.place.clone(), text, ..Rule::default() });
             break;
         }
         rules.append(&mut more);
@@ -158,6 +152,8 @@ struct Sections {
     options: Vec<(String, String)>,
     rules: Vec<Line>,
     groups: HashMap<String, Vec<Rule>>,
+    aliases: Vec<String>,
+    sets: HashMap<String, Vec<String>>,
     passed_over: Vec<String>,
 }
 
@@ -166,8 +162,8 @@ enum Section {
     Options,
     Rules,
     Group(String),
-    /// Aliases and sets of addresses.
-    Other,
+    Aliases,
+    Set(String),
 }
 
 impl Section {
@@ -179,7 +175,8 @@ impl Section {
             ("options", None, _) => Some(Self::Options),
             ("rules", None, _) => Some(Self::Rules),
             ("group", Some(name), true) => Some(Self::Group(name.to_owned())),
-            ("aliases", None, true) | ("ipset", Some(_), true) => Some(Self::Other),
+            ("aliases", None, true) => Some(Self::Aliases),
+            ("ipset", Some(name), true) => Some(Self::Set(name.to_owned())),
             _ => None,
         }
     }
@@ -192,8 +189,10 @@ impl Sections {
         let lines = text.lines().map(str::trim).zip(1u32..);
         for (line, number) in lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
             if let Some(begun) = Section::begun_by(line, of_cluster) {
-                if let Section::Group(name) = &begun {
-                    all.groups.insert(name.clone(), Vec::new());
+                match &begun {
+                    Section::Group(name) => drop(all.groups.insert(name.clone(), Vec::new())),
+                    Section::Set(name) => drop(all.sets.insert(name.clone(), Vec::new())),
+                    Section::Options | Section::Rules | Section::Aliases => {}
                 }
                 section = Some(begun);
                 continue;
@@ -210,7 +209,8 @@ impl Sections {
     /// Takes in a line of a section; `None` when it is none that belongs there.
     fn take(&mut self, section: Option<&Section>, line: &str, place: &str) -> Option<()> {
         match section? {
-            Section::Other => {}
+            Section::Aliases => self.aliases.push(without_comment(line).to_owned()),
+            Section::Set(name) => self.sets.entry(name.clone()).or_default().push(without_comment(line).to_owned()),
             Section::Options => {
                 let (key, value) = line.split_once(':')?;
                 let (key, value) = (key.to_ascii_lowercase(), value.trim().to_owned());
@@ -243,25 +243,18 @@ fn start(line: &str) -> String {
     cut.map_or_else(|| line.to_owned(), |cut| format!("{cut}…"))
 }
 
+fn without_comment(line: &str) -> &str {
+    line.split('#').next().unwrap_or(line).trim()
+}
+
 /// `IN ACCEPT -p tcp -dport 53 # why`; `Some(None)` for one that is switched off by `|` or is about what goes out or through.
 fn rule(line: &str, place: &str) -> Option<Option<Line>> {
-    let line = line.split('#').next().unwrap_or(line).trim();
+    let line = without_comment(line);
     let (text, off) = line.strip_prefix('|').map_or((line, false), |rest| (rest.trim_start(), true));
     let mut words = text.split_whitespace();
     let (direction, action) = (words.next()?.to_ascii_lowercase(), words.next()?);
     let (place, text) = (place.to_owned(), start(text));
-    let mut rule = Rule {
-        place,
-        text,
-        verdict: None,
-        predefined: None,
-        interface: None,
-        protocol: None,
-        port: None,
-        destination: None,
-        source: None,
-        some_clients: false,
-    };
+    let mut rule = Rule { place, text, ..Rule::default() };
     while let Some(option) = words.next() {
         let value = words.next()?.to_owned();
         // Both spellings but for -i and -p, as Proxmox takes them.

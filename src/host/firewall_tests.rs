@@ -12,7 +12,7 @@ policy_in: drop
 ebtables: 0
 
 [ALIASES]
-office 10.1.0.0/16 # not read
+office 10.1.0.0/16 # ours
 
 [IPSET management] # who manages
 10.0.0.5
@@ -42,6 +42,16 @@ fn groups_that_are_named_often_are_looked_at_up_to_a_bound() {
     assert_eq!(before.len(), 30_000);
     assert_eq!((last.place.as_str(), last.verdict, &last.interface), ("c:3013", None, &None));
     assert!(last.text.starts_with("GROUP a -i eth0 and what follows: more than 32768 rules"), "{}", last.text);
+    let of_some = Firewall::from_texts(("c", &cluster.replace("-i eth0", "-source fd53::/64")), ("n", ""));
+    let last = of_some.rules.last().map(|last| (last.source.clone(), last.some_clients));
+    assert_eq!(last, Some((None, false)), "what follows may be about any client");
+}
+
+#[test]
+fn lines_may_end_in_a_carriage_return() {
+    let node = "[OPTIONS]\nenable: 1\n[RULES]\nIN DNS(ACCEPT) -dest 192.168.10.250\n";
+    let [cluster, ours] = [CLUSTER, node].map(|text| text.replace('\n', "\r\n"));
+    assert_eq!(Firewall::from_texts(("c", &cluster), ("n", &ours)), Firewall::from_texts(("c", CLUSTER), ("n", node)));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The settings of `net.ipv4.conf` that decide who speaks ARP for an address and whose packets are taken.
 
-use super::links::Link;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
@@ -24,7 +23,12 @@ static ALL: LazyLock<[Option<File>; 3]> = LazyLock::new(|| open("all"));
 impl Ipv4Conf {
     /// What a link begins with that is made later.
     pub(super) fn of_later_links() -> Self {
-        Self::read(&open("default")).with(Self::read(&ALL))
+        Self::read(&open("default")).with(Self::of_all())
+    }
+
+    /// What every link has at least.
+    pub(super) fn of_all() -> Self {
+        Self::read(&ALL)
     }
 
     /// The numbers in the files of [`SETTINGS`], as they are now.
@@ -34,24 +38,13 @@ impl Ipv4Conf {
     }
 
     /// What is in force: the greater of a link's own and of `all` (IN_DEV_MAXCONF).
-    fn with(self, all: Self) -> Self {
+    pub(super) fn with(self, all: Self) -> Self {
         let greater = |own: Option<u32>, all: Option<u32>| Some(own?.max(all?));
         Self {
             arp_ignore: greater(self.arp_ignore, all.arp_ignore),
             arp_announce: greater(self.arp_announce, all.arp_announce),
             rp_filter: greater(self.rp_filter, all.rp_filter),
         }
-    }
-}
-
-/// Turns the links' own settings into those in force.
-pub(super) fn put_in_force<'a>(links: impl Iterator<Item = &'a mut Link>) {
-    let all = Ipv4Conf::read(&ALL);
-    for link in links {
-        let own = Ipv4Conf { arp_ignore: link.arp_ignore, arp_announce: link.arp_announce, rp_filter: link.rp_filter };
-        let in_force = own.with(all);
-        (link.arp_ignore, link.arp_announce) = (in_force.arp_ignore, in_force.arp_announce);
-        link.rp_filter = in_force.rp_filter;
     }
 }
 

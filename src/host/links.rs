@@ -1,8 +1,10 @@
 //! The links of this network namespace and how they stand on each other.
 
+use super::ipv4_conf::Ipv4Conf;
 use super::names::Named;
 use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What a link is, as far as it matters to XDP.
@@ -59,6 +61,13 @@ pub struct AttachedProgram {
     pub id: u32,
     /// Whether it runs in the network stack (generic mode) rather than in the driver.
     pub generic: bool,
+}
+
+impl AttachedProgram {
+    /// The word of ip-link(8) for where it is.
+    pub fn hook(self) -> &'static str {
+        if self.generic { "xdpgeneric" } else { "xdp" }
+    }
 }
 
 /// One link.
@@ -137,6 +146,13 @@ impl Link {
     }
 }
 
+impl fmt::Display for InterfaceAddress {
+    /// With its prefix: `192.0.2.1/24`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix)
+    }
+}
+
 impl InterfaceAddress {
     /// The broadcast address of its network: of IPv4, where the prefix leaves room for one (RFC 3021: not at 31 bits).
     pub fn broadcast(&self) -> Option<Ipv4Addr> {
@@ -164,6 +180,8 @@ impl InterfaceAddress {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     all: Vec<Link>,
+    /// `net.ipv4.conf.all`: no link has less than that in force.
+    pub ipv4_all: Ipv4Conf,
     /// This process is in a user namespace other than the first, where no BPF program can be loaded for them.
     pub user_namespace: bool,
 }
@@ -172,7 +190,7 @@ impl Links {
     /// From a list in any order.
     pub fn new(mut links: Vec<Link>) -> Self {
         links.sort_by_key(|link| link.index);
-        Self { all: links, user_namespace: false }
+        Self { all: links, ..Self::default() }
     }
 
     /// All of them, by index.
@@ -218,12 +236,18 @@ impl Links {
         }
     }
 
+    /// What a VLAN or the like stands on, downwards.
+    pub fn below<'a>(&'a self, link: &'a Link) -> impl Iterator<Item = &'a Link> {
+        let parent = |link: &&'a Link| match link.kind {
+            Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => self.parent(link),
+            _ => None,
+        };
+        std::iter::successors(parent(&link), parent)
+    }
+
     /// The other end of the veth pair that `link` is an end of, or a VLAN or the like on one.
     pub fn pair_beyond(&self, link: &Link) -> Option<&Link> {
-        match link.kind {
-            Kind::Vlan { .. } | Kind::Macvlan | Kind::Ipvlan => self.pair_beyond(self.parent(link)?),
-            _ => self.peer(link),
-        }
+        self.peer(self.below(link).last().unwrap_or(link))
     }
 
     /// The least MTU of a bridge's ports but one.

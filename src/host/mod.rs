@@ -5,12 +5,14 @@ mod change;
 mod changes;
 mod facts;
 mod firewall;
+mod firewall_names;
 mod interfaces;
 mod ipv4_conf;
 mod journal;
 mod links;
 mod names;
 mod netlink;
+mod pair;
 mod paths;
 mod probe;
 #[cfg(test)]
@@ -21,14 +23,16 @@ mod unit;
 mod vlan;
 mod watch;
 
-pub use changes::{Changes, Driver, Kernel};
+pub use changes::{Changes, Driver, Kernel, TagsLost};
 pub use facts::{Facts, Route, Wanted, facts, gateways, interfaces, links, program_in_the_way, routes};
 pub use firewall::{Firewall, Rule, Verdict};
+pub use firewall_names::{AddressNames, AddressSet, network};
 pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use names::Named;
 pub use netlink::loopback_packets;
+pub use pair::{PAIR, PAIR_FILE, is_of_pair, pair_addresses, pair_addresses_now};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use segment::Segment;
@@ -36,6 +40,8 @@ pub use switch::{SwitchMode, SwitchPort};
 pub use unit::{UNIT, Unit, Words};
 pub use vlan::{VlanProtocol, VlanRange, VlanTable};
 pub use watch::Watch;
+
+pub use crate::sys::owner::{Holder, of_program};
 
 /// Octets of memory below which pools and caches are to be small.
 const SMALL: u64 = 112 << 20;

@@ -37,6 +37,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         routes,
         later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0) },
         proxmox: false,
+        pair: Vec::new(),
         firewall: None,
         switch_ports: None,
         memlock: None,

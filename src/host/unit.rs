@@ -38,16 +38,13 @@ impl Words {
     }
 }
 
-fn text(path: &Path) -> Option<String> {
-    whole_file::read(path, LONGEST).ok().map(|octets| String::from_utf8_lossy(&octets).into_owned())
-}
-
 impl Unit {
     /// The unit [`UNIT`] of this host; `None` when there is none.
     pub(super) fn installed() -> Option<Self> {
-        let file = UNIT_FOLDERS.iter().find_map(|folder| text(&Path::new(folder).join(UNIT)))?;
+        let text = |path: PathBuf| whole_file::read_text(&path, LONGEST).ok();
+        let file = UNIT_FOLDERS.iter().find_map(|folder| text(Path::new(folder).join(UNIT)))?;
         let mut texts = vec![file];
-        texts.extend(drop_ins().into_iter().filter_map(|path| text(&path)));
+        texts.extend(drop_ins().into_iter().filter_map(text));
         Some(Self::from_texts(texts.iter().map(String::as_str)))
     }
 
@@ -59,7 +56,8 @@ impl Unit {
     }
 
     fn add(&mut self, text: &str) {
-        let joined = text.replace("\\\n", " ");
+        // systemd takes \r\n for the end of a line, too.
+        let joined = text.replace("\r\n", "\n").replace("\\\n", " ");
         let mut inside = false;
         for line in joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
             if line.starts_with('[') {
@@ -165,6 +163,7 @@ mod tests {
         let unit = Unit::from_texts([text]);
         assert_eq!((unit.memlock(), unit.value("User")), ("64M", None));
         assert_eq!(unit.value("ExecStart"), Some("/a    -c b"));
+        assert_eq!(Unit::from_texts([text.replace('\n', "\r\n").as_str()]).0, unit.0, "as systemd reads it");
         let unit = Unit::from_texts([text, "[Service]\nLimitMEMLOCK=infinity\nUser=runbound\n"]);
         assert_eq!((unit.memlock(), unit.value("User")), ("infinity", Some("runbound")));
         assert_eq!(Unit::from_texts(["[Service]\n"]).memlock(), "8M (systemd's default)");

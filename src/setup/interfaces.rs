@@ -273,7 +273,8 @@ impl Interfaces {
         }
         self.files.push(file.to_owned());
         let mut current = None;
-        for line in text.replace("\\\n", " ").lines() {
+        // A line may end in \r\n, and go on behind it.
+        for line in text.replace("\r\n", "\n").replace("\\\n", " ").lines() {
             let line = line.trim();
             let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
             let rest = rest.trim();

@@ -37,6 +37,22 @@ fn a_proxmox_hosts_file_is_read() {
 }
 
 #[test]
+fn lines_may_end_in_a_carriage_return() {
+    let main = "iface vmbr0 inet static\n\taddress 192.168.10.201/24\n\tbridge-ports eno1 \\\n eno2\n\tbridge-vlan-aware yes\n\n\
+                source interfaces.d/*\n";
+    let other = "iface veth-x inet static\n address 10.0.0.9/24\n";
+    let [main, other] = [main, other].map(|text| text.replace('\n', "\r\n"));
+    let root = tree("carriage", &[(MAIN, main.as_str()), ("/etc/network/interfaces.d/x", other.as_str())]);
+    let found = Interfaces::read(&root);
+    let bridge = found.bridge("vmbr0").unwrap();
+    let ports: Vec<&str> = bridge.ports.iter().map(|(port, _)| port.as_str()).collect();
+    assert!(ports == ["eno1", "eno2"] && bridge.vlan_aware && found.bridge("eno2").is_none(), "{found:?}");
+    assert!(found.carrier("192.168.10.201".parse().unwrap(), "veth-rb").is_some());
+    assert!(found.carrier("10.0.0.9".parse().unwrap(), "veth-rb").is_some(), "{found:?}");
+    fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
 fn the_vlans_of_a_bridges_ports_are_read() {
     let main = "iface eno2 inet manual\n bridge-access 30\n\niface eno3 inet manual\n bridge-vids 5 7,9-11 x\n\
                 iface vmbr0 inet static\n address 10.0.0.2/24\n bridge-ports eno1 eno2 eno3\n bridge-vlan-aware yes\n \

@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    whole_file::read(path, LONGEST_TEXT).map(|octets| String::from_utf8_lossy(&octets).into_owned())
+    whole_file::read_text(path, LONGEST_TEXT)
 }
 
 /// Installs program, configuration, sysctl snippet, user and unit. `say` gets a line for every step.

@@ -222,6 +222,7 @@ mod tests {
         assert_eq!(settings(&text), expected);
         assert!(!text.contains('@') && text.contains("\n-net/ipv4/conf/vmbr0.10/arp_ignore = 1\n"), "{text}");
         assert_eq!(settings("-net.ipv4.conf.br-rb.arp_ignore = 1"), [of("br-rb", "arp_ignore", "1")]);
+        assert_eq!(settings(&text.replace('\n', "\r\n")), expected, "written by an editor of another system");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! and never changed, and nothing is brought up without `--now`.
 
 mod check;
+mod lost;
 mod names;
 mod network;
 mod pair;
@@ -19,16 +20,18 @@ use super::files::{self, Kind};
 use super::interfaces::Interfaces;
 use super::{Run, SYSCTL_FILE, SetupError};
 use crate::config::site::{HostAddress, Site};
+use crate::config::{Config, Host};
+use crate::host::{InterfaceAddress, PAIR, PAIR_FILE, is_of_pair, pair_addresses};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
 /// The stanzas.
-pub(super) const STANZAS: &str = "etc/network/interfaces.d/runbound";
+pub(super) const STANZAS: &str = PAIR_FILE;
 /// What ifupdown runs when an interface comes up.
 pub(super) const HOOK: &str = "etc/network/if-up.d/runbound";
 /// The end that carries the address.
-pub(super) const VETH: &str = "veth-rb";
+pub(super) const VETH: &str = PAIR;
 /// Writes the files. With `--dry-run` what would be in them is shown.
 pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> {
     let before = run.text(STANZAS);
@@ -38,12 +41,19 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
         }
         return Ok(());
     };
+    let bridge = installed(&run.text(HOOK)).and_then(|(hosts, _)| hosts.into_iter().next());
     put_shown(run, HOOK, &pair.hook(), Kind::Program)?;
     put_shown(run, STANZAS, &pair.stanzas(), Kind::Text)?;
     let new: Vec<String> = pair.site.addresses.iter().map(HostAddress::to_string).collect();
-    let old: Vec<&str> = before.lines().filter_map(address_of).collect();
+    let old: Vec<String> = pair_addresses(&before).iter().map(InterfaceAddress::to_string).collect();
     if !old.is_empty() && old != new {
         run.note(&format!("{VETH}: {} instead of {}", new.join(" "), old.join(" ")));
+    }
+    if let Some(bridge) = bridge.filter(|bridge| bridge != pair.bridge) {
+        run.note(&format!(
+            "{VETH}: at {} instead of {bridge}, so who is at {bridge} does not reach it any more",
+            pair.bridge
+        ));
     }
     let interfaces = Interfaces::read(&run.root);
     if !interfaces.reads(&Path::new("/").join(STANZAS)) {
@@ -53,13 +63,6 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
         run.note("    source /etc/network/interfaces.d/*");
     }
     Ok(())
-}
-
-/// The address that a line of our stanzas gives.
-fn address_of(line: &str) -> Option<&str> {
-    let line = line.trim();
-    let rest = line.strip_prefix("address ").or_else(|| line.strip_prefix("up ip address replace "))?;
-    rest.split_whitespace().next()
 }
 
 /// Writes a text file or a program; with `--dry-run` what would be in it is shown.
@@ -127,17 +130,19 @@ pub(super) fn directives(addresses: &[HostAddress]) -> String {
     })
 }
 
+/// Whether a configuration has an address of the pair served: by itself, with all of its family, or by the pair's name.
+fn serves(config: &Config, ip: IpAddr) -> bool {
+    config.interfaces.iter().any(|line| match &line.host {
+        Host::Address(own) => own.ip == ip || own.ip.is_unspecified() && own.ip.is_ipv4() == ip.is_ipv4(),
+        Host::Name(name) => is_of_pair(name),
+    })
+}
+
 /// Says what a configuration that was there before lacks.
 pub(super) fn say_what_to_serve(run: &mut Run, site: &Site) {
     let path = run.path(super::CONFIGURATION);
     let Ok(loaded) = crate::config::load(&path) else { return };
-    let everywhere = |ip: IpAddr| if ip.is_ipv4() { "0.0.0.0" } else { "::" }.parse::<IpAddr>().ok();
-    let served = |address: &&HostAddress| {
-        loaded.config.interfaces.iter().any(|line| match &line.host {
-            crate::config::Host::Address(own) => own.ip == address.ip || Some(own.ip) == everywhere(address.ip),
-            crate::config::Host::Name(_) => false,
-        })
-    };
+    let served = |address: &&HostAddress| serves(&loaded.config, address.ip);
     let missing: Vec<HostAddress> = site.addresses.iter().filter(|address| !served(address)).copied().collect();
     if !missing.is_empty() {
         run.note(&format!("{} does not serve it yet; below server: write", path.display()));

@@ -57,13 +57,33 @@ fn ip(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// The process that holds the BPF program of an ID by a link, as "runbound (pid 12)": it alone can take it off. `None` when there is
-/// none, for a program may be held by nobody or by a name in a file system, or when it may not be looked at.
-pub fn of_program(id: u32) -> Option<String> {
-    process_with(|pid, file, to| {
+/// A process that holds a BPF program by a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// As "runbound (pid 12)".
+    pub who: String,
+    /// The command that ends it: of a service of this host by its unit, since systemd may start again what is killed.
+    pub stop: String,
+}
+
+/// The process that holds the BPF program of an ID by a link: it alone can take it off. `None` when there is none, for a program
+/// may be held by nobody or by a name in a file system, or when it may not be looked at.
+pub fn of_program(id: u32) -> Option<Holder> {
+    let (pid, who) = process_with(|pid, file, to| {
         let info = || fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", file.to_string_lossy()));
         to.starts_with("anon_inode:bpf") && info().is_ok_and(|info| is_link_of(&info, id))
-    })
+    })?;
+    let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    Some(Holder { who, stop: stop(&pid, &cgroup) })
+}
+
+/// The command that ends a process of a control group (cgroups(7)). What runs in a container is none of this host's services.
+fn stop(pid: &str, cgroup: &str) -> String {
+    let unit = |line: &str| {
+        let path = line.splitn(3, ':').nth(2)?.strip_prefix("/system.slice/")?;
+        path.rsplit('/').next().filter(|unit| unit.ends_with(".service")).map(str::to_owned)
+    };
+    cgroup.lines().find_map(unit).map_or_else(|| format!("kill {pid}"), |unit| format!("systemctl stop {unit}"))
 }
 
 /// Whether an open file is a link (bpf_link_show_fdinfo of the kernel's kernel/bpf/syscall.c) with the program of an ID.
@@ -74,11 +94,12 @@ fn is_link_of(info: &str, id: u32) -> bool {
 
 fn process_of(inode: u64) -> Option<String> {
     let link = format!("socket:[{inode}]");
-    process_with(|_, _, to| to == link)
+    process_with(|_, _, to| to == link).map(|(_, who)| who)
 }
 
-/// The first process with an open file that `fits`, from its pid, the file's number and what that leads to.
-fn process_with(fits: impl Fn(&str, &OsStr, &str) -> bool) -> Option<String> {
+/// The first process with an open file that `fits`, from its pid, the file's number and what that leads to: its pid, and its name
+/// with that.
+fn process_with(fits: impl Fn(&str, &OsStr, &str) -> bool) -> Option<(String, String)> {
     let holds = |pid: &str| {
         let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
         let fits = |file: &fs::DirEntry| {
@@ -90,7 +111,8 @@ fn process_with(fits: impl Fn(&str, &OsStr, &str) -> bool) -> Option<String> {
         let Ok(pid) = process.file_name().into_string() else { continue };
         if pid.bytes().all(|octet| octet.is_ascii_digit()) && holds(&pid).is_some() {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            return Some(format!("{} (pid {pid})", name.trim_end()));
+            let who = format!("{} (pid {pid})", name.trim_end());
+            return Some((pid, who));
         }
     }
     None
@@ -137,6 +159,16 @@ mod tests {
             "pos:\t0\nflags:\t02000002\nlink_type:\txdp\nlink_id:\t5\nprog_tag:\t1a2b\nprog_id:\t42\nifindex:\t7\n";
         assert!(is_link_of(link, 42) && !is_link_of(link, 4) && !is_link_of(link, 5));
         assert!(!is_link_of("prog_type:\t6\nprog_jited:\t1\nprog_id:\t42\n", 42), "the program itself");
+    }
+
+    #[test]
+    fn a_service_of_this_host_is_stopped_by_its_unit() {
+        assert_eq!(stop("7", "0::/system.slice/runbound.service\n"), "systemctl stop runbound.service");
+        let template = "1:name=systemd:/\n0::/system.slice/system-dns.slice/dns@a.service\n";
+        assert_eq!(stop("7", template), "systemctl stop dns@a.service");
+        for other in ["", "0::/user.slice/user-0.slice/session-1.scope", "0::/lxc/101/ns/system.slice/a.service"] {
+            assert_eq!(stop("7", other), "kill 7", "{other}");
+        }
     }
 
     #[test]

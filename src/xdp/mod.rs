@@ -139,16 +139,6 @@ pub fn try_socket(options: &Options) -> Result<(), XdpError> {
     socket::Socket::new(options, 0).map(drop)
 }
 
-/// What to say of another XDP program on an interface, and how it goes: the kernel lets nobody but its holder take off what is held
-/// by a link.
-pub fn occupied(interface: &str, id: u32) -> String {
-    format!(
-        "another XDP program is on {interface}: id {id} (`bpftool prog show id {id}` tells which); a running runbound, or another \
-         program that holds it by a link, takes it off when it is stopped; `ip link set dev {interface} xdp off` removes one that \
-         nobody holds so"
-    )
-}
-
 /// Makes sockets for the first `count` receive queues of the interface.
 ///
 /// Count the queues after the attach, because attaching may change their number (virtio_net). Their fill

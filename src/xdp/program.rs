@@ -211,17 +211,14 @@ impl Attachment {
         let (kind, text) = match cause.raw_os_error() {
             Some(libc::EOPNOTSUPP | libc::ENOTSUP) if self.mode == Mode::Native => (
                 Kind::NoDriverSupport,
-                "the driver has no native XDP; kernel sockets serve (`xdp-mode: generic` would use generic XDP)".into(),
+                "the driver has no native XDP (`xdp-mode: generic` would use generic XDP)".into(),
             ),
             Some(libc::EBUSY | libc::EEXIST) => (
                 Kind::Busy,
-                match program_on(self.index) {
-                    Some(id) => super::occupied(name, id),
-                    None => format!(
-                        "attach refused: {cause}; a device above or below {name} has an XDP program: remove it with `ip \
-                         link set dev DEVICE xdp off`"
-                    ),
-                },
+                // Who attaches looks before; what came since is named by the next look.
+                format!(
+                    "attach refused: {cause}; another XDP program is on {name} or on a device above it: `ip -details link` shows it"
+                ),
             ),
             Some(number) if is_for_the_mtu(number, options) => (Kind::Mtu, long_mtu(options)),
             _ => return XdpError::step(name, "attach the XDP program", cause),
@@ -260,16 +257,6 @@ fn long_mtu(options: &Options) -> String {
              XDP ({interface} itself has {mtu}, which does not matter): `ip link set dev PEER mtu {PAGE_MTU}` there"
         ),
     }
-}
-
-/// Id of the XDP program on an interface. Its name takes a capability that is given up after the start.
-fn program_on(index: u32) -> Option<u32> {
-    // SAFETY: all-zero is a valid value of this C structure.
-    let mut query: bpf::bpf_xdp_query_opts = unsafe { mem::zeroed() };
-    query.sz = size_of::<bpf::bpf_xdp_query_opts>() as _;
-    // SAFETY: a complete structure of the size it names.
-    check(unsafe { bpf::bpf_xdp_query(index.cast_signed(), 0, &raw mut query) }).ok()?;
-    [query.prog_id, query.drv_prog_id, query.skb_prog_id, query.hw_prog_id].into_iter().find(|&id| id != 0)
 }
 
 #[cfg(test)]

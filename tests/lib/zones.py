@@ -275,7 +275,7 @@ def install(host, check, place):
     """--install --now in place of the pair that was there before."""
     guest, address = host.guest, f"{place.network}.250"
     # As the finding printed it, a free address for N.
-    words = install_beside(place).replace(" N/", f" {address}/")
+    words = install_beside(place).replace(" N/", f" {address}/") + " --replace"
     status, output = guest.run(f"/test/{words}", 120)
     check.check(status == 0, f"{words}: --install {place.words}", output)
     serve(guest, place)
@@ -340,7 +340,7 @@ def firewall(host, check, place):
 def trunk(host, check):
     """Two VLANs on one pair at the Open vSwitch."""
     guest, switch = host.guest, PLACES[3]
-    words = "--address 192.168.40.250/24 --vlan 40 --address 192.168.50.250/24 --vlan 50 --bridge vmbr2"
+    words = "--address 192.168.40.250/24 --vlan 40 --address 192.168.50.250/24 --vlan 50 --bridge vmbr2 --replace"
     status, output = guest.run(f"/test/runbound --install {words} --now", 120)
     check.check(status == 0, f"--install {words}", output)
     serve(guest, switch)

@@ -57,7 +57,7 @@ fn inner_busy() {
     let error = open(&options()).expect_err("one program an interface");
     assert_eq!(error.kind, Kind::Busy);
     let text = error.to_string();
-    assert!(text.contains("runbound") && text.contains("ip link set dev vxa xdp off"), "{text}");
+    assert!(text.contains("another XDP program is on vxa") && text.contains("ip -details link"), "{text}");
     drop(first);
     run(&["ip", "link", "del", SERVER]);
     let (error, gone) = {

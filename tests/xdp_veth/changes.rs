@@ -2,8 +2,12 @@
 
 use crate::namespace::Namespace;
 use crate::pair::*;
-use runbound::host::Changes;
+use runbound::host::{Changes, TagsLost};
 use runbound::sys::ethtool::{self, Feature};
+
+fn index(end: &str) -> u32 {
+    options_of(end).index
+}
 
 #[test]
 fn a_renamed_interface_is_set_back() {
@@ -21,7 +25,7 @@ fn inner_renamed() {
     let keeps_tags = |name: &str| !ethtool::feature(name, Feature::RxVlan).expect("ethtool");
     let folder = std::env::temp_dir().join(format!("runbound-renamed-{}", std::process::id()));
     let mut changes = Changes::of_this_host(&folder);
-    changes.keep_received_tags(SERVER).expect("rxvlan off");
+    changes.keep_received_tags(SERVER, index(SERVER)).expect("rxvlan off");
     let journal = folder.join(format!("changes.{}", std::process::id()));
     std::fs::copy(journal, folder.join("changes.1")).expect("a journal");
     rename(SERVER, "vxc");
@@ -58,6 +62,11 @@ fn inner_switches() {
     assert_eq!(refused.raw_os_error(), Some(libc::EOPNOTSUPP));
 }
 
+/// Whether tags are handed over beside the frames by an end of a pair, of either kind.
+fn tags(end: &str) -> [bool; 2] {
+    [Feature::TxVlan, Feature::TxStag].map(|tag| ethtool::feature(end, tag).expect("ethtool"))
+}
+
 #[test]
 fn the_other_end_of_a_pair_is_set_back_after_a_kill() {
     Namespace::new("xdp-other-end").run_test("changes::inner_other_end");
@@ -67,10 +76,9 @@ fn the_other_end_of_a_pair_is_set_back_after_a_kill() {
 #[ignore = "run by the_other_end_of_a_pair_is_set_back_after_a_kill in a namespace"]
 fn inner_other_end() {
     make_pair();
-    let tags = |end: &str| [Feature::TxVlan, Feature::TxStag].map(|tag| ethtool::feature(end, tag).expect("ethtool"));
     let folder = std::env::temp_dir().join(format!("runbound-other-end-{}", std::process::id()));
     let mut changes = Changes::of_this_host(&folder);
-    changes.keep_tags_of_peer(SERVER, CLIENT).expect("txvlan off");
+    changes.keep_tags_of_peer(SERVER, CLIENT, index(CLIENT)).expect("txvlan off");
     assert_eq!((tags(CLIENT), tags(SERVER)), ([false; 2], [true; 2]), "at the other end alone");
     // What a killed process leaves: a journal that nobody holds, and the switches as they are.
     let journal = folder.join(format!("changes.{}", std::process::id()));
@@ -79,5 +87,31 @@ fn inner_other_end() {
     assert_eq!(tags(CLIENT), [false; 2]);
     drop(Changes::of_this_host(&folder));
     assert_eq!(tags(CLIENT), [true; 2], "set back by the next start");
+    std::fs::remove_dir_all(&folder).expect("a folder");
+}
+
+#[test]
+fn the_other_end_is_told_whatever_it_is_called() {
+    Namespace::new("xdp-end-renamed").run_test("changes::inner_end_renamed");
+}
+
+#[test]
+#[ignore = "run by the_other_end_is_told_whatever_it_is_called in a namespace"]
+fn inner_end_renamed() {
+    make_pair();
+    let folder = std::env::temp_dir().join(format!("runbound-end-renamed-{}", std::process::id()));
+    let mut changes = Changes::of_this_host(&folder);
+    let known = index(CLIENT);
+    for command in [&["set", CLIENT, "down"][..], &["set", CLIENT, "name", "vxp"], &["set", "vxp", "up"]] {
+        run(&[&["ip", "link"][..], command].concat());
+    }
+    changes.keep_tags_of_peer(SERVER, CLIENT, known).expect("txvlan off");
+    assert_eq!(tags("vxp"), [false; 2], "by the name that it had before");
+    changes.undo(SERVER);
+    assert_eq!(tags("vxp"), [true; 2]);
+    run(&["ip", "link", "del", SERVER]);
+    let lost = changes.keep_tags_of_peer(SERVER, CLIENT, known);
+    assert!(matches!(lost, Err(TagsLost::Moved(_))), "{lost:?}");
+    drop(changes);
     std::fs::remove_dir_all(&folder).expect("a folder");
 }

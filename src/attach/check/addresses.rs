@@ -20,7 +20,9 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 
 /// An interface that nobody outside reaches.
 fn down(subject: &Subject, served: &Served) -> Option<Finding> {
-    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.link, served.address.ip)?;
+    let same_link = subject.served.iter().filter(|other| other.link.index == served.link.index);
+    let ips: Vec<IpAddr> = same_link.map(|other| other.address.ip).collect();
+    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.link, &ips, subject.listen)?;
     Some(Finding { fix, ..Finding::new(Level::Warn, "link-down", text) })
 }
 

@@ -4,7 +4,7 @@
 use super::{Served, Subject};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{Firewall, InterfaceAddress, Link, Named, Rule, Verdict};
+use crate::host::{self, AddressNames, Firewall, Link, Named, Rule, Verdict};
 use crate::number;
 use std::net::IpAddr;
 
@@ -45,6 +45,8 @@ struct Query<'a> {
     port: u16,
     /// The interface it comes in by.
     link: &'a Link,
+    /// What the rules name.
+    names: &'a AddressNames,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,7 @@ fn judge(subject: &Subject, firewall: &Firewall, served: &Served, port: u16) -> 
     let fates: Vec<(Protocol, Fate)> = spoken
         .into_iter()
         .filter(|(_, spoken)| *spoken)
-        .map(|(protocol, _)| (protocol, fate(firewall, &Query { protocol, ip, port, link })))
+        .map(|(protocol, _)| (protocol, fate(firewall, &Query { protocol, ip, port, link, names: &firewall.names })))
         .collect();
     let on_xdp = !matches!(served.outcome, Outcome::Kernel { .. });
     let dropped: Vec<Protocol> =
@@ -205,7 +207,12 @@ fn fit(rule: &Rule, query: &Query) -> Fit {
 
 /// A client whose address is of the other family never asks at this one.
 fn clients(rule: &Rule, query: &Query) -> Fit {
-    let is_other = |item: &str| is_ipv4(item).is_some_and(|ipv4| ipv4 != query.ip.is_ipv4());
+    let ours = query.ip.is_ipv4();
+    let is_other = |item: &str| match (query.names.set(item), query.names.alias(item)) {
+        (Some(set), _) => set.has_family(ours) == Some(false),
+        (None, Some(alias)) => alias.ip.is_ipv4() != ours,
+        (None, None) => is_ipv4(item).is_some_and(|ipv4| ipv4 != ours),
+    };
     match &rule.source {
         Some(list) if list.split(',').all(is_other) => Fit::No,
         _ if rule.some_clients => Fit::Some,
@@ -213,7 +220,7 @@ fn clients(rule: &Rule, query: &Query) -> Fit {
     }
 }
 
-/// The family of an address, a network or a range; `None` of an alias or a set.
+/// The family of an address, a network or a range; `None` of a name.
 fn is_ipv4(item: &str) -> Option<bool> {
     let first = item.split(['/', '-']).next().unwrap_or(item);
     first.parse::<IpAddr>().ok().map(|ip| ip.is_ipv4())
@@ -255,23 +262,24 @@ fn port_of(item: &str, port: u16) -> Fit {
 
 fn destination(rule: &Rule, query: &Query) -> Fit {
     let Some(list) = &rule.destination else { return Fit::Yes };
-    list.split(',').map(|item| destination_of(item, query.ip)).max().unwrap_or(Fit::No)
+    list.split(',').map(|item| destination_of(item, query)).max().unwrap_or(Fit::No)
 }
 
-/// An address, a network like `10.0.0.0/8`, or a range like `10.0.0.1-10.0.0.9`; what else it names, aliases and sets, is not
-/// followed.
-fn destination_of(item: &str, ip: IpAddr) -> Fit {
-    if let Ok(address) = item.parse::<IpAddr>() {
-        return yes(address == ip);
+/// An address, a network like `10.0.0.0/8`, a range like `10.0.0.1-10.0.0.9`, an alias or a set of the cluster. Other sets, as
+/// those of the SDN, stand in files of their own.
+fn destination_of(item: &str, query: &Query) -> Fit {
+    let ip = query.ip;
+    if let Some(set) = query.names.set(item) {
+        return set.holds(ip).map_or(Fit::Unknown, yes);
     }
-    let network = item.split_once('/').and_then(|(network, prefix)| {
-        Some(InterfaceAddress { ip: network.parse().ok()?, prefix: number::read(prefix, 0..=128).ok()? })
-    });
+    if let Some(alias) = query.names.alias(item) {
+        return yes(alias.covers(ip));
+    }
     let range = item.split_once('-').and_then(|(first, last)| {
         let ends: (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
         Some(ends.0..=ends.1)
     });
-    match (network, range) {
+    match (host::network(item), range) {
         (Some(network), _) => yes(network.covers(ip)),
         (_, Some(range)) => yes(range.contains(&ip)),
         _ => Fit::Unknown,

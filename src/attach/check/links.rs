@@ -1,16 +1,23 @@
 //! The links below each address, and what XDP can do there.
 
+use super::own_pair;
+use super::programs;
 use super::{Served, Subject, tags};
 use crate::attach::advice;
 use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
+use crate::attach::required;
 use crate::attach::tags::{PAGE_MTU, Tags};
-use crate::config::{Toggle, XdpUse};
-use crate::host::{AttachedProgram, Kind, Link};
+use crate::config::Toggle;
+use crate::host::{Kind, Link};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     xdp_interface(subject, found);
+    if subject.is_unmet() && subject.served.is_empty() {
+        let cause = required::unmet(subject.config, subject.plan, &subject.facts.links).unwrap_or_default();
+        found.push(Finding::new(Level::Fail, "xdp-support", format!("{}: {cause}", subject.otherwise())));
+    }
     for served in subject.links() {
         let chain = Chain::from(&subject.facts.links, served.link);
         let addresses: Vec<String> = subject
@@ -29,52 +36,55 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         mtu(subject, link, target, found);
         tags::check(subject, link, target, found);
         queues(subject, link, target, found);
-        programs(subject, link, found);
+        programs::check(subject, link, found);
         physical(subject, link, target, found);
         standby(subject, target, found);
     }
 }
 
 fn xdp_interface(subject: &Subject, found: &mut Vec<Finding>) {
-    if subject.config.xdp.enable == XdpUse::No || subject.facts.links.user_namespace {
-        return;
-    }
-    for name in &subject.config.xdp.interfaces {
-        let link = subject.facts.links.by_name(name);
-        let text = match link.map(|link| &link.kind) {
-            _ if subject.plan.targets.iter().any(|target| link.is_some_and(|link| link.index == target.index)) => {
-                continue;
-            }
-            None => format!("xdp-interface: there is no {name} here, kernel sockets serve"),
-            Some(Kind::Bond { .. }) => {
-                format!("xdp-interface: {name} is a bond: name its slaves, a line each; kernel sockets serve")
-            }
-            Some(_) => format!(
-                "xdp-interface: {name} neither carries an address that is listened at nor stands below one, or has no \
-                 native XDP: kernel sockets serve"
-            ),
-        };
-        found.push(Finding::new(Level::Warn, "xdp-interface", text).with_fix("ip -brief address"));
+    let nowhere = subject.is_unmet();
+    let level = if nowhere { Level::Fail } else { Level::Warn };
+    for unused in &subject.plan.unused {
+        let text = if nowhere { format!("{}; {}", unused.text, subject.otherwise()) } else { unused.text.clone() };
+        found.push(Finding::new(level, "xdp-interface", text).with_fix("ip -brief address"));
     }
 }
 
 fn support(subject: &Subject, served: &Served) -> Finding {
     let name = &served.link.name;
-    let what = served.outcome.describe(&subject.facts.links);
+    let what = match &served.outcome {
+        Outcome::Kernel { reason, wanted } if subject.required && *wanted || subject.is_unmet() => {
+            format!("{}: {reason}", subject.otherwise())
+        }
+        other => other.describe(&subject.facts.links),
+    };
+    let mut spots = served.outcome.spots().iter().filter_map(|spot| subject.facts.links.by_index(spot.index));
+    if spots.any(|link| programs::in_the_way(subject, link).next().is_some()) {
+        let until = if subject.required { "" } else { "; kernel sockets until then" };
+        let text = format!("{name}: {what} when the other program there is gone (xdp-program){until}");
+        return Finding::new(Level::Info, "xdp-support", text);
+    }
     match served.outcome {
         Outcome::Native { why, sure: true, .. } => {
             Finding::new(Level::Ok, "xdp-support", format!("{name}: {what}: {why}"))
         }
         Outcome::Native { why, sure: false, .. } => {
-            Finding::new(Level::Info, "xdp-support", format!("{name}: {what}: {why}; if not, kernel sockets serve"))
+            let text = format!("{name}: {what}: {why}; if not, {}", subject.otherwise());
+            Finding::new(Level::Info, "xdp-support", text)
         }
         Outcome::Generic { .. } => generic(subject, served),
-        Outcome::Kernel { wanted: false, .. } => Finding::new(Level::Info, "xdp-support", format!("{name}: {what}")),
+        Outcome::Kernel { wanted: false, .. } => {
+            let level = if subject.is_unmet() { Level::Fail } else { Level::Info };
+            Finding::new(level, "xdp-support", format!("{name}: {what}"))
+        }
         // The finding of that name says it all.
         Outcome::Kernel { .. } if subject.facts.links.user_namespace => {
             Finding::new(Level::Info, "xdp-support", format!("{name}: {what}"))
         }
-        Outcome::Kernel { wanted: true, .. } => advise(subject, served, "xdp-support", format!("{name}: {what}")),
+        Outcome::Kernel { wanted: true, .. } => {
+            Finding { level: subject.level(), ..advise(subject, served, "xdp-support", format!("{name}: {what}")) }
+        }
     }
 }
 
@@ -105,8 +115,8 @@ fn generic(subject: &Subject, served: &Served) -> Finding {
     }
 }
 
-/// A warning with the veth pair that would do better: for an address of its own where the host or its guests need this one, else
-/// for this one, where moving it does not cut the host off.
+/// A warning with the veth pair that would do better: for an address of its own where the host or its guests need this one, unless a
+/// pair for such addresses is there; else for this one, where moving it does not cut the host off.
 fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) -> Finding {
     let Served { link, address, .. } = served;
     let ip = address.ip;
@@ -121,7 +131,10 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
         } else {
             format!("{ip} stays there, where Proxmox' files have it")
         };
-        (Some(format!("{why}: give the server an address of its own, N, on a veth pair")), install)
+        match own_pair::in_place_of_install(subject.facts, *address) {
+            Some(instead) => (Some(format!("{why}; {instead}")), None),
+            None => (Some(format!("{why}: give the server an address of its own, N, on a veth pair")), install),
+        }
     } else if link.kind == Kind::Physical || default {
         let more = format!("the host needs {ip} there: give the server an address of its own, on a veth pair");
         (Some(more).filter(|_| link.kind != Kind::Physical), None)
@@ -177,9 +190,9 @@ fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>
     let links = &subject.facts.links;
     let takes_any = |since| subject.facts.kernel.is_none_or(|kernel| kernel >= since);
     let decides = match &target.tags {
-        Tags::Peer(_) | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
+        Tags::Peer { .. } | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
         Tags::Driver if takes_any(VIRTIO_FRAGS) => None,
-        Tags::Peer(_) => links.peer(link),
+        Tags::Peer { .. } => links.peer(link),
         Tags::PeerElsewhere => {
             let text = format!(
                 "{name}: native XDP takes at most {PAGE_MTU} at its other end, in another network namespace; its own does not \
@@ -205,8 +218,8 @@ fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>
     if end.index != link.index && link.mtu > PAGE_MTU {
         fix.push(format!("ip link set {name} mtu {PAGE_MTU}"));
     }
-    let text = format!("{text}: kernel sockets serve");
-    found.push(Finding::new(Level::Warn, "mtu", text).with_fix(fix.join("\n")));
+    let text = format!("{text}: {}", subject.otherwise());
+    found.push(Finding::new(subject.level(), "mtu", text).with_fix(fix.join("\n")));
 }
 
 fn queues(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
@@ -257,43 +270,4 @@ fn standby(subject: &Subject, target: &Target, found: &mut Vec<Finding>) {
         "{name}: {bond} ({mode}) drops what comes in there now: the program is there, and serves as soon as {bond} takes it"
     );
     found.push(Finding::new(Level::Info, "bond-standby", text));
-}
-
-/// Who has a program, and the command that takes it off: of one that is held by a link, its holder alone does, when it ends.
-fn whose_program(subject: &Subject, name: &str, program: AttachedProgram) -> (String, String) {
-    let id = program.id;
-    let hook = if program.generic { "xdpgeneric" } else { "xdp" };
-    match subject.facts.holders.iter().find(|(held, _)| *held == id) {
-        Some((_, holder)) => {
-            let pid: String =
-                holder.rsplit("(pid ").next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
-            (format!("{holder} holds it: stop that, or give one of the two another interface"), format!("kill {pid}"))
-        }
-        None => {
-            let whose = format!(
-                "`bpftool prog show id {id}` tells which it is; what is held by a link goes with its holder alone"
-            );
-            (whose, format!("ip link set dev {name} {hook} off"))
-        }
-    }
-}
-
-/// One program a link, and none where a link above has one (EBUSY and EEXIST of net/core/dev.c).
-fn programs(subject: &Subject, link: &Link, found: &mut Vec<Finding>) {
-    for holder in std::iter::once(link).chain(subject.facts.links.uppers(link)) {
-        let Some(program) = holder.program else { continue };
-        let name = &holder.name;
-        let mode = if program.generic { "generic" } else { "native" };
-        found.push(if subject.running && holder.index == link.index {
-            let text = format!("{name}: XDP program {} in {mode} mode; a runbound is running", program.id);
-            Finding::new(Level::Info, "xdp-program", text)
-        } else {
-            let text = format!(
-                "{name}: XDP program {} is attached in {mode} mode: ours cannot go to {}, kernel sockets serve",
-                program.id, link.name
-            );
-            let (whose, fix) = whose_program(subject, name, program);
-            Finding::new(Level::Warn, "xdp-program", format!("{text}; {whose}")).with_fix(fix)
-        });
-    }
 }

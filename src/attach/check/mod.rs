@@ -7,9 +7,11 @@ mod drop_in;
 mod firewall;
 mod links;
 mod neighbours;
+mod own_pair;
 mod pair_mtu;
 mod places;
 mod process;
+mod programs;
 mod switch_vlan;
 mod tags;
 #[cfg(test)]
@@ -17,8 +19,11 @@ mod tests;
 mod unit;
 mod zero_copy;
 
-use super::finding::Finding;
+pub use programs::share;
+
+use super::finding::{Finding, Level};
 use super::plan::{Decision, Outcome, Plan, plan};
+use super::required;
 use crate::config::{Config, XdpUse};
 use crate::host::{Facts, InterfaceAddress, Link, PortState, Wanted};
 use std::net::SocketAddr;
@@ -35,6 +40,8 @@ struct Subject<'a> {
     served: Vec<Served<'a>>,
     /// A runbound serves already: what it holds is no fault.
     running: bool,
+    /// `xdp: require`: what would leave an address to kernel sockets keeps the program from starting.
+    required: bool,
 }
 
 /// An address that is served, and the link that carries it.
@@ -67,6 +74,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
         listen,
         served: served(&plan, facts),
         plan: &plan,
+        required: required::is_required(config),
         running: facts.ports.iter().any(|port| owner(&port.state)),
     };
     let mut found = Vec::new();
@@ -108,6 +116,26 @@ impl<'a> Subject<'a> {
             }
         }
         links
+    }
+
+    /// What comes of an interface without XDP.
+    fn otherwise(&self) -> &'static str {
+        if self.required { "xdp: require, so the program does not start" } else { "kernel sockets serve" }
+    }
+
+    /// How much that matters.
+    fn level(&self) -> Level {
+        if self.required { Level::Fail } else { Level::Warn }
+    }
+
+    /// Whether no program goes anywhere and one must.
+    fn is_unmet(&self) -> bool {
+        self.required && self.plan.targets.is_empty()
+    }
+
+    /// Whether a process has one of the addresses that are to be listened at.
+    fn is_served_by(&self, who: &str) -> bool {
+        self.facts.ports.iter().any(|port| matches!(&port.state, PortState::Taken(Some(owner)) if owner == who))
     }
 
     /// Whether a program is to be attached anywhere.

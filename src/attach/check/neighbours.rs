@@ -1,7 +1,8 @@
 //! Other interfaces of the same network, which may draw the queries to themselves or have answers dropped.
 
 use super::{Served, Subject};
-use crate::attach::advice;
+use crate::attach::advice::{self, GUESTS_BRIDGE};
+use crate::attach::arp;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::attach::rivals::{self, Rival, Rivals};
@@ -12,24 +13,27 @@ use std::net::{IpAddr, Ipv4Addr};
 const STRICT: u32 = 1;
 /// rp_filter in loose mode.
 const LOOSE: u32 = 2;
-/// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
-const FIREWALL_BRIDGE: &str = "fwbr";
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    let mut all: Vec<Rival> = Vec::new();
     for served in &subject.served {
         if let IpAddr::V4(ip) = served.address.ip {
             // Kernel sockets answer by whichever interface a query comes in.
             if !matches!(served.outcome, Outcome::Kernel { .. }) {
-                arp_flux(subject, served.link, ip, found);
+                all.extend(arp_flux(subject, served.link, ip, found));
             }
             rp_filter(subject, served.link, ip, found);
             other_segment(subject, served.link, ip, found);
         }
     }
+    // A link that speaks ARP for several addresses is to be set once.
+    let finding = |rival: &Rival| Finding::new(Level::Warn, "arp-flux", rival.text()).with_fix(rival.fix());
+    found.extend(rivals::grouped(rivals::by_link(all)).iter().map(finding));
     later_bridges(subject, found);
 }
 
-fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) {
+/// Who speaks ARP for an address. That it is nobody, or that it cannot be told, is said at once.
+fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Finding>) -> Vec<Rival> {
     let links = &subject.facts.links;
     let Rivals { found: rivals, whole, read } = rivals::of(links, carrier, &links.segment(carrier), ip);
     if !whole {
@@ -40,27 +44,25 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
         let text = format!("no other interface answers ARP for {ip} or asks in its name");
         found.push(Finding::new(Level::Ok, "arp-flux", text));
     }
-    let finding = |rival: Rival| Finding::new(Level::Warn, "arp-flux", rival.text).with_fix(rival.fix);
-    found.extend(rivals.into_iter().map(finding));
+    rivals
 }
 
 /// Which ports of an Open vSwitch hear the requests is not told: those that would answer are named, with the commands that end it.
 fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
-    let answers = |link: &&Link| link.up && link.arp && link.arp_ignore.is_some_and(rivals::answers);
+    let answers = |link: &&Link| link.up && link.arp && link.arp_ignore.is_some_and(arp::answers);
     let takes = |link: &&Link| rivals::has_ipv4(link) || link.rp_filter.is_some_and(rivals::takes_any_sender);
     let at_switch = |link: &&Link| {
         link.kind.is_open_vswitch() && link.master.is_none()
             || links.ports(link).any(|port| port.kind.is_open_vswitch())
     };
-    let others = links.iter().filter(|link| known.iter().all(|rival| rival.link != link.name));
-    let found: Vec<&Link> = others.filter(at_switch).filter(|link| answers(link) && takes(link)).collect();
-    if found.is_empty() {
+    let others = links.iter().filter(|link| known.iter().all(|rival| !rival.links.contains(&link.name)));
+    let found = others.filter(at_switch).filter(|link| answers(link) && takes(link));
+    let names: Vec<String> = found.map(|link| link.name.clone()).collect();
+    if names.is_empty() {
         return Finding::new(Level::Info, "arp-flux", text);
     }
-    let names: Vec<&str> = found.iter().map(|link| link.name.as_str()).collect();
-    let fix: Vec<String> = names.iter().map(|name| advice::arp_for_itself_only(name)).collect();
-    let text = format!("{text}; of {} each does that is in the same VLAN of the Open vSwitch", names.join(", "));
-    Finding::new(Level::Info, "arp-flux", text).with_fix(fix.join("\n"))
+    let text = format!("{text}; of {} each does that is in the same VLAN of the Open vSwitch", rivals::listed(&names));
+    Finding::new(Level::Info, "arp-flux", text).with_fix(advice::arp_of(&names, &links.ipv4_all))
 }
 
 /// Each guest with the Proxmox firewall on brings a bridge when it starts, which hears what our bridge hears, and takes it
@@ -68,7 +70,7 @@ fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
 fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
     let (facts, links) = (subject.facts, &subject.facts.links);
     let (Some(ignore), Some(filter)) = (facts.later.arp_ignore, facts.later.rp_filter) else { return };
-    if !facts.proxmox && !links.iter().any(|link| link.name.starts_with(FIREWALL_BRIDGE)) {
+    if !facts.proxmox && !links.iter().any(|link| link.name.starts_with(GUESTS_BRIDGE)) {
         return;
     }
     let at_bridges = |served: &&Served| {
@@ -77,7 +79,7 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
             links.peer(served.link).and_then(|peer| links.master(peer)).filter(|link| link.kind.is_open_vswitch());
         let bridges = bridges.iter().filter_map(|&index| links.by_index(index));
         let names = bridges.chain(switch).map(|link| link.name.as_str());
-        let names: Vec<&str> = names.filter(|name| !name.starts_with(FIREWALL_BRIDGE)).collect();
+        let names: Vec<&str> = names.filter(|name| !name.starts_with(GUESTS_BRIDGE)).collect();
         let matters = served.address.ip.is_ipv4() && !matches!(served.outcome, Outcome::Kernel { .. });
         (matters && !names.is_empty()).then(|| names.join(", "))
     };
@@ -85,13 +87,14 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
         return;
     };
     let ip = served.address.ip;
-    found.push(if rivals::answers(ignore) && rivals::takes_any_sender(filter) {
+    found.push(if arp::answers(ignore) && rivals::takes_any_sender(filter) {
         let text = format!(
-            "a guest with the firewall on that starts later at {bridges} brings a bridge ({FIREWALL_BRIDGE}…) that answers ARP \
-             for {ip} with its own MAC (net.ipv4.conf.default.arp_ignore {ignore}): queries then come in there and pass {} by",
+            "a guest with the firewall on that starts later at {bridges} brings a bridge ({GUESTS_BRIDGE}…) that answers ARP \
+             for {ip} with its own MAC ({}): queries then come in there and pass {} by",
+            advice::in_force("net.ipv4.conf.default.", "arp_ignore", ignore, links.ipv4_all.arp_ignore),
             served.link.name
         );
-        Finding::new(Level::Warn, "arp-later", text).with_fix(advice::arp_of_later_links())
+        Finding::new(Level::Warn, "arp-later", text).with_fix(advice::arp_of_later_links(&links.ipv4_all))
     } else {
         let text = format!("bridges that guests bring to {bridges} later do not answer ARP for {ip}");
         Finding::new(Level::Ok, "arp-later", text)
@@ -122,8 +125,9 @@ fn rp_filter(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fi
     match subject.facts.route(ip) {
         Some(out) if mode == STRICT && out != name => {
             let text = format!(
-                "{name} has strict rp_filter and the route to the network of {ip} goes by {out}: the kernel drops TCP \
-                 and all that XDP leaves to it"
+                "{name} has strict rp_filter ({}) and the route to the network of {ip} goes by {out}: the kernel drops TCP \
+                 and all that XDP leaves to it",
+                advice::in_force("", "rp_filter", mode, subject.facts.links.ipv4_all.rp_filter)
             );
             let fix = advice::sysctl(name, "rp_filter", LOOSE);
             found.push(Finding::new(Level::Warn, "rp-filter", text).with_fix(fix));

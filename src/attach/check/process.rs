@@ -28,11 +28,15 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 fn user_namespace(subject: &Subject, found: &mut Vec<Finding>) {
     let wanted = subject.served.iter().any(|served| matches!(served.outcome, Outcome::Kernel { wanted: true, .. }));
     if subject.facts.links.user_namespace && wanted {
-        let text = "this process is in a user namespace (/proc/self/uid_map), as that of an unprivileged container: the kernel \
-                    loads no XDP program for it without a BPF token, whatever capabilities its root has; kernel sockets serve \
-                    everything all the same. For XDP run runbound on the host or in a virtual machine, or try a privileged container, \
-                    where the finding bpf tells whether a program can be loaded (docs/proxmox.md), or say xdp: no";
-        found.push(Finding::new(Level::Warn, "user-namespace", text));
+        let all = if subject.required { "" } else { " everything all the same" };
+        let text = format!(
+            "this process is in a user namespace (/proc/self/uid_map), as that of an unprivileged container: the kernel loads no \
+             XDP program for it without a BPF token, whatever capabilities its root has; {}{all}. For XDP run runbound on the \
+             host or in a virtual machine, or try a privileged container, where the finding bpf tells whether a program can be \
+             loaded (docs/proxmox.md), or say xdp: no",
+            subject.otherwise()
+        );
+        found.push(Finding::new(subject.level(), "user-namespace", text));
     }
 }
 
@@ -73,6 +77,9 @@ const FOR_XDP: [(CapabilitySet, &str, &str); 4] = [
     (CapabilitySet::PERFMON, "cap_perfmon", "have it verified"),
 ];
 
+/// Those among them without which nothing is attached, by their names.
+pub(super) const WITHOUT_NO_XDP: [&str; 3] = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"];
+
 /// The capabilities that are needed here, their names for setcap(8), and what each is for.
 pub(super) fn needed(subject: &Subject) -> Vec<(CapabilitySet, &'static str, &'static str)> {
     let low_port =
@@ -96,12 +103,14 @@ fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
     let setcap = format!("setcap {}+ep \"$(command -v runbound)\"", names.join(","));
     for (capability, name, purpose) in &missing {
         // A service that cannot bind its port does not start; a shell's rights are not the service's.
-        let stops = subject.facts.service.is_some() && *capability == CapabilitySet::NET_BIND_SERVICE;
+        let is_services = subject.facts.service.is_some();
+        let name = name.to_ascii_uppercase();
+        let required = subject.required && WITHOUT_NO_XDP.contains(&name.as_str());
+        let stops = is_services && *capability == CapabilitySet::NET_BIND_SERVICE
+            || required && (is_services || subject.facts.unit.is_none());
         let level = if stops { Level::Fail } else { Level::Warn };
-        let text = format!(
-            "{} is missing, needed to {purpose}; in a unit it goes into AmbientCapabilities=",
-            name.to_ascii_uppercase()
-        );
+        let why = if required { format!(" ({})", subject.otherwise()) } else { String::new() };
+        let text = format!("{name} is missing, needed to {purpose}{why}; in a unit it goes into AmbientCapabilities=");
         found.push(Finding::new(level, "capability", text).with_fix(setcap.clone()));
     }
     if missing.is_empty() && !needed.is_empty() {
@@ -117,9 +126,10 @@ fn program(subject: &Subject) -> Option<Finding> {
             let text = format!(
                 "bpf(2) loads no XDP program for this process ({cause}) though the capabilities are in force: what forbids it is a \
                  seccomp filter or a security module (of a container; of a unit with SystemCallErrorNumber=, whose \
-                 SystemCallFilter= must let bpf pass), or the kernel has no bpf(2); kernel sockets serve"
+                 SystemCallFilter= must let bpf pass), or the kernel has no bpf(2); {}",
+                subject.otherwise()
             );
-            Finding::new(Level::Warn, "bpf", text)
+            Finding::new(subject.level(), "bpf", text)
         }
     })
 }
@@ -138,13 +148,14 @@ fn kernel(subject: &Subject, found: &mut Vec<Finding>) {
         .filter(|(since, _)| version < *since)
         .map(|((major, minor), what)| format!("{what} ({major}.{minor})"))
         .collect();
-    let text = if !lacks.is_empty() {
-        format!("Linux {major}.{minor} lacks {}: kernel sockets serve", lacks.join(", "))
+    let (level, text) = if !lacks.is_empty() {
+        (subject.level(), format!("Linux {major}.{minor} lacks {}: {}", lacks.join(", "), subject.otherwise()))
     } else if version < KERNEL_BPF_MEMORY {
-        format!("Linux {major}.{minor} counts BPF maps against RLIMIT_MEMLOCK (since 5.11 it does not)")
+        let text = format!("Linux {major}.{minor} counts BPF maps against RLIMIT_MEMLOCK (since 5.11 it does not)");
+        (Level::Warn, text)
     } else {
         found.push(Finding::new(Level::Ok, "kernel", format!("Linux {major}.{minor}")));
         return;
     };
-    found.push(Finding::new(Level::Warn, "kernel", format!("{text}; install a newer kernel")));
+    found.push(Finding::new(level, "kernel", format!("{text}; install a newer kernel")));
 }

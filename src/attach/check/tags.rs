@@ -17,12 +17,12 @@ pub(super) fn check(subject: &Subject, link: &Link, target: &Target, found: &mut
             "{name}: its driver takes VLAN tags off the frames: rxvlan is switched off while the program is there, and on \
              again at exit"
         )),
-        Tags::Peer(peer) if subject.facts.links.peer(link).is_some_and(hands_over_tags) => info(format!(
+        Tags::Peer { name: peer, .. } if subject.facts.links.peer(link).is_some_and(hands_over_tags) => info(format!(
             "{name}: its other end {peer} hands VLAN tags over beside the frames: txvlan and tx-vlan-stag-hw-insert are \
              switched off there while the program is here, and on again at exit"
         )),
         Tags::PeerElsewhere => elsewhere(subject, name, target),
-        Tags::Stay | Tags::Driver | Tags::Peer(_) => return,
+        Tags::Stay | Tags::Driver | Tags::Peer { .. } => return,
     });
 }
 
@@ -39,12 +39,14 @@ fn elsewhere(subject: &Subject, name: &str, target: &Target) -> Finding {
     match subject.facts.kernel {
         Some(kernel) if kernel < SHOWS_TAGS && !target.named => {
             let text = format!(
-                "{text}, and Linux shows programs those tags since {}.{}: kernel sockets serve; where no frames of a VLAN \
+                "{text}, and Linux shows programs those tags since {}.{}: {}; where no frames of a VLAN \
                  come, or the other end puts tags into the frames (`ethtool -K PEER txvlan off tx-vlan-stag-hw-insert off` \
                  there), write xdp-interface: {name}",
-                SHOWS_TAGS.0, SHOWS_TAGS.1
+                SHOWS_TAGS.0,
+                SHOWS_TAGS.1,
+                subject.otherwise()
             );
-            Finding::new(Level::Warn, "rx-vlan", text)
+            Finding::new(subject.level(), "rx-vlan", text)
         }
         _ => Finding::new(Level::Info, "rx-vlan", text),
     }

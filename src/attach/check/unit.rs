@@ -16,13 +16,21 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     }
 }
 
+const AF_XDP: &str = "AF_XDP";
+
+/// How much the want of address families or capabilities, by their names, matters.
+fn level(subject: &Subject, names: &[&str]) -> Level {
+    let stops = names.iter().any(|name| *name == AF_XDP || process::WITHOUT_NO_XDP.contains(name));
+    if stops { subject.level() } else { Level::Warn }
+}
+
 /// The address families that will be asked for, and what for.
 fn needed_families(subject: &Subject) -> Vec<(&'static str, &'static str)> {
     let any = |wanted: fn(&SocketAddr) -> bool| subject.listen.iter().any(wanted);
     let config = subject.config;
     let mut needed = vec![("AF_NETLINK", "the interfaces cannot be read")];
     if subject.attaches() {
-        needed.push(("AF_XDP", "kernel sockets serve"));
+        needed.push((AF_XDP, subject.otherwise()));
     }
     if any(SocketAddr::is_ipv4) {
         needed.push(("AF_INET", "IPv4 addresses cannot be listened at"));
@@ -51,7 +59,7 @@ fn families(subject: &Subject, installed: Option<&Unit>, found: &mut Vec<Finding
             None => ("the kernel has none such, or what started this shell forbids it".to_owned(), None),
         };
         let text = format!("{family} is refused: {who}; {without}");
-        found.push(Finding { level: Level::Warn, name: "address-families", text, fix });
+        found.push(Finding { level: level(subject, &[*family]), name: "address-families", text, fix });
     }
     let allowed = installed.and_then(|unit| unit.words("RestrictAddressFamilies", None));
     let forbidden: Vec<_> =
@@ -62,7 +70,7 @@ fn families(subject: &Subject, installed: Option<&Unit>, found: &mut Vec<Finding
         let text =
             format!("RestrictAddressFamilies= of {UNIT} does not let {} pass: {}", names.join(" "), without.join(", "));
         let fix = drop_in(UNIT, "families", &format!("RestrictAddressFamilies={}", names.join(" ")));
-        found.push(Finding::new(Level::Warn, "address-families", text).with_fix(fix));
+        found.push(Finding::new(level(subject, &names), "address-families", text).with_fix(fix));
     }
     if found.len() == before {
         let names: Vec<&str> = needed.iter().map(|(family, _)| *family).collect();
@@ -109,5 +117,5 @@ fn capabilities(subject: &Subject, unit: &Unit, found: &mut Vec<Finding>) {
     let lines: Vec<String> = settings.iter().map(|setting| format!("{setting}={}", names.join(" "))).collect();
     let text = format!("{UNIT} does not give {}, needed to {}", names.join(" "), purposes.join(", "));
     let fix = drop_in(UNIT, "capabilities", &lines.join("\\n"));
-    found.push(Finding::new(Level::Warn, "unit-capabilities", text).with_fix(fix));
+    found.push(Finding::new(level(subject, &names), "unit-capabilities", text).with_fix(fix));
 }

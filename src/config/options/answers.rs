@@ -74,7 +74,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             .note("records that name addresses of these networks are taken out of servers' replies (DNS rebinding)"),
         honoured("private-domain", NAME, words("none"), PRIVATE_DOMAIN, RELOAD)
             .note("at and below these names private-address takes nothing out"),
-        inert("dns64-prefix", NETBLOCK, "64:ff9b::/96", DNS64),
+        inert("dns64-prefix", NAT64_PREFIX, "64:ff9b::/96", DNS64),
         inert("dns64-synthall", YES_NO, "no", DNS64),
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),
         honoured("nsid", &[Kind::Nsid], words("none"), plain!(text nsid), RELOAD),

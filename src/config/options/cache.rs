@@ -64,7 +64,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "questions to upstream are not limited by zone",
             &[],
         ),
-        honoured("iter-scrub-ns", COUNT, is("20"), plain!(number iteration.scrub_ns), RESTART),
+        honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RESTART),
         changes_nothing(
             "iter-scrub-cname",
             COUNT,

@@ -5,7 +5,7 @@ use crate::config::access::{AccessAction, AccessRule};
 use crate::config::address::LONGEST_NAME;
 use crate::config::local_zones::LocalZoneType;
 use crate::config::model::Interface;
-use crate::config::xdp::{Toggle, XdpMode, XdpUse};
+use crate::config::xdp::{Toggle, XdpInterface, XdpMode, XdpUse};
 
 const TAGS: &str = "tags are not used; the lines without tags hold for every client";
 const ABSENT: &str = "an address that no interface carries yet is a warning, and served as soon as one does (Unbound \
@@ -175,7 +175,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             &[],
         ),
         not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored; allow_cookie serves over TCP alone", &["no"]),
-        inert("cookie-secret", TEXT, "random", "means nothing without answer-cookie"),
+        inert("cookie-secret", &[Kind::Secret], "random", "means nothing without answer-cookie"),
         inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
     ],
 );
@@ -205,7 +205,7 @@ fn show_interfaces(config: &Config, emit: &mut dyn FnMut(&str)) {
 fn show_xdp_interfaces(config: &Config, emit: &mut dyn FnMut(&str)) {
     match &config.xdp.interfaces[..] {
         [] => emit("auto"),
-        names => names.iter().for_each(|name| emit(name)),
+        lines => lines.iter().for_each(|line| emit(&line.name)),
     }
 }
 
@@ -223,7 +223,7 @@ fn add_xdp_interface(config: &mut Config, args: &mut Args<'_>) -> Result<(), Str
         name if name.is_empty() || name.len() > LONGEST_NAME => {
             return Err(format!("{name:?} is no interface name; write auto or one of \"ip link\""));
         }
-        name => config.xdp.interfaces.push(name.to_owned()),
+        name => config.xdp.interfaces.push(XdpInterface { name: name.to_owned(), at: args.at }),
     }
     Ok(())
 }

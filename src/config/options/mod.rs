@@ -8,7 +8,7 @@
 mod answers;
 mod cache;
 mod checks;
-mod clause;
+pub(super) mod clause;
 mod dnssec;
 mod features;
 mod field;
@@ -31,8 +31,8 @@ use super::model::Config;
 use super::values::{Host, Kind, NUMBER, Netblock};
 use field::{field, list, plain, shown_by, yes_no};
 use row::{
-    AT_LEAST_1, BYTES, COUNT, NAME, NETBLOCK, PATH, PORT, REAL_PORT, RELOAD, RESTART, SLABS, TEXT, YES_NO,
-    changes_nothing, honoured, inert, inside, is, not_yet, refused, words, words_not_yet,
+    AT_LEAST_1, BYTES, COUNT, NAME, NAT64_PREFIX, NETBLOCK, PATH, PORT, REAL_PORT, RELOAD, RESTART, SLABS, TEXT,
+    YES_NO, changes_nothing, honoured, inert, inside, is, not_yet, refused, words, words_not_yet,
 };
 use std::collections::HashMap;
 use std::sync::OnceLock;

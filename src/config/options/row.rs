@@ -266,6 +266,7 @@ pub(super) const PATH: &[Kind] = &[Kind::Path];
 pub(super) const TEXT: &[Kind] = &[Kind::Text];
 pub(super) const NAME: &[Kind] = &[Kind::Name];
 pub(super) const NETBLOCK: &[Kind] = &[Kind::Netblock];
+pub(super) const NAT64_PREFIX: &[Kind] = &[Kind::Nat64Prefix];
 /// Port 0 as well.
 pub(super) const PORT: &[Kind] = &[Kind::Number(0, 65535)];
 pub(super) const REAL_PORT: &[Kind] = &[Kind::Number(1, 65535)];

@@ -77,7 +77,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("prefer-ip4", YES_NO, is("no"), plain!(flag servers.prefer_ip4), RESTART).checked(checks::prefer_ip4),
         honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RESTART).checked(checks::prefer_ip6),
         not_yet("do-nat64", YES_NO, "no", NAT64, &["no"]),
-        inert("nat64-prefix", NETBLOCK, "64:ff9b::/96", "means nothing without do-nat64"),
+        inert("nat64-prefix", NAT64_PREFIX, "64:ff9b::/96", "means nothing without do-nat64"),
         inert("delay-close", COUNT, "0", "a late answer to a closed port harms nobody but a counter"),
         inert("udp-connect", YES_NO, "yes", "upstream sockets are always connected"),
         honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RESTART),

@@ -59,6 +59,19 @@ impl Drop for Folder {
 }
 
 #[test]
+fn a_carriage_return_is_white_space() {
+    let text = format!(
+        "# whole\n\nserver: # here\n interface: 192.0.2.1@5300\n  port:\n5353\n module-config: \"iterator\"\n \
+         local-zone: 'a.example.' static\n local-data: \"b.a.example. TXT 'c d'\"\n{ROOT}"
+    );
+    let [line_feeds, both] = [text.clone(), text.replace('\n', "\r\n")].map(|text| read(text).unwrap());
+    assert_eq!(line_feeds.config.port, 5353);
+    assert_eq!(format!("{both:?}"), format!("{line_feeds:?}"));
+    let [line_feeds, both] = ["port: x\nport 1\nname: \"a\n", "port: x\r\nport 1\r\nname: \"a\r\n"].map(errors);
+    assert_eq!(both, line_feeds);
+}
+
+#[test]
 fn every_directive_of_unbound_1_22_is_in_the_table() {
     let mut count = 0;
     for line in UNBOUND_1_22.lines() {
@@ -94,9 +107,10 @@ fn values_reach_their_fields() {
     assert_eq!(config.access_control[0].action, AccessAction::AllowSnoop);
     assert_eq!((config.verbosity, config.logfile, config.use_syslog), (3, PathBuf::from("a b.log"), false));
     assert_eq!((config.identity.as_deref(), config.edns_buffer_size), (Some("me"), 65535));
+    let at = Location { file: 0, line: 12 };
     let xdp = Xdp {
         enable: XdpUse::Require,
-        interfaces: vec!["eth1".into(), "eth2".into()],
+        interfaces: ["eth1", "eth2"].map(|name| XdpInterface { name: name.into(), at }).into(),
         physical: true,
         steer: Toggle::No,
         mode: XdpMode::Generic,

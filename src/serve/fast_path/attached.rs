@@ -5,18 +5,18 @@ mod held;
 
 use self::held::Held;
 use super::Queues;
+use super::occupied;
 use super::promise::{self, News, Promise};
 use super::queue::{self, QueueShare, QueueWatch};
-use super::refused::{Because, Refusal};
+use super::refused::Refusal;
 use super::tags;
 use super::watch::{Counts, Step, Watch};
 use crate::attach::{self, Tags, Target};
 use crate::config::{Config, Toggle};
-use crate::host::{self, AttachedProgram, Changes};
+use crate::host::{self, Changes};
 use crate::stats::{Frames, XdpFigures, XdpMode};
 use crate::sys::ethtool::{self, UdpRule};
 use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -106,8 +106,8 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
     let options = xdp::Options { frames: frames(), ..options(config, target) };
     // What may fail and changes nothing comes before what changes the host; resetting the link is the most that is changed.
     let mut lost = None;
+    occupied::make_way(target, host::program_in_the_way(target.index))?;
     if target.resets {
-        make_way(target, host::program_in_the_way(target.index))?;
         xdp::try_socket(&options)?;
         lost = tags::keep(target, changes)?;
         log::info!("{name}: attaching the XDP program; the driver may reset the link for some seconds");
@@ -126,26 +126,11 @@ fn open_or_leave(config: &Config, target: &Target, program: Program, changes: &m
     if !target.resets {
         lost = tags::keep(target, changes)?;
     }
+    // Queues and rules were set by its name.
+    tags::is_still_there(target, changes)?;
     let mut tags = tags::Lost::default();
     tags.take(lost, name);
     Ok(Opened { attachment, queues, steered, tags })
-}
-
-/// # Errors
-/// Another program is in the way, so that the kernel would refuse this one; or it cannot be told.
-fn make_way(target: &Target, there: io::Result<Option<(String, AttachedProgram)>>) -> Result<(), Refusal> {
-    let name = &target.interface;
-    let reason = match there {
-        Ok(None) => return Ok(()),
-        Ok(Some((link, AttachedProgram { id, .. }))) => {
-            format!("{name}: {}; it is tried again when that is gone", xdp::occupied(&link, id))
-        }
-        Err(cause) => format!(
-            "{name}: whether another XDP program is there cannot be read: {cause}; nothing is changed there before it can, and \
-             it is tried again then"
-        ),
-    };
-    Err(Refusal { because: Because::Occupied, ..reason.into() })
 }
 
 fn options(config: &Config, target: &Target) -> xdp::Options {
@@ -154,7 +139,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
         index: target.index,
         mtu: target.mtu,
         peer: match &target.tags {
-            Tags::Peer(name) => Peer::Here { name: name.clone(), mtu: target.peer_mtu.unwrap_or(0) },
+            Tags::Peer { name, .. } => Peer::Here { name: name.clone(), mtu: target.peer_mtu.unwrap_or(0) },
             Tags::PeerElsewhere => Peer::Elsewhere,
             _ => Peer::None,
         },
@@ -345,26 +330,5 @@ impl Attached {
         let (numbers, of) = (tripped.join(" "), self.queues.len());
         (!tripped.is_empty())
             .then(|| format!("redirected queries did not arrive at queue {numbers} (of {of}); kernel sockets serve it"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tags::tests::target;
-    use super::*;
-
-    #[test]
-    fn nothing_is_changed_unless_it_is_known_that_no_other_program_is_there() {
-        let card = target(false);
-        assert!(make_way(&card, Ok(None)).is_ok());
-        let other = Some(("bond0".to_owned(), AttachedProgram { id: 7, generic: false }));
-        let unread = io::Error::from_raw_os_error(libc::ENOBUFS);
-        for (there, says) in
-            [(Ok(other), "is on bond0: id 7"), (Err(unread), "cannot be read: No buffer space available")]
-        {
-            let refusal = make_way(&card, there).expect_err("refused");
-            assert!(refusal.reason.contains(says), "{}", refusal.reason);
-            assert_eq!((refusal.because, refusal.disturbs), (Because::Occupied, false));
-        }
     }
 }

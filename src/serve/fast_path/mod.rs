@@ -1,6 +1,7 @@
 //! The AF_XDP side as main sees it: what is attached by the plan, what could not be, and the watchdog over it.
 
 mod attached;
+mod occupied;
 mod promise;
 mod queue;
 mod refused;
@@ -54,12 +55,16 @@ pub struct FastPath {
     programs: Programs,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
+    /// The words of `xdp-interface:` that nothing comes of, as it was said.
+    unused: Vec<String>,
     changes: Changes,
     unseen: Unseen,
     /// When it was last looked whether the plan comes true.
     verified: Option<Instant>,
     /// When there is something to be tried that nothing from outside calls for.
     again: Option<Instant>,
+    /// The start is over with the first interface that refuses (`xdp: require`), which it says itself.
+    all_or_none: bool,
 }
 
 /// The order in which targets are attached to: slaves of a bond with a link first, for the others may never have one.
@@ -81,22 +86,21 @@ impl FastPath {
     /// Attaches to every target that can be attached to. Each outcome is one log line.
     ///
     /// # Errors
-    /// With `xdp: require`, the first address or interface that cannot have it.
+    /// With `xdp: require`, the first address or interface that cannot have it. Nothing is attached nor changed then.
     pub fn open(config: &Config, plan: &Plan, links: &Links) -> Result<(FastPath, Queues), String> {
-        let mut path = FastPath::off();
+        let mut path = FastPath { all_or_none: config.xdp.enable == XdpUse::Require, ..FastPath::off() };
+        if let Some(cause) = attach::unmet(config, plan, links) {
+            return Err(format!("xdp: require: {cause}"));
+        }
         path.take_plan(plan, links);
         let queues = path.attach_missing(config, plan);
-        if config.xdp.enable == XdpUse::Require {
-            if let Some(refused) = path.refused.first() {
-                return Err(format!("xdp: require: {}", refused.reason));
-            }
-            if let Some((name, reason)) = path.without().next() {
-                return Err(format!("xdp: require: {}", named(name, reason)));
-            }
-            if path.attached.is_empty() {
-                return Err("xdp: require: no interface carries an address of interface: other than loopback".into());
-            }
+        if let Some(refused) = path.refused.first().filter(|_| path.all_or_none) {
+            let error = format!("xdp: require: {}", refused.reason);
+            drop(queues);
+            path.end();
+            return Err(error);
         }
+        path.all_or_none = false;
         Ok((path, queues))
     }
 
@@ -151,6 +155,22 @@ impl FastPath {
             self.count_anew();
         }
         self.decisions = decisions;
+        self.take_unused(plan);
+    }
+
+    /// Of an interface that is here and serves nothing now it is said only where XDP serves nowhere: it may be there for an
+    /// address that moves.
+    fn take_unused(&mut self, plan: &Plan) {
+        let nowhere = plan.targets.is_empty() && !plan.decisions.is_empty();
+        let meant = plan.unused.iter().filter(|unused| unused.is_wrong || nowhere);
+        let unused: Vec<String> = meant.map(|unused| unused.text.clone()).collect();
+        unused.iter().filter(|line| !self.unused.contains(line)).for_each(|line| log::warn!("{line}"));
+        self.unused = unused;
+    }
+
+    /// The words of `xdp-interface:` that nothing comes of now, a line each.
+    pub fn unused(&self) -> &[String] {
+        &self.unused
     }
 
     /// What kernel sockets had by another plan, or while an interface had no program, breaks no promise of this one.
@@ -167,6 +187,9 @@ impl FastPath {
         let before = std::mem::take(&mut self.unsettled);
         self.refused.retain(|refused| plan.targets.iter().any(|target| target.index == refused.target.index));
         for target in in_turn(&plan.targets) {
+            if self.all_or_none && !self.refused.is_empty() {
+                break;
+            }
             let known = self.attached.iter().any(|attached| attached.target.index == target.index);
             let is_free = |index| host::program_in_the_way(index).is_ok_and(|there| there.is_none());
             let waits = self.refused.iter().any(|refused| refused.waits(target, now, is_free));
@@ -236,8 +259,9 @@ impl FastPath {
         let before = self.refused.iter().position(|refused| refused.target.index == target.index);
         let before = before.map(|at| self.refused.swap_remove(at));
         let refused = Refused::after(before.as_ref(), target, refusal, Instant::now());
-        if before.is_none_or(|before| before.reason != refused.reason) {
-            log::warn!("XDP is off, kernel sockets serve: {}", refused.reason);
+        if !self.all_or_none && before.is_none_or(|before| before.reason != refused.reason) {
+            let again = if refused.is_occupied() { "; it is tried again when that is over" } else { "" };
+            log::warn!("XDP is off, kernel sockets serve: {}{again}", refused.reason);
         }
         self.refused.push(refused);
     }
@@ -260,7 +284,7 @@ impl FastPath {
                     && target.interface == attached.target.interface
                     && (target.mtu, target.reply_mtu) == (attached.target.mtu, attached.target.reply_mtu)
                     && (target.port, target.generic) == (attached.target.port, attached.target.generic)
-                    && target.tags == attached.target.tags
+                    && target.tags.is_by_same(&attached.target.tags)
             };
             match plan.targets.iter().find(same) {
                 Some(target) if !attached.lost && attached.attachment.is_attached() => {
@@ -368,10 +392,4 @@ impl FastPath {
             _ => None,
         })
     }
-}
-
-/// A reason behind the name of its interface; the reason of a place that was passed over begins with one already.
-fn named(name: &str, reason: &str) -> String {
-    let is_named = reason.strip_prefix(name).is_some_and(|rest| rest.starts_with(": "));
-    if is_named { reason.to_owned() } else { format!("{name}: {reason}") }
 }

@@ -37,7 +37,7 @@ impl Broken {
     pub(super) fn explain(&self, target: &Target) -> String {
         let (Self { cause, kernel, of }, name) = (self, &target.interface);
         let keep_tags = match &target.tags {
-            Tags::Peer(peer) => format!("`ethtool -K {peer} txvlan off tx-vlan-stag-hw-insert off`"),
+            Tags::Peer { name: peer, .. } => format!("`ethtool -K {peer} txvlan off tx-vlan-stag-hw-insert off`"),
             Tags::PeerElsewhere => {
                 "`ethtool -K PEER txvlan off tx-vlan-stag-hw-insert off` at its other end".to_owned()
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 /// link.
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_RESETS: Duration = Duration::from_secs(60);
+const RETRY_MOVED: Duration = Duration::from_millis(200);
 pub(super) const RETRY_MOST: Duration = Duration::from_secs(600);
 /// Attempts in all that may reset the link, where what they fail for may pass.
 const DISTURBING: u32 = 3;
@@ -17,10 +18,12 @@ const DISTURBING: u32 = 3;
 pub(super) enum Because {
     /// There is no program for it: there may be when another interface is let go of.
     NoProgram,
-    /// Another program is there, or it cannot be told. Nothing was changed, and nothing is before it is known that none is.
-    Occupied,
+    /// The program of an ID is there, or it cannot be told. Nothing was changed, and nothing is before it is known that none is.
+    Occupied(Option<u32>),
     /// Somebody else has what it takes, or memory is short: that may pass.
     Shortage,
+    /// The interface, or the other end of its pair, is not what it was when the plan was made: another plan is due at once.
+    Moved,
     /// Anything else.
     Other,
 }
@@ -68,15 +71,24 @@ impl Refused {
     pub(super) fn after(before: Option<&Refused>, target: &Target, refusal: Refusal, now: Instant) -> Refused {
         let Refusal { mut reason, because, disturbs } = refusal;
         let same = before.filter(|before| has_same_hook(&before.target, target));
+        // Who holds a program can be seen at the start alone, before the user is another: what was said of it then holds.
+        if let (Some(before), Because::Occupied(Some(_))) = (same.filter(|before| before.because == because), because) {
+            reason.clone_from(&before.reason);
+        }
         let disturbing = same.map_or(0, |before| before.disturbing) + u32::from(disturbs);
-        let is_last = disturbs && (because != Because::Shortage || disturbing >= DISTURBING);
+        let may_pass = matches!(because, Because::Shortage | Because::Moved);
+        let is_last = disturbs && (!may_pass || disturbing >= DISTURBING);
         if is_last {
             reason += "; each try may reset the link, so the next is at a restart or when the interface is made anew";
         } else if disturbs {
             let left = DISTURBING - disturbing;
             reason += &format!("; each try may reset the link: {left} more at most");
         }
-        let first = if target.resets { RETRY_RESETS } else { RETRY };
+        let first = match because {
+            Because::Moved => RETRY_MOVED,
+            _ if target.resets => RETRY_RESETS,
+            _ => RETRY,
+        };
         let pause = before.filter(|before| before.target.is_like(target)).map_or(first, |before| before.pause * 2);
         let pause = pause.min(RETRY_MOST);
         Refused { target: target.clone(), reason, because, pause, disturbing, again: (!is_last).then(|| now + pause) }
@@ -89,7 +101,12 @@ impl Refused {
         let is_same = if self.disturbing > 0 { has_same_hook } else { Target::is_like };
         is_same(&self.target, target)
             && self.again.is_none_or(|again| now < again)
-            && !(self.because == Because::Occupied && is_free(target.index))
+            && !(self.is_occupied() && is_free(target.index))
+    }
+
+    /// Whether another program is in the way.
+    pub(super) fn is_occupied(&self) -> bool {
+        matches!(self.because, Because::Occupied(_))
     }
 }
 
@@ -153,15 +170,40 @@ mod tests {
     }
 
     #[test]
+    fn what_moved_is_looked_at_again_at_once_and_then_ever_more_rarely() {
+        let (card, now) = (target(false), Instant::now());
+        let first = refuse(None, Because::Moved, false, now);
+        assert_eq!(first.again, Some(now + RETRY_MOVED));
+        assert!(first.waits(&card, now, nobody_leaves), "by the same plan it is as before");
+        assert!(
+            !first.waits(&Target { interface: "lan0".into(), ..card }, now, nobody_leaves),
+            "by the next it is not"
+        );
+        let second = refuse(Some(&first), Because::Moved, false, now);
+        assert_eq!(second.again, Some(now + 2 * RETRY_MOVED));
+        assert!(refuse(None, Because::Moved, true, now).again.is_some(), "nor is a card given up for it");
+    }
+
+    #[test]
     fn a_card_with_another_program_is_tried_when_that_is_gone() {
         let (card, now) = (target(false), Instant::now());
-        let left = refuse(None, Because::Occupied, false, now);
+        let left = refuse(None, Because::Occupied(Some(7)), false, now);
         assert!(left.waits(&card, now, nobody_leaves));
         assert!(!left.waits(&card, now, |index| index == card.index), "it is gone");
         assert!(!left.waits(&card, left.again.expect("a time"), nobody_leaves), "nor for ever without a look");
         assert!(!left.reason.contains("reset"), "nothing was changed: {}", left.reason);
         let busy = refuse(None, Because::Shortage, true, now);
         assert!(busy.waits(&card, now, |_| true), "what was disturbed has its pause");
+    }
+
+    #[test]
+    fn who_holds_a_program_is_remembered() {
+        let (card, now) = (target(false), Instant::now());
+        let of = |id, reason: &str| Refusal { because: Because::Occupied(Some(id)), ..reason.to_owned().into() };
+        let first = Refused::after(None, &card, of(7, "runbound (pid 12) holds it"), now);
+        let later = Refused::after(Some(&first), &card, of(7, "held by nobody knows whom"), now);
+        assert_eq!(later.reason, first.reason, "so it is said once");
+        assert_eq!(Refused::after(Some(&later), &card, of(8, "another"), now).reason, "another");
     }
 
     #[test]

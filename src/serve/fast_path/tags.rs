@@ -1,7 +1,8 @@
 //! VLAN tags that are to stay on the frames of an interface, where the program sees them.
 
+use super::refused::{Because, Refusal};
 use crate::attach::{Tags, Target};
-use crate::host::{Changes, Driver};
+use crate::host::{Changes, Driver, TagsLost};
 
 /// Why VLAN tags do not stay on the frames of an interface, as it was last said.
 #[derive(Debug, Default)]
@@ -30,20 +31,35 @@ impl Lost {
 /// configuration says that this does no harm.
 ///
 /// # Errors
-/// Why they are not, and what to do.
-pub(super) fn keep<D: Driver>(target: &Target, changes: &mut Changes<D>) -> Result<Option<String>, String> {
+/// Why they are not, and what to do; or that the host is another than it was for the plan.
+pub(super) fn keep<D: Driver>(target: &Target, changes: &mut Changes<D>) -> Result<Option<String>, Refusal> {
     let name = &target.interface;
     let kept = match &target.tags {
         Tags::Stay | Tags::PeerElsewhere => return Ok(None),
-        Tags::Driver => changes.keep_received_tags(name),
-        Tags::Peer(peer) => changes.keep_tags_of_peer(name, peer),
+        Tags::Driver => changes.keep_received_tags(name, target.index),
+        Tags::Peer { name: peer, index } => changes.keep_tags_of_peer(name, peer, *index),
     };
     match kept {
-        Err(cause) if target.named && target.places.iter().all(|place| place.vlan.is_none()) => {
+        Err(TagsLost::Moved(cause)) => Err(Refusal { because: Because::Moved, ..cause.into() }),
+        Err(TagsLost::Fixed(cause)) if target.named && target.places.iter().all(|place| place.vlan.is_none()) => {
             Ok(Some(format!("{cause}; xdp-interface: {name} says that no frames of a VLAN come there")))
         }
-        Err(cause) => Err(format!("{cause} (`xdp-interface: {name}` says that no frames of a VLAN come there)")),
+        Err(TagsLost::Fixed(cause)) => {
+            Err(format!("{cause} (`xdp-interface: {name}` says that no frames of a VLAN come there)").into())
+        }
         Ok(()) => Ok(None),
+    }
+}
+
+/// # Errors
+/// The interface of the target has another name than the plan has for it, or is gone.
+pub(super) fn is_still_there<D: Driver>(target: &Target, changes: &Changes<D>) -> Result<(), Refusal> {
+    match changes.name(target.index) {
+        Ok(name) if name == target.interface => Ok(()),
+        _ => {
+            let reason = format!("{}: it was renamed, moved or removed while XDP was put there", target.interface);
+            Err(Refusal { because: Because::Moved, ..reason.into() })
+        }
     }
 }
 
@@ -63,8 +79,8 @@ pub(super) mod tests {
         fn index(&self, _interface: &str) -> Option<u32> {
             Some(2)
         }
-        fn name(&self, _index: u32) -> io::Result<String> {
-            Ok("eth0".into())
+        fn name(&self, index: u32) -> io::Result<String> {
+            if index == 2 { Ok("eth0".into()) } else { Err(Errno::NODEV.into()) }
         }
         fn feature(&self, _interface: &str, _feature: Feature) -> io::Result<bool> {
             Ok(ON)
@@ -122,6 +138,23 @@ pub(super) mod tests {
         assert!(!lost.take(keep(&named, &mut refuses).unwrap(), "eth0"), "once");
         assert!(lost.take(keep(&named, &mut leaves).unwrap(), "eth0"), "it is over");
         assert_eq!(lost.cause(), None);
-        assert!(keep(&target(false), &mut refuses).unwrap_err().contains("`xdp-interface: eth0` says"));
+        let refusal = keep(&target(false), &mut refuses).unwrap_err();
+        assert!(
+            refusal.reason.contains("`xdp-interface: eth0` says") && refusal.because == Because::Other,
+            "{refusal:?}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_attached_beside_an_end_that_is_not_there_as_planned() {
+        let mut leaves = Changes::<Fixed<false>>::default();
+        let beside = |index| Target { tags: Tags::Peer { name: "eth1".into(), index }, ..target(true) };
+        let refusal = keep(&beside(9), &mut leaves).unwrap_err();
+        assert!(refusal.because == Because::Moved && refusal.reason.contains("eth1"), "{refusal:?}");
+        assert!(keep(&beside(2), &mut leaves).is_ok(), "it is called eth0 by now");
+        assert!(is_still_there(&target(false), &leaves).is_ok());
+        for moved in [Target { index: 9, ..target(false) }, Target { interface: "eth1".into(), ..target(false) }] {
+            assert_eq!(is_still_there(&moved, &leaves).unwrap_err().because, Because::Moved);
+        }
     }
 }

@@ -13,14 +13,6 @@ fn slaves_with_a_link_come_first() {
 }
 
 #[test]
-fn an_interface_is_named_once() {
-    let passed_over = "br-rb: a bridge has no native XDP; not below br-rb either";
-    assert_eq!(named("br-rb", passed_over), passed_over);
-    assert_eq!(named("br-r", passed_over), format!("br-r: {passed_over}"));
-    assert_eq!(named("eth0", "the port is 0"), "eth0: the port is 0");
-}
-
-#[test]
 fn queries_of_another_plan_are_not_counted_against_this_one() {
     let links = crate::host::recorded::facts("reference").links;
     let listen = ["192.168.10.250:53".parse().unwrap()];
@@ -37,4 +29,34 @@ fn queries_of_another_plan_are_not_counted_against_this_one() {
     assert_eq!(look(&mut path, 700), None, "counting begins");
     assert_eq!(look(&mut path, 710), None, "nothing much came since");
     assert_eq!(look(&mut path, 800), Some(100));
+}
+
+#[test]
+fn a_word_of_xdp_interface_that_no_interface_is_called_is_shown_until_one_is() {
+    let links = crate::host::recorded::facts("reference").links;
+    let listen = ["192.168.10.250:53".parse().unwrap()];
+    let taken = |names: &[&str]| {
+        let mut config = Config::default();
+        config.xdp.interfaces = names.iter().map(|name| (*name).into()).collect();
+        let mut path = FastPath::off();
+        path.take_plan(&attach::plan(&config, &listen, &links), &links);
+        path
+    };
+    let mut path = taken(&["eth9", "veth-rb", "eth9"]);
+    let [line] = path.unused() else { panic!("{:?}", path.unused()) };
+    assert!(line.starts_with("xdp-interface: there is no eth9 here") && line.contains("remove the line"), "{line}");
+    path.take_plan(&attach::plan(&Config::default(), &listen, &links), &links);
+    assert!(path.unused().is_empty());
+    assert!(taken(&["veth-rb", "br-rb"]).unused().is_empty(), "an address may come there");
+    assert!(taken(&["br-rb"]).unused()[0].contains("br-rb neither carries"), "XDP serves nowhere");
+}
+
+#[test]
+fn what_is_required_and_named_wrongly_is_refused_by_its_name() {
+    let links = crate::host::recorded::facts("reference").links;
+    let mut config = Config::default();
+    (config.xdp.enable, config.xdp.interfaces) = (XdpUse::Require, vec!["eth9".into()]);
+    let plan = attach::plan(&config, &["192.168.10.250:53".parse().unwrap()], &links);
+    let refusal = FastPath::open(&config, &plan, &links).err().unwrap();
+    assert!(refusal.starts_with("xdp: require: xdp-interface: there is no eth9 here"), "{refusal}");
 }

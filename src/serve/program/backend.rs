@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 impl Backend for Program {
     fn status(&mut self) -> Shown {
+        let links = host::links().ok();
+        let plan = links.as_ref().map(|links| (self.plan(links), links));
         Shown {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             verbosity: self.config.verbosity,
@@ -24,9 +26,10 @@ impl Backend for Program {
             inhibit_zero: self.config.statistics_inhibit_zero,
             sandbox: crate::sys::confine::summary().to_owned(),
             tuning: self.tuning(),
-            awaited: self.awaited(),
-            cut_off: self.cut_off_now(),
-            rivals: self.rivals_now(),
+            awaited: links.as_ref().map_or_else(Vec::new, |links| self.awaited(links)),
+            unused: self.fast_path.unused().to_vec(),
+            cut_off: plan.as_ref().map_or_else(Vec::new, |(plan, links)| self.cut_off_now(plan, links)),
+            rivals: plan.as_ref().map_or_else(Vec::new, |(plan, links)| self.rivals_now(plan, links)),
             upstream: self.upstream_troubles(),
             late: self.threads.orders.late(),
         }
@@ -156,8 +159,7 @@ impl Backend for Program {
 
 impl Program {
     /// Addresses that are listened at and that no link carries now. The loopback interface has more than it lists.
-    fn awaited(&self) -> Vec<IpAddr> {
-        let Ok(links) = host::links() else { return Vec::new() };
+    fn awaited(&self, links: &host::Links) -> Vec<IpAddr> {
         let carried = |ip: IpAddr| ip.is_unspecified() || ip.is_loopback() || links.carriers(ip).next().is_some();
         let mut awaited = Vec::new();
         for ip in self.listen.iter().map(|address| address.ip()).filter(|ip| !carried(*ip)) {

@@ -1,8 +1,9 @@
-//! Links of served addresses at which nothing comes in: no query tells that, so main looks.
+//! Links of served addresses at which nothing comes in, and addresses that are gone: no query tells that, so main looks.
 
 use super::Program;
-use crate::attach::{self, CutOff, Plan};
-use crate::host::{self, Links};
+use crate::attach::{self, CutOff, Decision, Plan};
+use crate::host::Links;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// What is over sooner is not said: a bridge that is made anew, a card that attaching resets.
@@ -13,10 +14,12 @@ const LASTS: Duration = Duration::from_secs(10);
 pub(super) struct Known(Vec<(CutOff, Instant, bool)>);
 
 impl Known {
-    /// Takes those of now; gives the lines to be said, those of an end first, then those of a beginning.
-    fn review(&mut self, found: Vec<CutOff>, now: Instant) -> (Vec<String>, Vec<String>) {
+    /// Takes those of now; gives the lines to be said, those of an end first, then those of a beginning. `carriers`: the links that
+    /// carry served addresses. What carries none any more is not reached again; that its address is gone is said elsewhere.
+    fn review(&mut self, found: Vec<CutOff>, carriers: &[String], now: Instant) -> (Vec<String>, Vec<String>) {
         let is_there = |link: &String| found.iter().any(|cut_off| cut_off.link == *link);
-        let over = self.0.iter().filter(|(before, _, said)| *said && !is_there(&before.link));
+        let is_over = |before: &CutOff| !is_there(&before.link) && carriers.contains(&before.link);
+        let over = self.0.iter().filter(|(before, _, said)| *said && is_over(before));
         let ended = over.map(|(before, ..)| format!("{} is reached again", before.link)).collect();
         let mut begun = Vec::new();
         let mut known = Vec::new();
@@ -39,26 +42,35 @@ impl Known {
 }
 
 impl Program {
-    /// Says what lasts and what is over; when to look again.
+    /// Says what lasts and what is over; when to look again. An address that is expected to come and go is not missed.
     pub(super) fn review_cut_off(&mut self, plan: &Plan, links: &Links) -> Option<Instant> {
-        let (ended, begun) = self.cut_off.review(attach::cut_off(plan, links), Instant::now());
+        let mut found = attach::cut_off(plan, &self.listen, links);
+        let carried = self.seen.take(self.listen.iter().map(SocketAddr::ip), links);
+        if !self.config.awaits_addresses() {
+            found.extend(self.seen.gone(&carried, links));
+        }
+        let name = |decision: &Decision| Some(links.by_index(decision.carrier)?.name.clone());
+        let mut carriers: Vec<String> = plan.decisions.iter().filter_map(name).collect();
+        carriers.extend(carried.iter().map(IpAddr::to_string));
+        let (ended, begun) = self.cut_off.review(found, &carriers, Instant::now());
         ended.iter().for_each(|line| log::info!("{line}"));
         begun.iter().for_each(|line| log::warn!("{line}"));
         self.cut_off.again()
     }
 
     /// Those of now, a line each.
-    pub(super) fn cut_off_now(&self) -> Vec<String> {
-        let Ok(links) = host::links() else { return Vec::new() };
-        attach::cut_off(&self.plan(&links), &links).iter().map(line).collect()
+    pub(super) fn cut_off_now(&self, plan: &Plan, links: &Links) -> Vec<String> {
+        attach::cut_off(plan, &self.listen, links).iter().map(line).collect()
     }
 }
 
-fn line(cut_off: &CutOff) -> String {
-    match &cut_off.fix {
-        Some(fix) => format!("{}; `{}` ends it", cut_off.text, fix.replace('\n', " && ")),
-        None => cut_off.text.clone(),
-    }
+fn line(CutOff { text, fix, .. }: &CutOff) -> String {
+    fix.as_ref().map_or_else(|| text.clone(), |fix| ended_by(text, fix))
+}
+
+/// A line of what is wrong and of the commands that end it.
+pub(super) fn ended_by(text: &str, commands: &str) -> String {
+    format!("{text}; `{}` ends it", commands.replace('\n', " && "))
 }
 
 #[cfg(test)]
@@ -73,20 +85,24 @@ mod tests {
         };
         let (mut known, now) = (Known::default(), Instant::now());
         let none = (Vec::new(), Vec::new());
-        assert_eq!(known.review(vec![cut_off("its bridge is down")], now), none, "it may pass");
+        let carriers = ["veth-rb".to_owned()];
+        assert_eq!(known.review(vec![cut_off("its bridge is down")], &carriers, now), none, "it may pass");
         assert_eq!(known.again(), Some(now + LASTS));
-        assert_eq!(known.review(Vec::new(), now + LASTS), none, "it did");
-        known.review(vec![cut_off("its bridge is down")], now);
-        let said = known.review(vec![cut_off("its bridge is down")], now + LASTS);
+        assert_eq!(known.review(Vec::new(), &carriers, now + LASTS), none, "it did");
+        known.review(vec![cut_off("its bridge is down")], &carriers, now);
+        let said = known.review(vec![cut_off("its bridge is down")], &carriers, now + LASTS);
         let line = "veth-rb carries 192.0.2.1 and its bridge is down; `ip link set br-rb up` ends it";
         assert_eq!(said, (Vec::new(), vec![line.to_owned()]));
-        assert_eq!(known.review(vec![cut_off("its bridge is down")], now + 2 * LASTS), none, "said once");
+        assert_eq!(known.review(vec![cut_off("its bridge is down")], &carriers, now + 2 * LASTS), none, "said once");
         assert_eq!(known.again(), None);
-        let (_, begun) = known.review(vec![cut_off("it is in no bridge")], now + 2 * LASTS);
+        let (_, begun) = known.review(vec![cut_off("it is in no bridge")], &carriers, now + 2 * LASTS);
         assert_eq!(begun.len(), 1, "another cause is news");
         assert_eq!(
-            known.review(Vec::new(), now + 3 * LASTS),
+            known.review(Vec::new(), &carriers, now + 3 * LASTS),
             (vec!["veth-rb is reached again".to_owned()], Vec::new())
         );
+        known.review(vec![cut_off("its bridge is down")], &carriers, now);
+        known.review(vec![cut_off("its bridge is down")], &carriers, now + LASTS);
+        assert_eq!(known.review(Vec::new(), &[], now + 2 * LASTS), none, "the address went, or the link");
     }
 }

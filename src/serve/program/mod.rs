@@ -8,6 +8,7 @@ mod cut_off;
 mod edits;
 mod flushes;
 mod forwards;
+mod gone;
 mod listing;
 mod lost_lines;
 mod orders;
@@ -77,7 +78,7 @@ pub struct Program {
     fast_path: FastPath,
     /// Whether there may be anything for XDP to attach to.
     attaches: bool,
-    /// The watch over the interfaces, while something depends on them: XDP, or a link-local address.
+    /// The watch over the interfaces, while something depends on them: an address that is reached from outside, or a link-local one.
     host: Option<host::Watch>,
     /// Whom the resolver asks now.
     placed: forwards::Placed,
@@ -97,6 +98,7 @@ pub struct Program {
     /// Who else speaks ARP for our addresses, as it was said.
     rivals: Vec<attach::Rival>,
     cut_off: cut_off::Known,
+    seen: gone::Seen,
     stopping: bool,
 }
 

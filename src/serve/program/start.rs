@@ -1,7 +1,7 @@
 //! From a configuration to a running program.
 
 use super::threads::Threads;
-use super::{Invocation, PidFile, Program, forwards, privileges};
+use super::{Invocation, PidFile, Program, forwards, gone, privileges};
 use crate::answer::compile;
 use crate::attach;
 use crate::config::{Config, Diagnostic, Loaded, LocalData, LocalZones, XdpUse};
@@ -72,7 +72,9 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     forget_zones(&mut config);
     let sockets = listen::open(&config, &addresses)?;
     let FastStart { fast_path, queues, attaches } = open_fast_path(&invocation, &config, &addresses)?;
-    let host = (attaches || forwards::stand_at_interfaces(&config)).then(watch_host);
+    let is_reached = addresses.iter().any(|address| !address.ip().is_loopback());
+    let host = (is_reached || forwards::stand_at_interfaces(&config)).then(watch_host);
+    let seen = gone::Seen::at_start(&addresses);
     let zones = Zones::from(&interfaces[..]);
     let placed = forwards::place(&config, &zones);
     super::log_findings(&placed.absent);
@@ -112,6 +114,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         lost_lines: Default::default(),
         rivals: Vec::new(),
         cut_off: Default::default(),
+        seen,
         stopping: false,
     })
 }

@@ -1,10 +1,11 @@
 //! What stands in the way of a pair, looked for before anything is written.
 
+use super::lost;
 use super::network;
 use super::pair::hosts;
 use super::{HOOK, Pair, Port, STANZAS, VETH};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
-use crate::host::{self, Facts};
+use crate::host::{self, Facts, is_of_pair};
 use crate::setup::interfaces::{Bridge, Interfaces, KERNELS_VLAN};
 use crate::setup::{Run, SYSCTL_FILE, SetupError, files};
 use std::path::Path;
@@ -42,6 +43,9 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     let port = Port::new(&site.vlans(), untagged);
     let internal = stanza.as_ref().and_then(|stanza| stanza.switch.as_deref()).unwrap_or_default();
     let pair = Pair { site, bridge, hosts: hosts(bridge, &port, internal), port };
+    if !run.prints {
+        lost::keeps_what_is_served(run, site, facts.as_ref())?;
+    }
     if bridge == PROXMOX_BRIDGE && site.vlans().is_empty() && !site.share_bridge && !run.prints {
         return Err(is_shared(run, &pair));
     }
@@ -73,8 +77,7 @@ fn is_free(
 ) -> Result<(), SetupError> {
     let ip = address.ip;
     let stanza = interfaces.carrier(ip, VETH);
-    let is_ours = |name: &str| name == VETH || name.strip_prefix(VETH).is_some_and(|rest| rest.starts_with('.'));
-    let carrier = facts.and_then(|facts| facts.links.carriers(ip).find(|link| !is_ours(&link.name)));
+    let carrier = facts.and_then(|facts| facts.links.carriers(ip).find(|link| !is_of_pair(&link.name)));
     let default = facts.and_then(|facts| facts.routes.iter().find(|route| route.destination.prefix == 0));
     let Some(name) = carrier.map(|link| link.name.clone()).or_else(|| stanza.map(|stanza| stanza.name.clone())) else {
         return Ok(());
@@ -204,7 +207,9 @@ fn is_shared(run: &mut Run, pair: &Pair) -> SetupError {
     let addresses: Vec<String> = pair.site.addresses.iter().map(|address| format!("--address {address}")).collect();
     let steer: Vec<String> = pair.site.steer.iter().map(|nic| format!(" --steer {nic}")).collect();
     let root = if run.is_host() { String::new() } else { format!(" --root {}", run.root.display()) };
-    let again = format!("runbound --install{root} {} --bridge {bridge}{}", addresses.join(" "), steer.concat());
+    let replace = if pair.site.replace { " --replace" } else { "" };
+    let again =
+        format!("runbound --install{root} {} --bridge {bridge}{}{replace}", addresses.join(" "), steer.concat());
     run.note(&format!(
         "{bridge} carries Proxmox' own network, so nothing is written unless you say so. What it means: veth-bnd becomes one \
          more port of {bridge}, as a guest's would, and {bridge} answers ARP for its own addresses alone (arp_ignore, \

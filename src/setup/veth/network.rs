@@ -35,7 +35,7 @@ fn misfit(pair: &Pair, address: &HostAddress, Networks(networks): &Networks) -> 
     let is_global = |own: &InterfaceAddress| !matches!(own.ip, std::net::IpAddr::V6(ip) if ip.is_unicast_link_local());
     let same_family = |(_, own): &&(String, InterfaceAddress)| own.ip.is_ipv4() == ip.is_ipv4() && is_global(own);
     let (own, others): (Vec<_>, Vec<_>) = networks.iter().filter(same_family).partition(|(name, _)| here(name));
-    let text = |(name, own): &(String, InterfaceAddress)| format!("{name} has {}/{}", own.ip, own.prefix);
+    let text = |(name, own): &(String, InterfaceAddress)| format!("{name} has {own}");
     if let Some(fitting) = own.iter().find(|(_, own)| own.covers(ip)) {
         let same = own.iter().any(|(_, own)| own.covers(ip) && own.prefix == address.prefix);
         let said = || {

@@ -1,5 +1,7 @@
 //! On trees of their own; ifupdown's and ifupdown2's own judgement is `tests/e2e/proxmox_snippet`'s to ask for.
 
+mod lost;
+
 use super::*;
 use crate::config::cli::Setup;
 use crate::setup::{install, uninstall};
@@ -41,7 +43,10 @@ impl Tree {
 
     /// The lines that were said, then the error if there was one.
     fn install(&self, addresses: &[&str], bridge: &str, dry_run: bool) -> (Vec<String>, String) {
-        let mut site = Site::default();
+        self.install_as(Site::default(), addresses, bridge, dry_run)
+    }
+
+    fn install_as(&self, mut site: Site, addresses: &[&str], bridge: &str, dry_run: bool) -> (Vec<String>, String) {
         addresses.iter().for_each(|address| site.add_address(address).unwrap());
         if !addresses.is_empty() {
             site.set_bridge(bridge).unwrap();
@@ -92,7 +97,7 @@ fn the_pair_is_written_served_replaced_and_taken_back() {
 
     let (lines, error) = tree.install(&addresses, "br-rb", false);
     assert_eq!((error.as_str(), says(&lines, "nothing to do")), ("", true), "{lines:#?}");
-    let (lines, error) = tree.install(&["192.168.10.249/24"], "br-rb", false);
+    let (lines, error) = tree.install_as(replacing(), &["192.168.10.249/24"], "br-rb", false);
     assert_eq!(error, "");
     assert!(says(&lines, "veth-rb: 192.168.10.249/24 instead of 192.168.10.250/24 fd53::2/64"), "{lines:#?}");
     assert!(says(&lines, "does not serve it yet") && says(&lines, "    interface: 192.168.10.249"), "{lines:#?}");
@@ -104,6 +109,12 @@ fn the_pair_is_written_served_replaced_and_taken_back() {
     uninstall(&options, &mut |_| ()).unwrap();
     assert_eq!((tree.text(STANZAS), tree.text(HOOK)), (String::new(), String::new()));
     assert_eq!(tree.text("etc/network/interfaces"), MAIN);
+}
+
+fn replacing() -> Site {
+    let mut site = Site::default();
+    site.replace = true;
+    site
 }
 
 #[test]

@@ -51,6 +51,27 @@ fn a_link_that_is_down() {
 }
 
 #[test]
+fn a_vlan_whose_parent_is_down() {
+    let server = |facts: &Facts| {
+        let mut found = all(&Config::default(), &["192.168.10.250:53"], facts);
+        found.retain(|finding| finding.name == "link-down");
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    };
+    let vlans = || recorded::facts("two_vlans");
+    let lower = changed(vlans(), "veth-rb", |link| (link.up, link.carrier) = (false, false));
+    let bare = server(&changed(lower.clone(), "veth-rb.10", |link| link.carrier = false));
+    assert_eq!(fix(&bare), "ip link set veth-rb up");
+    assert!(bare.text.contains("veth-rb below it is not up"), "{bare}");
+    let both = server(&changed(lower, "veth-rb.10", |link| (link.up, link.carrier) = (false, false)));
+    assert_eq!(fix(&both), "ip link set veth-rb up\nip link set veth-rb.10 up", "the kernel refuses the other order");
+    assert!(both.text.contains("is not up, as veth-rb below it is not"), "{both}");
+    let peer = changed(vlans(), "veth-bnd", |link| link.up = false);
+    let peer = server(&changed(peer, "veth-rb.10", |link| link.carrier = false));
+    assert_eq!(fix(&peer), "ip link set veth-bnd up", "of the pair that the VLAN stands on");
+}
+
+#[test]
 fn a_pair_that_leads_nowhere() {
     let loose = changed(sound(), "veth-bnd", |link| link.master = None);
     let found = one("link-down", &loose);
@@ -58,15 +79,11 @@ fn a_pair_that_leads_nowhere() {
         (found.level, fix(&found)),
         (
             Level::Warn,
-            "ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\nip link set veth-bnd master br-rb"
+            "ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\nip link set veth-bnd master BRIDGE"
         )
     );
-    let fits =
-        changed(changed(loose.clone(), "veth-bnd", |link| link.mac = Some([0xfe, 0, 0, 0, 0, 1])), "br-rb", |link| {
-            link.mtu = 9000;
-        });
-    let lines = "ip link set veth-bnd mtu 9000\nip link set veth-bnd master br-rb";
-    assert_eq!(fix(&one("link-down", &fits)), lines);
+    let fits = changed(loose.clone(), "veth-bnd", |link| link.mac = Some([0xfe, 0, 0, 0, 0, 1]));
+    assert_eq!(fix(&one("link-down", &fits)), "ip link set veth-bnd master BRIDGE");
     assert!(found.text.contains("veth-bnd, is in no bridge"), "{found}");
     let routed = changed(loose.clone(), "veth-bnd", |link| {
         link.addresses.push(crate::host::InterfaceAddress { ip: "192.168.10.1".parse().unwrap(), prefix: 24 });
@@ -88,6 +105,26 @@ fn a_pair_that_leads_nowhere() {
     let found = one("link-down", &ports);
     assert!(found.text.contains("no other port of br-rb") && found.text.contains("bond0.10, tap100i0"), "{found}");
     assert_eq!(fix(&found), "ip link set tap100i0 up", "of the other a cable is out");
+}
+
+#[test]
+fn where_a_foreign_pair_leads_is_told_of_an_address_that_is_named() {
+    let foreign = |link: &mut Link| link.name = link.name.replace("veth-rb", "px0").replace("veth-bnd", "px1");
+    let mut facts = changed(changed(sound(), "veth-bnd", |link| link.master = None), "veth-rb", foreign);
+    facts = changed(facts, "veth-bnd", foreign);
+    let told = |facts: &Facts, listen: &str| {
+        let mut found = all(&Config::default(), &[listen], facts);
+        found.retain(|finding| finding.name == "link-down");
+        found
+    };
+    assert_eq!(told(&facts, "0.0.0.0:53"), [], "a program may have its other end");
+    let found = told(&facts, SERVER);
+    assert!(found.len() == 1 && found[0].text.contains("px1, is in no bridge"), "{found:?}");
+    assert!(fix(&found[0]).ends_with("ip link set px1 master BRIDGE"), "{found:?}");
+    let down = changed(facts, "px0", |link| link.up = false);
+    assert_eq!(told(&down, "0.0.0.0:53").len(), 1, "that a link is down is no guess");
+    let ours = changed(sound(), "veth-bnd", |link| link.master = None);
+    assert_eq!(told(&ours, "0.0.0.0:53").len(), 1, "of ours it is known");
 }
 
 #[test]

@@ -162,3 +162,34 @@ fn clients_of_the_other_family_let_nobody_in() {
     assert_eq!(level("[fd53::2]:53", "IN DNS(ACCEPT) -source fd53::/64"), Level::Info);
     assert_eq!(level("[fd53::2]:53", "IN DNS(ACCEPT) -source +clients"), Level::Info, "it is not known who");
 }
+
+#[test]
+fn sets_and_aliases_of_the_cluster_are_read() {
+    let sets = "[ALIASES]\nresolver 192.168.10.250 # ours\n[IPSET servers] # all\n192.168.10.0/24\n!192.168.10.9\n\
+                [IPSET others]\n192.168.10.0/24\n! 192.168.10.250\n[IPSET six]\nfd53::/64\n[IPSET named]\nresolver\n\
+                [IPSET clients]\n10.0.0.0/8 # office\nfd53::/64\n[IPSET empty]\n";
+    let of_node = |rule: &str| behind(&format!("{ON}{sets}"), &format!("[RULES]\n{rule}\n"));
+    let of_cluster = |rule: &str| behind(&format!("{ON}{sets}[RULES]\n{rule}\n"), "");
+    for (rule, level) in [
+        ("IN DNS(ACCEPT) -dest +servers", Level::Ok),
+        ("IN DNS(ACCEPT) -dest +dc/Servers", Level::Ok),
+        ("IN DNS(ACCEPT) -dest +named", Level::Ok),
+        ("IN DNS(ACCEPT) -dest resolver", Level::Ok),
+        ("IN DNS(ACCEPT) -dest dc/resolver", Level::Ok),
+        ("IN DNS(ACCEPT) -dest +others", Level::Warn),
+        ("IN DNS(ACCEPT) -dest +empty", Level::Warn),
+        ("IN DNS(ACCEPT) -source +six", Level::Warn),
+        ("IN DNS(ACCEPT) -source +empty", Level::Warn),
+        ("IN DNS(ACCEPT) -source +clients", Level::Info),
+        ("IN DROP -dest +others\nIN DNS(ACCEPT) -dest +servers", Level::Ok),
+        ("IN DROP -dest +servers\nIN DNS(ACCEPT)", Level::Warn),
+    ] {
+        for facts in [of_node(rule), of_cluster(rule)] {
+            let found = one("host-firewall", &facts);
+            assert_eq!(found.level, level, "{rule}: {found}");
+            assert!(!found.text.contains("cannot be told"), "{found}");
+        }
+    }
+    let unknown = one("host-firewall", &of_node("IN DNS(ACCEPT) -dest +sdn/vnet1-all"));
+    assert!(unknown.level == Level::Info && unknown.text.contains("cannot be told"), "{unknown}");
+}

@@ -132,13 +132,30 @@ fn queues_and_programs() {
     let mut busy = changed(sound(), "veth-rb", |link| link.program = Some(AttachedProgram { id: 7, generic: true }));
     let found = one("xdp-program", &busy);
     assert_eq!((found.level, fix(&found)), (Level::Warn, "ip link set dev veth-rb xdpgeneric off"));
-    busy.holders = vec![(8, "other (pid 4)".into()), (7, "runbound2 (pid 312)".into())];
+    let holder = |pid: u32| Holder { who: format!("runbound (pid {pid})"), stop: format!("kill {pid}") };
+    busy.holders = vec![(8, holder(4)), (7, holder(312))];
     let found = one("xdp-program", &busy);
     assert_eq!((found.level, fix(&found)), (Level::Warn, "kill 312"), "the kernel refuses `ip link` there");
-    assert!(found.text.contains("runbound2 (pid 312) holds it"), "{found}");
-    let owner = PortState::Taken(Some("runbound (pid 3)".into()));
-    busy.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: false, state: owner }];
-    assert_eq!(one("xdp-program", &busy).level, Level::Info);
+    assert!(found.text.contains("runbound (pid 312) holds it"), "{found}");
+    assert!(found.text.contains("one runbound can have the addresses of both"), "{found}");
+    let support = one("xdp-support", &busy);
+    assert!(support.level == Level::Info && support.text.contains("when the other program there is gone"), "{support}");
+    // Of two servers on the interface, the one that has the program, and the other.
+    for (pid, level, support) in [(312, Level::Info, Level::Ok), (3, Level::Warn, Level::Info)] {
+        let state = PortState::Taken(Some(format!("runbound (pid {pid})")));
+        busy.ports = vec![PortProbe { address: SERVER.parse().unwrap(), tcp: false, state }];
+        assert_eq!((one("xdp-program", &busy).level, one("xdp-support", &busy).level), (level, support), "{pid}");
+    }
+    busy.holders = vec![(7, Holder { who: "other (pid 4)".into(), stop: "systemctl stop other.service".into() })];
+    let found = one("xdp-program", &busy);
+    assert_eq!(fix(&found), "systemctl stop other.service");
+    assert!(!found.text.contains("one runbound"), "{found}");
+    busy.holders.clear();
+    assert_eq!(one("xdp-program", &busy).level, Level::Info, "whose it is cannot be seen");
+    busy.ports.clear();
+    busy.capabilities = Some(CapabilitySet::NET_ADMIN);
+    let found = one("xdp-program", &busy);
+    assert!(found.fix.is_none() && found.text.contains("when root runs it"), "{found}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod links;
 mod neighbours;
 mod places;
 mod process;
+mod required;
 mod switch_vlan;
 mod unit;
 mod zones;
@@ -16,7 +17,7 @@ use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, ForwardServer, Toggle, XdpMode, XdpUse, ZoneClause};
 use crate::host::recorded;
-use crate::host::{AttachedProgram, Facts, Firewall, Kind, Link, Links, PortProbe, PortState, Unit};
+use crate::host::{AttachedProgram, Facts, Firewall, Holder, Kind, Link, Links, PortProbe, PortState, Unit};
 use rustix::thread::CapabilitySet;
 use std::net::SocketAddr;
 

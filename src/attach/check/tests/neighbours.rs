@@ -73,8 +73,16 @@ fn firewall_bridges_answer_arp_though_they_have_no_address() {
     let found = named("arp-flux", &firewalled());
     let told: Vec<(Level, &str)> =
         found.iter().map(|finding| (finding.level, finding.text.split(' ').next().unwrap())).collect();
-    assert_eq!(told, [(Level::Warn, "fwbr100i0"), (Level::Warn, "fwbr101i0")]);
-    assert!(fix(&found[0]).starts_with("sysctl -w net.ipv4.conf.fwbr100i0.arp_ignore=1\n"), "{}", found[0]);
+    assert_eq!(told, [(Level::Warn, "fwbr100i0")]);
+    assert!(
+        found[0].text.starts_with("fwbr100i0 and fwbr101i0: each answers ARP for 192.168.10.250 with"),
+        "{}",
+        found[0]
+    );
+    let alone = one("arp-flux", &changed(firewalled(), "fwbr101i0", |link| link.arp_ignore = Some(1)));
+    assert!(alone.text.starts_with("fwbr100i0 answers ARP for 192.168.10.250 with its own MAC"), "{alone}");
+    assert!(fix(&alone).starts_with("sysctl -w net.ipv4.conf.fwbr100i0.arp_ignore=1\n"), "{alone}");
+    assert!(fix(&alone).contains("conf.default.arp_ignore=1\n"), "it goes with the guest: {alone}");
     let silenced = |ignore, filter| {
         let set = |link: &mut Link| (link.arp_ignore, link.rp_filter) = (Some(ignore), Some(filter));
         named("arp-flux", &changed(changed(firewalled(), "fwbr100i0", set), "fwbr101i0", set))
@@ -150,6 +158,160 @@ fn a_running_server_names_each_link_once() {
     let facts = changed(facts, "veth-rb", add);
     let listen: Vec<SocketAddr> = (1..=20).map(|last| format!("192.168.10.{last}:53").parse().unwrap()).collect();
     let plan = crate::attach::plan(&Config::default(), &listen, &facts.links);
-    let named: Vec<String> = crate::attach::rivals(&plan, &facts.links).into_iter().map(|rival| rival.link).collect();
+    let named: Vec<String> =
+        crate::attach::rivals(&plan, &facts.links).into_iter().map(|rival| rival.links.join(" ")).collect();
     assert_eq!(named, ["fwbr100i0", "fwbr101i0"]);
+}
+
+/// The host with 40 firewalled guests, each bridge a port of br-rb.
+fn crowded() -> Facts {
+    let facts = firewalled();
+    let is_guests = |link: &&Link| link.name.contains("100i0") || link.name == "fwpr100p0";
+    let mut links: Vec<Link> = facts.links.iter().cloned().collect();
+    for guest in 102..140 {
+        let shift = |index: u32| if (9..=12).contains(&index) { index + 10 * (guest - 100) } else { index };
+        for link in facts.links.iter().filter(is_guests) {
+            let mut link = link.clone();
+            link.name = link.name.replace("100", &guest.to_string());
+            (link.index, link.master) = (shift(link.index), link.master.map(shift));
+            if let Kind::Veth { peer: Some(peer) } = link.kind {
+                link.kind = Kind::Veth { peer: Some(shift(peer)) };
+            }
+            link.mac = Some([6, 0, 0, 0, guest as u8, link.index as u8]);
+            links.push(link);
+        }
+    }
+    Facts { links: Links::new(links), ..facts }
+}
+
+#[test]
+fn the_bridges_of_many_guests_are_one_finding_with_a_fix_for_all() {
+    let found = one("arp-flux", &crowded());
+    assert!(found.text.starts_with("fwbr100i0, fwbr101i0 and 38 more: each answers ARP for 192.168.10.250"), "{found}");
+    let lines: Vec<&str> = fix(&found).lines().collect();
+    assert!(
+        lines[0].starts_with("for bridge in /proc/sys/net/ipv4/conf/fwbr*; do echo 1 > $bridge/arp_ignore;"),
+        "{found}"
+    );
+    assert!(fix(&found).contains("conf.default.arp_announce=2\n") && fix(&found).contains("/etc/sysctl.d/"), "{found}");
+    assert_eq!(lines.len(), 4, "{found}");
+    let plan = crate::attach::plan(&Config::default(), &[SERVER.parse().unwrap()], &crowded().links);
+    let running = crate::attach::rivals(&plan, &crowded().links);
+    assert_eq!((running.len(), crate::attach::grouped_rivals(running).len()), (40, 1));
+}
+
+/// The reference host with a second pair, which carries 192.168.10.251, at br-rb or at another bridge with a card of its own.
+fn two_pairs(at_another: bool) -> Facts {
+    let facts = recorded::facts("reference");
+    let mut links: Vec<Link> = facts.links.iter().cloned().collect();
+    let copy = |of: &str, name: &str, index: u32| {
+        let mut link = facts.links.by_name(of).unwrap().clone();
+        (link.name, link.index, link.mac) = (name.into(), index, Some([4, 0, 0, 0, 0, index as u8]));
+        link
+    };
+    let (mut ours, mut other) = (copy("veth-rb", "veth-rb2", 21), copy("veth-bnd", "veth-bnd2", 22));
+    ours.addresses[0].ip = "192.168.10.251".parse().unwrap();
+    (ours.kind, other.kind) = (Kind::Veth { peer: Some(22) }, Kind::Veth { peer: Some(21) });
+    if at_another {
+        let (mut bridge, mut card) = (copy("br-rb", "br-two", 23), copy("enp33s0f0", "enp34s0", 24));
+        bridge.addresses.clear();
+        (card.master, other.master) = (Some(23), Some(23));
+        links.extend([bridge, card]);
+    }
+    links.extend([ours, other]);
+    Facts { links: Links::new(links), ..facts }
+}
+
+/// What is said of ARP for the addresses of both pairs.
+fn flux_of_both(facts: &Facts) -> Vec<Finding> {
+    let mut found = all(&Config::default(), &[SERVER, "192.168.10.251:53"], facts);
+    found.retain(|finding| finding.name == "arp-flux");
+    found
+}
+
+#[test]
+fn of_two_pairs_in_one_network_each_link_is_named_once_with_its_own_fix() {
+    let found = flux_of_both(&two_pairs(false));
+    let texts: Vec<&str> = found.iter().map(|finding| finding.text.split(" with").next().unwrap()).collect();
+    let speaks = "has an address in that network and speaks ARP for";
+    assert_eq!(
+        texts,
+        [
+            format!("br-rb {speaks} 192.168.10.250 and 192.168.10.251"),
+            format!("veth-rb2 {speaks} 192.168.10.250"),
+            format!("veth-rb {speaks} 192.168.10.251"),
+        ]
+    );
+    assert!(found[0].text.ends_with("queries come in there and pass veth-rb and veth-rb2 by"), "{}", found[0]);
+    for (finding, link) in found.iter().zip(["br-rb", "veth-rb2", "veth-rb"]) {
+        let own = format!("sysctl -w net.ipv4.conf.{link}.arp_ignore=1\nsysctl -w net.ipv4.conf.{link}.arp_announce=2");
+        assert_eq!((finding.level, fix(finding)), (Level::Warn, own.as_str()));
+    }
+    let mended = ["br-rb", "veth-rb", "veth-rb2"].into_iter().fold(two_pairs(false), |facts, name| {
+        changed(facts, name, |link| (link.arp_ignore, link.arp_announce) = (Some(1), Some(2)))
+    });
+    assert!(flux_of_both(&mended).iter().all(|finding| finding.level == Level::Ok), "{:?}", flux_of_both(&mended));
+}
+
+#[test]
+fn of_two_pairs_at_bridges_of_one_network_each_link_is_named_once_as_well() {
+    let found = flux_of_both(&two_pairs(true));
+    let first: Vec<&str> = found.iter().map(|finding| finding.text.split(' ').next().unwrap()).collect();
+    assert_eq!(first, ["br-rb", "veth-rb2", "veth-rb", "br-two"]);
+    // What is sure goes before what depends on the cables.
+    assert!(!found[0].text.contains("where both") && found[0].text.contains("192.168.10.250"), "{}", found[0]);
+    for finding in [&found[1], &found[2]] {
+        assert!(finding.text.contains("where both are cabled to one network"), "{finding}");
+    }
+}
+
+/// The facts with `all` and what is in force for it: no link has less.
+fn with_all(mut facts: Facts, all: crate::host::Ipv4Conf) -> Facts {
+    let names: Vec<String> = facts.links.iter().map(|link| link.name.clone()).collect();
+    for name in names {
+        facts = changed(facts, &name, |link| {
+            link.arp_ignore = link.arp_ignore.max(all.arp_ignore);
+            link.arp_announce = link.arp_announce.max(all.arp_announce);
+            link.rp_filter = link.rp_filter.max(all.rp_filter);
+        });
+    }
+    facts.later.arp_ignore = facts.later.arp_ignore.max(all.arp_ignore);
+    facts.links.ipv4_all = all;
+    facts
+}
+
+#[test]
+fn what_is_set_for_all_is_named_and_mended_where_it_decides() {
+    let conf = |arp_ignore, arp_announce, rp_filter| crate::host::Ipv4Conf {
+        arp_ignore: Some(arp_ignore),
+        arp_announce: Some(arp_announce),
+        rp_filter: Some(rp_filter),
+    };
+    for ignore in [3, 4] {
+        let found = one("arp-flux", &with_all(sound(), conf(ignore, 0, 0)));
+        assert!(found.text.contains(&format!("(net.ipv4.conf.all.arp_ignore {ignore})")), "{found}");
+        assert!(fix(&found).ends_with("\nsysctl -w net.ipv4.conf.all.arp_ignore=1"), "{found}");
+    }
+    let asks = one("arp-flux", &with_all(sound(), conf(1, 3, 0)));
+    assert!(asks.text.contains("(net.ipv4.conf.all.arp_announce 3)"), "3 is as 0: {asks}");
+    assert!(fix(&asks).ends_with("\nsysctl -w net.ipv4.conf.all.arp_announce=2"), "{asks}");
+    // By a link's own, of which there may be less than all have.
+    let own = changed(sound(), "br-rb", |link| (link.arp_ignore, link.arp_announce) = (Some(3), Some(1)));
+    let found = one("arp-flux", &with_all(own, conf(1, 0, 0)));
+    assert!(found.text.contains("(arp_ignore 3, arp_announce 1)") && !fix(&found).contains(".all."), "{found}");
+
+    let later = |all| one("arp-later", &with_all(Facts { proxmox: true, ..sound() }, all));
+    let found = later(conf(3, 0, 0));
+    assert!(found.text.contains("(net.ipv4.conf.all.arp_ignore 3)"), "{found}");
+    for line in ["sysctl -w net.ipv4.conf.default.arp_ignore=1\n", "sysctl -w net.ipv4.conf.all.arp_ignore=1\n"] {
+        assert!(fix(&found).contains(line), "{found}");
+    }
+    assert!(fix(&found).contains("\\nnet.ipv4.conf.all.arp_ignore = 1\\n' > /etc/sysctl.d/"), "{found}");
+    assert!(later(conf(0, 0, 0)).text.contains("(net.ipv4.conf.default.arp_ignore 0)"));
+
+    let mut strict = changed(sound(), "veth-rb", |link| link.rp_filter = Some(0));
+    strict.routes.iter_mut().for_each(|route| route.link = "br-rb".into());
+    let found = one("rp-filter", &with_all(strict, conf(1, 2, 1)));
+    assert!(found.level == Level::Warn && found.text.contains("(net.ipv4.conf.all.rp_filter 1)"), "{found}");
+    assert_eq!(fix(&found), "sysctl -w net.ipv4.conf.veth-rb.rp_filter=2", "which is more than all have");
 }

@@ -72,8 +72,7 @@ fn the_gateway_of_a_simple_zone_stays_where_the_sdn_puts_it() {
     let mut found = warns(&facts, "10.0.0.2:53");
     found.retain(|finding| finding.name != "arp-later");
     assert!(found.is_empty(), "{found:?}");
-    let found = all(&Config::default(), &["10.0.0.1:53"], &facts);
-    let found = found.iter().find(|finding| finding.name == "xdp-support").unwrap();
+    let found = &advised(&facts, "10.0.0.1:53");
     assert!(found.level == Level::Warn && found.text.contains("as their gateway"), "{found}");
     assert_eq!(fix(found), "runbound --install --address N/24 --bridge vnet4 --now");
     let elsewhere = all(&Config::default(), &["10.0.0.1:53"], &Facts { proxmox: false, ..facts });
@@ -81,8 +80,18 @@ fn the_gateway_of_a_simple_zone_stays_where_the_sdn_puts_it() {
     assert!(fix(found).contains("ip link set veth-bnd2 master vnet4 up"), "{found}");
 }
 
-/// What is advised for an address of a Proxmox host.
+/// The host before `--install` made its pair.
+fn before_install(facts: &Facts) -> Facts {
+    let others = facts.links.iter().filter(|link| !link.name.starts_with("veth-"));
+    Facts { links: Links::new(others.cloned().collect()), ..facts.clone() }
+}
+
+/// What is advised for an address of a Proxmox host without a pair.
 fn advised(facts: &Facts, server: &str) -> Finding {
+    advised_with_pair(&before_install(facts), server)
+}
+
+fn advised_with_pair(facts: &Facts, server: &str) -> Finding {
     let facts = Facts { proxmox: true, ..facts.clone() };
     let mut found = all(&Config::default(), &[server], &facts);
     found.retain(|finding| finding.name == "xdp-support");
@@ -104,6 +113,28 @@ fn the_gateway_of_a_tunnels_zone_stays_as_well() {
         ),
         "{found}"
     );
+}
+
+#[test]
+fn no_install_is_advised_that_takes_the_place_of_the_pair_that_is_there() {
+    let facts = recorded::facts("sdn_zones");
+    let found = advised_with_pair(&facts, "10.0.0.1:53");
+    let text = "the pair of --install, veth-rb, has 10.0.0.2 in that network: serve that address in place of 10.0.0.1";
+    assert!(found.level == Level::Warn && found.text.ends_with(text) && found.fix.is_none(), "{found}");
+    // By its file alone: it is not up.
+    let written = |ip: &str| {
+        let pair = vec![crate::host::InterfaceAddress { ip: ip.parse().unwrap(), prefix: 24 }];
+        advised_with_pair(&Facts { pair, ..before_install(&facts) }, "10.0.0.1:53")
+    };
+    let found = written("10.0.0.2");
+    assert!(found.text.ends_with(text) && found.fix.is_none(), "{found}");
+    // In another network, whose clients would lose it.
+    let found = written("192.168.10.250");
+    assert!(
+        found.fix.is_none() && found.text.contains("veth-rb, is there already with 192.168.10.250, and"),
+        "{found}"
+    );
+    assert!(found.text.ends_with("make a second pair by hand (docs/proxmox.md)"), "{found}");
 }
 
 #[test]

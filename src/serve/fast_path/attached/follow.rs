@@ -12,7 +12,7 @@ impl Attached {
     pub(in crate::serve::fast_path) fn follow(&mut self, target: &Target, changes: &mut Changes) {
         let name = &target.interface;
         tell(name, self.held.follow_own(&target.own, &self.attachment));
-        self.tags.take(tags::keep(target, changes).unwrap_or_else(Some), name);
+        self.tags.take(tags::keep(target, changes).unwrap_or_else(|refusal| Some(refusal.reason)), name);
         self.follow_places(target);
         self.queues.iter().for_each(|queue| queue.share.follow(target));
         if target.standby != self.target.standby {

@@ -1,0 +1,60 @@
+//! The veth pair that `--install` makes, of which a host has one at most.
+
+use super::{InterfaceAddress, Links};
+use std::net::IpAddr;
+
+/// The end that carries the addresses, itself or by VLAN interfaces of this name with the VLAN behind a dot.
+pub const PAIR: &str = "veth-rb";
+
+/// The file of interfaces(5) that defines it, below the root of its host.
+pub const PAIR_FILE: &str = "etc/network/interfaces.d/runbound";
+
+/// Whether a link of this name is of the pair and carries its addresses.
+pub fn is_of_pair(name: &str) -> bool {
+    name.strip_prefix(PAIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The addresses that the text of [`PAIR_FILE`] gives to the pair, in its order.
+pub fn pair_addresses(stanzas: &str) -> Vec<InterfaceAddress> {
+    stanzas.lines().filter_map(address_of).collect()
+}
+
+/// Those that it has by its file, and then those that its links have beside them, but for link-local ones. Each address once.
+pub fn pair_addresses_now(written: &[InterfaceAddress], links: Option<&Links>) -> Vec<InterfaceAddress> {
+    let links = links.into_iter().flat_map(Links::iter).filter(|link| is_of_pair(&link.name));
+    let is_link_local = |own: &InterfaceAddress| matches!(own.ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let live = links.flat_map(|link| &link.addresses).filter(|own| !is_link_local(own));
+    let mut all: Vec<InterfaceAddress> = Vec::new();
+    for own in written.iter().chain(live) {
+        if all.iter().all(|known| known.ip != own.ip) {
+            all.push(*own);
+        }
+    }
+    all
+}
+
+fn address_of(line: &str) -> Option<InterfaceAddress> {
+    let line = line.trim();
+    let rest = line.strip_prefix("address ").or_else(|| line.strip_prefix("up ip address replace "))?;
+    let (ip, prefix) = rest.split_whitespace().next()?.split_once('/')?;
+    Some(InterfaceAddress { ip: ip.parse().ok()?, prefix: prefix.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_in_which_install_writes_an_address_are_read() {
+        let text = "auto veth-rb\niface veth-rb inet static\n    address 192.0.2.1/24\n    up ip address replace fd53::1/64 dev veth-rb.20 \
+                    nodad\n    address mine\n";
+        let told: Vec<String> = pair_addresses(text).iter().map(InterfaceAddress::to_string).collect();
+        assert_eq!(told, ["192.0.2.1/24", "fd53::1/64"]);
+    }
+
+    #[test]
+    fn other_pairs_are_none_of_it() {
+        assert!(is_of_pair("veth-rb") && is_of_pair("veth-rb.20"));
+        assert!(!is_of_pair("veth-rb2") && !is_of_pair("veth-bnd") && !is_of_pair("br-rb"));
+    }
+}
