@@ -3,9 +3,8 @@
 use super::core::{Core, Turn, bit};
 use super::cuts::{Cut, Source};
 use super::digest::{Following, Served};
-use super::minimise::Shown;
 use super::normalize::Verdict;
-use super::question::Phase;
+use super::question::{Phase, Shown};
 use super::tries::Addressee;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};

@@ -9,7 +9,7 @@
 use super::cache::{Key, seconds};
 use super::core::{Core, Turn};
 use super::cuts::Known;
-use super::question::{Phase, Question};
+use super::question::{Lookup, Phase, Question};
 use super::world::World;
 use crate::dns::{Name, class, rtype};
 use std::net::{IpAddr, SocketAddr};
@@ -31,17 +31,6 @@ const HIGHEST: usize = 1024;
 const PORT: u16 = 53;
 /// The two types of addresses, by family.
 pub(super) const TYPES: [u16; 2] = [rtype::A, rtype::AAAA];
-
-/// What a lookup is for.
-#[derive(Debug, Default)]
-pub struct Lookup {
-    /// The questions that wait, with their serial numbers: one may have ended meanwhile.
-    pub waiting: Vec<(u32, u32)>,
-    /// What the parent of the name's zone says of it will do: its glue.
-    pub glue: bool,
-    /// It asks the servers of the root's hints, or of a stub zone, who its servers are.
-    pub primes: bool,
-}
 
 impl<W: World> Turn<'_, W> {
     /// Begins a lookup of a name server of the question's cut, or joins one that is on its way; false when there is none to

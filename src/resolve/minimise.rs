@@ -1,7 +1,7 @@
 //! QNAME minimisation (RFC 9156): a server is asked for one label more than its cut has, until it refers or has the whole
 //! name. The steps are those of MINIMISE_STATE in Unbound's iterator.c: type A stands for the type that is hidden.
 
-use super::question::Question;
+use super::question::{Question, Shown};
 use crate::dns::name::{label_count, parent, suffixes};
 use crate::dns::rtype;
 
@@ -11,23 +11,6 @@ const MOST: u8 = 10;
 const ONE_BY_ONE: u8 = 4;
 /// Time-outs in a row after which the whole name is asked for: some servers do not answer for parts of one.
 const TIME_OUTS: u8 = 3;
-
-/// How much of a question's target is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// Labels, with type A; 0: all, with the type itself.
-    labels: u8,
-    /// Queries for parts so far.
-    steps: u8,
-    time_outs: u8,
-    /// The whole name is asked for from now on.
-    is_over: bool,
-}
-
-impl Shown {
-    /// Nothing is hidden.
-    pub const WHOLE: Shown = Shown { labels: 0, steps: 0, time_outs: 0, is_over: false };
-}
 
 impl Question {
     /// The name whose servers know the answer, wire form, lower case: the DS RRset of a zone lies with its parent.

@@ -1,8 +1,6 @@
 //! A question in flight: what it asks, where it stands, what it has cost.
 
 use super::chain::Chain;
-use super::lookups::Lookup;
-use super::minimise::Shown;
 use super::tries::{Addressee, Tries};
 use super::ttl::{SILENCE, WITHOUT_RECORDS};
 use crate::dns::Name;
@@ -11,6 +9,34 @@ use std::time::Duration;
 
 /// No question.
 pub const NONE: u32 = u32::MAX;
+
+/// What a lookup is for.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    /// The questions that wait, with their serial numbers: one may have ended meanwhile.
+    pub waiting: Vec<(u32, u32)>,
+    /// What the parent of the name's zone says of it will do: its glue.
+    pub glue: bool,
+    /// It asks the servers of the root's hints, or of a stub zone, who its servers are.
+    pub primes: bool,
+}
+
+/// How much of a question's target is shown (`minimise`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Labels, with type A; 0: all, with the type itself.
+    pub(super) labels: u8,
+    /// Queries for parts so far.
+    pub(super) steps: u8,
+    pub(super) time_outs: u8,
+    /// The whole name is asked for from now on.
+    pub(super) is_over: bool,
+}
+
+impl Shown {
+    /// Nothing is hidden.
+    pub const WHOLE: Shown = Shown { labels: 0, steps: 0, time_outs: 0, is_over: false };
+}
 
 /// Where a question stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

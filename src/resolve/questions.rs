@@ -1,7 +1,6 @@
 //! The questions in flight: a slab of fixed states and lists through it.
 
-use super::minimise::Shown;
-use super::question::{NONE, Phase, Question, Standing};
+use super::question::{NONE, Phase, Question, Shown, Standing};
 
 /// The slab, its free list, one list per socket of the questions sent through it last, and one by age.
 ///
