@@ -145,7 +145,7 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// True when the servers of the question's cut resolve for us.
-    fn is_forwarded(&self, id: u32) -> bool {
+    pub(super) fn is_forwarded(&self, id: u32) -> bool {
         self.core.cuts.get(self.core.questions.get(id).cut).is_some_and(Cut::is_forward)
     }
 
@@ -268,9 +268,8 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn write_query(&mut self, id: u32, (server, rd): (u32, bool), message_id: u16) -> (usize, bool) {
         let question = self.core.questions.get(id);
         let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
-        // What authoritative servers say is kept for who asks with DO, too.
-        let is_kept = self.core.cache.is_some() && !self.is_forwarded(id);
-        let bits = if question.dnssec_ok || is_kept { edns::DO } else { 0 };
+        // What is kept is kept for who asks with DO, too.
+        let bits = if question.dnssec_ok || self.is_kept(id) { edns::DO } else { 0 };
         let edns = has_edns.then_some((self.core.options.edns_size, bits));
         let cd = if question.checking_disabled { header::flag::CD } else { 0 };
         let rd = if rd { header::flag::RD } else { 0 };

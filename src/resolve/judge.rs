@@ -1,5 +1,6 @@
 //! What a whole reply means for its question: an answer, another name to ask for, or another server.
 
+use super::classify::Class;
 use super::core::{Core, Turn, bit};
 use super::cuts::{Cut, Source};
 use super::digest::{Following, Served};
@@ -25,7 +26,13 @@ impl<W: World> Turn<'_, W> {
         if !self.core.cuts.get(cut).is_some_and(Cut::is_forward) {
             return self.judge_authoritative(id, asked, message);
         }
-        match self.verdict(id, message) {
+        let verdict = self.verdict(id, message);
+        match verdict {
+            Verdict::Answer => self.keep(id, message, Class::Answer),
+            Verdict::Chase => self.keep(id, message, Class::Alias),
+            Verdict::Useless => false,
+        };
+        match verdict {
             Verdict::Answer if self.answered(id, message) => {}
             Verdict::Chase => self.chase(id, message),
             _ => self.pass_over(id, asked),

@@ -138,13 +138,21 @@ impl<W: World> Turn<'_, W> {
         matches!(self.look(id), Found::Answer)
     }
 
+    /// Whether what is said to a question by the servers of its cut is kept. What a forwarder was told not to check is not: who
+    /// asks without CD would be told of it.
+    pub(super) fn is_kept(&self, id: u32) -> bool {
+        let question = self.core.questions.get(id);
+        let is_unchecked = || question.checking_disabled && self.is_forwarded(id);
+        self.core.cache.is_some() && !question.uncached && !is_unchecked()
+    }
+
     /// Keeps what a reply has said. `class`: what it amounts to. True when there is a message now that answers the question.
     pub(super) fn keep(&mut self, id: u32, message: &[u8], class: Class) -> bool {
-        let Core { cache: Some(cache), questions, digest, learnt, .. } = &mut *self.core else { return false };
-        let question = questions.get(id);
-        if question.uncached {
+        if !self.is_kept(id) {
             return false;
         }
+        let Core { cache: Some(cache), questions, digest, learnt, .. } = &mut *self.core else { return false };
+        let question = questions.get(id);
         let asked = Name::from_wire(question.asked_name()).unwrap_or(Name::ROOT);
         let (reply, answer) = digest.parts();
         let kept = Kept { message, reply, answer, asked: &asked };
@@ -153,7 +161,7 @@ impl<W: World> Turn<'_, W> {
         context.moment.started = question.started;
         // A referral on the way is no answer to what is asked anew.
         context.moment.leeway = if matches!(class, Class::Referral(_)) { 0 } else { question.refreshes.unwrap_or(0) };
-        // Authoritative servers check nothing, whatever CD says.
+        // Authoritative servers check nothing, whatever CD says, and what forwarders have not checked is not kept.
         let (qtype, qclass, checking_disabled) = (question.asked_type(), question.qclass, false);
         let key = MessageKey { name: asked.as_wire(), qtype, qclass, checking_disabled };
         if referral {

@@ -178,6 +178,9 @@ impl Cache {
     /// validated says nothing by itself, but where the CNAME is kept it was believed before.
     fn by_dname(&mut self, ask: &Ask, now: u32) -> Option<Answer> {
         let Cache { rrsets, scan, found, .. } = self;
+        if !rrsets.may_have_dnames() {
+            return None;
+        }
         let dname = (1..scan.suffix_count())
             .find_map(|suffix| Some(live(rrsets, scan, suffix, rtype::DNAME, ask.qclass, now)?.reference()))?;
         let view = rrsets.follow(dname)?;
@@ -223,7 +226,12 @@ impl Cache {
 
     /// That a name above does not exist, so that none below it does (RFC 8020). Validated once more, for this name.
     fn nxdomain_above(&mut self, ask: &Ask, now: u32) -> Option<Answer> {
-        if self.rules.below_nxdomain == BelowNxdomain::Ask {
+        let may_be = match self.rules.below_nxdomain {
+            BelowNxdomain::Ask => false,
+            BelowNxdomain::IfSecure => self.messages.may_have_secure(),
+            BelowNxdomain::Always => true,
+        };
+        if !may_be {
             return None;
         }
         for suffix in 1..self.scan.suffix_count() {

@@ -219,6 +219,8 @@ pub struct MessageCache {
     scan: NameScan,
     /// The entry being put together.
     entry: Vec<u8>,
+    /// One that is validated has been among them since there was none at all.
+    has_had_secure: bool,
 }
 
 impl MessageCache {
@@ -227,7 +229,7 @@ impl MessageCache {
     /// # Errors
     /// That there is no memory for it: what limits it, and the fix.
     pub fn new(octets: usize, hash_key: HashKey) -> Result<MessageCache, String> {
-        Ok(MessageCache { store: Store::new(octets)?, hash_key, scan: NameScan::new(), entry: Vec::new() })
+        Ok(MessageCache { store: Store::new(octets)?, hash_key, scan: NameScan::new(), entry: Vec::new(), has_had_secure: false })
     }
 
     /// Keeps a message in the place of what is there under its key. False when it is too long for this cache.
@@ -238,6 +240,7 @@ impl MessageCache {
             let Ok(len) = u16::try_from(refs.len()) else { return false };
             *count = len;
         }
+        self.has_had_secure |= head.security == Security::Secure;
         let entry = &mut self.entry;
         entry.clear();
         entry.resize(HEADER, 0);
@@ -272,6 +275,11 @@ impl MessageCache {
     pub fn peek(&mut self, key: &MessageKey) -> Option<Message<'_>> {
         let hash = self.hash(key)?;
         self.find(key, hash).map(|(_, message)| message)
+    }
+
+    /// False when none that is there is validated.
+    pub(super) fn may_have_secure(&self) -> bool {
+        self.has_had_secure
     }
 
     /// [`Self::peek`] for a key with its hash ([`MessageKey::fold`]), with its place.
@@ -320,6 +328,7 @@ impl MessageCache {
     /// Takes everything out.
     pub fn clear(&mut self) {
         self.store.clear();
+        self.has_had_secure = false;
     }
 
     /// Messages kept, expired ones included.

@@ -78,6 +78,8 @@ pub struct RrsetCache {
     scan: NameScan,
     /// Entries there have been.
     numbers: u64,
+    /// A DNAME has been among them since there was none at all.
+    has_had_dname: bool,
     draft: Draft,
 }
 
@@ -88,7 +90,7 @@ impl RrsetCache {
     /// That there is no memory for it: what limits it, and the fix.
     pub fn new(octets: usize, hash_key: HashKey) -> Result<RrsetCache, String> {
         let (scan, draft) = (NameScan::new(), Draft::default());
-        Ok(RrsetCache { store: Store::new(octets)?, hash_key, scan, numbers: 0, draft })
+        Ok(RrsetCache { store: Store::new(octets)?, hash_key, scan, numbers: 0, has_had_dname: false, draft })
     }
 
     /// Keeps an RRset unless a better one is there. `None` when it cannot be kept: it is not whole, too long for this cache, or
@@ -101,6 +103,7 @@ impl RrsetCache {
         let mut standing = Standing { kept, expires: kept.saturating_add(draft.ttl()), trust, security };
         let key = draft.view().key();
         let hash = self.hash(&key)?;
+        self.has_had_dname |= key.rtype == rtype::DNAME;
         let Some(place) = find(&self.store, &key, hash) else {
             self.numbers += 1;
             let stamp = first_stamp(self.numbers);
@@ -175,6 +178,11 @@ impl RrsetCache {
         Some(Rrset::new(self.store.get(place)?, place))
     }
 
+    /// False when no DNAME is there, so that none need be looked for at every name above one that is asked for.
+    pub(super) fn may_have_dnames(&self) -> bool {
+        self.has_had_dname
+    }
+
     /// What a reference leads to, expired or not; `None` when that is gone.
     pub fn follow(&self, rrset: RrsetRef) -> Option<Rrset<'_>> {
         follow(&self.store, rrset)
@@ -227,6 +235,7 @@ impl RrsetCache {
     /// Takes everything out.
     pub fn clear(&mut self) {
         self.store.clear();
+        self.has_had_dname = false;
     }
 
     /// RRsets kept, expired ones included.
