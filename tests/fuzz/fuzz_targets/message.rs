@@ -55,6 +55,7 @@ fn answerer() -> Answerer {
         deny_any: false,
         error_ratelimit: 100,
         rrset_roundrobin: true,
+        prefetch: true,
         log_queries: true,
         log_replies: true,
         log_destaddr: true,

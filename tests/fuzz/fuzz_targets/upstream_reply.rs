@@ -49,6 +49,7 @@ fn answerer() -> Answerer {
         deny_any: false,
         error_ratelimit: 100,
         rrset_roundrobin: true,
+        prefetch: true,
         log_queries: false,
         log_replies: false,
         log_destaddr: false,
