@@ -31,6 +31,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         hide_trustanchor: config.hide_trustanchor,
         nsid: config.nsid_octets().map(|nsid| option(edns::NSID, &nsid)),
         ede: config.ede,
+        ede_expired: config.expired.ede,
         edns_buffer_size: config.edns_buffer_size,
         max_udp_size: if config.max_udp_size == 0 { u16::MAX } else { config.max_udp_size },
         harden_short_bufsize: config.harden_short_bufsize,

@@ -246,7 +246,8 @@ impl Answerer {
                 }
             },
         };
-        asked.error = error.filter(|_| self.policy.ede);
+        let is_told = |error: &ExtendedError| self.policy.ede_expired || *error != ExtendedError::STALE_ANSWER;
+        asked.error = error.filter(|error| self.policy.ede && is_told(error));
         let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
         let Some(ttl) = alias else {
             return Outcome::Reply(asked.answer(message, 0, answer, age, rotate));

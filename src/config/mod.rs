@@ -46,7 +46,7 @@ pub use record::{DEFAULT_TTL, Record};
 pub use record_text::{class_of, class_word, record_text, rtype_of, rtype_word};
 pub use report::{directives, json_string};
 pub use root_hints::{RootHint, RootHints};
-pub use servers::{ForwardServer, Servers, ZoneClause};
+pub use servers::{Expired, ForwardServer, Servers, ZoneClause};
 pub use values::{Host, Kind, Netblock};
 pub use xdp::{Toggle, Xdp, XdpInterface, XdpMode, XdpUse};
 

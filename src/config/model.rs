@@ -6,7 +6,7 @@ use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::root_hints::RootHints;
-use super::servers::{Servers, Source, ZoneClause};
+use super::servers::{Expired, Servers, Source, ZoneClause};
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -114,6 +114,8 @@ pub struct Config {
     pub iteration: Iteration,
     /// Directives about how servers are remembered and chosen.
     pub servers: Servers,
+    /// Directives about answers that have expired.
+    pub expired: Expired,
     /// `stub-zone:` clauses in order.
     pub stub_zones: Vec<ZoneClause>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
@@ -328,6 +330,7 @@ impl Default for Config {
             root_hints: RootHints::default(),
             iteration: Iteration::default(),
             servers: Servers::default(),
+            expired: Expired::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,

@@ -42,6 +42,29 @@ impl Default for Servers {
     }
 }
 
+/// Directives about answers that have expired (RFC 8767).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// `serve-expired:`
+    pub serve: bool,
+    /// `serve-expired-ttl:` in seconds; 0 for any time.
+    pub ttl: u32,
+    /// `serve-expired-ttl-reset:`
+    pub reset: bool,
+    /// `serve-expired-reply-ttl:` in seconds.
+    pub reply_ttl: u32,
+    /// `serve-expired-client-timeout:` in milliseconds.
+    pub client_timeout: u32,
+    /// `ede-serve-expired:`
+    pub ede: bool,
+}
+
+impl Default for Expired {
+    fn default() -> Self {
+        Expired { serve: false, ttl: 0, reset: false, reply_ttl: 30, client_timeout: 0, ede: false }
+    }
+}
+
 /// One `forward-zone:` clause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneClause {

@@ -149,7 +149,7 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, connections: u64, reply: 
             ("num.prefetch", figures.prefetched),
             ("num.queries_timed_out", 0),
             ("query.queue_time_us.max", 0),
-            ("num.expired", 0),
+            ("num.expired", figures.expired),
             ("num.recursivereplies", figures.recursive_replies),
             ("num.dns_error_reports", 0),
         ],

@@ -100,6 +100,8 @@ pub struct Core {
     pub(super) retry: VecDeque<u32>,
     /// Failed questions whose response waits for room.
     pub(super) failed: VecDeque<u32>,
+    /// Questions whose clients are told what has expired from a time on, in the order of the times; with their serial numbers.
+    pub(super) patient: VecDeque<(Duration, u32, u32)>,
     pub(super) stats: Arc<Upstream>,
     pub(super) troubles: Arc<Troubles>,
     pub(super) digest: Digest,
@@ -143,6 +145,7 @@ impl Core {
             tcp_queue: VecDeque::with_capacity(states),
             retry: VecDeque::with_capacity(states),
             failed: VecDeque::with_capacity(states),
+            patient: VecDeque::new(),
             stats,
             troubles,
             digest: Digest::new(),
@@ -190,7 +193,8 @@ impl Core {
     /// When there is something to do if nothing comes in before. `waits`: requests are there that cannot be taken yet.
     pub fn due(&self, waits: bool) -> Option<Duration> {
         let jostle = if waits && self.questions.is_full() { self.jostle_at() } else { None };
-        self.timers.next().into_iter().chain(jostle).min()
+        let patient = self.patient.front().map(|first| first.0);
+        self.timers.next().into_iter().chain(jostle).chain(patient).min()
     }
 
     /// True when an answer waits for room.
@@ -247,6 +251,7 @@ impl<W: World> Turn<'_, W> {
         while let Some(id) = self.core.timers.expired(self.now) {
             self.expire(id);
         }
+        self.serve_the_patient();
         self.core.sockets.sweep(self.now, self.world);
     }
 

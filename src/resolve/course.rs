@@ -47,7 +47,8 @@ impl<W: World> Turn<'_, W> {
     /// Answers a request that is not taken.
     fn decline(&mut self, ticket: u64) {
         let Some(response) = self.world.room() else { return };
-        (response.ticket, response.rcode, response.ttl, response.known) = (ticket, rcode::SERVFAIL, 0, false);
+        (response.ticket, response.rcode, response.ttl) = (ticket, rcode::SERVFAIL, 0);
+        (response.known, response.expired) = (false, false);
         response.set_cause(Cause::new(Why::GivenUp), &[]);
         response.set_body(&[], [0; 3]);
         self.world.publish();
@@ -64,7 +65,7 @@ impl<W: World> Turn<'_, W> {
         }
         let zone = if question.is_unzoned { None } else { table.find(question.parent_side()) };
         let Some((place, zone)) = zone.and_then(|place| Some((place, table.zone(place)?))) else {
-            return if self.answer_from_cache(id) || self.refer(id) {
+            return if self.answer_from_cache(id) || self.serve_expired(id) || self.refer(id) {
             } else {
                 self.iterate(id, None)
             };
@@ -73,7 +74,7 @@ impl<W: World> Turn<'_, W> {
         let (cut, kind, is_root) = (zone_cuts[place as usize], zone.kind, zone.name == [0]);
         // What is known has been checked by the forwarders, where those do that.
         let looks = !(kind == Kind::Forward && question.checking_disabled);
-        if looks && self.answer_from_cache(id) || self.refer(id) {
+        if looks && (self.answer_from_cache(id) || self.serve_expired(id)) || self.refer(id) {
             return;
         }
         match kind {
@@ -114,6 +115,9 @@ impl<W: World> Turn<'_, W> {
         if self.core.questions.get(id).lookup.is_some() {
             self.end_lookup(id, &[]);
             return self.give_back(id);
+        }
+        if self.end_with_expired(id) {
+            return;
         }
         self.core.stats.failures.add(1);
         self.core.questions.ended(id);
@@ -166,7 +170,7 @@ impl<W: World> Turn<'_, W> {
         while let Some(&id) = self.core.failed.front() {
             let Some(response) = self.world.room() else { return };
             let question = self.core.questions.get(id);
-            (response.ticket, response.known) = (question.ticket, false);
+            (response.ticket, response.known, response.expired) = (question.ticket, false, false);
             response.rcode = rcode::SERVFAIL;
             (response.ttl, response.refresh_after) = (question.failure_ttl(), u32::MAX);
             let zone = self.core.cuts.get(question.cut).filter(|_| question.cause.why != Why::NoZone);

@@ -5,7 +5,7 @@ use super::core::{Core, Turn, bit};
 use super::cuts::{Cut, Source};
 use super::digest::{Following, Served};
 use super::normalize::Verdict;
-use super::question::{Phase, Shown};
+use super::question::{Phase, Shown, Stale};
 use super::tries::Addressee;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
@@ -100,11 +100,15 @@ impl<W: World> Turn<'_, W> {
     /// Publishes the answer; false when it cannot be written.
     pub(super) fn respond(&mut self, id: u32, message: &[u8]) -> bool {
         let question = self.core.questions.get(id);
+        if question.stale == Stale::Told {
+            self.finish(id);
+            return true;
+        }
         let Some(response) = self.world.room() else { return false };
         if !self.core.digest.tell(message, question, self.core.options.minimal_responses, response) {
             return false;
         }
-        (response.ticket, response.known) = (question.ticket, false);
+        (response.ticket, response.known, response.expired) = (question.ticket, false, false);
         self.world.publish();
         self.finish(id);
         true

@@ -5,6 +5,7 @@ use super::classify::Class;
 use super::core::{Core, Turn};
 use super::cuts::{Cut, Known, Source};
 use super::lookups::TYPES;
+use super::question::Stale;
 use super::table::MAX_SERVERS;
 use super::world::World;
 use crate::dns::cause::Cause;
@@ -89,12 +90,16 @@ impl<W: World> Turn<'_, W> {
             self.give_back(id);
             return Found::Answer;
         }
+        if question.stale == Stale::Told {
+            self.finish(id);
+            return Found::Answer;
+        }
         let Some(response) = self.world.room() else { return Found::Nothing };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return Found::Nothing };
         // That an RRset was heard of again prolongs no message: what its answer says of other RRsets may have changed.
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
-        response.known = question.used == 0;
+        (response.known, response.expired) = (question.used == 0, false);
         response.set_cause(Cause::default(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);
@@ -108,7 +113,7 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn refer(&mut self, id: u32) -> bool {
         let Core { cache: Some(cache), questions, options, digest, .. } = &mut *self.core else { return false };
         let question = questions.get(id);
-        if !question.known_only {
+        if !question.known_only || question.stale == Stale::Told {
             return false;
         }
         let Some(hit) = cache.referral(question.parent_side(), question.qclass, self.now) else { return false };
@@ -123,7 +128,7 @@ impl<W: World> Turn<'_, W> {
         let Some(response) = self.world.room() else { return false };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return false };
         (response.rcode, response.ttl, response.ticket) = (rcode::NOERROR, 0, question.ticket);
-        response.known = question.used == 0;
+        (response.known, response.expired) = (question.used == 0, false);
         response.set_cause(Cause::default(), &[]);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();
@@ -318,7 +323,7 @@ impl<W: World> Turn<'_, W> {
 }
 
 /// Where an answer leads that has only aliases.
-fn leads_to(hit: &Hit<'_>, qtype: u16) -> Option<Name> {
+pub(super) fn leads_to(hit: &Hit<'_>, qtype: u16) -> Option<Name> {
     if hit.rcode() != rcode::NOERROR || matches!(qtype, rtype::CNAME | rtype::ANY) {
         return None;
     }

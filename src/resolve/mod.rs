@@ -11,7 +11,7 @@
 //! | `course` | a question's beginning and end |
 //! | `iterate`, `cuts`, `lookups`, `minimise` | from the root down: cuts, their servers' addresses, what of a name is shown |
 //! | `classify`, `authority`, `glue`, `hints` | what an authoritative server's reply amounts to; the root's servers |
-//! | `known` | what the cache says to a question, and what it is told |
+//! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
@@ -37,6 +37,7 @@ mod course;
 mod cuts;
 mod digest;
 mod exchange;
+mod expired;
 mod glue;
 mod hints;
 mod iterate;
@@ -153,6 +154,8 @@ pub struct Response {
     pub counts: Counts,
     /// It was known: no server was asked.
     pub known: bool,
+    /// It has expired.
+    pub expired: bool,
     /// Why every server failed, when they did.
     pub cause: Cause,
     zone_len: u8,

@@ -105,6 +105,9 @@ pub struct Options {
     pub patience: Duration,
     /// Time after which a question may be given up for a new one when there is no room (`jostle-timeout:`).
     pub jostle: Duration,
+    /// Time after which a client is told what has expired (`serve-expired-client-timeout:`), 0: at once; `None`: never
+    /// (`serve-expired: no`).
+    pub expired: Option<Duration>,
     /// The root's servers; without any, what no forward zone takes fails.
     pub hints: Vec<Hint>,
     /// How authoritative servers are asked.
@@ -127,6 +130,7 @@ impl Default for Options {
             ttl: TtlLimits::default(),
             patience: Duration::from_secs(12),
             jostle: Duration::from_millis(200),
+            expired: None,
             hints: Vec::new(),
             iteration: Iteration::default(),
             infra: Infra::default(),

@@ -165,6 +165,8 @@ pub struct Question {
     pub empties: u8,
     /// Where it stands.
     pub phase: Phase,
+    /// What is known of it that has expired.
+    pub stale: Stale,
     pub(super) prev: u32,
     pub(super) next: u32,
     /// Neighbours in the order of age, of those in that list.
@@ -172,6 +174,17 @@ pub struct Question {
     pub(super) newer: u32,
     pub(super) standing: Standing,
     pub(super) is_lookup: bool,
+}
+
+/// What has expired and would answer a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// It was not looked for, or there is none.
+    Unknown,
+    /// It is there.
+    AtHand,
+    /// It was told: nobody waits any more.
+    Told,
 }
 
 /// Whether a question may be given up to make room for another.
@@ -211,6 +224,7 @@ impl Question {
         uncached: false,
         refreshes: None,
         is_unzoned: false,
+        stale: Stale::Unknown,
         serial: 0,
         cause: Cause::new(Why::Unknown),
         started: Duration::ZERO,

@@ -1,6 +1,6 @@
 //! The questions in flight: a slab of fixed states and lists through it.
 
-use super::question::{NONE, Phase, Question, Shown, Standing};
+use super::question::{NONE, Phase, Question, Shown, Stale, Standing};
 
 /// The slab, its free list, one list per socket of the questions sent through it last, and one by age.
 ///
@@ -72,7 +72,7 @@ impl Questions {
         (question.was_sent, question.unheard, question.uncached) = (false, false, false);
         (question.refreshes, question.glue_asked) = (None, 0);
         question.spent.clear();
-        question.known_only = false;
+        (question.known_only, question.stale) = (false, Stale::Unknown);
         (question.phase, question.standing, question.is_lookup) = (Phase::Choose, Standing::Ended, true);
         Some(id)
     }

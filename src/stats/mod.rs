@@ -97,6 +97,8 @@ counters! {
         coalesced,
         /// num.prefetch: questions asked anew before their answers ran out
         prefetched,
+        /// num.expired
+        expired,
         /// Events for the log lost because its ring was full.
         events_lost,
         /// SERVFAIL because no pending place or ring slot was free.

@@ -116,6 +116,8 @@ thread_figures! {
         coalesced: outcomes.coalesced,
         /// num.prefetch
         prefetched: outcomes.prefetched,
+        /// num.expired
+        expired: outcomes.expired,
         /// Lines for the log lost because there were too many.
         events_lost: outcomes.events_lost,
         /// SERVFAIL because no pending place or ring slot was free.

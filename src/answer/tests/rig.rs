@@ -60,6 +60,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         hide_trustanchor: false,
         nsid: None,
         ede: false,
+        ede_expired: false,
         edns_buffer_size: 1232,
         max_udp_size: 1232,
         harden_short_bufsize: true,

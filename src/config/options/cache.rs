@@ -3,7 +3,6 @@
 use super::*;
 
 const NO_LOCKS: &str = "the cache has one owner and no locks to spread";
-const EXPIRED: &str = "an expired answer is asked anew";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
@@ -17,17 +16,17 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RESTART),
         honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RESTART),
         inert("msg-cache-slabs", SLABS, "4", NO_LOCKS),
-        honoured("rrset-cache-size", BYTES, is("4m"), plain!(number rrset_cache_size), RESTART)
-            .note("what forwarders answer is kept in msg-cache-size alone"),
+        honoured("rrset-cache-size", BYTES, is("4m"), plain!(number rrset_cache_size), RESTART),
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
         honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
         changes_nothing("prefetch-key", YES_NO, "no", "no DNSKEY is fetched"),
-        not_yet("serve-expired", YES_NO, "no", EXPIRED, &["no"]),
-        inert("serve-expired-ttl", COUNT, "0", EXPIRED),
-        inert("serve-expired-ttl-reset", YES_NO, "no", EXPIRED),
-        inert("serve-expired-reply-ttl", COUNT, "30", EXPIRED),
-        inert("serve-expired-client-timeout", COUNT, "0", EXPIRED),
+        honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RESTART),
+        honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RESTART)
+            .note("how long it is kept is for msg-cache-size and rrset-cache-size to say"),
+        honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RESTART),
+        honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RESTART),
+        honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RESTART),
         not_yet("serve-original-ttl", YES_NO, "no", "TTLs of cached answers count down", &["no"]),
         honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RESTART)
             .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \

@@ -179,6 +179,14 @@ impl Cache {
         self.remember(key, &head, learnt, context)
     }
 
+    /// Has what has expired be told for some seconds without asking anew. `failed`: that was tried and failed.
+    pub fn give_up(&mut self, key: &MessageKey, failed: bool, now: Duration) {
+        let now = seconds(now);
+        let longest = self.rules.serve_expired.filter(|_| failed && self.rules.serve_expired_reset);
+        let until = longest.map_or(0, |longest| now.saturating_add(longest));
+        self.messages.give_up(key, now.saturating_add(RECHECK_AFTER), until);
+    }
+
     /// True when the message that is there has expired and is better all the same than one that is still to be validated: then
     /// its RRsets are to be left as they are, too. When the new one is a failure, the old one does for some seconds without
     /// asking anew.

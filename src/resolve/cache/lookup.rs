@@ -204,7 +204,23 @@ impl Cache {
         if ask.qtype == rtype::DS {
             return None;
         }
-        self.rrset(ask, rtype::CNAME, now, |cname| !is_from_wildcard(cname))
+        let live = self.rrset(ask, rtype::CNAME, now, |cname| !is_from_wildcard(cname));
+        live.or_else(|| if ask.expired { self.expired_cname(ask, now) } else { None })
+    }
+
+    /// The name's CNAME that has expired, as far as the rules let it be told.
+    fn expired_cname(&mut self, ask: &Ask, now: u32) -> Option<Answer> {
+        let Cache { rrsets, scan, found, rules, .. } = self;
+        let longest = rules.serve_expired?;
+        let (owner, hash) = scan.suffix(0);
+        let key = Key::new(owner, rtype::CNAME, ask.qclass);
+        let cname = rrsets.any(&key, key.fold(hash)).filter(|cname| !is_from_wildcard(cname))?;
+        if longest != 0 && now >= cname.expires().saturating_add(longest) {
+            return None;
+        }
+        found.clear();
+        found.sections.0[0].push(cname.reference());
+        Some(Answer { expired: true, ..Answer::of_rrsets(rcode::NOERROR, rules.expired_reply_ttl) })
     }
 
     /// DS and DNSKEY are told without a message, but for those whose signatures may be missing.

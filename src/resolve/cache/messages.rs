@@ -229,7 +229,13 @@ impl MessageCache {
     /// # Errors
     /// That there is no memory for it: what limits it, and the fix.
     pub fn new(octets: usize, hash_key: HashKey) -> Result<MessageCache, String> {
-        Ok(MessageCache { store: Store::new(octets)?, hash_key, scan: NameScan::new(), entry: Vec::new(), has_had_secure: false })
+        Ok(MessageCache {
+            store: Store::new(octets)?,
+            hash_key,
+            scan: NameScan::new(),
+            entry: Vec::new(),
+            has_had_secure: false,
+        })
     }
 
     /// Keeps a message in the place of what is there under its key. False when it is too long for this cache.

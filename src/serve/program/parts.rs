@@ -26,6 +26,8 @@ pub struct Parts {
     pub cache: usize,
     /// Octets of the resolver's cache, for RRsets and for messages.
     pub known: (usize, usize),
+    /// What of that is told.
+    pub rules: resolve::Rules,
 }
 
 impl Parts {
@@ -35,6 +37,7 @@ impl Parts {
             resolver: resolver_options(config, sizes),
             cache: sizes.answers,
             known: (sizes.rrsets, sizes.messages),
+            rules: rules(config),
         }
     }
 
@@ -62,6 +65,7 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         },
         patience: Duration::from_secs(12),
         jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
+        expired: config.expired.serve.then(|| Duration::from_millis(u64::from(config.expired.client_timeout))),
         hints: resolve::built_in(),
         iteration: iteration(config),
         infra: infra(config),
@@ -71,6 +75,16 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             most: config.outgoing_range as usize,
             ..SocketOptions::default()
         },
+    }
+}
+
+fn rules(config: &Config) -> resolve::Rules {
+    let of = &config.expired;
+    resolve::Rules {
+        serve_expired: of.serve.then_some(of.ttl),
+        serve_expired_reset: of.reset,
+        expired_reply_ttl: of.reply_ttl,
+        ..resolve::Rules::default()
     }
 }
 

@@ -38,8 +38,8 @@ pub(super) struct Threads {
     cache: usize,
     /// What main asks of the resolver.
     pub(super) resolver: ToResolver,
-    /// Octets of its cache, and the key that its entries are found by.
-    known: ((usize, usize), HashKey),
+    /// Octets of its cache, what of that is told, and the key that its entries are found by.
+    known: ((usize, usize), Rules, HashKey),
     events: Consumer<QueryEvent>,
     /// Read by the thread for streams.
     tells_destinations: Arc<AtomicBool>,
@@ -92,7 +92,7 @@ impl Threads {
         let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
         let (commands, resolver_commands) = mpsc::channel();
         let resolver = ToResolver::new(commands, bells.resolver.clone());
-        let known = (parts.known, hash_key);
+        let known = (parts.known, parts.rules, hash_key);
         let mut threads = Threads {
             handles: Vec::new(),
             stop: Arc::default(),
@@ -243,8 +243,8 @@ impl Threads {
     /// # Errors
     /// That there is no memory for it: what limits it, and the fix.
     pub(super) fn empty_known(&self) -> Result<Cache, String> {
-        let ((rrsets, messages), hash_key) = self.known;
-        Cache::new(rrsets, messages, Rules::default(), hash_key)
+        let ((rrsets, messages), rules, hash_key) = self.known;
+        Cache::new(rrsets, messages, rules, hash_key)
     }
 
     /// Has streams tell the worker which address was asked: log-destaddr.

@@ -79,6 +79,9 @@ impl Desk {
     pub(super) fn next_late(&mut self, now: Now) -> Option<Option<Waiter<Route>>> {
         let ticket = self.misses.next_response(&mut self.answerer, now)?;
         let waiter = self.misses.take_waiter(ticket);
+        if waiter.is_some() && self.misses.is_expired() {
+            self.stats.outcomes.expired.add(1);
+        }
         match &waiter {
             None => self.misses.end_response(),
             Some(_) if self.misses.was_known() => self.stats.outcomes.known_replies.add(1),

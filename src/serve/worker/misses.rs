@@ -4,6 +4,7 @@ use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
 use super::{Now, WorkerOptions};
 use crate::answer::cache::{Answer, AnswerCache, CHECKING_DISABLED, DNSSEC_OK, KNOWN_ONLY};
 use crate::answer::decide::{Answerer, Arrival, Given, Miss, Via};
+use crate::dns::edns::ExtendedError;
 use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -139,6 +140,11 @@ impl Misses {
         self.responses.front().is_some_and(|response| response.known)
     }
 
+    /// Whether the response at hand has expired.
+    pub(super) fn is_expired(&mut self) -> bool {
+        self.responses.front().is_some_and(|response| response.expired)
+    }
+
     pub(super) fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<Route>> {
         self.pending.take_waiter(ticket)
     }
@@ -154,7 +160,10 @@ impl Misses {
     ) -> Option<&mut [u8]> {
         let response = self.responses.front()?;
         let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
-        let error = response.cause.extended_error();
+        let error = match response.expired {
+            true => Some(ExtendedError::STALE_ANSWER),
+            false => response.cause.extended_error(),
+        };
         let query = waiter.query();
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);

@@ -48,6 +48,7 @@ fn answerer() -> Answerer {
         hide_trustanchor: false,
         nsid: Some([0, 3, 0, 3, b'n', b's', b'1'][..].into()),
         ede: true,
+        ede_expired: true,
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,

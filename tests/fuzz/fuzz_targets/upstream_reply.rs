@@ -42,6 +42,7 @@ fn answerer() -> Answerer {
         hide_trustanchor: false,
         nsid: None,
         ede: true,
+        ede_expired: true,
         edns_buffer_size: 1232,
         max_udp_size: 4096,
         harden_short_bufsize: true,

@@ -10,7 +10,7 @@ use runbound::config::Config;
 use runbound::dns::question::Question;
 use runbound::dns::scan::HashKey;
 use runbound::dns::{Name, header};
-use runbound::resolve::{Cache, Command as CoreCommand, Core, Input, Request, Rules, World};
+use runbound::resolve::{Cache, Command as CoreCommand, Core, Input, Request, World};
 use runbound::ring::doorbell::Doorbell;
 use runbound::ring::spsc::{self, Consumer, Producer};
 use runbound::serve::fast_path::Queues;
@@ -78,7 +78,7 @@ impl Served {
         let refused = |findings: Vec<_>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let policy = Arc::new(compile::policy(config, HashKey::fixed(1), "host").map_err(refused)?);
         let (parts, table) = Parts::without_threads(config, &policy);
-        let cache = Cache::new(1 << 22, 1 << 22, Rules::default(), HashKey::fixed(1))?;
+        let cache = Cache::new(1 << 22, 1 << 22, parts.rules, HashKey::fixed(1))?;
         let (requests, requests_end) = spsc::channel_zeroed(SLOTS);
         let (responses, responses_end) = spsc::channel_zeroed(SLOTS);
         let (queries, stream_queries) = spsc::channel_zeroed(SLOTS);
