@@ -5,6 +5,7 @@
 //! that ask for what cannot be had do not have its servers asked as often.
 
 use super::cache::{Ask, MessageKey, Wanted};
+use super::chain::Chain;
 use super::core::{Core, Turn};
 use super::known::leads_to;
 use super::question::{Phase, Stale};
@@ -49,10 +50,9 @@ impl<W: World> Turn<'_, W> {
 
     /// A question has failed: true when what has expired is told instead, or was told before.
     pub(super) fn end_with_expired(&mut self, id: u32) -> bool {
-        if self.core.options.expired.is_none() || !self.may_be_stale(id) {
-            return false;
+        if self.core.options.expired.is_some() && self.may_be_stale(id) {
+            let _ = self.tell_expired(id, When::Failed);
         }
-        let _ = self.tell_expired(id, When::Failed);
         if self.core.questions.get(id).stale != Stale::Told {
             return false;
         }
@@ -80,7 +80,7 @@ impl<W: World> Turn<'_, W> {
     /// Whether somebody waits for the question who would take what has expired.
     fn may_be_stale(&self, id: u32) -> bool {
         let question = self.core.questions.get(id);
-        question.lookup.is_none() && question.refreshes.is_none() && !question.uncached && !question.checking_disabled
+        question.lookup.is_none() && question.refreshes.is_none() && !question.uncached
     }
 
     /// Looks for what has expired and tells it when it is time for that. `None` when there is nothing or no room, else whether
@@ -92,7 +92,7 @@ impl<W: World> Turn<'_, W> {
         let question = questions.get_mut(id);
         let (scratch, rdata) = digest.buffers();
         let mut target = question.name.to_lower();
-        let mut chain = None;
+        let mut chain: Option<Box<Chain>> = None;
         for _ in 0..=options.iteration.restarts {
             let ask = Ask { expired: true, ..Ask::new(&target, question.qtype, question.qclass) };
             let hit = cache.lookup(&ask, self.now)?;
