@@ -145,7 +145,7 @@ impl<W: World> Turn<'_, W> {
         self.core.retry.push_back(id);
     }
 
-    fn is_asked_by_worker(&self, id: u32) -> bool {
+    pub(super) fn is_asked_by_worker(&self, id: u32) -> bool {
         self.core.questions.get(id).lookup.is_none()
     }
 

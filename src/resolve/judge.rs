@@ -27,12 +27,13 @@ impl<W: World> Turn<'_, W> {
             return self.judge_authoritative(id, asked, message);
         }
         let verdict = self.verdict(id, message);
-        match verdict {
+        let is_kept = match verdict {
             Verdict::Answer => self.keep(id, message, Class::Answer),
             Verdict::Chase => self.keep(id, message, Class::Alias),
             Verdict::Useless => false,
         };
         match verdict {
+            Verdict::Answer if is_kept && self.is_asked_by_worker(id) && self.answer_as_kept(id) => {}
             Verdict::Answer if self.answered(id, message) => {}
             Verdict::Chase => self.chase(id, message),
             _ => self.pass_over(id, asked),

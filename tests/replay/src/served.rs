@@ -20,7 +20,7 @@ use runbound::serve::worker::{Command, Done, Links, Order, Worker};
 use runbound::stats::WorkerStats;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Slots of each ring.
@@ -276,12 +276,14 @@ impl Served {
         Err("the resolver's deadlines have no end".into())
     }
 
-    /// Takes the answers for a name and type out of the cache, as main has the worker do it.
+    /// Takes what is kept for a name and type out of the caches, as main has the resolver do it and then the worker.
     ///
     /// # Errors
     /// When the worker does not, and as of [`Self::settle`].
     pub fn forget(&mut self, name: &[u8], qtype: u16) -> Result<(), String> {
         let name = Name::from_wire(name).ok_or("it is no name")?;
+        let (flushed, _) = mpsc::channel();
+        self.put(Input::Command(CoreCommand::FlushName(Box::new(name), Some(qtype), flushed)));
         self.epoch += 1;
         let command = Command::Flush(Flush::Name { name, qtype: Some(qtype), below: false });
         *self.commands.reserve().ok_or("the worker takes no commands")? = Some(Order { epoch: self.epoch, command });
