@@ -6,6 +6,7 @@ use super::error_rate::ErrorRate;
 use super::policy::Policy;
 use super::reply::Asked;
 use super::scans::Scans;
+use crate::dns::Name;
 use crate::dns::cause::Cause;
 use crate::dns::edns::ExtendedError;
 use crate::dns::question::Question;
@@ -13,6 +14,9 @@ use crate::dns::scan::NameScan;
 use crate::stats::WorkerStats;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// Seconds after which an answer that is about to run out is asked anew once more (Unbound's NORR_TTL).
+const ASKED_AGAIN: u32 = 5;
 
 /// How a query came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,16 @@ pub enum Decision<'a> {
     Drop,
     /// Ask upstream for this. The query still stands in the buffer, as it came.
     Miss(Miss<'a>),
+}
+
+/// A question whose answer is about to run out, while it was told once more.
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) name: Name,
+    pub(super) hash: u64,
+    pub(super) key: KeyFixed,
+    /// Seconds that it has left.
+    pub(super) left: u32,
 }
 
 /// A decision that owns what it says.
@@ -133,6 +147,10 @@ pub struct Answerer {
     pub(super) scratch: Box<[u8]>,
     pub(super) rebuilt: Box<[u8]>,
     pub(super) errors: ErrorRate,
+    /// What the last answer was told from, when it is to be asked anew.
+    pub(super) ending: Option<Ending>,
+    /// The name of what [`Self::take_ending`] gave last.
+    asked_anew: Name,
 }
 
 /// A question and all that is known of it so far.
@@ -165,6 +183,8 @@ impl Answerer {
             scratch: vec![0; 1 << 17].into_boxed_slice(),
             rebuilt: vec![0; 1 << 16].into_boxed_slice(),
             errors: ErrorRate::default(),
+            ending: None,
+            asked_anew: Name::ROOT,
         }
     }
 
@@ -192,6 +212,23 @@ impl Answerer {
             let Miss { name, key, .. } = question;
             self.events.event(Event::Failed(zone, cause), nobody, name, key.qtype, key.qclass);
         }
+    }
+
+    /// The question that is to be asked anew because its answer, which was told just now, is about to run out; with the
+    /// seconds that it has left. It is given once, and again after some seconds.
+    #[inline]
+    pub fn take_ending(&mut self, now: u32) -> Option<(Miss<'_>, u32)> {
+        self.ending.as_ref()?;
+        self.postpone(now)
+    }
+
+    #[cold]
+    fn postpone(&mut self, now: u32) -> Option<(Miss<'_>, u32)> {
+        let Ending { name, hash, key, left } = self.ending.take()?;
+        // Until then it is likely to be there; else it is asked once more.
+        self.cache.set_refresh(name.as_wire(), hash, key, now.saturating_add(ASKED_AGAIN));
+        self.asked_anew = name;
+        Some((Miss { name: self.asked_anew.as_wire(), hash, key }, left))
     }
 
     /// The cache.

@@ -7,7 +7,8 @@ pub use super::answerer::{Answerer, Arrival, Decision, Event, EventSink, Given, 
 use super::acl::Access;
 use super::admit::meta_type_error;
 use super::alias;
-use super::answerer::{Outcome, Query, Scanned};
+use super::answerer::{Ending, Outcome, Query, Scanned};
+use super::cache::{KNOWN_ONLY, KeyFixed};
 use super::local::Local;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
@@ -15,7 +16,7 @@ use crate::dns::body::Fixed;
 use crate::dns::edns::{self, ExtendedError};
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::question::Question;
-use crate::dns::{class, rcode, rtype};
+use crate::dns::{Name, class, rcode, rtype};
 use std::net::SocketAddr;
 
 impl Answerer {
@@ -231,15 +232,22 @@ impl Answerer {
                 Some(hit) => {
                     self.stats.outcomes.cache_hits.add(1);
                     let failed = hit.answer.rcode == rcode::SERVFAIL;
+                    if hit.refresh && self.policy.prefetch && !failed {
+                        let name = Name::from_wire(scan.lower()).unwrap_or(Name::ROOT);
+                        self.ending = Some(Ending { name, hash: scan.hash(), key, left: hit.left });
+                    }
                     (hit.answer, hit.age, hit.rotates, failed.then_some(ExtendedError::CACHED_ERROR))
                 }
                 None => {
                     self.stats.outcomes.cache_misses.add(1);
+                    let only = if asked.flags & flag::RD == 0 { KNOWN_ONLY } else { 0 };
+                    let key = KeyFixed { bits: key.bits | only, ..key };
                     return Outcome::Miss { scanned, key };
                 }
             },
         };
-        asked.error = error.filter(|_| self.policy.ede);
+        let is_told = |error: &ExtendedError| self.policy.ede_expired || *error != ExtendedError::STALE_ANSWER;
+        asked.error = error.filter(|error| self.policy.ede && is_told(error));
         let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
         let Some(ttl) = alias else {
             return Outcome::Reply(asked.answer(message, 0, answer, age, rotate));

@@ -24,6 +24,8 @@ pub struct Policy {
     pub nsid: Option<Arc<[u8]>>,
     /// ede: tell more of errors.
     pub ede: bool,
+    /// ede-serve-expired: of answers that have expired, too.
+    pub ede_expired: bool,
     /// edns-buffer-size: what our OPT records advertise.
     pub edns_buffer_size: u16,
     /// max-udp-size: the largest reply over UDP, whatever the client advertises.
@@ -38,6 +40,8 @@ pub struct Policy {
     pub deny_any: bool,
     /// rrset-roundrobin: rotate the records of an RRset by the query's ID.
     pub rrset_roundrobin: bool,
+    /// prefetch: what is used is asked anew before it runs out.
+    pub prefetch: bool,
     /// log-queries.
     pub log_queries: bool,
     /// log-replies.

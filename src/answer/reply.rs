@@ -71,8 +71,10 @@ impl Asked {
             counts[2] += 1;
         }
         let copied = self.flags & (header::OPCODE_BITS | flag::RD | flag::CD);
-        header::set_flags(message, flag::QR | flag::RA | extra | copied | rcode & 0xf);
         let questions = u16::from(self.end > header::LEN);
+        // Where no question can be read, nothing is said of recursion, as by Unbound.
+        let available = if questions == 0 { 0 } else { flag::RA };
+        header::set_flags(message, flag::QR | available | extra | copied | rcode & 0xf);
         header::set_counts(message, [questions, counts[0], counts[1], counts[2]]);
         end
     }

@@ -3,7 +3,8 @@
 use super::diagnostic::{Diagnostic, Severity};
 use super::duplicates;
 use super::local_zones::{LocalZones, ZoneIndex};
-use super::model::{Config, ForwardZone};
+use super::model::Config;
+use super::servers::ZoneClause;
 use crate::dns::name_text::{self, NameBuf};
 
 /// CNAME's number (RFC 1035, 3.2.2).
@@ -13,19 +14,8 @@ const IN: u16 = 1;
 /// Most findings of one kind worth telling.
 const MAX_FINDINGS: usize = 100;
 
-/// Whether questions that no local data answers go anywhere. There is no recursion from the root yet, so a
-/// `forward-zone` for `.` must be there; drop this check when there is.
-pub fn validate(config: &Config) -> Vec<Diagnostic> {
-    if config.forward_zones.iter().any(|zone| zone.name == [0] || zone.name.is_empty() && zone.unread) {
-        return Vec::new();
-    }
-    let message = "there is no forward-zone for the root, and full recursion is not there yet; \
-                   add: forward-zone: name: \".\" forward-addr: ADDRESS";
-    vec![Diagnostic::whole(Severity::Error, &config.files, message)]
-}
-
 /// Takes away the clauses with `forward-default: yes` whose name another clause has.
-pub(super) fn drop_defaults(zones: &mut Vec<ForwardZone>) {
+pub(super) fn drop_defaults(zones: &mut Vec<ZoneClause>) {
     let named: Vec<Vec<u8>> = zones.iter().filter(|zone| !zone.default).map(|zone| zone.name.clone()).collect();
     zones.retain(|zone| !zone.default || !named.contains(&zone.name));
 }
@@ -34,7 +24,7 @@ pub(super) fn drop_defaults(zones: &mut Vec<ForwardZone>) {
 pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     nothing_left(config, &mut findings);
-    forward_zones(config, &mut findings);
+    zones(config, &mut findings);
     findings.extend(duplicates::of_clauses(config));
     remote_control(config, &mut findings);
     dates(config, &mut findings);
@@ -53,51 +43,33 @@ fn nothing_left(config: &Config, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-fn forward_zones(config: &Config, findings: &mut Vec<Diagnostic>) {
-    for zone in &config.forward_zones {
+fn zones(config: &Config, findings: &mut Vec<Diagnostic>) {
+    let forward = config.forward_zones.iter().map(|zone| (zone, "forward"));
+    let stub = config.stub_zones.iter().map(|zone| (zone, "stub"));
+    for (zone, kind) in forward.chain(stub) {
         if zone.unread {
             // That line is the one to mend.
         } else if zone.name.is_empty() {
-            let message = "the forward-zone has no name; add a line like name: \".\"";
+            let message = format!("the {kind}-zone has no name; add a line like name: \".\"");
             findings.push(Diagnostic::error(&config.files, zone.at, message));
-        } else if zone.servers.is_empty() {
-            findings.extend(without_server(config, zone));
-        }
-        local_servers(config, zone, findings);
-    }
-}
-
-/// What becomes of a zone that names no address: SERVFAIL, as from Unbound, which looks up names of servers, though.
-fn without_server(config: &Config, zone: &ForwardZone) -> Option<Diagnostic> {
-    let name = name_text::to_text(&zone.name);
-    match zone.hosts.first() {
-        Some((host, at)) => Some(Diagnostic::error(
-            &config.files,
-            *at,
-            format!(
-                "forward-host: {host} is all that the forward-zone {name} has, and names of servers are not looked up \
-                 yet; give the server's address in a line like forward-addr: 192.0.2.53"
-            ),
-        )),
-        None if zone.default => None,
-        None => Some(Diagnostic::new(
-            Severity::Warning,
-            &config.files,
-            zone.at,
-            format!(
-                "the forward-zone {name} has no forward-addr: questions for it get SERVFAIL; add one like forward-addr: \
+        } else if zone.servers.is_empty() && zone.hosts.is_empty() && !zone.default {
+            let name = name_text::to_text(&zone.name);
+            let message = format!(
+                "the {kind}-zone {name} has no {kind}-addr: questions for it get SERVFAIL; add one like {kind}-addr: \
                  192.0.2.53"
-            ),
-        )),
+            );
+            findings.push(Diagnostic::new(Severity::Warning, &config.files, zone.at, message));
+        }
+        local_servers(config, zone, kind, findings);
     }
 }
 
 /// Unbound never asks such a server either, but does not say so.
-fn local_servers(config: &Config, zone: &ForwardZone, findings: &mut Vec<Diagnostic>) {
+fn local_servers(config: &Config, zone: &ZoneClause, kind: &str, findings: &mut Vec<Diagnostic>) {
     for server in zone.servers.iter().filter(|server| config.do_not_query_localhost && server.address.ip.is_loopback())
     {
         let message =
-            format!("forward-addr: {} is never asked; add do-not-query-localhost: no to server:", server.address);
+            format!("{kind}-addr: {} is never asked; add do-not-query-localhost: no to server:", server.address);
         findings.push(Diagnostic::new(Severity::Warning, &config.files, server.at, message));
     }
 }

@@ -26,7 +26,10 @@ mod parser;
 mod rdata;
 mod rdata_special;
 mod record;
+mod record_text;
 mod report;
+mod root_hints;
+mod servers;
 pub mod site;
 mod tokens;
 mod values;
@@ -35,15 +38,17 @@ mod xdp;
 
 pub use access::{AccessAction, AccessRule, default_access_control};
 pub use address::ScopedAddress;
-pub use check::validate;
 pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use findings::{Counts, findings, findings_json, grouped};
 pub use local_data::{LocalData, LocalRecord};
 pub use local_zones::{LocalZone, LocalZoneType, LocalZones, ZoneIndex};
-pub use model::{Config, DEFAULT_DIRECTORY, ForwardServer, ForwardZone, Interface, RemoteControl};
+pub use model::{Config, DEFAULT_DIRECTORY, Interface, Iteration, RemoteControl};
 pub use open_files::OpenFiles;
 pub use record::{DEFAULT_TTL, Record};
+pub use record_text::{class_of, class_word, record_text, rtype_of, rtype_word};
 pub use report::{directives, json_string};
+pub use root_hints::{RootHint, RootHints};
+pub use servers::{Expired, ForwardServer, Servers, ZoneClause};
 pub use values::{Host, Kind, Netblock};
 pub use xdp::{Toggle, Xdp, XdpInterface, XdpMode, XdpUse};
 
@@ -157,7 +162,6 @@ fn finish(parser: parser::Parser) -> Reading {
         let noted = noted.findings(&reading.config);
         reading.findings.extend(noted);
         reading.findings.extend(check::semantics(&reading.config));
-        reading.findings.extend(validate(&reading.config));
         sort(&mut reading);
     }
     reading

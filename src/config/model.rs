@@ -1,11 +1,12 @@
 //! [`Config`]: what the configuration says, in types.
 
 use super::access::AccessRule;
-use super::address::ScopedAddress;
 use super::diagnostic::{Files, Location};
 use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
+use super::root_hints::RootHints;
+use super::servers::{Expired, Servers, Source, ZoneClause};
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -81,6 +82,8 @@ pub struct Config {
     pub version: Option<String>,
     /// `nsid:` as the file has it: hexadecimal digits, or text behind `ascii_`; empty for none.
     pub nsid: String,
+    /// `prefetch:`, ask anew for what is used before it runs out.
+    pub prefetch: bool,
     /// `ede:`, tell more of errors (RFC 8914).
     pub ede: bool,
     /// `hide-identity:`, refuse id.server. and hostname.bind.
@@ -92,6 +95,8 @@ pub struct Config {
 
     /// `msg-cache-size:` in bytes.
     pub msg_cache_size: u64,
+    /// `rrset-cache-size:` in bytes.
+    pub rrset_cache_size: u64,
     /// `cache-min-ttl:` in seconds.
     pub cache_min_ttl: u32,
     /// `cache-max-ttl:` in seconds.
@@ -102,7 +107,17 @@ pub struct Config {
     pub cache_max_negative_ttl: u32,
 
     /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
-    pub forward_zones: Vec<ForwardZone>,
+    pub forward_zones: Vec<ZoneClause>,
+    /// `root-hints:`
+    pub root_hints: RootHints,
+    /// Directives about asking authoritative servers.
+    pub iteration: Iteration,
+    /// Directives about how servers are remembered and chosen.
+    pub servers: Servers,
+    /// Directives about answers that have expired.
+    pub expired: Expired,
+    /// `stub-zone:` clauses in order.
+    pub stub_zones: Vec<ZoneClause>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
     pub do_not_query_localhost: bool,
     /// `unwanted-reply-threshold:`, replies that nobody asked for after which the cache is emptied; 0 for never.
@@ -177,6 +192,51 @@ pub struct Config {
     pub remote_control: RemoteControl,
 }
 
+/// Directives about asking authoritative servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Iteration {
+    /// `qname-minimisation:`
+    pub minimise: bool,
+    /// `qname-minimisation-strict:`
+    pub minimise_strictly: bool,
+    /// `iter-scrub-ns:`
+    pub scrub_ns: u32,
+    /// `harden-glue:`
+    pub harden_glue: bool,
+    /// `harden-unverified-glue:`
+    pub harden_unverified_glue: bool,
+    /// `harden-referral-path:`
+    pub harden_referral: bool,
+    /// `max-global-quota:`
+    pub global_quota: u32,
+    /// `max-sent-count:`
+    pub sent_count: u32,
+    /// `max-query-restarts:`
+    pub restarts: u32,
+    /// `outbound-msg-retry:`
+    pub retries: u32,
+    /// `target-fetch-policy:`, by the depth of the question.
+    pub fetch_policy: Vec<i32>,
+}
+
+impl Default for Iteration {
+    fn default() -> Self {
+        Iteration {
+            minimise: true,
+            minimise_strictly: false,
+            scrub_ns: 20,
+            harden_glue: true,
+            harden_unverified_glue: false,
+            harden_referral: false,
+            global_quota: 200,
+            sent_count: 32,
+            restarts: 11,
+            retries: 5,
+            fetch_policy: vec![3, 2, 1, 0, 0],
+        }
+    }
+}
+
 /// One `interface:` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -184,47 +244,6 @@ pub struct Interface {
     pub host: Host,
     /// The port behind `@`.
     pub port: Option<u16>,
-    /// The line.
-    pub at: Location,
-}
-
-/// One `forward-zone:` clause.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ForwardZone {
-    /// The name in lower case wire form; empty when the clause has none, which is an error before anybody sees it.
-    pub name: Vec<u8>,
-    /// `forward-addr:` lines in order.
-    pub servers: Vec<ForwardServer>,
-    /// `forward-host:` lines: names of servers, which are not asked yet.
-    pub hosts: Vec<(String, Location)>,
-    /// `forward-no-cache:`
-    pub no_cache: bool,
-    /// `forward-default:`, the clause is as if it were not there when another one has its name. It needs no server.
-    pub default: bool,
-    /// The line of the clause.
-    pub at: Location,
-    /// A line of the clause is an error: what it lacks may be there.
-    pub unread: bool,
-}
-
-/// One `forward-addr:` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardServer {
-    /// The server's address.
-    pub address: ScopedAddress,
-    /// Its port: 53, or 853 when there is a name and no port.
-    pub port: u16,
-    /// The name in its certificate, behind `#`; empty for none.
-    pub tls_name: String,
-    /// The line.
-    pub at: Location,
-}
-
-/// One `outgoing-interface:` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The address to ask from.
-    pub address: ScopedAddress,
     /// The line.
     pub at: Location,
 }
@@ -295,16 +314,23 @@ impl Default for Config {
             identity: None,
             version: None,
             nsid: String::new(),
+            prefetch: false,
             ede: false,
             hide_identity: false,
             hide_version: false,
             hide_trustanchor: false,
             msg_cache_size: 4 << 20,
+            rrset_cache_size: 4 << 20,
             cache_min_ttl: 0,
             cache_max_ttl: 86_400,
             cache_min_negative_ttl: 0,
             cache_max_negative_ttl: 3600,
             forward_zones: Vec::new(),
+            stub_zones: Vec::new(),
+            root_hints: RootHints::default(),
+            iteration: Iteration::default(),
+            servers: Servers::default(),
+            expired: Expired::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,

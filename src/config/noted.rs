@@ -51,7 +51,7 @@ impl Noted {
     /// A clause starts; what the one before lacks is noted.
     pub fn open_clause(&mut self, clause: Clause, at: Location) {
         self.close_clause();
-        let zone = matches!(clause, Clause::StubZone | Clause::AuthZone | Clause::Rpz | Clause::View);
+        let zone = matches!(clause, Clause::AuthZone | Clause::Rpz | Clause::View);
         self.open = zone.then_some(Open {
             clause,
             at,
@@ -67,7 +67,7 @@ impl Noted {
         let Some(open) = self.open.take() else { return };
         let word = open.clause.word();
         // Unbound passes over an auth-zone or rpz without a name.
-        if open.name.is_none() && matches!(open.clause, Clause::StubZone | Clause::View) {
+        if open.name.is_none() && open.clause == Clause::View {
             self.errors.push((open.at, format!("the {word} has no name; add a line like name: \"example.com\"")));
         }
         if let Some(at) = open.wants_cname.filter(|_| !open.has_cname) {

@@ -6,10 +6,11 @@ use super::diagnostic::{Diagnostic, Location, Severity};
 use super::duplicates::Single;
 use super::include;
 use super::lexer::{LexError, Lexer};
-use super::model::{Config, ForwardZone};
+use super::model::Config;
 use super::noted::Noted;
 use super::options::{self, Args, Clause, OptionSpec, Status};
 use super::record::Record;
+use super::servers::ZoneClause;
 use super::values::{self, Value};
 use crate::dns::name_text::NameBuf;
 use crate::sys::memory;
@@ -186,8 +187,10 @@ impl Parser {
     fn open_clause(&mut self, clause: Clause, at: Location) {
         self.clause = Some(clause);
         self.noted.open_clause(clause, at);
-        if clause == Clause::ForwardZone {
-            self.config.forward_zones.push(ForwardZone { at, ..ForwardZone::default() });
+        match clause {
+            Clause::ForwardZone => self.config.forward_zones.push(ZoneClause { at, ..ZoneClause::default() }),
+            Clause::StubZone => self.config.stub_zones.push(ZoneClause { at, ..ZoneClause::default() }),
+            _ => {}
         }
         if clause == Clause::RemoteControl {
             self.config.remote_control.at = at;
@@ -235,6 +238,7 @@ impl Parser {
             name: &self.name,
             record: &mut self.record,
             noted: &mut self.noted,
+            clause: self.clause,
             place: (!self.sealed).then_some(&self.place),
             warning: None,
         };
@@ -326,7 +330,12 @@ impl Parser {
     }
 
     fn error(&mut self, at: Location, message: String) {
-        if let (Some(Clause::ForwardZone), Some(zone)) = (self.clause, self.config.forward_zones.last_mut()) {
+        let zone = match self.clause {
+            Some(Clause::ForwardZone) => self.config.forward_zones.last_mut(),
+            Some(Clause::StubZone) => self.config.stub_zones.last_mut(),
+            _ => None,
+        };
+        if let Some(zone) = zone {
             zone.unread = true;
         }
         if self.errors.len() < MAX_ERRORS {

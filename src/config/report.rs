@@ -100,8 +100,13 @@ A link-local IPv6 address names its interface behind `%`, by name or by index: `
 `outgoing-interface:` are looked up again whenever interfaces change, `interface:` at the start alone; when that interface is made
 anew under its name, XDP serves the address there, and kernel sockets after a restart. Netblocks are compared without it.
 
-A `forward-zone` for `.` must be there until full recursion is. One without an address answers SERVFAIL, of which there is
-a warning; one with `forward-host:` alone is an error, since names of servers are not looked up yet.
+What no `forward-zone` and no `stub-zone` covers is asked of the authoritative servers, from the root on. A zone of either kind
+without an address and without a name of a server answers SERVFAIL, of which there is a warning. What of this is not
+Unbound's: answers are not validated, and a forwarder's answer is kept at the worker alone.
+
+What is kept lies in three places. `msg-cache-size` is divided: three quarters hold answers ready to be sent, at the worker,
+where a hit costs a copy; one quarter holds the messages of the resolver's cache, which name the RRsets that `rrset-cache-size`
+holds. What the worker has no answer for is looked up there before anybody is asked.
 ";
 
 #[cfg(test)]

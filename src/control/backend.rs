@@ -48,17 +48,63 @@ pub trait Backend {
     /// The forward zones in force.
     fn forwards(&mut self) -> Vec<ForwardZone>;
 
+    /// The stub zones in force, and of each whether it is primed.
+    fn stubs(&mut self) -> Vec<(ForwardZone, bool)>;
+
     /// Emits the values of a directive in force, one a line. On `Err` it is none, or has none to show.
     fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String>;
 
     /// Drops a name from the cache: one type, or with `None` all types.
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String>;
 
-    /// Drops a name and all below it from the cache; how many messages that were.
-    fn flush_zone(&mut self, zone: &Name) -> Result<u64, String>;
+    /// Drops a name and all below it from the caches; how much that was.
+    fn flush_zone(&mut self, zone: &Name) -> Result<Flushed, String>;
 
-    /// Drops NXDOMAIN, NODATA and SERVFAIL from the cache; how many messages that were.
-    fn flush_negative(&mut self) -> Result<u64, String>;
+    /// Drops NXDOMAIN, NODATA and SERVFAIL from the caches; how much that was.
+    fn flush_negative(&mut self) -> Result<Flushed, String>;
+
+    /// Drops what failed validation from the caches; how much that was.
+    fn flush_bogus(&mut self) -> Result<Flushed, String>;
+
+    /// Forgets what is known of the servers at an address, or of all.
+    fn flush_infra(&mut self, at: Option<IpAddr>) -> Result<(), String>;
+
+    /// Ends the questions in flight without an answer.
+    fn flush_requestlist(&mut self) -> Result<(), String>;
+
+    /// The cache as text.
+    fn dump_cache(&mut self) -> Pieces;
+
+    /// What is known of servers, a line each.
+    fn dump_infra(&mut self) -> Pieces;
+
+    /// The questions in flight, a line each.
+    fn dump_requestlist(&mut self) -> Pieces;
+
+    /// Begins to take in such text as [`Self::dump_cache`] gives.
+    fn load_cache(&mut self) -> Box<dyn Load>;
+
+    /// Which servers a name would be asked of, as text.
+    fn lookup(&mut self, name: &Name) -> Result<String, String>;
+}
+
+/// A long reply, made a piece at a time as the client takes it. After an error there is no more.
+pub type Pieces = Box<dyn Iterator<Item = Result<String, String>> + Send>;
+
+/// A cache's text being taken in.
+pub trait Load: Send {
+    /// Takes whole lines; true when they have come to the end of the text. On `Err` nothing further is taken; what came
+    /// before stays.
+    fn take(&mut self, lines: &str) -> Result<bool, String>;
+}
+
+/// What was dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// RRsets.
+    pub rrsets: u64,
+    /// Messages, the worker's answers among them.
+    pub messages: u64,
 }
 
 /// Edits local zones and data. What it does shows once [`Backend::edit_local`] returns.
@@ -146,16 +192,18 @@ pub struct Status {
     pub late: Option<Duration>,
 }
 
-/// One `forward-zone:`.
+/// One `forward-zone:` or `stub-zone:`.
 #[derive(Clone, Debug)]
 pub struct ForwardZone {
     /// Its name.
     pub name: Name,
+    /// `forward-host:`, `stub-host:`
+    pub hosts: Vec<String>,
     /// The servers.
     pub servers: Vec<ForwardServer>,
 }
 
-/// One `forward-addr:`.
+/// One `forward-addr:` or `stub-addr:`.
 #[derive(Clone, Debug)]
 pub struct ForwardServer {
     /// The address with its zone, as the configuration has it.

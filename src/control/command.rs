@@ -1,7 +1,7 @@
 //! The commands: arguments checked, the backend called, Unbound's replies written.
 
 use super::arguments::{name_of, split_word, two_arguments};
-use super::backend::Backend;
+use super::backend::{Backend, Flushed, Load, Pieces};
 use super::reply::Reply;
 use super::request::Request;
 use super::{local, report};
@@ -9,6 +9,7 @@ use crate::dns::Name;
 use crate::number;
 use crate::stats::Snapshot;
 use domain::base::iana::Rtype;
+use std::net::IpAddr;
 
 /// Commands that take no argument.
 const WITHOUT_ARGUMENT: &[&str] = &[
@@ -30,12 +31,16 @@ const WITHOUT_ARGUMENT: &[&str] = &[
     "local_datas",
     "local_datas_remove",
     "log_reopen",
+    "dump_cache",
+    "load_cache",
+    "dump_infra",
+    "dump_requestlist",
+    "flush_requestlist",
 ];
 
 /// Commands of Unbound that are not carried out, and what to do instead.
 const UNSUPPORTED: &[(&[&str], &str)] = &[
-    (&["dump_cache", "load_cache", "cache_lookup"], "the cache is filled by questions alone"),
-    (&["dump_requestlist", "flush_requestlist", "dump_infra", "flush_infra", "lookup"], "see the counters of stats"),
+    (&["cache_lookup"], "dump_cache has all of it"),
     (&["forward", "forward_add", "forward_remove", "stub_add", "stub_remove"], "edit the configuration and reload"),
     (&["insecure_add", "insecure_remove"], "answers are not validated"),
     (&["auth_zone_reload", "auth_zone_transfer", "rpz_enable", "rpz_disable"], "use local zones"),
@@ -60,22 +65,41 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Carries out a request and returns the octets of its reply, at most `room` of them. `base` is what `stats` counts from.
-pub(super) fn execute(
+/// What comes of a request.
+pub(super) enum Reaction {
+    /// These octets are the reply.
+    Reply(Vec<u8>),
+    /// The reply is long and made as it is sent.
+    Pieces(Pieces),
+    /// Lines are to be read for this, first those in these octets.
+    Load(Box<dyn Load>, Vec<u8>),
+}
+
+/// Carries out a request, with a reply of at most `room` octets, or a long one. `base` is what `stats` counts from.
+pub(super) fn carry_out(
     request: Request,
     backend: &mut dyn Backend,
     base: &mut Option<Snapshot>,
     room: usize,
-) -> Vec<u8> {
+) -> Reaction {
     let mut reply = Reply::new(room);
     match request {
         Request::Batch(batch, lines) => local::edit_all(batch, &lines, backend, &mut reply),
+        Request::Load(octets) => {
+            log::debug!("control: load_cache");
+            return Reaction::Load(backend.load_cache(), octets);
+        }
         Request::Line(line) => {
             log::debug!("control: {line:?}");
-            command(line.trim(), backend, base, &mut reply);
+            match line.trim() {
+                "dump_cache" => return Reaction::Pieces(backend.dump_cache()),
+                "dump_infra" => return Reaction::Pieces(backend.dump_infra()),
+                "dump_requestlist" => return Reaction::Pieces(backend.dump_requestlist()),
+                line => command(line, backend, base, &mut reply),
+            }
         }
     }
-    reply.finish()
+    Reaction::Reply(reply.finish())
 }
 
 fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, reply: &mut Reply) {
@@ -104,10 +128,14 @@ fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, r
         "flush" | "flush_type" | "flush_zone" | "flush_bogus" | "flush_negative" => {
             flush(word, without_cachedb(arguments), backend, reply);
         }
+        "flush_infra" => reply.result(server_of(arguments).and_then(|at| backend.flush_infra(at))),
+        "flush_requestlist" => reply.result(backend.flush_requestlist()),
+        "lookup" => lookup(arguments, backend, reply),
         "list_forwards" => list_forwards(backend, reply),
+        "list_stubs" => list_stubs(backend, reply),
         "forward" if arguments.is_empty() => root_forward(backend, reply),
         // There are none, and Unbound prints nothing then.
-        "list_stubs" | "list_insecure" | "list_auth_zones" => {}
+        "list_insecure" | "list_auth_zones" => {}
         "get_option" => get_option(arguments, backend, reply),
         _ if local::command(word, arguments, backend, reply) => {}
         _ => match UNSUPPORTED.iter().find(|(words, _)| words.contains(&word)) {
@@ -168,11 +196,12 @@ fn flush(word: &str, arguments: &str, backend: &mut dyn Backend, reply: &mut Rep
         "flush" => return reply.result(name_of(arguments).and_then(|name| backend.flush(&name, None))),
         "flush_zone" => name_of(arguments).and_then(|name| backend.flush_zone(&name)),
         "flush_negative" => backend.flush_negative(),
-        // Nothing is held to be bogus without validation.
-        _ => Ok(0),
+        _ => backend.flush_bogus(),
     };
     match removed {
-        Ok(count) => reply.line(format_args!("ok removed 0 rrsets, {count} messages and 0 key entries")),
+        Ok(Flushed { rrsets, messages }) => {
+            reply.line(format_args!("ok removed {rrsets} rrsets, {messages} messages and 0 key entries"));
+        }
         Err(reason) => reply.result(Err(reason)),
     }
 }
@@ -182,6 +211,29 @@ fn flush_type(arguments: &str, backend: &mut dyn Backend) -> Result<(), String> 
     let name = name_of(name)?;
     let rtype = rtype.parse::<Rtype>().map_err(|_| format!("parsing RRset type: '{rtype}'"))?;
     backend.flush(&name, Some(rtype.to_int()))
+}
+
+/// `all`, or the address of servers.
+fn server_of(text: &str) -> Result<Option<IpAddr>, String> {
+    match text {
+        "all" => Ok(None),
+        _ => text.parse::<IpAddr>().map(Some).map_err(|_| format!("parsing ip addr: '{text}'")),
+    }
+}
+
+fn lookup(name: &str, backend: &mut dyn Backend, reply: &mut Reply) {
+    match name_of(name).and_then(|name| backend.lookup(&name)) {
+        // The text has its line ends.
+        Ok(text) => reply.line(format_args!("{}", text.trim_end())),
+        Err(reason) => reply.result(Err(reason)),
+    }
+}
+
+fn list_stubs(backend: &mut dyn Backend, reply: &mut Reply) {
+    for (zone, is_primed) in backend.stubs() {
+        let prime = if is_primed { "prime" } else { "noprime" };
+        reply.line(format_args!("{} IN stub {prime} {}", zone.name, report::servers(&zone)));
+    }
 }
 
 fn list_forwards(backend: &mut dyn Backend, reply: &mut Reply) {

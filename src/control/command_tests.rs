@@ -17,6 +17,11 @@ fn run_batch(backend: &mut Fake, batch: Batch, lines: &str) -> String {
     text(execute(Request::Batch(batch, lines.as_bytes().to_vec()), backend, &mut None, ROOM))
 }
 
+/// The whole reply, however long.
+fn execute(request: Request, backend: &mut Fake, base: &mut Option<Snapshot>, room: usize) -> Vec<u8> {
+    super::super::whole(carry_out(request, backend, base, room))
+}
+
 fn text(reply: Vec<u8>) -> String {
     String::from_utf8(reply).unwrap()
 }
@@ -47,13 +52,25 @@ fn replies_are_unbounds() {
         ("flush_type foo bar", "error parsing RRset type: 'bar'\n"),
         ("flush_type +c foo TYPE77", "ok\n"),
         ("flush_bogus", none),
-        ("flush_zone example.com", "ok removed 0 rrsets, 3 messages and 0 key entries\n"),
+        ("flush_zone example.com", "ok removed 4 rrsets, 3 messages and 0 key entries\n"),
         ("flush_negative", "ok removed 0 rrsets, 5 messages and 0 key entries\n"),
         ("list_forwards", ". IN forward 127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),
         ("forward", "127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),
         ("get_option port", "53\n"),
         ("get_option foo", "error unknown option\n"),
-        ("list_stubs", ""),
+        (
+            "list_stubs",
+            "a.example. IN stub prime ns.example. 192.0.2.8@5300\nb.example. IN stub noprime 192.0.2.8@5300\n",
+        ),
+        ("flush_infra all", "ok\n"),
+        ("flush_infra 2001:db8::1", "ok\n"),
+        ("flush_infra x", "error parsing ip addr: 'x'\n"),
+        ("flush_requestlist", "ok\n"),
+        ("flush_requestlist x", "error command flush_requestlist takes no arguments, have 'x'\n"),
+        ("dump_cache x", "error command dump_cache takes no arguments, have 'x'\n"),
+        ("lookup example.com", "The following name servers are used for lookup of example.com.\n"),
+        ("lookup", "error: this option requires a domain name\n"),
+        ("dump_requestlist", ""),
         ("log_reopen", "ok\n"),
         ("stop", "ok\n"),
     ] {
@@ -74,6 +91,29 @@ fn a_verbosity_is_a_number_in_its_range_or_an_error() {
         assert_eq!(reply, format!("{expected}{text:?}\n"));
         assert_eq!(backend.verbosity, 7);
     }
+}
+
+#[test]
+fn a_dump_comes_in_pieces_and_an_error_ends_it() {
+    let backend = &mut Fake::default();
+    let whole = "START_RRSET_CACHE\nEND_RRSET_CACHE\nSTART_MSG_CACHE\nEND_MSG_CACHE\nEOF\n";
+    assert_eq!(run(backend, "dump_cache"), whole);
+    assert_eq!(run(backend, "dump_infra"), "192.0.2.1 . ttl 3\nerror it is late\n");
+}
+
+#[test]
+fn a_dump_is_taken_in_up_to_its_end() {
+    let load = |text: &str| {
+        let mut backend = Fake::default();
+        let reply = answer(format!("UBCT1  load_cache\n{text}").as_bytes(), &mut backend).unwrap();
+        let loaded = backend.loaded.lock().unwrap().join("|");
+        (String::from_utf8(reply).unwrap(), loaded)
+    };
+    assert_eq!(load("a\nb c\nEOF\n"), ("ok\n".to_owned(), "a|b c|EOF".to_owned()));
+    assert_eq!(load("a\nEOF"), ("ok\n".to_owned(), "a|EOF".to_owned()), "without its last line end");
+    assert_eq!(load("a\n").0, "error the dump ends before its line EOF; what was read is kept\n");
+    assert!(load("bad\nEOF\n").0.starts_with("error line 1: expected START_RRSET_CACHE"));
+    assert!(load(&"x".repeat(1 << 19)).0.starts_with("error a line is longer than"));
 }
 
 /// What fuzzing found.
@@ -212,6 +252,7 @@ fn words() -> impl Strategy<Value = Vec<u8>> {
         .chain(UNSUPPORTED.iter().flat_map(|(words, _)| words.iter()))
         .chain(&["verbosity", "local_zone", "local_zone_remove", "local_data", "local_data_remove", "get_option"])
         .chain(&["flush", "flush_type", "flush_zone", "flush_bogus", "flush_negative", "fast_reload", "forward", "+c"])
+        .chain(&["flush_infra", "lookup", "load_cache", "dump_cache"])
         .copied()
         .collect();
     prop_oneof![

@@ -3,6 +3,9 @@
 //! `unbound-control` sends all its lines before it reads. A socket closed with octets unread would cut the reply off, so a
 //! reply that comes before the lines have ended still waits for the client to close.
 
+use super::backend::Pieces;
+use super::command::Reaction;
+use super::long::{self, Loading};
 use super::request::{Request, RequestReader, Step};
 use rustix::event::{PollFd, PollFlags};
 use std::io::{ErrorKind, Read, Write};
@@ -22,10 +25,13 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 const CHUNK: usize = 64 * 1024;
 /// Chunks read in one go, so that one client does not keep the caller.
 const CHUNKS_AT_ONCE: usize = 16;
+/// Pieces of a long reply, or chunks of a cache's text, in one go: each is work for the resolver too.
+const PIECES_AT_ONCE: usize = 4;
 
 enum State {
     Reading(RequestReader),
-    Writing { reply: Vec<u8>, written: usize },
+    Loading(Loading),
+    Writing { reply: Vec<u8>, written: usize, pieces: Option<Pieces> },
     Draining,
     Closed,
 }
@@ -74,15 +80,19 @@ impl Connection {
     pub(super) fn held(&self) -> usize {
         match &self.state {
             State::Reading(reader) => reader.held(),
+            State::Loading(loading) => loading.held(),
             State::Writing { reply, .. } => reply.len(),
             State::Draining | State::Closed => 0,
         }
     }
 
     /// Goes on as far as it can without waiting. `room` is how many octets may be held; `run` makes a reply of a request.
-    pub(super) fn advance(&mut self, now: Instant, room: usize, run: &mut dyn FnMut(Request) -> Vec<u8>) {
+    pub(super) fn advance(&mut self, now: Instant, room: usize, run: &mut dyn FnMut(Request) -> Reaction) {
         if let State::Reading(_) = self.state {
             self.read(now, room, run);
+        }
+        if let State::Loading(_) = self.state {
+            self.load(now);
         }
         if let State::Writing { .. } = self.state {
             self.write(now);
@@ -96,7 +106,7 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, now: Instant, room: usize, run: &mut dyn FnMut(Request) -> Vec<u8>) {
+    fn read(&mut self, now: Instant, room: usize, run: &mut dyn FnMut(Request) -> Reaction) {
         let mut chunk = [0; CHUNK];
         for _ in 0..CHUNKS_AT_ONCE {
             let input = self.receive(&mut chunk);
@@ -107,7 +117,7 @@ impl Connection {
                 Input::Nothing => return,
                 Input::Broken => Step::Hangup,
             };
-            let reply = match step {
+            let reaction = match step {
                 Step::More => {
                     if reader.in_batch() {
                         self.deadline = now + BATCH_TIME;
@@ -115,15 +125,52 @@ impl Connection {
                     continue;
                 }
                 Step::Run(request) => run(request),
-                Step::Refuse(reason) => format!("error {reason}\n").into_bytes(),
+                Step::Refuse(reason) => Reaction::Reply(format!("error {reason}\n").into_bytes()),
                 Step::Hangup => {
                     self.state = State::Closed;
                     return;
                 }
             };
-            self.state = State::Writing { reply, written: 0 };
             self.deadline = now + REPLY_TIME;
+            match reaction {
+                Reaction::Reply(reply) => self.reply(reply, None, now),
+                Reaction::Pieces(pieces) => self.reply(Vec::new(), Some(pieces), now),
+                Reaction::Load(load, octets) => self.start_loading(Loading::new(load), &octets, now),
+            }
             return;
+        }
+    }
+
+    fn reply(&mut self, reply: Vec<u8>, pieces: Option<Pieces>, now: Instant) {
+        self.state = State::Writing { reply, written: 0, pieces };
+        self.deadline = now + REPLY_TIME;
+    }
+
+    fn start_loading(&mut self, mut loading: Loading, octets: &[u8], now: Instant) {
+        match loading.feed(octets) {
+            Some(reply) => self.reply(reply, None, now),
+            None => {
+                self.state = State::Loading(loading);
+                self.deadline = now + BATCH_TIME;
+            }
+        }
+    }
+
+    fn load(&mut self, now: Instant) {
+        let mut chunk = [0; CHUNK];
+        for _ in 0..PIECES_AT_ONCE {
+            let input = self.receive(&mut chunk);
+            let State::Loading(loading) = &mut self.state else { return };
+            let reply = match input {
+                Input::Octets(len) => loading.feed(&chunk[..len]),
+                Input::End => Some(loading.end()),
+                Input::Nothing => return,
+                Input::Broken => return self.state = State::Closed,
+            };
+            self.deadline = now + BATCH_TIME;
+            if let Some(reply) = reply {
+                return self.reply(reply, None, now);
+            }
         }
     }
 
@@ -140,8 +187,21 @@ impl Connection {
     }
 
     fn write(&mut self, now: Instant) {
-        let State::Writing { reply, written } = &mut self.state else { return };
-        while *written < reply.len() {
+        let State::Writing { reply, written, pieces } = &mut self.state else { return };
+        let mut left = PIECES_AT_ONCE;
+        loop {
+            if *written == reply.len() {
+                let Some(piece) = pieces.as_mut().and_then(Iterator::next) else { break };
+                (*reply, *written) = (long::octets(piece), 0);
+                left -= 1;
+            }
+            if left == 0 {
+                // The rest comes with the next call, which is at once: there is room for it.
+                return;
+            }
+            if *written == reply.len() {
+                continue;
+            }
             match self.stream.write(&reply[*written..]) {
                 Ok(len) => {
                     *written += len;

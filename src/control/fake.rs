@@ -1,9 +1,13 @@
 //! A backend for tests and the fuzz target: it remembers what it was asked.
 
-use super::backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, NotInForce, Status};
+use super::backend::{
+    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status,
+};
 use crate::dns::Name;
 use crate::stats::{Frames, QueueFigures, Snapshot, SocketDrops, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Remembers calls, zones and data.
@@ -29,6 +33,8 @@ pub struct Fake {
     pub late: Option<String>,
     /// What was set.
     pub verbosity: u8,
+    /// Lines behind `load_cache`.
+    pub loaded: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
@@ -172,7 +178,17 @@ impl Backend for Fake {
             tls_name: tls_name.map(str::to_owned),
         });
         let servers = servers.collect();
-        vec![ForwardZone { name: Name::ROOT, servers }]
+        vec![ForwardZone { name: Name::ROOT, hosts: Vec::new(), servers }]
+    }
+
+    fn stubs(&mut self) -> Vec<(ForwardZone, bool)> {
+        let server = ForwardServer { address: "192.0.2.8".to_owned(), port: 5300, tls_name: None };
+        let name = |text| Name::from_text(text).unwrap_or(Name::ROOT);
+        let hosts = vec!["ns.example.".to_owned()];
+        vec![
+            (ForwardZone { name: name("a.example"), hosts, servers: vec![server.clone()] }, true),
+            (ForwardZone { name: name("b.example"), hosts: Vec::new(), servers: vec![server] }, false),
+        ]
     }
 
     fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String> {
@@ -189,11 +205,58 @@ impl Backend for Fake {
         self.call(format!("flush {name} {rtype:?}"))
     }
 
-    fn flush_zone(&mut self, zone: &Name) -> Result<u64, String> {
-        self.call(format!("flush_zone {zone}")).map(|()| 3)
+    fn flush_zone(&mut self, zone: &Name) -> Result<Flushed, String> {
+        self.call(format!("flush_zone {zone}")).map(|()| Flushed { rrsets: 4, messages: 3 })
     }
 
-    fn flush_negative(&mut self) -> Result<u64, String> {
-        Ok(5)
+    fn flush_negative(&mut self) -> Result<Flushed, String> {
+        Ok(Flushed { rrsets: 0, messages: 5 })
+    }
+
+    fn flush_bogus(&mut self) -> Result<Flushed, String> {
+        Ok(Flushed::default())
+    }
+
+    fn flush_infra(&mut self, at: Option<IpAddr>) -> Result<(), String> {
+        self.call(format!("flush_infra {at:?}"))
+    }
+
+    fn flush_requestlist(&mut self) -> Result<(), String> {
+        self.call("flush_requestlist")
+    }
+
+    fn dump_cache(&mut self) -> Pieces {
+        let pieces = ["START_RRSET_CACHE\n", "", "END_RRSET_CACHE\nSTART_MSG_CACHE\nEND_MSG_CACHE\nEOF\n"];
+        Box::new(pieces.into_iter().map(|piece| Ok(piece.to_owned())))
+    }
+
+    fn dump_infra(&mut self) -> Pieces {
+        Box::new([Ok("192.0.2.1 . ttl 3\n".to_owned()), Err("it is\nlate".to_owned())].into_iter())
+    }
+
+    fn dump_requestlist(&mut self) -> Pieces {
+        Box::new(std::iter::empty())
+    }
+
+    fn load_cache(&mut self) -> Box<dyn Load> {
+        Box::new(Loaded(Arc::clone(&self.loaded)))
+    }
+
+    fn lookup(&mut self, name: &Name) -> Result<String, String> {
+        Ok(format!("The following name servers are used for lookup of {name}\n"))
+    }
+}
+
+/// Remembers the lines that came.
+struct Loaded(Arc<Mutex<Vec<String>>>);
+
+impl Load for Loaded {
+    fn take(&mut self, lines: &str) -> Result<bool, String> {
+        let Ok(mut loaded) = self.0.lock() else { return Err("a test has ended".to_owned()) };
+        loaded.extend(lines.lines().map(str::to_owned));
+        match loaded.iter().any(|line| line == "bad") {
+            true => Err("line 1: expected START_RRSET_CACHE, not \"bad\"".to_owned()),
+            false => Ok(loaded.iter().any(|line| line == "EOF")),
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! | `local` | the commands that edit local data, one by one and in batches |
 //! | `report` | `status`, and the lines of `stats` |
 //! | `reply` | the text of a reply, limited in size |
+//! | `long` | replies and texts of any length, a piece at a time |
 //! | `client` | the other end: a request sent, its reply read |
 
 mod arguments;
@@ -23,16 +24,21 @@ mod connection;
 #[cfg(any(test, fuzzing))]
 pub mod fake;
 mod local;
+mod long;
 mod reply;
 mod report;
 mod request;
 mod server;
 
-pub use backend::{Backend, EditError, ForwardServer, ForwardZone, LocalEditor, NotInForce, Status};
+pub use backend::{
+    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status,
+};
 pub use client::{Answer, Progress, Question};
 pub use report::rcode_word;
 pub use server::{BindError, ControlServer};
 
+use command::Reaction;
+use long::Loading;
 use request::{RequestReader, Step};
 
 /// Octets held for [`answer`].
@@ -47,8 +53,21 @@ pub fn answer(octets: &[u8], backend: &mut dyn Backend) -> Option<Vec<u8>> {
         step => step,
     };
     match step {
-        Step::Run(request) => Some(command::execute(request, backend, &mut None, ANSWER_ROOM)),
+        Step::Run(request) => Some(whole(command::carry_out(request, backend, &mut None, ANSWER_ROOM))),
         Step::Refuse(reason) => Some(format!("error {reason}\n").into_bytes()),
         Step::Hangup | Step::More => None,
+    }
+}
+
+/// All octets of a reply, when nothing comes behind the request.
+fn whole(reaction: Reaction) -> Vec<u8> {
+    match reaction {
+        Reaction::Reply(octets) => octets,
+        Reaction::Pieces(pieces) => pieces.flat_map(long::octets).collect(),
+        Reaction::Load(load, octets) => {
+            let mut loading = Loading::new(load);
+            let reply = loading.feed(&octets).or_else(|| Some(loading.end()));
+            reply.unwrap_or_default()
+        }
     }
 }

@@ -21,9 +21,9 @@ const OPCODES: [&str; 6] = ["QUERY", "IQUERY", "STATUS", "", "NOTIFY", "UPDATE"]
 /// Unbound counts types below this one by one.
 const UNBOUND_TYPES: usize = 256;
 
-/// The servers of a forward zone: address, `@port` when it is not 53, `#name` for TLS.
+/// The servers of a zone: those of `forward-host:`, then address, `@port` when it is not 53, `#name` for TLS.
 pub(super) fn servers(zone: &ForwardZone) -> String {
-    let mut text = String::new();
+    let mut text = zone.hosts.join(" ");
     for server in &zone.servers {
         let space = if text.is_empty() { "" } else { " " };
         // Writing to a String does not fail.
@@ -109,7 +109,7 @@ pub(super) fn stats(figures: &Snapshot, extended: bool, inhibit_zero: bool, repl
         reply.line(format_args!("time.{name}={}", seconds(time)));
     }
     if extended {
-        memory_lines(&total, reply);
+        memory_lines(&total, figures, reply);
         histogram_lines(&total.recursion, reply);
         question_lines(&total, inhibit_zero, reply);
         transport_lines(&total, figures, reply);
@@ -144,12 +144,12 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, connections: u64, reply: 
             ("num.queries_discard_timeout", 0),
             ("num.queries_replyaddr_limit", 0),
             ("num.queries_wait_limit", 0),
-            ("num.cachehits", figures.cache_hits),
-            ("num.cachemiss", figures.cache_misses),
-            ("num.prefetch", 0),
+            ("num.cachehits", figures.hits()),
+            ("num.cachemiss", figures.misses()),
+            ("num.prefetch", figures.prefetched),
             ("num.queries_timed_out", 0),
             ("query.queue_time_us.max", 0),
-            ("num.expired", 0),
+            ("num.expired", figures.expired),
             ("num.recursivereplies", figures.recursive_replies),
             ("num.dns_error_reports", 0),
         ],
@@ -179,12 +179,12 @@ fn ratio(sum: u64, count: u64) -> f64 {
     if count == 0 { 0.0 } else { sum as f64 / count as f64 }
 }
 
-fn memory_lines(total: &ThreadFigures, reply: &mut Reply) {
+fn memory_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
     numbers(
         "mem.",
         &[
-            ("cache.rrset", 0),
-            ("cache.message", total.cache_octets),
+            ("cache.rrset", figures.known.rrset_octets),
+            ("cache.message", total.cache_octets.saturating_add(figures.known.message_octets)),
             ("mod.iterator", 0),
             ("mod.validator", 0),
             ("mod.respip", 0),
@@ -282,9 +282,9 @@ fn cache_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
             ("num.query.aggressive.NXDOMAIN", 0),
             ("unwanted.queries", total.unwanted),
             ("unwanted.replies", figures.upstream_unwanted),
-            ("msg.cache.count", total.cache_entries),
-            ("rrset.cache.count", 0),
-            ("infra.cache.count", 0),
+            ("msg.cache.count", total.cache_entries.saturating_add(figures.known.messages)),
+            ("rrset.cache.count", figures.known.rrsets),
+            ("infra.cache.count", figures.known.servers),
             ("key.cache.count", 0),
             ("msg.cache.max_collisions", 0),
             ("rrset.cache.max_collisions", 0),

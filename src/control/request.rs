@@ -13,6 +13,9 @@ pub(super) const MAGIC_VERSION: &[u8] = b"UBCT1 ";
 /// Ends the lines of data, as the end of the stream does.
 pub(super) const END_OF_TRANSMISSION: &[u8] = b"\x04";
 
+/// The command with a cache's text behind it, which may be longer than memory has room for.
+const LOAD: &str = "load_cache";
+
 /// The commands with lines of data behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Batch {
@@ -41,6 +44,8 @@ pub(super) enum Request {
     Line(String),
     /// A command with its lines, each ended by a line feed (the last one perhaps not).
     Batch(Batch, Vec<u8>),
+    /// `load_cache`, behind which any number of lines follow, taken in as they come: the octets that came with it.
+    Load(Vec<u8>),
 }
 
 /// What the octets so far amount to.
@@ -124,8 +129,11 @@ impl RequestReader {
         let Some(line) = text_of(&rest[..line_len]) else {
             return Step::Refuse("the command is not UTF-8 text".to_owned());
         };
-        let Some(batch) = Batch::of_command(line) else { return Step::Run(Request::Line(line.to_owned())) };
         let data_at = (MAGIC_VERSION.len() + line_len + 1).min(self.octets.len());
+        if line.trim() == LOAD {
+            return Step::Run(Request::Load(self.octets.split_off(data_at)));
+        }
+        let Some(batch) = Batch::of_command(line) else { return Step::Run(Request::Line(line.to_owned())) };
         self.octets.drain(..data_at);
         self.batch = Some(batch);
         self.batch_step(batch, ended)

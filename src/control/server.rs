@@ -152,7 +152,7 @@ impl ControlServer {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let room = HELD_MAX.saturating_sub(held - connection.held()).max(HELD_MIN);
         let base = &mut self.base;
-        connection.advance(now, room, &mut |request| command::execute(request, backend, base, room));
+        connection.advance(now, room, &mut |request| command::carry_out(request, backend, base, room));
     }
 
     /// Takes one client from the backlog; `false` when there is none to take.

@@ -160,12 +160,39 @@ fn other_protocols_are_closed_without_a_word() {
 fn a_refused_client_gets_the_reply_though_it_goes_on_sending() {
     let mut lab = Lab::new();
     let mut client = lab.connect();
-    client.write_all(&[b"UBCT1 load_cache\n".as_slice(), &[b'x'; 50_000]].concat()).unwrap();
+    client.write_all(&[b"UBCT1 insecure_add\n".as_slice(), &[b'x'; 50_000]].concat()).unwrap();
     lab.handle();
     client.write_all(&[b'x'; 50_000]).unwrap();
     lab.handle();
     let reply = received_to_end(&mut client);
-    assert!(reply.starts_with("error load_cache is not supported yet"), "{reply}");
+    assert!(reply.starts_with("error insecure_add is not supported yet"), "{reply}");
+}
+
+#[test]
+fn a_cache_is_taken_in_as_it_comes_and_holds_little_meanwhile() {
+    let mut lab = Lab::new();
+    let mut client = lab.connect();
+    client.write_all(b"UBCT1 load_cache\nfirst\nsec").unwrap();
+    lab.handle();
+    assert_eq!(*lab.backend.loaded.lock().unwrap(), ["first"]);
+    lab.later(100);
+    client.write_all(b"ond\n").unwrap();
+    lab.handle();
+    for number in 0..2000 {
+        client.write_all(format!("{number:0100}\n").as_bytes()).unwrap();
+        lab.handle();
+        assert!(lab.server.connections[0].held() < 256 << 10);
+    }
+    client.write_all(b"EOF\n").unwrap();
+    lab.handle();
+    assert_eq!(received_to_end(&mut client), "ok\n");
+    assert_eq!(lab.backend.loaded.lock().unwrap().len(), 2003);
+    lab.backend.loaded.lock().unwrap().clear();
+    let mut silent = lab.connect();
+    silent.write_all(b"UBCT1 load_cache\nfirst\n").unwrap();
+    lab.handle();
+    lab.later(121);
+    assert_eq!(received_to_end(&mut silent), "", "it took too long");
 }
 
 #[test]
@@ -332,7 +359,7 @@ fn debians_unbound_control_works() {
                 (&["local_zones"], &many, "added 100000 zones\n", 0),
                 (&["flush_type", "a.example", "AAAA"], "", "ok\n", 0),
                 (&["flush", "a.example"], "", "ok\n", 0),
-                (&["flush_zone", "example"], "", "ok removed 0 rrsets, 3 messages and 0 key entries\n", 0),
+                (&["flush_zone", "example"], "", "ok removed 4 rrsets, 3 messages and 0 key entries\n", 0),
                 (&["flush_negative"], "", "ok removed 0 rrsets, 5 messages and 0 key entries\n", 0),
                 (&["flush_bogus"], "", "ok removed 0 rrsets, 0 messages and 0 key entries\n", 0),
                 (
@@ -342,7 +369,6 @@ fn debians_unbound_control_works() {
                     0,
                 ),
                 (&["forward"], "", "127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n", 0),
-                (&["list_stubs"], "", "", 0),
                 (&["list_insecure"], "", "", 0),
                 (&["list_auth_zones"], "", "", 0),
                 (&["get_option", "port"], "", "53\n", 0),
@@ -362,8 +388,10 @@ fn debians_unbound_control_works() {
                 let (stats, code) = run(&[command], "");
                 assert!(stats.contains("total.num.queries=0\n") && code == 0);
             }
-            let (loaded, code) = run(&["load_cache"], &many);
-            assert!(loaded.starts_with("error load_cache is not supported yet") && code == 1, "{loaded}");
+            let (loaded, code) = run(&["load_cache"], &format!("{many}EOF\n"));
+            assert_eq!((loaded.as_str(), code), ("ok\n", 0));
+            let (dumped, code) = run(&["dump_cache"], "");
+            assert!(dumped.starts_with("START_RRSET_CACHE\n") && dumped.ends_with("EOF\n") && code == 0, "{dumped}");
             assert_eq!(run(&["stop"], ""), ("ok\n".to_owned(), 0));
         };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(client));

@@ -11,7 +11,7 @@ pub enum Why {
     /// Nothing in particular.
     #[default]
     Unknown = 0,
-    /// No forward-zone covers the name.
+    /// Nobody is there to ask for the name: the root's servers are not known.
     NoZone,
     /// The zone has no server to ask.
     NoServer,

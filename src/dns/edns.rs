@@ -114,6 +114,8 @@ pub struct ExtendedError {
 }
 
 impl ExtendedError {
+    /// The answer has expired.
+    pub const STALE_ANSWER: ExtendedError = ExtendedError { code: 3, text: "" };
     /// The answer is an error that was kept in the cache.
     pub const CACHED_ERROR: ExtendedError = ExtendedError { code: 13, text: "" };
     /// The client may not ask.

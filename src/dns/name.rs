@@ -88,6 +88,17 @@ impl Name {
         label_count(self.as_wire())
     }
 
+    /// The name with its end `owner`, at or below which it lies, replaced by `target` (RFC 6672 section 2.2); both in wire
+    /// form. `None` when that gets too long.
+    pub fn with_end(&self, owner: &[u8], target: &[u8]) -> Option<Name> {
+        let front = self.as_wire().get(..self.as_wire().len().checked_sub(owner.len())?)?;
+        let mut wire = [0u8; MAX_LEN];
+        let len = front.len() + target.len();
+        wire.get_mut(..front.len())?.copy_from_slice(front);
+        wire.get_mut(front.len()..len)?.copy_from_slice(target);
+        Name::from_wire(&wire[..len])
+    }
+
     /// True when `self` is `zone` or lies below it; letter case ignored.
     pub fn is_at_or_below(&self, zone: &[u8]) -> bool {
         is_at_or_below(self.as_wire(), zone)
@@ -177,6 +188,17 @@ mod tests {
         assert!(!name.is_at_or_below(b"\x06xample\x03com\0"));
         assert_eq!(name.label_count(), 3);
         assert_eq!(Name::ROOT.label_count(), 0);
+    }
+
+    #[test]
+    fn the_end_of_a_name_is_replaced_where_there_is_room() {
+        let name = Name::from_text("www.Example.com").unwrap();
+        let (owner, target) = (b"\x07example\x03com\0", b"\x03net\0");
+        assert_eq!(name.with_end(owner, target).unwrap().as_wire(), b"\x03www\x03net\0");
+        assert_eq!(name.with_end(b"\0", b"\0").unwrap().as_wire(), name.as_wire());
+        let long = Name::from_text(&"a.".repeat(127)).unwrap();
+        assert!(long.with_end(b"\0", b"\0").is_some() && long.with_end(b"\0", b"\x01a\0").is_none());
+        assert!(Name::ROOT.with_end(owner, target).is_none());
     }
 
     proptest::proptest! {

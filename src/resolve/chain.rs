@@ -22,7 +22,7 @@ pub struct Target<'a> {
     /// The name the worker asked for.
     pub name: &'a Name,
     /// The name this reply was asked for, as it stands at octet 12 of it.
-    pub asked: &'a Name,
+    pub asked: Name,
     /// QTYPE.
     pub qtype: u16,
     /// DNSSEC records are wanted.
@@ -91,9 +91,7 @@ impl Composer<'_> {
         self.write_answer(before, &mut writer, &mut ttl).ok_or(Unwritable)?;
         self.write_section(1, before, true, &mut writer, &mut ttl).ok_or(Unwritable)?;
         let (counts, place) = writer.finish();
-        chain.message.clear();
-        chain.message.extend_from_slice(&out[..place.end]);
-        (chain.start, chain.counts, chain.ttl) = (place.start, counts, ttl);
+        chain.set(out, &Written { counts, place, ttl });
         Ok(())
     }
 
@@ -112,6 +110,13 @@ impl Composer<'_> {
                 Piece::Set(place) => {
                     let set = &self.reply.sets[*place as usize];
                     *ttl = (*ttl).min(set.ttl);
+                    let is_told = || {
+                        let owner = read_name(self.message, set.owner).map(|(owner, _)| owner);
+                        chain.zip(owner).is_some_and(|(chain, owner)| chain.has_dname(owner.as_wire()))
+                    };
+                    if set.rtype == rtype::DNAME && is_told() {
+                        continue;
+                    }
                     self.write_set(set, true, true, writer)?;
                 }
             }
@@ -172,7 +177,7 @@ impl Composer<'_> {
         // RRSIGs over several types may come to stand together, and are one RRset to a reader.
         let single = set.count == 1 && set.rtype != rtype::RRSIG;
         let owner = match self.message.get(set.owner..set.owner + 2) {
-            Some([0xc0, 12]) => *self.target.asked,
+            Some([0xc0, 12]) => self.target.asked,
             _ => read_name(self.message, set.owner)?.0,
         };
         let reply = self.reply;
@@ -215,8 +220,41 @@ impl Chain {
         self.message.clear();
     }
 
+    /// Takes the place of all there is: what was written, whose beginning is that.
+    pub fn set(&mut self, out: &[u8], written: &Written) {
+        self.message.clear();
+        self.message.extend_from_slice(&out[..written.place.end]);
+        (self.start, self.counts, self.ttl) = (written.place.start, written.counts, written.ttl);
+    }
+
+    /// Seconds that the records may be kept.
+    pub fn ttl(&self) -> u32 {
+        self.ttl
+    }
+
+    /// True when the authority section has records.
+    pub fn has_authority(&self) -> bool {
+        self.counts[1] > 0
+    }
+
+    /// True when the DNAME of an owner, wire form, is among the aliases: it may be used more than once, and is told once.
+    pub fn has_dname(&self, owner: &[u8]) -> bool {
+        let mut at = self.start;
+        (0..self.counts[0])
+            .map_while(|_| {
+                let record = Record::at(&self.message, at)?;
+                at = record.end();
+                Some(record)
+            })
+            .any(|record| {
+                record.rtype == rtype::DNAME
+                    && read_name(&self.message, record.owner)
+                        .is_some_and(|(name, _)| name.as_wire().eq_ignore_ascii_case(owner))
+            })
+    }
+
     /// Writes the records of one section again.
-    fn copy(&self, section: usize, writer: &mut BodyWriter, rdata: &mut [u8]) -> Option<()> {
+    pub fn copy(&self, section: usize, writer: &mut BodyWriter, rdata: &mut [u8]) -> Option<()> {
         let mut at = self.start;
         for (here, &count) in self.counts.iter().enumerate() {
             for _ in 0..count {
@@ -237,7 +275,7 @@ impl Chain {
 
 /// Types that only who asks with DO is told of, unless asked for by name (rrset_belongs_in_reply in Unbound's
 /// msgencode.c).
-fn is_dnssec(rtype: u16) -> bool {
+pub(super) fn is_dnssec(rtype: u16) -> bool {
     const KEY: u16 = 25;
     matches!(
         rtype,
@@ -253,22 +291,18 @@ fn is_dnssec(rtype: u16) -> bool {
     )
 }
 
-/// Writes a query: ID, the flags RD and perhaps CD, one question, an OPT record when `edns` gives payload size and flag
-/// bits (RFC 1035 section 4.1, RFC 6891). Gives its length; `out` must have room for 300 octets.
+/// Writes a query: ID and flags, one question, an OPT record when `edns` gives payload size and flag bits (RFC 1035
+/// section 4.1, RFC 6891). Gives its length.
 pub fn write_query(
     out: &mut [u8; QUERY],
-    id: u16,
-    checking_disabled: bool,
-    name: &Name,
-    (qtype, qclass): (u16, u16),
+    (id, flags): (u16, u16),
+    (wire, qtype, qclass): (&[u8], u16, u16),
     edns: Option<(u16, u16)>,
 ) -> usize {
     use crate::dns::{edns, put_u16};
-    let cd = if checking_disabled { header::flag::CD } else { 0 };
     put_u16(out, 0, id);
-    header::set_flags(out, header::flag::RD | cd);
+    header::set_flags(out, flags);
     header::set_counts(out, [1, 0, 0, u16::from(edns.is_some())]);
-    let wire = name.as_wire();
     let end = header::LEN + wire.len();
     out[header::LEN..end].copy_from_slice(wire);
     put_u16(out, end, qtype);

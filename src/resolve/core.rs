@@ -11,24 +11,26 @@
 //! question is sent at once, to a silent server too, and repeated for as long as its client may wait: no question
 //! depends on whether another one has been answered, so nobody can use up a server for others.
 
+use super::cache::{Cache, Learnt};
 use super::chain::{Chain, QUERY};
+use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
 use super::keys::Keys;
-use super::question::{Phase, Questions};
-use super::server::Server;
+pub(super) use super::order::Command;
+use super::question::{NONE, Phase};
+use super::questions::Questions;
+use super::servers::Servers;
 use super::sockets::Sockets;
 use super::streams::Streams;
-use super::table::ForwardTable;
+use super::table::ZoneTable;
 use super::timer::Wheel;
 use super::tries::of_handle;
 use super::trouble::{Failure, Troubles};
 use super::world::World;
 use super::{Options, Request};
-use crate::dns::cause::{Cause, Why};
-use crate::dns::rcode;
 use crate::stats::Upstream;
 use rustix::io::Errno;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,32 +78,36 @@ pub enum Input<'a> {
     Command(Command),
 }
 
-/// An order of main.
-pub enum Command {
-    /// This table takes the place of the present one.
-    Table(Arc<ForwardTable>),
-}
-
 /// Every question and what it needs.
 pub struct Core {
     pub(super) options: Options,
-    pub(super) table: Arc<ForwardTable>,
-    /// By zone of the table: its servers, as places in `servers`.
-    pub(super) zone_servers: Vec<Vec<u32>>,
-    pub(super) servers: Vec<Server>,
+    pub(super) table: Arc<ZoneTable>,
+    pub(super) cuts: Cuts,
+    /// By zone of the table: the number of its cut.
+    pub(super) zone_cuts: Vec<u32>,
+    /// The number of the cut of the root's hints.
+    pub(super) hints_cut: u32,
+    pub(super) servers: Servers,
     pub(super) questions: Questions,
     pub(super) keys: Keys,
     pub(super) timers: Wheel,
     pub(super) sockets: Sockets,
     pub(super) streams: Streams,
+    /// Lookups in flight, by name, type, and whether glue will do.
+    pub(super) lookups: HashMap<(Box<[u8]>, u16, bool), u32>,
     pub(super) tcp_queue: VecDeque<u32>,
     /// Questions that need another server.
     pub(super) retry: VecDeque<u32>,
     /// Failed questions whose response waits for room.
     pub(super) failed: VecDeque<u32>,
+    /// Questions whose clients are told what has expired from a time on, in the order of the times; with their serial numbers.
+    pub(super) patient: VecDeque<(Duration, u32, u32)>,
     pub(super) stats: Arc<Upstream>,
     pub(super) troubles: Arc<Troubles>,
     pub(super) digest: Digest,
+    /// What is known; `None`: nothing is kept.
+    pub(super) cache: Option<Cache>,
+    pub(super) learnt: Learnt,
     pub(super) query: Box<[u8; QUERY]>,
     #[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
     pub(super) spare_chains: Vec<Box<Chain>>,
@@ -122,26 +128,38 @@ pub(super) fn bit(place: u8) -> u64 {
 impl Core {
     /// Without a server to ask; a [`Command::Table`] names some.
     pub fn new(options: Options, stats: Arc<Upstream>, troubles: Arc<Troubles>) -> Core {
-        let states = options.questions.clamp(1, 1 << 20);
+        let states = options.questions.clamp(1, 1 << 19);
+        let lookups = if options.hints.is_empty() { 0 } else { states };
         Core {
             table: Arc::default(),
-            zone_servers: Vec::new(),
-            servers: Vec::new(),
-            questions: Questions::new(states),
-            keys: Keys::new(states),
-            timers: Wheel::new(states),
+            cuts: Cuts::default(),
+            zone_cuts: Vec::new(),
+            hints_cut: NONE,
+            servers: Servers::new(options.infra),
+            questions: Questions::new(states, lookups),
+            keys: Keys::new(states + lookups),
+            timers: Wheel::new(states + lookups),
             sockets: Sockets::new(options.sockets.clone()),
             streams: Streams::new(options.tcp_connections),
+            lookups: HashMap::new(),
             tcp_queue: VecDeque::with_capacity(states),
             retry: VecDeque::with_capacity(states),
             failed: VecDeque::with_capacity(states),
+            patient: VecDeque::new(),
             stats,
             troubles,
             digest: Digest::new(),
+            cache: None,
+            learnt: Learnt::default(),
             query: Box::new([0; QUERY]),
             spare_chains: Vec::new(),
             options,
         }
+    }
+
+    /// Has it keep what it learns, and answer from that.
+    pub fn with_cache(self, cache: Cache) -> Core {
+        Core { cache: Some(cache), ..self }
     }
 
     /// Does all that follows from `input` at `now`, which counts from about when the core was made and never goes backwards.
@@ -156,7 +174,7 @@ impl Core {
             Input::StreamData { slot, octets } => turn.stream_data(slot, octets),
             Input::StreamEnded { slot, failure } => turn.stream_ended(slot, failure),
             Input::Due => turn.time_passes(),
-            Input::Command(Command::Table(table)) => turn.set_table(table),
+            Input::Command(command) => turn.obey(command),
         }
         turn.settle();
     }
@@ -175,12 +193,18 @@ impl Core {
     /// When there is something to do if nothing comes in before. `waits`: requests are there that cannot be taken yet.
     pub fn due(&self, waits: bool) -> Option<Duration> {
         let jostle = if waits && self.questions.is_full() { self.jostle_at() } else { None };
-        self.timers.next().into_iter().chain(jostle).min()
+        let patient = self.patient.front().map(|first| first.0);
+        self.timers.next().into_iter().chain(jostle).chain(patient).min()
     }
 
     /// True when an answer waits for room.
     pub fn wants_room(&self) -> bool {
         !self.failed.is_empty()
+    }
+
+    /// The servers that a question may be asked of.
+    pub(super) fn seats(&self, id: u32) -> &[Seat] {
+        self.cuts.get(self.questions.get(id).cut).map_or(&[], Cut::seats)
     }
 
     /// Whether a reply with `id` through UDP socket number `slot` is waited for by a question that somebody asked: none that
@@ -207,6 +231,18 @@ impl Core {
     pub fn in_flight(&self) -> usize {
         self.questions.in_use()
     }
+
+    /// Has the counters show how much is in flight and kept.
+    pub(super) fn note_sizes(&self) {
+        self.stats.in_flight.set(self.in_flight() as u64);
+        self.stats.servers.set(self.servers.count() as u64);
+        if let Some(cache) = &self.cache {
+            self.stats.rrsets.set(cache.rrsets.count());
+            self.stats.rrset_octets.set(cache.rrsets.octets());
+            self.stats.messages.set(cache.messages.count());
+            self.stats.message_octets.set(cache.messages.octets());
+        }
+    }
 }
 
 impl<W: World> Turn<'_, W> {
@@ -215,74 +251,8 @@ impl<W: World> Turn<'_, W> {
         while let Some(id) = self.core.timers.expired(self.now) {
             self.expire(id);
         }
+        self.serve_the_patient();
         self.core.sockets.sweep(self.now, self.world);
-    }
-
-    /// Sees to it that a state is free, if need be by giving up the oldest question when it has waited for long (as
-    /// mesh_make_new_space() in Unbound's mesh.c). That it was given up says nothing of its servers, so the failure is
-    /// not to be cached.
-    fn make_room(&mut self) {
-        if self.core.questions.is_full()
-            && let Some(id) = self.core.questions.oldest()
-        {
-            let question = self.core.questions.get_mut(id);
-            (question.uncached, question.cause) = (true, Cause::new(Why::GivenUp));
-            self.fail(id);
-            self.publish_failures();
-        }
-    }
-
-    /// Takes a request into a free state.
-    fn start(&mut self, request: &Request) {
-        self.make_room();
-        let Some(id) = self.core.questions.take() else { return };
-        let question = self.core.questions.get_mut(id);
-        question.ticket = request.ticket;
-        question.name.set_wire_lower(request.name());
-        question.target.set_lower(&question.name);
-        (question.qtype, question.qclass) = (request.qtype, request.qclass);
-        question.dnssec_ok = request.dnssec_ok;
-        question.checking_disabled = request.checking_disabled;
-        question.started = self.now;
-        match self.core.table.find(question.name.as_wire()) {
-            Some(zone) => {
-                question.zone = zone;
-                question.uncached = self.core.table.is_uncached(zone);
-                self.choose(id);
-            }
-            None => {
-                question.cause = Cause::new(Why::NoZone);
-                self.fail(id);
-            }
-        }
-    }
-
-    /// Notes what went wrong with a question at a server.
-    pub(super) fn blame(&mut self, id: u32, server: u32, cause: Cause) {
-        let server = self.core.servers.get(server as usize).map(|server| server.address.ip());
-        self.core.questions.get_mut(id).cause = server.map_or(cause, |server| cause.at(server));
-    }
-
-    /// Ends a question without an answer.
-    pub(super) fn fail(&mut self, id: u32) {
-        self.recall(id);
-        self.core.stats.failures.add(1);
-        self.core.questions.ended(id);
-        self.core.questions.get_mut(id).phase = Phase::Failed;
-        self.core.failed.push_back(id);
-    }
-
-    /// Its response is published: gives the question's state back, unless a silent server is probed with it.
-    pub(super) fn finish(&mut self, id: u32) {
-        self.recall(id);
-        self.core.questions.ended(id);
-        if let Some(mut chain) = self.core.questions.get_mut(id).chain.take() {
-            chain.clear();
-            self.core.spare_chains.push(chain);
-        }
-        if self.core.questions.get(id).phase == Phase::Failed || !self.probe(id) {
-            self.core.questions.give_back(id);
-        }
     }
 
     /// Does what an input has left to do.
@@ -290,27 +260,16 @@ impl<W: World> Turn<'_, W> {
         loop {
             self.open_tcp();
             let Some(id) = self.core.retry.pop_front() else { break };
-            if self.core.questions.get(id).phase == Phase::Choose {
-                self.choose(id);
+            let question = self.core.questions.get(id);
+            match question.phase {
+                Phase::Choose if question.cut == NONE => self.begin(id),
+                Phase::Choose => self.choose(id),
+                _ => {}
             }
         }
         self.publish_failures();
-    }
-
-    /// Responds to failed questions as far as there is room.
-    fn publish_failures(&mut self) {
-        while let Some(&id) = self.core.failed.front() {
-            let Some(response) = self.world.room() else { return };
-            let question = self.core.questions.get(id);
-            response.ticket = question.ticket;
-            response.rcode = rcode::SERVFAIL;
-            response.ttl = question.failure_ttl();
-            let zone = self.core.table.zone(question.zone).filter(|_| question.cause.why != Why::NoZone);
-            response.set_cause(question.cause, zone.map_or(&[], |zone| &zone.name));
-            response.set_body(&[], [0; 3]);
-            self.world.publish();
-            self.core.failed.pop_front();
-            self.finish(id);
+        while let Some(server) = self.core.cuts.next_unseated() {
+            self.core.servers.let_go(server);
         }
     }
 }

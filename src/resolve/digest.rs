@@ -4,21 +4,28 @@
 
 use super::asked::{Asked, Scrub};
 use super::chain::{Composer, Target};
-use super::normalize::{Normalizer, Verdict};
+use super::classify::Class;
+use super::normalize::{Normalizer, Piece, Verdict};
 use super::private::Private;
 use super::question::Question;
 use super::reply::Reply;
-use super::{Response, TtlLimits};
+use super::{Iteration, Response, TtlLimits};
+use crate::dns::Name;
 use crate::dns::cause::{Cause, Why};
 use crate::dns::name::is_at_or_below;
 use crate::dns::{get_u16, header, question, rcode};
 use bytemuck::Zeroable;
 
-/// Alias targets asked for (Unbound's max-query-restarts).
-const RESTARTS: u8 = 11;
+/// How aliases are followed.
+#[derive(Clone, Copy)]
+pub(super) struct Following {
+    /// `minimal-responses:`
+    pub(super) minimal: bool,
+    /// Alias targets asked for at most (`max-query-restarts:`).
+    pub(super) restarts: u8,
+}
 
-/// True when `message` is a reply to a query and repeats the question, octet for octet. Only an error may leave the
-/// question out. The ID and the sender have been compared already.
+/// True when `message` is a reply to a query and repeats the question, octet for octet, or has none. The ID and the sender have been compared already.
 pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
     if message.len() < header::LEN {
         return false;
@@ -28,12 +35,13 @@ pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
         return false;
     }
     match header::counts(message)[0] {
-        0 => !is_of_use(flags & 0xf),
+        // Of no use, but by ID and port it is the server's: another is asked at once.
+        0 => true,
         1 => {
-            let name = question.target.as_wire();
+            let name = question.asked_name();
             let end = header::LEN + name.len();
             message.get(header::LEN..end) == Some(name)
-                && get_u16(message, end) == Some(question.qtype)
+                && get_u16(message, end) == Some(question.asked_type())
                 && get_u16(message, end + 2) == Some(question.qclass)
         }
         _ => false,
@@ -77,7 +85,7 @@ impl Digest {
     /// Takes a reply apart; true when it is whole and its code says something of the name.
     pub(super) fn read(&mut self, message: &[u8]) -> bool {
         self.is_whole = self.reply.parse(message).is_some();
-        self.is_whole && is_of_use(self.reply.rcode)
+        self.is_whole && is_of_use(self.reply.rcode) && header::counts(message)[0] == 1
     }
 
     /// What is wrong with what was read last.
@@ -107,6 +115,36 @@ impl Digest {
         self.normalizer.run(message, &mut self.reply, &asked, limits)
     }
 
+    /// What the reply that was read amounts to, of a server that answers for a zone itself. `rules` end with whether it was
+    /// asked to resolve.
+    pub(super) fn classify(
+        &mut self,
+        message: &[u8],
+        question: &Question,
+        Served { zone, same_zone, private, scrub }: Served<'_>,
+        rules: (&TtlLimits, &Iteration, bool),
+    ) -> Class {
+        let name = Name::from_wire(question.asked_name()).unwrap_or(Name::ROOT);
+        let (qtype, qclass) = (question.asked_type(), question.qclass);
+        let asked = Asked { name: &name, qtype, qclass, zone, same_zone, private, scrub };
+        self.normalizer.run_authoritative(message, &mut self.reply, &asked, rules)
+    }
+
+    /// Room for a message, and for the data of one record.
+    pub(super) fn buffers(&mut self) -> (&mut [u8], &mut [u8]) {
+        (&mut self.scratch, &mut self.rdata)
+    }
+
+    /// The reply that was judged, and its answer section.
+    pub(super) fn parts(&self) -> (&Reply, &[Piece]) {
+        (&self.reply, &self.normalizer.answer)
+    }
+
+    /// The reply that was judged, for who looks at single sets of it.
+    pub(super) fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
     /// Writes the answer of the reply that was judged; false when it cannot be written.
     pub(super) fn tell(&mut self, message: &[u8], question: &Question, minimal: bool, response: &mut Response) -> bool {
         let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
@@ -115,24 +153,26 @@ impl Digest {
         response.rcode = reply.rcode;
         response.set_cause(Cause::default(), &[]);
         response.ttl = if question.uncached { 0 } else { written.ttl };
+        response.refresh_after = response.ttl - response.ttl / 10;
         response.set_body(&scratch[written.place], written.counts)
     }
 
     /// Keeps the aliases of the reply that was judged, and has the question go on with their end; false when it may not.
-    pub(super) fn follow(&mut self, message: &[u8], question: &mut Question, minimal: bool) -> bool {
+    pub(super) fn follow(&mut self, message: &[u8], question: &mut Question, how: Following) -> bool {
         let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
         let mut chain = question.chain.take().unwrap_or_default();
-        let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
+        let mut composer = Composer { message, reply, answer, target: target(question, how.minimal), rdata };
         let extended = composer.extend(&mut chain, scratch);
         question.chain = Some(chain);
         question.restarts += 1;
         question.target.set_lower(&answer.target);
-        extended.is_ok() && question.restarts <= RESTARTS
+        extended.is_ok() && question.restarts <= how.restarts
     }
 }
 
 fn target(question: &Question, minimal: bool) -> Target<'_> {
-    let Question { name, target: asked, qtype, dnssec_ok, .. } = question;
+    let Question { name, qtype, dnssec_ok, .. } = question;
+    let asked = Name::from_wire(question.asked_name()).unwrap_or(question.target);
     Target { name, asked, qtype: *qtype, dnssec_ok: *dnssec_ok, minimal }
 }
 
@@ -176,7 +216,7 @@ impl Digester {
                 Verdict::Answer => {
                     return digest.tell(message, question, minimal, response).then_some(&*self.response);
                 }
-                Verdict::Chase if digest.follow(message, question, minimal) => {}
+                Verdict::Chase if digest.follow(message, question, Following { minimal, restarts: 11 }) => {}
                 _ => return None,
             }
         }

@@ -6,10 +6,11 @@
 //! the client's patience is over, the answer is SERVFAIL.
 
 use super::chain::write_query;
+use super::choice::{Candidate, choose};
 use super::core::{Turn, bit};
+use super::cuts::Cut;
 use super::digest::is_reply_to;
 use super::question::Phase;
-use super::server::BAND;
 use super::tries::{Addressee, Try, handle, of_handle};
 use super::trouble::{Failure, ICMP, Way};
 use super::world::{Sent, World};
@@ -18,8 +19,6 @@ use crate::dns::{edns, header};
 use rustix::io::Errno;
 use std::time::Duration;
 
-/// Queries for one target name altogether (Unbound's max-sent-count).
-pub(super) const SENDS: u8 = 32;
 /// Pause when every server refused at once: one that is being restarted is back soon.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Pauses of a question; then nobody is there to ask.
@@ -31,12 +30,12 @@ const ID_TRIES: usize = 64;
 const NO_ID: Failure = Failure { call: "drawing a message ID", errno: Errno::AGAIN };
 
 impl<W: World> Turn<'_, W> {
-    /// Sends a question in phase `Choose` to the next server, or ends it.
+    /// Sends a question in phase `Choose` to the next server, has it wait for somebody to ask, or ends it.
     pub(super) fn choose(&mut self, id: u32) {
         loop {
             let question = self.core.questions.get_mut(id);
             let is_over = self.now >= question.started + self.core.options.patience;
-            if is_over || question.sends >= SENDS {
+            if is_over || question.sends >= self.core.options.iteration.sends {
                 question.unheard |= is_over;
                 if !is_over {
                     question.cause = Cause::new(Why::Sends);
@@ -44,54 +43,130 @@ impl<W: World> Turn<'_, W> {
                 return self.fail(id);
             }
             if let Some(place) = self.select(id) {
-                // That a server refused EDNS says nothing of the next one.
-                self.core.questions.get_mut(id).without_edns = false;
-                if self.send(id, place) {
-                    return;
+                self.fetch_ahead(id);
+                if !self.charge(id) {
+                    return self.fail(id);
                 }
-                let question = self.core.questions.get_mut(id);
-                question.tried |= bit(place);
-                question.refused |= bit(place);
-                let servers = self.core.zone_servers.get(question.zone as usize);
-                if let Some(&server) = servers.and_then(|servers| servers.get(usize::from(place))) {
-                    self.blame(id, server, Cause::new(Why::Network));
+                if self.ask(id, place) {
+                    return;
                 }
                 continue;
             }
-            let question = self.core.questions.get_mut(id);
-            let open = question.tried & !question.failed;
-            let all_refused = open & !question.refused == 0;
-            if open == 0 || (all_refused && question.pauses >= PAUSES) {
-                if question.cause.why == Why::Unknown {
-                    question.cause = Cause::new(Why::NoServer);
-                }
-                return self.fail(id);
+            let cut = self.core.questions.get(id).cut;
+            if self.refill(cut) {
+                continue;
             }
-            (question.tried, question.refused) = (0, 0);
-            if all_refused {
-                question.pauses += 1;
-                question.phase = Phase::Pause;
-                return self.core.timers.arm(id, self.now + PAUSE);
+            if !self.find_more(id) {
+                return;
             }
-            question.rounds += 1;
         }
     }
 
-    /// The place within its zone of the server to ask next.
+    /// Asks the server at a place of the question's cut; false when it cannot be asked.
+    fn ask(&mut self, id: u32, place: u8) -> bool {
+        // That a server refused EDNS says nothing of the next one.
+        self.core.questions.get_mut(id).without_edns = false;
+        if self.is_asked_over_tcp(id) {
+            return self.begin_over_tcp(id, place);
+        }
+        if self.send(id, place) {
+            return true;
+        }
+        let question = self.core.questions.get_mut(id);
+        question.tried |= bit(place);
+        question.refused |= bit(place);
+        if let Some(server) = self.core.seats(id).get(usize::from(place)).map(|seat| seat.server) {
+            self.blame(id, server, Cause::new(Why::Network));
+        }
+        false
+    }
+
+    /// Every server in reach was asked in this round: further ones are looked for, or the next round begins, which true says.
+    /// Otherwise the question waits, has gone elsewhere, or has ended.
+    fn find_more(&mut self, id: u32) -> bool {
+        let question = self.core.questions.get(id);
+        let open = question.tried & !question.failed & !self.worn_out(id);
+        let all_refused = open & !question.refused == 0;
+        // One that was merely silent is asked again first: what was sent may have been lost.
+        let is_dry = open & !question.refused & !question.empty == 0;
+        if is_dry && self.await_addresses(id) {
+            self.wait_for_lookups(id);
+            return false;
+        }
+        let cut = self.core.questions.get(id).cut;
+        if open == 0 && self.trust_doubtful(cut) {
+            return true;
+        }
+        if open == 0 && !self.is_lost(id) {
+            if self.ask_the_parent_again(id) {
+                return false;
+            }
+            if self.await_glue(id) {
+                self.wait_for_lookups(id);
+                return false;
+            }
+        }
+        let question = self.core.questions.get_mut(id);
+        if open == 0 || (all_refused && question.pauses >= PAUSES) {
+            if question.cause.why == Why::Unknown {
+                question.cause = Cause::new(Why::NoServer);
+            }
+            self.fail(id);
+            return false;
+        }
+        (question.tried, question.refused) = (0, 0);
+        if all_refused {
+            question.pauses += 1;
+            question.phase = Phase::Pause;
+            self.core.timers.arm(id, self.now + PAUSE);
+            return false;
+        }
+        question.rounds += 1;
+        true
+    }
+
+    /// Counts a query for a question, and for those for whose sake it is asked; false when one of them has used up its quota.
+    fn charge(&mut self, id: u32) -> bool {
+        let quota = self.core.options.iteration.quota;
+        let mut most = 0;
+        self.upwards(id, |question| {
+            question.used += 1;
+            most = most.max(question.used);
+        });
+        most <= quota
+    }
+
+    /// The servers of a cut that have been asked as often as one may be for one target. A forwarder may as long as the
+    /// question's patience lasts.
+    pub(super) fn worn_out(&self, id: u32) -> u64 {
+        let question = self.core.questions.get(id);
+        let is_worn = !self.is_forwarded(id) && question.rounds + 1 >= self.core.options.iteration.retries;
+        if is_worn { question.tried } else { 0 }
+    }
+
+    /// True when the servers of the question's cut resolve for us.
+    pub(super) fn is_forwarded(&self, id: u32) -> bool {
+        self.core.cuts.get(self.core.questions.get(id).cut).is_some_and(Cut::is_forward)
+    }
+
+    /// The place within its cut of the server to ask next. One that only resolves for others comes last in a round.
     fn select(&mut self, id: u32) -> Option<u8> {
         let question = self.core.questions.get(id);
-        let servers = self.core.zone_servers.get(question.zone as usize)?;
-        let passed = question.tried | question.failed;
-        let open = servers.iter().enumerate().filter_map(|(place, &server)| {
-            let is_open = passed & bit(place as u8) == 0;
-            is_open.then(|| (place as u8, self.core.servers[server as usize].wait()))
+        let cut = self.core.cuts.get(question.cut)?;
+        let passed = question.tried | question.failed | cut.lame(question.asked_type(), self.now);
+        let recursive = cut.recursive(self.now);
+        self.fastest(id, passed | recursive).or_else(|| if recursive == 0 { None } else { self.fastest(id, passed) })
+    }
+
+    /// One of the fastest servers of a question's cut but for those `passed` over, drawn at random.
+    fn fastest(&mut self, id: u32, passed: u64) -> Option<u8> {
+        let servers = self.core.seats(id).iter().zip(0u8..).filter(|&(_, place)| passed & bit(place) == 0);
+        let open = servers.map(|(seat, place)| {
+            let server = &self.core.servers[seat.server];
+            Candidate { place, wait: server.wait(), is_ip4: server.address.is_ipv4() }
         });
-        let fastest = open.clone().map(|(_, wait)| wait).min()?;
-        let mut band = open.filter(|&(_, wait)| wait <= fastest + BAND);
-        let many = band.clone().count() as u32;
         // Without random numbers nothing leaves, which is told where a socket is drawn.
-        let nth = if many > 1 { self.world.below(many).unwrap_or(0) } else { 0 };
-        band.nth(nth as usize).map(|(place, _)| place)
+        choose(open.collect(), &self.core.options.preference, |bound| self.world.below(bound).unwrap_or(0))
     }
 
     /// Sends over UDP and waits; false when that is impossible. The question is in phase `Choose`.
@@ -103,7 +178,7 @@ impl<W: World> Turn<'_, W> {
         question.tried |= bit(place);
         question.was_sent = true;
         question.sent = self.now;
-        question.wait = self.core.servers[sent.asked.server as usize].wait_in(question.rounds);
+        question.wait = self.core.servers[sent.asked.server].wait_in(question.rounds);
         question.phase = Phase::Udp { socket: sent.socket };
         let due = self.now + Duration::from_millis(u64::from(question.wait));
         self.core.timers.arm(id, due.min(question.started + self.core.options.patience));
@@ -114,9 +189,10 @@ impl<W: World> Turn<'_, W> {
     /// one has left, and not before: its reply is all that can come if nothing leaves.
     pub(super) fn transmit(&mut self, id: u32, place: u8) -> Option<Try> {
         let question = self.core.questions.get(id);
-        let server = *self.core.zone_servers.get(question.zone as usize)?.get(usize::from(place))?;
+        let server = self.core.seats(id).get(usize::from(place))?.server;
         let slot = question.tries.slot_for(server);
-        let address = self.core.servers[server as usize].address;
+        let recursion = self.wants_recursion(id, place);
+        let address = self.core.servers[server].address;
         let socket = match self.core.sockets.pick(server, address, self.now, self.world) {
             Ok(socket) => socket,
             Err(failure) => {
@@ -125,12 +201,17 @@ impl<W: World> Turn<'_, W> {
             }
         };
         let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
-            let (len, edns) = self.write_query(id, server, message_id);
+            let (len, edns) = self.write_query(id, (server, recursion), message_id);
             let sent = self.push(socket, len).map_err(Failure::of("send"));
             if sent.is_err() {
                 self.core.keys.remove(socket, message_id);
             }
-            sent.map(|()| Try { socket, id: message_id, asked: Addressee { server, place, edns }, at: self.now })
+            sent.map(|()| Try {
+                socket,
+                id: message_id,
+                asked: Addressee { server, place, edns, recursion },
+                at: self.now,
+            })
         });
         let sent = match sent {
             Ok(sent) => sent,
@@ -143,7 +224,7 @@ impl<W: World> Turn<'_, W> {
         self.core.stats.udp_sent.add(1);
         match self.core.sockets.take_shortage() {
             Some(failure) => self.met(server, Way::Calls, failure),
-            None if self.core.servers[server as usize].worked(Way::Calls, self.now) => self.show_troubles(),
+            None if self.core.servers[server].worked(Way::Calls, self.now) => self.show_troubles(),
             None => {}
         }
         self.release(id, slot);
@@ -155,7 +236,7 @@ impl<W: World> Turn<'_, W> {
 
     /// Something stood in the way to a server.
     pub(super) fn met(&mut self, server: u32, way: Way, failure: Failure) {
-        if self.core.servers[server as usize].failed(way, failure, self.now) {
+        if self.core.servers.failed(server, way, failure, self.now) {
             self.show_troubles();
         }
     }
@@ -177,15 +258,23 @@ impl<W: World> Turn<'_, W> {
         Err(NO_ID)
     }
 
-    /// Writes the query of a question to `query`; gives its length, and whether it carries an OPT record.
-    pub(super) fn write_query(&mut self, id: u32, server: u32, message_id: u16) -> (usize, bool) {
+    /// Whether the server at a place is asked to resolve for us.
+    pub(super) fn wants_recursion(&self, id: u32, place: u8) -> bool {
+        let cut = self.core.cuts.get(self.core.questions.get(id).cut);
+        cut.is_some_and(|cut| cut.is_forward() || cut.recursive(self.now) & bit(place) != 0)
+    }
+
+    /// Writes the query of a question to `query`, with RD or without; gives its length, and whether it carries an OPT record.
+    pub(super) fn write_query(&mut self, id: u32, (server, rd): (u32, bool), message_id: u16) -> (usize, bool) {
         let question = self.core.questions.get(id);
-        let has_edns = !question.without_edns && self.core.servers[server as usize].knows_edns(self.now);
-        let bits = if question.dnssec_ok { edns::DO } else { 0 };
+        let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
+        // What is kept is kept for who asks with DO, too.
+        let bits = if question.dnssec_ok || self.is_kept(id) { edns::DO } else { 0 };
         let edns = has_edns.then_some((self.core.options.edns_size, bits));
-        let asked = (question.qtype, question.qclass);
-        let disabled = question.checking_disabled;
-        (write_query(&mut self.core.query, message_id, disabled, &question.target, asked, edns), has_edns)
+        let cd = if question.checking_disabled { header::flag::CD } else { 0 };
+        let rd = if rd { header::flag::RD } else { 0 };
+        let asked = (question.asked_name(), question.asked_type(), question.qclass);
+        (write_query(&mut self.core.query, (message_id, rd | cd), asked, edns), has_edns)
     }
 
     /// Puts the written query on the wire.
@@ -238,7 +327,7 @@ impl<W: World> Turn<'_, W> {
 
     /// `server` has answered over UDP what was sent at `sent`.
     fn note_answer(&mut self, server: u32, sent: Duration) {
-        let known = &mut self.core.servers[server as usize];
+        let known = &mut self.core.servers[server];
         let was_refused = known.worked(Way::Udp, sent);
         let was_away = known.heard(sent, self.now);
         if was_refused || was_away {

@@ -1,10 +1,11 @@
 //! What a whole reply means for its question: an answer, another name to ask for, or another server.
 
-use super::core::{Core, Turn};
-use super::digest::Served;
-use super::exchange::SENDS;
+use super::classify::Class;
+use super::core::{Core, Turn, bit};
+use super::cuts::{Cut, Source};
+use super::digest::{Following, Served};
 use super::normalize::Verdict;
-use super::question::Phase;
+use super::question::{Phase, Shown, Stale};
 use super::tries::Addressee;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
@@ -19,24 +20,35 @@ impl<W: World> Turn<'_, W> {
             };
         }
         if !asked.edns && self.core.questions.get(id).without_edns {
-            self.core.servers[asked.server as usize].refuses_edns(self.now);
+            self.core.servers[asked.server].refuses_edns(self.now);
         }
-        match self.verdict(id, message) {
-            Verdict::Answer if self.respond(id, message) => {}
+        let cut = self.core.questions.get(id).cut;
+        if !self.core.cuts.get(cut).is_some_and(Cut::is_forward) {
+            return self.judge_authoritative(id, asked, message);
+        }
+        let verdict = self.verdict(id, message);
+        let is_kept = match verdict {
+            Verdict::Answer => self.keep(id, message, Class::Answer),
+            Verdict::Chase => self.keep(id, message, Class::Alias),
+            Verdict::Useless => false,
+        };
+        match verdict {
+            Verdict::Answer if is_kept && self.is_asked_by_worker(id) && self.answer_as_kept(id) => {}
+            Verdict::Answer if self.answered(id, message) => {}
             Verdict::Chase => self.chase(id, message),
             _ => self.pass_over(id, asked),
         }
     }
 
     fn ask_without_edns(&mut self, id: u32, asked: Addressee) {
-        let question = self.core.questions.get_mut(id);
         let place = asked.place;
+        let is_there = usize::from(place) < self.core.seats(id).len();
+        let question = self.core.questions.get(id);
         if question.without_edns && question.asked.place == place && question.phase != Phase::Choose {
             // The same is on its way already: this was the reply to a repetition.
             return;
         }
-        let is_there = usize::from(place) < self.core.zone_servers[question.zone as usize].len();
-        if question.sends < SENDS && is_there {
+        if question.sends < self.core.options.iteration.sends && is_there {
             self.stop_waiting(id);
             self.core.questions.get_mut(id).without_edns = true;
             if self.send(id, place) {
@@ -50,6 +62,14 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn pass_over(&mut self, id: u32, asked: Addressee) {
         let flaw = self.core.digest.flaw();
         self.blame(id, asked.server, flaw);
+        if self.core.questions.get(id).is_minimised() && !self.core.options.iteration.strict {
+            // It may be the part of the name or the type that it takes offence at.
+            self.recall(id);
+            let question = self.core.questions.get_mut(id);
+            question.show_all();
+            question.tried &= !bit(asked.place);
+            return self.core.retry.push_back(id);
+        }
         self.rule_out(id, asked.place);
         self.go_on(id, asked);
     }
@@ -69,46 +89,48 @@ impl<W: World> Turn<'_, W> {
     }
 
     fn verdict(&mut self, id: u32, message: &[u8]) -> Verdict {
-        let Core { digest, questions, table, options, .. } = &mut *self.core;
+        let Core { digest, questions, cuts, table, options, .. } = &mut *self.core;
         let question = questions.get(id);
-        let zone = question.zone;
-        let Some(forward) = table.zone(zone) else { return Verdict::Useless };
-        let same_zone = |name: &[u8]| table.find(name) == Some(zone);
+        let Some(cut) = cuts.get(question.cut) else { return Verdict::Useless };
+        let same_zone = |name: &[u8]| table.find(name).map(Source::Forward) == Some(cut.source);
         let (private, scrub) = (table.private(), table.scrub());
-        let served = Served { zone: &forward.name, same_zone: &same_zone, private, scrub };
+        let served = Served { zone: cut.name.as_wire(), same_zone: &same_zone, private, scrub };
         digest.judge(message, question, served, &options.ttl)
     }
 
     /// Publishes the answer; false when it cannot be written.
-    fn respond(&mut self, id: u32, message: &[u8]) -> bool {
+    pub(super) fn respond(&mut self, id: u32, message: &[u8]) -> bool {
         let question = self.core.questions.get(id);
+        if question.stale == Stale::Told {
+            self.finish(id);
+            return true;
+        }
         let Some(response) = self.world.room() else { return false };
         if !self.core.digest.tell(message, question, self.core.options.minimal_responses, response) {
             return false;
         }
-        response.ticket = question.ticket;
+        (response.ticket, response.known, response.expired) = (question.ticket, false, false);
         self.world.publish();
         self.finish(id);
         true
     }
 
     /// Keeps the alias chain so far and asks for its end.
-    fn chase(&mut self, id: u32, message: &[u8]) {
+    pub(super) fn chase(&mut self, id: u32, message: &[u8]) {
         self.recall(id);
         let question = self.core.questions.get_mut(id);
         if question.chain.is_none() {
             question.chain = self.core.spare_chains.pop();
         }
-        let goes_on = self.core.digest.follow(message, question, self.core.options.minimal_responses);
-        match self.core.table.find(question.target.as_wire()) {
-            Some(zone) if goes_on => {
-                question.zone = zone;
-                question.uncached |= self.core.table.is_uncached(zone);
-                question.start_over();
-                self.choose(id);
-            }
-            zone => {
-                question.cause = Cause::new(if zone.is_some() { Why::Aliases } else { Why::NoZone });
+        let options = &self.core.options;
+        let how = Following { minimal: options.minimal_responses, restarts: options.iteration.restarts };
+        let goes_on = self.core.digest.follow(message, question, how);
+        question.start_over();
+        question.shown = Shown::WHOLE;
+        match goes_on {
+            true => self.begin(id),
+            false => {
+                question.cause = Cause::new(Why::Aliases);
                 self.fail(id);
             }
         }

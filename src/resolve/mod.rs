@@ -7,33 +7,57 @@
 //! |---|---|
 //! | `thread/` | the thread's loop and clock; the kernel's sockets and random numbers as its world |
 //! | `world` | what the core asks of the world outside |
-//! | `core`, `options` | the only way in: [`Core::handle`]; a question's begin and end; settings |
+//! | `core`, `options` | the only way in: [`Core::handle`]; settings |
+//! | `course` | a question's beginning and end |
+//! | `iterate`, `cuts`, `lookups`, `minimise` | from the root down: cuts, their servers' addresses, what of a name is shown |
+//! | `classify`, `authority`, `glue`, `hints` | what an authoritative server's reply amounts to; the root's servers |
+//! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
+//! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
 //! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
-//! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
+//! | `question`, `questions`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
+//! | `cache/` | RRsets and messages that are known |
 
 mod asked;
+mod authority;
+mod cache;
 mod chain;
+mod choice;
+mod classify;
+mod commands;
 mod core;
+mod course;
+mod cuts;
 mod digest;
 mod exchange;
+mod expired;
+mod glue;
+mod hints;
+mod iterate;
 mod judge;
 mod keys;
+mod known;
+mod listing;
+mod lookups;
+mod minimise;
 mod normalize;
 mod options;
+mod order;
 mod over_tcp;
 mod private;
 mod question;
+mod questions;
 mod reply;
 mod scrub;
 mod server;
+mod servers;
 mod sockets;
 mod source;
 mod streams;
@@ -50,15 +74,17 @@ mod waiting;
 mod world;
 
 pub use asked::Scrub;
-#[doc(hidden)]
-pub use core::{Command, Core, Input};
+pub use cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
+pub use core::{Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
-pub use options::Options;
+pub use hints::{Hint, built_in};
+pub use options::{Infra, Iteration, Options, Preference};
+pub use order::{Cleared, Command, Lines};
 pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;
-pub use table::{ForwardTable, ForwardZone, MAX_SERVERS, Reachable};
+pub use table::{Kind, MAX_SERVERS, Reachable, Zone, ZoneTable};
 pub use thread::{Links, Resolver};
 pub use trouble::{Failure, Troubles};
 pub use ttl::TtlLimits;
@@ -89,6 +115,12 @@ pub struct Request {
     pub dnssec_ok: bool,
     /// Set CD in the query to upstream.
     pub checking_disabled: bool,
+    /// RD is clear: it is answered with what is known, be that a referral; where nothing is known, as any other.
+    pub known_only: bool,
+    /// What is known does not do: it is asked so that it be known for longer, and nobody waits.
+    pub refresh: bool,
+    /// Seconds that what is known has left, when it is asked anew.
+    pub left: u32,
     name_len: u8,
     name: [u8; 255],
 }
@@ -116,8 +148,14 @@ pub struct Response {
     pub rcode: u16,
     /// Seconds this answer may be cached; 0: not at all.
     pub ttl: u32,
+    /// Seconds after which it is time to ask anew, so that it does not run out.
+    pub refresh_after: u32,
     /// Records per section.
     pub counts: Counts,
+    /// It was known: no server was asked.
+    pub known: bool,
+    /// It has expired.
+    pub expired: bool,
     /// Why every server failed, when they did.
     pub cause: Cause,
     zone_len: u8,

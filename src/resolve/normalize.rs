@@ -9,7 +9,7 @@ use super::asked::{Asked, in_zone, owns};
 use super::reply::{Reply, Set};
 use super::scrub::{MOST_SERVERS, is_upward_referral, scrub_additional, scrub_authority};
 use super::ttl::TtlLimits;
-use crate::dns::name::{MAX_LEN, Name};
+use crate::dns::name::Name;
 use crate::dns::record::read_name;
 use crate::dns::{rcode, rtype};
 
@@ -96,6 +96,17 @@ impl Normalizer {
         verdict
     }
 
+    /// Follows the answer section of a reply as far as it is believed; false when the reply is of no use.
+    pub(super) fn walk_answer(&mut self, message: &[u8], reply: &mut Reply, asked: &Asked, limits: &TtlLimits) -> bool {
+        self.answer.clear();
+        let Some(walk) = self.follow(message, reply, asked, limits) else { return false };
+        self.target.set_lower(&walk.name);
+        if !walk.has_answer && walk.aliases == 0 && asked.qtype == rtype::DS {
+            self.take_ds(message, reply, asked);
+        }
+        true
+    }
+
     /// True when the answer section has a set of this type.
     pub fn has_type(&self, reply: &Reply, rtype: u16) -> bool {
         self.answer.iter().any(|piece| match piece {
@@ -166,10 +177,6 @@ impl Normalizer {
         let Some(target) = substitute(message, reply, &reply.sets[place], &walk.name) else {
             return (reply.rcode == rcode::YXDOMAIN).then_some(());
         };
-        // An alias of itself leads nowhere, and would stand beside the next one as if both were one RRset.
-        if target == walk.name {
-            return None;
-        }
         let next = reply.sets[place + 1..].iter().find(|set| !set.attached);
         if let Some(cname) = next.filter(|set| set.section == 0 && set.rtype == rtype::CNAME)
             && owns(message, cname, &walk.name)
@@ -196,9 +203,6 @@ impl Normalizer {
         // Several CNAMEs at one name are an error of the zone; the first is used.
         reply.sets[place].count = 1;
         let target = cname_target(message, reply, &reply.sets[place])?;
-        if target == walk.name {
-            return None;
-        }
         let next = (place + 1..reply.sets.len()).find(|&next| !reply.sets[next].attached);
         if let Some(next) = next {
             let dname = &reply.sets[next];
@@ -236,7 +240,9 @@ impl Normalizer {
 }
 
 impl Walk {
+    /// An alias of itself leads nowhere, and that is the answer.
     fn go_to(&mut self, target: Name, asked: &Asked) {
+        self.has_answer |= target == self.name;
         self.name = target;
         self.left = !(asked.same_zone)(target.to_lower().as_wire());
     }
@@ -278,10 +284,5 @@ fn cname_target(message: &[u8], reply: &Reply, set: &Set) -> Option<Name> {
 fn substitute(message: &[u8], reply: &Reply, dname: &Set, name: &Name) -> Option<Name> {
     let (owner, _) = read_name(message, dname.owner)?;
     let target = cname_target(message, reply, dname)?;
-    let prefix = name.as_wire().get(..name.as_wire().len().checked_sub(owner.as_wire().len())?)?;
-    let mut wire = [0u8; MAX_LEN];
-    let len = prefix.len() + target.as_wire().len();
-    wire.get_mut(..prefix.len())?.copy_from_slice(prefix);
-    wire.get_mut(prefix.len()..len)?.copy_from_slice(target.as_wire());
-    Name::from_wire(&wire[..len])
+    name.with_end(owner.as_wire(), target.as_wire())
 }

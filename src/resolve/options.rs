@@ -1,8 +1,92 @@
 //! Settings of the resolver.
 
+use super::hints::Hint;
 use super::sockets::SocketOptions;
 use super::ttl::TtlLimits;
 use std::time::Duration;
+
+/// How authoritative servers are asked, and what of their replies is believed.
+#[derive(Clone, Debug)]
+pub struct Iteration {
+    /// `qname-minimisation:`
+    pub minimise: bool,
+    /// `qname-minimisation-strict:`
+    pub strict: bool,
+    /// `iter-scrub-ns:`
+    pub name_servers: u32,
+    /// `iter-scrub-promiscuous:`
+    pub no_promiscuous: bool,
+    /// `harden-glue:`
+    pub only_own_glue: bool,
+    /// `harden-unverified-glue:`
+    pub verify_glue: bool,
+    /// `harden-referral-path:`
+    pub harden_referral: bool,
+    /// `max-global-quota:`, queries for one question, lookups included.
+    pub quota: u32,
+    /// `max-sent-count:`, queries for one target.
+    pub sends: u8,
+    /// `max-query-restarts:`
+    pub restarts: u8,
+    /// `outbound-msg-retry:`, queries to one server for one target.
+    pub retries: u8,
+    /// `target-fetch-policy:`, lookups ahead by the depth of the question; -1: all. One depth more is one too deep.
+    pub fetch_policy: Vec<i32>,
+}
+
+impl Default for Iteration {
+    fn default() -> Self {
+        Iteration {
+            minimise: true,
+            strict: false,
+            name_servers: 20,
+            no_promiscuous: true,
+            only_own_glue: true,
+            verify_glue: false,
+            harden_referral: false,
+            quota: 200,
+            sends: 32,
+            restarts: 11,
+            retries: 5,
+            fetch_policy: vec![3, 2, 1, 0, 0],
+        }
+    }
+}
+
+/// How servers are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Infra {
+    /// `infra-cache-min-rtt:`, the shortest wait for an answer in milliseconds.
+    pub shortest: u32,
+    /// `infra-cache-max-rtt:`, the longest wait that servers are compared by.
+    pub longest: u32,
+    /// `unknown-server-time-limit:`, milliseconds that a server is waited for of which nothing is known.
+    pub unknown: u32,
+    /// `infra-host-ttl:`, how long it is remembered that a server refuses EDNS or does not serve a cut.
+    pub memory: Duration,
+    /// `infra-cache-numhosts:`, servers that are remembered before the first is forgotten.
+    pub hosts: usize,
+}
+
+impl Default for Infra {
+    fn default() -> Self {
+        let memory = Duration::from_secs(900);
+        Infra { shortest: 50, longest: 120_000, unknown: 376, memory, hosts: 10_000 }
+    }
+}
+
+/// Which of several servers is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Preference {
+    /// `prefer-ip4:`
+    pub ip4: bool,
+    /// `prefer-ip6:`
+    pub ip6: bool,
+    /// `fast-server-permil:`, of a thousand questions those that only the fastest are asked.
+    pub fast_permil: u32,
+    /// `fast-server-num:`, how many these are.
+    pub fast_number: u32,
+}
 
 /// Settings of the resolver.
 #[derive(Clone, Debug)]
@@ -21,6 +105,17 @@ pub struct Options {
     pub patience: Duration,
     /// Time after which a question may be given up for a new one when there is no room (`jostle-timeout:`).
     pub jostle: Duration,
+    /// Time after which a client is told what has expired (`serve-expired-client-timeout:`), 0: at once; `None`: never
+    /// (`serve-expired: no`).
+    pub expired: Option<Duration>,
+    /// The root's servers; without any, what no forward zone takes fails.
+    pub hints: Vec<Hint>,
+    /// How authoritative servers are asked.
+    pub iteration: Iteration,
+    /// How servers are remembered.
+    pub infra: Infra,
+    /// Which of them are asked first.
+    pub preference: Preference,
     /// Ports, number and buffers of the sockets.
     pub sockets: SocketOptions,
 }
@@ -35,6 +130,11 @@ impl Default for Options {
             ttl: TtlLimits::default(),
             patience: Duration::from_secs(12),
             jostle: Duration::from_millis(200),
+            expired: None,
+            hints: Vec::new(),
+            iteration: Iteration::default(),
+            infra: Infra::default(),
+            preference: Preference::default(),
             sockets: SocketOptions::default(),
         }
     }

@@ -27,14 +27,40 @@ impl<W: World> Turn<'_, W> {
         if matches!(self.core.questions.get(id).phase, Phase::TcpQueue | Phase::Tcp { .. }) {
             return;
         }
-        if self.core.servers[asked.server as usize].avoids_tcp(self.now) && self.has_other(id, asked.place) {
+        if self.core.servers[asked.server].avoids_tcp(self.now) && self.has_other(id, asked.place) {
             self.refused_at_once(id, asked.place);
             return self.go_on(id, asked);
         }
         self.stop_waiting(id);
+        self.queue(id, asked);
+    }
+
+    /// Whether the servers of the question's zone are asked over TCP alone (`forward-tcp-upstream:`, `stub-tcp-upstream:`).
+    pub(super) fn is_asked_over_tcp(&self, id: u32) -> bool {
+        let cut = self.core.cuts.get(self.core.questions.get(id).cut);
+        let zone = cut.and_then(|cut| self.core.table.zone(cut.source.zone()?));
+        zone.is_some_and(|zone| zone.tcp)
+    }
+
+    /// Asks the server at a place over TCP from the start; false when it cannot be asked now.
+    pub(super) fn begin_over_tcp(&mut self, id: u32, place: u8) -> bool {
+        let Some(server) = self.core.seats(id).get(usize::from(place)).map(|seat| seat.server) else { return false };
+        let recursion = self.wants_recursion(id, place);
         let question = self.core.questions.get_mut(id);
-        question.asked = asked;
-        question.phase = Phase::TcpQueue;
+        question.tried |= bit(place);
+        if self.core.streams.are_forbidden() {
+            question.failed |= bit(place);
+            return false;
+        }
+        (question.was_sent, question.sends) = (true, question.sends + 1);
+        self.queue(id, Addressee { server, place, edns: true, recursion });
+        true
+    }
+
+    /// Has a question that is in phase `Choose` wait for a stream to a server.
+    fn queue(&mut self, id: u32, asked: Addressee) {
+        let question = self.core.questions.get_mut(id);
+        (question.asked, question.phase) = (asked, Phase::TcpQueue);
         self.core.timers.arm(id, (self.now + TCP_WAIT).min(question.started + self.core.options.patience));
         self.core.tcp_queue.push_back(id);
         self.open_tcp();
@@ -44,7 +70,7 @@ impl<W: World> Turn<'_, W> {
     fn has_other(&self, id: u32, place: u8) -> bool {
         let question = self.core.questions.get(id);
         let passed = question.tried | question.failed | bit(place);
-        let servers = self.core.zone_servers.get(question.zone as usize).map_or(0, Vec::len) as u8;
+        let servers = self.core.seats(id).len() as u8;
         let asks = matches!(question.phase, Phase::Udp { .. }) && question.asked.place != place;
         asks || (0..servers).any(|other| passed & bit(other) == 0)
     }
@@ -68,11 +94,11 @@ impl<W: World> Turn<'_, W> {
 
     /// Opens a stream for a question and hands it the query; gives its number, the ID, and whether it carries EDNS.
     fn connect(&mut self, id: u32) -> Result<(u16, u16, bool), Failure> {
-        let server = self.core.questions.get(id).asked.server;
-        let address = self.core.servers[server as usize].address;
+        let Addressee { server, recursion, .. } = self.core.questions.get(id).asked;
+        let address = self.core.servers[server].address;
         let message_id = self.world.draw()?;
         let source = self.core.sockets.source(&address, self.world)?;
-        let (len, edns) = self.write_query(id, server, message_id);
+        let (len, edns) = self.write_query(id, (server, recursion), message_id);
         let stream = self.core.streams.open(id, (source, address), self.world)?;
         self.world.send_stream(stream, &(len as u16).to_be_bytes());
         self.world.send_stream(stream, &self.core.query[..len]);
@@ -123,7 +149,7 @@ impl<W: World> Turn<'_, W> {
         let fits = is_ours && is_reply_to(message, question);
         let (asked, sent) = (question.asked, question.sent);
         self.stop_waiting(id);
-        if fits && self.core.servers[asked.server as usize].worked(Way::Tcp, sent) {
+        if fits && self.core.servers[asked.server].worked(Way::Tcp, sent) {
             self.show_troubles();
         }
         if fits && header::flags(message) & header::flag::TC == 0 {

@@ -1,4 +1,4 @@
-//! The questions in flight: a slab of fixed states and lists through it.
+//! A question in flight: what it asks, where it stands, what it has cost.
 
 use super::chain::Chain;
 use super::tries::{Addressee, Tries};
@@ -9,6 +9,34 @@ use std::time::Duration;
 
 /// No question.
 pub const NONE: u32 = u32::MAX;
+
+/// What a lookup is for.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    /// The questions that wait, with their serial numbers: one may have ended meanwhile.
+    pub waiting: Vec<(u32, u32)>,
+    /// What the parent of the name's zone says of it will do: its glue.
+    pub glue: bool,
+    /// It asks the servers of the root's hints, or of a stub zone, who its servers are.
+    pub primes: bool,
+}
+
+/// How much of a question's target is shown (`minimise`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Labels, with type A; 0: all, with the type itself.
+    pub(super) labels: u8,
+    /// Queries for parts so far.
+    pub(super) steps: u8,
+    pub(super) time_outs: u8,
+    /// The whole name is asked for from now on.
+    pub(super) is_over: bool,
+}
+
+impl Shown {
+    /// Nothing is hidden.
+    pub const WHOLE: Shown = Shown { labels: 0, steps: 0, time_outs: 0, is_over: false };
+}
 
 /// Where a question stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +61,8 @@ pub enum Phase {
         /// Message ID.
         id: u16,
     },
+    /// Waits for lookups of its servers' addresses.
+    Await,
     /// Failed; its SERVFAIL waits for a place in the response ring.
     Failed,
     /// Answered, and sent once more to see whether a silent server is back; nobody waits for it.
@@ -55,17 +85,17 @@ pub struct Question {
     pub dnssec_ok: bool,
     /// Ask with CD.
     pub checking_disabled: bool,
-    /// Place in the forward table.
-    pub zone: u32,
+    /// The cut it is asked at; [`NONE`] before there is one.
+    pub cut: u32,
     /// Whom the last query went to.
     pub asked: Addressee,
     /// What may be answered.
     pub tries: Tries,
-    /// Servers of the zone asked in this round.
+    /// Servers of the cut asked in this round.
     pub tried: u64,
-    /// Servers of the zone that answered, and of no use.
+    /// Servers of the cut that answered, and of no use.
     pub failed: u64,
-    /// Servers of the zone that refused at once in this round: nobody listens, or nothing could be sent.
+    /// Servers of the cut that refused at once in this round: nobody listens, or nothing could be sent.
     pub refused: u64,
     /// Rounds through the servers so far.
     pub rounds: u8,
@@ -81,8 +111,16 @@ pub struct Question {
     pub was_sent: bool,
     /// A server that was asked has not answered.
     pub unheard: bool,
+    /// It is answered with what is known, be that a referral.
+    pub known_only: bool,
     /// Its answer is told, but not to be cached.
     pub uncached: bool,
+    /// What is known does not do: it is asked so that it be known for longer. Seconds that what is known has left.
+    pub refreshes: Option<u32>,
+    /// A forward or stub zone with `first` has failed: none counts any more.
+    pub is_unzoned: bool,
+    /// Tells it from those that had its state before.
+    pub serial: u32,
     /// What went wrong last, for this target.
     pub cause: Cause,
     /// When it was taken from the worker.
@@ -93,19 +131,65 @@ pub struct Question {
     pub wait: u32,
     /// Records of the chain so far.
     pub chain: Option<Box<Chain>>,
+    /// How much of the target is shown to the servers.
+    pub shown: Shown,
+    /// It is asked for the sake of these, and for no worker; taken when they are told.
+    pub lookup: Option<Box<Lookup>>,
+    /// How many lookups stand between it and a worker's question.
+    pub depth: u8,
+    /// Cuts passed so far.
+    pub referrals: u8,
+    /// Lookups it has begun or joined, and those that it still waits for.
+    pub lookups: u8,
+    /// See `lookups`.
+    pub awaited: u8,
+    /// Name servers looked up at the present cut.
+    pub at_cut: u8,
+    /// Name servers of the present cut whose glue was asked for.
+    pub glue_asked: u8,
+    /// Name servers that have no address, as others than the cache have told.
+    pub nowhere: u8,
+    /// Queries sent for it so far, lookups for its sake included.
+    pub used: u32,
+    /// Bit n: the cut of n labels was fetched from its parent anew.
+    pub refetched: u128,
+    /// Bit n: a parent has referred it to the cut of n labels.
+    pub referred: u128,
+    /// Servers that had their chances at the cut whose parent it was asked for anew.
+    pub spent: Vec<u32>,
+    /// The root, or the stub zone, was primed for it.
+    pub was_primed: bool,
+    /// Servers of the cut that said nothing at all, and how often that was.
+    pub empty: u64,
+    /// See `empty`.
+    pub empties: u8,
     /// Where it stands.
     pub phase: Phase,
-    prev: u32,
-    next: u32,
+    /// What is known of it that has expired.
+    pub stale: Stale,
+    pub(super) prev: u32,
+    pub(super) next: u32,
     /// Neighbours in the order of age, of those in that list.
-    older: u32,
-    newer: u32,
-    standing: Standing,
+    pub(super) older: u32,
+    pub(super) newer: u32,
+    pub(super) standing: Standing,
+    pub(super) is_lookup: bool,
+}
+
+/// What has expired and would answer a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// It was not looked for, or there is none.
+    Unknown,
+    /// It is there.
+    AtHand,
+    /// It was told: nobody waits any more.
+    Told,
 }
 
 /// Whether a question may be given up to make room for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     /// It may run to its end.
     Lasting,
     /// It is in the list of those that may be given up.
@@ -123,7 +207,7 @@ impl Question {
         qclass: 0,
         dnssec_ok: false,
         checking_disabled: false,
-        zone: 0,
+        cut: NONE,
         asked: Addressee::NOBODY,
         tries: Tries::NONE,
         tried: 0,
@@ -136,18 +220,40 @@ impl Question {
         without_edns: false,
         was_sent: false,
         unheard: false,
+        known_only: false,
         uncached: false,
+        refreshes: None,
+        is_unzoned: false,
+        stale: Stale::Unknown,
+        serial: 0,
         cause: Cause::new(Why::Unknown),
         started: Duration::ZERO,
         sent: Duration::ZERO,
         wait: 0,
         chain: None,
+        shown: Shown::WHOLE,
+        lookup: None,
+        depth: 0,
+        referrals: 0,
+        lookups: 0,
+        awaited: 0,
+        at_cut: 0,
+        glue_asked: 0,
+        nowhere: 0,
+        used: 0,
+        refetched: 0,
+        referred: 0,
+        spent: Vec::new(),
+        was_primed: false,
+        empty: 0,
+        empties: 0,
         phase: Phase::Free,
         prev: NONE,
         next: NONE,
         older: NONE,
         newer: NONE,
         standing: Standing::Ended,
+        is_lookup: false,
     };
 
     /// Forgets what was tried, for a new target. No try may be left.
@@ -155,6 +261,7 @@ impl Question {
         (self.tried, self.failed, self.refused) = (0, 0, 0);
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
+        (self.empty, self.empties) = (0, 0);
         self.cause = Cause::default();
     }
 
@@ -167,187 +274,5 @@ impl Question {
             (false, true) => SILENCE,
             (false, false) => WITHOUT_RECORDS,
         }
-    }
-}
-
-/// The slab, its free list, one list per socket of the questions sent through it last, and one by age.
-///
-/// Up to half of the states go to questions that may run to their end, so that slow ones are answered too; the others
-/// may be given up when the slab is full, oldest first (the two lists of Unbound's mesh.c).
-pub struct Questions {
-    states: Box<[Question]>,
-    free: Vec<u32>,
-    heads: Vec<u32>,
-    lasting: usize,
-    oldest: u32,
-    newest: u32,
-}
-
-impl Questions {
-    /// Room for `count` questions.
-    pub fn new(count: usize) -> Questions {
-        let states = (0..count).map(|_| Question::EMPTY).collect();
-        let free = (0..count as u32).rev().collect();
-        Questions { states, free, heads: Vec::new(), lasting: 0, oldest: NONE, newest: NONE }
-    }
-
-    /// Number of states.
-    pub fn capacity(&self) -> usize {
-        self.states.len()
-    }
-
-    /// Questions in use.
-    pub fn in_use(&self) -> usize {
-        self.states.len() - self.free.len()
-    }
-
-    /// True when no state is free.
-    pub fn is_full(&self) -> bool {
-        self.free.is_empty()
-    }
-
-    /// Takes a free state, in phase `Choose`.
-    pub fn take(&mut self) -> Option<u32> {
-        let id = self.free.pop()?;
-        let question = &mut self.states[id as usize];
-        question.start_over();
-        question.restarts = 0;
-        (question.was_sent, question.unheard, question.uncached) = (false, false, false);
-        question.phase = Phase::Choose;
-        if self.lasting < self.states.len() / 2 {
-            self.lasting += 1;
-            self.states[id as usize].standing = Standing::Lasting;
-        } else {
-            self.line_up(id);
-        }
-        Some(id)
-    }
-
-    fn line_up(&mut self, id: u32) {
-        match self.newest {
-            NONE => self.oldest = id,
-            newest => self.states[newest as usize].newer = id,
-        }
-        let question = &mut self.states[id as usize];
-        (question.older, question.newer, question.standing) = (self.newest, NONE, Standing::InLine);
-        self.newest = id;
-    }
-
-    /// The oldest question that may be given up.
-    pub fn oldest(&self) -> Option<u32> {
-        (self.oldest != NONE).then_some(self.oldest)
-    }
-
-    /// The question has ended: it is not to be given up any more.
-    pub fn ended(&mut self, id: u32) {
-        let Question { older, newer, standing, .. } = self.states[id as usize];
-        self.states[id as usize].standing = Standing::Ended;
-        match standing {
-            Standing::Ended => return,
-            Standing::Lasting => return self.lasting -= 1,
-            Standing::InLine => {}
-        }
-        match older {
-            NONE => self.oldest = newer,
-            older => self.states[older as usize].newer = newer,
-        }
-        match newer {
-            NONE => self.newest = older,
-            newer => self.states[newer as usize].older = older,
-        }
-    }
-
-    /// Gives a state back. It must be in no socket's list.
-    pub fn give_back(&mut self, id: u32) {
-        self.ended(id);
-        self.states[id as usize].phase = Phase::Free;
-        self.free.push(id);
-    }
-
-    /// The question of `id`.
-    #[inline]
-    pub fn get(&self, id: u32) -> &Question {
-        &self.states[id as usize]
-    }
-
-    /// The question of `id`.
-    #[inline]
-    pub fn get_mut(&mut self, id: u32) -> &mut Question {
-        &mut self.states[id as usize]
-    }
-
-    /// Puts `id` on the list of `socket`.
-    pub fn link(&mut self, id: u32, socket: u16) {
-        let socket = usize::from(socket);
-        if self.heads.len() <= socket {
-            self.heads.resize(socket + 1, NONE);
-        }
-        let next = self.heads[socket];
-        if next != NONE {
-            self.states[next as usize].prev = id;
-        }
-        let question = &mut self.states[id as usize];
-        (question.prev, question.next) = (NONE, next);
-        self.heads[socket] = id;
-    }
-
-    /// Takes `id` off the list of `socket`.
-    pub fn unlink(&mut self, id: u32, socket: u16) {
-        let Question { prev, next, .. } = self.states[id as usize];
-        match prev {
-            NONE => self.heads[usize::from(socket)] = next,
-            prev => self.states[prev as usize].next = next,
-        }
-        if next != NONE {
-            self.states[next as usize].prev = prev;
-        }
-    }
-
-    /// The question behind `id` on the list of its socket.
-    pub fn after(&self, id: u32) -> Option<u32> {
-        let next = self.states[id as usize].next;
-        (next != NONE).then_some(next)
-    }
-
-    /// A question whose last query went through `socket`, if any.
-    pub fn first(&self, socket: u16) -> Option<u32> {
-        self.heads.get(usize::from(socket)).copied().filter(|&id| id != NONE)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sockets_list_holds_its_questions() {
-        let mut questions = Questions::new(4);
-        let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
-        assert!(ids.len() == 4 && questions.is_full());
-        ids.iter().for_each(|&id| questions.link(id, 3));
-        questions.unlink(ids[1], 3);
-        questions.unlink(ids[3], 3);
-        questions.unlink(ids[0], 3);
-        assert_eq!((questions.first(3), questions.first(9)), (Some(ids[2]), None));
-        questions.unlink(ids[2], 3);
-        assert_eq!(questions.first(3), None);
-    }
-
-    #[test]
-    fn half_of_the_questions_may_be_given_up_in_the_order_of_their_age() {
-        let mut questions = Questions::new(6);
-        let ids: Vec<u32> = std::iter::from_fn(|| questions.take()).collect();
-        assert_eq!(questions.oldest(), Some(ids[3]));
-        questions.ended(ids[4]);
-        questions.give_back(ids[3]);
-        assert_eq!(questions.oldest(), Some(ids[5]));
-        questions.give_back(ids[5]);
-        questions.give_back(ids[4]);
-        assert_eq!(questions.oldest(), None);
-        questions.give_back(ids[0]);
-        assert!(questions.take().is_some());
-        assert_eq!(questions.oldest(), None, "half may stay");
-        assert_eq!(questions.take(), questions.oldest());
-        assert_eq!((questions.take().is_some(), questions.take().is_some(), questions.is_full()), (true, true, true));
     }
 }

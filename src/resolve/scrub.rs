@@ -36,7 +36,7 @@ pub(super) fn scrub_authority(message: &[u8], reply: &mut Reply, asked: &Asked, 
             rtype::SOA => true,
             _ => !asked.scrub.unknown_types,
         };
-        let keep = keep && in_zone(message, set, asked.zone);
+        let keep = keep && in_zone(message, set, asked.zone) && !repeats(message, reply, place);
         let set = &mut reply.sets[place];
         set.kept = keep;
         if set.rtype == rtype::NS {
@@ -54,7 +54,7 @@ fn is_promiscuous(message: &[u8], reply: &Reply, set: &Set, asked: &Asked, no_an
 }
 
 /// A denial's set belongs to the zone, and so does the next name it speaks of.
-fn is_proof_in_zone(message: &[u8], reply: &Reply, set: &Set, zone: &[u8]) -> bool {
+pub(super) fn is_proof_in_zone(message: &[u8], reply: &Reply, set: &Set, zone: &[u8]) -> bool {
     set.rtype != rtype::NSEC
         || zone.len() == 1
         || reply
@@ -72,6 +72,17 @@ pub(super) fn is_upward_referral(message: &[u8], reply: &Reply, asked: &Asked, n
             })
     };
     no_answer && !soa && reply.rcode == rcode::NOERROR && reply.sets.iter().any(upward)
+}
+
+/// True when a set is kept of the same owner, type and class as `place` in a section before it: one RRset is told once.
+pub(super) fn repeats(message: &[u8], reply: &Reply, place: usize) -> bool {
+    let set = &reply.sets[place];
+    reply.sets[..place].iter().any(|other| {
+        other.kept
+            && other.section < set.section
+            && (other.hash, other.rtype, other.class, other.covered) == (set.hash, set.rtype, set.class, set.covered)
+            && same_name(message, other.owner, message, set.owner)
+    })
 }
 
 /// Marks what stays of the additional section: the addresses of names that kept sets speak of, and other types but
@@ -113,6 +124,11 @@ pub(super) fn scrub_additional(message: &[u8], reply: &mut Reply, asked: &Asked)
                     && same_name(message, addresses.owner, message, target)
                     && in_zone(message, addresses, asked.zone);
             }
+        }
+    }
+    for place in 0..reply.sets.len() {
+        if reply.sets[place].section == 2 && reply.sets[place].kept && repeats(message, reply, place) {
+            reply.sets[place].kept = false;
         }
     }
 }

@@ -1,14 +1,12 @@
 //! What is known of an upstream server: how fast it is, whether it lives, whether it knows EDNS.
 
+use super::options::Infra;
 use super::trouble::{Failure, ServerTrouble, Way};
+use log::Level;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Milliseconds a server that nothing is known of is waited for (Unbound's UNKNOWN_SERVER_NICENESS).
-const UNKNOWN: u32 = 376;
-/// Shortest wait in milliseconds (Unbound's infra-cache-min-rtt).
-const SHORTEST: u32 = 50;
-/// Longest wait in milliseconds (Unbound's PROBE_MAXRTO).
+/// Longest wait in milliseconds, whatever infra-cache-max-rtt says (Unbound's PROBE_MAXRTO).
 const LONGEST: u32 = 12_000;
 /// Longest wait in milliseconds that others' losses impose on a question's first try at a server that was faster.
 const CAREFUL: u32 = 1_000;
@@ -27,8 +25,6 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub const BAND: u32 = 400;
 /// How long a server whose TCP failed is not asked over TCP when there is another to ask.
 const TCP_MEMORY: Duration = Duration::from_secs(10);
-/// How long a server is remembered to refuse EDNS (Unbound's infra-host-ttl).
-const EDNS_MEMORY: Duration = Duration::from_secs(900);
 
 /// The smoothed round trip time and the wait that follows from it (Jacobson; Stevens, Unix Network Programming,
 /// volume 1, section 22.5), in milliseconds.
@@ -40,23 +36,32 @@ struct Rtt {
     measured: u32,
     /// As `measured`, doubled with every loss since.
     wait: u32,
+    /// Both are within these.
+    shortest: u32,
+    longest: u32,
 }
 
 impl Rtt {
-    const NEW: Rtt = Rtt { smoothed: 0, variance: UNKNOWN as i32 / 4, measured: UNKNOWN, wait: UNKNOWN };
+    fn new(infra: &Infra) -> Rtt {
+        let longest = infra.longest.clamp(1, LONGEST);
+        let wait = infra.unknown.min(longest);
+        let shortest = infra.shortest.min(longest);
+        Rtt { smoothed: 0, variance: wait as i32 / 4, measured: wait, wait, shortest, longest }
+    }
 
     fn heard(&mut self, ms: u32) {
         let delta = ms.min(LONGEST) as i32 - self.smoothed;
         self.smoothed += delta / 8;
         self.variance += (delta.abs() - self.variance) / 4;
-        self.measured = u32::try_from(self.smoothed + 4 * self.variance).unwrap_or(0).clamp(SHORTEST, LONGEST);
+        self.measured =
+            u32::try_from(self.smoothed + 4 * self.variance).unwrap_or(0).clamp(self.shortest, self.longest);
         self.wait = self.measured;
     }
 
     /// Doubles the wait that was in vain; many questions lost at the same time double it once.
     fn lost(&mut self, waited: u32) {
         if self.wait >= waited {
-            self.wait = self.wait.max(waited.saturating_mul(2)).min(LONGEST);
+            self.wait = self.wait.max(waited.saturating_mul(2)).min(self.longest);
         }
     }
 }
@@ -68,6 +73,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// A zone of the table in force names it.
     pub is_used: bool,
+    /// Cuts that have it.
+    pub holds: u32,
     rtt: Rtt,
     heard_at: Duration,
     /// Since when nothing that it was asked has been answered.
@@ -79,16 +86,37 @@ pub struct Server {
     probe_at: Duration,
     no_edns_until: Duration,
     trouble: ServerTrouble,
+    infra: Infra,
+}
+
+/// What is known of a server, as `dump_infra` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Seconds that are left of infra-host-ttl since it was heard last.
+    pub ttl: u64,
+    /// The smoothed round trip time in milliseconds.
+    pub ping: i32,
+    /// Its variance.
+    pub variance: i32,
+    /// The wait that follows from both.
+    pub rtt: u32,
+    /// The wait of now, losses counted.
+    pub rto: u32,
+    /// Different questions lost since it was heard last.
+    pub lost: u32,
+    /// It has answered.
+    pub was_heard: bool,
 }
 
 impl Server {
     /// A server that nothing is known of.
-    pub fn new(address: SocketAddr) -> Server {
+    pub fn new(address: SocketAddr, infra: Infra) -> Server {
         let (heard_at, probe_at, no_edns_until) = Default::default();
         Server {
             address,
-            is_used: true,
-            rtt: Rtt::NEW,
+            is_used: false,
+            holds: 0,
+            rtt: Rtt::new(&infra),
             heard_at,
             silent_since: None,
             lost: 0,
@@ -96,6 +124,32 @@ impl Server {
             probe_at,
             no_edns_until,
             trouble: ServerTrouble::default(),
+            infra,
+        }
+    }
+
+    /// Forgets all that is known of it but what stands in the way to it.
+    pub fn forget(&mut self) {
+        let Server { address, is_used, holds, infra, .. } = *self;
+        let trouble = std::mem::take(&mut self.trouble);
+        *self = Server { is_used, holds, trouble, ..Server::new(address, infra) };
+    }
+
+    /// Whether it has answered, or failed to.
+    pub fn is_known(&self) -> bool {
+        self.heard_at > Duration::ZERO || self.silent_since.is_some()
+    }
+
+    /// What is known of it.
+    pub fn figures(&self, now: Duration) -> Figures {
+        Figures {
+            ttl: self.infra.memory.saturating_sub(now.saturating_sub(self.heard_at)).as_secs(),
+            ping: self.rtt.smoothed,
+            variance: self.rtt.variance,
+            rtt: self.rtt.measured,
+            rto: self.rtt.wait,
+            lost: self.lost,
+            was_heard: self.heard_at > Duration::ZERO,
         }
     }
 
@@ -129,10 +183,15 @@ impl Server {
         }
     }
 
+    /// How much something concerns who reads the log: what happens to the servers of others is theirs to mend.
+    fn level(&self, of_ours: Level) -> Level {
+        if self.is_used { of_ours } else { Level::Debug }
+    }
+
     fn is_back(&mut self, silence: Duration) -> bool {
         self.lost = 0;
         if std::mem::take(&mut self.is_dead) {
-            log::info!("name server {} answers again", self.address);
+            log::log!(self.level(Level::Info), "name server {} answers again", self.address);
         }
         silence >= AWAY
     }
@@ -146,20 +205,20 @@ impl Server {
         let dies = !self.is_dead && self.lost >= MANY && now.saturating_sub(since) >= DEAD;
         if dies {
             self.is_dead = true;
-            log::warn!("name server {} {}", self.address, Failure::SILENCE);
+            log::log!(self.level(Level::Warn), "name server {} {}", self.address, Failure::SILENCE);
         }
         dies
     }
 
     /// Something stood in the way to it; true when that is another thing than before.
     pub(super) fn failed(&mut self, way: Way, failure: Failure, now: Duration) -> bool {
-        self.trouble.failed(way, failure, self.address, now)
+        self.trouble.failed(way, failure, (self.address, self.level(Level::Warn)), now)
     }
 
     /// What was sent at `sent` has shown that a way is free; true when something stood there before.
     #[inline]
     pub(super) fn worked(&mut self, way: Way, sent: Duration) -> bool {
-        self.trouble.worked(way, self.address, sent)
+        self.trouble.worked(way, (self.address, self.level(Level::Info)), sent)
     }
 
     /// What stands in the way now, silence included.
@@ -190,7 +249,7 @@ impl Server {
 
     /// It refused a question with EDNS and answered the same without.
     pub fn refuses_edns(&mut self, now: Duration) {
-        self.no_edns_until = now + EDNS_MEMORY;
+        self.no_edns_until = now + self.infra.memory;
     }
 }
 
@@ -200,12 +259,12 @@ mod tests {
 
     #[test]
     fn waits_shrink_with_answers_and_double_with_losses() {
-        let mut rtt = Rtt::NEW;
+        let mut rtt = Rtt::new(&Infra::default());
         assert_eq!(rtt.wait, 376);
         for _ in 0..40 {
             rtt.heard(20);
         }
-        assert!((SHORTEST..100).contains(&rtt.wait), "{rtt:?}");
+        assert!((50..100).contains(&rtt.wait), "{rtt:?}");
         let before = rtt.wait;
         rtt.lost(before);
         rtt.lost(before);
@@ -218,7 +277,7 @@ mod tests {
     #[test]
     fn any_answer_makes_a_silent_server_as_good_as_it_was() {
         let second = Duration::from_secs;
-        let mut server = Server::new("192.0.2.1:53".parse().unwrap());
+        let mut server = Server::new("192.0.2.1:53".parse().unwrap(), Infra::default());
         assert!(!server.heard(second(99), second(100)) && !server.wants_probe(second(100)));
         for number in 0..8 {
             let waited = server.wait();
@@ -237,9 +296,39 @@ mod tests {
     }
 
     #[test]
+    fn waits_keep_to_the_limits_of_the_configuration() {
+        let infra = Infra { shortest: 200, longest: 900, unknown: 500, ..Infra::default() };
+        let mut server = Server::new("192.0.2.1:53".parse().unwrap(), infra);
+        assert_eq!(server.wait(), 500);
+        (0..40).for_each(|_| server.measured(1));
+        assert_eq!(server.wait(), 200);
+        server.measured(5000);
+        assert_eq!(server.wait(), 900);
+        server.lost((Duration::from_secs(1), 900), true, Duration::from_secs(2));
+        assert_eq!(server.wait(), 900);
+        let upside_down = Infra { shortest: 5000, longest: 0, ..Infra::default() };
+        assert_eq!(Rtt::new(&upside_down).wait, 1);
+    }
+
+    #[test]
+    fn a_server_that_is_forgotten_is_as_if_it_had_never_been_asked() {
+        let second = Duration::from_secs;
+        let mut server = Server::new("192.0.2.1:53".parse().unwrap(), Infra::default());
+        assert!(!server.is_known());
+        server.heard(second(1), second(2));
+        server.refuses_edns(second(2));
+        assert!(server.is_known() && !server.knows_edns(second(3)));
+        assert_eq!((server.figures(second(102)).ttl, server.figures(second(2000)).ttl), (800, 0));
+        (server.is_used, server.holds) = (true, 3);
+        server.forget();
+        assert!(!server.is_known() && server.knows_edns(second(3)) && server.is_used && server.holds == 3);
+        assert_eq!(server.wait(), 376);
+    }
+
+    #[test]
     fn one_question_alone_makes_no_server_dead() {
         let second = Duration::from_secs;
-        let mut server = Server::new("192.0.2.1:53".parse().unwrap());
+        let mut server = Server::new("192.0.2.1:53".parse().unwrap(), Infra::default());
         assert!(!(0..20).any(|now| server.lost((second(now), 100u32 << now), now == 0, second(now + 1))));
         assert_eq!([(); 2].map(|()| server.lost((second(30), 100), true, second(31))), [false, true]);
     }

@@ -1,6 +1,7 @@
 //! Which servers are asked for which names.
 
 use super::asked::Scrub;
+use super::hints::Hint;
 use super::private::Private;
 use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
@@ -10,15 +11,50 @@ use std::net::{IpAddr, SocketAddr};
 /// Most servers of one zone: a question remembers in 64 bits which it has tried.
 pub const MAX_SERVERS: usize = 64;
 
-/// One `forward-zone:` clause.
+/// What the servers of a zone do for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `forward-zone:`, they resolve.
+    Forward,
+    /// `stub-zone:`, they answer for the zone.
+    Stub {
+        /// `stub-prime:`, they are asked which the zone's name servers are.
+        prime: bool,
+    },
+}
+
+/// One `forward-zone:` or `stub-zone:` clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardZone {
+pub struct Zone {
     /// `name:`, wire form.
     pub name: Vec<u8>,
-    /// `forward-addr:`, in order.
+    /// Which of the two.
+    pub kind: Kind,
+    /// `forward-addr:`, `stub-addr:`, in order.
     pub servers: Vec<SocketAddr>,
-    /// `forward-no-cache:`; its answers are told with the advice not to cache them.
+    /// `forward-host:`, `stub-host:`
+    pub hosts: Vec<Name>,
+    /// `forward-first:`, `stub-first:`; what these servers fail to answer is asked as if the clause were not there.
+    pub first: bool,
+    /// `forward-tcp-upstream:`, `stub-tcp-upstream:`
+    pub tcp: bool,
+    /// `forward-no-cache:`, `stub-no-cache:`; answers are told with the advice not to cache them.
     pub no_cache: bool,
+}
+
+impl Zone {
+    /// A forward zone without servers.
+    pub fn forward(name: Vec<u8>) -> Zone {
+        let (servers, hosts, first, tcp, no_cache) = Default::default();
+        Zone { name, kind: Kind::Forward, servers, hosts, first, tcp, no_cache }
+    }
+
+    fn word(&self) -> &'static str {
+        match self.kind {
+            Kind::Forward => "forward-zone",
+            Kind::Stub { .. } => "stub-zone",
+        }
+    }
 }
 
 /// Which servers may be asked at all.
@@ -40,53 +76,68 @@ impl Default for Reachable {
 
 /// The compiled clauses: immutable, found by longest suffix.
 #[derive(Debug, Default)]
-pub struct ForwardTable {
-    zones: Vec<ForwardZone>,
+pub struct ZoneTable {
+    zones: Vec<Zone>,
     by_name: HashMap<Box<[u8]>, u32>,
+    /// Stub zones, those included that a forward zone of the same name stands before.
+    stubs: HashMap<Box<[u8]>, u32>,
     /// Bit n: some zone has a name of n labels. Suffixes of other lengths are not looked up.
     depths: u128,
     sources: Sources,
+    reachable: Reachable,
     private: Private,
     scrub: Scrub,
+    hints: Option<Vec<Hint>>,
 }
 
-impl ForwardTable {
-    /// Compiles `zones`. A later clause of the same name adds its servers to the earlier one. Servers that must not be
+impl ZoneTable {
+    /// Compiles `zones`. A later clause of the same name and kind adds its servers to the earlier one; of a forward and a stub
+    /// zone of one name the forward zone counts. Servers that must not be
     /// asked are left out with a warning each in the log; a zone that is left without any answers SERVFAIL.
-    pub fn new(zones: Vec<ForwardZone>, reachable: Reachable) -> ForwardTable {
-        let mut table = ForwardTable::default();
+    pub fn new(zones: Vec<Zone>, reachable: Reachable) -> ZoneTable {
+        let mut table = ZoneTable { reachable, ..ZoneTable::default() };
         // For each zone, whether a server was named at all.
         let mut named = Vec::new();
         for mut zone in zones {
             zone.name.make_ascii_lowercase();
             let Some(name) = Name::from_wire(&zone.name) else {
-                log::warn!("forward-zone with a malformed name left out");
+                log::warn!("{} with a malformed name left out", zone.word());
                 continue;
             };
-            let names_some = !zone.servers.is_empty();
-            zone.servers.retain(|server| may_ask(server, &name, reachable));
-            match table.by_name.get(zone.name.as_slice()) {
-                Some(&place) => {
-                    table.zones[place as usize].servers.append(&mut zone.servers);
-                    named[place as usize] |= names_some;
-                }
-                None => {
-                    table.by_name.insert(zone.name.clone().into_boxed_slice(), table.zones.len() as u32);
-                    table.depths |= 1 << name.label_count();
-                    table.zones.push(zone);
-                    named.push(names_some);
-                }
+            let names_some = !zone.servers.is_empty() || !zone.hosts.is_empty();
+            let word = zone.word();
+            zone.servers.retain(|server| may_ask(server, word, &name, reachable));
+            let is_forward = zone.kind == Kind::Forward;
+            let there = table.by_name.get(zone.name.as_slice()).copied();
+            let same = there.filter(|&place| table.zones[place as usize].word() == word);
+            let same = if is_forward { same } else { table.stubs.get(zone.name.as_slice()).copied() };
+            if let Some(place) = same {
+                let before = &mut table.zones[place as usize];
+                before.servers.append(&mut zone.servers);
+                before.hosts.append(&mut zone.hosts);
+                named[place as usize] |= names_some;
+                continue;
             }
+            let (place, key) = (table.zones.len() as u32, zone.name.clone().into_boxed_slice());
+            if !is_forward {
+                table.stubs.insert(key.clone(), place);
+            }
+            if is_forward || there.is_none() {
+                table.by_name.insert(key, place);
+                table.depths |= 1 << name.label_count();
+            }
+            table.zones.push(zone);
+            named.push(names_some);
         }
         for (zone, named) in table.zones.iter_mut().zip(named) {
-            let name = Name::from_wire(&zone.name).unwrap_or(Name::ROOT);
+            let (name, word) = (Name::from_wire(&zone.name).unwrap_or(Name::ROOT), zone.word());
             if zone.servers.is_empty() && !named {
-                log::info!("forward-zone {name}: no server is named yet; until then every question in it fails");
-            } else if zone.servers.is_empty() {
-                log::warn!("forward-zone {name}: no server left to ask; every question in it fails");
+                log::info!("{word} {name}: no server is named yet; until then every question in it fails");
+            } else if zone.servers.is_empty() && zone.hosts.is_empty() {
+                log::warn!("{word} {name}: no server left to ask; every question in it fails");
             }
             if zone.servers.len() > MAX_SERVERS {
-                log::warn!("forward-zone {name}: only the first {MAX_SERVERS} servers are used");
+                log::warn!("{word} {name}: only the first {MAX_SERVERS} servers are used");
                 zone.servers.truncate(MAX_SERVERS);
             }
         }
@@ -94,13 +145,18 @@ impl ForwardTable {
     }
 
     /// Has the servers asked from these addresses.
-    pub fn from_sources(self, sources: Sources) -> ForwardTable {
-        ForwardTable { sources, ..self }
+    pub fn from_sources(self, sources: Sources) -> ZoneTable {
+        ZoneTable { sources, ..self }
+    }
+
+    /// Which servers may be asked at all.
+    pub fn reachable(&self) -> Reachable {
+        self.reachable
     }
 
     /// Has the answers of the servers point to none of these addresses.
-    pub fn without(self, private: Private) -> ForwardTable {
-        ForwardTable { private, ..self }
+    pub fn without(self, private: Private) -> ZoneTable {
+        ZoneTable { private, ..self }
     }
 
     /// The addresses that no answer points to.
@@ -109,13 +165,23 @@ impl ForwardTable {
     }
 
     /// Has this taken out beside the answers.
-    pub fn scrubbed(self, scrub: Scrub) -> ForwardTable {
-        ForwardTable { scrub, ..self }
+    pub fn scrubbed(self, scrub: Scrub) -> ZoneTable {
+        ZoneTable { scrub, ..self }
     }
 
     /// What is taken out beside the answers.
     pub fn scrub(&self) -> Scrub {
         self.scrub
+    }
+
+    /// Has these stand for the root's servers (`root-hints:`).
+    pub fn with_hints(self, hints: Vec<Hint>) -> ZoneTable {
+        ZoneTable { hints: Some(hints), ..self }
+    }
+
+    /// The root's servers, where the table names them.
+    pub fn hints(&self) -> Option<&Vec<Hint>> {
+        self.hints.as_ref()
     }
 
     /// The addresses that servers are asked from.
@@ -143,8 +209,13 @@ impl ForwardTable {
         self.by_name.get(zone).copied()
     }
 
+    /// Place of the stub zone of this very name; that of the root stands for the root's hints.
+    pub fn stub(&self, zone: &[u8]) -> Option<u32> {
+        self.stubs.get(zone).copied()
+    }
+
     /// Zone number `place`.
-    pub fn zone(&self, place: u32) -> Option<&ForwardZone> {
+    pub fn zone(&self, place: u32) -> Option<&Zone> {
         self.zones.get(place as usize)
     }
 
@@ -154,26 +225,40 @@ impl ForwardTable {
     }
 
     /// Every zone.
-    pub fn zones(&self) -> &[ForwardZone] {
+    pub fn zones(&self) -> &[Zone] {
         &self.zones
     }
 }
 
-fn may_ask(server: &SocketAddr, zone: &Name, reachable: Reachable) -> bool {
-    let localhost = match server.ip() {
-        IpAddr::V4(v4) => v4.is_loopback(),
-        IpAddr::V6(v6) => v6.is_loopback(),
-    };
-    let why = if localhost && reachable.not_localhost {
-        "do-not-query-localhost is yes; set it to no to ask a server on this host"
-    } else if server.is_ipv4() && !reachable.ip4 {
-        "do-ip4 is no"
-    } else if server.is_ipv6() && !reachable.ip6 {
-        "do-ip6 is no"
-    } else {
+impl Reachable {
+    /// True when this server may be asked.
+    pub fn may_ask(&self, server: &SocketAddr) -> bool {
+        self.why_not(server).is_none()
+    }
+
+    /// Why this server must not be asked.
+    fn why_not(&self, server: &SocketAddr) -> Option<&'static str> {
+        let localhost = match server.ip() {
+            IpAddr::V4(v4) => v4.is_loopback(),
+            IpAddr::V6(v6) => v6.is_loopback(),
+        };
+        if localhost && self.not_localhost {
+            Some("do-not-query-localhost is yes; set it to no to ask a server on this host")
+        } else if server.is_ipv4() && !self.ip4 {
+            Some("do-ip4 is no")
+        } else if server.is_ipv6() && !self.ip6 {
+            Some("do-ip6 is no")
+        } else {
+            None
+        }
+    }
+}
+
+fn may_ask(server: &SocketAddr, word: &str, zone: &Name, reachable: Reachable) -> bool {
+    let Some(why) = reachable.why_not(server) else {
         return true;
     };
-    log::warn!("forward-zone {zone}: {server} is not asked: {why}");
+    log::warn!("{word} {zone}: {server} is not asked: {why}");
     false
 }
 
@@ -185,16 +270,16 @@ mod tests {
         Name::from_text(text).unwrap().as_wire().to_vec()
     }
 
-    fn zone(name: &str, servers: &[&str]) -> ForwardZone {
+    fn zone(name: &str, servers: &[&str]) -> Zone {
         let servers = servers.iter().map(|server| server.parse().unwrap()).collect();
-        ForwardZone { name: wire(name), servers, no_cache: false }
+        Zone { servers, ..Zone::forward(wire(name)) }
     }
 
     #[test]
     fn the_longest_suffix_wins() {
         let any = Reachable { not_localhost: false, ..Reachable::default() };
         let zones = vec![zone(".", &["192.0.2.1:53"]), zone("Example.com", &[]), zone("a.b.example.com", &[])];
-        let table = ForwardTable::new(zones, any);
+        let table = ZoneTable::new(zones, any);
         for (name, place) in [
             ("org", 0),
             (".", 0),
@@ -207,7 +292,7 @@ mod tests {
         ] {
             assert_eq!(table.find(&wire(name)), Some(place), "{name}");
         }
-        assert_eq!(ForwardTable::default().find(&wire("org")), None);
+        assert_eq!(ZoneTable::default().find(&wire("org")), None);
         let deep = Name::from_text(&"a.".repeat(127)).unwrap();
         assert_eq!(table.find(deep.as_wire()), Some(0));
     }
@@ -215,7 +300,7 @@ mod tests {
     #[test]
     fn servers_that_must_not_be_asked_are_left_out() {
         let all = ["127.3.2.1:53", "[::1]:53", "192.0.2.1:53", "[2001:db8::1]:5353"];
-        let kept = |reachable| ForwardTable::new(vec![zone(".", &all)], reachable).zones()[0].servers.len();
+        let kept = |reachable| ZoneTable::new(vec![zone(".", &all)], reachable).zones()[0].servers.len();
         assert_eq!(kept(Reachable::default()), 2);
         assert_eq!(kept(Reachable { not_localhost: false, ..Reachable::default() }), 4);
         assert_eq!(kept(Reachable { ip6: false, ..Reachable::default() }), 1);
@@ -225,7 +310,7 @@ mod tests {
     #[test]
     fn clauses_of_one_name_are_joined() {
         let zones = vec![zone("x", &["192.0.2.1:53"]), zone("X", &["192.0.2.2:53"])];
-        let table = ForwardTable::new(zones, Reachable::default());
+        let table = ZoneTable::new(zones, Reachable::default());
         assert_eq!((table.zones().len(), table.zones()[0].servers.len()), (1, 2));
     }
 }

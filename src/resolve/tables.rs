@@ -1,23 +1,20 @@
 //! A new table takes the place of the one before: servers keep what is known of them, questions in flight go on.
 
-use super::core::{Turn, bit};
-use super::question::Phase;
-use super::server::Server;
+use super::core::{Core, Turn, bit};
+use super::cuts::{Cut, Known, Source};
+use super::question::{NONE, Phase};
 use super::source::Sources;
-use super::table::{ForwardTable, ForwardZone};
+use super::table::{Kind, Zone, ZoneTable};
 use super::world::World;
-use crate::dns::cause::{Cause, Why};
-use std::collections::HashMap;
+use crate::dns::Name;
+use crate::dns::cause::Cause;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// No place among the servers yet.
-const VACANT: u32 = u32::MAX;
-/// The place of a zone that is in the table no more.
-const GONE: u32 = u32::MAX;
+use std::time::Duration;
 
 /// The servers of a zone that can be asked from `sources`; of the others the log tells.
-fn open_servers(zone: &ForwardZone, sources: &Sources) -> Vec<SocketAddr> {
+fn open_servers(zone: &Zone, sources: &Sources) -> Vec<SocketAddr> {
     let (open, closed): (Vec<_>, Vec<_>) = zone.servers.iter().partition(|server| sources.can_ask(server));
     for server in closed {
         log::warn!(
@@ -31,53 +28,65 @@ impl<W: World> Turn<'_, W> {
     /// Puts `table` in place of the present one. What is known of a server that it names too stays; questions in flight
     /// go on with the servers that the new table has for them. Their answers are not to be cached: they may still be the
     /// old servers', and the cache has been emptied already.
-    pub(super) fn set_table(&mut self, table: Arc<ForwardTable>) {
+    pub(super) fn set_table(&mut self, table: Arc<ZoneTable>) {
         let open: Vec<Vec<SocketAddr>> = table.zones().iter().map(|zone| open_servers(zone, table.sources())).collect();
-        self.set_servers(&open);
+        let places = self.place_servers(&open);
+        let before = std::mem::take(&mut self.core.zone_cuts);
+        self.core.zone_cuts = table
+            .zones()
+            .iter()
+            .zip(places)
+            .enumerate()
+            .map(|(zone, (named, servers))| {
+                let name = Name::from_wire(&named.name).unwrap_or(Name::ROOT);
+                let source = match named.kind {
+                    Kind::Forward => Source::Forward(zone as u32),
+                    Kind::Stub { .. } => Source::Stub(zone as u32),
+                };
+                let mut cut = Cut::new(&name, source, Duration::MAX);
+                named.hosts.iter().for_each(|host| cut.add_name(host, [Known::No; 2]));
+                for server in servers {
+                    cut.seat(server);
+                }
+                self.core.cuts.add(cut)
+            })
+            .collect();
         self.core.sockets.set_sources(table.sources(), self.world);
-        let old = std::mem::replace(&mut self.core.table, table);
+        self.core.table = table;
+        self.set_hints();
         self.show_troubles();
         for id in 0..self.core.questions.capacity() as u32 {
             let question = self.core.questions.get_mut(id);
             question.uncached = true;
             match question.phase {
-                Phase::Free => {}
-                // It is told yet which zone's servers failed.
-                Phase::Failed => {
-                    let zone = old.zone(question.zone).and_then(|zone| self.core.table.place_of(&zone.name));
-                    question.zone = zone.unwrap_or(GONE);
-                }
+                Phase::Free | Phase::Failed => {}
                 Phase::Probe => self.end_probe(id),
                 _ => self.adopt(id),
             }
         }
+        before.into_iter().for_each(|cut| self.core.cuts.release(cut));
     }
 
     /// Gives each zone its servers and each server a place: the one it has; else that of one which no zone names any more
     /// and nobody waits for. So there are no more places than servers are named or waited for, whatever addresses, as
     /// link-local ones with ever new interfaces, come and go.
-    fn set_servers(&mut self, zones: &[Vec<SocketAddr>]) {
-        let mut places: HashMap<SocketAddr, u32> = zones.iter().flatten().map(|&address| (address, VACANT)).collect();
-        for (place, server) in self.core.servers.iter_mut().enumerate() {
-            let named = places.get_mut(&server.address);
-            server.is_used = named.is_some();
-            match named {
-                Some(known) => *known = place as u32,
-                None => self.core.sockets.retire_all(place as u32, self.world),
+    fn place_servers(&mut self, zones: &[Vec<SocketAddr>]) -> Vec<Vec<u32>> {
+        let named: HashSet<SocketAddr> = zones.iter().flatten().copied().collect();
+        for place in 0..self.core.servers.len() as u32 {
+            let server = &mut self.core.servers[place];
+            let was_used = std::mem::replace(&mut server.is_used, named.contains(&server.address));
+            if was_used && !server.is_used {
+                self.core.sockets.retire_all(place, self.world);
             }
         }
-        let mut vacant = self.vacant_places();
-        for &address in zones.iter().flatten() {
-            let Some(place) = places.get_mut(&address).filter(|place| **place == VACANT) else { continue };
-            *place = vacant.pop().unwrap_or(self.core.servers.len() as u32);
-            match self.core.servers.get_mut(*place as usize) {
-                Some(server) => *server = Server::new(address),
-                None => self.core.servers.push(Server::new(address)),
-            }
-        }
-        self.core.zone_servers =
-            zones.iter().map(|zone| zone.iter().map(|address| places[address]).collect()).collect();
-        self.core.sockets.share_out(places.len());
+        self.core.servers.set_vacant(self.vacant_places());
+        self.core.sockets.share_out(named.len());
+        let mut place = |&address: &SocketAddr| {
+            let place = self.core.servers.place(address);
+            self.core.servers[place].is_used = true;
+            place
+        };
+        zones.iter().map(|zone| zone.iter().map(&mut place).collect()).collect()
     }
 
     /// Places of servers that no zone names and no question in flight was sent to.
@@ -91,10 +100,19 @@ impl<W: World> Turn<'_, W> {
             }
         }
         let is_vacant = |&place: &u32| {
-            let is_used = self.core.servers[place as usize].is_used || awaited[place as usize];
+            let server = &self.core.servers[place];
+            let is_used = server.is_used || server.holds > 0 || awaited[place as usize];
             !is_used && self.core.sockets.has_none_of(place)
         };
         (0..self.core.servers.len() as u32).filter(is_vacant).collect()
+    }
+
+    /// A question is asked where the new table has it asked, from the beginning.
+    fn begin_anew(&mut self, id: u32) {
+        self.recall(id);
+        self.core.questions.get_mut(id).start_over();
+        self.go_to_cut(id, NONE);
+        self.core.retry.push_back(id);
     }
 
     /// Puts a question in flight into the new table.
@@ -103,14 +121,16 @@ impl<W: World> Turn<'_, W> {
         (question.tried, question.failed, question.refused) = (0, 0, 0);
         // What went wrong did so at a server of another zone.
         question.cause = Cause::default();
-        let Some(zone) = self.core.table.find(question.target.as_wire()) else {
-            question.cause = Cause::new(Why::NoZone);
-            return self.fail(id);
-        };
-        question.zone = zone;
-        let servers = &self.core.zone_servers[zone as usize];
+        // Who primes a zone asks those whom the zone names, whatever is forwarded.
+        let zone = if question.is_priming() { None } else { self.core.table.find(question.parent_side()) };
+        let in_zone = self.core.cuts.get(question.cut).and_then(|cut| cut.source.zone()).is_some();
+        let Some(zone) = zone.filter(|_| in_zone) else { return self.begin_anew(id) };
+        self.go_to_cut(id, self.core.zone_cuts[zone as usize]);
+        let Core { cuts, questions, .. } = &mut *self.core;
+        let question = questions.get_mut(id);
+        let seats = cuts.get(question.cut).map_or(&[][..], Cut::seats);
         for asked in question.tries.iter_mut().map(|sent| &mut sent.asked).chain([&mut question.asked]) {
-            let place = servers.iter().position(|&server| server == asked.server);
+            let place = seats.iter().position(|seat| seat.server == asked.server);
             asked.place = place.map_or(u8::MAX, |place| place as u8);
         }
         question.tried = bit(question.asked.place);

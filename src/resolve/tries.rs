@@ -22,11 +22,13 @@ pub struct Addressee {
     pub place: u8,
     /// The query carried an OPT record.
     pub edns: bool,
+    /// The server is to resolve for us: RD.
+    pub recursion: bool,
 }
 
 impl Addressee {
     /// Nobody yet.
-    pub const NOBODY: Addressee = Addressee { server: u32::MAX, place: u8::MAX, edns: false };
+    pub const NOBODY: Addressee = Addressee { server: u32::MAX, place: u8::MAX, edns: false, recursion: false };
 }
 
 /// A query on the wire.
@@ -123,7 +125,8 @@ mod tests {
         for (second, server) in sent_to.into_iter().enumerate() {
             let slot = tries.slot_for(server);
             tries.take(slot);
-            let (asked, at) = (Addressee { server, place: 0, edns: true }, Duration::from_secs(second as u64));
+            let (asked, at) =
+                (Addressee { server, place: 0, edns: true, recursion: false }, Duration::from_secs(second as u64));
             tries.set(slot, Try { socket: 0, id: 0, asked, at });
         }
         let mut kept: Vec<_> = tries.iter_mut().map(|sent| (sent.asked.server, sent.at.as_secs())).collect();

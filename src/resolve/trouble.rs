@@ -1,6 +1,7 @@
 //! What stands in the way to a server, be it the system that refuses a call or the network that refuses a query: said
 //! once, and shown as long as it lasts.
 
+use log::Level;
 use rustix::io::Errno;
 use std::fmt;
 use std::net::SocketAddr;
@@ -99,15 +100,21 @@ pub(super) struct ServerTrouble {
 }
 
 impl ServerTrouble {
-    /// Takes note of a failure; true when it is another than before.
-    pub(super) fn failed(&mut self, way: Way, failure: Failure, server: SocketAddr, now: Duration) -> bool {
+    /// Takes note of a failure; true when it is another than before. `level`: how much it concerns who reads the log.
+    pub(super) fn failed(
+        &mut self,
+        way: Way,
+        failure: Failure,
+        (server, level): (SocketAddr, Level),
+        now: Duration,
+    ) -> bool {
         let said = self.said.iter().position(|(known, _)| *known == failure);
         if said.is_none_or(|place| now >= self.said[place].1 + SAY_AGAIN) {
             let place = said.or((self.said.len() == CAUSES).then_some(0));
             place.map(|place| self.said.remove(place));
             self.said.push((failure, now));
             self.announced = true;
-            log::warn!("name server {server}: {failure}");
+            log::log!(level, "name server {server}: {failure}");
         }
         let before = self.now[way as usize].replace((failure, now));
         before.is_none_or(|(known, _)| known != failure)
@@ -116,15 +123,15 @@ impl ServerTrouble {
     /// What was sent at `sent` has shown that the way is free; true when something stood there before. A reply that had
     /// left before the failure shows nothing.
     #[inline]
-    pub(super) fn worked(&mut self, way: Way, server: SocketAddr, sent: Duration) -> bool {
+    pub(super) fn worked(&mut self, way: Way, (server, level): (SocketAddr, Level), sent: Duration) -> bool {
         let way = &mut self.now[way as usize];
-        way.take_if(|(_, at)| sent >= *at).is_some() && self.ended(server)
+        way.take_if(|(_, at)| sent >= *at).is_some() && self.ended(server, level)
     }
 
     #[cold]
-    fn ended(&mut self, server: SocketAddr) -> bool {
+    fn ended(&mut self, server: SocketAddr, level: Level) -> bool {
         if self.now().next().is_none() && std::mem::take(&mut self.announced) {
-            log::info!("name server {server} can be asked again");
+            log::log!(level, "name server {server} can be asked again");
         }
         true
     }
@@ -137,6 +144,31 @@ impl ServerTrouble {
     /// When `way` failed last, if it has not worked since.
     pub(super) fn since(&self, way: Way) -> Option<Duration> {
         self.now[way as usize].map(|(_, at)| at)
+    }
+}
+
+/// Address families that no route leads to, which concerns every server that was not named by its address: one line for
+/// all of them.
+#[derive(Debug, Default)]
+pub(super) struct NoRoute {
+    said: [bool; 2],
+}
+
+impl NoRoute {
+    /// Takes note of a failure at a server that the configuration does not name.
+    pub(super) fn failed(&mut self, failure: Failure, server: SocketAddr) {
+        let is_route = matches!(failure.errno, Errno::NETUNREACH | Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL);
+        let (family, other) = if server.is_ipv4() { ("4", "6") } else { ("6", "4") };
+        if failure.call == "connect"
+            && is_route
+            && !std::mem::replace(&mut self.said[usize::from(server.is_ipv6())], true)
+        {
+            log::warn!(
+                "name servers cannot be asked over IPv{family} (connect to {server}: {}); they are asked over IPv{other}: write \
+                 do-ip{family}: no, or give this host a route",
+                failure.errno
+            );
+        }
     }
 }
 
@@ -175,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_cause_is_said_once_and_shown_while_it_lasts() {
-        let server = server();
+        let server = (server(), Level::Warn);
         let unreachable = Failure { call: "connect", errno: Errno::NETUNREACH };
         let full = Failure { call: "socket", errno: Errno::MFILE };
         let mut trouble = ServerTrouble::default();
@@ -196,8 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn a_family_without_a_route_is_one_line() {
+        let mut no_route = NoRoute::default();
+        let of = |call| Failure { call, errno: Errno::NETUNREACH };
+        let v6 = "[2001:db8::1]:53".parse().unwrap();
+        no_route.failed(of("send"), v6);
+        assert_eq!(no_route.said, [false, false]);
+        no_route.failed(of("connect"), v6);
+        no_route.failed(of("connect"), "[2001:db8::2]:53".parse().unwrap());
+        assert_eq!(no_route.said, [false, true]);
+    }
+
+    #[test]
     fn each_way_is_freed_by_what_goes_by_it() {
-        let server = server();
+        let server = (server(), Level::Warn);
         let refused = |call| Failure { call, errno: Errno::CONNREFUSED };
         let mut trouble = ServerTrouble::default();
         assert!(trouble.failed(Way::Udp, refused(ICMP), server, S(1)));

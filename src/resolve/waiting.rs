@@ -1,7 +1,7 @@
 //! What a question waits for, and how the waiting ends: by a time-out, by a server that is back, or for good.
 
-use super::core::{Turn, bit};
-use super::exchange::SENDS;
+use super::core::{Core, Turn, bit};
+use super::cuts::Cut;
 use super::question::Phase;
 use super::timer::TICK;
 use super::tries::Try;
@@ -25,7 +25,7 @@ impl<W: World> Turn<'_, W> {
             Phase::Udp { socket } => self.core.questions.unlink(id, socket),
             Phase::Tcp { connection, .. } => self.core.streams.close(connection, self.world),
             Phase::TcpQueue => self.core.tcp_queue.retain(|&queued| queued != id),
-            Phase::Pause | Phase::Probe => {}
+            Phase::Pause | Phase::Probe | Phase::Await => {}
         }
         self.core.questions.get_mut(id).phase = Phase::Choose;
     }
@@ -73,6 +73,9 @@ impl<W: World> Turn<'_, W> {
 
     fn count_loss(&mut self, id: u32) {
         let question = self.core.questions.get_mut(id);
+        if !self.core.options.iteration.strict {
+            question.show_more_after_time_out();
+        }
         // A question that was woken has not waited in vain.
         if self.now >= question.sent + Duration::from_millis(u64::from(question.wait)) {
             self.core.stats.timeouts.add(1);
@@ -80,7 +83,7 @@ impl<W: World> Turn<'_, W> {
             let (sent, first) = ((question.sent, question.wait), question.rounds == 0);
             let server = question.asked.server;
             self.blame(id, server, Cause::new(Why::Silence));
-            if self.core.servers[server as usize].lost(sent, first, self.now) {
+            if self.core.servers[server].lost(sent, first, self.now) {
                 self.show_troubles();
             }
         }
@@ -89,7 +92,7 @@ impl<W: World> Turn<'_, W> {
     /// `server` was away and has answered what was sent at `sent`. What it was sent before and what still waits at it is
     /// lost with its absence: it is sent anew at once, a few per tick so that the server is not flooded.
     pub(super) fn wake(&mut self, server: u32, sent: Duration) {
-        let mut woken = 0;
+        let (mut woken, sends) = (0, self.core.options.iteration.sends);
         for socket in self.core.sockets.of(server) {
             let mut next = self.core.questions.first(socket);
             while let Some(id) = next {
@@ -97,7 +100,7 @@ impl<W: World> Turn<'_, W> {
                 let question = self.core.questions.get_mut(id);
                 let at = self.now + TICK * (woken / WOKEN_PER_TICK);
                 let due = question.sent + Duration::from_millis(u64::from(question.wait));
-                if question.sent < sent && at < due && question.sends < SENDS {
+                if question.sent < sent && at < due && question.sends < sends {
                     (question.tried, question.rounds) = (question.tried & !bit(question.asked.place), 0);
                     self.core.timers.arm(id, at);
                     woken += 1;
@@ -109,14 +112,12 @@ impl<W: World> Turn<'_, W> {
     /// Sends a question that was just answered to a silent server of its zone, so that no client has to wait for what
     /// comes of it; false when none is to be probed.
     pub(super) fn probe(&mut self, id: u32) -> bool {
-        let zone = self.core.questions.get(id).zone;
-        let Some(servers) = self.core.zone_servers.get(zone as usize) else {
-            return false;
-        };
-        if servers.len() < 2 || self.core.questions.is_full() {
+        let Core { cuts, questions, servers, .. } = &mut *self.core;
+        let seats = cuts.get(questions.get(id).cut).map_or(&[][..], Cut::seats);
+        if seats.len() < 2 || questions.is_full() {
             return false;
         }
-        let silent = servers.iter().position(|&server| self.core.servers[server as usize].wants_probe(self.now));
+        let silent = seats.iter().position(|seat| servers[seat.server].wants_probe(self.now));
         let Some(place) = silent else { return false };
         let Some(sent) = self.transmit(id, place as u8) else { return false };
         let question = self.core.questions.get_mut(id);
@@ -129,6 +130,6 @@ impl<W: World> Turn<'_, W> {
 
     pub(super) fn end_probe(&mut self, id: u32) {
         self.recall(id);
-        self.core.questions.give_back(id);
+        self.give_back(id);
     }
 }

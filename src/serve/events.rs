@@ -4,6 +4,7 @@
 use super::log::{QUERY, REPLY, asked_for};
 use crate::answer::decide::{Event, EventSink, Replied};
 use crate::answer::zones::ZoneType;
+use crate::config::{class_word, rtype_word};
 use crate::control::rcode_word;
 use crate::dns::cause::{Cause, Why};
 use crate::dns::name_text::to_text;
@@ -145,7 +146,7 @@ impl fmt::Display for QueryEvent {
 fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::Result {
     let said = match cause.why {
         Why::Unknown => return f.write_str("misc failure"),
-        Why::NoZone => return f.write_str("no forward-zone covers it"),
+        Why::NoZone => return f.write_str("no server is known to ask for it"),
         Why::Sends => return f.write_str("exceeded the maximum number of sends"),
         Why::Aliases => return f.write_str("request has exceeded the maximum number restarts (eg. indirections)"),
         Why::GivenUp => return f.write_str("given up for a newer question, too many were in flight"),
@@ -176,16 +177,6 @@ fn write_destination(f: &mut fmt::Formatter<'_>, replied: &Replied) -> fmt::Resu
         }
         None => Ok(()),
     }
-}
-
-/// A type's mnemonic (RFC 3597: TYPEnnn when it has none here).
-pub fn rtype_word(rtype: u16) -> String {
-    domain::base::iana::Rtype::from_int(rtype).to_string()
-}
-
-/// A class's mnemonic.
-pub fn class_word(class: u16) -> String {
-    domain::base::iana::Class::from_int(class).to_string()
 }
 
 #[cfg(test)]

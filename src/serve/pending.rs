@@ -78,6 +78,8 @@ struct QuestionSlot {
     next: u32,
     /// Queries may join: its answer is not there yet.
     open: bool,
+    /// Nobody need wait for it.
+    alone: bool,
     first_waiter: u32,
     last_waiter: u32,
     waiters: u32,
@@ -125,6 +127,7 @@ impl<R: Copy> Pending<R> {
                     generation: 0,
                     next: link(at, questions),
                     open: false,
+                    alone: false,
                     first_waiter: NONE,
                     last_waiter: NONE,
                     waiters: 0,
@@ -169,24 +172,57 @@ impl<R: Copy> Pending<R> {
         if self.free_waiter == NONE {
             return Joined::Full;
         }
-        let chain = self.chain(miss.hash);
-        let mut at = self.chains[chain];
+        if let Some(at) = self.find(&miss) {
+            if self.questions[at as usize].waiters >= MAX_WAITERS_PER_QUESTION {
+                return Joined::Full;
+            }
+            self.add_waiter(at, waiter);
+            return Joined::Waits;
+        }
+        let Some(at) = self.add(&miss) else { return Joined::Full };
+        self.add_waiter(at, waiter);
+        Joined::First(self.ticket(at))
+    }
+
+    /// Takes a place for a question that nobody need wait for; `None` when it is asked already, or half of the places are taken.
+    pub fn begin(&mut self, miss: Miss<'_>) -> Option<u64> {
+        if self.in_use >= self.questions.len() / 2 || self.find(&miss).is_some() {
+            return None;
+        }
+        let at = self.add(&miss)?;
+        self.questions[at as usize].alone = true;
+        Some(self.ticket(at))
+    }
+
+    /// Gives the place of a question back that nobody waits for.
+    pub fn end(&mut self, ticket: u64) {
+        let _ = self.take_waiter(ticket);
+    }
+
+    fn ticket(&self, at: u32) -> u64 {
+        u64::from(self.questions[at as usize].generation) << 32 | u64::from(at)
+    }
+
+    /// The place of a question that may be joined.
+    fn find(&self, miss: &Miss<'_>) -> Option<u32> {
+        let mut at = self.chains[self.chain(miss.hash)];
         while at != NONE {
             let slot = &self.questions[at as usize];
             let same = slot.hash == miss.hash && slot.key == miss.key && slot.epoch == self.epoch;
             if same && slot.name[..usize::from(slot.name_len)] == *miss.name {
-                if slot.waiters >= MAX_WAITERS_PER_QUESTION {
-                    return Joined::Full;
-                }
-                self.add_waiter(at, waiter);
-                return Joined::Waits;
+                return Some(at);
             }
             at = slot.next;
         }
+        None
+    }
+
+    /// Takes a place; `None` when there is none.
+    fn add(&mut self, miss: &Miss<'_>) -> Option<u32> {
         if self.free_question == NONE || miss.name.len() > 255 {
-            return Joined::Full;
+            return None;
         }
-        let at = self.free_question;
+        let (at, chain) = (self.free_question, self.chain(miss.hash));
         let slot = &mut self.questions[at as usize];
         self.free_question = slot.next;
         slot.name[..miss.name.len()].copy_from_slice(miss.name);
@@ -195,15 +231,11 @@ impl<R: Copy> Pending<R> {
         slot.hash = miss.hash;
         slot.epoch = self.epoch;
         slot.next = self.chains[chain];
-        slot.open = true;
-        slot.first_waiter = NONE;
-        slot.last_waiter = NONE;
-        slot.waiters = 0;
-        let ticket = u64::from(slot.generation) << 32 | u64::from(at);
+        (slot.open, slot.alone) = (true, false);
+        (slot.first_waiter, slot.last_waiter, slot.waiters) = (NONE, NONE, 0);
         self.chains[chain] = at;
         self.in_use += 1;
-        self.add_waiter(at, waiter);
-        Joined::First(ticket)
+        Some(at)
     }
 
     fn add_waiter(&mut self, question: u32, waiter: Waiter<R>) {
@@ -232,7 +264,8 @@ impl<R: Copy> Pending<R> {
     /// The question behind a ticket: its name, hash and key. `None` when it is over.
     fn question(&self, ticket: u64) -> Option<Miss<'_>> {
         let slot = self.questions.get(ticket as u32 as usize)?;
-        (slot.generation == (ticket >> 32) as u32 && slot.waiters > 0).then(|| Miss {
+        let is_there = slot.waiters > 0 || slot.alone;
+        (slot.generation == (ticket >> 32) as u32 && is_there).then(|| Miss {
             name: &slot.name[..usize::from(slot.name_len)],
             hash: slot.hash,
             key: slot.key,
@@ -250,6 +283,10 @@ impl<R: Copy> Pending<R> {
         let at = ticket as u32;
         let question = &mut self.questions[at as usize];
         let place = question.first_waiter;
+        if place == NONE {
+            self.give_back(at);
+            return None;
+        }
         let slot = self.waiters.get_mut(place as usize)?;
         let waiter = slot.waiter.take();
         question.first_waiter = slot.next;
@@ -257,7 +294,7 @@ impl<R: Copy> Pending<R> {
         slot.next = self.free_waiter;
         self.free_waiter = place;
         if question.waiters == 0 {
-            self.end(at);
+            self.give_back(at);
         }
         waiter
     }
@@ -282,9 +319,10 @@ impl<R: Copy> Pending<R> {
         }
     }
 
-    fn end(&mut self, at: u32) {
+    fn give_back(&mut self, at: u32) {
         self.unlink(at);
         let slot = &mut self.questions[at as usize];
+        slot.alone = false;
         slot.generation = slot.generation.wrapping_add(1);
         slot.next = self.free_question;
         self.free_question = at;
@@ -293,107 +331,5 @@ impl<R: Copy> Pending<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dns::scan::HashKey;
-
-    const KEY: KeyFixed = KeyFixed { qtype: 1, qclass: 1, bits: 0 };
-
-    fn origin() -> Origin {
-        Origin { client: "127.0.0.1:1".parse().unwrap(), local: None, since: 0 }
-    }
-
-    fn message(label: u8) -> Vec<u8> {
-        let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, label, 0, 0, 1, 0, 1];
-        message.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 3, 9, 9, 9]);
-        message
-    }
-
-    fn join(pending: &mut Pending<u32>, label: u8, route: u32) -> Joined {
-        let message = message(label);
-        let waiter = Waiter::new(route, origin(), &message).unwrap();
-        let name = [1, label, 0];
-        pending.join(Miss { name: &name, hash: HashKey::fixed(1).name(&name), key: KEY }, waiter)
-    }
-
-    #[test]
-    fn equal_questions_share_one_ticket() {
-        let mut pending = Pending::new(4, 8);
-        let Joined::First(ticket) = join(&mut pending, b'a', 1) else { panic!() };
-        assert_eq!(join(&mut pending, b'a', 2), Joined::Waits);
-        assert!(matches!(join(&mut pending, b'b', 3), Joined::First(_)));
-        assert_eq!(pending.question(ticket).unwrap().name, b"\x01a\0");
-        let mut routes = Vec::new();
-        while let Some(waiter) = pending.take_waiter(ticket) {
-            assert_eq!(waiter.query().len(), 19 + edns::LEN, "options are left out");
-            assert_eq!(&waiter.query()[28..], &[0, 0]);
-            let kept = waiter.query();
-            assert!(Edns::parse(kept, 19).is_ok_and(|edns| !edns.asks_nsid(kept) && edns.bits == edns::DO));
-            routes.push(waiter.route);
-        }
-        assert_eq!(routes, [1, 2], "in the order they came");
-        assert!(pending.question(ticket).is_none());
-        assert_eq!(pending.len(), 1);
-        let Joined::First(again) = join(&mut pending, b'a', 4) else { panic!() };
-        assert_ne!(again, ticket, "an old ticket finds nothing");
-    }
-
-    #[test]
-    fn a_waiting_query_still_asks_for_nsid() {
-        let mut message = message(b'a');
-        let options = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 0, 0];
-        message.truncate(19 + edns::LEN);
-        put_u16(&mut message, 28, options.len() as u16);
-        message.extend_from_slice(&options);
-        let waiter = Waiter::new(0, origin(), &message).unwrap();
-        assert_eq!(&waiter.query()[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
-        assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| edns.asks_nsid(waiter.query())));
-    }
-
-    #[test]
-    fn nobody_joins_a_question_whose_answer_is_there() {
-        let mut pending = Pending::new(4, 8);
-        let Joined::First(ticket) = join(&mut pending, b'a', 1) else { panic!() };
-        assert_eq!(join(&mut pending, b'a', 2), Joined::Waits);
-        assert_eq!(pending.close(ticket).unwrap().name, b"\x01a\0");
-        let Joined::First(next) = join(&mut pending, b'a', 3) else { panic!("joined") };
-        let routes = |pending: &mut Pending<u32>, ticket| -> Vec<u32> {
-            std::iter::from_fn(|| pending.take_waiter(ticket).map(|waiter| waiter.route)).collect()
-        };
-        assert_eq!(routes(&mut pending, ticket), [1, 2]);
-        assert!(pending.close(ticket).is_none());
-        assert_eq!(join(&mut pending, b'a', 4), Joined::Waits, "the next is found");
-        assert_eq!(routes(&mut pending, next), [3, 4]);
-        assert!(pending.is_empty());
-    }
-
-    #[test]
-    fn full_is_said_and_places_come_back() {
-        let mut pending = Pending::new(2, 3);
-        let Joined::First(first) = join(&mut pending, b'a', 1) else { panic!() };
-        assert!(matches!(join(&mut pending, b'b', 2), Joined::First(_)));
-        assert_eq!(join(&mut pending, b'c', 3), Joined::Full);
-        assert_eq!(join(&mut pending, b'a', 4), Joined::Waits);
-        assert_eq!(join(&mut pending, b'a', 5), Joined::Full, "no waiter's place left");
-        while pending.take_waiter(first).is_some() {}
-        assert!(matches!(join(&mut pending, b'c', 6), Joined::First(_)));
-    }
-
-    #[test]
-    fn chains_survive_removal_in_any_order() {
-        let mut pending = Pending::new(64, 64);
-        let mut tickets = Vec::new();
-        for label in 0..64u8 {
-            let Joined::First(ticket) = join(&mut pending, label, 0) else { panic!() };
-            tickets.push((label, ticket));
-        }
-        for round in 0..8 {
-            for &(label, ticket) in tickets.iter().filter(|(label, _)| label % 8 == (round * 5) % 8) {
-                assert_eq!(pending.question(ticket).unwrap().name, [1, label, 0]);
-                pending.take_waiter(ticket).unwrap();
-            }
-        }
-        assert!(pending.is_empty());
-        assert!((0..64).all(|label| matches!(join(&mut pending, label, 0), Joined::First(_))));
-    }
-}
+#[path = "pending_tests.rs"]
+mod tests;

@@ -195,7 +195,8 @@ fn put_configuration(run: &mut Run, site: &Site) -> Result<(), SetupError> {
     files::put(run, CONFIGURATION, text.as_bytes(), Kind::Text)?;
     if found.usable().next().is_none() {
         run.note(&format!(
-            "{}: etc/resolv.conf names no resolver to forward to; write one into its forward-zone before starting",
+            "{}: etc/resolv.conf names no resolver to forward to; write one into its forward-zone before \
+             starting, or remove that clause to have names resolved from the root",
             path.display()
         ));
     }

@@ -8,7 +8,7 @@ mod snapshot;
 mod xdp_figures;
 
 pub use histogram::{BUCKETS, Histogram, bucket_bounds, bucket_of, median};
-pub use snapshot::{Snapshot, ThreadFigures};
+pub use snapshot::{KnownFigures, Snapshot, ThreadFigures};
 pub use xdp_figures::{Frames, QueueFigures, SocketDrops, Watchdog, XdpFigures, XdpMode};
 
 use crate::dns::class;
@@ -83,6 +83,8 @@ counters! {
         cache_misses,
         /// num.recursivereplies
         recursive_replies,
+        /// Replies that the resolver knew without asking anybody; counted as cache misses when they were asked for.
+        known_replies,
         /// num.queries_ip_ratelimited
         rate_limited,
         /// unwanted.queries: refused or dropped by access-control
@@ -93,6 +95,10 @@ counters! {
         errors_limited,
         /// Questions that joined one already asked.
         coalesced,
+        /// num.prefetch: questions asked anew before their answers ran out
+        prefetched,
+        /// num.expired
+        expired,
         /// Events for the log lost because its ring was full.
         events_lost,
         /// SERVFAIL because no pending place or ring slot was free.
@@ -159,6 +165,16 @@ counters! {
         failures,
         /// Questions in flight, a gauge.
         in_flight,
+        /// rrset.cache.count, a gauge
+        rrsets,
+        /// mem.cache.rrset, a gauge in octets
+        rrset_octets,
+        /// The messages of msg.cache.count that the resolver keeps, a gauge
+        messages,
+        /// Those of mem.cache.message, a gauge in octets
+        message_octets,
+        /// infra.cache.count, a gauge
+        servers,
     }
 }
 

@@ -96,10 +96,12 @@ thread_figures! {
         reply_no_room: places.reply_no_room,
         /// num.queries
         queries: outcomes.queries,
-        /// num.cachehits
+        /// Answered from the worker's cache or local data; see [`ThreadFigures::hits`].
         cache_hits: outcomes.cache_hits,
-        /// num.cachemiss
+        /// Handed to the resolver; see [`ThreadFigures::misses`].
         cache_misses: outcomes.cache_misses,
+        /// Of these, those that the resolver knew without asking anybody.
+        known_replies: outcomes.known_replies,
         /// num.recursivereplies
         recursive_replies: outcomes.recursive_replies,
         /// num.queries_ip_ratelimited
@@ -112,6 +114,10 @@ thread_figures! {
         errors_limited: outcomes.errors_limited,
         /// Questions that joined one already asked.
         coalesced: outcomes.coalesced,
+        /// num.prefetch
+        prefetched: outcomes.prefetched,
+        /// num.expired
+        expired: outcomes.expired,
         /// Lines for the log lost because there were too many.
         events_lost: outcomes.events_lost,
         /// SERVFAIL because no pending place or ring slot was free.
@@ -163,6 +169,18 @@ thread_figures! {
     }
 }
 
+impl ThreadFigures {
+    /// num.cachehits: what was known, by the worker or the resolver.
+    pub fn hits(&self) -> u64 {
+        self.cache_hits.wrapping_add(self.known_replies)
+    }
+
+    /// num.cachemiss
+    pub fn misses(&self) -> u64 {
+        self.cache_misses.saturating_sub(self.known_replies)
+    }
+}
+
 /// All figures at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -188,12 +206,41 @@ pub struct Snapshot {
     pub upstream_failures: u64,
     /// Questions in flight, a gauge.
     pub upstream_in_flight: u64,
+    /// What the resolver keeps, gauges.
+    pub known: KnownFigures,
     /// tcpusage: stream connections now open, a gauge.
     pub stream_connections: u64,
     /// Heap allocations of the worker since it runs: 0 unless there is a bug.
     pub worker_allocations: u64,
     /// One per interface.
     pub xdp: Vec<XdpFigures>,
+}
+
+/// What the resolver keeps, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownFigures {
+    /// rrset.cache.count
+    pub rrsets: u64,
+    /// mem.cache.rrset
+    pub rrset_octets: u64,
+    /// Messages, of msg.cache.count.
+    pub messages: u64,
+    /// Their part of mem.cache.message.
+    pub message_octets: u64,
+    /// infra.cache.count
+    pub servers: u64,
+}
+
+impl From<&Upstream> for KnownFigures {
+    fn from(upstream: &Upstream) -> Self {
+        KnownFigures {
+            rrsets: upstream.rrsets.get(),
+            rrset_octets: upstream.rrset_octets.get(),
+            messages: upstream.messages.get(),
+            message_octets: upstream.message_octets.get(),
+            servers: upstream.servers.get(),
+        }
+    }
 }
 
 impl Snapshot {
@@ -216,6 +263,7 @@ impl Snapshot {
             upstream_timeouts: upstream.timeouts.get(),
             upstream_failures: upstream.failures.get(),
             upstream_in_flight: upstream.in_flight.get(),
+            known: KnownFigures::from(upstream),
             stream_connections: 0,
             worker_allocations: 0,
             xdp,
@@ -298,6 +346,16 @@ mod tests {
         assert_eq!((now.xdp[0].queues[0].rx, now.xdp[1].queues[0].rx), (3, 2));
         assert_eq!(now.xdp[0].verdicts, [("redirected", 3), ("not_udp", 0)]);
         assert_eq!(worker.outcomes.queries.get(), 17, "the worker's counter is untouched");
+    }
+
+    #[test]
+    fn what_the_resolver_knew_is_a_hit_and_no_miss() {
+        let worker = WorkerStats::default();
+        worker.outcomes.cache_hits.add(5);
+        worker.outcomes.cache_misses.add(4);
+        worker.outcomes.known_replies.add(3);
+        let figures = ThreadFigures::from(&worker);
+        assert_eq!((figures.hits(), figures.misses()), (8, 1));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! cargo run --release --example forward_rate
 //! ```
 
-use runbound::resolve::{ForwardTable, ForwardZone, Links, Options, Reachable, Request, Resolver, Response};
+use runbound::resolve::{Links, Options, Reachable, Request, Resolver, Response, Zone, ZoneTable};
 use runbound::ring::{doorbell::Doorbell, spsc};
 use runbound::stats::Upstream;
 use std::net::UdpSocket;
@@ -32,21 +32,21 @@ fn main() {
     std::thread::spawn(move || responder(&upstream));
     let (mut requests, request_end) = spsc::channel_zeroed::<Request>(4096);
     let (response_end, mut responses) = spsc::channel_zeroed::<Response>(1024);
-    let (_tables, tables) = mpsc::channel();
+    let (_main, commands) = mpsc::channel();
     let (bell, worker_bell) = (Doorbell::new().expect("eventfd"), Doorbell::new().expect("eventfd"));
     let stats = Arc::new(Upstream::default());
-    let zone = ForwardZone { name: vec![0], servers: vec![server], no_cache: false };
+    let zone = Zone { servers: vec![server], ..Zone::forward(vec![0]) };
     let reachable = Reachable { not_localhost: false, ..Reachable::default() };
     let links = Links {
         requests: request_end,
         responses: response_end,
         bell: bell.clone(),
         worker_bell,
-        tables,
+        commands,
         stats: stats.clone(),
         troubles: Arc::default(),
     };
-    let table = Arc::new(ForwardTable::new(vec![zone], reachable));
+    let table = Arc::new(ZoneTable::new(vec![zone], reachable));
     let resolver = Resolver::new(Options::default(), table, links).expect("resolver");
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();

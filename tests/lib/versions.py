@@ -5,7 +5,8 @@ no room in an advertised size of zero).
 
 Unbound 1.17.1 refuses a message it cannot use by sending all of it back with QR and the rcode set. Newer versions
 (`query_error` in their worker) send a header with only RD kept, and in some places the question. runbound sends the
-question and, when the query had it, OPT (RFC 6891 section 6.1.1), both as far as they can be read: `error_form`.
+question and, when the query had it, OPT (RFC 6891 section 6.1.1), both as far as they can be read, and says of recursion
+something only where there is a question: `error_form`.
 
 A CNAME made from the wildcard CNAME of a redirect zone has a TTL of 0 in 1.17.1. Newer versions (`local_data_answer`)
 give it the TTL of the record it is made from.
@@ -103,8 +104,8 @@ def error_form(query, reply):
         counts[1] = 1
     except dnsmsg.BadMessage:
         pass
-    kept = flags & (0x7800 | dnsmsg.RD | dnsmsg.CD)
-    return reply[:2] + struct.pack("!5H", dnsmsg.QR | dnsmsg.RA | kept | reply[3] & 0xF, counts[0], 0, 0, counts[1]) + out
+    kept = flags & (0x7800 | dnsmsg.RD | dnsmsg.CD) | (dnsmsg.RA if counts[0] else 0)
+    return reply[:2] + struct.pack("!5H", dnsmsg.QR | kept | reply[3] & 0xF, counts[0], 0, 0, counts[1]) + out
 
 
 def same_error(query, mine, its):

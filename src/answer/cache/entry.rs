@@ -17,7 +17,8 @@ const BODY_LEN: usize = 30; // u16
 const RCODE: usize = 32; // u8
 const BITS: usize = 33; // u8: DO, CD and the states below
 const NAME_LEN: usize = 34; // u8
-const HEADER: usize = 36;
+const REFRESH: usize = 36; // u32, second from which it is to be asked anew by who uses it
+const HEADER: usize = 40;
 
 const KEY_BITS: u8 = DNSSEC_OK | CHECKING_DISABLED;
 const ROTATES: u8 = 0x10;
@@ -60,8 +61,14 @@ pub(super) fn write(entry: &mut [u8], name: &[u8], hash: u64, key: KeyFixed, ans
     entry[RCODE] = answer.rcode as u8;
     entry[BITS] = key.bits & KEY_BITS | states;
     entry[NAME_LEN] = name.len() as u8;
+    set_refresh(entry, kept.saturating_add(ttl - ttl / 10));
     entry[HEADER..HEADER + name.len()].copy_from_slice(name);
     entry[HEADER + name.len()..][..answer.body.len()].copy_from_slice(answer.body);
+}
+
+/// Sets the second from which it is to be asked anew by who uses it.
+pub(super) fn set_refresh(entry: &mut [u8], second: u32) {
+    entry[REFRESH..REFRESH + 4].copy_from_slice(&second.to_be_bytes());
 }
 
 /// Writes padding of `len` octets over what begins with it.
@@ -98,6 +105,7 @@ pub(super) fn read(entry: &mut [u8], name_len: usize, now: u32) -> Option<Hit<'_
         },
         age: now.saturating_sub(kept),
         left: expires - now,
+        refresh: get_u32(entry, REFRESH)? <= now,
         rotates: entry[BITS] & ROTATES != 0,
     })
 }

@@ -50,6 +50,8 @@ impl KeyFixed {
 pub const DNSSEC_OK: u8 = 1;
 /// The query had CD set.
 pub const CHECKING_DISABLED: u8 = 2;
+/// Of a question for the resolver: the query had RD clear, so it is answered with what is known. Nothing is kept under it.
+pub const KNOWN_ONLY: u8 = 4;
 
 /// An answer to keep.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,8 @@ pub struct Hit<'a> {
     pub age: u32,
     /// Seconds it has left.
     pub left: u32,
+    /// It is time to ask anew, so that it does not run out: a tenth of its time is left.
+    pub refresh: bool,
     /// Some RRset has more than one record.
     pub rotates: bool,
 }
@@ -217,6 +221,13 @@ impl AnswerCache {
         entry::write(&mut self.ring[at..at + len], name, hash, key, answer, now, ttl);
         self.index(hash, at);
         self.entries += 1;
+    }
+
+    /// Sets the second from which an answer is to be asked anew by who uses it ([`Hit::refresh`]).
+    pub fn set_refresh(&mut self, name: &[u8], hash: u64, key: KeyFixed, second: u32) {
+        if let Some((_, at)) = self.find(name, key.fold(hash), key) {
+            entry::set_refresh(&mut self.ring[at..], second);
+        }
     }
 
     fn forget(&mut self, name: &[u8], hash: u64, key: KeyFixed) {

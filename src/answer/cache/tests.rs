@@ -33,6 +33,17 @@ fn kept_answers_age_and_expire() {
 }
 
 #[test]
+fn an_answer_of_which_a_tenth_is_left_wants_to_be_asked_anew() {
+    let mut cache = AnswerCache::new(1 << 16);
+    let name = name(1);
+    let hash = KEY.name(&name);
+    cache.put(&name, hash, A, answer(b"records"), 100, 30);
+    assert_eq!([126, 127, 129].map(|now| cache.get(&name, hash, A, now).unwrap().refresh), [false, true, true]);
+    cache.set_refresh(&name, hash, A, 129);
+    assert_eq!([128, 129].map(|now| cache.get(&name, hash, A, now).unwrap().refresh), [false, true]);
+}
+
+#[test]
 fn names_in_use_outlive_names_asked_once() {
     let mut cache = AnswerCache::new(1 << 16);
     let hot = name(0);

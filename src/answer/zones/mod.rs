@@ -296,8 +296,9 @@ impl Zones {
     /// The RRset of the type, or the CNAME in its stead.
     #[inline]
     fn rrset_of(&self, node: &Node, qtype: u16) -> Option<RrsetRef<'_>> {
-        let fits = |rrset: &&Rrset| rrset.rtype == qtype || rrset.rtype == rtype::CNAME;
-        self.rrsets_of(node).iter().find(fits).map(|rrset| self.rendered(rrset))
+        let rrsets = self.rrsets_of(node);
+        let of = |rtype| rrsets.iter().find(|rrset| rrset.rtype == rtype);
+        of(qtype).or_else(|| of(rtype::CNAME)).map(|rrset| self.rendered(rrset))
     }
 
     /// Octets of all names.

@@ -27,7 +27,7 @@ impl ZonesBuilder {
             rrsets.extend(self.rrset(&[&negative]));
         }
         let negative = rrsets.len();
-        // In the order of the lines: it matters where a CNAME stands beside other types, since the first that fits answers.
+        // In the order of the lines.
         let mut types: Vec<u16> = Vec::new();
         for record in records {
             if !types.contains(&record.rtype) {

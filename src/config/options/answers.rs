@@ -79,7 +79,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("dns64-ignore-aaaa", NAME, "none", DNS64),
         honoured("nsid", &[Kind::Nsid], words("none"), plain!(text nsid), RELOAD),
         honoured("ede", YES_NO, is("no"), plain!(flag ede), RELOAD).note(EDE),
-        inert("ede-serve-expired", YES_NO, "no", "expired answers are not served"),
+        honoured("ede-serve-expired", YES_NO, is("no"), plain!(flag expired.ede), RELOAD),
         not_yet("pad-responses", YES_NO, "yes", "is about TLS and HTTPS, which are not listened on", &["yes", "no"]),
         inert("pad-responses-block-size", AT_LEAST_1, "468", "is about TLS and HTTPS, which are not listened on"),
         not_yet("send-client-subnet", &[Kind::Netblock], "none", "the client subnet is not sent upstream", &[]),

@@ -3,42 +3,43 @@
 use super::*;
 
 const NO_LOCKS: &str = "the cache has one owner and no locks to spread";
-const EXPIRED: &str = "an expired answer is asked anew";
-const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
-        honoured("msg-cache-size", BYTES, is("4m"), plain!(number msg_cache_size), RESTART),
+        honoured("msg-cache-size", BYTES, is("4m"), plain!(number msg_cache_size), RESTART).note(
+            "three quarters hold answers ready to be sent, at the worker; one quarter is for the messages of the resolver's \
+             cache, which are references to the RRsets of rrset-cache-size",
+        ),
         honoured("cache-min-ttl", COUNT, is("0"), plain!(number cache_min_ttl), RESTART),
         honoured("cache-max-ttl", COUNT, is("86400"), plain!(number cache_max_ttl), RESTART),
         honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RESTART),
         honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RESTART),
         inert("msg-cache-slabs", SLABS, "4", NO_LOCKS),
-        changes_nothing("rrset-cache-size", BYTES, "4m", "whole answers are cached, in msg-cache-size"),
+        honoured("rrset-cache-size", BYTES, is("4m"), plain!(number rrset_cache_size), RESTART),
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
-        changes_nothing(
-            "prefetch",
-            YES_NO,
-            "no",
-            "an answer that ran out is asked anew when it is wanted, a little slower",
-        ),
+        honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
         changes_nothing("prefetch-key", YES_NO, "no", "no DNSKEY is fetched"),
-        not_yet("serve-expired", YES_NO, "no", EXPIRED, &["no"]),
-        inert("serve-expired-ttl", COUNT, "0", EXPIRED),
-        inert("serve-expired-ttl-reset", YES_NO, "no", EXPIRED),
-        inert("serve-expired-reply-ttl", COUNT, "30", EXPIRED),
-        inert("serve-expired-client-timeout", COUNT, "0", EXPIRED),
+        honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RESTART),
+        honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RESTART)
+            .note("how long it is kept is for msg-cache-size and rrset-cache-size to say"),
+        honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RESTART),
+        honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RESTART),
+        honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RESTART),
         not_yet("serve-original-ttl", YES_NO, "no", "TTLs of cached answers count down", &["no"]),
-        changes_nothing("infra-host-ttl", COUNT, "900", "no table of servers is kept beyond the forwarders in use"),
+        honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RESTART)
+            .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \
+                   times follow every answer and are kept as long as the server is"),
         inert("infra-lame-ttl", TEXT, "none", "Unbound ignores it too"),
         inert("infra-cache-slabs", SLABS, "4", NO_LOCKS),
-        inert("infra-cache-numhosts", AT_LEAST_1, "10000", "no table of servers is kept beyond the forwarders in use"),
+        honoured("infra-cache-numhosts", AT_LEAST_1, is("10000"), plain!(number servers.hosts), RESTART)
+            .note("servers of zones that are asked just now and those of forward-zone and stub-zone clauses come on top"),
         inert("infra-cache-lame-size", TEXT, "none", "Unbound ignores it too"),
-        changes_nothing("infra-cache-min-rtt", COUNT, "50", "time-outs of forwarders adapt by themselves"),
-        changes_nothing("infra-cache-max-rtt", COUNT, "120000", "time-outs of forwarders adapt by themselves"),
-        changes_nothing("infra-keep-probing", YES_NO, "no", "a forwarder that failed is asked again by itself"),
+        honoured("infra-cache-min-rtt", COUNT, is("50"), plain!(number servers.min_rtt), RESTART),
+        honoured("infra-cache-max-rtt", COUNT, is("120000"), plain!(number servers.max_rtt), RESTART)
+            .note("servers are compared by waits of 12000 at most; one try waits for 3000 at most, and is repeated"),
+        changes_nothing("infra-keep-probing", YES_NO, "no", "a server that was silent is asked again by itself"),
         inert("key-cache-size", BYTES, "4m", "there is no validation"),
         inert("key-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("neg-cache-size", BYTES, "1m", "there is no validation and so no use of NSEC records"),
@@ -62,7 +63,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "questions to upstream are not limited by zone",
             &[],
         ),
-        changes_nothing("iter-scrub-ns", AT_LEAST_1, "20", "of the name servers of a zone the first twenty are told on"),
+        honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RESTART),
         changes_nothing(
             "iter-scrub-cname",
             COUNT,
@@ -75,6 +76,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             .since("1.24.1")
             .note("NS records that no question was for are taken out of servers' replies: beside an answer or an error, or of \
                    the zone asked itself"),
-        inert("max-global-quota", COUNT, "128", RECURSION),
+        honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RESTART),
     ],
 );

@@ -143,11 +143,3 @@ pub(super) fn prefer_ip6(_: &mut Config, args: &mut Args<'_>) -> Result<(), Stri
     args.noted.prefer(args.flag(0).then_some(args.at), false);
     Ok(())
 }
-
-/// A name server by its name, which is looked up by nobody yet.
-pub(super) fn forward_host(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    if let Some(zone) = config.forward_zones.last_mut() {
-        zone.hosts.push((args.text(0).to_owned(), args.at));
-    }
-    Ok(())
-}

@@ -71,10 +71,7 @@ impl Clause {
     /// For a clause that does something by being there: what happens instead.
     pub fn not_yet(self) -> Option<&'static str> {
         match self {
-            Clause::StubZone => {
-                Some("its names go to the forward-zone that covers them; a forward-zone with its own addresses may do")
-            }
-            Clause::AuthZone => Some("the zone is not loaded; its names go to the forward-zone that covers them"),
+            Clause::AuthZone => Some("the zone is not loaded; its names are asked as all others"),
             Clause::Rpz => Some("the policy is not applied; local-zone lines may do"),
             Clause::View => Some("its clients get the global answers"),
             _ => None,

@@ -4,7 +4,7 @@ use super::*;
 
 const UNVALIDATED: &str = "answers are not validated; the forwarder's AD bit is not believed either";
 const NO_VALIDATION: &str = "means nothing without validation, of which the trust anchor's warning speaks";
-const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
+const RECURSION: &str = "is about delegations that are validated, and none is yet";
 const ANCHOR_FILE: &str = "the trust anchor does not move without validation";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
@@ -46,11 +46,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("permit-small-holddown", YES_NO, "no", ANCHOR_FILE),
         inert("zonemd-permissive-mode", YES_NO, "no", "no zone is loaded, of which auth-zone's warning speaks"),
         inert("disable-dnssec-lame-check", YES_NO, "no", RECURSION),
-        inert("harden-glue", YES_NO, "yes", RECURSION),
-        inert("harden-unverified-glue", YES_NO, "no", RECURSION),
+        honoured("harden-glue", YES_NO, is("yes"), plain!(flag iteration.harden_glue), RESTART),
+        honoured("harden-unverified-glue", YES_NO, is("no"), plain!(flag iteration.harden_unverified_glue), RESTART),
         inert("harden-dnssec-stripped", YES_NO, "yes", NO_VALIDATION),
         inert("harden-below-nxdomain", YES_NO, "yes", "needs validated answers; names below NXDOMAIN are asked"),
-        inert("harden-referral-path", YES_NO, "no", RECURSION),
+        honoured("harden-referral-path", YES_NO, is("no"), plain!(flag iteration.harden_referral), RESTART),
         inert("harden-algo-downgrade", YES_NO, "no", NO_VALIDATION),
         honoured("harden-unknown-additional", YES_NO, is("no"), plain!(flag harden_unknown_additional), RELOAD)
             .note("yes takes records of types that a resolver has no use for out of what stands beside an answer"),

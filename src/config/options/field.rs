@@ -43,6 +43,8 @@ pub struct Args<'a> {
     pub(in crate::config) name: &'a NameBuf,
     pub(in crate::config) record: &'a mut Record,
     pub(in crate::config) noted: &'a mut Noted,
+    /// The clause that it stands in.
+    pub(in crate::config) clause: Option<super::Clause>,
     /// Where files are found; `None` when none is looked at.
     pub(in crate::config) place: Option<&'a Place>,
     /// Something that does not work yet, to be said as a warning.

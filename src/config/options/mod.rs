@@ -49,7 +49,7 @@ pub fn all() -> impl Iterator<Item = &'static OptionSpec> {
         process::OPTIONS,
         remote::OPTIONS,
         forward::OPTIONS,
-        zones::STUB,
+        forward::STUB,
         zones::AUTH,
         zones::RPZ,
         zones::VIEW,

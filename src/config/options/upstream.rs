@@ -1,11 +1,11 @@
 //! `server:` directives about asking other servers.
 
 use super::*;
-use crate::config::model::Source;
+use crate::config::root_hints;
+use crate::config::servers::Source;
 use crate::number;
 
-const RECURSION: &str = "is about asking authoritative servers, and only forwarders are asked";
-const NAT64: &str = "IPv4 forwarders are asked over IPv4 alone";
+const NAT64: &str = "IPv4 servers are asked over IPv4 alone";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
@@ -37,7 +37,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "do-not-query-address",
             NETBLOCK,
             "none",
-            "a forwarder with such an address is asked all the same; remove its line",
+            "a server with such an address is asked all the same",
             &[],
         ),
         honoured("outgoing-port-permit", &[Kind::Ports], is("16384-65535"), PERMIT, RESTART),
@@ -74,32 +74,31 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         .alias(&["ssl-upstream"]),
         inert("pad-queries", YES_NO, "yes", "is about TLS to upstream, which is refused"),
         inert("pad-queries-block-size", AT_LEAST_1, "128", "is about TLS to upstream, which is refused"),
-        changes_nothing("prefer-ip4", YES_NO, "no", "forwarders are taken by how fast they answer")
-            .checked(checks::prefer_ip4),
-        changes_nothing("prefer-ip6", YES_NO, "no", "forwarders are taken by how fast they answer")
-            .checked(checks::prefer_ip6),
+        honoured("prefer-ip4", YES_NO, is("no"), plain!(flag servers.prefer_ip4), RESTART).checked(checks::prefer_ip4),
+        honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RESTART).checked(checks::prefer_ip6),
         not_yet("do-nat64", YES_NO, "no", NAT64, &["no"]),
         inert("nat64-prefix", NAT64_PREFIX, "64:ff9b::/96", "means nothing without do-nat64"),
         inert("delay-close", COUNT, "0", "a late answer to a closed port harms nobody but a counter"),
         inert("udp-connect", YES_NO, "yes", "upstream sockets are always connected"),
         honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RESTART),
-        changes_nothing("unknown-server-time-limit", COUNT, "376", "time-outs of forwarders adapt by themselves"),
-        changes_nothing("outbound-msg-retry", COUNT, "5", "the next forwarder is asked on a time-out"),
-        inert("max-sent-count", COUNT, "32", RECURSION),
-        inert("max-query-restarts", COUNT, "11", RECURSION),
-        inert("target-fetch-policy", &[Kind::FetchPolicy], "3 2 1 0 0", RECURSION),
-        inert("qname-minimisation", YES_NO, "yes", "forwarders get whole names, as from Unbound"),
-        inert("qname-minimisation-strict", YES_NO, "no", "forwarders get whole names, as from Unbound"),
+        honoured("unknown-server-time-limit", COUNT, is("376"), plain!(number servers.unknown), RESTART),
+        honoured("outbound-msg-retry", COUNT, is("5"), plain!(number iteration.retries), RESTART),
+        honoured("max-sent-count", COUNT, is("32"), plain!(number iteration.sent_count), RESTART),
+        honoured("max-query-restarts", COUNT, is("11"), plain!(number iteration.restarts), RESTART),
+        honoured("target-fetch-policy", &[Kind::FetchPolicy], is("3 2 1 0 0"), field(set_policy, show_policy), RESTART),
+        honoured("qname-minimisation", YES_NO, is("yes"), plain!(flag iteration.minimise), RESTART),
+        honoured("qname-minimisation-strict", YES_NO, is("no"), plain!(flag iteration.minimise_strictly), RESTART),
         not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
         inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
-        inert("root-hints", PATH, "built in", "the root servers are not asked, a forward-zone for \".\" is needed")
-            .checked(checks::file),
+        honoured("root-hints", PATH, words("the addresses of 2026, built in"), list(add_hints, show_hints), RELOAD)
+            .checked(checks::file)
+            .note("in master-file format; what is wrong in it is an error with its line"),
         honoured("unwanted-reply-threshold", COUNT, is("0"), plain!(number unwanted_reply_threshold), RELOAD).note(
             "after so many replies that nobody asked for the cache is cleared, within a second; 0 for never; replies to questions that have had theirs count too, since their ports \
              stay open for a while",
         ),
-        inert("fast-server-num", AT_LEAST_1, "3", "forwarders are taken by how fast they answer"),
-        changes_nothing("fast-server-permil", COUNT, "0", "forwarders are taken by how fast they answer")
+        honoured("fast-server-num", AT_LEAST_1, is("3"), plain!(number servers.fast_number), RESTART),
+        honoured("fast-server-permil", COUNT, is("0"), plain!(number servers.fast_permil), RESTART)
             .alias(&["low-rtt-permil", "low-rtt-pct"]),
         inert("low-rtt", TEXT, "none", "Unbound ignores it too"),
         not_yet("edns-client-string", &[Kind::Netblock, Kind::Text], "none", "no such option is sent upstream", &[]),
@@ -127,6 +126,36 @@ fn show_ports(config: &Config, permitted: bool, emit: &mut dyn FnMut(&str)) {
         }
         first = last + 1;
     }
+}
+
+/// Reads the file, where files are looked at.
+fn add_hints(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    let file = args.text(0);
+    if file.is_empty() {
+        return Ok(());
+    }
+    config.root_hints.files.push(file.into());
+    let Some(place) = args.place else { return Ok(()) };
+    let path = place.resolve(file);
+    let hints = root_hints::read(&path)?;
+    config.root_hints.servers.extend(hints.servers);
+    args.warning = hints.passed_over.map(|(line, cause)| format!("root-hints: {}:{line}: {cause}", path.display()));
+    Ok(())
+}
+
+fn show_hints(config: &Config, emit: &mut dyn FnMut(&str)) {
+    config.root_hints.files.iter().for_each(|file| emit(&file.to_string_lossy()));
+}
+
+fn set_policy(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    let words = args.text(0).split_whitespace();
+    config.iteration.fetch_policy = words.filter_map(|word| number::read(word, i32::MIN..=i32::MAX).ok()).collect();
+    Ok(())
+}
+
+fn show_policy(config: &Config, emit: &mut dyn FnMut(&str)) {
+    let numbers: Vec<String> = config.iteration.fetch_policy.iter().map(ToString::to_string).collect();
+    emit(&numbers.join(" "));
 }
 
 fn show_outgoing(config: &Config, emit: &mut dyn FnMut(&str)) {

@@ -1,23 +1,9 @@
-//! Directives of the clauses that describe zones and are not supported yet: `stub-zone:`, `auth-zone:`, `rpz:`, `view:`.
+//! Directives of the clauses that describe zones and are not supported yet: `auth-zone:`, `rpz:`, `view:`.
 
 use super::*;
 use crate::config::local_zones::LocalZoneType;
 
 const SEE_CLAUSE: &str = "the warning of the clause covers it";
-
-pub(super) const STUB: &[OptionSpec] = &inside(
-    Clause::StubZone,
-    [
-        inert("name", NAME, "none", SEE_CLAUSE).checked(checks::name),
-        inert("stub-addr", &[Kind::Server], "none", SEE_CLAUSE),
-        inert("stub-host", &[Kind::ServerName], "none", SEE_CLAUSE),
-        inert("stub-prime", YES_NO, "no", SEE_CLAUSE),
-        inert("stub-first", YES_NO, "no", SEE_CLAUSE),
-        inert("stub-no-cache", YES_NO, "no", SEE_CLAUSE),
-        inert("stub-tls-upstream", YES_NO, "no", SEE_CLAUSE).alias(&["stub-ssl-upstream"]),
-        inert("stub-tcp-upstream", YES_NO, "no", SEE_CLAUSE),
-    ],
-);
 
 pub(super) const AUTH: &[OptionSpec] = &inside(
     Clause::AuthZone,

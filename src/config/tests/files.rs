@@ -10,7 +10,7 @@ fn files_of_the_field_load() {
     for (name, text, warnings) in [
         ("debian", include_str!("../testdata/debian.conf"), 1),
         ("opnsense", include_str!("../testdata/opnsense.conf"), 2),
-        ("pfsense", include_str!("../testdata/pfsense.conf"), 2),
+        ("pfsense", include_str!("../testdata/pfsense.conf"), 1),
         ("pi-hole", include_str!("../testdata/pi-hole.conf"), 0),
     ] {
         // The files they name are those of other hosts.

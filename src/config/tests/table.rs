@@ -14,7 +14,9 @@ pub(super) fn honoured() -> impl Iterator<Item = (&'static OptionSpec, Field, Ch
 /// What a file with this line in the directive's clause says.
 pub(super) fn with_line(spec: &OptionSpec, value: &str) -> Config {
     let mut parser = parser::Parser::new(None);
-    let line = if value.is_empty() { String::new() } else { format!("{}: {value}", spec.name) };
+    // A value of several words is one word of the file.
+    let quote = if spec.args.len() == 1 && value.contains(' ') && !value.starts_with('\'') { "\"" } else { "" };
+    let line = if value.is_empty() { String::new() } else { format!("{}: {quote}{value}{quote}", spec.name) };
     parser.read_bytes("a", format!("{}:\n{line}\n", spec.clause.word()).as_bytes());
     assert!(parser.errors.is_empty(), "{:?}", parser.errors);
     parser.config
@@ -23,6 +25,7 @@ pub(super) fn with_line(spec: &OptionSpec, value: &str) -> Config {
 /// A value of a directive that is not its default.
 pub(super) fn another_value(spec: &OptionSpec) -> String {
     let text = match spec.args {
+        _ if spec.name == "root-hints" => concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/testdata/root.hints"),
         [Kind::YesNo] => {
             if spec.default.text() == "yes" {
                 "no"

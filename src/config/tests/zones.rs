@@ -19,24 +19,27 @@ fn forward_zones_keep_their_servers() {
         broken("forward-zone:\n name: a\n forward-addr: 192.0.2.1\n forward-tls-upstream: yes")
             .contains("test.conf:4: forward-tls-upstream")
     );
-    assert!(read("server:\n").unwrap_err()[0].to_string().contains("no forward-zone for the root"));
+    assert!(read("server:\n").unwrap().warnings.is_empty(), "the root's servers are asked");
 }
 
-/// As from Unbound: such a zone answers SERVFAIL.
+/// As from Unbound: such a zone answers SERVFAIL. Names of servers are looked up.
 #[test]
-fn a_forward_zone_without_an_address_is_a_warning_and_with_a_name_alone_an_error() {
-    let loaded = read(format!("{ROOT}forward-zone:\n name: a\n")).unwrap();
-    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(loaded.config.forward_zones[1].servers.len(), 0);
-    assert!(warnings.len() == 1 && warnings[0].starts_with("test.conf:4: the forward-zone a. has no forward-addr"));
-    assert!(warnings[0].contains("SERVFAIL"), "{warnings:?}");
-    let error = read(format!("{ROOT}forward-zone:\n name: a\n forward-host: dns.example@53\n")).unwrap_err();
-    assert_eq!(error.len(), 1);
-    let error = error[0].to_string();
-    assert!(error.starts_with("test.conf:6: forward-host: dns.example@53 is all that"), "{error}");
-    let both = " forward-host: dns.example\n forward-addr: 192.0.2.1\n";
-    let warnings = read(format!("{ROOT}forward-zone:\n name: a\n{both}")).unwrap().warnings;
-    assert!(warnings.len() == 1 && warnings[0].to_string().starts_with("test.conf:6: forward-host: is not supported"));
+fn a_zone_without_any_server_is_a_warning() {
+    for kind in ["forward", "stub"] {
+        let warnings = |lines: &str| -> Vec<String> {
+            let loaded = read(format!("{ROOT}{kind}-zone:\n name: a\n{lines}")).unwrap();
+            loaded.warnings.iter().map(ToString::to_string).collect()
+        };
+        let none = warnings("");
+        let expected = format!("test.conf:4: the {kind}-zone a. has no {kind}-addr");
+        assert!(none.len() == 1 && none[0].starts_with(&expected) && none[0].contains("SERVFAIL"), "{none:?}");
+        assert_eq!(warnings(&format!(" {kind}-host: dns.example\n")), [""; 0]);
+        assert_eq!(warnings(&format!(" {kind}-host: dns.example\n {kind}-addr: 192.0.2.1\n")), [""; 0]);
+        let port = warnings(&format!(" {kind}-host: dns.example@5300#tls.example\n"));
+        assert!(port.len() == 1 && port[0].contains("-host: dns.example@5300: the port is not"), "{port:?}");
+        let local = warnings(&format!(" {kind}-addr: 127.0.0.1\n"));
+        assert!(local.len() == 1 && local[0].contains("is never asked"), "{local:?}");
+    }
 }
 
 #[test]

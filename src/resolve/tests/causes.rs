@@ -60,7 +60,7 @@ fn an_answer_in_the_place_of_a_failure_has_no_cause() {
 
 #[test]
 fn a_failure_that_waits_is_told_with_its_own_zone_whatever_the_table_is_by_then() {
-    for (zones, zone) in [(&[("other", &[0][..]), ("lan", &[0])][..], "lan."), (&[("other", &[0])], "")] {
+    for (zones, zone) in [(&[("other", &[0][..]), ("lan", &[0])][..], "lan."), (&[("other", &[0])], "lan.")] {
         let mut rig = Rig::with(Options::default(), vec![silent()], &[("lan", &[0])], 2);
         for number in 0..8 {
             rig.request(&format!("a{number}.lan"), rtype::A, false);

@@ -1,8 +1,10 @@
 //! The resolver against scripted servers.
 
 mod causes;
+mod commands;
 mod content;
 mod core;
+mod iterate;
 mod limits;
 mod rig;
 mod script;

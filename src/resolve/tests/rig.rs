@@ -26,7 +26,7 @@ pub struct Rig {
     pub resolver: Resolver,
     pub requests: spsc::Producer<Request>,
     pub responses: spsc::Consumer<Response>,
-    pub tables: mpsc::Sender<Arc<ForwardTable>>,
+    pub tables: Tables,
     /// The resolver's.
     pub bell: Doorbell,
     pub stats: Arc<Upstream>,
@@ -37,6 +37,15 @@ pub struct Rig {
     servers: Vec<Server>,
     names: Vec<Vec<u8>>,
     later: Later,
+}
+
+/// Tables on their way to the resolver.
+pub struct Tables(pub mpsc::Sender<Command>);
+
+impl Tables {
+    pub fn send(&self, table: Arc<ZoneTable>) -> Result<(), mpsc::SendError<Command>> {
+        self.0.send(Command::Table(table))
+    }
 }
 
 /// Turns of a millisecond without anything moving after which nothing will.
@@ -73,7 +82,7 @@ impl Rig {
     fn with_servers(options: Options, servers: Vec<Server>, zones: &[(&str, &[usize])], ring: usize) -> Rig {
         let (requests, request_end) = spsc::channel_zeroed(4096);
         let (response_end, responses) = spsc::channel_zeroed(ring);
-        let (tables, table_end) = mpsc::channel();
+        let (tables, commands) = mpsc::channel();
         let bell = Doorbell::new().unwrap();
         let stats = Arc::new(Upstream::default());
         let troubles = Arc::new(Troubles::default());
@@ -82,7 +91,7 @@ impl Rig {
             responses: response_end,
             bell: bell.clone(),
             worker_bell: Doorbell::new().unwrap(),
-            tables: table_end,
+            commands,
             stats: stats.clone(),
             troubles: troubles.clone(),
         };
@@ -93,7 +102,7 @@ impl Rig {
             resolver,
             requests,
             responses,
-            tables,
+            tables: Tables(tables),
             bell,
             stats,
             troubles,
@@ -218,13 +227,13 @@ impl Rig {
     }
 }
 
-pub fn table(zones: &[(&str, &[usize])], addresses: &[SocketAddr]) -> ForwardTable {
-    let zones = zones.iter().map(|(name, servers)| ForwardZone {
-        name: wire(name),
+pub fn table(zones: &[(&str, &[usize])], addresses: &[SocketAddr]) -> ZoneTable {
+    let zones = zones.iter().map(|(name, servers)| Zone {
         servers: servers.iter().map(|&server| addresses[server]).collect(),
         no_cache: name.starts_with("uncached"),
+        ..Zone::forward(wire(name))
     });
-    ForwardTable::new(zones.collect(), ANY_SERVER)
+    ZoneTable::new(zones.collect(), ANY_SERVER)
 }
 
 fn read(response: &Response, name: &[u8]) -> Got {

@@ -19,7 +19,7 @@ fn told(domains: &[&str], qtype: u16, make: fn(&Query) -> Message) -> Got {
 }
 
 /// What is told of a reply by a table that takes the place of the first one.
-fn with_table(qtype: u16, make: fn(&Query) -> Message, table: impl FnOnce(&Rig) -> ForwardTable) -> Got {
+fn with_table(qtype: u16, make: fn(&Query) -> Message, table: impl FnOnce(&Rig) -> ZoneTable) -> Got {
     let options = Options { minimal_responses: false, ..Options::default() };
     let mut rig = Rig::with(options, vec![Box::new(move |query| vec![make(query).0])], &[(".", &[0])], 8);
     let table = table(&rig);
@@ -42,7 +42,7 @@ fn unknown_types_beside_an_answer_are_told_unless_they_are_not_to_be() {
         let reply = reply.record(1, "example.com", rtype::NS, 60, &wire("ns.example.com"));
         let reply = reply.record(1, "example.com", rtype::TXT, 60, b"\x01x").record(1, WWW, TYPE65280, 60, b"x");
         let reply = reply.record(2, "mx.example.com", rtype::A, 60, &[192, 0, 2, 7]);
-        reply.record(2, "mx.example.com", rtype::TXT, 60, b"\x01x").record(2, WWW, TYPE65280, 60, b"x")
+        reply.record(2, "mx.example.com", rtype::TXT, 60, b"\x01x").record(2, "x.example.com", TYPE65280, 60, b"x")
     };
     let table = |rig: &Rig, unknown_types| {
         table(&[(".", &[0])], &[rig.address(0)]).scrubbed(Scrub { unknown_types, ..Scrub::default() })

@@ -116,8 +116,8 @@ fn servers_are_asked_over_ipv6_with_udp_and_tcp() {
 fn without_ipv6_no_question_leaves_over_it() {
     let mut rig = Rig::at("[::1]:0", vec![answers(6)]);
     let (server, name) = (rig.address(0), wire("."));
-    let zone = ForwardZone { name, servers: vec![server], no_cache: false };
+    let zone = Zone { servers: vec![server], ..Zone::forward(name) };
     let reachable = Reachable { not_localhost: false, ip4: true, ip6: false };
-    rig.tables.send(Arc::new(ForwardTable::new(vec![zone], reachable))).unwrap();
+    rig.tables.send(Arc::new(ZoneTable::new(vec![zone], reachable))).unwrap();
     assert_eq!((rig.ask("a", rtype::A).rcode, rig.seen(0), rig.stats.udp_sent.get()), (rcode::SERVFAIL, 0, 0));
 }

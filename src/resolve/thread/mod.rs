@@ -3,9 +3,11 @@
 mod random;
 mod real;
 
-use super::core::{Command, Core, Input};
+use super::cache::Cache;
+use super::core::{Core, Input};
 use super::options::Options;
-use super::table::ForwardTable;
+use super::order::Command;
+use super::table::ZoneTable;
 use super::trouble::Troubles;
 use super::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -23,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// Requests taken per step, so that replies do not wait long behind them.
 const REQUESTS_PER_STEP: usize = 64;
+/// Commands taken before the first request of an epoch: more than main gives without waiting for what comes of them.
+const COMMANDS_OF_AN_EPOCH: usize = 64;
 /// Octets read from a stream at a time.
 const CHUNK: usize = 16 * 1024;
 /// Longest sleep; a stop flag set without ringing the bell is seen by then.
@@ -36,28 +40,28 @@ pub struct Links {
     pub requests: Consumer<Request>,
     /// Answers to the worker.
     pub responses: Producer<Response>,
-    /// Rung by the worker for requests, by main for tables and for the end.
+    /// Rung by the worker for requests, by main for commands and for the end.
     pub bell: Doorbell,
     /// The worker's.
     pub worker_bell: Doorbell,
-    /// New tables from main.
-    pub tables: Receiver<Arc<ForwardTable>>,
+    /// What main has it do.
+    pub commands: Receiver<Command>,
     /// Counters.
     pub stats: Arc<Upstream>,
     /// What stands in the way to servers.
     pub troubles: Arc<Troubles>,
 }
 
-/// The forwarder. One thread owns it.
+/// The resolver. One thread owns it.
 pub struct Resolver {
     core: Core,
     world: Real,
     requests: Consumer<Request>,
     bell: Doorbell,
     worker_bell: Doorbell,
-    tables: Receiver<Arc<ForwardTable>>,
-    /// Taken from `tables`, not yet in force.
-    new_table: Option<Arc<ForwardTable>>,
+    commands: Receiver<Command>,
+    /// Taken from `commands`, not yet carried out.
+    next_command: Option<Command>,
     /// That of the request taken last.
     epoch: u32,
     /// Where something has happened.
@@ -75,7 +79,7 @@ impl Resolver {
     ///
     /// # Errors
     /// When no port is left to ask from, the epoll instance cannot be made or the kernel gives no random numbers.
-    pub fn new(options: Options, table: Arc<ForwardTable>, links: Links) -> io::Result<Resolver> {
+    pub fn new(options: Options, table: Arc<ZoneTable>, links: Links) -> io::Result<Resolver> {
         if options.sockets.ports.is_empty() {
             return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
         }
@@ -94,8 +98,8 @@ impl Resolver {
             requests: links.requests,
             bell: links.bell,
             worker_bell: links.worker_bell,
-            tables: links.tables,
-            new_table: None,
+            commands: links.commands,
+            next_command: None,
             epoch: 0,
             places: Vec::with_capacity(EVENTS),
             chunk: vec![0; CHUNK].into_boxed_slice(),
@@ -104,6 +108,11 @@ impl Resolver {
             socket: 0,
             serial: None,
         })
+    }
+
+    /// Has it keep what it learns.
+    pub fn with_cache(self, cache: Cache) -> Resolver {
+        Resolver { core: self.core.with_cache(cache), ..self }
     }
 
     /// Works until `stop` is set and the bell rung.
@@ -125,9 +134,9 @@ impl Resolver {
 
     /// True when a step at `now` has something to do although nothing comes in.
     fn has_work(&mut self, now: Duration) -> bool {
-        self.new_table = self.new_table.take().or_else(|| self.tables.try_recv().ok());
+        self.next_command = self.next_command.take().or_else(|| self.commands.try_recv().ok());
         let requests = self.core.can_take(now) && !self.requests.is_empty();
-        requests || self.new_table.is_some() || self.core.wants_room()
+        requests || self.next_command.is_some() || self.core.wants_room()
     }
 
     /// How long may be slept once the bell is armed. Whatever came before that did not ring it.
@@ -149,18 +158,21 @@ impl Resolver {
     /// Does everything that can be done at `now` without waiting. `now` counts from any moment, and never backwards.
     pub fn step(&mut self, now: Duration) {
         self.core.handle(Input::Due, now, &mut self.world);
-        self.take_tables(now);
+        self.take_commands(1, now);
         self.take_what_came(now);
         self.take_requests(now);
-        self.core.stats.in_flight.set(self.core.in_flight() as u64);
+        self.core.note_sizes();
         if std::mem::take(&mut self.world.published) {
             self.worker_bell.ring();
         }
     }
 
-    fn take_tables(&mut self, now: Duration) {
-        while let Some(table) = self.new_table.take().or_else(|| self.tables.try_recv().ok()) {
-            self.core.handle(Input::Command(Command::Table(table)), now, &mut self.world);
+    /// Carries out `most` commands. Main gives the next piece of a long one when it has heard of the last, which may be before
+    /// a step has ended: what clients ask must come in between.
+    fn take_commands(&mut self, most: usize, now: Duration) {
+        for _ in 0..most {
+            let Some(command) = self.next_command.take().or_else(|| self.commands.try_recv().ok()) else { return };
+            self.core.handle(Input::Command(command), now, &mut self.world);
         }
     }
 
@@ -170,7 +182,7 @@ impl Resolver {
             if epoch != self.epoch {
                 // Main sends what an epoch brings before the worker knows of the epoch, so it is here by now.
                 self.epoch = epoch;
-                self.take_tables(now);
+                self.take_commands(COMMANDS_OF_AN_EPOCH, now);
             }
             if !self.world.has_room() || !self.core.can_take(now) {
                 break;

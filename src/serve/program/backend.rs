@@ -2,12 +2,11 @@
 
 use super::edits::Edits;
 use super::{Program, forwards, listing, tuning};
-use crate::answer::cache::Flush;
 use crate::answer::policy::Policy;
 use crate::backup;
 use crate::config::Config;
 use crate::config::options::{self, Change, Field, Show, Status};
-use crate::control::{Backend, ForwardZone, LocalEditor, NotInForce, Status as Shown};
+use crate::control::{Backend, Flushed, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status as Shown};
 use crate::dns::Name;
 use crate::host;
 use crate::stats::Snapshot;
@@ -22,7 +21,7 @@ impl Backend for Program {
         Shown {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             verbosity: self.config.verbosity,
-            modules: vec!["forwarder"],
+            modules: vec!["iterator"],
             extended_statistics: self.config.extended_statistics,
             inhibit_zero: self.config.statistics_inhibit_zero,
             sandbox: crate::sys::confine::summary().to_owned(),
@@ -90,6 +89,10 @@ impl Backend for Program {
         forwards::shown(&self.config)
     }
 
+    fn stubs(&mut self) -> Vec<(ForwardZone, bool)> {
+        forwards::stubs(&self.config)
+    }
+
     fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String> {
         let spec = options::of_the_server(name).ok_or("unknown option")?;
         match spec.status {
@@ -110,18 +113,47 @@ impl Backend for Program {
     }
 
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {
-        self.flush_cache(Flush::Name { name: name.to_lower(), qtype: rtype, below: false }).map(|_| ())
+        self.flush_name(name, rtype).map(drop)
     }
 
-    fn flush_zone(&mut self, zone: &Name) -> Result<u64, String> {
-        if *zone == Name::ROOT {
-            return self.clear_cache();
-        }
-        self.flush_cache(Flush::Name { name: zone.to_lower(), qtype: None, below: true })
+    fn flush_zone(&mut self, zone: &Name) -> Result<Flushed, String> {
+        self.flush_below(zone)
     }
 
-    fn flush_negative(&mut self) -> Result<u64, String> {
-        self.flush_cache(Flush::Negative)
+    fn flush_negative(&mut self) -> Result<Flushed, String> {
+        self.flush_denials()
+    }
+
+    fn flush_bogus(&mut self) -> Result<Flushed, String> {
+        self.flush_failed()
+    }
+
+    fn flush_infra(&mut self, at: Option<IpAddr>) -> Result<(), String> {
+        self.threads.resolver.forget_servers(at)
+    }
+
+    fn flush_requestlist(&mut self) -> Result<(), String> {
+        self.threads.resolver.end_questions()
+    }
+
+    fn dump_cache(&mut self) -> Pieces {
+        self.threads.resolver.dump()
+    }
+
+    fn dump_infra(&mut self) -> Pieces {
+        self.threads.resolver.servers()
+    }
+
+    fn dump_requestlist(&mut self) -> Pieces {
+        self.threads.resolver.questions()
+    }
+
+    fn load_cache(&mut self) -> Box<dyn Load> {
+        Box::new(self.threads.resolver.load())
+    }
+
+    fn lookup(&mut self, name: &Name) -> Result<String, String> {
+        self.threads.resolver.lookup(name)
     }
 }
 

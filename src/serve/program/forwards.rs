@@ -1,16 +1,16 @@
 //! `forward-zone:` clauses as the resolver and the control socket want them.
 
-use crate::config::{Config, Diagnostic, Location, ScopedAddress, Severity};
+use crate::config::{Config, Diagnostic, Location, RootHint, ScopedAddress, Severity, ZoneClause};
 use crate::control::{ForwardServer, ForwardZone as Shown};
 use crate::dns::Name;
-use crate::resolve::{ForwardTable, ForwardZone, Private, Reachable, Scrub, Sources};
+use crate::resolve::{Hint, Kind, Private, Reachable, Scrub, Sources, Zone, ZoneTable};
 use crate::serve::scope::Zones;
 use std::net::SocketAddr;
 
 /// Whom to ask from where, with link-local addresses at the interfaces of a moment.
 #[derive(Default, PartialEq)]
 pub(super) struct Placed {
-    zones: Vec<ForwardZone>,
+    zones: Vec<Zone>,
     sources: Sources,
     /// The lines whose interface is not here.
     pub(super) absent: Vec<Diagnostic>,
@@ -26,12 +26,18 @@ pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
         });
         found.ok()
     };
-    let mut forward_zones = Vec::with_capacity(config.forward_zones.len());
-    for zone in &config.forward_zones {
-        let servers = zone.servers.iter().filter_map(|line| at("forward-addr", &line.address, line.port, line.at));
-        forward_zones.push(ForwardZone {
+    let forward = config.forward_zones.iter().map(|zone| (zone, Kind::Forward, "forward-addr"));
+    let stub = config.stub_zones.iter().map(|zone| (zone, Kind::Stub { prime: zone.prime }, "stub-addr"));
+    let mut asked_zones = Vec::new();
+    for (zone, kind, directive) in forward.chain(stub) {
+        let servers = zone.servers.iter().filter_map(|line| at(directive, &line.address, line.port, line.at));
+        asked_zones.push(Zone {
             name: zone.name.clone(),
+            kind,
             servers: servers.collect(),
+            hosts: zone.hosts.iter().filter_map(|(host, _)| Name::from_text(host)).collect(),
+            first: zone.first,
+            tcp: zone.tcp,
             no_cache: zone.no_cache,
         });
     }
@@ -40,43 +46,70 @@ pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
         _ if config.outgoing_interfaces.is_empty() => Sources::Any,
         own => Sources::These(own),
     };
-    Placed { zones: forward_zones, sources, absent }
+    Placed { zones: asked_zones, sources, absent }
 }
 
 impl Placed {
     /// The resolver's table.
-    pub(super) fn table(&self, config: &Config) -> ForwardTable {
+    pub(super) fn table(&self, config: &Config) -> ZoneTable {
         let reachable =
             Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
         let networks = config.private_addresses.iter().map(|block| (block.address, block.prefix));
         let private = Private::new(networks, config.private_domains.iter().map(Vec::as_slice));
-        let table = ForwardTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
+        let table = ZoneTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
         let scrub =
             Scrub { unknown_types: config.harden_unknown_additional, promiscuous: config.iter_scrub_promiscuous };
-        table.without(private).scrubbed(scrub)
+        let table = table.without(private).scrubbed(scrub);
+        let hints = root_hints(config);
+        if hints.is_empty() { table } else { table.with_hints(hints) }
     }
+}
+
+/// What `root-hints:` names; nothing: what the resolver knows by itself.
+fn root_hints(config: &Config) -> Vec<Hint> {
+    let hint = |hint: &RootHint| Some(Hint { name: Name::from_wire(&hint.name)?, addresses: hint.addresses.clone() });
+    config.root_hints.servers.iter().filter_map(hint).collect()
+}
+
+/// Says whom is asked for what no clause covers, unless one covers everything.
+pub(super) fn tell_the_root(config: &Config) {
+    let covers_all = |zone: &ZoneClause| zone.name == [0] && !zone.first;
+    if config.forward_zones.iter().any(covers_all) {
+        return;
+    }
+    let whose = match &config.root_hints.files[..] {
+        [] => "those that this program knows by itself".to_owned(),
+        [file] => format!("those of root-hints: {}", file.display()),
+        [first, ..] => format!("those of root-hints: {} and others", first.display()),
+    };
+    log::info!("what no forward-zone or stub-zone covers is resolved from the root on; its servers are {whose}");
 }
 
 /// Whether an address stands at an interface, which may go and come.
 pub(super) fn stand_at_interfaces(config: &Config) -> bool {
-    let servers = config.forward_zones.iter().flat_map(|zone| &zone.servers).map(|line| &line.address);
+    let servers =
+        config.forward_zones.iter().chain(&config.stub_zones).flat_map(|zone| &zone.servers).map(|line| &line.address);
     servers.chain(config.outgoing_interfaces.iter().map(|line| &line.address)).any(ScopedAddress::is_link_local)
 }
 
 /// What `list_forwards` shows.
 pub(super) fn shown(config: &Config) -> Vec<Shown> {
-    config
-        .forward_zones
-        .iter()
-        .filter_map(|zone| {
-            let servers = zone.servers.iter().map(|server| ForwardServer {
-                address: server.address.to_string(),
-                port: server.port,
-                tls_name: (!server.tls_name.is_empty()).then(|| server.tls_name.clone()),
-            });
-            Some(Shown { name: Name::from_wire(&zone.name)?, servers: servers.collect() })
-        })
-        .collect()
+    config.forward_zones.iter().filter_map(show).collect()
+}
+
+/// What `list_stubs` shows, and of each whether it is primed.
+pub(super) fn stubs(config: &Config) -> Vec<(Shown, bool)> {
+    config.stub_zones.iter().filter_map(|zone| Some((show(zone)?, zone.prime))).collect()
+}
+
+fn show(zone: &ZoneClause) -> Option<Shown> {
+    let servers = zone.servers.iter().map(|server| ForwardServer {
+        address: server.address.to_string(),
+        port: server.port,
+        tls_name: (!server.tls_name.is_empty()).then(|| server.tls_name.clone()),
+    });
+    let hosts = zone.hosts.iter().filter_map(|(host, _)| Some(Name::from_text(host)?.to_string()));
+    Some(Shown { name: Name::from_wire(&zone.name)?, hosts: hosts.collect(), servers: servers.collect() })
 }
 
 #[cfg(test)]

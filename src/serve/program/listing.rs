@@ -1,16 +1,9 @@
 //! Local zones and data as text that makes the same zones and data again.
 
 use crate::answer::zones::Zones;
-use crate::config::Record;
-use crate::dns::body::Fixed;
+use crate::config::{Record, record_text};
 use crate::dns::class;
 use crate::dns::name_text::to_text;
-use crate::serve::events::{class_word, rtype_word};
-use domain::base::iana::Rtype;
-use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
-use domain::base::{ParseRecordData, ParsedName};
-use domain::dep::octseq::Parser;
-use domain::rdata::AllRecordData;
 
 /// Emits `name type` for every zone of class IN: those of other classes come with their data.
 pub(super) fn zones(zones: &Zones, emit: &mut dyn FnMut(&str)) {
@@ -24,30 +17,7 @@ pub(super) fn zones(zones: &Zones, emit: &mut dyn FnMut(&str)) {
 /// Emits every record, fields split by tabs.
 pub(super) fn data(zones: &Zones, emit: &mut dyn FnMut(&str)) {
     let mut read = Record::default();
-    zones.for_each_record(|_, owner, fixed, rdata| {
-        let (rtype, qclass) = (rtype_word(fixed.rtype), class_word(fixed.class));
-        let front = format!("{}\t{}\t{qclass}\t{rtype}", to_text(owner), fixed.ttl);
-        let plain = format!("{front}\t{}", rdata_text(fixed.rtype, rdata).unwrap_or_default());
-        if reads_as(&plain, fixed, rdata, &mut read) { emit(&plain) } else { emit(&generic(&front, rdata)) }
-    });
-}
-
-/// Whether a line is read back as the record it was written of.
-fn reads_as(line: &str, fixed: &Fixed, rdata: &[u8], read: &mut Record) -> bool {
-    read.read(line.as_bytes()).is_ok() && (read.rtype, read.class) == (fixed.rtype, fixed.class) && read.rdata == rdata
-}
-
-/// The form that does for any data (RFC 3597 section 5).
-fn generic(front: &str, rdata: &[u8]) -> String {
-    let hex: String = rdata.iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("{front}\t\\# {} {hex}", rdata.len()).trim_end().to_owned()
-}
-
-/// Data in presentation form, where its parser knows the type.
-fn rdata_text(rtype: u16, rdata: &[u8]) -> Option<String> {
-    let mut parser = Parser::from_ref(rdata);
-    let data = AllRecordData::<&[u8], ParsedName<&[u8]>>::parse_rdata(Rtype::from_int(rtype), &mut parser);
-    data.ok().flatten().map(|data| data.display_zonefile(DisplayKind::Simple).to_string())
+    zones.for_each_record(|_, owner, fixed, rdata| emit(&record_text(owner, fixed, rdata, &mut read)));
 }
 
 #[cfg(test)]

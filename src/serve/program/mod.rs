@@ -6,6 +6,7 @@
 mod backend;
 mod cut_off;
 mod edits;
+mod flushes;
 mod forwards;
 mod gone;
 mod listing;
@@ -14,6 +15,7 @@ mod orders;
 mod parts;
 mod pid_file;
 mod privileges;
+mod resolver;
 mod rivals;
 mod sizes;
 mod start;
@@ -24,8 +26,7 @@ mod unwanted;
 
 use super::fast_path::FastPath;
 use super::scope::Zones;
-use super::worker::{Command, Done};
-use crate::answer::cache::Flush;
+use super::worker::Command;
 use crate::answer::compile;
 use crate::attach;
 use crate::config::{self, Config, Diagnostic};
@@ -236,14 +237,19 @@ impl Program {
         let placed = forwards::place(&config, &Zones::from(&links));
         // The last that can be refused comes before the first that is changed.
         let index = if keep_cache { None } else { Some(self.threads.empty_index()?) };
+        let known = if keep_cache { None } else { Some(self.threads.empty_known()?) };
         log_findings(&placed.absent);
+        forwards::tell_the_root(&config);
         if self.host.is_none() && forwards::stand_at_interfaces(&config) {
             self.host = Some(start::watch_host());
         }
-        // The table first: what is asked in the new epoch is asked by it. What is in flight is not kept, and the cache is
-        // emptied of the rest.
+        // The resolver first: what is asked in the new epoch is asked by the new table and answered from the new cache. What
+        // is in flight is not kept, and the worker's cache is emptied of the rest.
         self.threads.orders.begin_epoch();
-        self.threads.forward_by(placed.table(&config));
+        self.threads.resolver.ask_by(placed.table(&config));
+        if let Some(Err(cause)) = known.map(|known| self.threads.resolver.clear(known)) {
+            log::warn!("reload: the resolver's cache is emptied late: {cause}");
+        }
         self.placed = placed;
         super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
         super::log::set_time_form(&config);
@@ -274,7 +280,7 @@ impl Program {
             placed.absent.iter().filter(|line| !self.placed.absent.contains(line)).cloned().collect();
         log_findings(&news);
         log::info!("interfaces changed: link-local name servers are asked at those that are here now");
-        self.threads.forward_by(placed.table(&self.config));
+        self.threads.resolver.ask_by(placed.table(&self.config));
         self.placed = placed;
     }
 
@@ -308,25 +314,6 @@ impl Program {
         self.fast_path.again()
     }
 
-    /// Takes entries out of the cache; gives their number.
-    fn flush_cache(&mut self, flush: Flush) -> Result<u64, String> {
-        self.threads.orders.begin_epoch();
-        match self.threads.orders.ask(Command::Flush(flush))? {
-            Done::Flushed(entries) => Ok(entries),
-            _ => Ok(0),
-        }
-    }
-
-    /// Takes everything out of the cache; gives the number of entries.
-    fn clear_cache(&mut self) -> Result<u64, String> {
-        let index = self.threads.empty_index()?;
-        self.threads.orders.begin_epoch();
-        match self.threads.orders.ask(Command::Clear(index))? {
-            Done::Cleared(entries, _index) => Ok(entries),
-            _ => Ok(0),
-        }
-    }
-
     fn snapshot_now(&self) -> Snapshot {
         let up = self.started.elapsed();
         let stats = &self.threads.stats;
@@ -344,7 +331,7 @@ impl Program {
             None => now.clone(),
         };
         let total = shown.total();
-        let (queries, hits, recursions) = (total.queries, total.cache_hits, total.recursive_replies);
+        let (queries, hits, recursions) = (total.queries, total.hits(), total.recursive_replies);
         super::log::asked_for(
             log::Level::Info,
             module_path!(),

@@ -66,6 +66,8 @@ fn folders(config: &Config, file: &Path, root: Option<&Path>) -> Folders {
     let files = std::iter::once(file).chain(config.files.iter());
     files.for_each(|file| add_home(&mut folders.read, &inside(file, root), root));
     config.files.folders().for_each(|folder| add(&mut folders.read, inside(folder, root), root));
+    let hints = config.root_hints.files.iter().map(|file| config.directory.join(file));
+    hints.for_each(|file| add_home(&mut folders.read, &inside(&file, root), root));
     if !config.logfile.as_os_str().is_empty() && !config.use_syslog {
         add_home(&mut folders.write, &inside(&config.logfile, root), root);
     }
@@ -149,10 +151,13 @@ mod tests {
         let mut config = crate::config::load(&file).unwrap().config;
         config.logfile = "/var/log/runbound/log".into();
         config.pidfile = "/runbound.pid".into();
+        config.root_hints.files = vec!["hints/root".into(), "/usr/share/dns/root.hints".into()];
         let found = folders(&config, &file, None);
         let facts = FACTS.map(PathBuf::from);
         let read: Vec<_> = found.read.iter().filter(|path| !facts.contains(path)).collect();
-        assert_eq!(read, [&top.join("etc"), &top.join("real"), Path::new("/srv/")]);
+        let hints = [Path::new("/etc/runbound/hints"), Path::new("/usr/share/dns")];
+        assert_eq!(read[..3], [&top.join("etc"), &top.join("real"), Path::new("/srv/")]);
+        assert_eq!(read[3..], hints);
         assert_eq!(found.write, [Path::new("/var/log/runbound")]);
         assert_eq!(found.remove, [Path::new("/runbound.pid")]);
 

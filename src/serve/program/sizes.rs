@@ -23,6 +23,9 @@ const WAITERS: usize = 16384;
 const SMALL_QUESTIONS: usize = 256;
 const SMALL_WAITERS: usize = 2048;
 const CACHE_SHARE: u64 = 64;
+/// The part of msg-cache-size that the messages of the resolver's cache get: they are references to RRsets, a third as long
+/// as the answers made from them, so both hold about as many.
+const MESSAGES_PART: u64 = 4;
 /// Threads beside main, and the octets of stack of each.
 const THREADS: usize = 3;
 pub(super) const STACK: usize = 1 << 20;
@@ -35,8 +38,11 @@ pub(super) struct Sizes {
     pub(super) questions: usize,
     /// Queries that wait for them.
     pub(super) waiters: usize,
-    /// The cache's octets: at most a part of a small machine's memory, whatever the configuration says.
-    pub(super) cache: usize,
+    /// Octets of the worker's answers, of the resolver's RRsets and of its messages: each at most a part of a small
+    /// machine's memory, whatever the configuration says.
+    pub(super) answers: usize,
+    pub(super) rrsets: usize,
+    pub(super) messages: usize,
 }
 
 impl Sizes {
@@ -44,17 +50,25 @@ impl Sizes {
         let memory = host::small_memory();
         let (least, waiters) = if memory.is_some() { (SMALL_QUESTIONS, SMALL_WAITERS) } else { (QUESTIONS, WAITERS) };
         let questions = (config.num_queries_per_thread as usize).max(least);
-        let wanted = config.msg_cache_size;
-        let cache = memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+        let granted = |wanted: u64| memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
+        let (answers, rrsets) = (granted(config.msg_cache_size), granted(config.rrset_cache_size));
         if let Some(memory) = memory {
             log::warn!(
-                "{} MB of memory is little: {} KB of cache of {} KB, {questions} questions at once, fewer packet frames",
+                "{} MB of memory is little: {} KB of caches of {} KB, {questions} questions at once, fewer packet frames",
                 memory >> 20,
-                cache >> 10,
-                wanted >> 10
+                answers.saturating_add(rrsets) >> 10,
+                config.msg_cache_size.saturating_add(config.rrset_cache_size) >> 10
             );
         }
-        Sizes { questions, waiters, cache: usize::try_from(cache).unwrap_or(usize::MAX) }
+        let octets = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        let messages = answers / MESSAGES_PART;
+        Sizes {
+            questions,
+            waiters,
+            answers: octets(answers - messages),
+            rrsets: octets(rrsets),
+            messages: octets(messages),
+        }
     }
 
     /// Sees to it that the memory for all of it can be had, before any of it is asked for.
@@ -71,15 +85,17 @@ impl Sizes {
             EVENTS * size_of::<QueryEvent>(),
         ];
         let states = self.questions.saturating_mul(STATE);
-        let wanted = rings.into_iter().chain([self.cache, states]).chain([STACK; THREADS]);
+        let caches = [self.answers, self.rrsets, self.messages];
+        let wanted = rings.into_iter().chain(caches).chain([states]).chain([STACK; THREADS]);
         let pieces: Vec<u64> = wanted.map(|octets| octets as u64).collect();
         memory::address_space(&pieces).map_err(|cause| {
             let mb = |octets: usize| octets.div_ceil(1 << 20);
             format!(
                 "{cause}. It is {} MB for rings between the threads (little of it is ever touched), {} MB for msg-cache-size, \
-                 {} MB for questions (num-queries-per-thread), {THREADS} MB of stacks",
+                 {} MB for rrset-cache-size, {} MB for questions (num-queries-per-thread), {THREADS} MB of stacks",
                 mb(rings.iter().sum()),
-                mb(self.cache),
+                mb(self.answers.saturating_add(self.messages)),
+                mb(self.rrsets),
                 mb(states)
             )
         })
@@ -96,6 +112,9 @@ mod tests {
         Sizes::of(&Config::default()).require().unwrap();
         let config = Config { msg_cache_size: 1 << 60, ..Config::default() };
         let cause = Sizes::of(&config).require().unwrap_err();
-        assert!(cause.contains("1099511627776 MB for msg-cache-size"), "{cause}");
+        assert!(cause.contains("1099511627776 MB for msg-cache-size, 4 MB for rrset-cache-size"), "{cause}");
+        let config = Config { rrset_cache_size: 1 << 60, ..Config::default() };
+        let cause = Sizes::of(&config).require().unwrap_err();
+        assert!(cause.contains("1099511627776 MB for rrset-cache-size"), "{cause}");
     }
 }

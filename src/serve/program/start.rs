@@ -73,6 +73,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     let zones = Zones::from(&interfaces[..]);
     let placed = forwards::place(&config, &zones);
     super::log_findings(&placed.absent);
+    forwards::tell_the_root(&config);
     let mut control = open_control(&config)?;
     let mut pidfile = PidFile::write(&config.pidfile, &config.username)?;
     let kept = attaches.then(|| fast_path.capabilities(&config));
@@ -80,7 +81,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     for server in &mut control {
         server.moved(privileges::inside(server.path(), chroot.as_deref()));
     }
-    let threads = Threads::start(&config, &policy, placed.table(&config), sockets, queues)?;
+    let threads = Threads::start(&config, (&policy, hash_key), placed.table(&config), sockets, queues)?;
     if let Some(pidfile) = &mut pidfile {
         pidfile.keep(chroot.as_deref());
     }

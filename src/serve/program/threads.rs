@@ -2,13 +2,15 @@
 
 use super::orders::Orders;
 use super::parts::Parts;
+use super::resolver::ToResolver;
 use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes};
 use super::tuning;
 use crate::answer::cache::{AnswerCache, Index};
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::Config;
-use crate::resolve::{self, ForwardTable, Resolver, Troubles};
+use crate::dns::scan::HashKey;
+use crate::resolve::{self, Cache, Resolver, Rules, Troubles, ZoneTable};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
 use crate::serve::events::{self, QueryEvent, RingSink};
@@ -22,7 +24,7 @@ use crate::sys::cpu;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 /// The threads, and main's ends of the rings.
@@ -34,7 +36,10 @@ pub(super) struct Threads {
     pub(super) orders: Orders,
     /// Octets of the worker's cache.
     cache: usize,
-    tables: Sender<Arc<ForwardTable>>,
+    /// What main asks of the resolver.
+    pub(super) resolver: ToResolver,
+    /// Octets of its cache, what of that is told, and the key that its entries are found by.
+    known: ((usize, usize), Rules, HashKey),
     events: Consumer<QueryEvent>,
     /// Read by the thread for streams.
     tells_destinations: Arc<AtomicBool>,
@@ -70,8 +75,8 @@ impl Threads {
     /// What the system refused.
     pub(super) fn start(
         config: &Config,
-        policy: &Arc<Policy>,
-        table: ForwardTable,
+        (policy, hash_key): (&Arc<Policy>, HashKey),
+        table: ZoneTable,
         sockets: Sockets,
         queues: Queues,
     ) -> Result<Threads, String> {
@@ -85,14 +90,17 @@ impl Threads {
         let bells = Bells::new()?;
         let (orders, order_ends) = Orders::new(Arc::clone(policy), bells.main.clone(), bells.worker.clone());
         let (events, events_end) = spsc::channel(EVENTS, QueryEvent::empty);
-        let (tables, tables_end) = mpsc::channel();
+        let (commands, resolver_commands) = mpsc::channel();
+        let resolver = ToResolver::new(commands, bells.resolver.clone());
+        let known = (parts.known, parts.rules, hash_key);
         let mut threads = Threads {
             handles: Vec::new(),
             stop: Arc::default(),
             bells,
             orders,
             cache: parts.cache,
-            tables,
+            resolver,
+            known,
             events: events_end,
             tells_destinations: Arc::default(),
             worker_waits: String::new(),
@@ -104,7 +112,7 @@ impl Threads {
             responses,
             bell: bells.resolver.clone(),
             worker_bell: bells.worker.clone(),
-            tables: tables_end,
+            commands: resolver_commands,
             stats: Arc::clone(&threads.stats.upstream),
             troubles: Arc::clone(&threads.stats.troubles),
         };
@@ -130,10 +138,12 @@ impl Threads {
     fn start_resolver(
         &mut self,
         options: resolve::Options,
-        table: ForwardTable,
+        table: ZoneTable,
         links: resolve::Links,
     ) -> Result<(), String> {
+        let cache = self.empty_known()?;
         let resolver = Resolver::new(options, Arc::new(table), links).map_err(|cause| format!("resolver: {cause}"))?;
+        let resolver = resolver.with_cache(cache);
         self.spawn("resolver", move |stop| resolver.run(stop))
     }
 
@@ -228,11 +238,13 @@ impl Threads {
         Index::empty(self.cache)
     }
 
-    /// Has the resolver ask by another table. It has it before the first question of the epoch that the worker is told next.
-    pub(super) fn forward_by(&self, table: ForwardTable) {
-        // The resolver is gone only when the program stops.
-        let _ = self.tables.send(Arc::new(table));
-        self.bells.resolver.ring();
+    /// An empty cache for the resolver.
+    ///
+    /// # Errors
+    /// That there is no memory for it: what limits it, and the fix.
+    pub(super) fn empty_known(&self) -> Result<Cache, String> {
+        let ((rrsets, messages), rules, hash_key) = self.known;
+        Cache::new(rrsets, messages, rules, hash_key)
     }
 
     /// Has streams tell the worker which address was asked: log-destaddr.

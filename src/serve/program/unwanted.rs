@@ -31,7 +31,7 @@ impl Program {
             "unwanted reply total reached threshold ({threshold}) you may be under attack. defensive action: clearing the \
              cache"
         );
-        if let Err(cause) = self.clear_cache() {
+        if let Err(cause) = self.clear_caches() {
             log::error!("the cache is to be cleared: {cause}");
         }
     }

@@ -52,7 +52,12 @@ impl Desk {
         let Incoming { message, len, client, via, local, ahead } = query;
         let arrival = Arrival { client, via, local, now: now.seconds };
         let miss = match self.answerer.decide(message, len, arrival, ahead) {
-            Decision::Reply(len) => return Outcome::Reply(len),
+            Decision::Reply(len) => {
+                if let Some((miss, left)) = self.answerer.take_ending(now.seconds) {
+                    self.misses.refresh(miss, left);
+                }
+                return Outcome::Reply(len);
+            }
             Decision::Drop => return Outcome::Drop,
             Decision::Miss(miss) => miss,
         };
@@ -74,8 +79,12 @@ impl Desk {
     pub(super) fn next_late(&mut self, now: Now) -> Option<Option<Waiter<Route>>> {
         let ticket = self.misses.next_response(&mut self.answerer, now)?;
         let waiter = self.misses.take_waiter(ticket);
+        if waiter.is_some() && self.misses.is_expired() {
+            self.stats.outcomes.expired.add(1);
+        }
         match &waiter {
             None => self.misses.end_response(),
+            Some(_) if self.misses.was_known() => self.stats.outcomes.known_replies.add(1),
             Some(waiter) => {
                 let waited = waited(waiter, now);
                 self.stats.outcomes.recursive_replies.add(1);

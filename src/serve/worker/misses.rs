@@ -2,8 +2,9 @@
 
 use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
 use super::{Now, WorkerOptions};
-use crate::answer::cache::{Answer, CHECKING_DISABLED, DNSSEC_OK};
+use crate::answer::cache::{Answer, AnswerCache, CHECKING_DISABLED, DNSSEC_OK, KNOWN_ONLY};
 use crate::answer::decide::{Answerer, Arrival, Given, Miss, Via};
+use crate::dns::edns::ExtendedError;
 use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -85,6 +86,19 @@ impl Misses {
         true
     }
 
+    /// Asks a question anew whose answer has so many seconds left. Nobody waits for it, so it takes no place that one who
+    /// waits would need.
+    #[cold]
+    pub(super) fn refresh(&mut self, miss: Miss<'_>, left: u32) {
+        let Some(ticket) = self.pending.begin(miss) else { return };
+        let Some(request) = self.requests.reserve() else { return self.pending.end(ticket) };
+        fill_request(request, ticket, self.pending.epoch(), miss);
+        (request.refresh, request.left) = (true, left);
+        self.requests.publish();
+        self.unrung = true;
+        self.stats.outcomes.prefetched.add(1);
+    }
+
     /// Answers to what was asked before this epoch are not kept (see [`Pending::set_epoch`]).
     pub(super) fn set_epoch(&mut self, epoch: u32) {
         self.pending.set_epoch(epoch);
@@ -113,13 +127,22 @@ impl Misses {
                 if response.rcode == rcode::SERVFAIL {
                     answerer.note_failure(&miss, response.zone(), response.cause);
                 }
-                if current {
-                    let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
-                    answerer.cache().put(miss.name, miss.hash, miss.key, answer, now.seconds, response.ttl);
+                if current && miss.key.bits & KNOWN_ONLY == 0 {
+                    keep(answerer.cache(), &miss, response, now.seconds);
                 }
             }
         }
         Some(ticket)
+    }
+
+    /// Whether the response at hand is something that the resolver knew.
+    pub(super) fn was_known(&mut self) -> bool {
+        self.responses.front().is_some_and(|response| response.known)
+    }
+
+    /// Whether the response at hand has expired.
+    pub(super) fn is_expired(&mut self) -> bool {
+        self.responses.front().is_some_and(|response| response.expired)
     }
 
     pub(super) fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<Route>> {
@@ -137,7 +160,10 @@ impl Misses {
     ) -> Option<&mut [u8]> {
         let response = self.responses.front()?;
         let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
-        let error = response.cause.extended_error();
+        let error = match response.expired {
+            true => Some(ExtendedError::STALE_ANSWER),
+            false => response.cause.extended_error(),
+        };
         let query = waiter.query();
         debug_assert!(query.len() <= MAX_QUERY);
         self.buffer[..query.len()].copy_from_slice(query);
@@ -154,6 +180,19 @@ impl Misses {
     }
 }
 
+/// Keeps an answer. A failure does not take the place of what is there still.
+fn keep(cache: &mut AnswerCache, miss: &Miss<'_>, response: &Response, now: u32) {
+    let &Miss { name, hash, key } = miss;
+    if response.rcode == rcode::SERVFAIL && cache.get(name, hash, key, now).is_some() {
+        return;
+    }
+    let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+    cache.put(name, hash, key, answer, now, response.ttl);
+    if response.refresh_after < response.ttl {
+        cache.set_refresh(name, hash, key, now.saturating_add(response.refresh_after));
+    }
+}
+
 /// The query of a miss as the resolver wants it.
 fn fill_request(request: &mut Request, ticket: u64, epoch: u32, miss: Miss<'_>) {
     (request.ticket, request.epoch) = (ticket, epoch);
@@ -161,5 +200,7 @@ fn fill_request(request: &mut Request, ticket: u64, epoch: u32, miss: Miss<'_>) 
     request.qclass = miss.key.qclass;
     request.dnssec_ok = miss.key.bits & DNSSEC_OK != 0;
     request.checking_disabled = miss.key.bits & CHECKING_DISABLED != 0;
+    request.known_only = miss.key.bits & KNOWN_ONLY != 0;
+    (request.refresh, request.left) = (false, 0);
     request.set_name(miss.name);
 }

@@ -1,8 +1,9 @@
 //! Scenarios whose answer is another on purpose: for each a file that says why, and the steps that take the place of those of the
-//! same numbers. A scenario is known by its title.
+//! same numbers. A scenario is known by its title and its file's name.
 
 use crate::scenario::{Scenario, parse};
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -13,9 +14,9 @@ pub struct Difference {
     steps: Scenario,
 }
 
-/// All of them, by title.
+/// All of them, by title and file name.
 #[derive(Default)]
-pub struct Differences(HashMap<String, Difference>);
+pub struct Differences(HashMap<(String, OsString), Difference>);
 
 impl Differences {
     /// Reads the files of a folder: comment lines at the top of each are the reason.
@@ -33,14 +34,16 @@ impl Differences {
             if reason.is_empty() {
                 return Err(wrong("no comment at its top says why".into()));
             }
-            found.insert(steps.title.clone(), Difference { reason, steps });
+            let name = path.file_name().unwrap_or_default().to_owned();
+            found.insert((steps.title.clone(), name), Difference { reason, steps });
         }
         Ok(Differences(found))
     }
 
-    /// Puts the steps of the difference that `scenario` has, if any, in place of its own; gives why.
-    pub fn apply(&self, scenario: &mut Scenario) -> Option<String> {
-        let Difference { reason, steps } = self.0.get(&scenario.title)?;
+    /// Puts the steps of the difference that the scenario of a file has, if any, in place of its own; gives why.
+    pub fn apply(&self, file: &Path, scenario: &mut Scenario) -> Option<String> {
+        let name = file.file_name().unwrap_or_default().to_owned();
+        let Difference { reason, steps } = self.0.get(&(scenario.title.clone(), name))?;
         for step in steps.steps.iter().cloned() {
             let place = scenario.steps.iter().position(|other| other.number >= step.number);
             match place {

@@ -5,7 +5,6 @@
 
 mod compare;
 mod differs;
-mod iteration;
 mod message;
 mod network;
 mod run;

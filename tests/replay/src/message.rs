@@ -220,8 +220,9 @@ pub fn adjusted(mut message: Vec<u8>, entry: &Entry, query: &[u8]) -> Vec<u8> {
         message.splice(HEADER..own, query[HEADER..asked].iter().copied());
         message[4..6].copy_from_slice(&[0, 1]);
     }
-    if does(&Adjust::CopyId) && message.len() >= 2 && query.len() >= 2 {
+    if message.len() >= 2 && query.len() >= 2 {
         message[..2].copy_from_slice(&query[..2]);
+        message[0] ^= u8::from(does(&Adjust::OtherId));
     }
     message
 }
@@ -278,7 +279,9 @@ mod tests {
         let message = adjusted(octets(&reply).unwrap(), &reply, &query);
         assert_eq!((&message[..2], &message[HEADER..query.len()]), (&[7, 8][..], &query[HEADER..]));
         assert_eq!(message[query.len()..][..3], *b"\x01x\0");
-        let bare = entry("ADJUST copy_query\nREPLY QR");
-        assert_eq!(adjusted(octets(&bare).unwrap(), &bare, &query)[4..], query[4..]);
+        let bare = entry("ADJUST copy_query other_id\nREPLY QR");
+        let message = adjusted(octets(&bare).unwrap(), &bare, &query);
+        assert_eq!(message[4..], query[4..]);
+        assert_ne!(message[..2], query[..2]);
     }
 }

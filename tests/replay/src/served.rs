@@ -2,15 +2,15 @@
 //! that the scenario owns.
 
 use crate::compare::Transport;
-use crate::iteration;
 use crate::network::Network;
 use runbound::answer::cache::{AnswerCache, Flush};
 use runbound::answer::compile;
 use runbound::answer::decide::{Answerer, Event, EventSink, Via};
 use runbound::config::Config;
-use runbound::dns::Name;
+use runbound::dns::question::Question;
 use runbound::dns::scan::HashKey;
-use runbound::resolve::{Command as CoreCommand, Core, ForwardTable, Input, Request, World};
+use runbound::dns::{Name, header};
+use runbound::resolve::{Cache, Command as CoreCommand, Core, Input, Request, World};
 use runbound::ring::doorbell::Doorbell;
 use runbound::ring::spsc::{self, Consumer, Producer};
 use runbound::serve::fast_path::Queues;
@@ -20,7 +20,7 @@ use runbound::serve::worker::{Command, Done, Links, Order, Worker};
 use runbound::stats::WorkerStats;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Slots of each ring.
@@ -58,13 +58,10 @@ pub struct Served {
     done: Consumer<Option<Done>>,
     epoch: u32,
     core: Core,
-    table: Arc<ForwardTable>,
     /// What went out.
     pub network: Network,
     /// Answers that nobody looked at yet, the oldest first.
     pub answers: VecDeque<Answer>,
-    /// A question was asked that no forward-zone is for.
-    pub has_left_the_zones: bool,
     /// Since the scenario began.
     clock: Duration,
     /// The core's clock is ahead by this: queries time out while the scenario's time stands still.
@@ -81,6 +78,7 @@ impl Served {
         let refused = |findings: Vec<_>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let policy = Arc::new(compile::policy(config, HashKey::fixed(1), "host").map_err(refused)?);
         let (parts, table) = Parts::without_threads(config, &policy);
+        let cache = Cache::new(1 << 22, 1 << 22, parts.rules, HashKey::fixed(1))?;
         let (requests, requests_end) = spsc::channel_zeroed(SLOTS);
         let (responses, responses_end) = spsc::channel_zeroed(SLOTS);
         let (queries, stream_queries) = spsc::channel_zeroed(SLOTS);
@@ -111,11 +109,9 @@ impl Served {
             commands,
             done: done_end,
             epoch: 0,
-            core: Core::new(parts.resolver, Arc::default(), Arc::default()),
-            table: Arc::clone(&table),
+            core: Core::new(parts.resolver, Arc::default(), Arc::default()).with_cache(cache),
             network: Network::new(responses),
             answers: VecDeque::new(),
-            has_left_the_zones: false,
             clock: Duration::ZERO,
             ahead: Duration::ZERO,
             datagram,
@@ -186,7 +182,6 @@ impl Served {
             && self.core.can_take(now)
             && let Some(request) = self.requests.front()
         {
-            self.has_left_the_zones |= iteration::is_left_to_nobody(request.name(), &self.table);
             self.core.handle(Input::Request(request), now, &mut self.network);
             self.requests.release();
             worked = true;
@@ -236,13 +231,12 @@ impl Served {
     pub fn time_out(&mut self, place: usize) -> Result<(), String> {
         self.network.waiting[place].is_past = true;
         let query = self.network.waiting[place].octets.clone();
-        let asks_the_same = |octets: &[u8]| octets.get(12..) == query.get(12..);
         for _ in 0..ROUNDS {
             let answered = self.network.answered;
             if !self.wait()? || self.network.answered > answered {
                 return Ok(());
             }
-            if self.network.waiting.iter().any(|new| !new.is_known && asks_the_same(&new.octets)) {
+            if self.network.waiting.iter().any(|new| !new.is_known && asks_on(&new.octets, &query)) {
                 return Ok(());
             }
         }
@@ -282,12 +276,14 @@ impl Served {
         Err("the resolver's deadlines have no end".into())
     }
 
-    /// Takes the answers for a name and type out of the cache, as main has the worker do it.
+    /// Takes what is kept for a name and type out of the caches, as main has the resolver do it and then the worker.
     ///
     /// # Errors
     /// When the worker does not, and as of [`Self::settle`].
     pub fn forget(&mut self, name: &[u8], qtype: u16) -> Result<(), String> {
         let name = Name::from_wire(name).ok_or("it is no name")?;
+        let (flushed, _) = mpsc::channel();
+        self.put(Input::Command(CoreCommand::FlushName(Box::new(name), Some(qtype), flushed)));
         self.epoch += 1;
         let command = Command::Flush(Flush::Name { name, qtype: Some(qtype), below: false });
         *self.commands.reserve().ok_or("the worker takes no commands")? = Some(Order { epoch: self.epoch, command });
@@ -306,5 +302,17 @@ impl Served {
     /// Questions in flight.
     pub fn in_flight(&self) -> usize {
         self.core.in_flight()
+    }
+}
+
+/// Whether a query is for what another was for, or for more of its name.
+fn asks_on(query: &[u8], before: &[u8]) -> bool {
+    let name = |query: &[u8]| {
+        let end = header::LEN + Question::parse(query)?.name_len;
+        Name::from_wire(query.get(header::LEN..end)?)
+    };
+    match (name(query), name(before)) {
+        (Some(name), Some(before)) => name.is_at_or_below(before.as_wire()),
+        _ => false,
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! It is judged by what the configuration says.
 
-use crate::iteration;
 use crate::used::Used;
 use runbound::config::options::{self, OptionSpec, Status};
 
@@ -15,7 +14,7 @@ struct Feature {
     modules: &'static [&'static str],
 }
 
-/// See the module's text. To these comes [`iteration`].
+/// See the module's text.
 const FEATURES: [Feature; 10] = [
     Feature { reason: "auth-zone", directives: &["auth-zone"], modules: &[] },
     Feature { reason: "rpz", directives: &["rpz"], modules: &[] },
@@ -53,8 +52,7 @@ pub fn reasons(used: &Used) -> Vec<String> {
             || feature.modules.iter().any(|module| modules.contains(module))
     };
     let features = FEATURES.iter().filter(is_asked_for).map(|feature| feature.reason);
-    let iteration = iteration::is_asked_for(used).then_some(iteration::REASON);
-    let mut reasons: Vec<String> = features.chain(iteration).map(str::to_owned).collect();
+    let mut reasons: Vec<String> = features.map(str::to_owned).collect();
     if reasons.is_empty() {
         reasons.extend(used.directives().filter_map(|(clause, name, value)| not_yet(clause, name, value)));
         reasons.dedup();
@@ -86,13 +84,11 @@ mod tests {
     fn reasons_are_found_in_the_configuration() {
         for (text, found) in [
             ("forward-zone: name: . forward-addr: 192.0.2.1", ""),
-            ("stub-zone: name: . stub-addr: 192.0.2.1", "iteration"),
-            ("forward-zone: name: . forward-addr: 192.0.2.1 forward-first: yes", "iteration"),
             ("server: module-config: \"dns64 validator iterator\"", "dns64"),
             ("server: module-config: \"validator iterator\"", ""),
             ("server: trust-anchor: \". DS 1 2 3 00\"\nrpz: name: rpz.example", "rpz, validation"),
-            ("server: serve-expired: yes", "serve-expired is not there yet"),
-            ("server: serve-expired: no", ""),
+            ("server: do-nat64: yes", "do-nat64 is not there yet"),
+            ("server: do-nat64: no", ""),
             ("server: qname-minimisation: yes", ""),
         ] {
             assert_eq!(of(text), found, "{text}");

@@ -4,8 +4,8 @@ use crate::differs::Differences;
 use crate::message;
 use crate::run::{self, Outcome};
 use crate::scenario::{Scenario, parse};
+use crate::skip;
 use crate::used::Used;
-use crate::{iteration, skip};
 use runbound::config::{self, Config, Severity};
 use std::fmt;
 use std::fs;
@@ -61,12 +61,12 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
 /// Runs a file's scenario, unless it is to be skipped.
 pub fn run(file: &Path, differences: &Differences) -> Verdict {
     match read(file) {
-        Ok(scenario) => weigh(scenario, differences),
+        Ok(scenario) => weigh(file, scenario, differences),
         Err(cause) => Verdict::Fail(format!("it cannot be read: {cause}")),
     }
 }
 
-fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
+fn weigh(file: &Path, mut scenario: Scenario, differences: &Differences) -> Verdict {
     let used = Used::of(&scenario.configuration_in(Path::new("/")));
     let reasons = skip::reasons(&used);
     if !reasons.is_empty() {
@@ -75,11 +75,10 @@ fn weigh(mut scenario: Scenario, differences: &Differences) -> Verdict {
     if let Err(cause) = check(&scenario) {
         return Verdict::Fail(format!("it cannot be read: {cause}"));
     }
-    let difference = differences.apply(&mut scenario);
+    let difference = differences.apply(file, &mut scenario);
     let outcome = catch_unwind(AssertUnwindSafe(|| perform(&scenario)));
     match outcome {
         Ok(Ok(Outcome::Pass)) => difference.map_or(Verdict::Pass, Verdict::Differs),
-        Ok(Ok(Outcome::LeftTheZones)) => Verdict::Skip(iteration::REASON.to_owned()),
         Ok(Ok(Outcome::Fail(cause)) | Err(cause)) => Verdict::Fail(cause),
         Err(_) => Verdict::Fail("it panicked".to_owned()),
     }
@@ -98,7 +97,7 @@ fn perform(scenario: &Scenario) -> Result<Outcome, String> {
 fn configured(path: &Path) -> Result<Config, String> {
     let reading = config::read(path);
     let mut errors = reading.findings.iter().filter(|finding| finding.severity == Severity::Error);
-    match errors.find(|finding| !iteration::is_finding(finding, &reading.config)) {
+    match errors.next() {
         Some(error) => Err(format!("the configuration is refused: line {}: {}", error.line, error.message)),
         None => Ok(reading.config),
     }

@@ -8,7 +8,7 @@ const RECORD: &str = "SECTION ANSWER\nwww.example. 60 IN A 198.51.100.1\n";
 
 fn verdict(configuration: &str, steps: &str) -> String {
     let text = format!("{configuration}CONFIG_END\nSCENARIO_BEGIN x\n{steps}\nSCENARIO_END\n");
-    weigh(parse(&text).unwrap(), &Differences::default()).to_string()
+    weigh(Path::new("x.rpl"), parse(&text).unwrap(), &Differences::default()).to_string()
 }
 
 /// A step with an entry.
@@ -63,7 +63,6 @@ fn what_runbound_has_not_is_skipped_when_it_is_needed() {
     let local = "server: local-data: \"www.example. 60 IN A 198.51.100.1\"\n";
     let answered = step(2, "CHECK_ANSWER", &format!("MATCH all\nREPLY QR AA RD RA NOERROR\n{QUESTION}{RECORD}"));
     assert_eq!(verdict(local, &[asks(1), answered].concat()), "pass");
-    assert_eq!(verdict("", &[asks(1), checks(2)].concat()), "skip: iteration");
     assert_eq!(verdict("rpz: name: x\n", &asks(1)), "skip: rpz");
     let refused = verdict("server: port: x\n", &asks(1));
     assert!(refused.starts_with("fail: the configuration is refused: line 1:"), "{refused}");
@@ -91,10 +90,11 @@ fn a_difference_takes_the_place_of_steps_and_adds_others() {
         )
         .unwrap();
     let differences = Differences::read(&folder.0).unwrap();
-    assert_eq!(differences.apply(&mut scenario).as_deref(), Some("Because of this."));
+    assert_eq!(differences.apply(Path::new("/somewhere/x.rpl"), &mut scenario).as_deref(), Some("Because of this."));
     let steps: Vec<u32> = scenario.steps.iter().map(|step| step.number).collect();
     assert_eq!(steps, [1, 3, 5]);
     assert!(matches!(scenario.steps[0].what, crate::scenario::What::Traffic));
+    assert_eq!(differences.apply(Path::new("y.rpl"), &mut scenario), None);
     scenario.title = "y".into();
-    assert_eq!(differences.apply(&mut scenario), None);
+    assert_eq!(differences.apply(Path::new("x.rpl"), &mut scenario), None);
 }

@@ -259,7 +259,7 @@ fn forwarders_that_are_ourselves() {
         at: Default::default(),
     };
     let servers = vec![server("192.168.10.250", 53), server("192.168.10.250", 5353), server("9.9.9.9", 53)];
-    config.forward_zones = vec![ForwardZone { servers, ..ForwardZone::default() }];
+    config.forward_zones = vec![ZoneClause { servers, ..ZoneClause::default() }];
     assert_eq!(loops(&config, SERVER), 1);
     assert_eq!(loops(&config, "0.0.0.0:53"), 1);
     assert_eq!(loops(&config, "192.168.10.201:53"), 0);

@@ -16,7 +16,7 @@ mod zones;
 
 use super::{findings, wanted};
 use crate::attach::finding::{Finding, Level};
-use crate::config::{Config, ForwardServer, ForwardZone, Toggle, XdpMode, XdpUse};
+use crate::config::{Config, ForwardServer, Toggle, XdpMode, XdpUse, ZoneClause};
 use crate::host::recorded;
 use crate::host::{
     AttachedProgram, BridgePort, BridgePortState, Detection, Facts, Firewall, Holder, InterfaceAddress, Kind, Link,

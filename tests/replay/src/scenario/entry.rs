@@ -71,8 +71,10 @@ pub enum Match {
 /// What becomes of a message before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adjust {
-    /// It gets the query's ID.
+    /// It gets the query's ID, as every message does: Unbound's harness does not look at it.
     CopyId,
+    /// It gets another ID than the query's (in our own scenarios).
+    OtherId,
     /// It gets the query's question.
     CopyQuery,
     /// Its client subnet becomes the query's, or one that is larger by one: not done while no scenario with subnets is run.
@@ -186,6 +188,7 @@ fn adjusting(word: &str, lines: &Lines<'_>) -> Result<Adjust, Unreadable> {
     }
     Ok(match word {
         "copy_id" => Adjust::CopyId,
+        "other_id" => Adjust::OtherId,
         "copy_query" => Adjust::CopyQuery,
         "copy_ednsdata_assume_clientsubnet" | "increment_ecs_scope" => Adjust::ClientSubnet,
         _ => return Err(lines.wrong(format!("ADJUST {word} is not known"))),

@@ -1,0 +1,147 @@
+//! What was found becomes the body of a response. Sections, types and signatures are left out as Unbound's msgencode.c has it, and
+//! as [`crate::resolve::chain::Composer`] does with a reply that has just come: a test compares both.
+
+use super::lookup::Hit;
+use super::rrset::Rrset;
+use crate::dns::body::{BodyWriter, Fixed};
+use crate::dns::name::Name;
+use crate::dns::{rcode, rtype};
+use crate::resolve::chain::{Chain, Unwritable, Written, is_dnssec};
+
+/// What a body is written for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The name of the question that it will stand behind.
+    pub name: &'a Name,
+    /// QTYPE.
+    pub qtype: u16,
+    /// DNSSEC records are wanted.
+    pub dnssec_ok: bool,
+    /// `minimal-responses:`
+    pub minimal: bool,
+    /// The aliases that have led here.
+    pub chain: Option<&'a Chain>,
+}
+
+impl Hit<'_> {
+    /// Writes the body behind the question in `out`; `rdata` is room for the data of one record. What has expired may be kept nowhere.
+    ///
+    /// # Errors
+    /// It is too long.
+    pub fn compose(&self, wanted: &Wanted, out: &mut [u8], rdata: &mut [u8]) -> Result<Written, Unwritable> {
+        let writer = BodyWriter::new(out, wanted.name.as_wire()).ok_or(Unwritable)?;
+        let ttl = wanted.chain.map_or(u32::MAX, Chain::ttl);
+        let mut composing = Composing { hit: self, wanted, writer, ttl, rdata };
+        composing.write().ok_or(Unwritable)?;
+        let Composing { writer, ttl, .. } = composing;
+        let (counts, place) = writer.finish();
+        let ttl = if ttl == u32::MAX { self.head.ttl } else { ttl };
+        Ok(Written { counts, place, ttl: if self.expired { 0 } else { ttl } })
+    }
+
+    /// TTL of an RRset as it is told.
+    fn told_ttl(&self, set: &Rrset) -> u32 {
+        let rules = &self.cache.rules;
+        match set.ttl(self.now) {
+            _ if rules.original_ttl => set.original_ttl(),
+            0 => rules.expired_reply_ttl.min(set.original_ttl()),
+            left => left,
+        }
+    }
+
+    /// positive_answer() of msgencode.c.
+    fn is_positive(&self, qtype: u16, chain: Option<&Chain>) -> bool {
+        let proves = |set: Rrset| matches!(set.rtype(), rtype::NSEC | rtype::NSEC3);
+        self.rcode() == rcode::NOERROR
+            && qtype != rtype::NS
+            && (self.rrsets(0).any(|set| set.rtype() == qtype) || (qtype == rtype::CNAME && self.alias().is_some()))
+            && !self.rrsets(1).any(proves)
+            && chain.is_none_or(|chain| !chain.has_authority())
+    }
+
+    /// negative_answer() of msgencode.c.
+    fn is_negative(&self, chain: Option<&Chain>) -> bool {
+        let has = |rtype| self.rrsets(1).any(|set| set.rtype() == rtype);
+        match self.rcode() {
+            rcode::NXDOMAIN => true,
+            rcode::NOERROR if chain.is_some() || self.rrsets(0).next().is_some() => false,
+            rcode::NOERROR => has(rtype::SOA) || !has(rtype::NS),
+            _ => false,
+        }
+    }
+}
+
+/// A body being written.
+struct Composing<'a> {
+    hit: &'a Hit<'a>,
+    wanted: &'a Wanted<'a>,
+    writer: BodyWriter<'a>,
+    ttl: u32,
+    /// Room for the data of one record.
+    rdata: &'a mut [u8],
+}
+
+impl Composing<'_> {
+    fn write(&mut self) -> Option<()> {
+        let (hit, wanted) = (self.hit, self.wanted);
+        self.section(0, true)?;
+        if let Some(alias) = hit.alias() {
+            let ttl = if hit.cache.rules.original_ttl { hit.rrsets(0).next()?.original_ttl() } else { alias.ttl };
+            self.ttl = self.ttl.min(alias.ttl);
+            let fixed = Fixed { rtype: rtype::CNAME, class: alias.class, ttl };
+            self.writer.push(0, alias.owner.as_wire(), fixed, alias.target.as_wire(), true)?;
+        }
+        let authority = !(wanted.minimal && hit.is_positive(wanted.qtype, wanted.chain));
+        self.section(1, authority)?;
+        if authority && !(wanted.minimal && hit.is_negative(wanted.chain)) {
+            self.section(2, true)?;
+        }
+        Some(())
+    }
+
+    /// A section; its TTLs count even when it is not written out.
+    fn section(&mut self, section: usize, written: bool) -> Option<()> {
+        let hit = self.hit;
+        if let Some(chain) = self.wanted.chain.filter(|_| written) {
+            chain.copy(section, &mut self.writer, self.rdata)?;
+        }
+        for set in hit.rrsets(section) {
+            self.ttl = self.ttl.min(set.ttl(hit.now));
+            let is_told = || self.wanted.chain.is_some_and(|chain| chain.has_dname(set.owner()));
+            if written && !(section == 0 && set.rtype() == rtype::DNAME && is_told()) {
+                // Of the additional section, signatures come last: they are the first to be done without.
+                self.set(section, &set, true, section != 2)?;
+            }
+        }
+        if section == 2 {
+            for set in hit.rrsets(section) {
+                self.set(section, &set, false, true)?;
+            }
+        }
+        Some(())
+    }
+
+    fn set(&mut self, section: usize, set: &Rrset, data: bool, signatures: bool) -> Option<()> {
+        let Wanted { qtype, dnssec_ok, .. } = *self.wanted;
+        let wanted = dnssec_ok || (section == 0 && qtype == rtype::ANY);
+        let asked_for = section == 0 && set.rtype() == qtype;
+        if !wanted && !asked_for && is_dnssec(set.rtype()) {
+            return Some(());
+        }
+        let fixed = Fixed { rtype: set.rtype(), class: set.class(), ttl: self.hit.told_ttl(set) };
+        if data {
+            // RRSIGs over several types may come to stand together, and are one RRset to a reader.
+            let single = set.count() == 1 && set.rtype() != rtype::RRSIG;
+            for data in set.records() {
+                self.writer.push(section, set.owner(), fixed, data, single)?;
+            }
+        }
+        if signatures && wanted {
+            let fixed = Fixed { rtype: rtype::RRSIG, ..fixed };
+            for data in set.signatures() {
+                self.writer.push(section, set.owner(), fixed, data, false)?;
+            }
+        }
+        Some(())
+    }
+}

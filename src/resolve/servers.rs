@@ -1,0 +1,136 @@
+//! All servers that are known, found by address.
+
+use super::options::Infra;
+use super::server::Server;
+use super::trouble::{Failure, NoRoute, Way};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
+use std::time::Duration;
+
+/// Servers by place. A place stays a server's as long as a cut has it or something sent to it may be answered.
+#[derive(Default)]
+pub struct Servers {
+    slots: Vec<Server>,
+    by_address: HashMap<SocketAddr, u32>,
+    /// Places that nothing has to do with.
+    vacant: Vec<u32>,
+    /// Where the search for a place to use again goes on.
+    hand: usize,
+    infra: Infra,
+    no_route: NoRoute,
+}
+
+/// Places looked at for one that may be used again.
+const LOOK_AT: usize = 64;
+
+impl Servers {
+    /// None yet.
+    pub fn new(infra: Infra) -> Servers {
+        Servers { infra, ..Servers::default() }
+    }
+
+    /// Servers that have a place.
+    pub fn count(&self) -> usize {
+        self.by_address.len()
+    }
+
+    /// Places, those that no server needs included.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The server of a place.
+    pub fn get(&self, place: u32) -> Option<&Server> {
+        self.slots.get(place as usize)
+    }
+
+    /// The place of the server at an address, if it has one.
+    pub fn find(&self, address: &SocketAddr) -> Option<u32> {
+        self.by_address.get(address).copied()
+    }
+
+    /// The place of the server at an address; it gets one if it has none.
+    pub fn place(&mut self, address: SocketAddr) -> u32 {
+        if let Some(place) = self.find(&address) {
+            return place;
+        }
+        let place = self.forgettable().unwrap_or(self.slots.len() as u32);
+        match self.slots.get_mut(place as usize) {
+            Some(slot) => {
+                self.by_address.remove(&slot.address);
+                *slot = Server::new(address, self.infra);
+            }
+            None => self.slots.push(Server::new(address, self.infra)),
+        }
+        self.by_address.insert(address, place);
+        place
+    }
+
+    /// A place whose server nothing has to do with: one that the configuration names no more or, when there are many, any.
+    fn forgettable(&mut self) -> Option<u32> {
+        let held = |server: &Server| server.is_used || server.holds > 0;
+        let vacant = self.vacant.pop().filter(|&place| !held(&self.slots[place as usize]));
+        if vacant.is_some() || self.slots.len() < self.infra.hosts {
+            return vacant;
+        }
+        for _ in 0..LOOK_AT {
+            self.hand = (self.hand + 1) % self.slots.len();
+            if !held(&self.slots[self.hand]) {
+                return Some(self.hand as u32);
+            }
+        }
+        None
+    }
+
+    /// These places may be used again.
+    pub fn set_vacant(&mut self, places: Vec<u32>) {
+        self.vacant = places;
+    }
+
+    /// Something stood in the way to a server; true when that is another thing than before.
+    pub(super) fn failed(&mut self, place: u32, way: Way, failure: Failure, now: Duration) -> bool {
+        let server = &mut self.slots[place as usize];
+        if !server.is_used {
+            self.no_route.failed(failure, server.address);
+        }
+        server.failed(way, failure, now)
+    }
+
+    /// A cut has this server from now on.
+    pub fn hold(&mut self, place: u32) {
+        self[place].holds += 1;
+    }
+
+    /// A cut that had it is gone.
+    pub fn let_go(&mut self, place: u32) {
+        let server = &mut self[place];
+        server.holds = server.holds.saturating_sub(1);
+    }
+
+    /// Every server.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Server> {
+        self.slots.iter_mut()
+    }
+
+    /// Every server.
+    pub fn iter(&self) -> impl Iterator<Item = &Server> {
+        self.slots.iter()
+    }
+}
+
+impl Index<u32> for Servers {
+    type Output = Server;
+
+    #[inline]
+    fn index(&self, place: u32) -> &Server {
+        &self.slots[place as usize]
+    }
+}
+
+impl IndexMut<u32> for Servers {
+    #[inline]
+    fn index_mut(&mut self, place: u32) -> &mut Server {
+        &mut self.slots[place as usize]
+    }
+}
