@@ -7,10 +7,11 @@ use super::cache::RrsetRef;
 use super::table::MAX_SERVERS;
 use crate::dns::name::{Name, is_at_or_below, suffixes};
 use crate::dns::rtype;
-use arrayvec::ArrayVec;
 use std::collections::HashMap;
 use std::time::Duration;
 
+/// Cuts looked at, when there are too many, for each that is added.
+const LOOK_AT: usize = 64;
 /// How long a name server whose address was not found is not looked up again (Unbound's NORR_TTL).
 const NOWHERE_MEMORY: Duration = Duration::from_secs(5);
 
@@ -83,7 +84,7 @@ pub struct Cut {
     /// Where it comes from.
     pub source: Source,
     /// Its addresses; only ever added to, so that places stay.
-    seats: ArrayVec<Seat, MAX_SERVERS>,
+    seats: Vec<Seat>,
     /// Names of its servers, one behind the other.
     names: Vec<u8>,
     servers: Vec<NameServer>,
@@ -95,6 +96,8 @@ pub struct Cut {
     users: u32,
     /// It stays without a question at it.
     is_held: bool,
+    /// A question came to it since it was last looked at.
+    is_recent: bool,
 }
 
 impl Cut {
@@ -103,7 +106,7 @@ impl Cut {
         Cut {
             name: name.to_lower(),
             source,
-            seats: ArrayVec::new(),
+            seats: Vec::new(),
             names: Vec::new(),
             servers: Vec::new(),
             until,
@@ -111,6 +114,7 @@ impl Cut {
             origin: None,
             users: 0,
             is_held: true,
+            is_recent: false,
         }
     }
 
@@ -131,8 +135,11 @@ impl Cut {
 
     /// Adds an address; false when it is there already, or there is no room.
     pub fn seat(&mut self, server: u32) -> bool {
-        let is_there = self.seats.iter().any(|seat| seat.server == server);
-        !is_there && self.seats.try_push(Seat { server, ..Seat::NEW }).is_ok()
+        let is_new = self.seats.len() < MAX_SERVERS && self.seats.iter().all(|seat| seat.server != server);
+        if is_new {
+            self.seats.push(Seat { server, ..Seat::NEW });
+        }
+        is_new
     }
 
     /// Adds a name server. `known`: what of its addresses, A and AAAA, needs no look-up.
@@ -250,6 +257,8 @@ pub struct Cuts {
     by_name: HashMap<Box<[u8]>, u32>,
     /// Servers of cuts that are gone.
     unseated: Vec<u32>,
+    /// Where the search for cuts that nobody comes back to goes on.
+    hand: usize,
 }
 
 impl Cuts {
@@ -261,6 +270,28 @@ impl Cuts {
     /// Numbers of cuts, those that are free included.
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many are found by their name.
+    pub fn listed(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Looks at some of those that are found by their name, and lets go of one to which no question has come since it was last
+    /// looked at; false when there was none such.
+    pub fn let_one_go(&mut self) -> bool {
+        for _ in 0..LOOK_AT.min(self.slots.len()) {
+            self.hand = (self.hand + 1) % self.slots.len();
+            let Some(Some(cut)) = self.slots.get_mut(self.hand) else { continue };
+            let place = self.hand as u32;
+            let is_idle = !std::mem::take(&mut cut.is_recent) && cut.users == 0;
+            if is_idle && self.by_name.get(cut.name.as_wire()) == Some(&place) {
+                self.by_name.remove(cut.name.as_wire());
+                self.release(place);
+                return true;
+            }
+        }
+        false
     }
 
     /// Forgets of the servers that `forgets` says that they do not serve a cut.
@@ -299,7 +330,7 @@ impl Cuts {
     /// Adds a cut that is found by its name; one of that name before is found no more.
     pub fn list(&mut self, cut: Cut) -> u32 {
         let name: Box<[u8]> = cut.name.as_wire().into();
-        let place = self.add(cut);
+        let place = self.add(Cut { is_recent: true, ..cut });
         if let Some(before) = self.by_name.insert(name, place) {
             self.release(before);
         }
@@ -356,6 +387,7 @@ impl Cuts {
     pub fn enter(&mut self, cut: u32) {
         if let Some(cut) = self.get_mut(cut) {
             cut.users += 1;
+            cut.is_recent = true;
         }
     }
 

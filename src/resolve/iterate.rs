@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Cuts passed on the way to one answer (Unbound's MAX_REFERRAL_COUNT).
 const REFERRALS: u8 = 130;
+/// Cuts let go of, when there are too many, for each that is added: it may have more servers than one of those.
+const LET_GO: usize = 4;
 /// Servers of a cut that may say nothing at all before one is believed (Unbound's EMPTY_NODATA_RETRY_COUNT).
 const EMPTIES: u8 = 2;
 
@@ -191,7 +193,7 @@ impl<W: World> Turn<'_, W> {
     fn primed(&mut self, message: &[u8]) {
         let Some(set) = self.core.digest.reply().find_kept(0, rtype::NS) else { return };
         if let Some(cut) = self.cut_from(message, set) {
-            self.core.cuts.list(cut);
+            self.list_cut(cut);
         }
     }
 
@@ -221,7 +223,7 @@ impl<W: World> Turn<'_, W> {
         let cut = match again {
             // The parent's side of it, for this question alone.
             true => self.core.cuts.add_unheld(cut),
-            false => self.core.cuts.list(cut),
+            false => self.list_cut(cut),
         };
         if self.core.options.iteration.harden_referral {
             self.check_referral(id, cut);
@@ -299,6 +301,20 @@ impl<W: World> Turn<'_, W> {
         }
         self.add_known(&mut cut);
         Some(cut)
+    }
+
+    /// Has a cut found by its name from now on. There are no more of them, nor of their servers, than `infra-cache-numhosts:`
+    /// says, but for those that questions come to all the time.
+    pub(super) fn list_cut(&mut self, cut: Cut) -> u32 {
+        let place = self.core.cuts.list(cut);
+        let most = self.core.options.infra.hosts;
+        for _ in 0..LET_GO {
+            let is_over = self.core.cuts.listed() > most || self.core.servers.held() > most;
+            if !is_over || !self.core.cuts.let_one_go() {
+                break;
+            }
+        }
+        place
     }
 
     /// The cut of the root's hints.

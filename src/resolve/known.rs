@@ -216,7 +216,7 @@ impl<W: World> Turn<'_, W> {
             Some(cut) if self.core.cuts.get(cut).is_some_and(|cut| cut.origin == Some(origin)) => Some(cut),
             _ => {
                 let cut = self.cut_from_cache(&owner, origin)?;
-                Some(self.core.cuts.list(cut))
+                Some(self.list_cut(cut))
             }
         }
     }

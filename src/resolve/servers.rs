@@ -17,6 +17,8 @@ pub struct Servers {
     vacant: Vec<u32>,
     /// Where the search for a place to use again goes on.
     hand: usize,
+    /// Servers that a cut has.
+    held: usize,
     infra: Infra,
     no_route: NoRoute,
 }
@@ -33,6 +35,11 @@ impl Servers {
     /// Servers that have a place.
     pub fn count(&self) -> usize {
         self.by_address.len()
+    }
+
+    /// Servers that a cut has.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Places, those that no server needs included.
@@ -99,13 +106,17 @@ impl Servers {
 
     /// A cut has this server from now on.
     pub fn hold(&mut self, place: u32) {
-        self[place].holds += 1;
+        let server = &mut self[place];
+        server.holds += 1;
+        self.held += usize::from(server.holds == 1);
     }
 
     /// A cut that had it is gone.
     pub fn let_go(&mut self, place: u32) {
         let server = &mut self[place];
+        let was_last = server.holds == 1;
         server.holds = server.holds.saturating_sub(1);
+        self.held -= usize::from(was_last);
     }
 
     /// Every server.

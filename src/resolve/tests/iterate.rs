@@ -273,3 +273,28 @@ fn a_root_that_is_silent_costs_a_bounded_number_of_queries() {
     }
     assert_eq!(internet.core.in_flight(), 0, "nothing is left behind");
 }
+
+#[test]
+fn cuts_that_nobody_comes_back_to_are_let_go() {
+    let refers: Zone = Box::new(|name, qtype, query| {
+        let cut = name.trim_start_matches("www.");
+        match name {
+            "com." => zone("com.", &[])(name, qtype, query),
+            _ => refer(query, cut, &format!("ns.{cut}"), Some("198.51.100.3")),
+        }
+    });
+    let answers: Zone =
+        Box::new(|name, _, query| Some(reply(query, 0).record(0, name, rtype::A, 1, &[192, 0, 2, 1]).0));
+    let servers = vec![(ROOT, root(TO_COM)), ("198.51.100.2", refers), ("198.51.100.3", answers)];
+    let mut internet = Internet::new(false, servers);
+    internet.core.options.infra.hosts = 16;
+    internet.ask("www.often.com", rtype::A);
+    for number in 0..400 {
+        internet.now += Duration::from_secs(2);
+        internet.ask(&format!("www.z{number}.com"), rtype::A);
+        let (.., asked) = internet.ask("www.often.com", rtype::A);
+        assert_eq!(asked, ["www.often.com. 1 @198.51.100.3"], "its cut is known, after {number} others");
+        assert!(internet.core.cuts.listed() <= 17, "{} after {number}", internet.core.cuts.listed());
+    }
+    assert!(internet.core.cuts.len() <= 24, "{} places", internet.core.cuts.len());
+}
