@@ -9,7 +9,7 @@ use super::{ROOT, read};
 fn files_of_the_field_load() {
     for (name, text, warnings) in [
         ("debian", include_str!("../testdata/debian.conf"), 1),
-        ("opnsense", include_str!("../testdata/opnsense.conf"), 2),
+        ("opnsense", include_str!("../testdata/opnsense.conf"), 1),
         ("pfsense", include_str!("../testdata/pfsense.conf"), 1),
         ("pi-hole", include_str!("../testdata/pi-hole.conf"), 0),
     ] {
