@@ -3,11 +3,9 @@
 use super::arp::{self, ANNOUNCE_OWN};
 use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
-use crate::host::{InterfaceAddress, Ipv4Conf, Kind, Link, Links, PAIR_METRIC, VlanProtocol};
+use crate::host::{GUESTS_BRIDGE, InterfaceAddress, Ipv4Conf, Kind, Link, Links, PAIR_METRIC, VlanProtocol};
 pub(super) use crate::words::quoted;
 
-/// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
-pub const GUESTS_BRIDGE: &str = "fwbr";
 /// The MTU that a veth has when it is made.
 const VETH_MTU: u32 = 1500;
 /// The first octet of the MACs of guests' interfaces on the host, and of what `--install` gives to a pair.

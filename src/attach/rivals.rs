@@ -9,10 +9,10 @@
 //! arp_announce below 2 it asks for the client's MAC in our address's name and with its own MAC, which the client learns. 1 is
 //! not enough: our address is of its network (net/ipv4/arp.c, arp_solicit).
 
-use super::advice::{self, GUESTS_BRIDGE};
+use super::advice;
 use super::arp::{ANNOUNCE_OWN, answers};
 use super::plan::{Outcome, Plan};
-use crate::host::{Ipv4Conf, Kind, Link, Links, Segment};
+use crate::host::{GUESTS_BRIDGE, Ipv4Conf, Kind, Link, Links, Segment};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Links that do the same about requests of ARP for addresses of ours.

@@ -35,7 +35,7 @@ pub use firewall_names::{AddressNames, AddressSet, network};
 pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
-pub use names::Named;
+pub use names::{GUESTS_BRIDGE, Named};
 pub use netlink::loopback_packets;
 pub use pair::{PAIR, PAIR_FILE, PAIR_METRIC, is_of_pair, pair_addresses, pair_addresses_now};
 pub use paths::{PathProbe, PathState, Use};

@@ -2,6 +2,9 @@
 //! kernel by name may (`ip link property add dev NAME altname OTHER`, IFLA_ALT_IFNAME). No two interfaces of a network
 //! namespace share any of them.
 
+/// What the names of the bridges begin with that Proxmox makes for guests with the firewall on.
+pub const GUESTS_BRIDGE: &str = "fwbr";
+
 /// Something with the names of an interface.
 pub trait Named {
     /// Its name, which the kernel and sysfs have it by.

@@ -1,6 +1,6 @@
 //! The veth pair that `--install` makes, of which a host has one at most.
 
-use super::{InterfaceAddress, Links};
+use super::{InterfaceAddress, Links, network};
 use std::net::IpAddr;
 
 /// The end that carries the addresses, itself or by VLAN interfaces of this name with the VLAN behind a dot.
@@ -41,8 +41,7 @@ pub fn pair_addresses_now(written: &[InterfaceAddress], links: Option<&Links>) -
 fn address_of(line: &str) -> Option<InterfaceAddress> {
     let line = line.trim();
     let rest = line.strip_prefix("address ").or_else(|| line.strip_prefix("up ip address replace "))?;
-    let (ip, prefix) = rest.split_whitespace().next()?.split_once('/')?;
-    Some(InterfaceAddress { ip: ip.parse().ok()?, prefix: prefix.parse().ok()? })
+    rest.split_whitespace().next().filter(|word| word.contains('/')).and_then(network)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Other interfaces of the same network, which may draw the queries to themselves or have answers dropped.
 
 use super::{Served, Subject};
-use crate::attach::advice::{self, GUESTS_BRIDGE};
+use crate::attach::advice;
 use crate::attach::arp;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::attach::rivals::{self, Rival, Rivals};
 use crate::attach::silent::{self, LOOSE, STRICT};
-use crate::host::{Link, Links};
+use crate::host::{GUESTS_BRIDGE, Link, Links};
 use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {

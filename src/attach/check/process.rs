@@ -100,8 +100,10 @@ const FOR_XDP: [(CapabilitySet, &str, &str); 3] = [
     (CapabilitySet::BPF, "cap_bpf", "load the program"),
 ];
 
-/// Those among them without which nothing is attached, by their names.
-pub(super) const WITHOUT_NO_XDP: [&str; 3] = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"];
+/// Whether nothing is attached without a capability, by its name in either case.
+pub(super) fn is_for_xdp(name: &str) -> bool {
+    FOR_XDP.iter().any(|(_, own, _)| own.eq_ignore_ascii_case(name))
+}
 
 /// The capabilities that are needed here, their names for setcap(8), and what each is for.
 pub(super) fn needed(subject: &Subject) -> Vec<(CapabilitySet, &'static str, &'static str)> {
@@ -138,7 +140,7 @@ fn capabilities(subject: &Subject, found: &mut Vec<Finding>) {
         // A service that cannot bind its port does not start; a shell's rights are not the service's.
         let is_services = subject.facts.service.is_some();
         let name = name.to_ascii_uppercase();
-        let required = subject.required && WITHOUT_NO_XDP.contains(&name.as_str());
+        let required = subject.required && is_for_xdp(&name);
         let stops = is_services && *capability == CapabilitySet::NET_BIND_SERVICE
             || required && (is_services || subject.facts.unit.is_none());
         let level = if stops { Level::Fail } else { Level::Warn };

@@ -20,7 +20,7 @@ const AF_XDP: &str = "AF_XDP";
 
 /// How much the want of address families or capabilities, by their names, matters.
 fn level(subject: &Subject, names: &[&str]) -> Level {
-    let stops = names.iter().any(|name| *name == AF_XDP || process::WITHOUT_NO_XDP.contains(name));
+    let stops = names.iter().any(|name| *name == AF_XDP || process::is_for_xdp(name));
     if stops { subject.level() } else { Level::Warn }
 }
 

@@ -146,7 +146,8 @@ fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), Setu
 /// The names of this host's bridges, but for those that Proxmox makes for guests; `None` where there are none.
 fn bridges(facts: Option<&Facts>) -> Option<String> {
     let links = facts?.links.iter().filter(|link| link.kind == host::Kind::Bridge);
-    let names: Vec<&str> = links.map(|link| link.name.as_str()).filter(|name| !name.starts_with("fwbr")).collect();
+    let names: Vec<&str> =
+        links.map(|link| link.name.as_str()).filter(|name| !name.starts_with(host::GUESTS_BRIDGE)).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
