@@ -6,7 +6,7 @@ use super::ttl::WITHOUT_RECORDS;
 use crate::dns::body::{BodyWriter, Counts, Fixed};
 use crate::dns::name::Name;
 use crate::dns::record::{Record, expand_rdata, layout, read_name};
-use crate::dns::{class, header, rcode, rtype};
+use crate::dns::{class, get_u16, header, rcode, rtype};
 
 /// Records gathered on the way along an alias chain, as a message that starts with the question.
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl Composer<'_> {
 
     fn write_answer(&mut self, chain: Option<&Chain>, writer: &mut BodyWriter, ttl: &mut u32) -> Option<()> {
         if let Some(chain) = chain {
-            chain.copy(0, writer, self.rdata)?;
+            chain.copy(0, writer, self.rdata, |_, _| false)?;
         }
         let answer = self.answer;
         for piece in &answer.answer {
@@ -133,11 +133,15 @@ impl Composer<'_> {
         writer: &mut BodyWriter,
         ttl: &mut u32,
     ) -> Option<()> {
-        if let (Some(chain), true) = (chain, written) {
-            chain.copy(section, writer, self.rdata)?;
-        }
-        let reply = self.reply;
+        let (message, reply) = (self.message, self.reply);
         let sets = reply.sets.iter().filter(|set| set.section == section && set.kept);
+        if let (Some(chain), true) = (chain, written) {
+            let is_owner = |set: &Set, owner: &[u8]| {
+                read_name(message, set.owner).is_some_and(|(name, _)| name.as_wire().eq_ignore_ascii_case(owner))
+            };
+            let comes = |owner: &[u8], rtype| sets.clone().any(|set| set.rtype == rtype && is_owner(set, owner));
+            chain.copy(section, writer, self.rdata, comes)?;
+        }
         for set in sets.clone() {
             *ttl = (*ttl).min(set.ttl);
             if written {
@@ -253,8 +257,15 @@ impl Chain {
             })
     }
 
-    /// Writes the records of one section again.
-    pub fn copy(&self, section: usize, writer: &mut BodyWriter, rdata: &mut [u8]) -> Option<()> {
+    /// Writes the records of one section again, without RRsets (owner, wire form, and type) that come once more behind them, and
+    /// their signatures (prepend_is_duplicate() in Unbound's iterator.c).
+    pub fn copy(
+        &self,
+        section: usize,
+        writer: &mut BodyWriter,
+        rdata: &mut [u8],
+        comes: impl Fn(&[u8], u16) -> bool,
+    ) -> Option<()> {
         let mut at = self.start;
         for (here, &count) in self.counts.iter().enumerate() {
             for _ in 0..count {
@@ -264,6 +275,10 @@ impl Chain {
                     let (owner, _) = read_name(&self.message, record.owner)?;
                     let len = expand_rdata(&self.message, &record, rdata)?;
                     let fixed = Fixed { rtype: record.rtype, class: record.class, ttl: record.ttl };
+                    let of = if record.rtype == rtype::RRSIG { get_u16(rdata, 0)? } else { record.rtype };
+                    if comes(owner.as_wire(), of) {
+                        continue;
+                    }
                     let single = matches!(record.rtype, rtype::CNAME | rtype::DNAME);
                     writer.push(section, owner.as_wire(), fixed, rdata.get(..len)?, single)?;
                 }

@@ -36,7 +36,7 @@ struct Addresses {
 impl<W: World> Turn<'_, W> {
     /// Answers a question with what is known. True when the question has ended or gone on with another target.
     pub(super) fn answer_from_cache(&mut self, id: u32) -> bool {
-        match self.look(id) {
+        match self.look(id, true) {
             Found::Nothing => false,
             Found::Answer => true,
             Found::Alias => {
@@ -50,7 +50,8 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    fn look(&mut self, id: u32) -> Found {
+    /// `leads_on`: aliases without what is asked for are not all of the answer.
+    fn look(&mut self, id: u32, leads_on: bool) -> Found {
         let Core { cache: Some(cache), questions, cuts, options, digest, spare_chains, .. } = &mut *self.core else {
             return Found::Nothing;
         };
@@ -65,7 +66,8 @@ impl<W: World> Turn<'_, W> {
         };
         let Some(hit) = cache.lookup(&ask, self.now) else { return Found::Nothing };
         // An alias of itself is all that there is to say.
-        let alias = leads_to(&hit, question.qtype).filter(|target| *target != question.target);
+        let end = if leads_on { leads_to(&hit, question.qtype) } else { None };
+        let alias = end.filter(|target| *target != question.target);
         let (scratch, rdata) = digest.buffers();
         let wanted = Wanted {
             name: &question.name,
@@ -75,7 +77,7 @@ impl<W: World> Turn<'_, W> {
             chain: question.chain.as_deref(),
         };
         if let Some(target) = alias {
-            let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return Found::Nothing };
+            let Ok(written) = hit.compose_chain(&wanted, scratch, rdata) else { return Found::Nothing };
             let mut chain = question.chain.take().or_else(|| spare_chains.pop()).unwrap_or_default();
             chain.set(scratch, &written);
             question.chain = Some(chain);
@@ -140,7 +142,7 @@ impl<W: World> Turn<'_, W> {
     /// what was said last, or to be believed for less long. False when it is to be answered with the reply itself.
     pub(super) fn answer_as_kept(&mut self, id: u32) -> bool {
         self.core.questions.get_mut(id).refreshes = None;
-        matches!(self.look(id), Found::Answer)
+        matches!(self.look(id, false), Found::Answer)
     }
 
     /// Whether what is said to a question by the servers of its cut is kept. What a forwarder was told not to check is not: who

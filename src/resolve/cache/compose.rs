@@ -29,14 +29,19 @@ impl Hit<'_> {
     /// # Errors
     /// It is too long.
     pub fn compose(&self, wanted: &Wanted, out: &mut [u8], rdata: &mut [u8]) -> Result<Written, Unwritable> {
-        let writer = BodyWriter::new(out, wanted.name.as_wire()).ok_or(Unwritable)?;
-        let ttl = wanted.chain.map_or(u32::MAX, Chain::ttl);
-        let mut composing = Composing { hit: self, wanted, writer, ttl, rdata };
+        let mut composing = Composing::new(self, wanted, out, rdata).ok_or(Unwritable)?;
         composing.write().ok_or(Unwritable)?;
-        let Composing { writer, ttl, .. } = composing;
-        let (counts, place) = writer.finish();
-        let ttl = if ttl == u32::MAX { self.head.ttl } else { ttl };
-        Ok(Written { counts, place, ttl: if self.expired { 0 } else { ttl } })
+        Ok(composing.finish())
+    }
+
+    /// Writes the aliases alone, with what proves them, as the chain that leads to what is asked for next.
+    ///
+    /// # Errors
+    /// They are too long.
+    pub fn compose_chain(&self, wanted: &Wanted, out: &mut [u8], rdata: &mut [u8]) -> Result<Written, Unwritable> {
+        let mut composing = Composing::new(self, wanted, out, rdata).ok_or(Unwritable)?;
+        composing.write_chain().ok_or(Unwritable)?;
+        Ok(composing.finish())
     }
 
     /// TTL of an RRset as it is told.
@@ -81,31 +86,59 @@ struct Composing<'a> {
     rdata: &'a mut [u8],
 }
 
-impl Composing<'_> {
+impl<'a> Composing<'a> {
+    fn new(hit: &'a Hit<'a>, wanted: &'a Wanted<'a>, out: &'a mut [u8], rdata: &'a mut [u8]) -> Option<Composing<'a>> {
+        let writer = BodyWriter::new(out, wanted.name.as_wire())?;
+        let ttl = wanted.chain.map_or(u32::MAX, Chain::ttl);
+        Some(Composing { hit, wanted, writer, ttl, rdata })
+    }
+
+    fn finish(self) -> Written {
+        let (counts, place) = self.writer.finish();
+        let ttl = if self.ttl == u32::MAX { self.hit.head.ttl } else { self.ttl };
+        Written { counts, place, ttl: if self.hit.expired { 0 } else { ttl } }
+    }
+
     fn write(&mut self) -> Option<()> {
         let (hit, wanted) = (self.hit, self.wanted);
-        self.section(0, true)?;
+        self.answer()?;
+        let authority = !(wanted.minimal && hit.is_positive(wanted.qtype, wanted.chain));
+        self.section(1, authority, |_| true)?;
+        if authority && !(wanted.minimal && hit.is_negative(wanted.chain)) {
+            self.section(2, true, |_| true)?;
+        }
+        Some(())
+    }
+
+    /// What else the message says is of the end of the aliases, which is asked for.
+    fn write_chain(&mut self) -> Option<()> {
+        self.answer()?;
+        self.section(1, true, |set| matches!(set.rtype(), rtype::NSEC | rtype::NSEC3))
+    }
+
+    fn answer(&mut self) -> Option<()> {
+        let hit = self.hit;
+        self.section(0, true, |_| true)?;
         if let Some(alias) = hit.alias() {
             let ttl = if hit.cache.rules.original_ttl { hit.rrsets(0).next()?.original_ttl() } else { alias.ttl };
             self.ttl = self.ttl.min(alias.ttl);
             let fixed = Fixed { rtype: rtype::CNAME, class: alias.class, ttl };
             self.writer.push(0, alias.owner.as_wire(), fixed, alias.target.as_wire(), true)?;
         }
-        let authority = !(wanted.minimal && hit.is_positive(wanted.qtype, wanted.chain));
-        self.section(1, authority)?;
-        if authority && !(wanted.minimal && hit.is_negative(wanted.chain)) {
-            self.section(2, true)?;
-        }
         Some(())
     }
 
-    /// A section; its TTLs count even when it is not written out.
-    fn section(&mut self, section: usize, written: bool) -> Option<()> {
+    /// The `kept` RRsets of a section; their TTLs count even when it is not written out.
+    fn section(&mut self, section: usize, written: bool, kept: impl Fn(&Rrset) -> bool) -> Option<()> {
         let hit = self.hit;
         if let Some(chain) = self.wanted.chain.filter(|_| written) {
-            chain.copy(section, &mut self.writer, self.rdata)?;
+            let comes = |owner: &[u8], rtype| {
+                let is_same = |set: Rrset| set.rtype() == rtype && set.owner().eq_ignore_ascii_case(owner);
+                section != 0 && hit.rrsets(section).any(is_same)
+            };
+            chain.copy(section, &mut self.writer, self.rdata, comes)?;
         }
-        for set in hit.rrsets(section) {
+        for set in hit.rrsets(section).filter(kept) {
             self.ttl = self.ttl.min(set.ttl(hit.now));
             let is_told = || self.wanted.chain.is_some_and(|chain| chain.has_dname(set.owner()));
             if written && !(section == 0 && set.rtype() == rtype::DNAME && is_told()) {
