@@ -57,12 +57,13 @@ impl Servers {
         self.by_address.get(address).copied()
     }
 
-    /// The place of the server at an address; it gets one if it has none.
-    pub fn place(&mut self, address: SocketAddr) -> u32 {
+    /// The place of the server at an address; it gets one if it has none. `is_free`: no socket leads to the server of a place
+    /// any more, so that nothing can be sent to it in another's name.
+    pub fn place(&mut self, address: SocketAddr, is_free: impl Fn(u32) -> bool) -> u32 {
         if let Some(place) = self.find(&address) {
             return place;
         }
-        let place = self.forgettable().unwrap_or(self.slots.len() as u32);
+        let place = self.forgettable(is_free).unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(place as usize) {
             Some(slot) => {
                 self.by_address.remove(&slot.address);
@@ -75,15 +76,18 @@ impl Servers {
     }
 
     /// A place whose server nothing has to do with: one that the configuration names no more or, when there are many, any.
-    fn forgettable(&mut self) -> Option<u32> {
-        let held = |server: &Server| server.is_used || server.holds > 0;
-        let vacant = self.vacant.pop().filter(|&place| !held(&self.slots[place as usize]));
+    fn forgettable(&mut self, is_free: impl Fn(u32) -> bool) -> Option<u32> {
+        let may_go = |slots: &[Server], place: u32| {
+            let server = &slots[place as usize];
+            !server.is_used && server.holds == 0 && is_free(place)
+        };
+        let vacant = self.vacant.pop().filter(|&place| may_go(&self.slots, place));
         if vacant.is_some() || self.slots.len() < self.infra.hosts {
             return vacant;
         }
         for _ in 0..LOOK_AT {
             self.hand = (self.hand + 1) % self.slots.len();
-            if !held(&self.slots[self.hand]) {
+            if may_go(&self.slots, self.hand as u32) {
                 return Some(self.hand as u32);
             }
         }
@@ -143,5 +147,26 @@ impl IndexMut<u32> for Servers {
     #[inline]
     fn index_mut(&mut self, place: u32) -> &mut Server {
         &mut self.slots[place as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_place_gets_another_address_while_a_socket_leads_to_the_old_one() {
+        let address = |last: u8| SocketAddr::from(([192, 0, 2, last], 53));
+        let mut servers = Servers::new(Infra { hosts: 2, ..Infra::default() });
+        assert_eq!((servers.place(address(1), |_| true), servers.place(address(2), |_| true)), (0, 1));
+        assert_eq!(servers.place(address(3), |_| false), 2, "nothing is to be had, so there is one more");
+        assert_eq!(servers.place(address(4), |place| place == 1), 1);
+        assert_eq!((servers.find(&address(2)), servers.find(&address(1))), (None, Some(0)));
+        servers.set_vacant(vec![0]);
+        assert_eq!(
+            servers.place(address(5), |place| place != 0),
+            2,
+            "a place that was vacant at a reload goes by the same"
+        );
     }
 }

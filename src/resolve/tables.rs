@@ -81,9 +81,10 @@ impl<W: World> Turn<'_, W> {
         }
         self.core.servers.set_vacant(self.vacant_places());
         self.core.sockets.share_out(named.len());
+        let Core { servers, sockets, .. } = &mut *self.core;
         let mut place = |&address: &SocketAddr| {
-            let place = self.core.servers.place(address);
-            self.core.servers[place].is_used = true;
+            let place = servers.place(address, |place| sockets.has_none_of(place));
+            servers[place].is_used = true;
             place
         };
         zones.iter().map(|zone| zone.iter().map(&mut place).collect()).collect()
