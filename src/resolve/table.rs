@@ -6,7 +6,7 @@ use super::private::Private;
 use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Most servers of one zone: a question remembers in 64 bits which it has tried.
 pub const MAX_SERVERS: usize = 64;
@@ -238,11 +238,13 @@ impl Reachable {
 
     /// Why this server must not be asked.
     fn why_not(&self, server: &SocketAddr) -> Option<&'static str> {
-        let localhost = match server.ip() {
-            IpAddr::V4(v4) => v4.is_loopback(),
-            IpAddr::V6(v6) => v6.is_loopback(),
-        };
-        if localhost && self.not_localhost {
+        let ip = server.ip();
+        if ip != ip.to_canonical() {
+            // The kernel would send over IPv4 what all here takes for IPv6.
+            Some("it is an IPv4 address in the form of IPv6; write it as 192.0.2.1")
+        } else if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            Some("it is the address of no one server")
+        } else if ip.is_loopback() && self.not_localhost {
             Some("do-not-query-localhost is yes; set it to no to ask a server on this host")
         } else if server.is_ipv4() && !self.ip4 {
             Some("do-ip4 is no")
@@ -273,6 +275,19 @@ mod tests {
     fn zone(name: &str, servers: &[&str]) -> Zone {
         let servers = servers.iter().map(|server| server.parse().unwrap()).collect();
         Zone { servers, ..Zone::forward(wire(name)) }
+    }
+
+    #[test]
+    fn what_is_no_address_of_another_host_is_not_asked() {
+        let reachable = Reachable { not_localhost: true, ..Reachable::default() };
+        let refused =
+            ["127.9.9.9", "::1", "::ffff:127.0.0.1", "::ffff:192.0.2.1", "0.0.0.0", "::", "224.0.0.1", "ff02::1"];
+        for ip in refused.into_iter().chain(["255.255.255.255"]) {
+            assert!(!reachable.may_ask(&SocketAddr::new(ip.parse().unwrap(), 53)), "{ip}");
+        }
+        for ip in ["192.0.2.1", "2001:db8::1", "fe80::1"] {
+            assert!(reachable.may_ask(&SocketAddr::new(ip.parse().unwrap(), 53)), "{ip}");
+        }
     }
 
     #[test]
