@@ -12,7 +12,7 @@ use super::options::Iteration;
 use super::reply::{Reply, same_name};
 use super::scrub::{is_proof_in_zone, repeats, scrub_additional};
 use super::ttl::TtlLimits;
-use crate::dns::name::is_at_or_below;
+use crate::dns::name::{Name, is_at_or_below};
 use crate::dns::record::read_name;
 use crate::dns::{rcode, rtype};
 
@@ -73,6 +73,10 @@ fn keep_glue(message: &[u8], reply: &mut Reply, place: usize, qclass: u16) {
     }
 }
 
+fn is_strictly_below(name: &Name, zone: &[u8]) -> bool {
+    name.is_at_or_below(zone) && name.as_wire().len() > zone.len()
+}
+
 /// Marks what stays of the authority section.
 fn keep_authority(message: &[u8], reply: &mut Reply, asked: &Asked, rules: &Iteration) {
     let has_soa = reply.sets.iter().any(|set| (set.section, set.rtype) == (1, rtype::SOA));
@@ -102,7 +106,14 @@ fn keep_authority(message: &[u8], reply: &mut Reply, asked: &Asked, rules: &Iter
                 let wanted = fits && !denies && (refers || !asked.scrub.promiscuous) && (is_in_zone || is_above);
                 wanted && !std::mem::replace(&mut has_ns, true)
             }
-            _ => in_zone(message, set, asked.zone),
+            rtype::DS => {
+                // The parent alone says whose keys count, and says so beside a referral.
+                let Some((owner, _)) = read_name(message, set.owner) else { continue };
+                let refers = plain && no_answer && !has_soa;
+                refers && is_strictly_below(&owner, asked.zone) && asked.name.is_at_or_below(owner.as_wire())
+            }
+            rtype::SOA => in_zone(message, set, asked.zone),
+            _ => !asked.scrub.unknown_types && in_zone(message, set, asked.zone),
         };
         let keep = keep && !repeats(message, reply, place);
         let set = &mut reply.sets[place];
