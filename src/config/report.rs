@@ -102,7 +102,7 @@ anew under its name, XDP serves the address there, and kernel sockets after a re
 
 What no `forward-zone` and no `stub-zone` covers is asked of the authoritative servers, from the root on. A zone of either kind
 without an address and without a name of a server answers SERVFAIL, of which there is a warning. What of this is not
-Unbound's: answers are not validated, and a forwarder's answer is kept at the worker alone.
+Unbound's: answers are not validated, and what a forwarder was asked with CD for is kept at the worker alone.
 
 What is kept lies in three places. `msg-cache-size` is divided: three quarters hold answers ready to be sent, at the worker,
 where a hit costs a copy; one quarter holds the messages of the resolver's cache, which name the RRsets that `rrset-cache-size`
