@@ -17,6 +17,27 @@ pub struct Chain {
     ttl: u32,
 }
 
+/// Chains that nobody uses, for those who need one.
+#[derive(Default)]
+pub struct SpareChains(Vec<Box<Chain>>);
+
+impl SpareChains {
+    /// Octets of room that a chain may keep: long ones are rare, and each question in flight may have had one.
+    const ROOM: usize = 2048;
+
+    /// One without records.
+    pub fn take(&mut self) -> Option<Box<Chain>> {
+        self.0.pop()
+    }
+
+    /// Takes one back.
+    pub fn put_back(&mut self, mut chain: Box<Chain>) {
+        chain.message.clear();
+        chain.message.shrink_to(Self::ROOM);
+        self.0.push(chain);
+    }
+}
+
 /// What the records are written for.
 pub struct Target<'a> {
     /// The name the worker asked for.
@@ -219,11 +240,6 @@ impl Composer<'_> {
 }
 
 impl Chain {
-    /// Forgets the records, keeps the room.
-    pub fn clear(&mut self) {
-        self.message.clear();
-    }
-
     /// Takes the place of all there is: what was written, whose beginning is that.
     pub fn set(&mut self, out: &[u8], written: &Written) {
         self.message.clear();

@@ -12,7 +12,7 @@
 //! depends on whether another one has been answered, so nobody can use up a server for others.
 
 use super::cache::{Cache, Learnt};
-use super::chain::{Chain, QUERY};
+use super::chain::{QUERY, SpareChains};
 use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
 use super::keys::Keys;
@@ -110,7 +110,7 @@ pub struct Core {
     pub(super) learnt: Learnt,
     pub(super) query: Box<[u8; QUERY]>,
     #[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
-    pub(super) spare_chains: Vec<Box<Chain>>,
+    pub(super) spare_chains: SpareChains,
 }
 
 /// One input being handled.
@@ -152,7 +152,7 @@ impl Core {
             cache: None,
             learnt: Learnt::default(),
             query: Box::new([0; QUERY]),
-            spare_chains: Vec::new(),
+            spare_chains: SpareChains::default(),
             options,
         }
     }

@@ -164,8 +164,7 @@ impl Digest {
         let mut composer = Composer { message, reply, answer, target: target(question, how.minimal), rdata };
         let extended = composer.extend(&mut chain, scratch);
         question.chain = Some(chain);
-        question.restarts += 1;
-        question.target.set_lower(&answer.target);
+        question.follow_alias(&answer.target);
         extended.is_ok() && question.restarts <= how.restarts
     }
 }

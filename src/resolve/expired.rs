@@ -104,8 +104,8 @@ impl<W: World> Turn<'_, W> {
                 chain: chain.as_deref(),
             };
             if let Some(next) = leads_to(&hit, question.qtype).filter(|next| *next != target) {
-                let written = hit.compose(&wanted, scratch, rdata).ok()?;
-                let mut longer = chain.take().or_else(|| spare_chains.pop()).unwrap_or_default();
+                let written = hit.compose_chain(&wanted, scratch, rdata).ok()?;
+                let mut longer = chain.take().or_else(|| spare_chains.take()).unwrap_or_default();
                 longer.set(scratch, &written);
                 chain = Some(longer);
                 target = next.to_lower();
@@ -135,10 +135,7 @@ impl<W: World> Turn<'_, W> {
                 let key = MessageKey { name, qtype, qclass, checking_disabled: false };
                 cache.give_up(&key, when == When::Failed, self.now);
             }
-            if let Some(mut chain) = chain {
-                chain.clear();
-                spare_chains.push(chain);
-            }
+            chain.into_iter().for_each(|chain| spare_chains.put_back(chain));
             return Some(given_up);
         }
         None

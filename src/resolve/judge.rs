@@ -120,12 +120,11 @@ impl<W: World> Turn<'_, W> {
         self.recall(id);
         let question = self.core.questions.get_mut(id);
         if question.chain.is_none() {
-            question.chain = self.core.spare_chains.pop();
+            question.chain = self.core.spare_chains.take();
         }
         let options = &self.core.options;
         let how = Following { minimal: options.minimal_responses, restarts: options.iteration.restarts };
         let goes_on = self.core.digest.follow(message, question, how);
-        question.start_over();
         question.shown = Shown::WHOLE;
         match goes_on {
             true => self.begin(id),

@@ -5,7 +5,7 @@ use super::classify::Class;
 use super::core::{Core, Turn};
 use super::cuts::{Cut, Known, Source};
 use super::lookups::TYPES;
-use super::question::Stale;
+use super::question::{NONE, Stale};
 use super::table::MAX_SERVERS;
 use super::world::World;
 use crate::dns::cause::Cause;
@@ -40,7 +40,9 @@ impl<W: World> Turn<'_, W> {
             Found::Nothing => false,
             Found::Answer => true,
             Found::Alias => {
-                self.begin(id);
+                // Not at once: the length of a chain is not that of the stack.
+                self.go_to_cut(id, NONE);
+                self.core.retry.push_back(id);
                 true
             }
             Found::TooMany => {
@@ -78,11 +80,10 @@ impl<W: World> Turn<'_, W> {
         };
         if let Some(target) = alias {
             let Ok(written) = hit.compose_chain(&wanted, scratch, rdata) else { return Found::Nothing };
-            let mut chain = question.chain.take().or_else(|| spare_chains.pop()).unwrap_or_default();
+            let mut chain = question.chain.take().or_else(|| spare_chains.take()).unwrap_or_default();
             chain.set(scratch, &written);
             question.chain = Some(chain);
-            question.restarts += 1;
-            question.target.set_lower(&target);
+            question.follow_alias(&target);
             return if question.restarts > options.iteration.restarts { Found::TooMany } else { Found::Alias };
         }
         if question.lookup.is_some() {

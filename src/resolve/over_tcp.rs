@@ -52,7 +52,7 @@ impl<W: World> Turn<'_, W> {
             question.failed |= bit(place);
             return false;
         }
-        (question.was_sent, question.sends) = (true, question.sends + 1);
+        (question.was_sent, question.sends) = (true, question.sends.saturating_add(1));
         self.queue(id, Addressee { server, place, edns: true, recursion });
         true
     }

@@ -265,6 +265,15 @@ impl Question {
         self.cause = Cause::default();
     }
 
+    /// Forgets what was tried and which parents were asked, for the end of an alias. No try may be left.
+    pub fn follow_alias(&mut self, target: &Name) {
+        self.restarts = self.restarts.saturating_add(1);
+        self.target.set_lower(target);
+        (self.refetched, self.referred) = (0, 0);
+        self.spent.clear();
+        self.start_over();
+    }
+
     /// Seconds for which the failure of this question may be cached. What was not sent says nothing of the name. A
     /// server that is silent may be back any moment, so the least of RFC 9520 section 3.2 has to do; one that answered
     /// with an error will give the same answer again.

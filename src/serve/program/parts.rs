@@ -90,7 +90,8 @@ fn rules(config: &Config) -> resolve::Rules {
 
 fn iteration(config: &Config) -> resolve::Iteration {
     let of = &config.iteration;
-    let few = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
+    // One more can still be counted.
+    let few = |number: u32| number.min(u32::from(u8::MAX - 1)) as u8;
     resolve::Iteration {
         minimise: of.minimise,
         strict: of.minimise_strictly,
