@@ -2,11 +2,16 @@
 
 use super::Request;
 use super::core::{Core, Turn};
+use super::cuts::Cut;
 use super::question::{NONE, Phase};
 use super::table::Kind;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
 use crate::dns::rcode;
+use std::time::Duration;
+
+/// The part of a question's patience that a zone has that is only asked first.
+const FIRST_SHARE: u32 = 4;
 
 impl<W: World> Turn<'_, W> {
     /// Sees to it that a state is free, if need be by giving up the oldest question when it has waited for long (as
@@ -18,6 +23,8 @@ impl<W: World> Turn<'_, W> {
         {
             let question = self.core.questions.get_mut(id);
             (question.uncached, question.cause) = (true, Cause::new(Why::GivenUp));
+            // Nor is it asked elsewhere: its state is wanted.
+            question.is_unzoned = true;
             self.fail(id);
             self.publish_failures();
         }
@@ -30,7 +37,7 @@ impl<W: World> Turn<'_, W> {
             return self.decline(request.ticket);
         }
         self.make_room();
-        let Some(id) = self.core.questions.take() else { return };
+        let Some(id) = self.core.questions.take() else { return self.decline(request.ticket) };
         let question = self.core.questions.get_mut(id);
         question.ticket = request.ticket;
         question.name.set_wire_lower(request.name());
@@ -125,15 +132,43 @@ impl<W: World> Turn<'_, W> {
         self.core.failed.push_back(id);
     }
 
-    /// True when the zone that the question was asked in is only to be asked first.
-    fn leave_zone(&mut self, id: u32) -> bool {
-        let Core { questions, cuts, table, options, .. } = &mut *self.core;
-        let question = questions.get_mut(id);
-        let zone = cuts.get(question.cut).and_then(|cut| table.zone(cut.source.zone()?));
-        let in_time = self.now < question.started + options.patience;
-        if !in_time || question.is_unzoned || !zone.is_some_and(|zone| zone.first) {
+    /// True when the zone that the question is asked in is only to be asked first (`forward-first:`, `stub-first:`).
+    fn is_asked_first(&self, id: u32) -> bool {
+        let question = self.core.questions.get(id);
+        let cut = self.core.cuts.get(question.cut);
+        let zone = cut.and_then(|cut| self.core.table.zone(cut.source.zone()?));
+        !question.is_unzoned && zone.is_some_and(|zone| zone.first)
+    }
+
+    /// When a question's time is over; for a zone that is asked first, so early that time is left for the others.
+    pub(super) fn deadline(&self, id: u32) -> Duration {
+        let (started, patience) = (self.core.questions.get(id).started, self.core.options.patience);
+        started + if self.is_asked_first(id) { patience / FIRST_SHARE } else { patience }
+    }
+
+    /// True when a question is asked first where all are dead. A copy of it is sent there now and then, so that it shows when one
+    /// is back.
+    pub(super) fn is_first_in_vain(&mut self, id: u32) -> bool {
+        if !self.is_asked_first(id) {
             return false;
         }
+        let Core { questions, cuts, servers, .. } = &mut *self.core;
+        let seats = cuts.get(questions.get(id).cut).map_or(&[][..], Cut::seats);
+        let is_in_vain = seats.iter().all(|seat| servers[seat.server].is_dead());
+        let probed = seats.iter().position(|seat| is_in_vain && servers[seat.server].wants_probe(self.now));
+        if let Some(place) = probed {
+            self.probe_beside(id, place as u8);
+        }
+        is_in_vain
+    }
+
+    /// True when the question is to be asked as if its zone were not there from now on.
+    fn leave_zone(&mut self, id: u32) -> bool {
+        let in_time = self.now < self.core.questions.get(id).started + self.core.options.patience;
+        if !in_time || !self.is_asked_first(id) {
+            return false;
+        }
+        let question = self.core.questions.get_mut(id);
         question.is_unzoned = true;
         question.start_over();
         self.go_to_cut(id, NONE);
@@ -152,9 +187,8 @@ impl<W: World> Turn<'_, W> {
 
     /// What a question was told by is not told to who has its state next.
     fn put_back_chain(&mut self, id: u32) {
-        if let Some(mut chain) = self.core.questions.get_mut(id).chain.take() {
-            chain.clear();
-            self.core.spare_chains.push(chain);
+        if let Some(chain) = self.core.questions.get_mut(id).chain.take() {
+            self.core.spare_chains.put_back(chain);
         }
     }
 

@@ -33,8 +33,11 @@ impl<W: World> Turn<'_, W> {
     /// Sends a question in phase `Choose` to the next server, has it wait for somebody to ask, or ends it.
     pub(super) fn choose(&mut self, id: u32) {
         loop {
+            if self.is_first_in_vain(id) {
+                return self.fail(id);
+            }
+            let is_over = self.now >= self.deadline(id);
             let question = self.core.questions.get_mut(id);
-            let is_over = self.now >= question.started + self.core.options.patience;
             if is_over || question.sends >= self.core.options.iteration.sends {
                 question.unheard |= is_over;
                 if !is_over {
@@ -181,7 +184,7 @@ impl<W: World> Turn<'_, W> {
         question.wait = self.core.servers[sent.asked.server].wait_in(question.rounds);
         question.phase = Phase::Udp { socket: sent.socket };
         let due = self.now + Duration::from_millis(u64::from(question.wait));
-        self.core.timers.arm(id, due.min(question.started + self.core.options.patience));
+        self.core.timers.arm(id, due.min(self.deadline(id)));
         true
     }
 
@@ -230,7 +233,7 @@ impl<W: World> Turn<'_, W> {
         self.release(id, slot);
         let question = self.core.questions.get_mut(id);
         question.tries.set(slot, sent);
-        question.sends += 1;
+        question.sends = question.sends.saturating_add(1);
         Some(sent)
     }
 

@@ -226,6 +226,11 @@ impl Server {
         self.trouble.now().chain(self.is_dead.then_some(Failure::SILENCE))
     }
 
+    /// True when it has been silent for so long, towards so many questions, that it counts as dead.
+    pub fn is_dead(&self) -> bool {
+        self.is_dead
+    }
+
     /// True when its TCP failed a short while ago and has not worked since: another server's is worth more.
     pub(super) fn avoids_tcp(&self, now: Duration) -> bool {
         self.trouble.since(Way::Tcp).is_some_and(|at| now < at + TCP_MEMORY)

@@ -119,7 +119,24 @@ impl<W: World> Turn<'_, W> {
         }
         let silent = seats.iter().position(|seat| servers[seat.server].wants_probe(self.now));
         let Some(place) = silent else { return false };
-        let Some(sent) = self.transmit(id, place as u8) else { return false };
+        self.send_probe(id, place as u8)
+    }
+
+    /// As [`Self::probe`], for a question that goes elsewhere: a copy of it is sent to the server at a place of its cut.
+    pub(super) fn probe_beside(&mut self, id: u32, place: u8) {
+        let Some(copy) = self.core.questions.take_lookup() else { return };
+        let question = self.core.questions.get(id);
+        let (name, qtype, qclass, cut) = (question.target, question.qtype, question.qclass, question.cut);
+        let probe = self.core.questions.get_mut(copy);
+        (probe.name, probe.target, probe.qtype, probe.qclass, probe.started) = (name, name, qtype, qclass, self.now);
+        self.go_to_cut(copy, cut);
+        if !self.send_probe(copy, place) {
+            self.give_back(copy);
+        }
+    }
+
+    fn send_probe(&mut self, id: u32, place: u8) -> bool {
+        let Some(sent) = self.transmit(id, place) else { return false };
         let question = self.core.questions.get_mut(id);
         (question.asked, question.sent, question.rounds) = (sent.asked, self.now, 0);
         question.wait = PROBE_WAIT.as_millis() as u32;

@@ -31,12 +31,16 @@ pub const ROOT: &str = "198.51.100.1";
 
 impl Internet {
     pub fn new(minimise: bool, servers: Vec<(&str, Zone)>) -> Internet {
+        Internet::of(Options::default(), minimise, servers)
+    }
+
+    pub fn of(options: Options, minimise: bool, servers: Vec<(&str, Zone)>) -> Internet {
         let hint = Hint { name: Name::from_text("a.root").unwrap(), addresses: vec![ROOT.parse().unwrap()] };
         let options = Options {
             hints: vec![hint],
             // What is looked up ahead is beside the point here.
             iteration: Iteration { minimise, fetch_policy: vec![0; 5], ..Iteration::default() },
-            ..Options::default()
+            ..options
         };
         let core = Core::new(options, Arc::new(Upstream::default()), Arc::new(Troubles::default()));
         let core = core.with_cache(Cache::new(1 << 20, 1 << 20, Rules::default(), HashKey::fixed(1)).unwrap());
@@ -51,12 +55,16 @@ impl Internet {
         self.core.handle(input, self.now, &mut self.world);
     }
 
-    /// Asks, lets everything happen, gives code and number of records, and what was asked of whom.
-    pub fn ask(&mut self, name: &str, qtype: u16) -> (u16, u16, Vec<String>) {
+    pub fn request(&mut self, ticket: u64, name: &str, qtype: u16) {
         let mut request: Request = bytemuck::Zeroable::zeroed();
-        (request.ticket, request.qtype, request.qclass) = (7, qtype, class::IN);
+        (request.ticket, request.qtype, request.qclass) = (ticket, qtype, class::IN);
         request.set_name(&wire(name));
         self.put(Input::Request(&request));
+    }
+
+    /// Asks, lets everything happen, gives code and number of records, and what was asked of whom.
+    pub fn ask(&mut self, name: &str, qtype: u16) -> (u16, u16, Vec<String>) {
+        self.request(7, name, qtype);
         for _ in 0..10_000 {
             if let Some((ticket, code, records)) = self.world.answers.pop() {
                 assert_eq!(ticket, 7);
@@ -73,15 +81,17 @@ impl Internet {
     /// Answers the next query; false when there is none.
     pub fn serve(&mut self) -> bool {
         let Some((slot, _, query)) = self.world.sent.get(self.seen).cloned() else { return false };
+        let server = self.world.sent_to[self.seen].ip();
         self.seen += 1;
-        let Some(server) = self.world.udp.get(&slot).map(|socket| socket.server.ip()) else { return true };
+        let is_open = self.world.udp.get(&slot).is_some_and(|socket| socket.server.ip() == server);
         let question = crate::dns::question::Question::parse(&query).unwrap();
         let name = Name::from_wire(&query[12..12 + question.name_len]).unwrap().to_string();
         let qtype = crate::dns::get_u16(&query, 12 + question.name_len).unwrap();
-        assert_eq!(header::flags(&query) & header::flag::RD, 0, "authoritative servers are not asked to recurse");
+        let is_asked_to_recurse = header::flags(&query) & header::flag::RD != 0;
+        assert!(!is_asked_to_recurse || !self.servers.contains_key(&server), "{server} is authoritative");
         self.asked.push(format!("{name} {qtype} @{server}"));
         let reply = self.servers.get(&server).and_then(|zone| zone(&name, qtype, &query));
-        if let Some(octets) = reply {
+        if let (true, Some(octets)) = (is_open, reply) {
             self.put(Input::Datagram { slot, octets: &octets });
         }
         true
@@ -143,7 +153,7 @@ pub fn com(cuts: &'static [(&str, &str, Option<&str>)]) -> Zone {
 
 const TO_COM: &[(&str, &str, Option<&str>)] = &[("com.", "ns.com.", Some("198.51.100.2"))];
 
-fn example(minimise: bool) -> Internet {
+pub fn example(options: Options, minimise: bool) -> Internet {
     let servers = vec![
         (ROOT, root(TO_COM)),
         ("198.51.100.2", com(&[("example.com.", "ns.example.com.", Some("198.51.100.3"))])),
@@ -152,12 +162,12 @@ fn example(minimise: bool) -> Internet {
             zone("example.com.", &[("www.example.com.", [192, 0, 2, 1]), ("a.b.example.com.", [192, 0, 2, 2])]),
         ),
     ];
-    Internet::new(minimise, servers)
+    Internet::of(options, minimise, servers)
 }
 
 #[test]
 fn a_name_is_resolved_from_the_root_down_and_cuts_are_remembered() {
-    let mut internet = example(false);
+    let mut internet = example(Options::default(), false);
     let (code, records, asked) = internet.ask("www.example.com", rtype::A);
     assert_eq!((code, records), (rcode::NOERROR, 1));
     let way = ["@198.51.100.1", "@198.51.100.2", "@198.51.100.3"].map(|server| format!("www.example.com. 1 {server}"));
@@ -171,7 +181,7 @@ fn a_name_is_resolved_from_the_root_down_and_cuts_are_remembered() {
 
 #[test]
 fn servers_are_shown_one_label_more_than_they_need() {
-    let mut internet = example(true);
+    let mut internet = example(Options::default(), true);
     let (code, records, asked) = internet.ask("a.b.example.com", rtype::TXT);
     assert_eq!((code, records), (rcode::NOERROR, 1));
     let way = [

@@ -4,6 +4,7 @@ mod causes;
 mod commands;
 mod content;
 mod core;
+mod first;
 mod iterate;
 mod limits;
 mod rig;

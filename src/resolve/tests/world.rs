@@ -22,6 +22,8 @@ pub struct ScriptWorld {
     pub streams: BTreeMap<u16, Open>,
     /// What left through UDP sockets, by which and from which port, and what streams were given.
     pub sent: Vec<(u16, u16, Vec<u8>)>,
+    /// Whom each of those messages went to.
+    pub sent_to: Vec<SocketAddr>,
     pub streamed: BTreeMap<u16, Vec<u8>>,
     /// Ports of other programs.
     pub taken: BTreeSet<u16>,
@@ -44,6 +46,7 @@ impl ScriptWorld {
             udp: BTreeMap::new(),
             streams: BTreeMap::new(),
             sent: Vec::new(),
+            sent_to: Vec::new(),
             streamed: BTreeMap::new(),
             taken: BTreeSet::new(),
             places: usize::MAX,
@@ -76,6 +79,7 @@ impl World for ScriptWorld {
         assert!(self.udp.contains_key(&slot), "sent through a closed socket");
         let sent = self.outcomes.pop_front().unwrap_or(Sent { outcome: Ok(()), earlier: None });
         if sent.outcome.is_ok() {
+            self.sent_to.push(self.udp[&slot].server);
             self.sent.push((slot, self.udp[&slot].source.port(), message.to_vec()));
         }
         sent

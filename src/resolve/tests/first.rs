@@ -1,0 +1,69 @@
+//! Zones whose servers are only asked first (`forward-first:`).
+
+use super::super::core::{Command, Input};
+use super::super::*;
+use super::iterate::{Internet, example};
+use super::script::wire;
+use crate::dns::{header, rcode, rtype};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The internet of the example, behind a forwarder that says nothing.
+fn behind_silence(options: Options) -> Internet {
+    let mut internet = example(options, false);
+    let servers = vec!["203.0.113.9:53".parse().unwrap()];
+    let zone = Zone { servers, first: true, ..Zone::forward(wire(".")) };
+    let table = ZoneTable::new(vec![zone], Reachable::default());
+    internet.put(Input::Command(Command::Table(Arc::new(table))));
+    internet
+}
+
+#[test]
+fn a_silent_forwarder_leaves_time_for_the_root() {
+    let mut internet = behind_silence(Options::default());
+    let began = internet.now;
+    let (code, ..) = internet.ask("www.example.com", rtype::A);
+    assert_eq!(code, rcode::NOERROR);
+    assert!(internet.now - began < Duration::from_secs(4), "{:?}", internet.now - began);
+}
+
+#[test]
+fn who_asks_where_the_forwarder_is_dead_does_not_wait_for_it() {
+    let mut internet = behind_silence(Options::default());
+    for number in 0..6 {
+        internet.ask(&format!("n{number}.example.com"), rtype::A);
+    }
+    let began = internet.now;
+    for number in 0..20 {
+        let (code, ..) = internet.ask(&format!("m{number}.example.com"), rtype::A);
+        assert_eq!(code, rcode::NXDOMAIN);
+    }
+    assert!(internet.now - began < Duration::from_secs(1), "{:?}", internet.now - began);
+    let sent = internet.world.sent.len();
+    for number in 0..3 {
+        internet.now += Duration::from_secs(2);
+        internet.ask(&format!("p{number}.example.com"), rtype::A);
+        internet.ask(&format!("q{number}.example.com"), rtype::A);
+    }
+    let probes = internet.world.sent[sent..].iter().filter(|(.., query)| header::flags(query) & header::flag::RD != 0);
+    assert_eq!(probes.count(), 3, "one is sent beside in two seconds, to see whether it is back");
+}
+
+#[test]
+fn who_is_given_up_for_others_is_answered_all_the_same() {
+    let mut internet = behind_silence(Options { questions: 8, ..Options::default() });
+    for ticket in 0..40 {
+        internet.request(ticket, &format!("n{ticket}.example.com"), rtype::A);
+        while internet.serve() {}
+    }
+    while internet.serve() || internet.core.due(false).is_some() {
+        if let Some(due) = internet.core.due(false) {
+            internet.now = internet.now.max(due);
+            internet.put(Input::Due);
+        }
+    }
+    let mut tickets: Vec<u64> = internet.world.answers.iter().map(|&(ticket, ..)| ticket).collect();
+    tickets.sort_unstable();
+    assert_eq!(tickets, (0..40).collect::<Vec<_>>());
+    assert_eq!(internet.core.in_flight(), 0);
+}
