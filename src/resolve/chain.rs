@@ -19,6 +19,7 @@ pub struct Chain {
 
 /// Chains that nobody uses, for those who need one.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
 pub struct SpareChains(Vec<Box<Chain>>);
 
 impl SpareChains {

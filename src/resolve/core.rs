@@ -109,7 +109,6 @@ pub struct Core {
     pub(super) cache: Option<Cache>,
     pub(super) learnt: Learnt,
     pub(super) query: Box<[u8; QUERY]>,
-    #[expect(clippy::vec_box, reason = "they move between here and the questions without an allocation")]
     pub(super) spare_chains: SpareChains,
 }
 
