@@ -48,6 +48,19 @@ pub(super) fn to_bridge(links: &Links, bridge: &Link) -> Option<Cause> {
     through(bridge, None, &ports).filter(|_| any)
 }
 
+/// Whether what keeps all from `port`, or from `bridge` itself, is that the spanning tree lets nothing pass yet.
+pub(super) fn waits(links: &Links, bridge: &Link, port: Option<&Link>) -> bool {
+    let is_waiting = |port: &Link| bridge.spanning_tree && port.port.state.passes() && port.up && port.carrier;
+    match port {
+        Some(port) if !port.port.forwards() => is_waiting(port),
+        Some(port) => {
+            to_port(links, bridge, port).is_some()
+                && links.ports(bridge).any(|other| other.index != port.index && is_waiting(other))
+        }
+        None => to_bridge(links, bridge).is_some() && links.ports(bridge).any(is_waiting),
+    }
+}
+
 /// Why nothing passes from one of `others` to `port`, or to the bridge itself.
 fn through(bridge: &Link, port: Option<&Link>, others: &[&Link]) -> Option<Cause> {
     let name = &bridge.name;

@@ -22,8 +22,9 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 /// An interface that nobody outside reaches.
 fn down(subject: &Subject, served: &Served) -> Option<Finding> {
     let way = |ip| subject.facts.route(ip).map(str::to_owned);
-    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, &way)?;
-    Some(Finding { fix, ..Finding::new(Level::Warn, "link-down", text) })
+    let CutOff { text, fix, waits, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, &way)?;
+    let level = if waits { Level::Info } else { Level::Warn };
+    Some(Finding { fix, ..Finding::new(level, "link-down", text) })
 }
 
 fn present(subject: &Subject, found: &mut Vec<Finding>) {

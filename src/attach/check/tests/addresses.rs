@@ -164,6 +164,12 @@ fn a_bridge_that_lets_nothing_pass() {
     let lines = "ip link set br-rb type bridge stp_state 0\nbridge link set dev veth-bnd state 3";
     assert_eq!(fix(&found), lines, "the port stays as it is when the tree is switched off");
     assert!(found.text.contains("is learning") && found.text.contains("forward delay"), "{found}");
+    assert_eq!(found.level, Level::Info, "it is over by itself");
+    let by_hand = state(sound(), "veth-bnd", BridgePortState::Learning);
+    assert_eq!(one("link-down", &by_hand).level, Level::Warn, "without a spanning tree it is not");
+    let uplink = state(tree.clone(), "bond0.10", BridgePortState::Listening);
+    let uplink = changed(uplink, "tap100i0", |link| link.carrier = false);
+    assert_eq!(one("link-down", &uplink).level, Level::Info);
     let found = one("link-down", &state(tree, "veth-bnd", BridgePortState::Disabled));
     assert_eq!(fix(&found), "ip link set veth-bnd down\nip link set veth-bnd up", "by hand the kernel refuses it");
 
