@@ -187,6 +187,17 @@ fn a_bridge_that_lets_nothing_pass() {
     assert!(found.text.contains("bond0.10 is isolated, as veth-bnd is"), "{found}");
     assert!(named("link-down", &port_set(isolated, "tap100i0", |port| port.isolated = false)).is_empty());
 
+    let lock = |port: &mut BridgePort| (port.locked, port.admits) = (true, false);
+    let found = one("link-down", &port_set(sound(), "veth-bnd", lock));
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "bridge link set dev veth-bnd locked off"));
+    assert!(found.text.contains("veth-bnd, the port of its pair at br-rb, is locked"), "{found}");
+    let locked = port_set(sound(), "bond0.10", lock);
+    assert!(named("link-down", &locked).is_empty(), "guests reach it");
+    let found = one("link-down", &changed(locked, "tap100i0", |link| link.carrier = false));
+    assert_eq!(fix(&found), "bridge link set dev bond0.10 locked off");
+    let known = port_set(sound(), "veth-bnd", |port| port.locked = true);
+    assert!(named("link-down", &known).is_empty(), "its MAC is let in");
+
     let quiet = port_set(sound(), "veth-bnd", |port| (port.floods, port.broadcasts) = (false, false));
     let found = one("link-down", &quiet);
     assert_eq!(fix(&found), "bridge link set dev veth-bnd bcast_flood on flood on");
