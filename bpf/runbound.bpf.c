@@ -290,7 +290,7 @@ static __always_inline int redirect(__u32 queue)
 	__u32 *gate = bpf_map_lookup_elem(&gates, &queue);
 	int action;
 
-	if (!gate || *gate == GATE_CLOSED)
+	if (settings.shut || !gate || *gate == GATE_CLOSED)
 		return XDP_PASS;
 	/* The flag is the action when the queue has no socket in the map. */
 	action = bpf_redirect_map(&xsks, queue, XDP_PASS);

@@ -6,7 +6,7 @@
 /* Why a frame went where it went: index into a per-CPU array of counters. All but REDIRECTED are XDP_PASS. */
 enum runbound_verdict {
 	VERDICT_REDIRECTED = 0,   /* to the socket of its receive queue */
-	VERDICT_NO_SOCKET = 1,    /* ours, but its queue's gate is closed or has no socket */
+	VERDICT_NO_SOCKET = 1,    /* ours, but its queue's gate is closed or has no socket, or all are shut */
 	VERDICT_NOT_IP = 2,       /* ARP, LLDP, 802.1ad, two tags and the like, or shorter than its link's header */
 	VERDICT_VLAN = 3,         /* for an address of ours, with another tag than of its interface's VLAN, or with it beside */
 	VERDICT_MAC = 4,          /* destination MAC is not that of its address's interface */
@@ -63,6 +63,7 @@ struct runbound_settings {
 	__be32 near_v4;
 	struct runbound_place near_v4_place;
 	__u16 port;               /* UDP destination port, network order */
+	__u16 shut;               /* when not 0, every gate is as if it were closed */
 };
 
 #endif

@@ -12,6 +12,11 @@ use runbound::setup::{self, SetupError};
 use runbound::sys::allocator::CountingAllocator;
 use runbound::words::printable;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+/// Within that a link that was set up has its carrier, and its bridge lets the port pass.
+const SETTLES: Duration = Duration::from_secs(2);
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -77,11 +82,27 @@ fn host_findings(config: &Config) -> Vec<Finding> {
         Ok((addresses, missing)) => (addresses, of_names(&missing, Level::Warn)),
         Err(missing) => return of_names(&missing, Level::Fail),
     };
-    found.extend(match host::facts(&attach::wanted(config, &addresses)) {
-        Ok(facts) => attach::findings(config, &addresses, &facts),
+    let wanted = attach::wanted(config, &addresses);
+    let look = || host::facts(&wanted).map(|facts| attach::findings(config, &addresses, &facts));
+    found.extend(match settled(look) {
+        Ok(found) => found,
         Err(cause) => unreadable(format!("cannot read this host's links: {cause}")),
     });
     found
+}
+
+/// What was set up just now waits for its carrier, and a bridge for that to let the port pass: where a link is told to be down, it is
+/// looked again until that is over or has lasted.
+fn settled(look: impl Fn() -> io::Result<Vec<Finding>>) -> io::Result<Vec<Finding>> {
+    let end = Instant::now() + SETTLES;
+    loop {
+        let found = look()?;
+        let is_down = found.iter().any(|finding| finding.name == "link-down" && finding.level == Level::Warn);
+        if !is_down || Instant::now() >= end {
+            return Ok(found);
+        }
+        thread::sleep(SETTLES / 4);
+    }
 }
 
 fn say(line: &str) {

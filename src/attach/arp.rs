@@ -4,8 +4,15 @@
 /// means nothing, so it is as 0 (net/ipv4/arp.c, arp_solicit).
 pub(super) const ANNOUNCE_OWN: u32 = 2;
 
+/// arp_ignore: requests for the link's own addresses alone are answered.
+pub(super) const ANSWERS_FOR_ITSELF: u32 = 1;
+/// arp_ignore: so, and only where the sender is of the address's own network.
+pub(super) const IGNORES_OTHER_NETWORKS: u32 = 2;
+/// arp_ignore: no request is answered.
+pub(super) const IGNORES_ALL: u32 = 8;
+
 /// Whether a link with this arp_ignore answers for addresses that it does not carry. 3 holds back only those of scope host,
 /// and 4 to 7 mean nothing yet (net/ipv4/arp.c, arp_ignore).
 pub(super) fn answers(ignore: u32) -> bool {
-    !matches!(ignore, 1 | 2 | 8)
+    !matches!(ignore, ANSWERS_FOR_ITSELF | IGNORES_OTHER_NETWORKS | IGNORES_ALL)
 }

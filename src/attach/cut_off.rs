@@ -16,6 +16,8 @@ pub struct CutOff {
     pub text: String,
     /// The commands that end it, a line each, where some do.
     pub fix: Option<String>,
+    /// It is over by itself before long: the spanning tree of a bridge lets nothing pass yet.
+    pub waits: bool,
 }
 
 /// Those among the links that carry served addresses.
@@ -48,6 +50,7 @@ pub fn duplicates(listen: &[SocketAddr], links: &Links) -> Vec<CutOff> {
                      nothing is answered here; once it is taken from that one, it is to be given anew"
                 ),
                 fix: Some(format!("ip address del {address} dev {dev}\n{}", advice::add_address(links, *address, name))),
+                waits: false,
             });
         }
     }
@@ -61,20 +64,20 @@ pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], way:
     let link = links.by_index(decision.carrier)?;
     let addresses = addresses(decision, listen);
     let ip = addresses.first()?.ip;
-    let cause = if !link.up {
-        (ip, not_up(links, link))
+    let (cause, waits) = if !link.up {
+        ((ip, not_up(links, link)), false)
     } else if !link.carrier {
-        (ip, without_carrier(links, link))
+        ((ip, without_carrier(links, link)), false)
     } else if let Some(cause) = silent::check(links, link, &addresses, way) {
-        cause
+        (cause, false)
     } else if link.kind == Kind::Bridge {
-        (ip, passage::to_bridge(links, link)?)
+        ((ip, passage::to_bridge(links, link)?), passage::waits(links, link, None))
     } else if is_named(ip, listen) || is_ours(links, link) {
-        behind_pair(links, link, &addresses)?
+        (behind_pair(links, link, &addresses)?, pair_waits(links, link))
     } else {
         return None;
     };
-    Some(told(link, cause))
+    Some(CutOff { waits, ..told(link, cause) })
 }
 
 /// Its port at a bridge that keeps VLANs apart is in none in which somebody else is. Where that waits for a guest, it is as it
@@ -82,11 +85,11 @@ pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], way:
 fn in_no_vlan(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
     let place = vlan_place::place(links, link)?;
     let (text, fix) = vlan_place::reached(links, &place, link, ip).err()?;
-    fix.is_some().then(|| CutOff { link: link.name.clone(), text, fix })
+    fix.is_some().then(|| CutOff { link: link.name.clone(), text, fix, waits: false })
 }
 
 fn told(link: &Link, (ip, (why, fix)): (IpAddr, Cause)) -> CutOff {
-    CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix }
+    CutOff { link: link.name.clone(), text: format!("{} carries {ip} and {why}", link.name), fix, waits: false }
 }
 
 /// Those of a decision, the ones that are to be listened at by themselves before the others.
@@ -148,6 +151,13 @@ fn behind_pair(links: &Links, link: &Link, addresses: &[InterfaceAddress]) -> Op
             Some((ip, (why, Some(advice::join(peer)))))
         }
     }
+}
+
+/// Whether what is wrong behind the pair is that its bridge lets nothing pass yet.
+fn pair_waits(links: &Links, link: &Link) -> bool {
+    let Some(peer) = links.pair_beyond(link) else { return false };
+    let bridge = links.master(peer).filter(|bridge| bridge.kind == Kind::Bridge && bridge.up);
+    bridge.is_some_and(|bridge| passage::waits(links, bridge, Some(peer)))
 }
 
 fn behind_bridge(links: &Links, bridge: &Link, peer: &Link) -> Option<Cause> {

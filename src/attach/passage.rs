@@ -12,6 +12,13 @@ pub(super) fn to_port(links: &Links, bridge: &Link, port: &Link) -> Option<Cause
         let (why, fix) = blocked(bridge, port);
         return Some((format!("{own}, the port of its pair at {name}, {why}: nothing comes in there"), fix));
     }
+    if !port.port.admits {
+        let why = format!(
+            "{own}, the port of its pair at {name}, is locked, and {name} knows no MAC there: it drops what comes from the pair, so \
+             no answer reaches anybody"
+        );
+        return Some((why, Some(unlock(port))));
+    }
     let others: Vec<&Link> = links.ports(bridge).filter(|other| other.index != port.index).collect();
     through(bridge, Some(port), &others)
 }
@@ -48,10 +55,24 @@ pub(super) fn to_bridge(links: &Links, bridge: &Link) -> Option<Cause> {
     through(bridge, None, &ports).filter(|_| any)
 }
 
+/// Whether what keeps all from `port`, or from `bridge` itself, is that the spanning tree lets nothing pass yet.
+pub(super) fn waits(links: &Links, bridge: &Link, port: Option<&Link>) -> bool {
+    let is_waiting = |port: &Link| bridge.spanning_tree && port.port.state.passes() && port.up && port.carrier;
+    match port {
+        Some(port) if !port.port.forwards() => is_waiting(port),
+        Some(port) => {
+            to_port(links, bridge, port).is_some()
+                && links.ports(bridge).any(|other| other.index != port.index && is_waiting(other))
+        }
+        None => to_bridge(links, bridge).is_some() && links.ports(bridge).any(is_waiting),
+    }
+}
+
 /// Why nothing passes from one of `others` to `port`, or to the bridge itself.
 fn through(bridge: &Link, port: Option<&Link>, others: &[&Link]) -> Option<Cause> {
     let name = &bridge.name;
-    let passes = |other: &&&Link| port.map_or(other.port.forwards(), |port| other.port.reaches(&port.port));
+    let passes =
+        |other: &&&Link| other.port.admits && port.map_or(other.port.forwards(), |port| other.port.reaches(&port.port));
     // A bridge that is the gateway of guests has no port before the first is started.
     let is_gateway = others.is_empty() && has_address(bridge);
     if is_gateway || others.iter().filter(|other| other.up && other.carrier).any(|other| passes(&other)) {
@@ -66,6 +87,7 @@ fn through(bridge: &Link, port: Option<&Link>, others: &[&Link]) -> Option<Cause
                 let (why, fix) = blocked(bridge, other);
                 (Some(why), fix)
             }
+            _ if !other.port.admits => (Some(format!("is locked, and {name} knows no MAC there")), Some(unlock(other))),
             Some(port) => {
                 let command = format!("bridge link set dev {} isolated off", quoted(&port.name));
                 (Some(format!("is isolated, as {} is", port.name)), Some(command))
@@ -85,6 +107,11 @@ fn through(bridge: &Link, port: Option<&Link>, others: &[&Link]) -> Option<Cause
         (None, _) => format!("no port of it lets anything pass ({which})"),
     };
     Some((format!("{why}: nobody beyond this host is reached"), (!fix.is_empty()).then(|| fix.join("\n"))))
+}
+
+/// Has a port let in everybody; who is let in by name (802.1X) is an entry of the bridge.
+fn unlock(port: &Link) -> String {
+    format!("bridge link set dev {} locked off", quoted(&port.name))
 }
 
 /// What a port's state does, and what ends it. The kernel lets no state be set by hand while its spanning tree is on

@@ -2,16 +2,11 @@
 //! is in its net/ipv4/arp.c, `arp_process`.
 
 use super::advice;
+use super::arp::{ANSWERS_FOR_ITSELF, IGNORES_ALL, IGNORES_OTHER_NETWORKS};
 use super::cause::{Cause, Way};
 use crate::host::{InterfaceAddress, Kind, Link, Links, Named};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// arp_ignore: no request is answered.
-const IGNORES_ALL: u32 = 8;
-/// arp_ignore: requests from senders of the address's own network alone are answered.
-const IGNORES_OTHER_NETWORKS: u32 = 2;
-/// The setting with which a link answers for its own addresses and no others of the host.
-const ANSWERS_FOR_ITSELF: u32 = 1;
 /// rp_filter in strict mode (RFC 3704): a packet must come in where its sender's route goes out.
 pub(super) const STRICT: u32 = 1;
 /// rp_filter in loose mode.

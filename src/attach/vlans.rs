@@ -27,8 +27,12 @@ pub(super) fn inside(link: &Link, vlan: Option<u16>) -> Result<Option<u16>, Stri
 /// The tag that frames of the VLAN inside `link` have at its port; outside of bridges that filter, the one that they have.
 ///
 /// # Errors
-/// Why frames that come in there and replies do not look the same.
+/// Why frames that come in there and replies do not look the same, or not all of them pass.
 pub(super) fn at_port(link: &Link, port: &Link, inside: Option<u16>) -> Result<Option<u16>, String> {
+    if port.port.locked {
+        let name = &link.name;
+        return Err(format!("{name} lets in there whom it knows alone (locked), and a program would answer everybody"));
+    }
     let (Some(id), true) = (inside, filters(link)) else { return Ok(inside) };
     let (bridge, table) = (&link.name, table(port)?);
     match (table.carries(id), table.untags(id), table.pvid()) {

@@ -58,11 +58,23 @@ pub struct BridgePort {
     pub broadcasts: bool,
     /// Multicasts that nobody behind a port is known to want, such as neighbour solicitations, are sent there.
     pub multicasts: bool,
+    /// Frames of MACs that the bridge does not know there are dropped (802.1X).
+    pub locked: bool,
+    /// Frames of any MAC are let in: it is not locked, or the bridge knows one there.
+    pub admits: bool,
 }
 
 impl Default for BridgePort {
     fn default() -> Self {
-        Self { state: PortState::Forwarding, isolated: false, floods: true, broadcasts: true, multicasts: true }
+        Self {
+            state: PortState::Forwarding,
+            isolated: false,
+            floods: true,
+            broadcasts: true,
+            multicasts: true,
+            locked: false,
+            admits: true,
+        }
     }
 }
 

@@ -79,6 +79,11 @@ pub enum TagsLost {
     Moved(String),
 }
 
+/// The switches of a driver that take VLAN tags off what it receives, and those of the other end of a veth pair that hand them
+/// over beside what it sends.
+const RECEIVED: [Feature; 2] = [Feature::RxVlan, Feature::RxStag];
+const SENT: [Feature; 2] = [Feature::TxVlan, Feature::TxStag];
+
 /// All changes that are in force.
 #[derive(Debug, Default)]
 pub struct Changes<D = Kernel> {
@@ -109,7 +114,7 @@ impl<D: Driver> Changes<D> {
     /// # Errors
     /// Why they are not there, and what to do.
     pub fn keep_received_tags(&mut self, interface: &str, index: u32) -> Result<(), TagsLost> {
-        self.switch_off(interface, (interface, index), &[Feature::RxVlan, Feature::RxStag])
+        self.switch_off(interface, (interface, index), &RECEIVED)
     }
 
     /// The same of an interface that is one end of a veth pair: the other end, `peer` with its `index`, hands tags over beside the
@@ -118,7 +123,18 @@ impl<D: Driver> Changes<D> {
     /// # Errors
     /// As before.
     pub fn keep_tags_of_peer(&mut self, interface: &str, peer: &str, index: u32) -> Result<(), TagsLost> {
-        self.switch_off(interface, (peer, index), &[Feature::TxVlan, Feature::TxStag])
+        self.switch_off(interface, (peer, index), &SENT)
+    }
+
+    /// Whether it is known that VLAN tags stay on what `interface` receives, or as the other end of a pair sends where `sends`. By
+    /// its name, and without a look at all links: this is asked whenever it may have changed.
+    pub fn leaves_tags(&self, interface: &str, sends: bool) -> bool {
+        // A driver that tells nothing takes nothing off.
+        let is_off = |feature| match self.driver.feature(interface, feature) {
+            Ok(on) => !on,
+            Err(cause) => cause.raw_os_error() != Some(Errno::NODEV.raw_os_error()),
+        };
+        if sends { SENT } else { RECEIVED }.into_iter().all(is_off)
     }
 
     /// The name that the interface of an index has now.

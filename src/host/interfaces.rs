@@ -2,8 +2,8 @@
 
 use crate::number;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::{fs, io};
+use std::net::{IpAddr, Ipv4Addr};
+use std::{fmt, fs, io};
 
 use super::names::Named;
 use crate::sys::ethtool;
@@ -42,6 +42,53 @@ pub struct InterfaceAddress {
     pub ip: IpAddr,
     /// Length of its network's prefix in bits.
     pub prefix: u8,
+}
+
+impl fmt::Display for InterfaceAddress {
+    /// With its prefix: `192.0.2.1/24`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix)
+    }
+}
+
+impl InterfaceAddress {
+    /// Whether it is an IPv6 address that is valid at its link alone.
+    pub fn is_link_local(&self) -> bool {
+        is_link_local(self.ip)
+    }
+
+    /// The broadcast address of its network: of IPv4, where the prefix leaves room for one (RFC 3021: not at 31 bits).
+    pub fn broadcast(&self) -> Option<Ipv4Addr> {
+        match self.ip {
+            IpAddr::V4(ip) if self.prefix < 31 => Some(Ipv4Addr::from_bits(ip.to_bits() | u32::MAX >> self.prefix)),
+            _ => None,
+        }
+    }
+
+    /// The network it is in; `None` of IPv6.
+    pub fn network(&self) -> Option<Ipv4Addr> {
+        let IpAddr::V4(ip) = self.ip else { return None };
+        let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+        Some(Ipv4Addr::from_bits(ip.to_bits() & !host))
+    }
+
+    /// Whether `other` is in this address's network.
+    pub fn covers(&self, other: IpAddr) -> bool {
+        let same = |a: u128, b: u128, bits: u32| {
+            let host = bits.saturating_sub(u32::from(self.prefix));
+            a.checked_shr(host).unwrap_or(0) == b.checked_shr(host).unwrap_or(0)
+        };
+        match (self.ip, other) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+/// Whether an address is an IPv6 one that is valid at a link alone.
+pub fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 impl Named for Interface {

@@ -6,8 +6,7 @@ use super::ipv4_conf::Ipv4Conf;
 use super::names::Named;
 use super::vlan::{VlanProtocol, VlanTable};
 use super::{Interface, InterfaceAddress};
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// What a link is, as far as it matters to XDP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,43 +160,6 @@ impl Link {
     /// How far duplicate address detection is with `ip`; `None` when it is in use, or not here.
     pub fn detection(&self, ip: IpAddr) -> Option<Detection> {
         self.detections.iter().find(|(address, _)| *address == ip).map(|(_, detection)| *detection)
-    }
-}
-
-impl fmt::Display for InterfaceAddress {
-    /// With its prefix: `192.0.2.1/24`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.ip, self.prefix)
-    }
-}
-
-impl InterfaceAddress {
-    /// The broadcast address of its network: of IPv4, where the prefix leaves room for one (RFC 3021: not at 31 bits).
-    pub fn broadcast(&self) -> Option<Ipv4Addr> {
-        match self.ip {
-            IpAddr::V4(ip) if self.prefix < 31 => Some(Ipv4Addr::from_bits(ip.to_bits() | u32::MAX >> self.prefix)),
-            _ => None,
-        }
-    }
-
-    /// The network it is in; `None` of IPv6.
-    pub fn network(&self) -> Option<Ipv4Addr> {
-        let IpAddr::V4(ip) = self.ip else { return None };
-        let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
-        Some(Ipv4Addr::from_bits(ip.to_bits() & !host))
-    }
-
-    /// Whether `other` is in this address's network.
-    pub fn covers(&self, other: IpAddr) -> bool {
-        let same = |a: u128, b: u128, bits: u32| {
-            let host = bits.saturating_sub(u32::from(self.prefix));
-            a.checked_shr(host).unwrap_or(0) == b.checked_shr(host).unwrap_or(0)
-        };
-        match (self.ip, other) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
-            _ => false,
-        }
     }
 }
 

@@ -32,7 +32,7 @@ pub use detection::Detection;
 pub use facts::{Facts, Wanted, facts, interfaces, links, program_in_the_way};
 pub use firewall::{Firewall, Rule, Verdict};
 pub use firewall_names::{AddressNames, AddressSet, network};
-pub use interfaces::{Interface, InterfaceAddress, rx_queues, zone_index};
+pub use interfaces::{Interface, InterfaceAddress, is_link_local, rx_queues, zone_index};
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use names::{GUESTS_BRIDGE, Named};

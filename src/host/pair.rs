@@ -1,7 +1,6 @@
 //! The veth pair that `--install` makes, of which a host has one at most.
 
 use super::{InterfaceAddress, Links, network};
-use std::net::IpAddr;
 
 /// The end that carries the addresses, itself or by VLAN interfaces of this name with the VLAN behind a dot.
 pub const PAIR: &str = "veth-rb";
@@ -27,8 +26,7 @@ pub fn pair_addresses(stanzas: &str) -> Vec<InterfaceAddress> {
 /// Those that it has by its file, and then those that its links have beside them, but for link-local ones. Each address once.
 pub fn pair_addresses_now(written: &[InterfaceAddress], links: Option<&Links>) -> Vec<InterfaceAddress> {
     let links = links.into_iter().flat_map(Links::iter).filter(|link| is_of_pair(&link.name));
-    let is_link_local = |own: &InterfaceAddress| matches!(own.ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let live = links.flat_map(|link| &link.addresses).filter(|own| !is_link_local(own));
+    let live = links.flat_map(|link| &link.addresses).filter(|own| !own.is_link_local());
     let mut all: Vec<InterfaceAddress> = Vec::new();
     for own in written.iter().chain(live) {
         if all.iter().all(|known| known.ip != own.ip) {

@@ -4,9 +4,12 @@
 //! The first notification is let settle, since a change seldom comes alone: a veth pair made anew is a dozen of them. While
 //! a look is due the socket is left unread, so a flood costs a wake-up and a drain a look, not one a message; what does not
 //! fit into its buffer is told by ENOBUFS and means the same as a message: something changed.
+//!
+//! Of links that are followed each notification is known within milliseconds all the same: while there are some, the socket is
+//! read while a look is due, too, if not more often than the pace allows.
 
 use super::netlink::LinkHeader;
-use libc::{RTM_DELLINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK, nlmsghdr};
+use libc::{RTM_DELLINK, RTM_NEWLINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK, nlmsghdr};
 use netlink_packet_core::NetlinkBuffer;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -22,6 +25,8 @@ const GAP: Duration = Duration::from_millis(200);
 /// From a look to the next when something was notified while it went on: most of the time its own doing, such as a program
 /// attached, so twice as long after each further one. Also the pace without notifications.
 const SLOW: Duration = Duration::from_secs(2);
+/// Between two times that the socket is read while a look is due.
+const BREATH: Duration = Duration::from_millis(5);
 /// Between two looks when nothing is notified at all.
 const QUIET: Duration = Duration::from_secs(30);
 
@@ -39,6 +44,11 @@ pub struct Watch {
     socket: Option<OwnedFd>,
     pace: Pace,
     removed: Vec<u32>,
+    followed: Vec<u32>,
+    /// Something was told of a followed link, or may have been.
+    touched: bool,
+    /// Not to be read again before that while a look is due.
+    read_again: Instant,
 }
 
 impl Watch {
@@ -46,26 +56,62 @@ impl Watch {
     /// seconds.
     pub fn open(now: Instant) -> (Watch, Option<io::Error>) {
         match subscribe() {
-            Ok(socket) => (Watch { socket: Some(socket), pace: Pace::new(now, QUIET), removed: Vec::new() }, None),
-            Err(cause) => (Watch { socket: None, pace: Pace::new(now, SLOW), removed: Vec::new() }, Some(cause.into())),
+            Ok(socket) => (Self::over(Some(socket), now, QUIET), None),
+            Err(cause) => (Self::over(None, now, SLOW), Some(cause.into())),
         }
     }
 
-    /// What to poll for input beside [`Watch::due_at`]; nothing while a look is due anyway.
-    pub fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().filter(|_| !self.pace.stirred).map(AsFd::as_fd)
+    fn over(socket: Option<OwnedFd>, now: Instant, every: Duration) -> Self {
+        let pace = Pace::new(now, every);
+        Self { socket, pace, removed: Vec::new(), followed: Vec::new(), touched: false, read_again: now }
     }
 
-    /// When to call [`Watch::is_due`] at the latest.
-    pub fn due_at(&self) -> Instant {
-        self.pace.due
+    /// What to poll for input beside [`Watch::due_at`]; nothing while a look is due anyway and no link is followed.
+    pub fn poll_fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().filter(|_| self.is_to_be_read(now)).map(AsFd::as_fd)
+    }
+
+    /// When to poll anew, and to call [`Watch::is_due`], at the latest.
+    pub fn due_at(&self, now: Instant) -> Instant {
+        let waits = !self.followed.is_empty() && self.pace.stirred && self.read_again > now;
+        if waits { self.pace.due.min(self.read_again) } else { self.pace.due }
+    }
+
+    fn is_to_be_read(&self, now: Instant) -> bool {
+        !self.pace.stirred || !self.followed.is_empty() && now >= self.read_again
+    }
+
+    /// The links, by their indices, of which [`Watch::take_touched`] tells.
+    pub fn follow(&mut self, links: Vec<u32>) {
+        self.followed = links;
+    }
+
+    /// Whether a followed link may have changed since the last call, by what was read so far.
+    pub fn take_touched(&mut self) -> bool {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Whether [`Watch::take_touched`] would say so.
+    pub fn is_touched(&self) -> bool {
+        self.touched
+    }
+
+    /// Has the interfaces looked at soon, as after a notification.
+    pub fn stir(&mut self, now: Instant) {
+        self.pace.stir(now);
+    }
+
+    /// Reads what was notified, if it is time for it. Never blocks.
+    pub fn read(&mut self, now: Instant) {
+        if self.is_to_be_read(now) && self.drain() {
+            self.pace.stir(now);
+            self.read_again = now + BREATH;
+        }
     }
 
     /// Whether to look at the interfaces now. Never blocks.
     pub fn is_due(&mut self, now: Instant) -> bool {
-        if !self.pace.stirred && self.drain() {
-            self.pace.stir(now);
-        }
+        self.read(now);
         let due = now >= self.pace.due;
         if due {
             // What is read now is seen by the look that follows.
@@ -95,9 +141,11 @@ impl Watch {
             match recv(socket, &mut message[..], RecvFlags::DONTWAIT) {
                 Ok((_, length)) => {
                     any = true;
-                    self.removed.extend(message.get(..length).and_then(removed_link));
+                    let message = message.get(..length).unwrap_or_default();
+                    self.removed.extend(removed_link(message));
+                    self.touched |= changed_link(message).is_some_and(|index| self.followed.contains(&index));
                 }
-                Err(Errno::NOBUFS) => any = true,
+                Err(Errno::NOBUFS) => (any, self.touched) = (true, !self.followed.is_empty()),
                 Err(Errno::INTR) => {}
                 Err(_) => break,
             }
@@ -117,12 +165,21 @@ fn subscribe() -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// The index of the link that a notification says is gone. Of another family than none it tells of a bridge's port that is
-/// one no more.
+/// The index of the link that a notification says is gone.
 fn removed_link(message: &[u8]) -> Option<u32> {
+    link_of(message, RTM_DELLINK)
+}
+
+/// The index of the link that a notification tells of as it is now.
+fn changed_link(message: &[u8]) -> Option<u32> {
+    link_of(message, RTM_NEWLINK)
+}
+
+/// The link of a notification of that kind. Of another family than none it tells of a bridge's port.
+fn link_of(message: &[u8], kind: u16) -> Option<u32> {
     let (link, _) = LinkHeader::split(message.get(size_of::<nlmsghdr>()..)?)?;
-    let removed = NetlinkBuffer::new(message).message_type() == RTM_DELLINK;
-    (removed && link.family == 0).then_some(link.index)
+    let is_it = NetlinkBuffer::new(message).message_type() == kind;
+    (is_it && link.family == 0).then_some(link.index)
 }
 
 /// The pacing, with time as an argument.
@@ -250,7 +307,10 @@ mod tests {
         };
         assert_eq!(removed_link(&message(RTM_DELLINK, 0)), Some(7));
         assert_eq!(removed_link(&message(RTM_DELLINK, 7)), None, "AF_BRIDGE");
-        assert_eq!(removed_link(&message(16, 0)), None, "RTM_NEWLINK");
+        assert_eq!(removed_link(&message(RTM_NEWLINK, 0)), None);
+        assert_eq!(changed_link(&message(RTM_NEWLINK, 0)), Some(7));
+        assert_eq!(changed_link(&message(RTM_NEWLINK, 7)), None, "AF_BRIDGE");
+        assert_eq!(changed_link(&message(RTM_DELLINK, 0)), None);
         for length in 0..24 {
             assert_eq!(removed_link(&message(RTM_DELLINK, 0)[..length]), None);
         }
@@ -261,12 +321,31 @@ mod tests {
         let start = Instant::now();
         let (mut watch, trouble) = Watch::open(start);
         assert!(trouble.is_none(), "{trouble:?}");
-        assert!(watch.poll_fd().is_some());
+        assert!(watch.poll_fd(start).is_some());
         watch.pace.looked(start, false, None);
         watch.pace.stir(start);
-        assert!(watch.poll_fd().is_none(), "a look is due: the socket may wait");
+        assert!(watch.poll_fd(start).is_none(), "a look is due: the socket may wait");
         assert!(watch.is_due(start + GAP));
         watch.looked(start + GAP, None);
-        assert!(watch.due_at() >= start + GAP + SLOW);
+        assert!(watch.due_at(start + GAP) >= start + GAP + SLOW);
+    }
+
+    #[test]
+    fn links_that_are_followed_are_read_of_while_a_look_is_due() {
+        let start = Instant::now();
+        let (mut watch, _) = Watch::open(start);
+        watch.pace.looked(start, false, None);
+        watch.follow(vec![7]);
+        watch.stir(start);
+        watch.read_again = start + BREATH;
+        let due = watch.pace.due;
+        assert!(due > start + BREATH);
+        assert!(watch.poll_fd(start).is_none(), "a flood is read ever so often");
+        assert_eq!(watch.due_at(start), start + BREATH);
+        assert!(watch.poll_fd(start + BREATH).is_some());
+        assert_eq!(watch.due_at(start + BREATH), due, "nothing calls for it before");
+        watch.follow(Vec::new());
+        assert!(watch.poll_fd(start + BREATH).is_none());
+        assert_eq!(watch.due_at(start), due);
     }
 }

@@ -138,7 +138,7 @@ pub(super) fn bring_up(run: &mut Run, now: bool, changed: bool) -> Result<(), Se
     }
     if !now {
         let first = if up { "ifdown veth-rb; " } else { "" };
-        run.note(&format!("to bring the pair up now, run as root: sysctl -p /{SYSCTL_FILE}; {first}ifup {VETH}"));
+        run.note(&format!("to bring the pair up now, run as root: sysctl -e -p /{SYSCTL_FILE}; {first}ifup {VETH}"));
         return Ok(());
     }
     if unread(run).is_some() && !run.dry_run {

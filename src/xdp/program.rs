@@ -184,6 +184,14 @@ impl Attachment {
         self.object.open(queue)
     }
 
+    /// Leaves the frames of all receive queues to the kernel, whatever their gates are, until it is told otherwise.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s.
+    pub fn shut(&self, shut: bool) -> io::Result<()> {
+        self.object.shut(shut)
+    }
+
     /// Takes every socket out of the map: all frames go up the kernel's stack.
     pub fn remove_all_from_map(&self) {
         self.object.remove_all();

@@ -31,7 +31,7 @@ struct Settings {
     near_v4: [u8; 4],
     near_v4_place: EntryPlace,
     port: u16,
-    padding: u16,
+    shut: u16,
 }
 static SETTINGS_KEY: u32 = 0;
 
@@ -51,7 +51,7 @@ impl Settings {
             near_v4: [0; 4],
             near_v4_place: EntryPlace::NOWHERE,
             port: port.to_be(),
-            padding: 0,
+            shut: 0,
         }
     }
 
@@ -80,6 +80,12 @@ impl Object {
     /// As at the start: no address yet. `port` in host order.
     pub(super) fn begin(&self, port: u16) -> io::Result<()> {
         Settings::new(port).write(self)
+    }
+
+    /// Leaves every frame to the kernel, whatever the gates say, or not any more.
+    pub(super) fn shut(&self, shut: bool) -> io::Result<()> {
+        let settings = Settings { shut: shut.into(), ..Settings::read(self)? };
+        settings.write(self)
     }
 
     /// Has the program look an own address up in its map, which it leaves undone where the filter has not its bit. A bit
@@ -138,6 +144,7 @@ mod tests {
         assert_eq!(offset_of!(Settings, near_v4), 40);
         assert_eq!(offset_of!(Settings, near_v4_place), 44);
         assert_eq!(offset_of!(Settings, port), 52);
+        assert_eq!(offset_of!(Settings, shut), 54);
         assert_eq!(size_of::<Settings>(), 56);
     }
 }

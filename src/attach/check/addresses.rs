@@ -5,7 +5,7 @@ use crate::attach::advice::quoted;
 use crate::attach::cut_off::{self, CutOff};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
-use crate::host::{Link, Links, Named, PortProbe, PortState, zone_index};
+use crate::host::{Link, Links, Named, PortProbe, PortState, is_link_local, zone_index};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Servers that are known to be units of the same name.
@@ -22,8 +22,9 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 /// An interface that nobody outside reaches.
 fn down(subject: &Subject, served: &Served) -> Option<Finding> {
     let way = |ip| subject.facts.route(ip).map(str::to_owned);
-    let CutOff { text, fix, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, &way)?;
-    Some(Finding { fix, ..Finding::new(Level::Warn, "link-down", text) })
+    let CutOff { text, fix, waits, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, &way)?;
+    let level = if waits { Level::Info } else { Level::Warn };
+    Some(Finding { fix, ..Finding::new(level, "link-down", text) })
 }
 
 fn present(subject: &Subject, found: &mut Vec<Finding>) {
@@ -61,10 +62,6 @@ fn present(subject: &Subject, found: &mut Vec<Finding>) {
             }
         });
     }
-}
-
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// An address that no link carries may still be had: 127.0.0.0/8, and with ip_nonlocal_bind every one.

@@ -5,7 +5,8 @@
 //! cost the link; and it logs warnings about types of links and of virtual functions that it does not know.
 
 use super::message::{LinkHeader, attributes};
-use crate::host::bridge_port::{BridgePort, PortState};
+use super::slave::{backup, bridge_port, first};
+use crate::host::bridge_port::BridgePort;
 use crate::host::links::{AttachedProgram, Kind, Link};
 use crate::host::vlan::VlanProtocol;
 use libc::{
@@ -34,17 +35,9 @@ const READ: [u16; 10] = [
 const IFLA_PROP_LIST: u16 = 52;
 const IFLA_ALT_IFNAME: u16 = 53;
 
-/// Of the data of a bond, of what is told of its slave, of a VLAN and of a bridge (linux/if_link.h).
+/// Of the data of a bond, of a VLAN and of a bridge (linux/if_link.h).
 const IFLA_BOND_ACTIVE_SLAVE: u16 = 2;
 const IFLA_BOND_ALL_SLAVES_ACTIVE: u16 = 17;
-const IFLA_INFO_SLAVE_KIND: u16 = 4;
-const IFLA_INFO_SLAVE_DATA: u16 = 5;
-const IFLA_BOND_SLAVE_STATE: u16 = 1;
-const IFLA_BRPORT_STATE: u16 = 1;
-const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
-const IFLA_BRPORT_MCAST_FLOOD: u16 = 27;
-const IFLA_BRPORT_BCAST_FLOOD: u16 = 30;
-const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
@@ -193,40 +186,8 @@ fn take_conf(link: &mut Link, families: &[u8]) {
     link.arp_filter = number(ARP_FILTER).map(|on| on != 0);
 }
 
-/// The first attribute of that kind and length.
-fn first<const LENGTH: usize>(data: &[u8], kind: u16) -> Option<[u8; LENGTH]> {
-    let found = attributes(data).find(|attribute| attribute.kind() == kind)?;
-    found.value().try_into().ok()
-}
-
 fn protocol(data: &[u8], kind: u16) -> Option<VlanProtocol> {
     VlanProtocol::from_type(u16::from_be_bytes(first(data, kind)?))
-}
-
-/// Of a bond's slave, whether it is a backup one.
-fn backup(info: &[u8]) -> Option<bool> {
-    first(&slave_data(info, b"bond\0")?, IFLA_BOND_SLAVE_STATE).map(|[state]| state != 0)
-}
-
-/// Of a bridge's port, what it lets pass.
-fn bridge_port(info: &[u8]) -> Option<BridgePort> {
-    let data = slave_data(info, b"bridge\0")?;
-    let is = |kind, or| first(&data, kind).map_or(or, |[on]| on != 0);
-    let new = BridgePort::default();
-    Some(BridgePort {
-        state: first(&data, IFLA_BRPORT_STATE).and_then(|[state]| PortState::from_number(state)).unwrap_or(new.state),
-        isolated: is(IFLA_BRPORT_ISOLATED, new.isolated),
-        floods: is(IFLA_BRPORT_UNICAST_FLOOD, new.floods),
-        broadcasts: is(IFLA_BRPORT_BCAST_FLOOD, new.broadcasts),
-        multicasts: is(IFLA_BRPORT_MCAST_FLOOD, new.multicasts),
-    })
-}
-
-/// What a master of that kind tells of its port.
-fn slave_data(info: &[u8], master: &[u8]) -> Option<Vec<u8>> {
-    let part = |kind| attributes(info).find(|attribute| attribute.kind() == kind);
-    let is_its = part(IFLA_INFO_SLAVE_KIND).is_some_and(|kind| kind.value().starts_with(master));
-    part(IFLA_INFO_SLAVE_DATA).filter(|_| is_its).map(|data| data.value().to_vec())
 }
 
 fn bond_mode(data: &[u8]) -> &'static str {
@@ -356,48 +317,6 @@ mod tests {
         let link = link(&body).unwrap();
         let bond = Kind::Bond { mode: "802.3ad", active: Some(3), all_active: true };
         assert_eq!((link.kind, link.mtu, link.backup), (bond, 1500, None));
-    }
-
-    #[test]
-    fn a_bond_tells_of_its_slave_whether_it_is_a_backup_one() {
-        let told = |kind: &[u8], state: &[u8]| {
-            let data = attribute(IFLA_BOND_SLAVE_STATE, state);
-            let info = [attribute(IFLA_INFO_SLAVE_KIND, kind), attribute(IFLA_INFO_SLAVE_DATA, &data)].concat();
-            let link = link(&[vlan(), attribute(IFLA_LINKINFO, &info)].concat()).unwrap();
-            (link.kind, link.backup)
-        };
-        assert_eq!(told(b"bond\0", &[1]), (Kind::Vlan { id: 10 }, Some(true)));
-        assert_eq!(told(b"bond\0", &[0]).1, Some(false));
-        assert_eq!(told(b"bond\0", &[]).1, None);
-        assert_eq!(told(b"bridge\0", &[1]).1, None, "the state of a bridge's port is another thing");
-    }
-
-    #[test]
-    fn a_bridge_tells_of_its_port_what_passes_there() {
-        let told = |kind: &[u8], data: &[u8]| {
-            let info = [attribute(IFLA_INFO_SLAVE_KIND, kind), attribute(IFLA_INFO_SLAVE_DATA, data)].concat();
-            link(&[vlan(), attribute(IFLA_LINKINFO, &info)].concat()).unwrap().port
-        };
-        let all = [
-            attribute(IFLA_BRPORT_STATE, &[2]),
-            attribute(IFLA_BRPORT_UNICAST_FLOOD, &[0]),
-            attribute(IFLA_BRPORT_BCAST_FLOOD, &[0]),
-            attribute(IFLA_BRPORT_MCAST_FLOOD, &[0]),
-            attribute(IFLA_BRPORT_ISOLATED, &[1]),
-        ]
-        .concat();
-        let closed = BridgePort {
-            state: PortState::Learning,
-            isolated: true,
-            floods: false,
-            broadcasts: false,
-            multicasts: false,
-        };
-        assert_eq!(told(b"bridge\0", &all), closed);
-        assert_eq!(told(b"bond\0", &all), BridgePort::default(), "a bond's slave has other data");
-        for odd in [attribute(IFLA_BRPORT_STATE, &[9]), attribute(IFLA_BRPORT_STATE, &[]), Vec::new()] {
-            assert_eq!(told(b"bridge\0", &odd), BridgePort::default());
-        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A dump of RTM_GETLINK or RTM_GETADDR: the request, the datagrams that answer it, and what stands in a message before its attributes.
 
 use bytemuck::{Pod, Zeroable};
-use libc::{RTM_NEWADDR, RTM_NEWLINK};
+use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH};
 use netlink_packet_core::{
     DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, NlaBuffer, NlasIterator,
@@ -67,14 +67,14 @@ fn request(wanted: &RouteNetlinkMessage) -> Vec<u8> {
     octets
 }
 
-/// The body of a message, when that is about a link or an address.
+/// The body of a message, when that is about a link, an address or an entry of a bridge.
 struct Told(Option<Vec<u8>>);
 
 impl NetlinkDeserializable for Told {
     type Error = DecodeError;
 
     fn deserialize(header: &NetlinkHeader, body: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Told([RTM_NEWLINK, RTM_NEWADDR].contains(&header.message_type).then(|| body.to_vec())))
+        Ok(Told([RTM_NEWLINK, RTM_NEWADDR, RTM_NEWNEIGH].contains(&header.message_type).then(|| body.to_vec())))
     }
 }
 

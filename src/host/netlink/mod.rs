@@ -3,9 +3,11 @@
 
 mod address;
 mod bridge;
+mod forwarding;
 mod link;
 mod loopback;
 mod message;
+mod slave;
 
 #[cfg(test)]
 pub(super) use link::BOND_MODES;
@@ -32,6 +34,7 @@ pub(super) fn links() -> io::Result<Vec<Link>> {
     links.sort_by_key(|link| link.index);
     links.dedup_by_key(|link| link.index);
     bridge::take_vlans(&mut links);
+    forwarding::take_admitted(&mut links);
     Ok(links)
 }
 

@@ -1,6 +1,7 @@
 //! One interface with our program on it.
 
 mod follow;
+mod guard;
 mod held;
 
 use self::held::Held;
@@ -36,6 +37,8 @@ pub(super) struct Attached {
     pub(super) had_carrier: bool,
     /// The interface was away, and may be back under the same index: its sockets are not bound any more.
     pub(super) lost: bool,
+    /// It takes no frames since then, as VLAN tags may be off them.
+    pub(super) shut_since: Option<Instant>,
     queues: Vec<QueueWatch>,
     zero_copy: bool,
     /// Queues whose packet memory lies in huge pages.
@@ -89,6 +92,7 @@ pub(super) fn open(
         since: Instant::now(),
         had_carrier: target.carrier,
         lost: false,
+        shut_since: None,
         queues: watches.collect(),
         zero_copy,
         huge,

@@ -1,6 +1,7 @@
 //! The AF_XDP side as main sees it: what is attached by the plan, what could not be, and the watchdog over it.
 
 mod attached;
+mod guard;
 mod occupied;
 mod promise;
 mod queue;
@@ -226,19 +227,22 @@ impl FastPath {
         }
         let look = (!self.unsettled.is_empty()).then(|| now + BOND_LOOK);
         let behind = self.attached.iter().any(Attached::is_behind).then(|| now + CATCH_UP);
-        self.again = self.refused.iter().filter_map(|refused| refused.again).chain(look).chain(behind).min();
+        let shut = self.attached.iter().any(|attached| attached.shut_since.is_some()).then(|| now + tags::CLEARS);
+        let pending = look.into_iter().chain(behind).chain(shut);
+        self.again = self.refused.iter().filter_map(|refused| refused.again).chain(pending).min();
         all
     }
 
     /// A program that is on no interface. Where VLAN tags may come beside the frames, one that sees them there; if there is
-    /// none, the configuration may say that no frames of a VLAN come.
+    /// none, the other end of the pair may be told to leave them in, or the configuration may say that no frames of a VLAN come.
     fn program_for(&mut self, target: &Target) -> Result<Program, XdpError> {
         let name = &target.interface;
-        if target.tags != Tags::PeerElsewhere || target.generic {
+        let (is_elsewhere, is_here) = (target.tags == Tags::PeerElsewhere, matches!(target.tags, Tags::Peer { .. }));
+        if target.generic || !is_elsewhere && !is_here {
             return self.programs.take(name);
         }
         match self.programs.take_reading_tags(name, target.index) {
-            Err(_) if target.named => self.programs.take(name),
+            Err(_) if is_here || target.named => self.programs.take(name),
             other => other,
         }
     }

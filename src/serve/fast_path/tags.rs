@@ -3,6 +3,10 @@
 use super::refused::{Because, Refusal};
 use crate::attach::{Tags, Target};
 use crate::host::{Changes, Driver, TagsLost};
+use std::time::Duration;
+
+/// What was sent before the tags were put into the frames again has come in by then.
+pub(super) const CLEARS: Duration = Duration::from_millis(100);
 
 /// Why VLAN tags do not stay on the frames of an interface, as it was last said.
 #[derive(Debug, Default)]
@@ -48,6 +52,15 @@ pub(super) fn keep<D: Driver>(target: &Target, changes: &mut Changes<D>) -> Resu
             Err(format!("{cause} (`xdp-interface: {name}` says that no frames of a VLAN come there)").into())
         }
         Ok(()) => Ok(None),
+    }
+}
+
+/// Whether it is known that they are left on now.
+pub(super) fn stay<D: Driver>(target: &Target, changes: &Changes<D>) -> bool {
+    match &target.tags {
+        Tags::Stay | Tags::PeerElsewhere => true,
+        Tags::Driver => changes.leaves_tags(&target.interface, false),
+        Tags::Peer { name, .. } => changes.leaves_tags(name, true),
     }
 }
 
@@ -143,6 +156,16 @@ pub(super) mod tests {
             refusal.reason.contains("`xdp-interface: eth0` says") && refusal.because == Because::Other,
             "{refusal:?}"
         );
+    }
+
+    #[test]
+    fn tags_stay_where_whoever_may_take_them_off_says_so() {
+        let (takes, leaves) = (Changes::<Fixed<true>>::default(), Changes::<Fixed<false>>::default());
+        let pair = Target { tags: Tags::Peer { name: "eth1".into(), index: 3 }, ..target(false) };
+        for target in [&target(false), &pair] {
+            assert!(stay(target, &leaves) && !stay(target, &takes));
+        }
+        assert!(stay(&Target { tags: Tags::PeerElsewhere, ..target(false) }, &takes), "it is read beside the frame");
     }
 
     #[test]

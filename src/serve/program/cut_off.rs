@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 /// What is over sooner is not said: a bridge that is made anew, a card that attaching resets.
 const LASTS: Duration = Duration::from_secs(10);
+/// Nor, where the spanning tree lets nothing pass yet, before that: twice the longest forward delay.
+const WAITS: Duration = Duration::from_secs(60);
+/// What is there for less is not shown either: a link that was set up has its carrier by then, and the bridge its port.
+const SETTLES: Duration = Duration::from_secs(2);
 
 /// Those that are known, each with when it was seen first and whether it was said.
 #[derive(Default)]
@@ -34,7 +38,7 @@ impl Known {
             let before = self.0.iter().find(|(before, ..)| before.link == cut_off.link);
             let (since, was_said) =
                 before.map_or((now, false), |(before, since, said)| (*since, *said && *before == cut_off));
-            let is_due = !was_said && now.saturating_duration_since(since) >= LASTS;
+            let is_due = !was_said && now.saturating_duration_since(since) >= lasts(&cut_off);
             begun.extend(is_due.then(|| line(&cut_off)));
             known.push((cut_off, since, was_said || is_due));
         }
@@ -44,7 +48,13 @@ impl Known {
 
     /// When one is to be looked at again that is to be said if it lasts.
     fn again(&self) -> Option<Instant> {
-        self.0.iter().filter(|(.., said)| !said).map(|(_, since, _)| *since + LASTS).min()
+        self.0.iter().filter(|(.., said)| !said).map(|(cut_off, since, _)| *since + lasts(cut_off)).min()
+    }
+
+    /// Whether it was seen first just now.
+    fn is_fresh(&self, cut_off: &CutOff, now: Instant) -> bool {
+        let known = self.0.iter().find(|(known, ..)| known.link == cut_off.link);
+        known.is_some_and(|(_, since, said)| !said && now.saturating_duration_since(*since) < SETTLES)
     }
 }
 
@@ -65,9 +75,11 @@ impl Program {
         self.cut_off.again()
     }
 
-    /// Those of now, a line each.
+    /// Those of now that last, a line each.
     pub(super) fn cut_off_now(&self, plan: &Plan, links: &Links) -> Vec<String> {
-        self.cut_off_of(plan, links).iter().map(line).collect()
+        let now = Instant::now();
+        let shown = self.cut_off_of(plan, links);
+        shown.iter().filter(|cut_off| !self.cut_off.is_fresh(cut_off, now)).map(line).collect()
     }
 
     fn cut_off_of(&self, plan: &Plan, links: &Links) -> Vec<CutOff> {
@@ -75,6 +87,10 @@ impl Program {
         found.extend(attach::duplicates(&self.listen, links));
         found
     }
+}
+
+fn lasts(cut_off: &CutOff) -> Duration {
+    if cut_off.waits { WAITS } else { LASTS }
 }
 
 fn line(CutOff { text, fix, .. }: &CutOff) -> String {
@@ -91,10 +107,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_over_by_itself_has_its_time() {
+        let (text, now) = ("veth-rb carries 192.0.2.1 and its port is learning".to_owned(), Instant::now());
+        let waits = CutOff { link: "veth-rb".to_owned(), text, fix: None, waits: true };
+        let (mut known, carriers) = (Known::default(), ["veth-rb".to_owned()]);
+        let mut begun_at =
+            |after| known.review(vec![waits.clone()], &carriers, now + Duration::from_secs(after)).1.len();
+        assert_eq!([0, 10, 30, 59].map(&mut begun_at), [0; 4]);
+        assert_eq!([60, 61].map(&mut begun_at), [1, 0], "then it is said, and once");
+    }
+
+    #[test]
+    fn what_came_just_now_is_not_shown_yet() {
+        let text = "veth-rb carries 192.0.2.1 and has no carrier".to_owned();
+        let down = CutOff { link: "veth-rb".to_owned(), text, fix: None, waits: false };
+        let (mut known, now) = (Known::default(), Instant::now());
+        assert!(!known.is_fresh(&down, now), "by a change that nothing notified of");
+        known.review(vec![down.clone()], &[], now);
+        assert!(known.is_fresh(&down, now + SETTLES / 2) && !known.is_fresh(&down, now + SETTLES));
+    }
+
+    #[test]
     fn what_lasts_is_said_once_and_taken_back() {
         let cut_off = |why: &str| {
             let text = format!("veth-rb carries 192.0.2.1 and {why}");
-            CutOff { link: "veth-rb".to_owned(), text, fix: Some("ip link set br-rb up".to_owned()) }
+            CutOff { link: "veth-rb".to_owned(), text, fix: Some("ip link set br-rb up".to_owned()), waits: false }
         };
         let (mut known, now) = (Known::default(), Instant::now());
         let none = (Vec::new(), Vec::new());

@@ -48,6 +48,7 @@ impl Seen {
                 link: ip.to_string(),
                 text: format!("no interface carries {ip} any more: it was on {name}{taken_off}"),
                 fix: link.map(|_| format!("{up}{}", add_address(links, *address, name))),
+                waits: false,
             }
         })
         .collect()

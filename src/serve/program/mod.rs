@@ -19,6 +19,7 @@ mod resolver;
 mod rivals;
 mod sizes;
 mod start;
+mod tags;
 mod threads;
 mod tuning;
 mod unread;
@@ -109,8 +110,10 @@ impl Program {
         let mut orderly = true;
         let mut statistics = self.started + self.statistics_interval();
         let mut watch = self.started;
+        self.follow_tags();
         while !self.stopping {
             self.wait();
+            self.guard_tags();
             while let Some(signal) = self.signals.next() {
                 self.obey(signal);
             }
@@ -135,6 +138,7 @@ impl Program {
                 if let Some(host) = &mut self.host {
                     host.looked(Instant::now(), again);
                 }
+                self.follow_tags();
             }
             if Instant::now() >= statistics {
                 self.log_statistics();
@@ -160,7 +164,7 @@ impl Program {
     /// Sleeps until something stirs, or the watchdog wants to look.
     fn wait(&mut self) {
         self.threads.bell().arm();
-        let timeout = if self.threads.has_news() {
+        let timeout = if self.threads.has_news() || self.host.as_ref().is_some_and(host::Watch::is_touched) {
             Duration::ZERO
         } else if self.fast_path.is_empty() {
             // The pace of everything that nobody rings for.
@@ -168,7 +172,8 @@ impl Program {
         } else {
             WATCH_EVERY
         };
-        let review = self.host.iter().map(host::Watch::due_at);
+        let now = Instant::now();
+        let review = self.host.iter().map(|host| host.due_at(now));
         let due = self.control.iter().filter_map(ControlServer::deadline).chain(review).min();
         let timeout = due.map_or(timeout, |due| timeout.min(due.saturating_duration_since(Instant::now())));
         let mut fds = vec![
@@ -176,7 +181,7 @@ impl Program {
             PollFd::from_borrowed_fd(self.threads.bell().fd(), PollFlags::IN),
         ];
         fds.extend(self.control.iter().flat_map(ControlServer::poll_fds));
-        let host = self.host.iter().filter_map(host::Watch::poll_fd);
+        let host = self.host.iter().filter_map(|host| host.poll_fd(now));
         fds.extend(host.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         // An interrupted poll is a turn without news.

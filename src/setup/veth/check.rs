@@ -234,7 +234,7 @@ fn is_shared(run: &mut Run, pair: &Pair) -> SetupError {
         run.note(&format!("    {again} --print /{file} >{}", run.path(file).display()));
     }
     run.note(&format!("    chmod 755 {}", run.path(HOOK).display()));
-    run.note(&format!("and then `sysctl -p /{SYSCTL_FILE}; ifup veth-rb`."));
+    run.note(&format!("and then `sysctl -e -p /{SYSCTL_FILE}; ifup veth-rb`."));
     let fix = "give runbound a bridge of its own, such as br-rb on bond0.10, or --share-bridge, or the commands above";
     SetupError::new(Path::new(&format!("--bridge {bridge}")), "carries Proxmox' own network", fix)
 }

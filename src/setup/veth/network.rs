@@ -32,8 +32,7 @@ pub(super) fn say_misfits(run: &mut Run, pair: &Pair, interfaces: &Interfaces, f
 fn misfit(pair: &Pair, address: &HostAddress, vlan: Option<u16>, Networks(networks): &Networks) -> Option<String> {
     let (ip, bridge) = (address.ip, pair.bridge);
     let here = |name: &String| pair.hosts.iter().any(|host| host.name == *name && host.vlan == vlan);
-    let is_global = |own: &InterfaceAddress| !matches!(own.ip, std::net::IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let same_family = |(_, own): &&(String, InterfaceAddress)| own.ip.is_ipv4() == ip.is_ipv4() && is_global(own);
+    let same_family = |(_, own): &&(String, InterfaceAddress)| own.ip.is_ipv4() == ip.is_ipv4() && !own.is_link_local();
     let (own, others): (Vec<_>, Vec<_>) = networks.iter().filter(same_family).partition(|(name, _)| here(name));
     let text = |(name, own): &(String, InterfaceAddress)| format!("{name} has {own}");
     if let Some(fitting) = own.iter().find(|(_, own)| own.covers(ip)) {

@@ -42,11 +42,11 @@ impl Service for Watch {
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.poll_fd()
+        self.poll_fd(Instant::now())
     }
 
     fn deadline(&self) -> Option<Instant> {
-        Some(self.due_at())
+        Some(self.due_at(Instant::now()))
     }
 
     fn turn(&mut self, _readiness: PollFlags, now: Instant, _status: &Status) -> Vec<Event> {

@@ -164,6 +164,12 @@ fn a_bridge_that_lets_nothing_pass() {
     let lines = "ip link set br-rb type bridge stp_state 0\nbridge link set dev veth-bnd state 3";
     assert_eq!(fix(&found), lines, "the port stays as it is when the tree is switched off");
     assert!(found.text.contains("is learning") && found.text.contains("forward delay"), "{found}");
+    assert_eq!(found.level, Level::Info, "it is over by itself");
+    let by_hand = state(sound(), "veth-bnd", BridgePortState::Learning);
+    assert_eq!(one("link-down", &by_hand).level, Level::Warn, "without a spanning tree it is not");
+    let uplink = state(tree.clone(), "bond0.10", BridgePortState::Listening);
+    let uplink = changed(uplink, "tap100i0", |link| link.carrier = false);
+    assert_eq!(one("link-down", &uplink).level, Level::Info);
     let found = one("link-down", &state(tree, "veth-bnd", BridgePortState::Disabled));
     assert_eq!(fix(&found), "ip link set veth-bnd down\nip link set veth-bnd up", "by hand the kernel refuses it");
 
@@ -180,6 +186,17 @@ fn a_bridge_that_lets_nothing_pass() {
     assert_eq!(fix(&found), "bridge link set dev veth-bnd isolated off");
     assert!(found.text.contains("bond0.10 is isolated, as veth-bnd is"), "{found}");
     assert!(named("link-down", &port_set(isolated, "tap100i0", |port| port.isolated = false)).is_empty());
+
+    let lock = |port: &mut BridgePort| (port.locked, port.admits) = (true, false);
+    let found = one("link-down", &port_set(sound(), "veth-bnd", lock));
+    assert_eq!((found.level, fix(&found)), (Level::Warn, "bridge link set dev veth-bnd locked off"));
+    assert!(found.text.contains("veth-bnd, the port of its pair at br-rb, is locked"), "{found}");
+    let locked = port_set(sound(), "bond0.10", lock);
+    assert!(named("link-down", &locked).is_empty(), "guests reach it");
+    let found = one("link-down", &changed(locked, "tap100i0", |link| link.carrier = false));
+    assert_eq!(fix(&found), "bridge link set dev bond0.10 locked off");
+    let known = port_set(sound(), "veth-bnd", |port| port.locked = true);
+    assert!(named("link-down", &known).is_empty(), "its MAC is let in");
 
     let quiet = port_set(sound(), "veth-bnd", |port| (port.floods, port.broadcasts) = (false, false));
     let found = one("link-down", &quiet);

@@ -5,14 +5,13 @@ use super::{Attached, rules};
 use crate::attach::Target;
 use crate::host::Changes;
 use crate::serve::fast_path::promise::Promise;
-use crate::serve::fast_path::tags;
+use std::time::Instant;
 
 impl Attached {
     /// Puts addresses, MACs and VLANs that changed in force.
     pub(in crate::serve::fast_path) fn follow(&mut self, target: &Target, changes: &mut Changes) {
         let name = &target.interface;
         tell(name, self.held.follow_own(&target.own, &self.attachment));
-        self.tags.take(tags::keep(target, changes).unwrap_or_else(|refusal| Some(refusal.reason)), name);
         self.follow_places(target);
         self.queues.iter().for_each(|queue| queue.share.follow(target));
         if target.standby != self.target.standby {
@@ -21,6 +20,7 @@ impl Attached {
         }
         self.follow_rules(target, changes);
         self.target = target.clone();
+        self.review_tags(changes, Instant::now());
     }
 
     /// Puts in force what is to be taken now. When the bond has failed over that is one log line, not one for each address.
