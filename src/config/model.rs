@@ -105,6 +105,8 @@ pub struct Config {
     pub forward_zones: Vec<ZoneClause>,
     /// Directives about asking authoritative servers.
     pub iteration: Iteration,
+    /// Directives about how queries leave.
+    pub transport: UpstreamTransport,
     /// `stub-zone:` clauses in order.
     pub stub_zones: Vec<ZoneClause>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
@@ -179,6 +181,42 @@ pub struct Config {
     pub sandbox: bool,
     /// The `remote-control:` clause.
     pub remote_control: RemoteControl,
+}
+
+/// Directives about how queries leave for other servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTransport {
+    /// `udp-connect:`
+    pub connect: bool,
+    /// `delay-close:` in milliseconds.
+    pub delay_close: u32,
+    /// `tcp-upstream:`
+    pub tcp: bool,
+    /// `max-reuse-tcp-queries:`
+    pub reuse_queries: u32,
+    /// `tcp-reuse-timeout:` in milliseconds.
+    pub reuse_timeout: u32,
+    /// `tcp-auth-query-timeout:` in milliseconds.
+    pub query_timeout: u32,
+    /// `edns-client-string:`, whom it is told.
+    pub client_strings: Vec<(Netblock, String)>,
+    /// `edns-client-string-opcode:`
+    pub client_string_code: u16,
+}
+
+impl Default for UpstreamTransport {
+    fn default() -> Self {
+        UpstreamTransport {
+            connect: true,
+            delay_close: 0,
+            tcp: false,
+            reuse_queries: 200,
+            reuse_timeout: 60_000,
+            query_timeout: 3000,
+            client_strings: Vec::new(),
+            client_string_code: 65001,
+        }
+    }
 }
 
 /// Directives about asking authoritative servers.
@@ -362,6 +400,7 @@ impl Default for Config {
             forward_zones: Vec::new(),
             stub_zones: Vec::new(),
             iteration: Iteration::default(),
+            transport: UpstreamTransport::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,

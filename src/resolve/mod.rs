@@ -13,8 +13,9 @@
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
-//! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
+//! | `sockets`, `idle`, `streams` | UDP sockets and their ports, those that wait for nothing, TCP streams |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
+//! | `cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
@@ -25,12 +26,15 @@ mod authority;
 mod cache;
 mod chain;
 mod classify;
+mod client_string;
+mod cookies;
 mod core;
 mod cuts;
 mod digest;
 mod exchange;
 mod glue;
 mod hints;
+mod idle;
 mod iterate;
 mod judge;
 mod keys;
@@ -64,6 +68,7 @@ mod world;
 pub use asked::Scrub;
 #[doc(hidden)]
 pub use cache::{Cache, Rules};
+pub use client_string::ClientStrings;
 pub use core::{Command, Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
@@ -72,6 +77,7 @@ pub use options::{Iteration, Options};
 pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;
+pub use streams::StreamOptions;
 pub use table::{Kind, MAX_SERVERS, Reachable, Zone, ZoneTable};
 pub use thread::{Links, Resolver};
 pub use trouble::{Failure, Troubles};

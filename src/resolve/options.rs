@@ -1,7 +1,9 @@
 //! Settings of the resolver.
 
+use super::client_string::ClientStrings;
 use super::hints::Hint;
 use super::sockets::SocketOptions;
+use super::streams::StreamOptions;
 use super::ttl::TtlLimits;
 use std::time::Duration;
 
@@ -68,8 +70,14 @@ pub struct Options {
     pub hints: Vec<Hint>,
     /// How authoritative servers are asked.
     pub iteration: Iteration,
-    /// Ports, number and buffers of the sockets.
+    /// Ports and number of the sockets.
     pub sockets: SocketOptions,
+    /// DNS cookies are sent to servers.
+    pub cookies: bool,
+    /// Who asks, for those who are to be told (`edns-client-string:`).
+    pub client_strings: ClientStrings,
+    /// How connections to servers are used.
+    pub streams: StreamOptions,
 }
 
 impl Default for Options {
@@ -85,6 +93,9 @@ impl Default for Options {
             hints: Vec::new(),
             iteration: Iteration::default(),
             sockets: SocketOptions::default(),
+            cookies: true,
+            client_strings: ClientStrings::default(),
+            streams: StreamOptions::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of an upstream server: how fast it is, whether it lives, whether it knows EDNS.
 
+use super::cookies::Cookies;
 use super::trouble::{Failure, ServerTrouble, Way};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,8 +28,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub const BAND: u32 = 400;
 /// How long a server whose TCP failed is not asked over TCP when there is another to ask.
 const TCP_MEMORY: Duration = Duration::from_secs(10);
-/// How long a server is remembered to refuse EDNS (Unbound's infra-host-ttl).
-const EDNS_MEMORY: Duration = Duration::from_secs(900);
+/// How long a server is remembered to refuse EDNS, or several questions over a stream at once (Unbound's infra-host-ttl).
+const MEMORY: Duration = Duration::from_secs(900);
 
 /// The smoothed round trip time and the wait that follows from it (Jacobson; Stevens, Unix Network Programming,
 /// volume 1, section 22.5), in milliseconds.
@@ -80,13 +81,18 @@ pub struct Server {
     is_dead: bool,
     probe_at: Duration,
     no_edns_until: Duration,
+    /// Until when it is known to do EDNS.
+    edns_until: Duration,
+    one_by_one_until: Duration,
+    /// Its cookies.
+    pub(super) cookies: Cookies,
     trouble: ServerTrouble,
 }
 
 impl Server {
     /// A server that nothing is known of.
     pub fn new(address: SocketAddr) -> Server {
-        let (heard_at, probe_at, no_edns_until) = Default::default();
+        let (heard_at, probe_at, no_edns_until, edns_until, one_by_one_until) = Default::default();
         Server {
             address,
             is_used: false,
@@ -98,6 +104,9 @@ impl Server {
             is_dead: false,
             probe_at,
             no_edns_until,
+            edns_until,
+            cookies: Cookies::default(),
+            one_by_one_until,
             trouble: ServerTrouble::default(),
         }
     }
@@ -175,6 +184,16 @@ impl Server {
         self.trouble.since(Way::Tcp).is_some_and(|at| now < at + TCP_MEMORY)
     }
 
+    /// It has ended a stream and left questions without an answer that it had before it answered others there.
+    pub(super) fn leaves_questions(&mut self, now: Duration) {
+        self.one_by_one_until = now + MEMORY;
+    }
+
+    /// True when a stream to it gets no question before the last is answered.
+    pub(super) fn is_one_by_one(&self, now: Duration) -> bool {
+        now < self.one_by_one_until
+    }
+
     /// True when it is time to see whether a silent server is back; a caller that gets true sends it something.
     #[inline]
     pub fn wants_probe(&mut self, now: Duration) -> bool {
@@ -193,7 +212,18 @@ impl Server {
 
     /// It refused a question with EDNS and answered the same without.
     pub fn refuses_edns(&mut self, now: Duration) {
-        self.no_edns_until = now + EDNS_MEMORY;
+        self.no_edns_until = now + MEMORY;
+    }
+
+    /// It answered a question with EDNS by a reply with EDNS.
+    #[inline]
+    pub fn does_edns(&mut self, now: Duration) {
+        self.edns_until = now + MEMORY;
+    }
+
+    /// True when a refusal of EDNS is to be believed: it has not shown a short while ago that it does EDNS.
+    pub fn may_refuse_edns(&self, now: Duration) -> bool {
+        now >= self.edns_until
     }
 }
 

@@ -185,9 +185,9 @@ fn what_is_not_there_yet_warns_when_it_matters() {
             (Severity::Warning, "module-config: python, respip is not supported yet")
         ]
     );
-    let found = warnings("serve-expired: yes\nedns-client-string: 10.0.0.0/8 text\nlocal-zone: a ipset");
+    let found = warnings("serve-expired: yes\nresponse-ip-data: 10.0.0.0/8 text\nlocal-zone: a ipset");
     assert_eq!(found[0], "test.conf:2: serve-expired: is not supported yet; an expired answer is asked anew");
-    assert!(found[1].starts_with("test.conf:3: edns-client-string: is not supported yet"));
+    assert!(found[1].starts_with("test.conf:3: response-ip-data: is not supported yet"));
     assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
     assert_eq!(found.len(), 3);
     let stub = read(format!("stub-zone:\n name: a\n stub-addr: 192.0.2.1\n{ROOT}")).unwrap().warnings;
