@@ -22,7 +22,7 @@ const SERVER: std::ops::RangeInclusive<usize> = 8..=32;
 /// Octets of the longest option, code and length included.
 pub const LONGEST: usize = edns::OPTION + CLIENT + *SERVER.end();
 /// Own addresses that cookies of one server are kept for.
-const SOURCES: usize = 4;
+const SOURCES: usize = 64;
 /// A server that sends so many replies in a row without a cookie, each with the right ID to the right port, does no cookies any
 /// more.
 const BARE: u8 = 8;
@@ -123,11 +123,12 @@ impl Cookies {
     /// Takes note of a reply to `source`: its cookie option, if any, and its code, which has 12 bits with EDNS.
     pub fn heard(&mut self, source: IpAddr, option: Option<&[u8]>, code: u16, now: Duration) -> Heard {
         let Some(option) = option else { return self.heard_bare(code, now) };
+        // What has gone cannot be compared.
         let cookie = self.known.iter_mut().find(|cookie| cookie.source == source);
-        // What has gone for another address of ours cannot be compared, and is not believed.
-        let Some(cookie) = cookie.filter(|cookie| option.get(..CLIENT) == Some(&cookie.client)) else {
+        let Some(cookie) = cookie else { return Heard::Fine };
+        if option.get(..CLIENT) != Some(&cookie.client) {
             return Heard::Forged;
-        };
+        }
         let server = &option[CLIENT..];
         if SERVER.contains(&server.len()) {
             cookie.server = server.iter().copied().collect();

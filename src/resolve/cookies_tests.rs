@@ -28,10 +28,12 @@ fn each_address_of_ours_has_a_cookie_of_its_own_and_what_the_server_gave_for_it(
         assert_eq!(heard, if len < CLIENT { Heard::Forged } else { Heard::Fine }, "{len}");
         assert_eq!(sent(&mut cookies, SOURCE, &mut world), whole, "no server cookie is that long");
     }
-    sent(&mut cookies, IpAddr::from([192, 0, 2, 5]), &mut world);
+    (5..=5 + SOURCES as u8)
+        .for_each(|last| assert_eq!(sent(&mut cookies, [192, 0, 2, last].into(), &mut world).len(), 8));
     assert_eq!(cookies.known.len(), SOURCES);
+    assert_eq!(cookies.heard(SOURCE, Some(&whole), 0, NOW), Heard::Fine, "nothing is there to compare it with");
     world.draws = 3;
-    assert_eq!(cookies.option(IpAddr::from([192, 0, 2, 6]), &mut world), None, "no predictable one");
+    assert_eq!(cookies.option(SOURCE, &mut world), None, "no predictable one");
 }
 
 #[test]

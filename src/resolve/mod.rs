@@ -13,7 +13,7 @@
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
-//! | `sockets`, `idle`, `streams` | UDP sockets and their ports, those that wait for nothing, TCP streams |
+//! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
 //! | `question`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
 //! | `cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
 //! | `keys` | how a reply finds its own |
@@ -34,7 +34,6 @@ mod digest;
 mod exchange;
 mod glue;
 mod hints;
-mod idle;
 mod iterate;
 mod judge;
 mod keys;

@@ -309,16 +309,15 @@ impl Streams {
         Some((slot, stream.serial, std::mem::take(&mut stream.input)))
     }
 
-    /// Gives back what was taken, `done` octets of which have been judged. False when the stream is gone.
-    pub fn put_back(&mut self, slot: u16, serial: u32, mut input: Vec<u8>, done: usize) -> bool {
-        let Some(stream) = self.get_mut(slot).filter(|stream| stream.serial == serial) else { return false };
+    /// Gives back what was taken, `done` octets of which have been judged, unless the stream is gone.
+    pub fn put_back(&mut self, slot: u16, serial: u32, mut input: Vec<u8>, done: usize) {
+        let Some(stream) = self.get_mut(slot).filter(|stream| stream.serial == serial) else { return };
         input.drain(..done);
         if input.len() < LARGE && input.capacity() > LARGE {
             input.shrink_to(LARGE);
         }
         stream.input = input;
         self.note_ready(slot);
-        true
     }
 
     /// A reply has come over a stream: whose it is, if anybody waits for it. `None`: nothing like it was asked.

@@ -1,7 +1,8 @@
-//! Datagrams in batches from a UDP socket that has one peer: recvmmsg(2), or recvfrom(2) where it is not connected.
+//! Datagrams in batches from a UDP socket that has one peer: recvmmsg(2), or recvfrom(2) where one alone is expected or the
+//! socket is not connected.
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recvfrom};
+use rustix::net::{RecvFlags, recv, recvfrom};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -29,10 +30,16 @@ impl Inbox {
     /// their number. Less than was asked for means that nothing else waited.
     ///
     /// # Errors
-    /// As recvmmsg(2): `WouldBlock` when nothing waits, an ICMP error that a connected socket was told.
+    /// As recvmmsg(2) or recv(2): `WouldBlock` when nothing waits, an ICMP error that a connected socket was told.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
         self.count = 0;
         let most = most.clamp(1, BATCH);
+        if most == 1 {
+            let room = &mut self.octets[..self.size];
+            self.lens[0] = recv(socket, room, RecvFlags::DONTWAIT)?.0;
+            self.count = 1;
+            return Ok(1);
+        }
         let mut pieces = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
         let mut headers = [MaybeUninit::<libc::mmsghdr>::zeroed(); BATCH];
         for (place, room) in self.octets.chunks_exact_mut(self.size).take(most).enumerate() {
@@ -134,8 +141,12 @@ mod tests {
         assert_eq!(inbox.receive(receiver.as_fd(), BATCH).unwrap(), 3);
         assert_eq!((inbox.datagram(0), inbox.datagram(2).len()), (&[BATCH as u8; 3][..], 512));
         assert!(inbox.datagram(3).is_empty() && inbox.datagram(99).is_empty());
-        (0..3).for_each(|_| assert_eq!(sender.send(&[1]).unwrap(), 1));
-        assert_eq!([2, 9].map(|most| inbox.receive(receiver.as_fd(), most).unwrap()), [2, 1], "no more than asked for");
+        (0..4).for_each(|_| assert_eq!(sender.send(&[1]).unwrap(), 1));
+        let counts = [2, 1, 9].map(|most| inbox.receive(receiver.as_fd(), most).unwrap());
+        assert_eq!((counts, inbox.datagram(0)), ([2, 1, 1], &[1][..]), "no more than asked for");
+        sender.send(&[9; 600]).unwrap();
+        assert_eq!((inbox.receive(receiver.as_fd(), 1).unwrap(), inbox.datagram(0).len()), (1, 512));
+        assert_eq!(inbox.receive(receiver.as_fd(), 1).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use super::room::RESTED;
 use super::*;
 use crate::resolve::tests::world::ScriptWorld;
 use std::collections::BTreeSet;
