@@ -26,7 +26,7 @@ impl Idle {
     }
 
     /// The next slot behind the one that was given last, all round; it stays in.
-    pub fn next(&mut self) -> Option<u16> {
+    pub fn next_in_turn(&mut self) -> Option<u16> {
         let (first, words) = (usize::from(self.hand / 64), self.words.len());
         // The first word comes twice: what lies at and behind the hand first, the rest at the end.
         for step in 0..=words {
@@ -50,16 +50,16 @@ mod tests {
     #[test]
     fn each_comes_in_turn() {
         let mut idle = Idle::default();
-        assert_eq!(idle.next(), None);
+        assert_eq!(idle.next_in_turn(), None);
         [3, 64, 200, 65_534].into_iter().for_each(|slot| idle.insert(slot));
-        let turn = |idle: &mut Idle| [(); 5].map(|()| idle.next().unwrap_or(u16::MAX));
+        let turn = |idle: &mut Idle| [(); 5].map(|()| idle.next_in_turn().unwrap_or(u16::MAX));
         assert_eq!(turn(&mut idle), [3, 64, 200, 65_534, 3]);
         idle.remove(64);
         idle.insert(2);
         assert_eq!(turn(&mut idle), [200, 65_534, 2, 3, 200]);
         [2, 3, 200, 65_534].into_iter().for_each(|slot| idle.remove(slot));
-        assert_eq!(idle.next(), None);
+        assert_eq!(idle.next_in_turn(), None);
         idle.insert(4);
-        assert_eq!((idle.next(), idle.next()), (Some(4), Some(4)));
+        assert_eq!((idle.next_in_turn(), idle.next_in_turn()), (Some(4), Some(4)));
     }
 }

@@ -33,7 +33,7 @@ impl Sockets {
     /// Closes a socket that waits for no answer; `any`: even if it was used just now. False when there is none.
     pub(super) fn give_one_up(&mut self, any: bool, now: Duration, world: &mut impl World) -> bool {
         for _ in 0..LOOK_AT {
-            let Some(slot) = self.idle.next() else { return false };
+            let Some(slot) = self.idle.next_in_turn() else { return false };
             let has_rested = self.get(slot).is_some_and(|socket| now.saturating_sub(socket.used) >= RESTED);
             if any || has_rested {
                 self.leave_pool(slot);
