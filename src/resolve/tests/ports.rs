@@ -4,7 +4,7 @@ use super::super::*;
 use super::rig::Rig;
 use super::script::{Query, Script, answers};
 use crate::dns::{header, rtype};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::sys::limits::raise_open_files;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -24,12 +24,6 @@ fn noting(seen: &Seen) -> Script {
         seen.borrow_mut().push((query.from.ip(), query.from.port(), header::id(&query.octets)));
         query.answer(1)
     })
-}
-
-/// Descriptors for thousands of sockets.
-fn raise_the_limit() {
-    let all = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: all, maximum: all }).unwrap();
 }
 
 fn ask(rig: &mut Rig) {
@@ -56,7 +50,7 @@ fn bits(values: impl Iterator<Item = u16>) -> f64 {
 
 #[test]
 fn two_thousand_questions_leave_from_a_thousand_ports() {
-    raise_the_limit();
+    raise_open_files(8192);
     for connected in [true, false] {
         let seen = Seen::default();
         let sockets = SocketOptions { connected, ..SocketOptions::default() };
@@ -86,7 +80,7 @@ fn two_thousand_questions_leave_from_a_thousand_ports() {
 
 #[test]
 fn they_do_so_too_with_many_servers_and_within_the_ports_that_are_permitted() {
-    raise_the_limit();
+    raise_open_files(8192);
     let seen = Seen::default();
     let scripts: Vec<Script> = (0..40).map(|nth| if nth == 0 { noting(&seen) } else { answers(1) }).collect();
     let names: Vec<String> = (1..40).map(|zone| format!("z{zone}")).collect();
