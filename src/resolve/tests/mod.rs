@@ -3,13 +3,16 @@
 mod causes;
 mod commands;
 mod content;
+mod cookies;
 mod core;
 mod iterate;
 mod limits;
+mod ports;
 mod rig;
 mod script;
 mod servers;
 mod silence;
+mod streams;
 mod taken_out;
 mod transport;
 mod trouble;
