@@ -1,11 +1,11 @@
 //! UDP sockets towards the servers.
 //!
 //! Each socket belongs to one server, so that what comes from anywhere else is dropped, and is bound to a port that we
-//! draw at random. A question draws one of [`WIDTH`] places of its server; where no socket is yet, one is opened on a port
-//! drawn for it. So a server that is asked rarely is asked from a fresh port each time, one that is asked thousands of
-//! times a second from thousands of ports, and no question pays for more than it would with a socket of its own. A socket
-//! serves [`QUERIES`] questions or lives [`AGE`], whichever ends first, then no new question gets it and it is closed with
-//! its last answer.
+//! draw at random. A server has [`WIDTH`] places, whose turns come one after the other; where no socket is yet, one is
+//! opened on a port drawn for it. Most sockets take a second question before they rest (`hand`). So a server that is asked
+//! rarely is asked from a fresh port each time, one that is asked thousands of times a second from thousands of ports, and
+//! no question pays for a socket of its own. A socket serves [`QUERIES`] questions or lives [`AGE`], whichever ends first,
+//! then no new question gets it and it is closed with its last answer.
 //!
 //! All servers together have `outgoing-range:` sockets. Those that wait for nothing are given up for others, so only the
 //! busy ones count against a server: it may have as many of these as there are places left for the others, so one silent
@@ -20,7 +20,9 @@
 //! stay valid (`tries`), each with an ID and a port of its own: for as long as its servers are silent a forger's chance is
 //! three times as large with one server, eight times with many.
 
+mod hand;
 mod idle;
+mod opening;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -28,12 +30,13 @@ mod tests;
 use super::source::Sources;
 use super::trouble::Failure;
 use super::world::World;
+use hand::Hand;
 use idle::Idle;
 use rustix::io::Errno;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// Places of a server that its questions draw from.
+/// Places of a server.
 pub const WIDTH: usize = 2048;
 /// Questions a socket serves.
 pub const QUERIES: u32 = 256;
@@ -41,8 +44,6 @@ pub const QUERIES: u32 = 256;
 pub const AGE: Duration = Duration::from_secs(5);
 /// Fewer sockets than this would leave servers without any.
 const FEWEST: usize = 16;
-/// Ports tried for one socket.
-const PORT_TRIES: usize = 16;
 /// Time between two looks for sockets that have grown old without a question.
 const SWEEP: Duration = Duration::from_secs(1);
 const NONE: u16 = u16::MAX;
@@ -94,6 +95,10 @@ struct Pool {
     address: Option<SocketAddr>,
     /// Those that take questions.
     places: Vec<u16>,
+    /// The place whose turn comes next.
+    next: usize,
+    /// Those that take a second question.
+    hand: Hand,
     /// All, the retired ones that wait for answers included.
     open: usize,
     /// Those that wait for answers.
@@ -179,11 +184,10 @@ impl Sockets {
     ) -> Result<u16, Failure> {
         self.shortage = None;
         self.make_pool(server, address, now, world);
-        let place = world.below(self.width as u32)? as usize;
-        let drawn = self.pools[server as usize].places.get(place).copied();
-        let slot = match drawn.filter(|&slot| self.is_fresh(slot, now)) {
+        let drawn = world.draw()?;
+        let slot = match self.second(server, drawn, now) {
             Some(slot) => slot,
-            None => self.open_or_share(server, (address, place), now, world)?,
+            None => self.first(server, (address, drawn), now, world)?,
         };
         if let Some(Some(socket)) = self.slots.get_mut(usize::from(slot)) {
             if socket.pending == 0 {
@@ -194,6 +198,34 @@ impl Sockets {
             socket.asked += 1;
             socket.pending += 1;
             socket.used = now;
+        }
+        Ok(slot)
+    }
+
+    /// A socket that waits for its second question.
+    fn second(&mut self, server: u32, drawn: u16, now: Duration) -> Option<u16> {
+        let (slot, serial) = self.pools[server as usize].hand.take(drawn)?;
+        let is_usable = |socket: &UdpSocket| socket.serial == serial && socket.place != NONE;
+        (self.get(slot).is_some_and(is_usable) && self.is_fresh(slot, now)).then_some(slot)
+    }
+
+    /// The socket whose turn it is.
+    fn first(
+        &mut self,
+        server: u32,
+        (address, drawn): (SocketAddr, u16),
+        now: Duration,
+        world: &mut impl World,
+    ) -> Result<u16, Failure> {
+        let pool = &mut self.pools[server as usize];
+        let place = pool.next % self.width;
+        pool.next = place + 1;
+        let slot = match pool.places.get(place).copied().filter(|&slot| self.is_fresh(slot, now)) {
+            Some(slot) => slot,
+            None => self.open_or_share(server, (address, place), now, world)?,
+        };
+        if let Some(serial) = self.serial(slot) {
+            self.pools[server as usize].hand.keep(drawn, (slot, serial));
         }
         Ok(slot)
     }
@@ -253,53 +285,6 @@ impl Sockets {
         self.get(slot).is_some_and(|socket| socket.pending == 0)
     }
 
-    fn open(
-        &mut self,
-        server: u32,
-        address: SocketAddr,
-        now: Duration,
-        world: &mut impl World,
-    ) -> Result<u16, Failure> {
-        let slot = self.vacate(server, now, world).ok_or(SHARE_IS_USED_UP)?;
-        let opened = match self.open_at_a_port(slot, address, world) {
-            // What waits for nothing makes room where the system has no more to give.
-            Err(Failure { errno: Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM, .. })
-                if self.give_one_up(true, now, world) =>
-            {
-                self.open_at_a_port(slot, address, world)
-            }
-            other => other,
-        };
-        if let Err(failure) = opened {
-            self.free.push(slot);
-            return Err(failure);
-        }
-        self.pools[server as usize].open += 1;
-        self.idle.insert(slot);
-        let (opened, used) = (now, now);
-        self.serial = self.serial.wrapping_add(1);
-        let (serial, place, open_until) = (self.serial, NONE, Duration::ZERO);
-        let (asked, pending, local) = (0, 0, None);
-        let socket = UdpSocket { server, serial, asked, pending, place, opened, used, open_until, local };
-        self.slots[usize::from(slot)] = Some(socket);
-        Ok(slot)
-    }
-
-    /// Opens a socket on a random port; a port in use by another program is drawn again.
-    fn open_at_a_port(&self, slot: u16, server: SocketAddr, world: &mut impl World) -> Result<(), Failure> {
-        let mut source = self.source(&server, world)?;
-        for _ in 0..PORT_TRIES {
-            let nth = world.below(self.options.ports.len() as u32)?;
-            let port = self.options.ports.get(nth as usize);
-            source.set_port(*port.ok_or(Failure { call: "bind", errno: Errno::ADDRNOTAVAIL })?);
-            match world.open_udp(slot, source, server) {
-                Err(Failure { call: "bind", errno: Errno::ADDRINUSE | Errno::ACCESS }) => continue,
-                other => return other,
-            }
-        }
-        Err(Failure { call: "bind", errno: Errno::ADDRINUSE })
-    }
-
     /// Closes the sockets that have grown old and wait for nothing. Cheap to call at every turn.
     pub fn sweep(&mut self, now: Duration, world: &mut impl World) {
         if now < self.swept + SWEEP {
@@ -326,7 +311,8 @@ impl Sockets {
         if place == NONE {
             return;
         }
-        let places = &mut self.pools[socket.server as usize].places;
+        let pool = &mut self.pools[socket.server as usize];
+        let places = &mut pool.places;
         places.swap_remove(usize::from(place));
         if let Some(&moved) = places.get(usize::from(place)) {
             if let Some(Some(moved)) = self.slots.get_mut(usize::from(moved)) {
@@ -334,6 +320,7 @@ impl Sockets {
             }
         } else if places.is_empty() {
             *places = Vec::new();
+            pool.hand.clear();
         }
     }
 
