@@ -24,8 +24,6 @@ const SOURCES: usize = 64;
 /// A server that sends so many replies in a row without a cookie, each with the right ID to the right port, does no cookies any
 /// more.
 const BARE: u8 = 8;
-/// How long it is remembered what a server makes of cookies (Unbound's infra-host-ttl).
-const MEMORY: Duration = Duration::from_secs(900);
 
 #[derive(Clone, Debug)]
 struct Cookie {
@@ -35,10 +33,9 @@ struct Cookie {
 }
 
 /// What a server makes of cookies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Support {
     /// It has not answered yet.
-    #[default]
     Unknown,
     /// It sends them. The number of replies without since the last with one, and until when that is to be believed.
     Does(u8, Duration),
@@ -47,8 +44,10 @@ enum Support {
 }
 
 /// The cookies of one server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cookies {
+    /// How long it is remembered what the server makes of them (`infra-host-ttl:`).
+    memory: Duration,
     support: Support,
     /// By our address.
     known: Vec<Cookie>,
@@ -77,6 +76,11 @@ impl Heard {
 }
 
 impl Cookies {
+    /// None yet; what a server makes of them is remembered for so long.
+    pub fn new(memory: Duration) -> Cookies {
+        Cookies { memory, support: Support::Unknown, known: Vec::new() }
+    }
+
     fn support(&self, now: Duration) -> Support {
         match self.support {
             Support::Does(_, until) | Support::DoesNot(until) if now >= until => Support::Unknown,
@@ -130,7 +134,7 @@ impl Cookies {
         let server = &option[CLIENT..];
         if SERVER.contains(&server.len()) {
             cookie.server = server.iter().copied().collect();
-            self.support = Support::Does(0, now + MEMORY);
+            self.support = Support::Does(0, now + self.memory);
         }
         if code == rcode::BADCOOKIE { Heard::Outdated } else { Heard::Fine }
     }
@@ -155,7 +159,7 @@ impl Cookies {
 
     /// It does no cookies, for all that is known.
     fn refuse(&mut self, now: Duration) {
-        self.support = Support::DoesNot(now + MEMORY);
+        self.support = Support::DoesNot(now + self.memory);
         // The next one is another (RFC 9018 section 3).
         self.known = Vec::new();
     }

@@ -3,6 +3,8 @@ use crate::resolve::tests::world::ScriptWorld;
 
 const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const NOW: Duration = Duration::from_secs(1);
+/// Another than the default of infra-host-ttl.
+const MEMORY: Duration = Duration::from_secs(70);
 
 /// What the next query carries, without code and length.
 fn sent(cookies: &mut Cookies, source: IpAddr, world: &mut ScriptWorld) -> Vec<u8> {
@@ -11,7 +13,7 @@ fn sent(cookies: &mut Cookies, source: IpAddr, world: &mut ScriptWorld) -> Vec<u
 
 #[test]
 fn each_address_of_ours_has_a_cookie_of_its_own_and_what_the_server_gave_for_it() {
-    let (mut cookies, mut world) = (Cookies::default(), ScriptWorld::new());
+    let (mut cookies, mut world) = (Cookies::new(MEMORY), ScriptWorld::new());
     let others: Vec<IpAddr> = (2..=4).map(|last| IpAddr::from([192, 0, 2, last])).collect();
     let first = sent(&mut cookies, SOURCE, &mut world);
     assert_eq!((first.len(), sent(&mut cookies, SOURCE, &mut world) == first), (CLIENT, true));
@@ -39,7 +41,7 @@ fn each_address_of_ours_has_a_cookie_of_its_own_and_what_the_server_gave_for_it(
 #[test]
 fn a_server_that_did_cookies_is_believed_to_do_none_after_many_replies_without_and_after_a_while() {
     for late in [false, true] {
-        let (mut cookies, mut world) = (Cookies::default(), ScriptWorld::new());
+        let (mut cookies, mut world) = (Cookies::new(MEMORY), ScriptWorld::new());
         let whole = [sent(&mut cookies, SOURCE, &mut world), vec![7; 8]].concat();
         assert_eq!(cookies.heard(SOURCE, Some(&whole), rcode::BADCOOKIE, NOW), Heard::Outdated);
         let now = if late { NOW + MEMORY } else { NOW };
@@ -58,12 +60,12 @@ fn what_a_server_makes_of_cookies_is_learnt_from_its_answers_alone() {
     for (code, may) in
         [(rcode::NOERROR, false), (rcode::NXDOMAIN, false), (rcode::SERVFAIL, true), (rcode::FORMERR, false)]
     {
-        let mut cookies = Cookies::default();
+        let mut cookies = Cookies::new(MEMORY);
         let heard = cookies.heard(SOURCE, None, code, NOW);
         assert_eq!(heard, if code == rcode::FORMERR { Heard::Refused } else { Heard::Fine });
         assert_eq!(cookies.may_be_sent(false, NOW), may, "{code}");
     }
-    let mut cookies = Cookies::default();
+    let mut cookies = Cookies::new(MEMORY);
     assert!(cookies.may_be_sent(false, NOW) && !cookies.may_be_sent(true, NOW));
     cookies.heard_without(NOW);
     assert!(!cookies.may_be_sent(false, NOW));
@@ -85,6 +87,6 @@ proptest::proptest! {
     fn any_octets_are_safe(octets in proptest::collection::vec(proptest::num::u8::ANY, header::LEN..120)) {
         read(&octets);
         let _ = cookie_in(&octets);
-        Cookies::default().heard(SOURCE, Some(&octets), 0, NOW);
+        Cookies::new(MEMORY).heard(SOURCE, Some(&octets), 0, NOW);
     }
 }

@@ -130,7 +130,7 @@ impl Server {
             probe_at,
             no_edns_until,
             edns_until,
-            cookies: Cookies::default(),
+            cookies: Cookies::new(infra.memory),
             one_by_one_until,
             trouble: ServerTrouble::default(),
             infra,
