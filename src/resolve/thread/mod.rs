@@ -16,7 +16,6 @@ use crate::stats::Upstream;
 use crate::sys::upstream::Inbox;
 use real::{EVENTS, Place, Real};
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -80,7 +79,7 @@ impl Resolver {
     ///
     /// # Errors
     /// When no port is left to ask from, the epoll instance cannot be made or the kernel gives no random numbers.
-    pub fn new(mut options: Options, table: Arc<ZoneTable>, links: Links) -> io::Result<Resolver> {
+    pub fn new(options: Options, table: Arc<ZoneTable>, links: Links) -> io::Result<Resolver> {
         if options.sockets.ports.is_empty() {
             return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
         }
@@ -92,9 +91,6 @@ impl Resolver {
                 log::warn!("outgoing-interface {}: {cause}; give this host the address or remove the line", own.ip());
             }
         }
-        // The rest of the process needs descriptors too; the start has said when there are few.
-        let files = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
-        options.sockets.most = options.sockets.most.min(files.map_or(usize::MAX, |most| most / 2));
         let inbox = Inbox::new(usize::from(options.edns_size).max(4096));
         let mut world = Real::new(&links.bell, links.responses, options.sockets.connected)?;
         let mut core = Core::new(options, links.stats, links.troubles);
