@@ -6,7 +6,7 @@ use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::root_hints::RootHints;
-use super::servers::{Expired, Servers, Source, ZoneClause};
+use super::servers::{Expired, Servers, Source, UpstreamTransport, ZoneClause};
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -116,6 +116,8 @@ pub struct Config {
     pub servers: Servers,
     /// Directives about answers that have expired.
     pub expired: Expired,
+    /// Directives about how queries leave.
+    pub transport: UpstreamTransport,
     /// `stub-zone:` clauses in order.
     pub stub_zones: Vec<ZoneClause>,
     /// `do-not-query-localhost:`, never ask 127.0.0.0/8 or ::1.
@@ -331,6 +333,7 @@ impl Default for Config {
             iteration: Iteration::default(),
             servers: Servers::default(),
             expired: Expired::default(),
+            transport: UpstreamTransport::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,
             harden_unknown_additional: false,

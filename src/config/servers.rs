@@ -2,6 +2,7 @@
 
 use super::address::ScopedAddress;
 use super::diagnostic::Location;
+use super::values::Netblock;
 
 /// Directives about how servers are remembered, and which of them is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,42 @@ impl Default for Servers {
             prefer_ip6: false,
             fast_permil: 0,
             fast_number: 3,
+        }
+    }
+}
+
+/// Directives about how queries leave for other servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTransport {
+    /// `udp-connect:`
+    pub connect: bool,
+    /// `delay-close:` in milliseconds.
+    pub delay_close: u32,
+    /// `tcp-upstream:`
+    pub tcp: bool,
+    /// `max-reuse-tcp-queries:`
+    pub reuse_queries: u32,
+    /// `tcp-reuse-timeout:` in milliseconds.
+    pub reuse_timeout: u32,
+    /// `tcp-auth-query-timeout:` in milliseconds.
+    pub query_timeout: u32,
+    /// `edns-client-string:`, whom it is told.
+    pub client_strings: Vec<(Netblock, String)>,
+    /// `edns-client-string-opcode:`
+    pub client_string_code: u16,
+}
+
+impl Default for UpstreamTransport {
+    fn default() -> Self {
+        UpstreamTransport {
+            connect: true,
+            delay_close: 0,
+            tcp: false,
+            reuse_queries: 200,
+            reuse_timeout: 60_000,
+            query_timeout: 3000,
+            client_strings: Vec::new(),
+            client_string_code: 65001,
         }
     }
 }

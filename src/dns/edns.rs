@@ -9,6 +9,8 @@ pub const LEN: usize = 11;
 pub const OPTION: usize = 4;
 /// The option by which a client asks for the server's name, and is told it (RFC 5001).
 pub const NSID: u16 = 3;
+/// The option with a cookie (RFC 7873).
+pub const COOKIE: u16 = 10;
 /// The option that tells more of an error (RFC 8914).
 pub const EDE: u16 = 15;
 /// Options of one query that are looked at (Unbound's MAX_PARSED_EDNS_OPTIONS).

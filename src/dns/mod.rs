@@ -88,6 +88,8 @@ pub mod rcode {
     pub const REFUSED: u16 = 5;
     pub const YXDOMAIN: u16 = 6;
     pub const BADVERS: u16 = 16;
+    /// The server wants the cookie that comes with this (RFC 7873).
+    pub const BADCOOKIE: u16 = 23;
 }
 
 /// Reads a big-endian `u16`; `None` past the end.

@@ -348,5 +348,6 @@ pub fn write_query(
     }
 }
 
-/// Octets of the longest query: header, name, type and class, OPT.
-pub const QUERY: usize = header::LEN + 255 + 4 + crate::dns::edns::LEN;
+/// Octets of the longest query: header, name, type and class, OPT, its options.
+pub const QUERY: usize =
+    header::LEN + 255 + 4 + crate::dns::edns::LEN + super::cookies::LONGEST + super::client_string::LONGEST;

@@ -139,7 +139,7 @@ impl Core {
             keys: Keys::new(states + lookups),
             timers: Wheel::new(states + lookups),
             sockets: Sockets::new(options.sockets.clone()),
-            streams: Streams::new(options.tcp_connections),
+            streams: Streams::new(options.tcp_connections, options.streams.clone()),
             lookups: HashMap::new(),
             tcp_queue: VecDeque::with_capacity(states),
             retry: VecDeque::with_capacity(states),
@@ -198,7 +198,7 @@ impl Core {
 
     /// True when an answer waits for room.
     pub fn wants_room(&self) -> bool {
-        !self.failed.is_empty()
+        !self.failed.is_empty() || self.streams.is_ready()
     }
 
     /// The servers that a question may be asked of.
@@ -214,10 +214,10 @@ impl Core {
         question.is_some_and(|question| question.phase != Phase::Probe)
     }
 
-    /// Whether a question waits for a reply over stream number `slot`; as [`Self::awaits`].
+    /// Whether a question waits for a reply with `id` over stream number `slot`; as [`Self::awaits`].
     #[doc(hidden)]
-    pub fn awaits_stream(&self, slot: u16) -> bool {
-        self.streams.question(slot).is_some()
+    pub fn awaits_stream(&self, slot: u16, id: u16) -> bool {
+        self.streams.question(slot, id).is_some()
     }
 
     /// Takes it that the servers at an address answered in `ms` milliseconds. For tests.
@@ -252,10 +252,25 @@ impl<W: World> Turn<'_, W> {
         }
         self.serve_the_patient();
         self.core.sockets.sweep(self.now, self.world);
+        self.core.streams.sweep(self.now, self.world);
     }
 
     /// Does what an input has left to do.
     fn settle(&mut self) {
+        loop {
+            self.ask_again();
+            self.publish_failures();
+            if !self.judge_a_stream() {
+                break;
+            }
+        }
+        while let Some(server) = self.core.cuts.next_unseated() {
+            self.core.servers.let_go(server);
+        }
+    }
+
+    /// Asks what needs another server, or waits for a stream.
+    fn ask_again(&mut self) {
         loop {
             self.open_tcp();
             let Some(id) = self.core.retry.pop_front() else { break };
@@ -265,10 +280,6 @@ impl<W: World> Turn<'_, W> {
                 Phase::Choose => self.choose(id),
                 _ => {}
             }
-        }
-        self.publish_failures();
-        while let Some(server) = self.core.cuts.next_unseated() {
-            self.core.servers.let_go(server);
         }
     }
 }

@@ -7,11 +7,12 @@
 
 use super::chain::write_query;
 use super::choice::{Candidate, choose};
-use super::core::{Turn, bit};
+use super::cookies::Heard;
+use super::core::{Core, Turn, bit};
 use super::cuts::Cut;
 use super::digest::is_reply_to;
 use super::question::Phase;
-use super::tries::{Addressee, Try, handle, of_handle};
+use super::tries::{Addressee, Cookie, Try, handle, of_handle};
 use super::trouble::{Failure, ICMP, Way};
 use super::world::{Sent, World};
 use crate::dns::cause::{Cause, Why};
@@ -24,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Pauses of a question; then nobody is there to ask.
 const PAUSES: u8 = 3;
 
+/// Payload size of replies that no path is known to break into fragments (DNS flag day 2020).
+const UNFRAGMENTED: u16 = 1232;
 /// IDs drawn for one query.
 const ID_TRIES: usize = 64;
 /// The socket's queries have those that were drawn.
@@ -69,9 +72,6 @@ impl<W: World> Turn<'_, W> {
     fn ask(&mut self, id: u32, place: u8) -> bool {
         // That a server refused EDNS says nothing of the next one.
         self.core.questions.get_mut(id).without_edns = false;
-        if self.is_asked_over_tcp(id) {
-            return self.begin_over_tcp(id, place);
-        }
         if self.send(id, place) {
             return true;
         }
@@ -172,8 +172,11 @@ impl<W: World> Turn<'_, W> {
         choose(open.collect(), &self.core.options.preference, |bound| self.world.below(bound).unwrap_or(0))
     }
 
-    /// Sends over UDP and waits; false when that is impossible. The question is in phase `Choose`.
+    /// Sends a question in phase `Choose`, over UDP unless it is to go over TCP, and waits; false when that is impossible.
     pub(super) fn send(&mut self, id: u32, place: u8) -> bool {
+        if self.is_asked_over_tcp(id) {
+            return self.begin_over_tcp(id, place);
+        }
         let Some(sent) = self.transmit(id, place) else { return false };
         self.core.questions.link(id, sent.socket);
         let question = self.core.questions.get_mut(id);
@@ -203,24 +206,21 @@ impl<W: World> Turn<'_, W> {
                 return None;
             }
         };
+        let serial = self.core.sockets.serial(socket).unwrap_or(0);
         let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
-            let (len, edns) = self.write_query(id, (server, recursion), message_id);
+            let (len, edns, cookie) = self.write_query(id, (server, recursion), (message_id, Some(socket)));
             let sent = self.push(socket, len).map_err(Failure::of("send"));
             if sent.is_err() {
                 self.core.keys.remove(socket, message_id);
             }
-            sent.map(|()| Try {
-                socket,
-                id: message_id,
-                asked: Addressee { server, place, edns, recursion },
-                at: self.now,
-            })
+            let asked = Addressee { server, place, edns, recursion, cookie };
+            sent.map(|()| Try { socket, serial, id: message_id, asked, at: self.now })
         });
         let sent = match sent {
             Ok(sent) => sent,
             Err(failure) => {
                 self.met(server, Way::Calls, failure);
-                self.core.sockets.done(socket, self.world);
+                self.core.sockets.done((socket, serial), true, self.now, self.world);
                 return None;
             }
         };
@@ -230,7 +230,7 @@ impl<W: World> Turn<'_, W> {
             None if self.core.servers[server].worked(Way::Calls, self.now) => self.show_troubles(),
             None => {}
         }
-        self.release(id, slot);
+        self.release(id, slot, false);
         let question = self.core.questions.get_mut(id);
         question.tries.set(slot, sent);
         question.sends = question.sends.saturating_add(1);
@@ -267,17 +267,36 @@ impl<W: World> Turn<'_, W> {
         cut.is_some_and(|cut| cut.is_forward() || cut.recursive(self.now) & bit(place) != 0)
     }
 
-    /// Writes the query of a question to `query`, with RD or without; gives its length, and whether it carries an OPT record.
-    pub(super) fn write_query(&mut self, id: u32, (server, rd): (u32, bool), message_id: u16) -> (usize, bool) {
+    /// Writes the query of a question to `query`, with RD or without; gives its length, whether it carries an OPT record, and
+    /// which cookie. It goes through a UDP socket unless that is `None`.
+    pub(super) fn write_query(
+        &mut self,
+        id: u32,
+        (server, rd): (u32, bool),
+        (message_id, socket): (u16, Option<u16>),
+    ) -> (usize, bool, Cookie) {
         let question = self.core.questions.get(id);
         let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
         // What is kept is kept for who asks with DO, too.
         let bits = if question.dnssec_ok || self.is_kept(id) { edns::DO } else { 0 };
-        let edns = has_edns.then_some((self.core.options.edns_size, bits));
+        // What is lost may be lost because its reply comes in fragments.
+        let largest = if question.rounds > 0 { UNFRAGMENTED } else { u16::MAX };
+        let edns = has_edns.then_some((self.core.options.edns_size.min(largest), bits));
         let cd = if question.checking_disabled { header::flag::CD } else { 0 };
         let rd = if rd { header::flag::RD } else { 0 };
         let asked = (question.asked_name(), question.asked_type(), question.qclass);
-        (write_query(&mut self.core.query, (message_id, rd | cd), asked, edns), has_edns)
+        let mut len = write_query(&mut self.core.query, (message_id, rd | cd), asked, edns);
+        if !has_edns {
+            return (len, false, Cookie::No);
+        }
+        let opt = len - edns::LEN;
+        let mut cookie = Cookie::No;
+        if let Some(socket) = socket {
+            (len, cookie) = self.add_cookie(id, server, socket, (opt, len));
+        }
+        let address = self.core.servers[server].address.ip();
+        let Core { query, options, .. } = &mut *self.core;
+        (options.client_strings.append(address, &mut query[..], opt, len), true, cookie)
     }
 
     /// Puts the written query on the wire.
@@ -313,14 +332,26 @@ impl<W: World> Turn<'_, W> {
     /// A datagram came through `socket`.
     pub(super) fn datagram(&mut self, socket: u16, message: &[u8]) {
         let found = if message.len() < header::LEN { None } else { self.core.keys.get(socket, header::id(message)) };
-        let found = found.map(of_handle).filter(|&(id, _)| is_reply_to(message, self.core.questions.get(id)));
-        let Some((id, Try { asked, at, .. })) = found.and_then(|(id, slot)| Some((id, self.release(id, slot)?))) else {
-            return self.core.stats.unwanted.add(1);
-        };
+        let serial = self.core.sockets.serial(socket);
+        let found = found.map(of_handle).filter(|&(id, slot)| {
+            let question = self.core.questions.get(id);
+            question.tries.get(slot).map(|sent| sent.serial) == serial && is_reply_to(message, question)
+        });
+        let sent = found.and_then(|(id, slot)| Some((id, slot, *self.core.questions.get(id).tries.get(slot)?)));
+        let Some((id, slot, sent)) = sent else { return self.core.stats.unwanted.add(1) };
+        let heard = self.look_for_cookie(&sent, message);
+        if !heard.is_taken() {
+            self.core.stats.unwanted.add(1);
+            return self.go_without(id, sent.asked, heard);
+        }
+        let Try { asked, at, .. } = sent;
+        self.release(id, slot, true);
         self.core.stats.replies.add(1);
         self.note_answer(asked.server, at);
         if self.core.questions.get(id).phase == Phase::Probe {
             self.end_probe(id);
+        } else if heard != Heard::Fine {
+            self.ask_with_another_cookie(id, asked, heard);
         } else if header::flags(message) & header::flag::TC != 0 {
             self.queue_tcp(id, asked);
         } else {

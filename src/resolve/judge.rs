@@ -14,13 +14,17 @@ impl<W: World> Turn<'_, W> {
     /// Decides what a whole reply means for its question. `asked`: whose reply it is.
     pub(super) fn judge(&mut self, id: u32, asked: Addressee, message: &[u8]) {
         if !self.core.digest.read(message) {
-            return match asked.edns && self.core.digest.refuses_edns() {
+            let may_refuse = asked.edns && self.core.servers[asked.server].may_refuse_edns(self.now);
+            return match may_refuse && self.core.digest.refuses_edns() {
                 true => self.ask_without_edns(id, asked),
                 false => self.pass_over(id, asked),
             };
         }
         if !asked.edns && self.core.questions.get(id).without_edns {
             self.core.servers[asked.server].refuses_edns(self.now);
+        }
+        if asked.edns && self.core.digest.reply().has_edns {
+            self.core.servers[asked.server].does_edns(self.now);
         }
         let cut = self.core.questions.get(id).cut;
         if !self.core.cuts.get(cut).is_some_and(Cut::is_forward) {

@@ -18,8 +18,9 @@
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
-//! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
+//! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
 //! | `question`, `questions`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
+//! | `cookies`, `with_cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
@@ -31,7 +32,9 @@ mod cache;
 mod chain;
 mod choice;
 mod classify;
+mod client_string;
 mod commands;
+mod cookies;
 mod core;
 mod course;
 mod cuts;
@@ -71,10 +74,12 @@ mod tries;
 mod trouble;
 mod ttl;
 mod waiting;
+mod with_cookies;
 mod world;
 
 pub use asked::Scrub;
 pub use cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
+pub use client_string::ClientStrings;
 pub use core::{Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
@@ -84,6 +89,7 @@ pub use order::{Cleared, Command, Lines};
 pub use private::Private;
 pub use sockets::SocketOptions;
 pub use source::Sources;
+pub use streams::StreamOptions;
 pub use table::{Kind, MAX_SERVERS, Reachable, Zone, ZoneTable};
 pub use thread::{Links, Resolver};
 pub use trouble::{Failure, Troubles};

@@ -1,7 +1,9 @@
 //! Settings of the resolver.
 
+use super::client_string::ClientStrings;
 use super::hints::Hint;
 use super::sockets::SocketOptions;
+use super::streams::StreamOptions;
 use super::ttl::TtlLimits;
 use std::time::Duration;
 
@@ -116,8 +118,14 @@ pub struct Options {
     pub infra: Infra,
     /// Which of them are asked first.
     pub preference: Preference,
-    /// Ports, number and buffers of the sockets.
+    /// Ports and number of the sockets.
     pub sockets: SocketOptions,
+    /// DNS cookies are sent to servers.
+    pub cookies: bool,
+    /// Who asks, for those who are to be told (`edns-client-string:`).
+    pub client_strings: ClientStrings,
+    /// How connections to servers are used.
+    pub streams: StreamOptions,
 }
 
 impl Default for Options {
@@ -136,6 +144,9 @@ impl Default for Options {
             infra: Infra::default(),
             preference: Preference::default(),
             sockets: SocketOptions::default(),
+            cookies: true,
+            client_strings: ClientStrings::default(),
+            streams: StreamOptions::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of an upstream server: how fast it is, whether it lives, whether it knows EDNS.
 
+use super::cookies::Cookies;
 use super::options::Infra;
 use super::trouble::{Failure, ServerTrouble, Way};
 use log::Level;
@@ -85,6 +86,11 @@ pub struct Server {
     is_dead: bool,
     probe_at: Duration,
     no_edns_until: Duration,
+    /// Until when it is known to do EDNS.
+    edns_until: Duration,
+    one_by_one_until: Duration,
+    /// Its cookies.
+    pub(super) cookies: Cookies,
     trouble: ServerTrouble,
     infra: Infra,
 }
@@ -111,7 +117,7 @@ pub struct Figures {
 impl Server {
     /// A server that nothing is known of.
     pub fn new(address: SocketAddr, infra: Infra) -> Server {
-        let (heard_at, probe_at, no_edns_until) = Default::default();
+        let (heard_at, probe_at, no_edns_until, edns_until, one_by_one_until) = Default::default();
         Server {
             address,
             is_used: false,
@@ -123,6 +129,9 @@ impl Server {
             is_dead: false,
             probe_at,
             no_edns_until,
+            edns_until,
+            cookies: Cookies::new(infra.memory),
+            one_by_one_until,
             trouble: ServerTrouble::default(),
             infra,
         }
@@ -236,6 +245,16 @@ impl Server {
         self.trouble.since(Way::Tcp).is_some_and(|at| now < at + TCP_MEMORY)
     }
 
+    /// It has ended a stream and left questions without an answer that it had before it answered others there.
+    pub(super) fn leaves_questions(&mut self, now: Duration) {
+        self.one_by_one_until = now + self.infra.memory;
+    }
+
+    /// True when a stream to it gets no question before the last is answered.
+    pub(super) fn is_one_by_one(&self, now: Duration) -> bool {
+        now < self.one_by_one_until
+    }
+
     /// True when it is time to see whether a silent server is back; a caller that gets true sends it something.
     #[inline]
     pub fn wants_probe(&mut self, now: Duration) -> bool {
@@ -255,6 +274,17 @@ impl Server {
     /// It refused a question with EDNS and answered the same without.
     pub fn refuses_edns(&mut self, now: Duration) {
         self.no_edns_until = now + self.infra.memory;
+    }
+
+    /// It answered a question with EDNS by a reply with EDNS.
+    #[inline]
+    pub fn does_edns(&mut self, now: Duration) {
+        self.edns_until = now + self.infra.memory;
+    }
+
+    /// True when a refusal of EDNS is to be believed: it has not shown a short while ago that it does EDNS.
+    pub fn may_refuse_edns(&self, now: Duration) -> bool {
+        now >= self.edns_until
     }
 }
 

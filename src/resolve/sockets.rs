@@ -1,34 +1,49 @@
 //! UDP sockets towards the servers.
 //!
-//! Each socket is connected to one server, so the kernel drops what comes from anywhere else, and is bound to a port
-//! that we draw at random. A socket serves [`QUERIES`] questions or lives [`AGE`], whichever ends first, then no new
-//! question gets it and it is closed with its last answer. Up to [`POOL`] sockets per server take questions at a time;
-//! each question draws one of them. Every server may have the same share of `outgoing-range:`, so that none can leave
-//! another without a socket.
+//! Each socket belongs to one server, so that what comes from anywhere else is dropped, and is bound to a port that we
+//! draw at random. A server has [`WIDTH`] places, whose turns come one after the other; where no socket is yet, one is
+//! opened on a port drawn for it. Most sockets take a second question before they rest (`hand`). So a server that is asked
+//! rarely is asked from a fresh port each time, one that is asked thousands of times a second from thousands of ports, and
+//! no question pays for a socket of its own. A socket serves [`QUERIES`] questions or lives [`AGE`], whichever ends first,
+//! then no new question gets it and it is closed with its last answer.
+//!
+//! All servers together have `outgoing-range:` sockets. Those that wait for nothing are given up for others, so only the
+//! busy ones count against a server: it may have as many of these as there are places left for the others, so one silent
+//! server takes half at most, and shares those it has among its questions. When all are busy, a server that has none gets
+//! the place of one that waits in vain for longest, and what was sent through that counts as lost.
 //!
 //! What a forger must guess, for each question anew: 16 bits of ID and the port, one of 49,152 (15.6 bits) unless the
-//! configuration narrows the range: 31.6 bits together, as with a port of its own for every question. The pool costs
-//! this much: who has learned an open port by other means can use it for at most [`QUERIES`] questions or [`AGE`], and
-//! still has the ID to guess. Equal questions of one epoch are asked once at a time: the worker joins them. Those that
-//! differ in DO or CD are not equal, and each flush adds at most one more to guess at. A question that is not answered
-//! is sent again, and some of its tries stay valid (`tries`), each with an ID and a port of its own: for as long as
-//! its servers are silent a forger's chance is three times as large with one server, eight times with many.
+//! configuration narrows the range: 31.6 bits together, as with a port of its own for every question. Who has learned an
+//! open port by other means can use it for at most [`QUERIES`] questions or [`AGE`], and still has the ID to guess. Equal
+//! questions of one epoch are asked once at a time: the worker joins them. Those that differ in DO or CD are not equal,
+//! and each flush adds at most one more to guess at. A question that is not answered is sent again, and some of its tries
+//! stay valid (`tries`), each with an ID and a port of its own: for as long as its servers are silent a forger's chance is
+//! three times as large with one server, eight times with many.
+
+mod hand;
+mod idle;
+mod opening;
+mod room;
+#[cfg(test)]
+mod tests;
 
 use super::source::Sources;
 use super::trouble::Failure;
 use super::world::World;
+use hand::Hand;
+use idle::Idle;
 use rustix::io::Errno;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// Sockets per server that take new questions.
-pub const POOL: usize = 64;
+/// Places of a server.
+pub const WIDTH: usize = 2048;
 /// Questions a socket serves.
 pub const QUERIES: u32 = 256;
 /// Time for which a socket takes questions.
 pub const AGE: Duration = Duration::from_secs(5);
-/// Ports tried for one socket.
-const PORT_TRIES: usize = 16;
+/// Fewer sockets than this would leave servers without any.
+const FEWEST: usize = 16;
 /// Time between two looks for sockets that have grown old without a question.
 const SWEEP: Duration = Duration::from_secs(1);
 const NONE: u16 = u16::MAX;
@@ -40,35 +55,54 @@ const SHARE_IS_USED_UP: Failure = Failure { call: "share of outgoing-range", err
 pub struct SocketOptions {
     /// Ports to draw from (`outgoing-port-permit:`, `outgoing-port-avoid:`), each once.
     pub ports: Vec<u16>,
-    /// UDP sockets at most (`outgoing-range:`), but one for every server.
+    /// UDP sockets at most (`outgoing-range:`); fewer than 16 are taken for 16.
     pub most: usize,
-    /// SO_RCVBUF in octets; 0 leaves the system's default.
-    pub receive_buffer: usize,
+    /// Sockets are connected to their server (`udp-connect:`), so that the kernel tells what ICMP errors came back.
+    pub connected: bool,
+    /// How long a socket stays open for what was not answered in time (`delay-close:`).
+    pub delay_close: Duration,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
         // Below lie most ports that services of this host may want to bind later.
         let ports = (16384..=65535).collect();
-        SocketOptions { ports, most: 4096, receive_buffer: 1 << 20 }
+        SocketOptions { ports, most: 4096, connected: true, delay_close: Duration::ZERO }
     }
 }
 
 struct UdpSocket {
     server: u32,
-    opened: Duration,
+    /// Tells it from those that had its slot before.
+    serial: u32,
     asked: u32,
     pending: u32,
     /// Place in its server's pool; `NONE` once it takes no more questions.
-    pool_place: u16,
+    place: u16,
+    opened: Duration,
+    /// When it was asked through last.
+    used: Duration,
+    /// Until when it waits for a late reply.
+    open_until: Duration,
+    /// The address it sends from, once somebody has asked.
+    local: Option<IpAddr>,
 }
 
 /// The sockets of one server.
+#[derive(Default)]
 struct Pool {
+    /// Where they lead; a server that has the place of another is at another address.
+    address: Option<SocketAddr>,
     /// Those that take questions.
-    places: [u16; POOL],
+    places: Vec<u16>,
+    /// The place whose turn comes next.
+    next: usize,
+    /// Those that take a second question.
+    hand: Hand,
     /// All, the retired ones that wait for answers included.
     open: usize,
+    /// Those that wait for answers.
+    busy: usize,
 }
 
 /// All sockets, by slot.
@@ -79,11 +113,17 @@ pub struct Sockets {
     shortage: Option<Failure>,
     slots: Vec<Option<UdpSocket>>,
     free: Vec<u16>,
+    idle: Idle,
     pools: Vec<Pool>,
-    /// Most sockets of one server.
-    share: usize,
-    /// Places of a pool in use: so many that the retired ones fit into the share too.
+    /// Sockets at most, and those of them that wait for answers.
+    most: usize,
+    busy: usize,
+    /// Places of a pool in use: so many that the retired ones fit in too.
     width: usize,
+    /// Of the socket opened last.
+    serial: u32,
+    /// Where the search for one that waits in vain goes on.
+    hand: usize,
     swept: Duration,
 }
 
@@ -91,33 +131,29 @@ impl Sockets {
     /// No sockets yet.
     pub fn new(options: SocketOptions) -> Sockets {
         let (slots, free, pools) = Default::default();
-        let mut sockets = Sockets {
+        let most = options.most.max(FEWEST).min(options.ports.len()).min(usize::from(NONE)).max(1);
+        Sockets {
             options,
             sources: Sources::Any,
             shortage: None,
             slots,
             free,
+            idle: Idle::default(),
             pools,
-            share: 1,
-            width: 1,
+            most,
+            busy: 0,
+            width: (most / 2).clamp(1, WIDTH),
+            serial: 0,
+            hand: 0,
             swept: Duration::ZERO,
-        };
-        sockets.share_out(1);
-        sockets
-    }
-
-    /// Divides the sockets among this many servers.
-    pub fn share_out(&mut self, servers: usize) {
-        let most = self.options.most.min(self.options.ports.len()).min(usize::from(NONE));
-        self.share = (most / servers.max(1)).max(1);
-        self.width = (self.share / 2).clamp(1, POOL);
+        }
     }
 
     /// Has further sockets bound to these addresses; those bound to others take no more questions.
-    pub fn set_sources(&mut self, sources: &Sources, world: &mut impl World) {
+    pub fn set_sources(&mut self, sources: &Sources, now: Duration, world: &mut impl World) {
         if self.sources != *sources {
             self.sources = sources.clone();
-            (0..self.pools.len() as u32).for_each(|server| self.retire_all(server, world));
+            (0..self.pools.len() as u32).for_each(|server| self.retire_all(server, now, world));
         }
     }
 
@@ -137,7 +173,8 @@ impl Sockets {
     /// Draws a socket for one more question to `server`, opening one if need be, and counts the question.
     ///
     /// # Errors
-    /// What socket(2), bind(2) or connect(2) report: no descriptor left, no route to the server.
+    /// What socket(2), bind(2) or connect(2) report: no descriptor left, no route to the server. Nothing is left for the
+    /// server when all sockets wait for answers.
     pub fn pick(
         &mut self,
         server: u32,
@@ -146,91 +183,106 @@ impl Sockets {
         world: &mut impl World,
     ) -> Result<u16, Failure> {
         self.shortage = None;
-        while self.pools.len() <= server as usize {
-            self.pools.push(Pool { places: [NONE; POOL], open: 0 });
-        }
-        let place = world.below(self.width as u32)? as usize;
-        let mut slot = self.pools[server as usize].places[place];
-        if !self.is_fresh(slot, now) {
-            if self.is_idle(slot) {
-                self.retire(slot, world);
+        self.make_pool(server, address, now, world);
+        let drawn = world.draw()?;
+        let slot = match self.second(server, drawn, now) {
+            Some(slot) => slot,
+            None => self.first(server, (address, drawn), now, world)?,
+        };
+        if let Some(Some(socket)) = self.slots.get_mut(usize::from(slot)) {
+            if socket.pending == 0 {
+                self.idle.remove(slot);
+                self.busy += 1;
+                self.pools[server as usize].busy += 1;
             }
-            match self.open(server, address, now, world) {
-                Ok(fresh) => {
-                    self.retire(self.pools[server as usize].places[place], world);
-                    self.pools[server as usize].places[place] = fresh;
-                    if let Some(socket) = &mut self.slots[usize::from(fresh)] {
-                        socket.pool_place = place as u16;
-                    }
-                    slot = fresh;
-                }
-                // None may be opened: any socket of this server is better than none.
-                Err(failure) => {
-                    slot = self.any(server, place).ok_or(failure)?;
-                    self.shortage = Some(failure).filter(|failure| *failure != SHARE_IS_USED_UP);
-                }
-            }
-        }
-        if let Some(socket) = &mut self.slots[usize::from(slot)] {
             socket.asked += 1;
             socket.pending += 1;
+            socket.used = now;
         }
         Ok(slot)
     }
 
-    fn is_fresh(&self, slot: u16, now: Duration) -> bool {
-        let socket = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
-        socket.is_some_and(|socket| socket.asked < QUERIES && now.saturating_sub(socket.opened) < AGE)
+    /// A socket that waits for its second question.
+    fn second(&mut self, server: u32, drawn: u16, now: Duration) -> Option<u16> {
+        let (slot, serial) = self.pools[server as usize].hand.take(drawn)?;
+        let is_usable = |socket: &UdpSocket| socket.serial == serial && socket.place != NONE;
+        (self.get(slot).is_some_and(is_usable) && self.is_fresh(slot, now)).then_some(slot)
     }
 
-    fn is_idle(&self, slot: u16) -> bool {
-        let socket = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
-        socket.is_some_and(|socket| socket.pending == 0)
-    }
-
-    fn any(&self, server: u32, place: usize) -> Option<u16> {
-        let places = &self.pools[server as usize].places;
-        places[place..].iter().chain(&places[..place]).copied().find(|&slot| slot != NONE)
-    }
-
-    fn open(
+    /// The socket whose turn it is.
+    fn first(
         &mut self,
         server: u32,
-        address: SocketAddr,
+        (address, drawn): (SocketAddr, u16),
         now: Duration,
         world: &mut impl World,
     ) -> Result<u16, Failure> {
-        if self.pools[server as usize].open >= self.share {
-            return Err(SHARE_IS_USED_UP);
+        let pool = &mut self.pools[server as usize];
+        let place = pool.next % self.width;
+        pool.next = place + 1;
+        let slot = match pool.places.get(place).copied().filter(|&slot| self.is_fresh(slot, now)) {
+            Some(slot) => slot,
+            None => self.open_or_share(server, (address, place), now, world)?,
+        };
+        if let Some(serial) = self.serial(slot) {
+            self.pools[server as usize].hand.keep(drawn, (slot, serial));
         }
-        if self.free.is_empty() {
-            if self.slots.len() == usize::from(NONE) {
-                return Err(SHARE_IS_USED_UP);
-            }
-            self.slots.push(None);
-            self.free.push(self.slots.len() as u16 - 1);
-        }
-        let slot = *self.free.last().ok_or(SHARE_IS_USED_UP)?;
-        self.open_at_a_port(slot, address, world)?;
-        self.free.pop();
-        self.pools[server as usize].open += 1;
-        self.slots[usize::from(slot)] = Some(UdpSocket { server, opened: now, asked: 0, pending: 0, pool_place: NONE });
         Ok(slot)
     }
 
-    /// Opens a socket on a random port; a port in use by another program is drawn again.
-    fn open_at_a_port(&self, slot: u16, server: SocketAddr, world: &mut impl World) -> Result<(), Failure> {
-        let mut source = self.source(&server, world)?;
-        for _ in 0..PORT_TRIES {
-            let nth = world.below(self.options.ports.len() as u32)?;
-            let port = self.options.ports.get(nth as usize);
-            source.set_port(*port.ok_or(Failure { call: "bind", errno: Errno::ADDRNOTAVAIL })?);
-            match world.open_udp(slot, source, server) {
-                Err(Failure { call: "bind", errno: Errno::ADDRINUSE | Errno::ACCESS }) => continue,
-                other => return other,
+    fn make_pool(&mut self, server: u32, address: SocketAddr, now: Duration, world: &mut impl World) {
+        if self.pools.len() <= server as usize {
+            self.pools.resize_with(server as usize + 1, Pool::default);
+        }
+        if self.pools[server as usize].address != Some(address) {
+            self.retire_all(server, now, world);
+            self.pools[server as usize].address = Some(address);
+        }
+    }
+
+    /// A new socket in place of the one that was drawn, if any; where none may be opened, any of this server is better than
+    /// none.
+    fn open_or_share(
+        &mut self,
+        server: u32,
+        (address, place): (SocketAddr, usize),
+        now: Duration,
+        world: &mut impl World,
+    ) -> Result<u16, Failure> {
+        let drawn = self.pools[server as usize].places.get(place).copied();
+        let (idle, busy) = (drawn.filter(|&old| self.is_idle(old)), drawn.filter(|&old| !self.is_idle(old)));
+        idle.into_iter().for_each(|old| self.retire(old, now, world));
+        match self.open(server, address, now, world) {
+            Ok(fresh) => {
+                busy.into_iter().for_each(|old| self.retire(old, now, world));
+                let places = &mut self.pools[server as usize].places;
+                places.push(fresh);
+                if let Some(socket) = &mut self.slots[usize::from(fresh)] {
+                    socket.place = places.len() as u16 - 1;
+                }
+                Ok(fresh)
+            }
+            Err(failure) => {
+                let places = &self.pools[server as usize].places;
+                let nth = place.checked_rem(places.len());
+                let shared = nth.and_then(|nth| places.get(nth)).copied().ok_or(failure)?;
+                self.shortage = Some(failure).filter(|failure| *failure != SHARE_IS_USED_UP);
+                Ok(shared)
             }
         }
-        Err(Failure { call: "bind", errno: Errno::ADDRINUSE })
+    }
+
+    fn get(&self, slot: u16) -> Option<&UdpSocket> {
+        self.slots.get(usize::from(slot))?.as_ref()
+    }
+
+    fn is_fresh(&self, slot: u16, now: Duration) -> bool {
+        let is_young = |socket: &UdpSocket| now.saturating_sub(socket.opened) < AGE;
+        self.get(slot).is_some_and(|socket| socket.asked < QUERIES && is_young(socket))
+    }
+
+    fn is_idle(&self, slot: u16) -> bool {
+        self.get(slot).is_some_and(|socket| socket.pending == 0)
     }
 
     /// Closes the sockets that have grown old and wait for nothing. Cheap to call at every turn.
@@ -240,50 +292,98 @@ impl Sockets {
         }
         self.swept = now;
         for slot in 0..self.slots.len() as u16 {
-            let old = self.slots[usize::from(slot)].as_ref().is_some_and(|socket| now >= socket.opened + AGE);
-            if old && self.is_idle(slot) {
-                self.retire(slot, world);
+            let old = self.get(slot).is_some_and(|socket| socket.pending == 0 && now >= socket.opened + AGE);
+            if old {
+                self.retire(slot, now, world);
             }
         }
     }
 
     /// Takes a socket out of its pool; it closes with its last question.
-    fn retire(&mut self, slot: u16, world: &mut impl World) {
+    fn retire(&mut self, slot: u16, now: Duration, world: &mut impl World) {
+        self.leave_pool(slot);
+        self.close_if_done(slot, now, world);
+    }
+
+    fn leave_pool(&mut self, slot: u16) {
         let Some(Some(socket)) = self.slots.get_mut(usize::from(slot)) else { return };
-        if socket.pool_place != NONE {
-            self.pools[socket.server as usize].places[usize::from(socket.pool_place)] = NONE;
-            socket.pool_place = NONE;
+        let place = std::mem::replace(&mut socket.place, NONE);
+        if place == NONE {
+            return;
         }
-        self.close_if_done(slot, world);
+        let pool = &mut self.pools[socket.server as usize];
+        let places = &mut pool.places;
+        places.swap_remove(usize::from(place));
+        if let Some(&moved) = places.get(usize::from(place)) {
+            if let Some(Some(moved)) = self.slots.get_mut(usize::from(moved)) {
+                moved.place = place;
+            }
+        } else if places.is_empty() {
+            *places = Vec::new();
+            pool.hand.clear();
+        }
     }
 
-    /// A question of this socket is over.
-    pub fn done(&mut self, slot: u16, world: &mut impl World) {
-        if let Some(Some(socket)) = self.slots.get_mut(usize::from(slot)) {
-            socket.pending -= 1;
+    /// A question of the socket with this slot and serial number is over. `answered`: nothing is to come for it any more.
+    pub fn done(&mut self, (slot, serial): (u16, u32), answered: bool, now: Duration, world: &mut impl World) {
+        let socket = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut);
+        let Some(socket) = socket.filter(|socket| socket.serial == serial) else { return };
+        socket.pending -= 1;
+        if !answered && !self.options.delay_close.is_zero() {
+            socket.open_until = now + self.options.delay_close;
         }
-        self.close_if_done(slot, world);
+        if socket.pending == 0 {
+            self.idle.insert(slot);
+            self.busy -= 1;
+            self.pools[socket.server as usize].busy -= 1;
+            self.close_if_done(slot, now, world);
+        }
     }
 
-    fn close_if_done(&mut self, slot: u16, world: &mut impl World) {
-        let place = &mut self.slots[usize::from(slot)];
-        if let Some(closed) = place.take_if(|socket| socket.pending == 0 && socket.pool_place == NONE) {
-            world.close_udp(slot);
-            self.pools[closed.server as usize].open -= 1;
-            self.free.push(slot);
+    fn close_if_done(&mut self, slot: u16, now: Duration, world: &mut impl World) {
+        let is_done = |socket: &UdpSocket| socket.pending == 0 && socket.place == NONE && now >= socket.open_until;
+        if self.get(slot).is_some_and(is_done) {
+            self.close(slot, world);
         }
+    }
+
+    /// Closes a socket that counts as one that waits for nothing, and is in no pool.
+    fn close(&mut self, slot: u16, world: &mut impl World) {
+        let Some(closed) = self.slots.get_mut(usize::from(slot)).and_then(Option::take) else { return };
+        world.close_udp(slot);
+        self.pools[closed.server as usize].open -= 1;
+        self.idle.remove(slot);
+        self.free.push(slot);
     }
 
     /// Retires every socket of `server`.
-    pub fn retire_all(&mut self, server: u32, world: &mut impl World) {
-        for slot in self.pools.get(server as usize).map_or([NONE; POOL], |pool| pool.places) {
-            self.retire(slot, world);
+    pub fn retire_all(&mut self, server: u32, now: Duration, world: &mut impl World) {
+        while let Some(&slot) = self.pools.get(server as usize).and_then(|pool| pool.places.last()) {
+            self.retire(slot, now, world);
         }
     }
 
-    /// The server that an open socket is connected to.
+    /// The server that an open socket leads to.
     pub fn server(&self, slot: u16) -> Option<u32> {
-        Some(self.slots.get(usize::from(slot))?.as_ref()?.server)
+        Some(self.get(slot)?.server)
+    }
+
+    /// The address that a socket sends from; unspecified when that cannot be known.
+    pub fn local(&mut self, slot: u16, world: &mut impl World) -> IpAddr {
+        let socket = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut);
+        let unspecified = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        socket
+            .map_or(unspecified, |socket| *socket.local.get_or_insert_with(|| world.local(slot).unwrap_or(unspecified)))
+    }
+
+    /// Tells the socket in a slot from those that had it before.
+    pub fn serial(&self, slot: u16) -> Option<u32> {
+        Some(self.get(slot)?.serial)
+    }
+
+    /// Questions that wait for answers through a socket.
+    pub fn pending(&self, slot: u16) -> u32 {
+        self.get(slot).map_or(0, |socket| socket.pending)
     }
 
     /// True when no socket of `server` is open.
@@ -297,7 +397,3 @@ impl Sockets {
         slots.filter_map(move |(slot, socket)| (socket.as_ref()?.server == server).then_some(slot as u16))
     }
 }
-
-#[cfg(test)]
-#[path = "sockets_tests.rs"]
-mod tests;

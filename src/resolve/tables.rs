@@ -51,7 +51,8 @@ impl<W: World> Turn<'_, W> {
                 self.core.cuts.add(cut)
             })
             .collect();
-        self.core.sockets.set_sources(table.sources(), self.world);
+        self.core.streams.retire_all(self.world);
+        self.core.sockets.set_sources(table.sources(), self.now, self.world);
         self.core.table = table;
         self.set_hints();
         self.show_troubles();
@@ -76,11 +77,10 @@ impl<W: World> Turn<'_, W> {
             let server = &mut self.core.servers[place];
             let was_used = std::mem::replace(&mut server.is_used, named.contains(&server.address));
             if was_used && !server.is_used {
-                self.core.sockets.retire_all(place, self.world);
+                self.core.sockets.retire_all(place, self.now, self.world);
             }
         }
         self.core.servers.set_vacant(self.vacant_places());
-        self.core.sockets.share_out(named.len());
         let Core { servers, sockets, .. } = &mut *self.core;
         let mut place = |&address: &SocketAddr| {
             let place = servers.place(address, |place| sockets.has_none_of(place));

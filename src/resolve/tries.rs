@@ -24,11 +24,25 @@ pub struct Addressee {
     pub edns: bool,
     /// The server is to resolve for us: RD.
     pub recursion: bool,
+    /// The cookie in it.
+    pub cookie: Cookie,
+}
+
+/// What of a cookie a query carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// Nothing.
+    No,
+    /// Our half: the server's is not known.
+    Client,
+    /// Both halves.
+    Both,
 }
 
 impl Addressee {
     /// Nobody yet.
-    pub const NOBODY: Addressee = Addressee { server: u32::MAX, place: u8::MAX, edns: false, recursion: false };
+    pub const NOBODY: Addressee =
+        Addressee { server: u32::MAX, place: u8::MAX, edns: false, recursion: false, cookie: Cookie::No };
 }
 
 /// A query on the wire.
@@ -36,6 +50,8 @@ impl Addressee {
 pub struct Try {
     /// Slot of its socket.
     pub socket: u16,
+    /// Of that socket: another may have its slot by now.
+    pub serial: u32,
     /// Message ID.
     pub id: u16,
     /// To whom.
@@ -76,6 +92,12 @@ impl Tries {
             empty => empty,
         };
         replaced.unwrap_or(0)
+    }
+
+    /// What a slot holds.
+    #[inline]
+    pub fn get(&self, slot: usize) -> Option<&Try> {
+        self.slots.get(slot)?.as_ref()
     }
 
     /// Fills an empty slot.
@@ -125,9 +147,8 @@ mod tests {
         for (second, server) in sent_to.into_iter().enumerate() {
             let slot = tries.slot_for(server);
             tries.take(slot);
-            let (asked, at) =
-                (Addressee { server, place: 0, edns: true, recursion: false }, Duration::from_secs(second as u64));
-            tries.set(slot, Try { socket: 0, id: 0, asked, at });
+            let (asked, at) = (Addressee { server, ..Addressee::NOBODY }, Duration::from_secs(second as u64));
+            tries.set(slot, Try { socket: 0, serial: 0, id: 0, asked, at });
         }
         let mut kept: Vec<_> = tries.iter_mut().map(|sent| (sent.asked.server, sent.at.as_secs())).collect();
         kept.sort_unstable();

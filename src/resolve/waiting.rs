@@ -23,7 +23,7 @@ impl<W: World> Turn<'_, W> {
         match question.phase {
             Phase::Free | Phase::Failed | Phase::Choose => return,
             Phase::Udp { socket } => self.core.questions.unlink(id, socket),
-            Phase::Tcp { connection, .. } => self.core.streams.close(connection, self.world),
+            Phase::Tcp { connection, id } => self.core.streams.forget(connection, id, self.world),
             Phase::TcpQueue => self.core.tcp_queue.retain(|&queued| queued != id),
             Phase::Pause | Phase::Probe | Phase::Await => {}
         }
@@ -34,25 +34,29 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn recall(&mut self, id: u32) {
         self.stop_waiting(id);
         while let Some(slot) = self.core.questions.get(id).tries.first() {
-            self.release(id, slot);
+            self.release(id, slot, false);
         }
     }
 
-    /// Empties a slot of a question's tries.
-    pub(super) fn release(&mut self, id: u32, slot: usize) -> Option<Try> {
+    /// Empties a slot of a question's tries. `answered`: nothing is to come for it any more.
+    pub(super) fn release(&mut self, id: u32, slot: usize, answered: bool) -> Option<Try> {
         let sent = self.core.questions.get_mut(id).tries.take(slot)?;
         self.core.keys.remove(sent.socket, sent.id);
-        self.core.sockets.done(sent.socket, self.world);
+        self.core.sockets.done((sent.socket, sent.serial), answered, self.now, self.world);
         Some(sent)
     }
 
     /// The timer of a question went off.
     pub(super) fn expire(&mut self, id: u32) {
         let phase = self.core.questions.get(id).phase;
-        if let Phase::Tcp { connection, .. } = phase {
-            self.note_tcp_timeout(id, connection);
-        }
+        let stalled = match phase {
+            Phase::Tcp { connection, id: message } => {
+                self.note_tcp_timeout(id, (connection, message)).then_some(connection)
+            }
+            _ => None,
+        };
         self.stop_waiting(id);
+        stalled.into_iter().for_each(|stream| self.abandon_stream(stream));
         match phase {
             Phase::Udp { .. } => self.count_loss(id),
             Phase::Tcp { .. } | Phase::TcpQueue => {
@@ -100,7 +104,8 @@ impl<W: World> Turn<'_, W> {
                 let question = self.core.questions.get_mut(id);
                 let at = self.now + TICK * (woken / WOKEN_PER_TICK);
                 let due = question.sent + Duration::from_millis(u64::from(question.wait));
-                if question.sent < sent && at < due && question.sends < sends {
+                let is_there = question.asked.server == server && question.sent < sent;
+                if is_there && at < due && question.sends < sends {
                     (question.tried, question.rounds) = (question.tried & !bit(question.asked.place), 0);
                     self.core.timers.arm(id, at);
                     woken += 1;
@@ -112,9 +117,10 @@ impl<W: World> Turn<'_, W> {
     /// Sends a question that was just answered to a silent server of its zone, so that no client has to wait for what
     /// comes of it; false when none is to be probed.
     pub(super) fn probe(&mut self, id: u32) -> bool {
+        let by_tcp = self.is_asked_over_tcp(id);
         let Core { cuts, questions, servers, .. } = &mut *self.core;
         let seats = cuts.get(questions.get(id).cut).map_or(&[][..], Cut::seats);
-        if seats.len() < 2 || questions.is_full() {
+        if by_tcp || seats.len() < 2 || questions.is_full() {
             return false;
         }
         let silent = seats.iter().position(|seat| servers[seat.server].wants_probe(self.now));

@@ -3,7 +3,7 @@
 use super::Response;
 use super::trouble::Failure;
 use rustix::io::Errno;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The world as the core sees it. UDP sockets and streams go by the numbers that the core gives them; it opens none twice
 /// without closing it. What comes of them later is told by [`super::core::Input`].
@@ -17,6 +17,12 @@ pub trait World {
     /// Sends a message through a UDP socket. A full buffer is not told: the message counts as lost.
     fn send_udp(&mut self, slot: u16, message: &[u8]) -> Sent;
 
+    /// The address that an open UDP socket sends from; `None` when the world cannot say.
+    fn local(&mut self, slot: u16) -> Option<IpAddr> {
+        let _ = slot;
+        None
+    }
+
     /// Closes a UDP socket.
     fn close_udp(&mut self, slot: u16);
 
@@ -26,8 +32,7 @@ pub trait World {
     /// The call that failed; nothing is open then.
     fn open_stream(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure>;
 
-    /// Has a stream send these octets once it is connected. It gets them, in one piece or several, right after it was
-    /// opened.
+    /// Has a stream send these octets, once it is connected: whole messages, each with its length before it.
     fn send_stream(&mut self, slot: u16, octets: &[u8]);
 
     /// Closes a stream; what it has not sent is lost.

@@ -186,10 +186,11 @@ const SOCKETS: [(i32, i32, i32); 9] = [
     (libc::AF_XDP, libc::SOCK_RAW, 0),
 ];
 
-/// Levels and options that a running server sets: buffers of sockets upstream and of the watch over interfaces, and
-/// what libbpf asks of netlink. All that listens has its options by now. Above all not IP_TRANSPARENT, SO_BINDTODEVICE,
+/// Levels and options that a running server sets: that TCP upstream does not wait with small messages, buffers of the watch
+/// over interfaces, and what libbpf asks of netlink. All that listens has its options by now. Above all not IP_TRANSPARENT, SO_BINDTODEVICE,
 /// SO_ATTACH_FILTER, SO_ATTACH_BPF, TCP_REPAIR, nor those of netfilter and multicast.
-const OPTIONS: [(i32, i32); 5] = [
+const OPTIONS: [(i32, i32); 6] = [
+    (libc::IPPROTO_TCP, libc::TCP_NODELAY),
     (libc::SOL_SOCKET, libc::SO_RCVBUF),
     (libc::SOL_SOCKET, libc::SO_SNDBUF),
     (libc::SOL_SOCKET, libc::SO_RCVBUFFORCE),

@@ -17,7 +17,9 @@ use std::time::Instant;
 fn responder(socket: &UdpSocket) {
     let mut buffer = [0u8; 2048];
     while let Ok((len, from)) = socket.recv_from(&mut buffer) {
-        let end = len - 11;
+        // The question ends with the first root label, type and class; what stands behind it is EDNS.
+        let Some(root) = buffer[12..len].iter().position(|&octet| octet == 0) else { continue };
+        let end = 12 + root + 5;
         buffer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
         buffer[end..end + 16].copy_from_slice(b"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\xc0\0\x02\x01");
         let _ = socket.send_to(&buffer[..end + 16], from);

@@ -24,7 +24,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             is("4096"),
             plain!(number outgoing_range),
             RESTART,
-        ),
+        )
+        .note("fewer than 16 are taken for 16"),
         honoured(
             "num-queries-per-thread",
             &[Kind::Number(1, i32::MAX as i64)],
@@ -49,20 +50,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "0",
             "the kernel's maximum segment size works for every path it knows",
         ),
-        changes_nothing(
-            "max-reuse-tcp-queries",
-            COUNT,
-            "200",
-            "a TCP question to upstream has a connection of its own",
-        ),
-        changes_nothing("tcp-reuse-timeout", COUNT, "60000", "a TCP question to upstream has a connection of its own"),
-        not_yet(
-            "tcp-upstream",
-            YES_NO,
-            "no",
-            "forwarders are asked over UDP, and over TCP when an answer was cut",
-            &["no"],
-        ),
+        honoured("max-reuse-tcp-queries", COUNT, is("200"), plain!(number transport.reuse_queries), RESTART)
+            .note("one after the other and at once; 0 is taken for 1"),
+        honoured("tcp-reuse-timeout", COUNT, is("60000"), plain!(number transport.reuse_timeout), RESTART),
+        honoured("tcp-upstream", YES_NO, is("no"), plain!(flag transport.tcp), RESTART),
         not_yet("udp-upstream-without-downstream", YES_NO, "no", "do-udp: no holds for upstream as well", &["no"]),
         refused(
             "tls-upstream",
@@ -78,8 +69,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RESTART).checked(checks::prefer_ip6),
         not_yet("do-nat64", YES_NO, "no", NAT64, &["no"]),
         inert("nat64-prefix", NAT64_PREFIX, "64:ff9b::/96", "means nothing without do-nat64"),
-        inert("delay-close", COUNT, "0", "a late answer to a closed port harms nobody but a counter"),
-        inert("udp-connect", YES_NO, "yes", "upstream sockets are always connected"),
+        honoured("delay-close", COUNT, is("0"), plain!(number transport.delay_close), RESTART)
+            .note("a socket that no question waits at stays open for some seconds in any case"),
+        honoured("udp-connect", YES_NO, is("yes"), plain!(flag transport.connect), RESTART),
         honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RESTART),
         honoured("unknown-server-time-limit", COUNT, is("376"), plain!(number servers.unknown), RESTART),
         honoured("outbound-msg-retry", COUNT, is("5"), plain!(number iteration.retries), RESTART),
@@ -101,8 +93,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("fast-server-permil", COUNT, is("0"), plain!(number servers.fast_permil), RESTART)
             .alias(&["low-rtt-permil", "low-rtt-pct"]),
         inert("low-rtt", TEXT, "none", "Unbound ignores it too"),
-        not_yet("edns-client-string", &[Kind::Netblock, Kind::Text], "none", "no such option is sent upstream", &[]),
-        inert("edns-client-string-opcode", PORT, "65001", "means nothing without edns-client-string"),
+        honoured(
+            "edns-client-string",
+            &[Kind::Netblock, Kind::Text],
+            words("none"),
+            list(add_client_string, show_client_strings),
+            RESTART,
+        )
+        .note("the first 255 octets are sent"),
+        honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RESTART),
         not_yet("disable-edns-do", YES_NO, "no", "the client's DO bit goes upstream", &["no"]),
         not_yet("dns-error-reporting", YES_NO, "no", "no errors are reported to agents", &["no"]).since("1.23"),
     ],
@@ -156,6 +155,16 @@ fn set_policy(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
 fn show_policy(config: &Config, emit: &mut dyn FnMut(&str)) {
     let numbers: Vec<String> = config.iteration.fetch_policy.iter().map(ToString::to_string).collect();
     emit(&numbers.join(" "));
+}
+
+fn add_client_string(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    config.transport.client_strings.extend(args.netblock(0).map(|block| (block, args.text(1).to_owned())));
+    Ok(())
+}
+
+fn show_client_strings(config: &Config, emit: &mut dyn FnMut(&str)) {
+    let strings = &config.transport.client_strings;
+    strings.iter().for_each(|(block, string)| emit(&format!("{}/{} {string}", block.address, block.prefix)));
 }
 
 fn show_outgoing(config: &Config, emit: &mut dyn FnMut(&str)) {

@@ -191,9 +191,9 @@ fn what_is_not_there_yet_warns_when_it_matters() {
     let found = read(format!("server:\nmodule-config: \"python respip validator iterator\"\n{ROOT}")).unwrap().warnings;
     let found: Vec<(Severity, &str)> = found.iter().map(|one| (one.severity, &one.message[..50])).collect();
     assert_eq!(found, [(Severity::Warning, "module-config: python, respip is not supported yet")]);
-    let found = warnings("do-nat64: yes\nedns-client-string: 10.0.0.0/8 text\nlocal-zone: a ipset");
+    let found = warnings("do-nat64: yes\ndo-not-query-address: 10.0.0.0/8\nlocal-zone: a ipset");
     assert_eq!(found[0], "test.conf:2: do-nat64: is not supported yet; IPv4 servers are asked over IPv4 alone");
-    assert!(found[1].starts_with("test.conf:3: edns-client-string: is not supported yet"));
+    assert!(found[1].starts_with("test.conf:3: do-not-query-address: is not supported yet"));
     assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
     assert_eq!(found.len(), 3);
     let stub =

@@ -16,20 +16,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-struct Alone {
-    core: Core,
-    world: ScriptWorld,
-    now: Duration,
+/// A core in a world without a kernel.
+pub struct Alone {
+    pub core: Core,
+    pub world: ScriptWorld,
+    pub now: Duration,
 }
 
 impl Alone {
     /// The root zone has these servers.
-    fn new(options: Options, servers: &[&str]) -> Alone {
+    pub fn new(options: Options, servers: &[&str]) -> Alone {
         let places: Vec<usize> = (0..servers.len()).collect();
         Alone::with(options, servers, &[(".", &places)])
     }
 
-    fn with(options: Options, servers: &[&str], zones: &[(&str, &[usize])]) -> Alone {
+    pub fn with(options: Options, servers: &[&str], zones: &[(&str, &[usize])]) -> Alone {
         let addresses: Vec<SocketAddr> = servers.iter().map(|server| server.parse().unwrap()).collect();
         let core = Core::new(options, Arc::new(Upstream::default()), Arc::new(Troubles::default()));
         let mut alone = Alone { core, world: ScriptWorld::new(), now: Duration::from_secs(1) };
@@ -37,11 +38,11 @@ impl Alone {
         alone
     }
 
-    fn put(&mut self, input: Input<'_>) {
+    pub fn put(&mut self, input: Input<'_>) {
         self.core.handle(input, self.now, &mut self.world);
     }
 
-    fn ask(&mut self, ticket: u64, name: &str) {
+    pub fn ask(&mut self, ticket: u64, name: &str) {
         let mut request: Request = bytemuck::Zeroable::zeroed();
         (request.ticket, request.qtype, request.qclass) = (ticket, rtype::A, class::IN);
         request.set_name(&wire(name));
@@ -50,40 +51,40 @@ impl Alone {
     }
 
     /// The query that left last, and the socket it left through.
-    fn last(&self) -> (u16, Vec<u8>) {
+    pub fn last(&self) -> (u16, Vec<u8>) {
         let (slot, _, query) = self.world.sent.last().expect("something was sent").clone();
         (slot, query)
     }
 
     /// Has the newest socket to a server report that nobody listens there.
-    fn refuse(&mut self, server: &str) {
+    pub fn refuse(&mut self, server: &str) {
         let server = server.parse().unwrap();
         let to = |slot: &u16| self.world.udp.get(slot).is_some_and(|socket| socket.server == server);
         let (slot, ..) = *self.world.sent.iter().rfind(|(slot, ..)| to(slot)).expect("a query to it");
         self.put(Input::SendFailed { slot, errno: Errno::CONNREFUSED });
     }
 
-    fn answer(&mut self, message: Message) {
+    pub fn answer(&mut self, message: Message) {
         let slot = self.last().0;
         self.put(Input::Datagram { slot, octets: &message.0 });
     }
 
     /// Answers the query that left last with as much as fits, none of it; gives the stream that the question goes on over.
-    fn cut_off(&mut self) -> u16 {
+    pub fn cut_off(&mut self) -> u16 {
         let (_, query) = self.last();
         self.answer(Message::reply(&query, 0).flags(header::flag::TC));
         *self.world.streams.keys().next().expect("a stream")
     }
 
     /// Goes to the next deadline.
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         self.now = self.core.due(false).expect("a deadline");
         self.put(Input::Due);
     }
 }
 
-const SERVER: &str = "192.0.2.53:53";
-const OTHER: &str = "198.51.100.53:53";
+pub const SERVER: &str = "192.0.2.53:53";
+pub const OTHER: &str = "198.51.100.53:53";
 
 #[test]
 fn a_question_is_asked_and_answered_without_a_kernel() {
@@ -121,12 +122,15 @@ fn a_long_answer_comes_over_a_stream_in_pieces() {
     let query = &alone.world.streamed[&slot];
     assert_eq!(usize::from(get_u16(query, 0).unwrap()), query.len() - 2);
     let reply = Message::reply(&query[2..], 0).a("www.example", 300, 1).0;
-    let octets = [&(reply.len() as u16).to_be_bytes(), &reply[..], b"and more"].concat();
+    let octets = [&(reply.len() as u16).to_be_bytes(), &reply[..]].concat();
     alone.put(Input::StreamOpen { slot });
     for piece in octets.chunks(3) {
         alone.put(Input::StreamData { slot, octets: piece });
     }
     assert_eq!(alone.world.answers, [(1, rcode::NOERROR, 1)]);
+    assert_eq!(alone.world.streams.len(), 1, "it stays for the next question");
+    alone.now += Options::default().streams.idle;
+    alone.put(Input::Due);
     assert!(alone.world.streams.is_empty(), "it is closed");
 }
 
@@ -216,7 +220,7 @@ fn the_longest_reply_comes_over_a_stream() {
 
 #[test]
 fn what_a_socket_reports_late_is_of_the_queries_before() {
-    let sockets = SocketOptions { most: 1, ..SocketOptions::default() };
+    let sockets = SocketOptions { ports: vec![20000], ..SocketOptions::default() };
     let mut alone = Alone::new(Options { sockets, ..Options::default() }, &[SERVER]);
     alone.ask(1, "a.example");
     alone.world.outcomes.push_back(Sent { outcome: Ok(()), earlier: Some(Errno::CONNREFUSED) });

@@ -3,14 +3,17 @@
 mod causes;
 mod commands;
 mod content;
+mod cookies;
 mod core;
 mod first;
 mod iterate;
 mod limits;
+mod ports;
 mod rig;
 mod script;
 mod servers;
 mod silence;
+mod streams;
 mod taken_out;
 mod transport;
 mod trouble;

@@ -48,8 +48,9 @@ impl Tables {
     }
 }
 
-/// Turns of a millisecond without anything moving after which nothing will.
+/// Turns of a millisecond without anything moving after which nothing will, and where the kernel may have segments on their way.
 const IDLE: u32 = 3;
+const IDLE_STREAMS: u32 = 40;
 
 pub const ANY_SERVER: Reachable = Reachable { not_localhost: false, ip4: true, ip6: true };
 
@@ -164,7 +165,7 @@ impl Rig {
     /// Turns until nothing moves: on a busy machine the kernel may take some milliseconds from one socket to another.
     fn settle(&mut self) {
         let mut idle = 0;
-        while idle < IDLE {
+        while idle < self.turns() {
             idle = if self.turn() { 0 } else { idle + 1 };
         }
     }
@@ -178,11 +179,18 @@ impl Rig {
             if got.len() >= count {
                 return got;
             }
-            if let (IDLE, true, Some(next)) = (idle, skip, self.next_event()) {
+            if skip
+                && idle >= self.turns()
+                && let Some(next) = self.next_event()
+            {
                 (self.now, idle) = (self.now.max(next), 0);
             }
         }
         panic!("{} of {count} responses after many turns: {:?}", got.len(), self.stats);
+    }
+
+    fn turns(&self) -> u32 {
+        if self.servers.iter().any(Server::has_streams) { IDLE_STREAMS } else { IDLE }
     }
 
     fn take_into(&mut self, got: &mut Vec<Got>) {

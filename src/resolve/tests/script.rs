@@ -1,6 +1,7 @@
 //! Scripted servers on loopback.
 
 use crate::dns::{Name, class, get_u16, header, put_u16, rtype};
+use crate::resolve::streams::first_message;
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -136,6 +137,9 @@ impl Query {
     }
 }
 
+/// An accepted connection, what has come of queries, and what is still to be written.
+type Connection = (TcpStream, Vec<u8>, Vec<u8>);
+
 /// One of them, on UDP and TCP.
 pub struct Server {
     pub udp: Rc<UdpSocket>,
@@ -143,8 +147,7 @@ pub struct Server {
     pub tcp: Option<TcpListener>,
     script: Script,
     pub seen: usize,
-    /// Accepted connections and what is still to be written to each.
-    streams: Vec<(TcpStream, Vec<u8>)>,
+    streams: Vec<Connection>,
 }
 
 impl Server {
@@ -163,6 +166,11 @@ impl Server {
         Server { udp: Rc::new(udp), tcp: Some(tcp), script, seen: 0, streams: Vec::new() }
     }
 
+    /// Somebody has a connection to it.
+    pub fn has_streams(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
     /// Serves what has come; whether anything had.
     pub fn serve(&mut self, later: &Later, now: Duration) -> bool {
         let before = self.seen;
@@ -176,19 +184,27 @@ impl Server {
         while let Some(Ok((stream, _))) = self.tcp.as_ref().map(TcpListener::accept) {
             self.seen += 1;
             stream.set_nonblocking(true).unwrap();
-            self.streams.push((stream, Vec::new()));
+            self.streams.push((stream, Vec::new(), Vec::new()));
         }
         let (script, udp) = (&mut self.script, &self.udp);
-        self.streams.retain_mut(|(stream, out)| {
-            if let Ok(len @ 2..) = stream.read(&mut buffer) {
-                let from = stream.peer_addr().unwrap();
-                let query = Query::new(buffer[2..len].to_vec(), (from, true), (udp, later, now));
-                for reply in script(&query) {
+        self.streams.retain_mut(|(stream, input, out)| {
+            let from = stream.peer_addr();
+            match stream.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(len) => input.extend_from_slice(&buffer[..len]),
+                Err(_) => {}
+            }
+            while let Some(place) = first_message(input) {
+                let octets = input[place.clone()].to_vec();
+                input.drain(..place.end);
+                let query = Query::new(octets, (*from.as_ref().unwrap(), true), (udp, later, now));
+                let replies = script(&query);
+                if replies.is_empty() && !query.hold.get() {
+                    return false;
+                }
+                for reply in replies {
                     out.extend((reply.len() as u16).to_be_bytes());
                     out.extend(reply);
-                }
-                if out.is_empty() && !query.hold.get() {
-                    return false;
                 }
             }
             if let Ok(len) = stream.write(out) {

@@ -6,7 +6,7 @@ use crate::resolve::world::{Sent, World};
 use bytemuck::Zeroable;
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// An open UDP socket or stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,10 @@ impl World for ScriptWorld {
             self.sent.push((slot, self.udp[&slot].source.port(), message.to_vec()));
         }
         sent
+    }
+
+    fn local(&mut self, slot: u16) -> Option<IpAddr> {
+        self.udp.get(&slot).map(|socket| socket.source.ip())
     }
 
     fn close_udp(&mut self, slot: u16) {

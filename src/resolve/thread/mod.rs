@@ -83,13 +83,16 @@ impl Resolver {
         if options.sockets.ports.is_empty() {
             return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
         }
+        if options.streams.always && options.tcp_connections == 0 {
+            log::warn!("tcp-upstream: yes with outgoing-num-tcp: 0 leaves no way to ask; permit some connections");
+        }
         for own in table.sources().named() {
             if let Err(cause) = std::net::UdpSocket::bind(own) {
                 log::warn!("outgoing-interface {}: {cause}; give this host the address or remove the line", own.ip());
             }
         }
         let inbox = Inbox::new(usize::from(options.edns_size).max(4096));
-        let mut world = Real::new(&links.bell, links.responses, options.sockets.receive_buffer)?;
+        let mut world = Real::new(&links.bell, links.responses, options.sockets.connected)?;
         let mut core = Core::new(options, links.stats, links.troubles);
         core.handle(Input::Command(Command::Table(table)), Duration::ZERO, &mut world);
         Ok(Resolver {
@@ -224,9 +227,14 @@ impl Resolver {
     }
 
     fn receive(&mut self, slot: u16, now: Duration) {
-        let Some(received) = self.world.receive(slot, &mut self.inbox) else { return };
+        // More than is waited for is not expected, and what comes all the same has an event of its own.
+        let most = self.core.sockets.pending(slot).max(1) as usize;
+        let Some(received) = self.world.receive(slot, most, &mut self.inbox) else { return };
         (self.next, self.socket, self.serial) = (0, slot, self.world.udp_serial(slot));
-        let Err(error) = received else { return };
+        let error = match received {
+            Ok(strangers) => return self.core.stats.unwanted.add(strangers),
+            Err(error) => error,
+        };
         match Errno::from_io_error(&error) {
             // Nothing came, and nothing is said of the server.
             None | Some(Errno::AGAIN | Errno::INTR | Errno::NOMEM | Errno::NOBUFS) => {}
@@ -243,10 +251,17 @@ impl Resolver {
             Ok(true) => core.handle(Input::StreamOpen { slot }, now, world),
             Err(failure) => return core.handle(Input::StreamEnded { slot, failure }, now, world),
         }
-        while serial.is_some() && world.stream_serial(slot) == serial && world.has_room() {
+        // What has come and waits for room is enough: no more is taken in before it is judged.
+        while serial.is_some() && world.stream_serial(slot) == serial && world.has_room() && !core.streams.is_ready() {
             match world.read(slot, chunk) {
                 Ok(0) => return,
-                Ok(len) => core.handle(Input::StreamData { slot, octets: &chunk[..len] }, now, world),
+                Ok(len) => {
+                    core.handle(Input::StreamData { slot, octets: &chunk[..len] }, now, world);
+                    if len < chunk.len() {
+                        // What comes after it has an event of its own.
+                        return;
+                    }
+                }
                 Err(failure) => return core.handle(Input::StreamEnded { slot, failure }, now, world),
             }
         }

@@ -11,11 +11,12 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, getsockname, recv, send, sendto,
+    socket_with, sockopt,
 };
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) enum Place {
 
 struct Udp {
     fd: OwnedFd,
+    /// Where it sends to, and what alone it is to hear, when it is not connected.
+    peer: Option<SocketAddr>,
     /// Tells it from those that had its slot before.
     serial: u64,
 }
@@ -54,8 +57,8 @@ pub(super) struct Real {
     responses: Producer<Response>,
     /// Answers were published since this was last taken.
     pub(super) published: bool,
-    /// SO_RCVBUF in octets; 0 leaves the system's default.
-    receive_buffer: usize,
+    /// UDP sockets are connected to their server.
+    connects: bool,
     udp: Vec<Option<Udp>>,
     streams: Vec<Option<Stream>>,
     serial: u64,
@@ -66,12 +69,12 @@ impl Real {
     ///
     /// # Errors
     /// When the epoll instance cannot be made or the kernel gives no random numbers.
-    pub(super) fn new(bell: &Doorbell, responses: Producer<Response>, receive_buffer: usize) -> io::Result<Real> {
+    pub(super) fn new(bell: &Doorbell, responses: Producer<Response>, connects: bool) -> io::Result<Real> {
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&poller, bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
         let random = Random::new().map_err(io::Error::other)?;
         let (udp, streams) = Default::default();
-        Ok(Real { poller, random, responses, published: false, receive_buffer, udp, streams, serial: 0 })
+        Ok(Real { poller, random, responses, published: false, connects, udp, streams, serial: 0 })
     }
 
     /// The epoll instance.
@@ -109,10 +112,14 @@ impl Real {
         Some(self.streams.get(usize::from(slot))?.as_ref()?.serial)
     }
 
-    /// Fills `inbox` with what has come through a UDP socket; `None` when it is closed.
-    pub(super) fn receive(&self, slot: u16, inbox: &mut Inbox) -> Option<io::Result<usize>> {
+    /// Fills `inbox` with up to `most` datagrams that have come through a UDP socket, and gives the number of those that
+    /// others than its server had sent, which are dropped; `None` when it is closed.
+    pub(super) fn receive(&self, slot: u16, most: usize, inbox: &mut Inbox) -> Option<io::Result<u64>> {
         let socket = self.udp.get(usize::from(slot))?.as_ref()?;
-        Some(inbox.receive(socket.fd.as_fd()))
+        Some(match &socket.peer {
+            None => inbox.receive(socket.fd.as_fd(), most).map(|_| 0),
+            Some(peer) => inbox.receive_from(socket.fd.as_fd(), most, peer),
+        })
     }
 
     /// Sends what a stream has still to send. True when that has shown that it is connected.
@@ -131,21 +138,28 @@ impl Real {
         };
         stream.out.drain(..left);
         if stream.out.is_empty() {
-            let tag = EventData::new_u64(STREAM_TAG | u64::from(slot));
-            epoll::modify(&self.poller, &stream.fd, tag, EventFlags::IN).map_err(|_| None)?;
+            self.want(slot, EventFlags::IN).map_err(Some)?;
         }
+        let Some(Some(stream)) = self.streams.get_mut(usize::from(slot)) else { return Ok(false) };
         let is_first = left > 0 && !stream.has_sent;
         stream.has_sent |= is_first;
         Ok(is_first)
     }
 
-    /// Reads from a stream that has sent all it had; 0: nothing is there.
+    /// Has the events of a stream told.
+    fn want(&self, slot: u16, events: EventFlags) -> Result<(), Failure> {
+        let Some(Some(stream)) = self.streams.get(usize::from(slot)) else { return Ok(()) };
+        let tag = EventData::new_u64(STREAM_TAG | u64::from(slot));
+        epoll::modify(&self.poller, &stream.fd, tag, events).map_err(Failure::of("epoll_ctl"))
+    }
+
+    /// Reads from a stream that is connected; 0: nothing is there.
     ///
     /// # Errors
     /// What broke it, when the system names it; `None`: the server has closed it.
     pub(super) fn read(&self, slot: u16, buffer: &mut [u8]) -> Result<usize, Option<Failure>> {
         let Some(Some(stream)) = self.streams.get(usize::from(slot)) else { return Ok(0) };
-        if !stream.out.is_empty() {
+        if !stream.has_sent {
             return Ok(0);
         }
         match recv(&stream.fd, buffer, RecvFlags::DONTWAIT) {
@@ -186,15 +200,14 @@ fn close<T>(slots: &mut [Option<T>], slot: u16) {
 impl World for Real {
     fn open_udp(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure> {
         let fd = Real::socket(SocketType::DGRAM, &server)?;
-        if self.receive_buffer > 0 {
-            // The kernel caps it at net.core.rmem_max; a smaller buffer works as well.
-            let _ = sockopt::set_socket_recv_buffer_size(&fd, self.receive_buffer);
-        }
         bind(&fd, &source).map_err(Failure::of("bind"))?;
-        connect(&fd, &server).map_err(Failure::of("connect"))?;
+        if self.connects {
+            connect(&fd, &server).map_err(Failure::of("connect"))?;
+        }
+        let peer = (!self.connects).then_some(server);
         self.watch(&fd, u64::from(slot), EventFlags::IN)?;
         self.serial += 1;
-        put(&mut self.udp, slot, Udp { fd, serial: self.serial });
+        put(&mut self.udp, slot, Udp { fd, peer, serial: self.serial });
         Ok(())
     }
 
@@ -203,7 +216,12 @@ impl World for Real {
         let mut reported = None;
         let outcome = loop {
             let Some(Some(socket)) = self.udp.get(usize::from(slot)) else { break Err(Errno::BADF) };
-            match send(&socket.fd, message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            let sent = match &socket.peer {
+                None => send(&socket.fd, message, flags),
+                Some(peer) => sendto(&socket.fd, message, flags, peer),
+            };
+            match sent {
                 Ok(_) | Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => break Ok(()),
                 Err(Errno::INTR) => {}
                 // No ICMP error is told by this one.
@@ -215,6 +233,12 @@ impl World for Real {
         Sent { outcome, earlier: reported.filter(|&errno| outcome != Err(errno)) }
     }
 
+    fn local(&mut self, slot: u16) -> Option<IpAddr> {
+        let socket = self.udp.get(usize::from(slot))?.as_ref()?;
+        let own = getsockname(&socket.fd).ok()?;
+        SocketAddr::try_from(own).ok().map(|own| own.ip())
+    }
+
     fn close_udp(&mut self, slot: u16) {
         close(&mut self.udp, slot);
     }
@@ -224,6 +248,8 @@ impl World for Real {
         if !source.ip().is_unspecified() {
             bind(&fd, &source).map_err(Failure::of("bind"))?;
         }
+        // A question must not wait for the acknowledgement of the one before.
+        sockopt::set_tcp_nodelay(&fd, true).map_err(Failure::of("setsockopt"))?;
         match connect(&fd, &server) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(Failure { call: TCP, errno }),
@@ -234,9 +260,16 @@ impl World for Real {
         Ok(())
     }
 
+    /// What a connected stream does not take, or an error, comes with its next event.
     fn send_stream(&mut self, slot: u16, octets: &[u8]) {
-        if let Some(Some(stream)) = self.streams.get_mut(usize::from(slot)) {
-            stream.out.extend_from_slice(octets);
+        let Some(Some(stream)) = self.streams.get_mut(usize::from(slot)) else { return };
+        let waits = !stream.has_sent || !stream.out.is_empty();
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let left = if waits { 0 } else { send(&stream.fd, octets, flags).unwrap_or(0) };
+        stream.out.extend_from_slice(octets.get(left..).unwrap_or_default());
+        if !waits && !stream.out.is_empty() {
+            // Without the event the question is lost, which its time-out shows.
+            let _ = self.want(slot, EventFlags::IN | EventFlags::OUT);
         }
     }
 

@@ -6,7 +6,7 @@ use super::sizes::Sizes;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
 use crate::host::Interface;
-use crate::resolve::{self, SocketOptions, TtlLimits, ZoneTable};
+use crate::resolve::{self, ClientStrings, SocketOptions, StreamOptions, TtlLimits, ZoneTable};
 use crate::serve::scope::Zones;
 use crate::serve::worker::WorkerOptions;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
@@ -73,8 +73,12 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         sockets: SocketOptions {
             ports: config.outgoing_ports(),
             most: config.outgoing_range as usize,
-            ..SocketOptions::default()
+            connected: config.transport.connect,
+            delay_close: milliseconds(config.transport.delay_close),
         },
+        streams: streams(config),
+        cookies: true,
+        client_strings: client_strings(config),
     }
 }
 
@@ -86,6 +90,27 @@ fn rules(config: &Config) -> resolve::Rules {
         expired_reply_ttl: of.reply_ttl,
         ..resolve::Rules::default()
     }
+}
+
+fn milliseconds(number: u32) -> Duration {
+    Duration::from_millis(u64::from(number))
+}
+
+fn streams(config: &Config) -> StreamOptions {
+    let of = &config.transport;
+    StreamOptions {
+        queries: of.reuse_queries,
+        idle: milliseconds(of.reuse_timeout),
+        wait: milliseconds(of.query_timeout),
+        always: of.tcp,
+    }
+}
+
+fn client_strings(config: &Config) -> ClientStrings {
+    let of = &config.transport;
+    let strings = of.client_strings.iter();
+    let strings = strings.map(|(block, string)| (block.address, block.prefix, string.as_bytes().to_vec()));
+    ClientStrings::new(of.client_string_code, strings)
 }
 
 fn iteration(config: &Config) -> resolve::Iteration {

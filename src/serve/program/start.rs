@@ -54,7 +54,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     if let Ok(absolute) = std::path::absolute(&invocation.file) {
         invocation.file = absolute;
     }
-    raise_limits(&config)?;
+    raise_limits(&mut config)?;
     memory::note_limits();
     let signals = SignalFd::new().map_err(|cause| format!("signalfd: {cause}"))?;
     let hash_key = HashKey::random().map_err(|cause| format!("getrandom: {cause}"))?;
@@ -122,10 +122,15 @@ pub(super) fn forget_zones(config: &mut Config) {
 
 /// # Errors
 /// When the limit of open files leaves nothing to work with.
-fn raise_limits(config: &Config) -> Result<(), String> {
+fn raise_limits(config: &mut Config) -> Result<(), String> {
     limits::raise_memlock();
     let OpenFiles { least, wanted } = config.open_files();
-    match limits::raise_open_files(wanted) {
+    let got = limits::raise_open_files(wanted);
+    // The rest of the process needs descriptors too. The sandbox lets nobody ask for the limit later.
+    let others = wanted.saturating_sub(u64::from(config.outgoing_range));
+    let most = got.map_or(u64::MAX, |got| got.saturating_sub(others).max(got / 2));
+    config.outgoing_range = config.outgoing_range.min(u32::try_from(most).unwrap_or(u32::MAX));
+    match got {
         Some(got) if got < least => Err(format!(
             "open files are limited to {got}, the least to start with is {least}: raise the hard limit to {wanted} \
              (`ulimit -Hn`, LimitNOFILE={wanted} in the unit)"

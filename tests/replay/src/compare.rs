@@ -51,6 +51,7 @@ struct Opt {
     data: Vec<u8>,
 }
 
+const QR: u16 = 0x8000;
 const OPT: u16 = 41;
 const SOA: u16 = 6;
 /// Options (RFC 8914, RFC 7873).
@@ -107,6 +108,11 @@ impl Parsed {
         let soa = self.sections[2].iter().find(|record| record.rtype == SOA)?;
         let numbers = soa.rdata.len().checked_sub(20)?;
         soa.rdata[numbers..].first_chunk().map(|octets| u32::from_be_bytes(*octets))
+    }
+
+    fn has_option(&self, code: u16) -> bool {
+        let opt = self.opt.clone();
+        Parsed { opt, ..Parsed::default() }.take_option(code).is_some()
     }
 
     /// Takes the first option of a code out; gives its data.
@@ -178,6 +184,10 @@ fn differs(matches: &[Match], wanted: Parsed, mut came: Parsed, transport: Trans
         if let Some(cause) = edns_differs(word, &mut came) {
             return Some(cause);
         }
+    }
+    // Who wrote down what Unbound asks servers knows of no cookies: it has them for clients alone.
+    if came.flags & QR == 0 && !wanted.has_option(COOKIE) {
+        came.take_option(COOKIE);
     }
     let with_ttl = matches.contains(&Match::Ttl);
     let (wanted, came) = if with_ttl { (wanted, came) } else { (wanted.without_ttl(), came.without_ttl()) };

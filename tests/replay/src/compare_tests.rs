@@ -111,6 +111,8 @@ fn edns_is_looked_into_by_its_own_words() {
         ("server_cookie", with("000a 0008 0102030405060708"), false),
         ("server_cookie", with(&format!("000a 0018 {}", "07".repeat(24))), true),
         ("ednsdata", String::new(), true),
+        ("ednsdata", with("000a 0008 0102030405060708"), true),
+        ("ednsdata", format!("REPLY QR\n{}", with("000a 0008 0102030405060708")), false),
         ("ednsdata", error.clone(), false),
     ] {
         assert_eq!(cause(&format!("MATCH {word}"), &came).is_none(), fits, "{word}: {came}");

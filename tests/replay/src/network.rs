@@ -62,7 +62,7 @@ impl Network {
             is_open
                 && match query.transport {
                     Transport::Udp => core.awaits(query.slot, id),
-                    Transport::Tcp => core.awaits_stream(query.slot),
+                    Transport::Tcp => core.awaits_stream(query.slot, id),
                 }
         });
     }
@@ -143,9 +143,11 @@ impl World for Network {
     fn send_stream(&mut self, slot: u16, octets: &[u8]) {
         let Some(stream) = self.streams.get_mut(&slot) else { return };
         stream.octets.extend_from_slice(octets);
-        let Some((len, message)) = stream.octets.split_first_chunk::<2>() else { return };
-        if message.len() == usize::from(u16::from_be_bytes(*len)) {
+        while let Some((len, message)) = stream.octets.split_first_chunk::<2>()
+            && let Some(message) = message.get(..usize::from(u16::from_be_bytes(*len)))
+        {
             let (server, serial, octets) = (stream.server, stream.serial, message.to_vec());
+            stream.octets.drain(..2 + octets.len());
             self.waiting.push(Waiting {
                 server,
                 transport: Transport::Tcp,
