@@ -304,17 +304,16 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// Has a cut found by its name from now on. There are no more of them, nor of their servers, than `infra-cache-numhosts:`
-    /// says, but for those that questions come to all the time.
+    /// says, but for those that questions come to all the time. Others go before it comes: no question is at it yet.
     pub(super) fn list_cut(&mut self, cut: Cut) -> u32 {
-        let place = self.core.cuts.list(cut);
         let most = self.core.options.infra.hosts;
         for _ in 0..LET_GO {
-            let is_over = self.core.cuts.listed() > most || self.core.servers.held() > most;
+            let is_over = self.core.cuts.listed() >= most || self.core.servers.held() > most;
             if !is_over || !self.core.cuts.let_one_go() {
                 break;
             }
         }
-        place
+        self.core.cuts.list(cut)
     }
 
     /// The cut of the root's hints.

@@ -9,7 +9,7 @@
 //! | `world` | what the core asks of the world outside |
 //! | `core`, `options` | the only way in: [`Core::handle`]; settings |
 //! | `course` | a question's beginning and end |
-//! | `iterate`, `cuts`, `lookups`, `minimise` | from the root down: cuts, their servers' addresses, what of a name is shown |
+//! | `iterate`, `cut`, `cuts`, `lookups`, `minimise` | from the root down: cuts, their servers' addresses, what of a name is shown |
 //! | `classify`, `authority`, `glue`, `hints` | what an authoritative server's reply amounts to; the root's servers |
 //! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
@@ -34,6 +34,7 @@ mod classify;
 mod commands;
 mod core;
 mod course;
+mod cut;
 mod cuts;
 mod digest;
 mod exchange;

@@ -31,8 +31,14 @@ pub const ROOT: &str = "198.51.100.1";
 
 impl Internet {
     pub fn new(minimise: bool, servers: Vec<(&str, Zone)>) -> Internet {
+        Internet::with(Options::default().questions, minimise, servers)
+    }
+
+    /// With room for so many questions of clients.
+    pub fn with(questions: usize, minimise: bool, servers: Vec<(&str, Zone)>) -> Internet {
         let hint = Hint { name: Name::from_text("a.root").unwrap(), addresses: vec![ROOT.parse().unwrap()] };
         let options = Options {
+            questions,
             hints: vec![hint],
             // What is looked up ahead is beside the point here.
             iteration: Iteration { minimise, fetch_policy: vec![0; 5], ..Iteration::default() },
@@ -51,12 +57,17 @@ impl Internet {
         self.core.handle(input, self.now, &mut self.world);
     }
 
-    /// Asks, lets everything happen, gives code and number of records, and what was asked of whom.
-    pub fn ask(&mut self, name: &str, qtype: u16) -> (u16, u16, Vec<String>) {
+    /// Asks, and lets nothing happen yet.
+    pub fn request(&mut self, name: &str, qtype: u16) {
         let mut request: Request = bytemuck::Zeroable::zeroed();
         (request.ticket, request.qtype, request.qclass) = (7, qtype, class::IN);
         request.set_name(&wire(name));
         self.put(Input::Request(&request));
+    }
+
+    /// Asks, lets everything happen, gives code and number of records, and what was asked of whom.
+    pub fn ask(&mut self, name: &str, qtype: u16) -> (u16, u16, Vec<String>) {
+        self.request(name, qtype);
         for _ in 0..10_000 {
             if let Some((ticket, code, records)) = self.world.answers.pop() {
                 assert_eq!(ticket, 7);

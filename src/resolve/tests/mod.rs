@@ -6,6 +6,7 @@ mod content;
 mod core;
 mod iterate;
 mod limits;
+mod lookups;
 mod rig;
 mod script;
 mod servers;
