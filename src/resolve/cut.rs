@@ -53,10 +53,8 @@ impl Seat {
 /// Whether a name server's addresses of one family are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Nobody has asked.
+    /// Nobody has asked, or has been answered.
     No,
-    /// A lookup is on its way.
-    Asked,
     /// They are among the seats, or there are none.
     Yes,
 }
@@ -192,9 +190,9 @@ impl Cut {
         server.is_some_and(|server| !server.has_address && server.known == [Known::Yes; 2])
     }
 
-    /// True when nothing can be asked here before something is asked here: no address is known, and every name server that is
-    /// still to be looked up lies below the cut, or one of them is what is asked for (iter_dp_is_useless() of Unbound's
-    /// iter_utils.c).
+    /// True when nothing can be asked here before something is asked here: no address is known, and every name server of which
+    /// not all is known lies below the cut, or one of them is what is asked for (iter_dp_is_useless() of Unbound's
+    /// iter_utils.c). One that is being looked up is there to be waited for.
     pub fn is_useless(&self, target: &Name, qtype: u16) -> bool {
         if !self.seats.is_empty() || self.source.zone().is_some() {
             return false;

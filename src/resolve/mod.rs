@@ -19,7 +19,7 @@
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
 //! | `sockets`, `streams` | UDP sockets and their ports, TCP streams |
-//! | `question`, `questions`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
+//! | `question`, `questions`, `budget`, `tries`, `timer` | states in flight, what was sent for each and what it may cost, deadlines |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
@@ -27,6 +27,7 @@
 
 mod asked;
 mod authority;
+mod budget;
 mod cache;
 mod chain;
 mod choice;

@@ -65,6 +65,17 @@ impl Internet {
         self.put(Input::Request(&request));
     }
 
+    /// Lets everything happen, and time pass until nothing is in flight; gives what was asked of whom.
+    pub fn run_dry(&mut self) -> Vec<String> {
+        while self.core.in_flight() > 0 {
+            if !self.serve() {
+                self.now = self.core.due(false).expect("a deadline");
+                self.put(Input::Due);
+            }
+        }
+        std::mem::take(&mut self.asked)
+    }
+
     /// Asks, lets everything happen, gives code and number of records, and what was asked of whom.
     pub fn ask(&mut self, name: &str, qtype: u16) -> (u16, u16, Vec<String>) {
         self.request(name, qtype);
