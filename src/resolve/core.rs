@@ -8,8 +8,10 @@
 //! ```
 //!
 //! A question that goes on to another server or phase still takes the reply to what was sent before (`tries`). Every
-//! question is sent at once, to a silent server too, and repeated for as long as its client may wait: no question
-//! depends on whether another one has been answered, so nobody can use up a server for others.
+//! question is sent at once, to a silent server too, and repeated for as long as its client may wait: none waits for what
+//! another has asked the same server, so nobody can use up a server for others. What questions wait for are lookups of where
+//! their name servers are, equal ones for the same (`lookups`); these have states of their own, and each question pays for those
+//! that it began (`budget`).
 
 use super::cache::{Cache, Learnt};
 use super::chain::{QUERY, SpareChains};

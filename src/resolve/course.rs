@@ -113,7 +113,12 @@ impl<W: World> Turn<'_, W> {
     /// Ends a question without an answer, or has it asked once more as if its forward or stub zone were not there.
     pub(super) fn fail(&mut self, id: u32) {
         self.recall(id);
-        if self.core.questions.get(id).cut == NONE {
+        let question = self.core.questions.get(id);
+        if question.is_lookup && question.lookup.is_none() {
+            // A copy that was sent beside: nobody waits for it.
+            return self.give_back(id);
+        }
+        if question.cut == NONE {
             self.core.questions.get_mut(id).cause = Cause::new(Why::NoZone);
         }
         if self.leave_zone(id) {

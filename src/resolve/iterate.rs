@@ -53,9 +53,9 @@ impl<W: World> Turn<'_, W> {
             None => {
                 self.core.questions.get_mut(id).was_primed = true;
                 // Who is there already, with or without that, may be asked.
-                let primes = Lookup { primes: true, ..Lookup::default() };
-                self.add_lookup(&zone, rtype::NS, 1, primes);
-                match self.begin_lookup(id, &zone, rtype::NS, false) {
+                let primes = || Lookup { primes: true, ..Lookup::default() };
+                self.add_lookup(id, &zone, rtype::NS, primes());
+                match self.begin_lookup(id, &zone, rtype::NS, primes()) {
                     true => self.wait_for_lookups(id),
                     false => self.fail(id),
                 }
@@ -264,22 +264,21 @@ impl<W: World> Turn<'_, W> {
     /// something else is believed no longer than that takes (`harden-referral-path:`). Nobody waits for it.
     fn check_referral(&mut self, id: u32, cut: u32) {
         let question = self.core.questions.get(id);
-        let (depth, qtype) = (question.depth + 1, question.qtype);
-        let deepest = self.core.options.iteration.fetch_policy.len().saturating_sub(1);
+        let qtype = question.qtype;
         let Some(cut) = self.core.cuts.get(cut) else { return };
-        if usize::from(depth) > deepest || qtype == rtype::DS {
+        if self.is_deepest(id) || qtype == rtype::DS {
             return;
         }
         let name = cut.name;
         if (qtype, question.target.as_wire()) != (rtype::NS, name.as_wire()) {
-            self.add_lookup(&name, rtype::NS, depth, Lookup::default());
+            self.add_lookup(id, &name, rtype::NS, Lookup::ahead());
             return;
         }
         let own: Vec<Name> =
             cut.names().filter_map(Name::from_wire).filter(|own| own.is_at_or_below(name.as_wire())).collect();
         for own in own {
             for qtype in TYPES {
-                self.add_lookup(&own, qtype, depth, Lookup::default());
+                self.add_lookup(id, &own, qtype, Lookup::ahead());
             }
         }
     }
@@ -304,17 +303,16 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// Has a cut found by its name from now on. There are no more of them, nor of their servers, than `infra-cache-numhosts:`
-    /// says, but for those that questions come to all the time.
+    /// says, but for those that questions come to all the time. Others go before it comes: no question is at it yet.
     pub(super) fn list_cut(&mut self, cut: Cut) -> u32 {
-        let place = self.core.cuts.list(cut);
         let most = self.core.options.infra.hosts;
         for _ in 0..LET_GO {
-            let is_over = self.core.cuts.listed() > most || self.core.servers.held() > most;
+            let is_over = self.core.cuts.listed() >= most || self.core.servers.held() > most;
             if !is_over || !self.core.cuts.let_one_go() {
                 break;
             }
         }
-        place
+        self.core.cuts.list(cut)
     }
 
     /// The cut of the root's hints.

@@ -57,6 +57,7 @@ impl<W: World> Turn<'_, W> {
         let Core { cache: Some(cache), questions, cuts, options, digest, spare_chains, .. } = &mut *self.core else {
             return Found::Nothing;
         };
+        let is_known = questions.budget(id).used == 0;
         let question = questions.get_mut(id);
         if question.uncached || question.wants_glue() || question.is_priming() || question.refreshes.is_some() {
             return Found::Nothing;
@@ -102,7 +103,7 @@ impl<W: World> Turn<'_, W> {
         // That an RRset was heard of again prolongs no message: what its answer says of other RRsets may have changed.
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
-        (response.known, response.expired) = (question.used == 0, false);
+        (response.known, response.expired) = (is_known, false);
         response.set_cause(Cause::default(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);
@@ -115,6 +116,7 @@ impl<W: World> Turn<'_, W> {
     /// 3b). False when it may be asked, or none is known.
     pub(super) fn refer(&mut self, id: u32) -> bool {
         let Core { cache: Some(cache), questions, options, digest, .. } = &mut *self.core else { return false };
+        let is_known = questions.budget(id).used == 0;
         let question = questions.get(id);
         if !question.known_only || question.stale == Stale::Told {
             return false;
@@ -131,7 +133,7 @@ impl<W: World> Turn<'_, W> {
         let Some(response) = self.world.room() else { return false };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return false };
         (response.rcode, response.ttl, response.ticket) = (rcode::NOERROR, 0, question.ticket);
-        (response.known, response.expired) = (question.used == 0, false);
+        (response.known, response.expired) = (is_known, false);
         response.set_cause(Cause::default(), &[]);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();

@@ -2,15 +2,20 @@
 //!
 //! A question that has no server left to ask at its cut has a lookup begun for one of the cut's name servers, and waits. Some
 //! are begun ahead, for who comes later. Equal lookups are one. A lookup may need others; how deep that goes is bounded, and
-//! none waits for itself. So is how many one question may cause, at one cut and altogether, and how many may be in vain: who
-//! refers to many names that are nowhere must not have others flooded with questions for them (NXNSAttack,
+//! none waits for itself. So is how many one question may cause, at one cut and altogether, and how many may be in vain
+//! (`budget`): who refers to many names that are nowhere must not have others flooded with questions for them (NXNSAttack,
 //! <https://www.usenix.org/conference/usenixsecurity20/presentation/afek>).
+//!
+//! Lookups have states of their own, so clients' questions are taken however many there are. Those ahead have half of them;
+//! when all are taken, the oldest lookup that has had some time gives way to one that somebody waits for. One that finds no
+//! state at all is not begun: its name server is nowhere for now.
 
 use super::cache::{Key, seconds};
 use super::core::{Core, Turn};
 use super::cuts::Known;
-use super::question::{Lookup, Phase, Question};
+use super::question::{Lookup, Phase, Question, Waiter};
 use super::world::World;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::{Name, class, rtype};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -25,7 +30,7 @@ const MOST_NOWHERE: u8 = 5;
 const AHEAD_SENDS: u8 = 3;
 /// How long an address is believed that nothing was kept of.
 const UNKEPT: Duration = Duration::from_secs(60);
-/// Lookups on the way up from one to a worker's question that are looked at.
+/// Questions that wait for a lookup, by others or not, that are looked at.
 const HIGHEST: usize = 1024;
 /// The port of name servers.
 const PORT: u16 = 53;
@@ -39,7 +44,7 @@ impl<W: World> Turn<'_, W> {
         let mut open = self.unknown_servers(id);
         while !self.is_awaiting(id) && !open.is_empty() {
             let nth = self.world.below(open.len() as u32).unwrap_or(0) as usize;
-            self.look_up(id, open.swap_remove(nth));
+            self.look_up(id, open.swap_remove(nth), Lookup::default);
         }
         self.is_awaiting(id)
     }
@@ -50,7 +55,8 @@ impl<W: World> Turn<'_, W> {
         let question = self.core.questions.get(id);
         let depth = usize::from(question.depth);
         let is_root = self.core.cuts.get(question.cut).is_none_or(|cut| cut.is_root());
-        let has_trouble = question.awaited > 0 || question.nowhere > 0 || question.sends >= AHEAD_SENDS;
+        let is_vain = self.core.questions.budget(id).nowhere > 0;
+        let has_trouble = question.awaited > 0 || is_vain || question.sends >= AHEAD_SENDS;
         if is_root || has_trouble {
             return;
         }
@@ -61,7 +67,7 @@ impl<W: World> Turn<'_, W> {
         let mut open = self.unknown_servers(id);
         for _ in 0..most.min(open.len()) {
             let nth = self.world.below(open.len() as u32).unwrap_or(0) as usize;
-            self.look_up(id, open.swap_remove(nth));
+            self.look_up(id, open.swap_remove(nth), Lookup::ahead);
         }
     }
 
@@ -89,7 +95,7 @@ impl<W: World> Turn<'_, W> {
             }
             for (family, qtype) in TYPES.into_iter().enumerate() {
                 if self.is_wanted(family) {
-                    self.begin_lookup(id, name, qtype, true);
+                    self.begin_lookup(id, name, qtype, Lookup { glue: true, ..Lookup::default() });
                 }
             }
         }
@@ -101,8 +107,8 @@ impl<W: World> Turn<'_, W> {
         if family == 0 { reachable.ip4 } else { reachable.ip6 }
     }
 
-    /// Looks up the addresses of a name server for a question.
-    fn look_up(&mut self, id: u32, nth: usize) {
+    /// Looks up the addresses of a name server for a question. `how`: what for.
+    fn look_up(&mut self, id: u32, nth: usize, how: fn() -> Lookup) {
         let cut = self.core.questions.get(id).cut;
         let Some(at) = self.core.cuts.get(cut) else { return };
         let Some(name) = at.names().nth(nth).and_then(Name::from_wire) else { return };
@@ -113,84 +119,89 @@ impl<W: World> Turn<'_, W> {
         for (family, qtype) in TYPES.into_iter().enumerate() {
             let is_wanted = self.is_wanted(family);
             let known = self.core.cuts.get_mut(cut).and_then(|cut| cut.known_mut(nth, family));
-            let Some(known) = known.filter(|known| **known != Known::Yes) else { continue };
-            if !is_wanted {
-                *known = Known::Yes;
-            } else if self.begin_lookup(id, &name, qtype, false) {
-                has_begun = true;
-                if let Some(known) = self.core.cuts.get_mut(cut).and_then(|cut| cut.known_mut(nth, family)) {
-                    *known = Known::Asked;
-                }
+            let Some(known) = known.filter(|known| **known == Known::No) else { continue };
+            match is_wanted {
+                true => has_begun |= self.begin_lookup(id, &name, qtype, how()),
+                false => *known = Known::Yes,
             }
         }
         if has_begun {
             let question = self.core.questions.get_mut(id);
             question.at_cut = question.at_cut.saturating_add(1);
-            self.upwards(id, |question| question.lookups = question.lookups.saturating_add(1));
+            let budget = self.core.questions.budget_mut(id);
+            budget.lookups = budget.lookups.saturating_add(1);
         }
     }
 
-    /// Has a question wait for a lookup; false when it cannot be, or does already.
-    pub(super) fn begin_lookup(&mut self, id: u32, name: &Name, qtype: u16, glue: bool) -> bool {
-        let key = (name.as_wire().into(), qtype, glue);
-        let serial = self.core.questions.get(id).serial;
+    /// Has a question told of a lookup, which is begun if there is none like it; false when it cannot be, or is told already.
+    pub(super) fn begin_lookup(&mut self, id: u32, name: &Name, qtype: u16, lookup: Lookup) -> bool {
+        let key = (name.as_wire().into(), qtype, lookup.glue);
+        let Question { serial, cut, .. } = *self.core.questions.get(id);
         let lookup = match self.core.lookups.get(&key).copied() {
             Some(lookup) if self.waits_for(lookup, id) => return false,
             Some(lookup) => lookup,
-            None if self.may_look_up(id) => {
-                let depth = self.core.questions.get(id).depth + 1;
-                let Some(lookup) = self.add_lookup(name, qtype, depth, Lookup { glue, ..Lookup::default() }) else {
-                    return false;
-                };
-                lookup
-            }
+            None if self.may_look_up(id) => match self.add_lookup(id, name, qtype, lookup) {
+                Some(lookup) => lookup,
+                None => return false,
+            },
             None => return false,
         };
         let Some(found) = &mut self.core.questions.get_mut(lookup).lookup else { return false };
-        if found.waiting.contains(&(id, serial)) {
+        if found.waiting.iter().any(|waiter| (waiter.question, waiter.serial) == (id, serial)) {
             return false;
         }
-        found.waiting.push((id, serial));
+        found.waiting.push(Waiter { question: id, serial, cut });
         let question = self.core.questions.get_mut(id);
         question.awaited = question.awaited.saturating_add(1);
         true
     }
 
     /// Whether another lookup may begin for the sake of a question.
-    fn may_look_up(&mut self, id: u32) -> bool {
+    fn may_look_up(&self, id: u32) -> bool {
+        let budget = self.core.questions.budget(id);
+        let is_spent = budget.lookups >= MOST || budget.used >= self.core.options.iteration.quota;
+        !self.is_deepest(id) && !is_spent && !self.is_lost(id)
+    }
+
+    /// True when a lookup for the sake of a question would be too deep.
+    pub(super) fn is_deepest(&self, id: u32) -> bool {
         let deepest = self.core.options.iteration.fetch_policy.len().saturating_sub(1);
-        let is_deep = usize::from(self.core.questions.get(id).depth) >= deepest;
-        let mut many = 0;
-        self.upwards(id, |question| many = many.max(question.lookups));
-        !is_deep && many < MOST && !self.is_lost(id)
+        usize::from(self.core.questions.get(id).depth) >= deepest
     }
 
     /// True when too many of the name servers that a question has come upon are nowhere.
-    pub(super) fn is_lost(&mut self, id: u32) -> bool {
-        let mut many = 0;
-        self.upwards(id, |question| many = many.max(question.nowhere));
-        many > MOST_NOWHERE
+    pub(super) fn is_lost(&self, id: u32) -> bool {
+        self.core.questions.budget(id).nowhere > MOST_NOWHERE
     }
 
-    /// Does something to a question, to one for whose sake it is asked, and so on up to a worker's.
-    pub(super) fn upwards(&mut self, id: u32, mut act: impl FnMut(&mut Question)) {
-        let mut next = Some(id);
-        // None waits for itself, so this ends.
-        while let Some(id) = next {
-            act(self.core.questions.get_mut(id));
-            let lookup = self.core.questions.get(id).lookup.as_deref();
-            let mut waiting = lookup.map_or(&[][..], |lookup| &lookup.waiting).iter();
-            next = waiting.find(|(id, serial)| self.core.questions.get(*id).serial == *serial).map(|(id, _)| *id);
-        }
+    /// Has a lookup whose budget is spent go on at the cost of another question that waits for it: what one spends must not keep
+    /// others from what they need. False when none has anything left.
+    pub(super) fn change_payer(&mut self, id: u32) -> bool {
+        let Core { questions, options, .. } = &*self.core;
+        let lookup = questions.get(id).lookup.as_deref();
+        let mut waiting =
+            lookup.map_or(&[][..], |lookup| &lookup.waiting).iter().filter(|waiter| self.is_there(waiter));
+        let has_some = |waiter: &&Waiter| questions.budget(waiter.question).used < options.iteration.quota;
+        let Some(payer) = waiting.find(has_some).map(|waiter| waiter.question) else { return false };
+        self.core.questions.pay_as(id, payer);
+        true
     }
 
-    /// Begins a lookup that nobody waits for yet; `None` when there is one already, or no room.
-    pub(super) fn add_lookup(&mut self, name: &Name, qtype: u16, depth: u8, lookup: Lookup) -> Option<u32> {
+    /// Begins a lookup for the sake of a question that nobody waits for yet; `None` when there is one already, or no room.
+    pub(super) fn add_lookup(&mut self, sake: u32, name: &Name, qtype: u16, lookup: Lookup) -> Option<u32> {
         let key = (name.as_wire().into(), qtype, lookup.glue);
         if self.core.lookups.contains_key(&key) {
             return None;
         }
-        let id = self.core.questions.take_lookup()?;
+        if !lookup.is_ahead {
+            self.make_room_for_lookup(sake);
+        }
+        let depth = self.core.questions.get(sake).depth.saturating_add(1);
+        let Some(id) = self.core.questions.take_lookup(sake, lookup.is_ahead) else {
+            // That there is no room says little of the servers: what comes of it is not kept for long.
+            self.core.questions.get_mut(sake).unheard |= !lookup.is_ahead;
+            return None;
+        };
         let question = self.core.questions.get_mut(id);
         question.name.set_lower(name);
         question.target.set_lower(name);
@@ -201,6 +212,21 @@ impl<W: World> Turn<'_, W> {
         self.core.lookups.insert(key, id);
         self.core.retry.push_back(id);
         Some(id)
+    }
+
+    /// Sees to it that a state is free for a lookup that the question `sake` needs, if need be by giving up the oldest that has
+    /// had its time, as is done with clients' questions.
+    fn make_room_for_lookup(&mut self, sake: u32) {
+        if !self.core.questions.is_full_of_lookups(false) {
+            return;
+        }
+        let Some(oldest) = self.core.questions.oldest_lookup().filter(|&oldest| oldest != sake) else { return };
+        let question = self.core.questions.get_mut(oldest);
+        if self.now >= question.started + self.core.options.jostle {
+            // No zone that is only asked first keeps it.
+            (question.is_unzoned, question.cause) = (true, Cause::new(Why::GivenUp));
+            self.fail(oldest);
+        }
     }
 
     /// True when `waiting`, a lookup, waits for `id`, itself or by others.
@@ -218,18 +244,20 @@ impl<W: World> Turn<'_, W> {
             }
             let lookup = self.core.questions.get(next).lookup.as_deref();
             let waiting = lookup.map_or(&[][..], |lookup| &lookup.waiting);
-            above.extend(
-                waiting.iter().filter(|(id, serial)| self.core.questions.get(*id).serial == *serial).map(|(id, _)| id),
-            );
+            above.extend(waiting.iter().filter(|waiter| self.is_there(waiter)).map(|waiter| waiter.question));
         }
         false
+    }
+
+    fn is_there(&self, waiter: &Waiter) -> bool {
+        self.core.questions.get(waiter.question).serial == waiter.serial
     }
 
     fn is_awaiting(&self, id: u32) -> bool {
         self.core.questions.get(id).awaited > 0
     }
 
-    /// A lookup has found these addresses, or none: who waits for it goes on.
+    /// A lookup has found these addresses, or none: the cuts are told, and who waits for it goes on.
     pub(super) fn end_lookup(&mut self, id: u32, addresses: &[IpAddr]) {
         let question = self.core.questions.get_mut(id);
         let Some(lookup) = question.lookup.take() else { return };
@@ -237,12 +265,24 @@ impl<W: World> Turn<'_, W> {
         self.core.lookups.remove(&(name.as_wire().into(), qtype, lookup.glue));
         let servers: Vec<u32> = addresses.iter().filter_map(|&address| self.server_at(address)).collect();
         let ttl = if servers.is_empty() { None } else { Some(self.address_ttl(&name, qtype)) };
-        for (waiting, serial) in lookup.waiting {
-            if self.core.questions.get(waiting).serial == serial {
-                self.tell_addresses(waiting, (&name, qtype), &servers, ttl);
-                self.note_nowhere(waiting, &name, was_sent);
+        let (mut is_nowhere, mut is_counted) = (false, false);
+        for waiter in lookup.waiting {
+            self.tell_cut(waiter.cut, (&name, qtype), &servers, ttl);
+            // What the cache tells costs nobody anything.
+            let in_vain = was_sent && self.core.cuts.get(waiter.cut).is_some_and(|cut| cut.is_nowhere(&name));
+            is_nowhere |= in_vain;
+            if self.is_there(&waiter) {
+                self.tell_question(waiter, (&name, qtype), &servers, ttl);
+                self.count_nowhere(waiter.question, in_vain);
+                is_counted |= in_vain;
             }
         }
+        self.count_nowhere(id, is_nowhere && !is_counted);
+    }
+
+    fn count_nowhere(&mut self, id: u32, in_vain: bool) {
+        let budget = self.core.questions.budget_mut(id);
+        budget.nowhere = budget.nowhere.saturating_add(u8::from(in_vain));
     }
 
     /// How long addresses that were found just now are to be believed.
@@ -253,10 +293,23 @@ impl<W: World> Turn<'_, W> {
         ttl.map_or(UNKEPT, |ttl| Duration::from_secs(u64::from(ttl)))
     }
 
-    fn tell_addresses(&mut self, id: u32, (name, qtype): (&Name, u16), servers: &[u32], ttl: Option<Duration>) {
+    /// A question that is told of a lookup goes on, unless others may still find what this one has not.
+    fn tell_question(&mut self, waiter: Waiter, what: (&Name, u16), servers: &[u32], ttl: Option<Duration>) {
+        let id = waiter.question;
         let question = self.core.questions.get_mut(id);
         question.awaited = question.awaited.saturating_sub(1);
         let (awaits, is_last, cut) = (question.phase == Phase::Await, question.awaited == 0, question.cut);
+        if cut != waiter.cut {
+            self.tell_cut(cut, what, servers, ttl);
+        }
+        if awaits && (is_last || !servers.is_empty()) {
+            self.stop_waiting(id);
+            self.core.retry.push_back(id);
+        }
+    }
+
+    /// A cut has these addresses of one of its name servers from now on, or knows that there are none.
+    fn tell_cut(&mut self, cut: u32, (name, qtype): (&Name, u16), servers: &[u32], ttl: Option<Duration>) {
         let family = TYPES.iter().position(|&other| other == qtype);
         let Core { cuts, servers: known_servers, .. } = &mut *self.core;
         if let (Some(family), Some(cut)) = (family, cuts.get_mut(cut))
@@ -270,18 +323,6 @@ impl<W: World> Turn<'_, W> {
                 }
             }
         }
-        if awaits && (is_last || !servers.is_empty()) {
-            self.stop_waiting(id);
-            self.core.retry.push_back(id);
-        }
-    }
-
-    /// Counts a name server that has no address, for who waited for it; what the cache tells costs nobody anything.
-    fn note_nowhere(&mut self, id: u32, name: &Name, was_sent: bool) {
-        let cut = self.core.cuts.get(self.core.questions.get(id).cut);
-        if was_sent && cut.is_some_and(|cut| cut.is_nowhere(name)) {
-            self.upwards(id, |question| question.nowhere = question.nowhere.saturating_add(1));
-        }
     }
 
     /// The place of the server at an address; `None` when it must not be asked.
@@ -290,6 +331,13 @@ impl<W: World> Turn<'_, W> {
         let may = self.core.table.reachable().may_ask(&address) && self.core.table.sources().can_ask(&address);
         let Core { servers, sockets, .. } = &mut *self.core;
         may.then(|| servers.place(address, |place| sockets.has_none_of(place)))
+    }
+}
+
+impl Lookup {
+    /// One for who comes later.
+    pub fn ahead() -> Lookup {
+        Lookup { is_ahead: true, ..Lookup::default() }
     }
 }
 

@@ -9,7 +9,7 @@
 //! | `world` | what the core asks of the world outside |
 //! | `core`, `options` | the only way in: [`Core::handle`]; settings |
 //! | `course` | a question's beginning and end |
-//! | `iterate`, `cuts`, `lookups`, `minimise` | from the root down: cuts, their servers' addresses, what of a name is shown |
+//! | `iterate`, `cut`, `cuts`, `lookups`, `minimise` | from the root down: cuts, their servers' addresses, what of a name is shown |
 //! | `classify`, `authority`, `glue`, `hints` | what an authoritative server's reply amounts to; the root's servers |
 //! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
@@ -19,7 +19,7 @@
 //! | `table`, `source` | which servers are asked for which names, and from which addresses |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
 //! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
-//! | `question`, `questions`, `tries`, `timer` | states in flight, what was sent for each, deadlines |
+//! | `question`, `questions`, `budget`, `tries`, `timer` | states in flight, what was sent for each and what it may cost, deadlines |
 //! | `cookies`, `with_cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
@@ -28,6 +28,7 @@
 
 mod asked;
 mod authority;
+mod budget;
 mod cache;
 mod chain;
 mod choice;
@@ -37,6 +38,7 @@ mod commands;
 mod cookies;
 mod core;
 mod course;
+mod cut;
 mod cuts;
 mod digest;
 mod exchange;

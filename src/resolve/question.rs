@@ -10,11 +10,24 @@ use std::time::Duration;
 /// No question.
 pub const NONE: u32 = u32::MAX;
 
+/// A question that waits for a lookup, or did: it may have ended meanwhile, or be asked at another cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiter {
+    /// Its number.
+    pub question: u32,
+    /// Its serial number.
+    pub serial: u32,
+    /// The cut whose name server is looked up.
+    pub cut: u32,
+}
+
 /// What a lookup is for.
 #[derive(Debug, Default)]
 pub struct Lookup {
-    /// The questions that wait, with their serial numbers: one may have ended meanwhile.
-    pub waiting: Vec<(u32, u32)>,
+    /// Who is to be told.
+    pub waiting: Vec<Waiter>,
+    /// Nobody has to wait for it: it is for who comes later.
+    pub is_ahead: bool,
     /// What the parent of the name's zone says of it will do: its glue.
     pub glue: bool,
     /// It asks the servers of the root's hints, or of a stub zone, who its servers are.
@@ -139,18 +152,14 @@ pub struct Question {
     pub depth: u8,
     /// Cuts passed so far.
     pub referrals: u8,
-    /// Lookups it has begun or joined, and those that it still waits for.
-    pub lookups: u8,
-    /// See `lookups`.
+    /// Lookups that it waits for.
     pub awaited: u8,
     /// Name servers looked up at the present cut.
     pub at_cut: u8,
     /// Name servers of the present cut whose glue was asked for.
     pub glue_asked: u8,
-    /// Name servers that have no address, as others than the cache have told.
-    pub nowhere: u8,
-    /// Queries sent for it so far, lookups for its sake included.
-    pub used: u32,
+    /// The number of what is spent for it.
+    pub(super) budget: u32,
     /// Bit n: the cut of n labels was fetched from its parent anew.
     pub refetched: u128,
     /// Bit n: a parent has referred it to the cut of n labels.
@@ -235,12 +244,10 @@ impl Question {
         lookup: None,
         depth: 0,
         referrals: 0,
-        lookups: 0,
         awaited: 0,
         at_cut: 0,
         glue_asked: 0,
-        nowhere: 0,
-        used: 0,
+        budget: NONE,
         refetched: 0,
         referred: 0,
         spent: Vec::new(),

@@ -1,30 +1,54 @@
 //! The questions in flight: a slab of fixed states and lists through it.
 
+use super::budget::{Budget, Budgets};
 use super::question::{NONE, Phase, Question, Shown, Stale, Standing};
 
-/// The slab, its free list, one list per socket of the questions sent through it last, and one by age.
+/// The states that questions of one kind may have: those of clients, or lookups.
 ///
-/// Up to half of the states go to questions that may run to their end, so that slow ones are answered too; the others
-/// may be given up when the slab is full, oldest first (the two lists of Unbound's mesh.c).
+/// Up to half of them go to questions that may run to their end, so that slow ones are answered too; the others may be given
+/// up when there is no more, oldest first (the two lists of Unbound's mesh.c).
+struct Share {
+    most: usize,
+    taken: usize,
+    lasting: usize,
+    oldest: u32,
+    newest: u32,
+}
+
+impl Share {
+    fn new(most: usize) -> Share {
+        Share { most, taken: 0, lasting: 0, oldest: NONE, newest: NONE }
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken >= self.most
+    }
+}
+
+/// The slab, its free list, one list per socket of the questions sent through it last, and two by age.
+///
+/// Neither clients' questions nor lookups take a state that is the others', however many there are.
 pub struct Questions {
     states: Box<[Question]>,
     free: Vec<u32>,
     heads: Vec<u32>,
-    /// Questions of workers at most, and now.
-    most: usize,
-    asked: usize,
-    lasting: usize,
-    oldest: u32,
-    newest: u32,
+    budgets: Budgets,
+    asked: Share,
+    lookups: Share,
 }
 
 impl Questions {
     /// Room for `count` questions of workers, and `lookups` besides.
     pub fn new(count: usize, lookups: usize) -> Questions {
         let all = count + lookups;
-        let states = (0..all).map(|_| Question::EMPTY).collect();
-        let free = (0..all as u32).rev().collect();
-        Questions { states, free, heads: Vec::new(), most: count, asked: 0, lasting: 0, oldest: NONE, newest: NONE }
+        Questions {
+            states: (0..all).map(|_| Question::EMPTY).collect(),
+            free: (0..all as u32).rev().collect(),
+            heads: Vec::new(),
+            budgets: Budgets::new(all),
+            asked: Share::new(count),
+            lookups: Share::new(lookups),
+        }
     }
 
     /// Number of states.
@@ -39,7 +63,12 @@ impl Questions {
 
     /// True when no state is free for a worker's question.
     pub fn is_full(&self) -> bool {
-        self.asked >= self.most || self.free.is_empty()
+        self.asked.is_full()
+    }
+
+    /// True when no state is free for a lookup. Those ahead have half of them at most, so that they are in nobody's way.
+    pub fn is_full_of_lookups(&self, is_ahead: bool) -> bool {
+        self.lookups.is_full() || (is_ahead && self.lookups.taken >= self.lookups.most / 2)
     }
 
     /// Takes a free state for a worker's question, in phase `Choose`.
@@ -47,66 +76,99 @@ impl Questions {
         if self.is_full() {
             return None;
         }
-        let id = self.take_lookup()?;
-        self.asked += 1;
-        self.states[id as usize].is_lookup = false;
-        if self.lasting < self.most / 2 {
-            self.lasting += 1;
-            self.states[id as usize].standing = Standing::Lasting;
-        } else {
-            self.line_up(id);
+        let id = self.free.pop()?;
+        let Some(budget) = self.budgets.open() else {
+            self.free.push(id);
+            return None;
+        };
+        self.set_up(id, budget, false);
+        self.let_last(id);
+        Some(id)
+    }
+
+    /// As [`Self::take`], for a lookup for the sake of the question `sake`, at whose cost it is.
+    pub fn take_lookup(&mut self, sake: u32, is_ahead: bool) -> Option<u32> {
+        if self.is_full_of_lookups(is_ahead) {
+            return None;
+        }
+        let id = self.free.pop()?;
+        let budget = self.states[sake as usize].budget;
+        self.budgets.share(budget);
+        self.set_up(id, budget, true);
+        match is_ahead {
+            true => self.line_up(id),
+            false => self.let_last(id),
         }
         Some(id)
     }
 
-    /// As [`Self::take`], for a question that no worker has asked.
-    pub fn take_lookup(&mut self) -> Option<u32> {
-        let id = self.free.pop()?;
+    fn set_up(&mut self, id: u32, budget: u32, is_lookup: bool) {
         let question = &mut self.states[id as usize];
         question.start_over();
-        question.serial = question.serial.wrapping_add(1);
         (question.restarts, question.depth, question.referrals) = (0, 0, 0);
-        (question.lookups, question.awaited, question.at_cut, question.nowhere) = (0, 0, 0, 0);
-        (question.refetched, question.referred, question.was_primed, question.used) = (0, 0, false, 0);
+        (question.awaited, question.at_cut) = (0, 0);
+        (question.refetched, question.referred, question.was_primed) = (0, 0, false);
         (question.shown, question.is_unzoned) = (Shown::WHOLE, false);
         (question.was_sent, question.unheard, question.uncached) = (false, false, false);
         (question.refreshes, question.glue_asked) = (None, 0);
         question.spent.clear();
         (question.known_only, question.stale) = (false, Stale::Unknown);
-        (question.phase, question.standing, question.is_lookup) = (Phase::Choose, Standing::Ended, true);
-        Some(id)
+        (question.phase, question.standing) = (Phase::Choose, Standing::Ended);
+        (question.budget, question.is_lookup) = (budget, is_lookup);
+        self.share(is_lookup).taken += 1;
+    }
+
+    fn share(&mut self, is_lookup: bool) -> &mut Share {
+        if is_lookup { &mut self.lookups } else { &mut self.asked }
+    }
+
+    /// Has a question run to its end, if there are not too many such.
+    fn let_last(&mut self, id: u32) {
+        let is_lookup = self.states[id as usize].is_lookup;
+        let share = self.share(is_lookup);
+        if share.lasting >= share.most / 2 {
+            return self.line_up(id);
+        }
+        share.lasting += 1;
+        self.states[id as usize].standing = Standing::Lasting;
     }
 
     fn line_up(&mut self, id: u32) {
-        match self.newest {
-            NONE => self.oldest = id,
+        let is_lookup = self.states[id as usize].is_lookup;
+        let newest = std::mem::replace(&mut self.share(is_lookup).newest, id);
+        match newest {
+            NONE => self.share(is_lookup).oldest = id,
             newest => self.states[newest as usize].newer = id,
         }
         let question = &mut self.states[id as usize];
-        (question.older, question.newer, question.standing) = (self.newest, NONE, Standing::InLine);
-        self.newest = id;
+        (question.older, question.newer, question.standing) = (newest, NONE, Standing::InLine);
     }
 
-    /// The oldest question that may be given up.
+    /// The oldest question of a worker that may be given up.
     pub fn oldest(&self) -> Option<u32> {
-        (self.oldest != NONE).then_some(self.oldest)
+        Some(self.asked.oldest).filter(|&oldest| oldest != NONE)
+    }
+
+    /// The oldest lookup that may be given up.
+    pub fn oldest_lookup(&self) -> Option<u32> {
+        Some(self.lookups.oldest).filter(|&oldest| oldest != NONE)
     }
 
     /// The question has ended: it is not to be given up any more.
     pub fn ended(&mut self, id: u32) {
-        let Question { older, newer, standing, .. } = self.states[id as usize];
+        let Question { older, newer, standing, is_lookup, .. } = self.states[id as usize];
         self.states[id as usize].standing = Standing::Ended;
         match standing {
             Standing::Ended => return,
-            Standing::Lasting => return self.lasting -= 1,
+            Standing::Lasting => return self.share(is_lookup).lasting -= 1,
             Standing::InLine => {}
         }
         match older {
-            NONE => self.oldest = newer,
+            NONE => self.share(is_lookup).oldest = newer,
             older => self.states[older as usize].newer = newer,
         }
         match newer {
-            NONE => self.newest = older,
+            NONE => self.share(is_lookup).newest = older,
             newer => self.states[newer as usize].older = older,
         }
     }
@@ -116,8 +178,29 @@ impl Questions {
         self.ended(id);
         let question = &mut self.states[id as usize];
         question.phase = Phase::Free;
-        self.asked -= usize::from(!std::mem::take(&mut question.is_lookup));
+        question.serial = question.serial.wrapping_add(1);
+        let (budget, is_lookup) = (question.budget, question.is_lookup);
+        self.budgets.leave(budget);
+        self.share(is_lookup).taken -= 1;
         self.free.push(id);
+    }
+
+    /// A question is at the cost of another one's budget from now on.
+    pub fn pay_as(&mut self, id: u32, other: u32) {
+        let budget = self.states[other as usize].budget;
+        self.budgets.share(budget);
+        let before = std::mem::replace(&mut self.states[id as usize].budget, budget);
+        self.budgets.leave(before);
+    }
+
+    /// What is spent for a question that is in flight.
+    pub fn budget(&self, id: u32) -> &Budget {
+        self.budgets.get(self.states[id as usize].budget)
+    }
+
+    /// What is spent for a question that is in flight.
+    pub fn budget_mut(&mut self, id: u32) -> &mut Budget {
+        self.budgets.get_mut(self.states[id as usize].budget)
     }
 
     /// The question of `id`.
@@ -172,6 +255,7 @@ impl Questions {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -205,5 +289,33 @@ mod tests {
         assert_eq!(questions.oldest(), None, "half may stay");
         assert_eq!(questions.take(), questions.oldest());
         assert_eq!((questions.take().is_some(), questions.take().is_some(), questions.is_full()), (true, true, true));
+    }
+
+    #[test]
+    fn lookups_and_clients_keep_to_their_shares() {
+        let mut questions = Questions::new(4, 4);
+        let asked = questions.take().unwrap();
+        let ahead: Vec<u32> = std::iter::from_fn(|| questions.take_lookup(asked, true)).collect();
+        assert_eq!((ahead.len(), questions.oldest_lookup(), questions.oldest()), (2, Some(ahead[0]), None));
+        let waited: Vec<u32> = std::iter::from_fn(|| questions.take_lookup(asked, false)).collect();
+        assert_eq!((waited.len(), questions.is_full_of_lookups(false), questions.is_full()), (2, true, false));
+        questions.give_back(ahead[0]);
+        assert_eq!(questions.oldest_lookup(), Some(ahead[1]), "who is waited for runs to its end");
+        assert_eq!(std::iter::from_fn(|| questions.take()).count(), 3);
+        assert_eq!((questions.take_lookup(asked, true), questions.is_full()), (None, true));
+        assert!(questions.take_lookup(asked, false).is_some());
+    }
+
+    #[test]
+    fn a_lookup_is_at_the_cost_of_the_question_that_began_it() {
+        let mut questions = Questions::new(2, 4);
+        let asked = questions.take().unwrap();
+        let lookup = questions.take_lookup(asked, false).unwrap();
+        questions.budget_mut(asked).used = 3;
+        questions.give_back(asked);
+        let deeper = questions.take_lookup(lookup, false).unwrap();
+        assert_eq!(questions.budget(deeper).used, 3);
+        let other = questions.take().unwrap();
+        assert_eq!(questions.budget(other).used, 0);
     }
 }

@@ -55,11 +55,23 @@ impl Internet {
         self.core.handle(input, self.now, &mut self.world);
     }
 
+    /// Asks, and lets nothing happen yet.
     pub fn request(&mut self, ticket: u64, name: &str, qtype: u16) {
         let mut request: Request = bytemuck::Zeroable::zeroed();
         (request.ticket, request.qtype, request.qclass) = (ticket, qtype, class::IN);
         request.set_name(&wire(name));
         self.put(Input::Request(&request));
+    }
+
+    /// Lets everything happen, and time pass until nothing is in flight; gives what was asked of whom.
+    pub fn run_dry(&mut self) -> Vec<String> {
+        while self.core.in_flight() > 0 {
+            if !self.serve() {
+                self.now = self.core.due(false).expect("a deadline");
+                self.put(Input::Due);
+            }
+        }
+        std::mem::take(&mut self.asked)
     }
 
     /// Asks, lets everything happen, gives code and number of records, and what was asked of whom.

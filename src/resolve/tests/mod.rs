@@ -8,6 +8,7 @@ mod core;
 mod first;
 mod iterate;
 mod limits;
+mod lookups;
 mod ports;
 mod rig;
 mod script;
