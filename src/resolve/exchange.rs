@@ -125,11 +125,13 @@ impl<W: World> Turn<'_, W> {
         true
     }
 
-    /// Counts a query for a question and for whose sake it is asked; false when their quota is used up.
+    /// Counts a query for a question, or for the one at whose cost it is; false when the quota of that is used up.
     fn charge(&mut self, id: u32) -> bool {
+        let quota = self.core.options.iteration.quota;
+        let can_pay = self.core.questions.budget(id).used < quota || self.change_payer(id);
         let budget = self.core.questions.budget_mut(id);
         budget.used = budget.used.saturating_add(1);
-        budget.used <= self.core.options.iteration.quota
+        can_pay
     }
 
     /// The servers of a cut that have been asked as often as one may be for one target. A forwarder may as long as the

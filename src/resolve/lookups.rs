@@ -174,6 +174,19 @@ impl<W: World> Turn<'_, W> {
         self.core.questions.budget(id).nowhere > MOST_NOWHERE
     }
 
+    /// Has a lookup whose budget is spent go on at the cost of another question that waits for it: what one spends must not keep
+    /// others from what they need. False when none has anything left.
+    pub(super) fn change_payer(&mut self, id: u32) -> bool {
+        let Core { questions, options, .. } = &*self.core;
+        let lookup = questions.get(id).lookup.as_deref();
+        let mut waiting =
+            lookup.map_or(&[][..], |lookup| &lookup.waiting).iter().filter(|waiter| self.is_there(waiter));
+        let has_some = |waiter: &&Waiter| questions.budget(waiter.question).used < options.iteration.quota;
+        let Some(payer) = waiting.find(has_some).map(|waiter| waiter.question) else { return false };
+        self.core.questions.pay_as(id, payer);
+        true
+    }
+
     /// Begins a lookup for the sake of a question that nobody waits for yet; `None` when there is one already, or no room.
     pub(super) fn add_lookup(&mut self, sake: u32, name: &Name, qtype: u16, lookup: Lookup) -> Option<u32> {
         let key = (name.as_wire().into(), qtype, lookup.glue);
@@ -252,19 +265,24 @@ impl<W: World> Turn<'_, W> {
         self.core.lookups.remove(&(name.as_wire().into(), qtype, lookup.glue));
         let servers: Vec<u32> = addresses.iter().filter_map(|&address| self.server_at(address)).collect();
         let ttl = if servers.is_empty() { None } else { Some(self.address_ttl(&name, qtype)) };
+        let (mut is_nowhere, mut is_counted) = (false, false);
         for waiter in lookup.waiting {
             self.tell_cut(waiter.cut, (&name, qtype), &servers, ttl);
-            let is_there = self.is_there(&waiter);
-            if is_there {
-                self.tell_question(waiter, (&name, qtype), &servers, ttl);
-            }
             // What the cache tells costs nobody anything.
-            if was_sent && self.core.cuts.get(waiter.cut).is_some_and(|cut| cut.is_nowhere(&name)) {
-                let payer = if is_there { waiter.question } else { id };
-                let budget = self.core.questions.budget_mut(payer);
-                budget.nowhere = budget.nowhere.saturating_add(1);
+            let in_vain = was_sent && self.core.cuts.get(waiter.cut).is_some_and(|cut| cut.is_nowhere(&name));
+            is_nowhere |= in_vain;
+            if self.is_there(&waiter) {
+                self.tell_question(waiter, (&name, qtype), &servers, ttl);
+                self.count_nowhere(waiter.question, in_vain);
+                is_counted |= in_vain;
             }
         }
+        self.count_nowhere(id, is_nowhere && !is_counted);
+    }
+
+    fn count_nowhere(&mut self, id: u32, in_vain: bool) {
+        let budget = self.core.questions.budget_mut(id);
+        budget.nowhere = budget.nowhere.saturating_add(u8::from(in_vain));
     }
 
     /// How long addresses that were found just now are to be believed.

@@ -185,6 +185,14 @@ impl Questions {
         self.free.push(id);
     }
 
+    /// A question is at the cost of another one's budget from now on.
+    pub fn pay_as(&mut self, id: u32, other: u32) {
+        let budget = self.states[other as usize].budget;
+        self.budgets.share(budget);
+        let before = std::mem::replace(&mut self.states[id as usize].budget, budget);
+        self.budgets.leave(before);
+    }
+
     /// What is spent for a question that is in flight.
     pub fn budget(&self, id: u32) -> &Budget {
         self.budgets.get(self.states[id as usize].budget)

@@ -142,6 +142,24 @@ fn lookups_that_outlive_their_question_cost_no_more_than_it_might() {
 }
 
 #[test]
+fn a_lookup_goes_on_at_the_cost_of_another_that_waits_for_it() {
+    let servers = vec![
+        (ROOT, root(&[("gl.", "ns2.good.", None), ("good.", "ns.good.", Some(GOOD))])),
+        (GOOD, zone("good.", &[("ns2.good.", [198, 51, 100, 5])])),
+        ("198.51.100.5", zone("gl.", &[("w0.gl.", [192, 0, 2, 1]), ("w1.gl.", [192, 0, 2, 2])])),
+    ];
+    let mut internet = Internet::new(false, servers);
+    internet.request("w0.gl", rtype::A);
+    (0..2).for_each(|_| assert!(internet.serve(), "the root and what it refers to"));
+    internet.request("w1.gl", rtype::A);
+    internet.core.questions.budget_mut(0).used = internet.core.options.iteration.quota;
+    let asked = internet.run_dry();
+    let codes: Vec<u16> = internet.world.answers.iter().map(|&(_, code, _)| code).collect();
+    assert_eq!(codes, [rcode::SERVFAIL, rcode::NOERROR], "the first has nothing left");
+    assert!(!asked.contains(&format!("w1.gl. 1 @{ROOT}")), "the parent need not be asked: {asked:?}");
+}
+
+#[test]
 fn what_checks_a_referral_is_at_its_questions_cost() {
     let mut internet = deep_internet();
     internet.core.options.iteration.harden_referral = true;
