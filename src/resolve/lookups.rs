@@ -65,9 +65,10 @@ impl<W: World> Turn<'_, W> {
             Some(&most) => usize::try_from(most).unwrap_or(usize::MAX),
         };
         let mut open = self.unknown_servers(id);
-        for _ in 0..most.min(open.len()) {
+        let mut begun = 0;
+        while begun < most && !open.is_empty() {
             let nth = self.world.below(open.len() as u32).unwrap_or(0) as usize;
-            self.look_up(id, open.swap_remove(nth), Lookup::ahead);
+            begun += usize::from(self.look_up(id, open.swap_remove(nth), Lookup::ahead));
         }
     }
 
@@ -107,14 +108,11 @@ impl<W: World> Turn<'_, W> {
         if family == 0 { reachable.ip4 } else { reachable.ip6 }
     }
 
-    /// Looks up the addresses of a name server for a question. `how`: what for.
-    fn look_up(&mut self, id: u32, nth: usize, how: fn() -> Lookup) {
+    /// Looks up the addresses of a name server for a question. `how`: what for. False when there was nothing to begin.
+    fn look_up(&mut self, id: u32, nth: usize, how: fn() -> Lookup) -> bool {
         let cut = self.core.questions.get(id).cut;
-        let Some(at) = self.core.cuts.get(cut) else { return };
-        let Some(name) = at.names().nth(nth).and_then(Name::from_wire) else { return };
-        if self.core.questions.get(id).at_cut >= MOST_AT_CUT {
-            return;
-        }
+        let at = self.core.cuts.get(cut).filter(|_| self.core.questions.get(id).at_cut < MOST_AT_CUT);
+        let Some(name) = at.and_then(|at| at.names().nth(nth)).and_then(Name::from_wire) else { return false };
         let mut has_begun = false;
         for (family, qtype) in TYPES.into_iter().enumerate() {
             let is_wanted = self.is_wanted(family);
@@ -131,6 +129,7 @@ impl<W: World> Turn<'_, W> {
             let budget = self.core.questions.budget_mut(id);
             budget.lookups = budget.lookups.saturating_add(1);
         }
+        has_begun
     }
 
     /// Has a question told of a lookup, which is begun if there is none like it; false when it cannot be, or is told already.

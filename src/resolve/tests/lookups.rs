@@ -153,9 +153,10 @@ fn a_lookup_goes_on_at_the_cost_of_another_that_waits_for_it() {
     (0..2).for_each(|_| assert!(internet.serve(), "the root and what it refers to"));
     internet.request(7, "w1.gl", rtype::A);
     internet.core.questions.budget_mut(0).used = internet.core.options.iteration.quota;
-    internet.run_dry();
+    let asked = internet.run_dry();
     let codes: Vec<u16> = internet.world.answers.iter().map(|&(_, code, _)| code).collect();
     assert_eq!(codes, [rcode::SERVFAIL, rcode::NOERROR], "the first has nothing left");
+    assert!(!asked.contains(&format!("w1.gl. 1 @{ROOT}")), "the parent need not be asked: {asked:?}");
 }
 
 #[test]
