@@ -152,9 +152,8 @@ class World:
         if way == 1 or way == 5 and n > 20:  # ... whose own zone is in turn without glue
             other = self.names[n - 3]
             self._delegate(parent, zone, [f"ns1.{other}", f"ns2.{other}"])
-            if way == 5:
-                for k in (1, 2):
-                    self._host(zone, f"ns{k}.{zone.name}", house, k)
+            for k in (1, 2):
+                self._host(zone, f"ns{k}.{zone.name}", house, k)
             return
         hosts = [(f"ns{k}.{zone.name}", k) for k in range(1, self.rng.randrange(2, SERVERS + 1))]
         self._delegate(parent, zone, [host for host, _ in hosts])
@@ -214,6 +213,9 @@ class World:
                               ("loop2", f"loop.{name}"), ("self", f"self.{name}"), ("fled", "www.nowhere."),
                               ("intowild", f"any.wild.{following}"), ("intodname", f"www.dnx.{following}")):
             zone.add(owner, "CNAME", target, 4500)
+            # BIND fails them, and where a zone has a dead server beside, Unbound goes on for more than half a minute.
+            if owner in ("loop", "loop2", "self") and zone.house == "bind" and f"ns9.{name}" in zone.text():
+                continue
             self.ask("across" if owner in ("out", "lost", "bare", "fled", "intowild", "intodname") else "alias", f"{owner}.{name}",
                      "A", "MX", "CNAME")
         # As many zones as the last digit says, and one chain through all.
@@ -224,7 +226,8 @@ class World:
         if n % 10 == 3:
             for k in range(20):
                 zone.add(f"long{k}", "CNAME", f"{f'long{k + 1}' if k < 19 else 'www'}.{name}", 4700)
-            self.ask("chain", f"long0.{name}", "A")
+            # With more than Unbound follows it depends on what is known whether it ends.
+            self.ask("chain", f"long11.{name}", "A")
             self.ask("chain", f"long12.{name}", "A", "MX")
 
     def _wild(self, n, zone, following):
