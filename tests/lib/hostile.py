@@ -25,7 +25,7 @@ FALSE = "66.66.66.66"  # what no answer may ever have
 RESOLVER4, RESOLVER6 = "10.53.0.2", "fd53::2"  # the resolver's own addresses
 SERVERS_OF_NXNS, CHAIN = 1500, 100
 SLOW, OCTETS_APART = 1.2, 1.0  # seconds
-VICTIMS = ("www.z0.com.", "www.z1.net.", "www.z2.example.")  # of whom lies are told
+VICTIMS = ("www.z0.com.", "www.z1.org.", "www.z2.example.")  # of whom lies are told
 rng = random.Random(0)
 numbers = itertools.count()
 
@@ -49,7 +49,8 @@ class Asked:
         question = dnsmsg.name_to_wire(name) + struct.pack("!HH", rtype, klass)
         out += question * counts[0]
         for owner, rtype, ttl, rdata in (*answer, *authority, *additional):
-            out += dnsmsg.name_to_wire(owner) + struct.pack("!HHIH", rtype, 1, ttl, len(rdata)) + rdata
+            place = b"\xc0\x0c" if owner == name and counts[0] else dnsmsg.name_to_wire(owner)
+            out += place + struct.pack("!HHIH", rtype, 1, ttl, len(rdata)) + rdata
         return out + (dnsmsg.opt(dnsmsg.Edns()) if self.edns else b"")
 
     def soa(self):
@@ -205,7 +206,8 @@ ZONES = {
     "itself": (unless_apex(lambda asked: asked.reply(authority=[named(asked.apex, NS, f"ns.{asked.apex}")], flags=0)), good),
     "loopback": (unless_apex(lambda asked: ours(asked, "127.0.0.1", "::1")), good),
     "own": (unless_apex(lambda asked: ours(asked, RESOLVER4, RESOLVER6)), good),
-    "nowhere": (unless_apex(lambda asked: ours(asked, "0.0.0.0", "255.255.255.255", "224.0.0.1", "ff02::1")), good),
+    "nowhere": (unless_apex(lambda asked: ours(asked, "255.255.255.255", "224.0.0.1", "ff02::1")), good),
+    "zero": (unless_apex(lambda asked: ours(asked, "0.0.0.0")), good),
 }
 CIRCLES = {"circle": ["ns.ring.evil."], "ring": ["ns.circle.evil."], "unnamed": ["ns1.nothing.com.", "ns2.nothing.com."]}
 
