@@ -49,7 +49,7 @@ class Asked:
         question = dnsmsg.name_to_wire(name) + struct.pack("!HH", rtype, klass)
         out += question * counts[0]
         for owner, rtype, ttl, rdata in (*answer, *authority, *additional):
-            place = b"\xc0\x0c" if owner == name and counts[0] else dnsmsg.name_to_wire(owner)
+            place = b"\xc0\x0c" if owner.lower() == name.lower() and counts[0] else dnsmsg.name_to_wire(owner)
             out += place + struct.pack("!HHIH", rtype, 1, ttl, len(rdata)) + rdata
         return out + (dnsmsg.opt(dnsmsg.Edns()) if self.edns else b"")
 
@@ -174,6 +174,8 @@ ZONES = {
     "notimp": (edns_hater(4), good),
     "noedns": (edns_hater(None), good),
     "mangling": (lambda asked: asked.reply([address(asked.name.swapcase())], question=(asked.name.swapcase(), asked.type, 1))
+                 if asked.below and asked.below != ["ns"] else good(asked), good),
+    "lowering": (lambda asked: asked.reply([address(asked.name.lower())], question=(asked.name.lower(), asked.type, 1))
                  if asked.below and asked.below != ["ns"] else good(asked), good),
     "wrongid": (lambda asked: false_reply(ident=asked.id ^ 1)(asked), None),
     "wrongname": (lambda asked: false_reply(question=(VICTIMS[0], A, 1))(asked), None),
