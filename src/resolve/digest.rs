@@ -25,7 +25,8 @@ pub(super) struct Following {
     pub(super) restarts: u8,
 }
 
-/// True when `message` is a reply to a query and repeats the question, octet for octet, or has none. The ID and the sender have been compared already.
+/// True when `message` is a reply to a query and repeats the question, in letters of any case (RFC 4343), or has none. The ID and
+/// the sender have been compared already.
 pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
     if message.len() < header::LEN {
         return false;
@@ -40,7 +41,7 @@ pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
         1 => {
             let name = question.asked_name();
             let end = header::LEN + name.len();
-            message.get(header::LEN..end) == Some(name)
+            message.get(header::LEN..end).is_some_and(|repeated| repeated.eq_ignore_ascii_case(name))
                 && get_u16(message, end) == Some(question.asked_type())
                 && get_u16(message, end + 2) == Some(question.qclass)
         }

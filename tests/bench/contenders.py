@@ -48,17 +48,18 @@ class Field:
             ["bench.example. 3600 IN SOA ns.bench.example. root.bench.example. 1 3600 600 86400 3600",
              "bench.example. 3600 IN NS ns.bench.example.", "ns.bench.example. 3600 IN A 192.0.2.1"]
             + [f"n{n}.bench.example. 3600 IN A 192.0.{n // 250}.{n % 250 + 1}" for n in range(LOCAL_NAMES)]) + "\n")
-        self.local = self._questions("local", [f"n{n}.bench.example." for n in range(LOCAL_NAMES)])
+        self.local = self.questions("local", [f"n{n}.bench.example." for n in range(LOCAL_NAMES)])
         cached = [f"n{n}.cache.example." for n in range(CACHED_NAMES)]
-        self.cached_in_order = self._questions("cached-in-order", cached)
+        self.cached_in_order = self.questions("cached-in-order", cached)
         rng.shuffle(cached)
-        self.cached = self._questions("cached", cached)
-        self.missed = self._questions("missed", [f"m{n}.miss.example." for n in range(MISSED_NAMES)])
-        self.blocked = self._questions("blocked", [blocked(rng.randrange(BLOCKED_ZONES)) for _ in range(10_000)])
+        self.cached = self.questions("cached", cached)
+        self.missed = self.questions("missed", [f"m{n}.miss.example." for n in range(MISSED_NAMES)])
+        self.blocked = self.questions("blocked", [blocked(rng.randrange(BLOCKED_ZONES)) for _ in range(10_000)])
         self.null = self._build_null()
         self._made = 0
 
-    def _questions(self, name, names):
+    def questions(self, name, names):
+        """A file of questions for addresses; returns its path."""
         return self.lab.write(f"{name}.questions", "".join(f"{n} A\n" for n in names))
 
     def _build_null(self):
@@ -88,8 +89,8 @@ class Field:
         server.process.stop()
         self.inside.ip("link", "set", "dev", "veth-s", "xdp", "off")
 
-    def start(self, key, zones=0, cpu=SERVER_CPU):
-        """Start a contender; it answers when this returns."""
+    def start(self, key, zones=0, cpu=SERVER_CPU, text=None):
+        """Start a contender, with its configuration of the bench or another; it answers when this returns."""
         self._made += 1
         name = f"{key}-{self._made}"
         if key == "null":
@@ -101,10 +102,10 @@ class Field:
         if key.startswith(("rb-", "base-")):
             options = () if key.endswith("-xdp") else ("--no-xdp",)
             command = [self.base] if key.startswith("base-") else None
-            return servers.start_runbound(self.lab, self.inside, self.configuration(zones), SERVER4, name, self.outside,
+            return servers.start_runbound(self.lab, self.inside, text or self.configuration(zones), SERVER4, name, self.outside,
                                           options, cpu=cpu, command=command)
         if key == "unbound":
-            return servers.start_unbound(self.lab, self.inside, self.configuration(zones), SERVER4, name, self.outside,
+            return servers.start_unbound(self.lab, self.inside, text or self.configuration(zones), SERVER4, name, self.outside,
                                          cpu=cpu)
         if key == "nsd":
             return servers.start_nsd(self.lab, self.inside, {"bench.example.": self.zone_file}, SERVER4, name, cpu=cpu)

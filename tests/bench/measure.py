@@ -111,15 +111,6 @@ def details(field, key, flood, seconds, steps):
         field.stop(server)
 
 
-def misses_round(field, key):
-    """200,000 distinct names once each, server not pinned; returns (answers per second, lost)."""
-    server = field.start(key, cpu=None)
-    try:
-        return dnsperf(field, field.missed, outstanding=500)
-    finally:
-        field.stop(server)
-
-
 def million(field, key, seconds):
     """With a million blocked zones: seconds to the first answer, memory, flood rates of local and blocked names."""
     field.stop(field.start(key))  # the binary is in the page cache

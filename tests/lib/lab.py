@@ -181,6 +181,15 @@ class Process:
                 seconds += processor_seconds(f"/proc/{pid}/stat")
         return seconds
 
+    def thread_seconds(self, name):
+        """Time on a processor used so far by its threads of a name; None when it has none."""
+        tasks, found = f"/proc/{self.pid}/task", []
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/comm") as comm, open(f"{tasks}/{task}/schedstat") as times:
+                if comm.read().strip() == name:
+                    found.append(int(times.read().split()[0]) / 1e9)
+        return sum(found) if found else None
+
     def main_thread_seconds(self):
         """The same of its first thread alone, which in the server reads the configuration and obeys commands."""
         return processor_seconds(f"/proc/{self.pid}/task/{self.pid}/stat")

@@ -80,6 +80,17 @@ class Server:
                 data += part
         return data.decode()
 
+    def load_cache(self, dump):
+        """`load_cache` with the text of a dump behind it; returns the reply."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(self.control_path)
+            sock.sendall(b"UBCT1 load_cache\n" + dump.encode())
+            data = b""
+            while part := sock.recv(65536):
+                data += part
+        return data.decode()
+
     def counters(self):
         """stats_noreset as a dictionary; numbers are numbers, the rest (xdp.mode) is text."""
         return read_counters(self.control("stats_noreset"))
@@ -147,13 +158,15 @@ def start_unbound(lab, ns, text, address, name="unbound", asker=None, cpu=None):
 
 
 def start_nsd(lab, ns, zones, listen, name="nsd", cpu=None):
-    """Start NSD for `zones` ({zone name: zone file text or path}); `listen` is ADDRESS or ADDRESS@PORT.
+    """Start NSD for `zones` ({zone name: zone file text or path}); `listen` is ADDRESS or ADDRESS@PORT, or a list of them.
 
     Its limit of replies per second, 200 unless said otherwise, is off: beyond it NSD is silent or truncates.
     """
     state = lab.path(f"{name}.state")
     os.mkdir(state)
-    text = (f"server:\n ip-address: {listen}\n server-count: 1\n database: \"\"\n username: \"\"\n chroot: \"\"\n"
+    listen = [listen] if isinstance(listen, str) else listen
+    lines = "".join(f" ip-address: {address}\n" for address in listen)
+    text = (f"server:\n{lines} server-count: 1\n database: \"\"\n username: \"\"\n chroot: \"\"\n"
             f" zonelistfile: {state}/zone.list\n xfrdfile: {state}/xfrd.state\n pidfile: {state}/pid\n"
             f" xfrdir: {state}\n hide-version: yes\n rrl-ratelimit: 0\nremote-control:\n control-enable: no\n")
     for index, (zone, content) in enumerate(zones.items()):
@@ -161,7 +174,7 @@ def start_nsd(lab, ns, zones, listen, name="nsd", cpu=None):
         text += f"zone:\n name: \"{zone}\"\n zonefile: \"{path}\"\n"
     process = lab.start(ns, [shutil.which("nsd") or "/usr/sbin/nsd", "-d", "-c", lab.write(f"{name}.conf", text)],
                         name, cpu=cpu)
-    address, _, port = listen.partition("@")
+    address, _, port = listen[0].partition("@")
     wait_until(lambda: client.exchange(ns, address, dnsmsg.query(next(iter(zones)), "SOA"), timeout=0.1,
                                        port=int(port or 53)), PATIENCE, "an answer from nsd")
     return Server(process, address, None)
