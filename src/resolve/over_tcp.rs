@@ -242,8 +242,12 @@ impl<W: World> Turn<'_, W> {
     }
 
     fn stream_reply(&mut self, stream: (u16, u32), message: &[u8]) {
-        let rider = self.core.streams.replied(stream, message, self.now);
-        let Some(id) = rider.and_then(|rider| rider.question) else { return self.core.stats.unwanted.add(1) };
+        let Some(rider) = self.core.streams.replied(stream, message, self.now) else {
+            // What answers nothing that was asked there is no DNS, and what follows is not in step.
+            self.core.stats.unwanted.add(1);
+            return self.stream_ended(stream.0, None);
+        };
+        let Some(id) = rider.question else { return self.core.stats.unwanted.add(1) };
         let question = self.core.questions.get(id);
         let fits = is_reply_to(message, question);
         let (asked, sent) = (question.asked, question.sent);

@@ -123,6 +123,22 @@ fn a_question_that_has_the_server_end_every_stream_spoils_no_other() {
 }
 
 #[test]
+fn what_answers_nothing_that_was_asked_ends_its_stream() {
+    let mut alone = alone(10, 200, &[SERVER, OTHER]);
+    alone.ask(1, "a.example");
+    let slot = slots(&alone)[0];
+    let query = queries(&alone, slot)[0].clone();
+    let mut garbage = answer(&query);
+    garbage[2] ^= 1;
+    let began = alone.now;
+    alone.put(Input::StreamData { slot, octets: &garbage });
+    let [other] = slots(&alone)[..] else { panic!("one stream, to the other server") };
+    let query = queries(&alone, other).pop().unwrap();
+    alone.put(Input::StreamData { slot: other, octets: &answer(&query) });
+    assert_eq!((answered(&alone), alone.now), (vec![1], began), "nobody waits for what garbage is followed by");
+}
+
+#[test]
 fn a_stream_that_was_idle_for_long_may_have_ended_before_the_question_came() {
     let mut alone = alone(10, 200, &[SERVER]);
     alone.ask(1, "a.example");
