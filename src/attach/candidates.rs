@@ -236,7 +236,7 @@ pub(super) fn below<'a>(links: &'a Links, link: &Link) -> Vec<&'a Link> {
 }
 
 /// Whether a bridge's port leads to the network rather than to a guest.
-fn leads_down(port: &Link) -> bool {
+pub(super) fn leads_down(port: &Link) -> bool {
     matches!(port.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. })
 }
 

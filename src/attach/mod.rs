@@ -15,6 +15,7 @@ mod required;
 mod rivals;
 mod silent;
 mod tags;
+mod taken;
 mod unused;
 mod vlan_place;
 mod vlans;

@@ -9,6 +9,7 @@ use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::required;
 use crate::attach::tags::{PAGE_MTU, Tags};
+use crate::attach::taken;
 use crate::config::Toggle;
 use crate::host::{Kind, Link};
 use std::net::IpAddr;
@@ -131,6 +132,10 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
     };
     if let Some(other) = subject.served.iter().find(has_it_too) {
         let text = format!("{text}; {ip} is on {} as well, where XDP is better (address)", other.link.name);
+        return Finding::new(Level::Warn, name, text);
+    }
+    if taken::before_bridge(links, link).is_some() {
+        let text = format!("{text}; a pair beside it would get nothing either (bridge-vlan)");
         return Finding::new(Level::Warn, name, text);
     }
     let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);

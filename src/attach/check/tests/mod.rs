@@ -11,6 +11,7 @@ mod places;
 mod process;
 mod required;
 mod switch_vlan;
+mod taken;
 mod unit;
 mod zones;
 
