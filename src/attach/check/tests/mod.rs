@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bridge_vlan;
+mod dummy;
 mod firewall;
 mod links;
 mod neighbours;
