@@ -3,7 +3,7 @@
 use super::arp::{self, ANNOUNCE_OWN};
 use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
-use crate::host::{GUESTS_BRIDGE, InterfaceAddress, Ipv4Conf, Kind, Link, Links, PAIR_METRIC, VlanProtocol};
+use crate::host::{GUESTS_BRIDGE, InterfaceAddress, Ipv4Conf, Kind, Link, Links, PAIR, PAIR_METRIC, VlanProtocol};
 pub(super) use crate::words::quoted;
 
 /// The MTU that a veth has when it is made.
@@ -135,6 +135,32 @@ pub fn install(links: &Links, link: &Link, address: InterfaceAddress) -> Option<
         _ => return None,
     };
     Some(format!("runbound --install --address N/{} --bridge {at} --now", address.prefix))
+}
+
+/// The `--install` that has the pair that the last one made, at `link`, with all that it carries at another place: a bridge, and a
+/// VLAN of it. `None` where it made none there, or one with several VLANs. `pair`: the addresses that it gave.
+pub fn reinstall(
+    links: &Links,
+    link: &Link,
+    (bridge, vlan): (&str, Option<&str>),
+    pair: &[InterfaceAddress],
+) -> Option<String> {
+    let carried = |own: &&InterfaceAddress| link.address(own.ip).is_some();
+    if link.name != PAIR || pair.is_empty() || !pair.iter().all(|own| carried(&own)) || links.by_name(PAIR).is_none() {
+        return None;
+    }
+    let addresses: Vec<String> = pair.iter().map(|own| format!("--address {own}")).collect();
+    let share = if bridge == PROXMOX_BRIDGE { " --share-bridge" } else { "" };
+    let vlan = vlan.map_or_else(String::new, |vlan| format!(" --vlan {vlan}"));
+    let words = addresses.join(" ");
+    Some(format!("runbound --install {words} --bridge {}{vlan}{share} --replace --now", quoted(bridge)))
+}
+
+/// The one that gives the server an address of its own, N, on a pair at `bridge`, in the network of `address`.
+pub fn install_at(address: InterfaceAddress, bridge: &str) -> Option<String> {
+    let share = if bridge == PROXMOX_BRIDGE { " --share-bridge" } else { "" };
+    is_global(address.ip)
+        .then(|| format!("runbound --install --address N/{} --bridge {}{share} --now", address.prefix, quoted(bridge)))
 }
 
 /// Whether a VLAN, or a bridge that filters, has tags of 802.1Q, as the kernel does unless told otherwise.

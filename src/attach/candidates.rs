@@ -38,6 +38,9 @@ const GENERIC_DRIVERS: [&str; 8] = ["8139cp", "8139too", "bnx2x", "e1000", "e100
 /// The driver that attaches without resetting its link: guests' cards.
 const SMOOTH_DRIVER: &str = "virtio_net";
 
+const DUMMY_CARRIES_NOTHING: &str =
+    "a dummy carries nothing from outside: its addresses are reached by other interfaces";
+
 /// Where a program is to be attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot {
@@ -236,7 +239,7 @@ pub(super) fn below<'a>(links: &'a Links, link: &Link) -> Vec<&'a Link> {
 }
 
 /// Whether a bridge's port leads to the network rather than to a guest.
-fn leads_down(port: &Link) -> bool {
+pub(super) fn leads_down(port: &Link) -> bool {
     matches!(port.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. })
 }
 
@@ -254,6 +257,8 @@ fn native(link: &Link) -> Fit {
         (Kind::Physical, Some(driver)) if GENERIC_DRIVERS.contains(&driver) => none(&format!("driver {driver}")),
         (Kind::Physical, Some(driver)) => untold(&format!("driver {driver}")),
         (Kind::Physical, None) => untold("its driver"),
+        (Kind::Loopback, _) => Err("loopback carries nothing from outside".into()),
+        (kind, _) if kind.is_for_addresses() => Err(DUMMY_CARRIES_NOTHING.into()),
         (kind, _) if kind.is_open_vswitch() => none("an interface that Open vSwitch makes"),
         (Kind::Other(word), _) => untold(word),
         (Kind::Vlan { .. }, _) => none("a VLAN interface"),
@@ -264,7 +269,6 @@ fn native(link: &Link) -> Fit {
             "a bond runs XDP programs on its slaves, and an AF_XDP socket of the master receives nothing from there"
                 .into(),
         ),
-        (Kind::Loopback, _) => Err("loopback carries nothing from outside".into()),
     }
 }
 
@@ -273,6 +277,7 @@ fn generic(link: &Link) -> Fit {
     match &link.kind {
         Kind::Bond { .. } | Kind::Bridge => Err("an AF_XDP socket there receives nothing".into()),
         Kind::Loopback => Err("loopback carries nothing from outside".into()),
+        kind if kind.is_for_addresses() => Err(DUMMY_CARRIES_NOTHING.into()),
         _ => Ok(Expectation { why: "generic XDP".into(), sure: true }),
     }
 }

@@ -3,7 +3,7 @@
 use super::advice::quoted;
 use super::cause::{Cause, Way, has_address};
 use super::plan::{Decision, Plan};
-use super::{advice, is_global, passage, silent, vlan_place};
+use super::{advice, is_global, passage, silent, taken, vlan_place};
 use crate::host::{Detection, InterfaceAddress, Kind, Link, Links, PAIR};
 use std::net::{IpAddr, SocketAddr};
 
@@ -26,7 +26,9 @@ pub fn cut_off(plan: &Plan, listen: &[SocketAddr], links: &Links, way: Way) -> V
         let link = links.by_index(decision.carrier)?;
         let addresses = addresses(decision, listen);
         let strict = || Some(told(link, silent::strict(link, &addresses, way)?));
-        of(links, decision, listen, way).or_else(|| in_no_vlan(links, link, addresses.first()?.ip)).or_else(strict)
+        let taken = || taken_away(links, link, *addresses.first()?);
+        let no_vlan = || in_no_vlan(links, link, addresses.first()?.ip);
+        of(links, decision, listen, way).or_else(taken).or_else(no_vlan).or_else(strict)
     });
     carried.collect()
 }
@@ -78,6 +80,12 @@ pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], way:
         return None;
     };
     Some(CutOff { waits, ..told(link, cause) })
+}
+
+/// Something has its frames before its bridge. The check has the finding of a port's VLAN for that.
+fn taken_away(links: &Links, link: &Link, address: InterfaceAddress) -> Option<CutOff> {
+    let (text, fix) = taken::cause(links, link, address, &[])?;
+    Some(CutOff { link: link.name.clone(), text, fix, waits: false })
 }
 
 /// Its port at a bridge that keeps VLANs apart is in none in which somebody else is. Where that waits for a guest, it is as it

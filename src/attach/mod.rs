@@ -15,6 +15,7 @@ mod required;
 mod rivals;
 mod silent;
 mod tags;
+mod taken;
 mod unused;
 mod vlan_place;
 mod vlans;
@@ -29,7 +30,7 @@ pub use finding::{Finding, Level};
 pub use plan::{Decision, Outcome, Place, Plan, Target, describe, plan};
 pub use required::unmet;
 pub use rivals::{Rival, grouped as grouped_rivals, rivals};
-pub use tags::{PAGE_MTU, Tags};
+pub use tags::{PAGE_MTU, Tags, longest};
 pub use unused::Unused;
 
 use std::net::IpAddr;

@@ -101,6 +101,8 @@ pub struct Target {
     pub mtu: u32,
     /// The least MTU of it, the other end of a veth pair and the links that carry the addresses: how long a reply may be.
     pub reply_mtu: u32,
+    /// Driver of hardware.
+    pub driver: Option<String>,
     /// Whether it is a network card.
     pub physical: bool,
     /// Who may take VLAN tags off its frames.
@@ -297,6 +299,7 @@ fn target_at(config: &Config, links: &Links, link: &Link) -> Target {
         mtu: link.mtu,
         reply_mtu: peer_mtu.map_or(link.mtu, |mtu| mtu.min(link.mtu)),
         peer_mtu,
+        driver: link.driver.clone(),
         physical: link.kind == Kind::Physical,
         tags: Tags::of(links, link),
         named: candidates::is_named(config, link),

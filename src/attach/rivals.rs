@@ -12,6 +12,7 @@
 use super::advice;
 use super::arp::{ANNOUNCE_OWN, answers};
 use super::plan::{Outcome, Plan};
+use super::taken;
 use crate::host::{GUESTS_BRIDGE, Ipv4Conf, Kind, Link, Links, Segment};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -146,7 +147,7 @@ pub(super) struct Rivals {
     pub(super) found: Vec<Rival>,
     /// Whether all links that hear the requests are known.
     pub(super) whole: bool,
-    /// Whether the settings of all of them could be read.
+    /// Whether the settings of all of them could be read, and whether all that matters is told by them.
     pub(super) read: bool,
 }
 
@@ -167,6 +168,10 @@ pub fn rivals(plan: &Plan, links: &Links) -> Vec<Rival> {
 
 /// Those for an address of `carrier`, whose broadcast domain is `segment`.
 pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr) -> Rivals {
+    // What has the frames before the bridge is the one that answers: to be silenced only when they come to us.
+    if taken::before_bridge(links, carrier).is_some() {
+        return Rivals { found: Vec::new(), whole: true, read: false };
+    }
     let mut rivals = Rivals { found: Vec::new(), whole: segment.whole, read: true };
     for link in links.iter().filter(|link| link.index != carrier.index && link.up && link.arp) {
         let hears = segment.hears.contains(&link.index);

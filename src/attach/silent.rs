@@ -59,7 +59,8 @@ fn of_ipv4(links: &Links, link: &Link, ip: Ipv4Addr, prefix: u8, way: Way) -> Op
 /// What keeps a link with strict rp_filter from answering ARP, as a packet whose sender's route goes by another link is dropped
 /// (net/ipv4/fib_frontend.c, __fib_validate_source).
 pub(super) fn strict(link: &Link, addresses: &[InterfaceAddress], way: Way) -> Option<(IpAddr, Cause)> {
-    addresses.iter().filter(|_| link.rp_filter == Some(STRICT)).find_map(|address| {
+    let drops = link.rp_filter == Some(STRICT) && !link.kind.is_for_addresses();
+    addresses.iter().filter(|_| drops).find_map(|address| {
         let IpAddr::V4(ip) = address.ip else { return None };
         let out = way(ip).filter(|out| !link.is_called(out))?;
         let why = format!("{}: the route to the network of {ip} goes by {out}", strict_drops());

@@ -18,8 +18,18 @@ pub(super) struct Place<'a> {
     pub vlan: Option<u16>,
 }
 
-/// Down from a link to the port by which it reaches such a bridge.
-pub(super) fn place<'a>(links: &'a Links, link: &'a Link) -> Option<Place<'a>> {
+/// Where a link's frames pass a bridge.
+pub(super) struct AtBridge<'a> {
+    /// The bridge.
+    pub bridge: &'a Link,
+    /// The port; the bridge itself for its own.
+    pub port: &'a Link,
+    /// The tag of the frames at the port.
+    pub tag: Option<u16>,
+}
+
+/// Down from a link to the port by which it reaches a bridge.
+pub(super) fn at_bridge<'a>(links: &'a Links, link: &'a Link) -> Option<AtBridge<'a>> {
     let (mut at, mut tag) = (link, None);
     while let Kind::Vlan { id } = at.kind {
         // Tagged twice: whose the outer tag is, is not followed.
@@ -29,7 +39,13 @@ pub(super) fn place<'a>(links: &'a Links, link: &'a Link) -> Option<Place<'a>> {
         (at, tag) = (links.parent(at)?, Some(id));
     }
     let port = if at.kind == Kind::Bridge { at } else { links.peer(at).unwrap_or(at) };
-    let bridge = if port.kind == Kind::Bridge { port } else { links.master(port)? };
+    let bridge = if port.kind == Kind::Bridge { Some(port) } else { links.master(port) };
+    Some(AtBridge { bridge: bridge.filter(|bridge| bridge.kind == Kind::Bridge)?, port, tag })
+}
+
+/// Down from a link to the port by which it reaches one that keeps VLANs apart.
+pub(super) fn place<'a>(links: &'a Links, link: &'a Link) -> Option<Place<'a>> {
+    let AtBridge { bridge, port, tag } = at_bridge(links, link)?;
     let table = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true))?;
     Some(Place { bridge, port, table, vlan: tag.or_else(|| table.pvid()) })
 }

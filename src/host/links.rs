@@ -48,7 +48,15 @@ pub enum Kind {
 /// the other ports have as their master.
 const OPEN_VSWITCH: &str = "openvswitch";
 
+/// The kind of a link that carries nothing.
+const DUMMY: &str = "dummy";
+
 impl Kind {
+    /// Whether it carries addresses alone, loopback or a dummy: what is sent to those comes in by other links.
+    pub fn is_for_addresses(&self) -> bool {
+        matches!(self, Self::Loopback) || matches!(self, Self::Other(word) if word == DUMMY)
+    }
+
     /// Whether it is an interface that Open vSwitch makes.
     pub fn is_open_vswitch(&self) -> bool {
         matches!(self, Self::Other(word) if word == OPEN_VSWITCH)

@@ -2,7 +2,7 @@
 # Made by `runbound --install`, replaced by the next, removed by --uninstall.
 # ifupdown runs this for every interface that comes up: the pair becomes a port of the bridge whichever of the two comes
 # last, and hardware steers queries for runbound to its first receive queue. `down`: the steering and the port of an Open vSwitch are
-# taken back.
+# taken back. `mac LINK`: the MAC of an end of the pair.
 BRIDGE=@BRIDGE@
 # The port's VLANs on a VLAN-aware bridge or an Open vSwitch, what becomes of their tags there, and all other VLANs.
 VLANS="@VLANS@"
@@ -43,6 +43,21 @@ fit_mtu() {
     [ "${least:-0}" -le "$mtu" ] || mtu=$least
     [ "$(cat $NET/$PORT/mtu)" = "$mtu" ] || ip link set dev $PORT mtu "$mtu" ||
         complain "$PORT cannot have the MTU $mtu: it holds that of $BRIDGE down"
+}
+
+# mac LINK: one that is the same whenever the link is made, and no other host's: clients keep the one that they have learned. The
+# port's is none of the least.
+mac() {
+    case $1 in veth-rb) first=02 ;; *) first=fe ;; esac
+    { cat /etc/machine-id 2>/dev/null || hostname; echo "runbound $1"; } | sha256sum |
+        sed "s/^\(..\)\(..\)\(..\)\(..\)\(..\).*/$first:\1:\2:\3:\4:\5/"
+}
+
+# announce: has the kernel tell the MAC of each address (arp_notify, ndisc_notify), which it does when a MAC is set.
+announce() {
+    for link in $NET/veth-rb $NET/veth-rb.*; do
+        [ ! -e "$link" ] || ip link set dev "${link##*/}" address "$(cat "$link/address")"
+    done
 }
 
 # A bridge takes the least MAC of its ports, too: this is none of the least.
@@ -167,12 +182,17 @@ unsteer() {
     done
 }
 
+if [ "$1" = mac ]; then
+    mac "$2"
+    exit 0
+fi
 if [ "$1" = down ]; then
     for nic in $NICS; do unsteer "$nic"; done
     unplug
     exit 0
 fi
 case $IFACE in veth-rb | "$BRIDGE") join ;; esac
+[ "$IFACE" != veth-rb ] || announce
 for link in $HOSTS; do [ "$IFACE" != "$link" ] || quiet "$link"; done
 for nic in $NICS; do
     case $IFACE in veth-rb | "$nic") [ ! -e "$NET/$nic" ] || steer "$nic" ;; esac

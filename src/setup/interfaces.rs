@@ -261,6 +261,13 @@ impl Interfaces {
         self.stanzas.iter().filter(move |stanza| stanza.name == name)
     }
 
+    /// The bridge that a stanza makes `port` a port of.
+    pub(super) fn bridge_of(&self, port: &str) -> Option<&str> {
+        let has = |value: &str| value.split_whitespace().any(|word| word == port);
+        let makes = |stanza: &&Stanza| stanza.value("bridge-ports").is_some_and(has);
+        self.stanzas.iter().find(makes).map(|stanza| stanza.name.as_str())
+    }
+
     /// The stanza of another interface than `not` that has `ip`.
     pub(super) fn carrier(&self, ip: IpAddr, not: &str) -> Option<&Stanza> {
         self.stanzas.iter().find(|stanza| stanza.name != not && stanza.has_address(ip))

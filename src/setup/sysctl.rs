@@ -220,6 +220,8 @@ mod tests {
             of("default", "arp_ignore", "1"),
             of("default", "arp_announce", "2"),
             of("veth-rb", "rp_filter", "2"),
+            of("veth-rb", "arp_notify", "1"),
+            ("net/ipv6/conf/veth-rb/ndisc_notify".to_owned(), "1".to_owned()),
         ];
         assert_eq!(settings(&text), expected);
         assert!(!text.contains('@') && text.contains("\n-net/ipv4/conf/vmbr0.10/arp_ignore = 1\n"), "{text}");
@@ -231,8 +233,8 @@ mod tests {
     fn without_a_pair_it_is_not_about_links_to_come() {
         let text = of(&["br-rb".to_owned()], &["veth-rb".to_owned()], false);
         let names: Vec<String> = settings(&text).into_iter().map(|(name, _)| name).collect();
-        let expected = ["br-rb/arp_ignore", "br-rb/arp_announce", "veth-rb/rp_filter"];
-        assert_eq!(names, expected.map(|name| format!("{CONF}{name}")));
+        let expected = ["br-rb/arp_ignore", "br-rb/arp_announce", "veth-rb/rp_filter", "veth-rb/arp_notify"];
+        assert_eq!(names[..4], expected.map(|name| format!("{CONF}{name}")));
         assert!(!text.contains("Links begin") && !text.contains("\n\n\n"), "{text}");
     }
 

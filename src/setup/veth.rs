@@ -10,6 +10,7 @@ mod lost;
 mod names;
 mod network;
 mod pair;
+mod taken;
 
 pub(super) use check::check;
 pub(super) use names::by_own_names;

@@ -101,6 +101,8 @@ pub struct Options {
     pub mtu: u32,
     /// Its other end, of a veth.
     pub peer: Peer,
+    /// Of a card, the greatest MTU that its driver takes with a program, and its name, where that is known.
+    pub driver: Option<(u32, String)>,
     /// Longest IP packet to send, in bytes: the least MTU on the way out.
     pub reply_mtu: u32,
     /// Destination addresses to take.

@@ -218,6 +218,7 @@ impl Attachment {
     fn explain_refusal(&self, cause: &io::Error, options: &Options) -> XdpError {
         let name = &self.interface;
         let (kind, text) = match cause.raw_os_error() {
+            Some(number) if is_for_the_mtu(number, options) => (Kind::Mtu, long_mtu(options)),
             Some(libc::EOPNOTSUPP | libc::ENOTSUP) if self.mode == Mode::Native => (
                 Kind::NoDriverSupport,
                 "the driver has no native XDP (`xdp-mode: generic` would use generic XDP)".into(),
@@ -229,7 +230,6 @@ impl Attachment {
                     "attach refused: {cause}; another XDP program is on {name} or on a device above it: `ip -details link` shows it"
                 ),
             ),
-            Some(number) if is_for_the_mtu(number, options) => (Kind::Mtu, long_mtu(options)),
             _ => return XdpError::step(name, "attach the XDP program", cause),
         };
         XdpError::new(kind, name, text)
@@ -244,20 +244,29 @@ impl Drop for Attachment {
 }
 
 /// Whether an attach was refused for the MTU. veth says ERANGE for that and for nothing else; virtio_net and most cards say
-/// EINVAL, for other things, too.
+/// EINVAL, for other things, too; igc says EOPNOTSUPP, as drivers without native XDP do.
 fn is_for_the_mtu(number: i32, options: &Options) -> bool {
-    number == libc::ERANGE || number == libc::EINVAL && options.peer == Peer::None && options.mtu > USUAL_MTU
+    let is_known = || options.driver.as_ref().is_some_and(|(most, _)| options.mtu > *most);
+    number == libc::EOPNOTSUPP && options.mode == Mode::Native && is_known()
+        || number == libc::ERANGE
+        || number == libc::EINVAL && options.peer == Peer::None && options.mtu > USUAL_MTU
 }
 
 /// Which MTU is more than the driver takes, and what to do.
 fn long_mtu(options: &Options) -> String {
     let Options { interface, mtu, .. } = options;
     match &options.peer {
-        Peer::None => format!(
-            "attach refused: its MTU of {mtu} is more than the driver takes with XDP (virtio_net {PAGE_MTU}): lower it with \
-             `ip link set dev {} mtu {USUAL_MTU}`",
-            quoted(interface)
-        ),
+        Peer::None => {
+            let (most, whose) = match &options.driver {
+                Some((most, driver)) if mtu > most => (*most, format!(" ({driver} {most})")),
+                _ => (USUAL_MTU, String::new()),
+            };
+            format!(
+                "attach refused: its MTU of {mtu} is more than the driver takes with XDP{whose}: a veth pair takes any, or lower it \
+                 with `ip link set dev {} mtu {most}` where nothing needs more",
+                quoted(interface)
+            )
+        }
         Peer::Here { name, mtu: of_peer } => format!(
             "attach refused: its other end {name} has an MTU of {of_peer}, and at most {PAGE_MTU} has native XDP ({interface} \
              itself has {mtu}, which does not matter): `ip link set dev {} mtu {PAGE_MTU}`",
@@ -280,6 +289,7 @@ mod tests {
             index: 1,
             mtu,
             peer,
+            driver: None,
             reply_mtu: 1500,
             places: Vec::new(),
             own: Vec::new(),
@@ -315,6 +325,9 @@ mod tests {
             assert!(here.contains(part), "{part}: {here}");
         }
         assert!(told(Peer::Elsewhere).contains("another network namespace"));
-        assert!(told(Peer::None).contains("its MTU of 9000"));
+        assert!(told(Peer::None).contains("its MTU of 9000 is more than the driver takes with XDP: "));
+        let igc = |mtu| Options { driver: Some((1500, "igc".into())), ..options(Peer::None, mtu) };
+        assert!(long_mtu(&igc(9000)).contains("(igc 1500)"), "{}", long_mtu(&igc(9000)));
+        assert!(is_for_the_mtu(libc::EOPNOTSUPP, &igc(9000)) && !is_for_the_mtu(libc::EOPNOTSUPP, &igc(1500)));
     }
 }

@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         index: fact("ifindex")?.trim().parse()?,
         mtu: fact("mtu")?.trim().parse()?,
         peer: runbound::xdp::Peer::None,
+        driver: None,
         reply_mtu: u32::MAX,
         places,
         own: Vec::new(),

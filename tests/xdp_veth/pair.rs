@@ -46,6 +46,7 @@ pub fn options_of(end: &str) -> Options {
         index: fact(end, "ifindex").parse().expect("number"),
         mtu: fact(end, "mtu").parse().expect("number"),
         peer: xdp::Peer::None,
+        driver: None,
         reply_mtu: 1500,
         places: vec![place("192.0.2.1", None), place("2001:db8::1", None), place("192.0.2.10", Some(10))],
         own: ["192.0.2.1", "192.0.2.255", "2001:db8::1"].map(|address| address.parse().expect("address")).into(),

@@ -4,6 +4,7 @@
 use super::{Served, Subject};
 use crate::attach::candidates;
 use crate::attach::finding::{Finding, Level};
+use crate::attach::taken;
 use crate::attach::vlan_place::{self, Place, place, set};
 use crate::host::{Kind, Link, Links};
 
@@ -11,10 +12,13 @@ use crate::host::{Kind, Link, Links};
 const KERNELS_VLAN: u16 = 1;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    let links = &subject.facts.links;
     for served in &subject.served {
-        if let Some(place) = place(&subject.facts.links, served.link) {
-            found.push(judge(&subject.facts.links, served, &place));
-            found.extend(natives(&subject.facts.links, served, &place));
+        if let Some((text, fix)) = taken::cause(links, served.link, served.address, &subject.facts.pair) {
+            found.push(Finding { fix, ..Finding::new(Level::Warn, "bridge-vlan", text) });
+        } else if let Some(place) = place(links, served.link) {
+            found.push(judge(links, served, &place));
+            found.extend(natives(links, served, &place));
         }
     }
 }

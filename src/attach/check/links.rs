@@ -1,5 +1,6 @@
 //! The links below each address, and what XDP can do there.
 
+use super::mtu;
 use super::own_pair;
 use super::programs;
 use super::{Served, Subject, tags, zero_copy};
@@ -8,7 +9,7 @@ use crate::attach::chain::Chain;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::{Outcome, Target};
 use crate::attach::required;
-use crate::attach::tags::{PAGE_MTU, Tags};
+use crate::attach::taken;
 use crate::config::Toggle;
 use crate::host::{Kind, Link};
 use std::net::IpAddr;
@@ -34,7 +35,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     }
     for target in &subject.plan.targets {
         let Some(link) = subject.facts.links.by_index(target.index) else { continue };
-        mtu(subject, link, target, found);
+        mtu::check(subject, link, target, found);
         tags::check(subject, link, target, found);
         queues(subject, link, target, found);
         programs::check(subject, link, found);
@@ -64,6 +65,12 @@ fn support(subject: &Subject, served: &Served) -> Finding {
     if spots.any(|link| programs::in_the_way(subject, link).next().is_some()) {
         let until = if subject.required { "" } else { "; kernel sockets until then" };
         let text = format!("{name}: {what} when the other program there is gone (xdp-program){until}");
+        return Finding::new(Level::Info, "xdp-support", text);
+    }
+    let mut spots = served.outcome.spots().iter().filter_map(|spot| subject.facts.links.by_index(spot.index));
+    if spots.any(|link| mtu::is_too_long(subject, link)) {
+        let text =
+            format!("{name}: {what}, if its MTU is no more than the driver takes (mtu); else {}", subject.otherwise());
         return Finding::new(Level::Info, "xdp-support", text);
     }
     if zero_copy::is_refused(subject, served.outcome) {
@@ -133,6 +140,10 @@ fn advise(subject: &Subject, served: &Served, name: &'static str, text: String) 
         let text = format!("{text}; {ip} is on {} as well, where XDP is better (address)", other.link.name);
         return Finding::new(Level::Warn, name, text);
     }
+    if taken::before_bridge(links, link).is_some() {
+        let text = format!("{text}; a pair beside it would get nothing either (bridge-vlan)");
+        return Finding::new(Level::Warn, name, text);
+    }
     let default = subject.facts.routes.iter().any(|route| route.destination.prefix == 0 && route.link == link.name);
     let install = if subject.facts.proxmox { advice::install(links, link, *address) } else { None };
     let (more, fix) = if install.is_some() {
@@ -195,48 +206,6 @@ fn bridges_above(subject: &Subject, carrier: &Link, chain: &Chain, found: &mut V
             Finding::new(Level::Info, "bridge-above", text)
         });
     }
-}
-
-/// The kernels from which on veth and virtio_net give a program frames of several buffers, so that no MTU is in its way.
-pub(super) const VETH_FRAGS: (u32, u32) = (5, 18);
-const VIRTIO_FRAGS: (u32, u32) = (6, 3);
-
-/// Before, veth looks at the MTU of the other end alone: that is the longest frame that comes.
-fn mtu(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {
-    let name = &link.name;
-    let links = &subject.facts.links;
-    let takes_any = |since| subject.facts.kernel.is_none_or(|kernel| kernel >= since);
-    let decides = match &target.tags {
-        Tags::Peer { .. } | Tags::PeerElsewhere if takes_any(VETH_FRAGS) => None,
-        Tags::Driver if takes_any(VIRTIO_FRAGS) => None,
-        Tags::Peer { .. } => links.peer(link),
-        Tags::PeerElsewhere => {
-            let text = format!(
-                "{name}: native XDP takes at most {PAGE_MTU} at its other end, in another network namespace; its own does not \
-                 matter"
-            );
-            return found.push(Finding::new(Level::Info, "mtu", text));
-        }
-        Tags::Driver if link.driver.as_deref() == Some("virtio_net") => Some(link),
-        _ => None,
-    };
-    let Some(end) = decides else { return };
-    let whose = if end.index == link.index { "" } else { " (at the other end of the pair; its own does not matter)" };
-    let text = format!("{name}: native XDP takes at most {PAGE_MTU}, {} has {}{whose}", end.name, end.mtu);
-    if end.mtu <= PAGE_MTU {
-        return found.push(Finding::new(Level::Ok, "mtu", text));
-    }
-    let mut fix = vec![format!("ip link set {} mtu {PAGE_MTU}", quoted(&end.name))];
-    // Otherwise a bridge whose MTU nobody set takes the least of its ports', for all of them.
-    if let Some(bridge) = links.master(end).filter(|master| master.kind == Kind::Bridge) {
-        fix.insert(0, format!("ip link set {} mtu {}", quoted(&bridge.name), bridge.mtu));
-    }
-    // What the host sends must not be longer than the other end takes.
-    if end.index != link.index && link.mtu > PAGE_MTU {
-        fix.push(format!("ip link set {} mtu {PAGE_MTU}", quoted(name)));
-    }
-    let text = format!("{text}: {}", subject.otherwise());
-    found.push(Finding::new(subject.level(), "mtu", text).with_fix(fix.join("\n")));
 }
 
 fn queues(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Finding>) {

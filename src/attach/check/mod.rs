@@ -6,6 +6,7 @@ mod bridge_vlan;
 mod drop_in;
 mod firewall;
 mod links;
+mod mtu;
 mod neighbours;
 mod own_pair;
 mod own_traffic;

@@ -18,7 +18,10 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
             if !matches!(served.outcome, Outcome::Kernel { .. }) {
                 all.extend(arp_flux(subject, served.link, ip, found));
             }
-            rp_filter(subject, served.link, ip, found);
+            // Nothing comes in at one that is for addresses alone.
+            if !served.link.kind.is_for_addresses() {
+                rp_filter(subject, served.link, ip, found);
+            }
             other_segment(subject, served.link, ip, found);
         }
     }

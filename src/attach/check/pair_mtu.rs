@@ -1,7 +1,7 @@
 //! The MTU that a veth pair leaves to its bridge: one that nobody set takes the least of its ports'.
 
 use super::Subject;
-use super::links::VETH_FRAGS;
+use super::mtu::VETH_FRAGS;
 use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
 use crate::host::{Kind, Link};

@@ -3,7 +3,9 @@
 
 use super::{Served, Subject};
 use crate::attach::advice::quoted;
+use crate::attach::candidates;
 use crate::attach::finding::{Finding, Level};
+use crate::attach::taken::{self, Taken};
 use crate::host::{Kind, Link, Links, SwitchMode, SwitchPort};
 
 const NAME: &str = "bridge-vlan";
@@ -31,7 +33,13 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         Err(_) => {}
         Ok(ports) => {
             for served in &subject.served {
-                found.extend(place(links, ports, served.link).map(|place| judge(links, ports, served, &place)));
+                let Some(place) = place(links, ports, served.link) else { continue };
+                let taken = taken(links, ports, &place)
+                    .map(|taken| taken.cause(links, served.link, served.address, &subject.facts.pair));
+                found.push(match taken {
+                    Some((text, fix)) => Finding { fix, ..Finding::new(Level::Warn, NAME, text) },
+                    None => judge(links, ports, served, &place),
+                });
             }
         }
     }
@@ -56,6 +64,21 @@ fn place<'a>(links: &'a Links, ports: &'a [SwitchPort], link: &'a Link) -> Optio
     let (name, tag) = port_name(links, link)?;
     let port = ports.iter().find(|port| port.name == name && port.mode != SwitchMode::Other)?;
     Some(Place { port, vlan: tag.unwrap_or(port.native()), tagged: tag.is_some() })
+}
+
+/// Who has our frames before the switch, at every way that leads out of there.
+fn taken<'a>(links: &'a Links, ports: &'a [SwitchPort], at: &Place<'a>) -> Option<Taken<'a>> {
+    let mut first = None;
+    for port in ports.iter().filter(|port| port.bridge == at.port.bridge && port.carries(at.vlan)) {
+        let Some(link) = links.by_name(&port.name) else { continue };
+        let tagged = !port.untags(at.vlan);
+        match tagged.then(|| taken::taker(links, &at.port.bridge, link, at.vlan)).flatten() {
+            Some(taken) => first = first.or(Some(taken)),
+            None if candidates::leads_down(link) => return None,
+            None => {}
+        }
+    }
+    first
 }
 
 fn judge(links: &Links, ports: &[SwitchPort], served: &Served, place: &Place) -> Finding {

@@ -17,6 +17,10 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 
 fn of(subject: &Subject, served: &Served) -> Option<Finding> {
     let IpAddr::V4(ip) = served.address.ip else { return None };
+    // Its clients come in by other links, whose networks and gateways are the way back to them.
+    if served.link.kind.is_for_addresses() {
+        return None;
+    }
     let best = subject.facts.best_route(ip);
     let cause = match best {
         Some(route) if route.is_refusal() => {

@@ -147,6 +147,7 @@ fn options(config: &Config, target: &Target) -> xdp::Options {
             Tags::PeerElsewhere => Peer::Elsewhere,
             _ => Peer::None,
         },
+        driver: target.driver.clone().and_then(|driver| Some((attach::longest(&driver)?.0, driver))),
         reply_mtu: target.reply_mtu,
         places: target.in_force().iter().map(place).collect(),
         own: target.own.clone(),

@@ -125,6 +125,7 @@ pub(super) mod tests {
             index: 2,
             mtu: 1500,
             reply_mtu: 1500,
+            driver: None,
             physical: true,
             tags: Tags::Driver,
             peer_mtu: None,

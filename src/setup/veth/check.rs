@@ -3,6 +3,7 @@
 use super::hosts::Place;
 use super::lost;
 use super::network;
+use super::taken;
 use super::{HOOK, Pair, Port, STANZAS, VETH};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
 use crate::host::{self, Facts, is_of_pair};
@@ -37,6 +38,7 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     // The ports of another bridge are in the VLAN of untagged frames without a word.
     let set = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
     let port = Port::new(&site.vlans(), set);
+    taken::come_to_bridge(&place, port.vlans())?;
     let pair = Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port };
     if !run.prints {
         lost::keeps_what_is_served(run, &pair, facts.as_ref())?;

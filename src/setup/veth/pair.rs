@@ -194,7 +194,9 @@ pub(super) fn value<'a>(hook: &'a str, name: &str) -> Option<&'a str> {
 }
 
 const MADE: &str = "    \
-    pre-up ip link show dev veth-rb >/dev/null 2>&1 || ip link add dev veth-rb type veth peer name veth-bnd
+    pre-up ip link show dev veth-rb >/dev/null 2>&1 || \
+ip link add dev veth-rb address $(/etc/network/if-up.d/runbound mac veth-rb) \
+type veth peer name veth-bnd address $(/etc/network/if-up.d/runbound mac veth-bnd)
     pre-up ip link set dev veth-bnd up
 ";
 /// A veth hands the tags of frames over beside them, where XDP does not see them, unless the sender is told not to.
@@ -204,11 +206,13 @@ const TAGS_IN_FRAMES: &str = "    \
 const JOINED: &str = "    pre-up IFACE=veth-rb /etc/network/if-up.d/runbound\n";
 
 /// Strict reverse-path filtering would drop what comes in there, because the route to the subnet may lead over the bridge.
-/// Router advertisements are the bridge's to take.
+/// Router advertisements are the bridge's to take. Who knows another MAC for an address is told the one of now.
 fn settings(carrier: &str) -> String {
     format!(
         "    pre-up echo 2 >/proc/sys/net/ipv4/conf/{carrier}/rp_filter\n    \
-         pre-up [ ! -e /proc/sys/net/ipv6/conf/{carrier} ] || echo 0 >/proc/sys/net/ipv6/conf/{carrier}/accept_ra\n"
+         pre-up echo 1 >/proc/sys/net/ipv4/conf/{carrier}/arp_notify\n    \
+         pre-up [ ! -e /proc/sys/net/ipv6/conf/{carrier} ] || echo 0 >/proc/sys/net/ipv6/conf/{carrier}/accept_ra\n    \
+         pre-up [ ! -e /proc/sys/net/ipv6/conf/{carrier} ] || echo 1 >/proc/sys/net/ipv6/conf/{carrier}/ndisc_notify\n"
     )
 }
 

@@ -3,6 +3,7 @@
 mod hosts;
 mod lost;
 mod switch;
+mod taken;
 
 use super::*;
 use crate::config::cli::Setup;

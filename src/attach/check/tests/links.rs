@@ -173,6 +173,31 @@ fn xdp_interface_must_carry_an_address() {
 }
 
 #[test]
+fn of_a_card_its_driver_decides() {
+    let mut config = Config::default();
+    config.xdp.physical = true;
+    let card = |driver: &str, mtu: u32| {
+        let of = |facts, name| {
+            changed(facts, name, |link| (link.driver, link.mtu, link.addresses) = (Some(driver.into()), mtu, vec![]))
+        };
+        of(of(recorded::facts("vlan"), "enp33s0f0"), "enp33s0f1")
+    };
+    for (driver, most) in [("igb", 3046), ("ixgbe", 3046), ("igc", 1500)] {
+        let found = with("mtu", &config, &card(driver, most));
+        assert!(!found.is_empty() && found.iter().all(|found| found.level == Level::Ok), "{found:?}");
+        let facts = card(driver, 9000);
+        let found = with("mtu", &config, &facts);
+        assert!(found[0].level == Level::Warn && found[0].fix.is_none(), "{found:?}");
+        let text = format!("enp33s0f0: native XDP takes at most {most}, enp33s0f0 has 9000 ({driver})");
+        assert!(found[0].text.starts_with(&text), "{found:?}");
+        let support = &with("xdp-support", &config, &facts)[0];
+        assert!(support.level == Level::Info && support.text.contains("(mtu)"), "{support}");
+    }
+    assert!(with("mtu", &config, &card("mlx5_core", 9000)).is_empty(), "not the same on all of them");
+    assert!(with("mtu", &config, &card("i40e", 9000)).is_empty(), "since Linux 6.4");
+}
+
+#[test]
 fn of_a_pair_the_other_ends_mtu_decides() {
     let any = changed(sound(), "veth-bnd", |link| link.mtu = 9000);
     assert!(named("mtu", &any).is_empty(), "since Linux 5.18 none does");

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bridge_vlan;
+mod dummy;
 mod firewall;
 mod links;
 mod neighbours;
@@ -11,6 +12,7 @@ mod places;
 mod process;
 mod required;
 mod switch_vlan;
+mod taken;
 mod unit;
 mod zones;
 

@@ -90,3 +90,20 @@ fn a_switch_whose_database_cannot_be_read_costs_one_line() {
     let beside = Facts { switch_ports: Some(Err("no connection".into())), ..recorded::facts("reference") };
     assert!(named("bridge-vlan", &beside).is_empty(), "the address is not at the switch");
 }
+
+#[test]
+fn a_vlan_of_the_uplink_takes_its_frames_before_the_switch() {
+    let mut facts = with_port("veth-bnd 10 access");
+    let mut links: Vec<Link> = facts.links.iter().cloned().collect();
+    let uplink = facts.links.by_name("eno1").unwrap();
+    let taker = Link { name: "eno1.10".into(), index: 99, kind: Kind::Vlan { id: 10 }, ..uplink.clone() };
+    let bridge = facts.links.by_name("vnet5").unwrap().index;
+    links.push(Link { parent: Some(uplink.index), driver: None, master: Some(bridge), ..taker });
+    facts.links = Links::new(links);
+    let found = one("bridge-vlan", &facts);
+    assert!(found.level == Level::Warn && found.text.contains("eno1.10 takes the frames of VLAN 10"), "{found}");
+    assert_eq!(fix(&found), "ovs-vsctl --timeout=10 del-port veth-bnd\nip link set veth-bnd master vnet5");
+    let native = [port("eno1 10 native"), port("veth-bnd 10 access")].to_vec();
+    let facts = Facts { switch_ports: Some(Ok(native)), ..facts };
+    assert_eq!(one("bridge-vlan", &facts).level, Level::Ok, "they come without a tag");
+}
