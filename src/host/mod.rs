@@ -40,7 +40,7 @@ pub use netlink::loopback_packets;
 pub use pair::{PAIR, PAIR_FILE, PAIR_METRIC, is_of_pair, pair_addresses, pair_addresses_now};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
-pub use routes::{Route, gateways, routes, way_to};
+pub use routes::{Route, gateways, routes, routes6, way_to};
 pub use segment::Segment;
 pub use switch::{SwitchMode, SwitchPort};
 pub use unit::{UNIT, Unit, Words};

@@ -87,7 +87,7 @@ pub fn gateways() -> Vec<(IpAddr, String)> {
 
 /// The routes of /proc/net/ipv6_route: destination and source, each with its prefix, the next host, metric, reference count,
 /// use, flags, link. Without those to addresses of this host (ipv6_route.h).
-pub(super) fn routes6(table: &str) -> Vec<Route> {
+pub fn routes6(table: &str) -> Vec<Route> {
     const REJECT: u32 = 0x200;
     const ANYCAST: u32 = 0x10_0000;
     const LOCAL: u32 = 0x8000_0000;

@@ -83,6 +83,7 @@ fn keep_authority(message: &[u8], reply: &mut Reply, asked: &Asked, rules: &Iter
     let no_answer = !reply.sets.iter().any(|set| set.section == 0 && !set.attached);
     let plain = reply.rcode == rcode::NOERROR;
     let denies = reply.rcode == rcode::NXDOMAIN || (plain && has_soa && no_answer);
+    let is_referral = plain && no_answer && !has_soa;
     let mut has_ns = false;
     for place in 0..reply.sets.len() {
         let set = &reply.sets[place];
@@ -99,7 +100,7 @@ fn keep_authority(message: &[u8], reply: &mut Reply, asked: &Asked, rules: &Iter
                 let fits = asked.name.is_at_or_below(owner.as_wire()) && set.class == asked.qclass;
                 let is_apex = owner.as_wire().eq_ignore_ascii_case(asked.zone);
                 // An NS RRset that nobody has asked for is the way to bend a whole zone: only a referral needs one.
-                let refers = plain && no_answer && !has_soa && !is_apex;
+                let refers = is_referral && !is_apex;
                 let is_in_zone = owner.is_at_or_below(asked.zone);
                 // One that lies above the cut stays to show that the server is lame.
                 let is_above = refers && is_at_or_below(asked.zone, owner.as_wire());
@@ -109,8 +110,7 @@ fn keep_authority(message: &[u8], reply: &mut Reply, asked: &Asked, rules: &Iter
             rtype::DS => {
                 // The parent alone says whose keys count, and says so beside a referral.
                 let Some((owner, _)) = read_name(message, set.owner) else { continue };
-                let refers = plain && no_answer && !has_soa;
-                refers && is_strictly_below(&owner, asked.zone) && asked.name.is_at_or_below(owner.as_wire())
+                is_referral && is_strictly_below(&owner, asked.zone) && asked.name.is_at_or_below(owner.as_wire())
             }
             rtype::SOA => in_zone(message, set, asked.zone),
             _ => !asked.scrub.unknown_types && in_zone(message, set, asked.zone),

@@ -1,7 +1,7 @@
 //! Writing the body of a response: the records of the alias chain so far, then those of the reply.
 
 use super::normalize::{Normalizer, Piece};
-use super::reply::{Reply, Set};
+use super::reply::{Reply, Set, same_name};
 use super::ttl::WITHOUT_RECORDS;
 use crate::dns::body::{BodyWriter, Counts, Fixed};
 use crate::dns::name::Name;
@@ -158,10 +158,9 @@ impl Composer<'_> {
         let (message, reply) = (self.message, self.reply);
         let sets = reply.sets.iter().filter(|set| set.section == section && set.kept);
         if let (Some(chain), true) = (chain, written) {
-            let is_owner = |set: &Set, owner: &[u8]| {
-                read_name(message, set.owner).is_some_and(|(name, _)| name.as_wire().eq_ignore_ascii_case(owner))
+            let comes = |owner: &[u8], rtype| {
+                sets.clone().any(|set| set.rtype == rtype && same_name(message, set.owner, owner, 0))
             };
-            let comes = |owner: &[u8], rtype| sets.clone().any(|set| set.rtype == rtype && is_owner(set, owner));
             chain.copy(section, writer, self.rdata, comes)?;
         }
         for set in sets.clone() {

@@ -33,7 +33,7 @@ use super::{Options, Request};
 use crate::stats::Upstream;
 use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,6 +178,12 @@ impl Core {
             Input::Command(command) => turn.obey(command),
         }
         turn.settle();
+    }
+
+    /// The place of the server at an address, which may be one that another has left.
+    pub(super) fn place_server(&mut self, address: SocketAddr) -> u32 {
+        let Core { servers, sockets, .. } = self;
+        servers.place(address, |place| sockets.has_none_of(place))
     }
 
     /// True when a request can be taken: a state is free, or the oldest question may be given up for it.

@@ -2,7 +2,6 @@
 
 use super::Request;
 use super::core::{Core, Turn};
-use super::cuts::Cut;
 use super::question::{NONE, Phase};
 use super::table::Kind;
 use super::world::World;
@@ -151,20 +150,9 @@ impl<W: World> Turn<'_, W> {
         started + if self.is_asked_first(id) { patience / FIRST_SHARE } else { patience }
     }
 
-    /// True when a question is asked first where all are dead. A copy of it is sent there now and then, so that it shows when one
-    /// is back.
-    pub(super) fn is_first_in_vain(&mut self, id: u32) -> bool {
-        if !self.is_asked_first(id) {
-            return false;
-        }
-        let Core { questions, cuts, servers, .. } = &mut *self.core;
-        let seats = cuts.get(questions.get(id).cut).map_or(&[][..], Cut::seats);
-        let is_in_vain = seats.iter().all(|seat| servers[seat.server].is_dead());
-        let probed = seats.iter().position(|seat| is_in_vain && servers[seat.server].wants_probe(self.now));
-        if let Some(place) = probed {
-            self.probe_beside(id, place as u8);
-        }
-        is_in_vain
+    /// True when a question is asked first where all are dead.
+    pub(super) fn is_first_in_vain(&self, id: u32) -> bool {
+        self.is_asked_first(id) && self.core.seats(id).iter().all(|seat| self.core.servers[seat.server].is_dead())
     }
 
     /// True when the question is to be asked as if its zone were not there from now on.

@@ -37,6 +37,8 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn choose(&mut self, id: u32) {
         loop {
             if self.is_first_in_vain(id) {
+                // So that it shows when one is back.
+                self.probe_beside(id);
                 return self.fail(id);
             }
             let is_over = self.now >= self.deadline(id);

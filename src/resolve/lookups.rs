@@ -328,8 +328,7 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn server_at(&mut self, address: IpAddr) -> Option<u32> {
         let address = SocketAddr::new(address, PORT);
         let may = self.core.table.reachable().may_ask(&address) && self.core.table.sources().can_ask(&address);
-        let Core { servers, sockets, .. } = &mut *self.core;
-        may.then(|| servers.place(address, |place| sockets.has_none_of(place)))
+        may.then(|| self.core.place_server(address))
     }
 }
 

@@ -81,10 +81,9 @@ impl<W: World> Turn<'_, W> {
             }
         }
         self.core.servers.set_vacant(self.vacant_places());
-        let Core { servers, sockets, .. } = &mut *self.core;
         let mut place = |&address: &SocketAddr| {
-            let place = servers.place(address, |place| sockets.has_none_of(place));
-            servers[place].is_used = true;
+            let place = self.core.place_server(address);
+            self.core.servers[place].is_used = true;
             place
         };
         zones.iter().map(|zone| zone.iter().map(&mut place).collect()).collect()

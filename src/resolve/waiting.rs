@@ -1,7 +1,6 @@
 //! What a question waits for, and how the waiting ends: by a time-out, by a server that is back, or for good.
 
 use super::core::{Core, Turn, bit};
-use super::cuts::Cut;
 use super::question::Phase;
 use super::timer::TICK;
 use super::tries::Try;
@@ -117,19 +116,23 @@ impl<W: World> Turn<'_, W> {
     /// Sends a question that was just answered to a silent server of its zone, so that no client has to wait for what
     /// comes of it; false when none is to be probed.
     pub(super) fn probe(&mut self, id: u32) -> bool {
-        let by_tcp = self.is_asked_over_tcp(id);
-        let Core { cuts, questions, servers, .. } = &mut *self.core;
-        let seats = cuts.get(questions.get(id).cut).map_or(&[][..], Cut::seats);
-        if by_tcp || seats.len() < 2 || questions.is_full() {
+        let is_alone = self.core.seats(id).len() < 2;
+        if is_alone || self.is_asked_over_tcp(id) || self.core.questions.is_full() {
             return false;
         }
-        let silent = seats.iter().position(|seat| servers[seat.server].wants_probe(self.now));
-        let Some(place) = silent else { return false };
-        self.send_probe(id, place as u8)
+        self.place_to_probe(id).is_some_and(|place| self.send_probe(id, place))
     }
 
-    /// As [`Self::probe`], for a question that goes elsewhere: a copy of it is sent to the server at a place of its cut.
-    pub(super) fn probe_beside(&mut self, id: u32, place: u8) {
+    /// The place within its cut of a silent server that it is time for: the caller sends it something.
+    fn place_to_probe(&mut self, id: u32) -> Option<u8> {
+        let Core { cuts, questions, servers, .. } = &mut *self.core;
+        let mut seats = cuts.get(questions.get(id).cut)?.seats().iter().zip(0u8..);
+        seats.find(|(seat, _)| servers[seat.server].wants_probe(self.now)).map(|(_, place)| place)
+    }
+
+    /// As [`Self::probe`], for a question that goes elsewhere: a copy of it is sent.
+    pub(super) fn probe_beside(&mut self, id: u32) {
+        let Some(place) = self.place_to_probe(id) else { return };
         let Some(copy) = self.core.questions.take_lookup(id, true) else { return };
         let question = self.core.questions.get(id);
         let (name, qtype, qclass, cut) = (question.target, question.qtype, question.qclass, question.cut);

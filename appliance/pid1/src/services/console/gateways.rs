@@ -1,38 +1,19 @@
 //! The gateways of the default routes, from the kernel's tables in /proc/net. Pure.
 
-use runbound::{host, number};
-use std::net::Ipv6Addr;
+use runbound::host;
 
 /// Each as `192.0.2.1 (eth0)`, the one that is used first (the lowest metric) before the others of its family.
 pub(super) fn gateways(table4: &str, table6: &str) -> Vec<String> {
-    let version4 = |route: host::Route| Some((route.metric, format!("{} ({})", route.gateway?, route.link)));
-    let default = host::routes(table4).into_iter().filter(|route| route.destination.prefix == 0);
-    let mut found: Vec<(u32, String)> = default.filter_map(version4).collect();
-    found.sort_by_key(|(metric, _)| *metric);
-    let mut found6: Vec<(u32, String)> = table6.lines().filter_map(version6).collect();
-    found6.sort_by_key(|(metric, _)| *metric);
     let mut gateways: Vec<String> = Vec::new();
-    for (_, gateway) in found.into_iter().chain(found6) {
-        if !gateways.contains(&gateway) {
-            gateways.push(gateway);
+    for mut routes in [host::routes(table4), host::routes6(table6)] {
+        routes.retain(|route| route.destination.prefix == 0);
+        routes.sort_by_key(|route| route.metric);
+        for host::Route { gateway, link, .. } in routes {
+            let shown = gateway.map(|gateway| format!("{gateway} ({link})"));
+            gateways.extend(shown.filter(|shown| !gateways.contains(shown)));
         }
     }
     gateways
-}
-
-/// A line of /proc/net/ipv6_route: destination, its length, source, its length, gateway, metric, two counts, flags, link.
-fn version6(line: &str) -> Option<(u32, String)> {
-    let columns: Vec<&str> = line.split_whitespace().collect();
-    let address = |at: usize| {
-        let groups: Vec<&str> =
-            columns.get(at)?.as_bytes().chunks(4).filter_map(|group| str::from_utf8(group).ok()).collect();
-        groups.join(":").parse::<Ipv6Addr>().ok()
-    };
-    let (destination, gateway) = (address(0)?, address(4)?);
-    let metric = number::read_hex(columns.get(5)?, 0..=u32::MAX).ok()?;
-    let is_default = destination.is_unspecified() && *columns.get(1)? == "00" && !gateway.is_unspecified();
-    let link = columns.get(9)?;
-    is_default.then(|| (metric, format!("{gateway} ({link})")))
 }
 
 #[cfg(test)]
