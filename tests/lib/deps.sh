@@ -28,11 +28,12 @@ apt_install() {
         policy=/usr/sbin/policy-rc.d
         printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
     fi
-    local status=0 log
+    # Whoever else installs on this machine (unattended upgrades, another run) is waited for.
+    local status=0 log wait="-o DPkg::Lock::Timeout=600"
     log=$(mktemp)
     {
-        apt-get -q update &&
-            DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends ${APT_OPTIONS:-} $missing
+        apt-get -q $wait update &&
+            DEBIAN_FRONTEND=noninteractive apt-get -q -y $wait install --no-install-recommends ${APT_OPTIONS:-} $missing
     } >"$log" 2>&1 </dev/null || status=1
     [ -z "$policy" ] || rm -f "$policy"
     if [ $status -ne 0 ]; then
