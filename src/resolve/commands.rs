@@ -65,7 +65,7 @@ impl<W: World> Turn<'_, W> {
 
     /// Answers to what is in flight are told and not kept: they may stand on what is taken out now.
     pub(super) fn keep_nothing_in_flight(&mut self) {
-        for id in 0..self.core.questions.capacity() as u32 {
+        for id in 0..self.core.questions.so_far() as u32 {
             self.core.questions.get_mut(id).uncached = true;
         }
     }
@@ -131,7 +131,7 @@ impl<W: World> Turn<'_, W> {
 
     /// Ends the questions of clients, then the lookups that were for their sake.
     fn end_questions(&mut self) {
-        let ids = 0..self.core.questions.capacity() as u32;
+        let ids = 0..self.core.questions.so_far() as u32;
         for lookups in [false, true] {
             for id in ids.clone() {
                 let question = self.core.questions.get_mut(id);

@@ -77,7 +77,7 @@ pub fn questions(core: &Core, from: usize, lines: usize, now: Duration) -> Lines
         line(&mut text, format_args!("thread #0\n#   type cl name    seconds    module status"));
     }
     let (mut left, mut at) = (lines, from);
-    let end = core.questions.capacity();
+    let end = core.questions.so_far();
     while at < end && left > 0 && at - from < lines * PLACES_PER_LINE {
         let question = core.questions.get(at as u32);
         if !matches!(question.phase, Phase::Free | Phase::Probe) {

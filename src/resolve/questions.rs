@@ -29,7 +29,9 @@ impl Share {
 ///
 /// Neither clients' questions nor lookups take a state that is the others', however many there are.
 pub struct Questions {
-    states: Box<[Question]>,
+    /// Never more than there was room for at first. What was never in flight together has no memory.
+    states: Vec<Question>,
+    most: usize,
     free: Vec<u32>,
     heads: Vec<u32>,
     budgets: Budgets,
@@ -42,8 +44,9 @@ impl Questions {
     pub fn new(count: usize, lookups: usize) -> Questions {
         let all = count + lookups;
         Questions {
-            states: (0..all).map(|_| Question::EMPTY).collect(),
-            free: (0..all as u32).rev().collect(),
+            states: Vec::with_capacity(all),
+            most: all,
+            free: Vec::with_capacity(all),
             heads: Vec::new(),
             budgets: Budgets::new(all),
             asked: Share::new(count),
@@ -51,8 +54,8 @@ impl Questions {
         }
     }
 
-    /// Number of states.
-    pub fn capacity(&self) -> usize {
+    /// States that have been in use: their numbers are those below.
+    pub fn so_far(&self) -> usize {
         self.states.len()
     }
 
@@ -76,7 +79,7 @@ impl Questions {
         if self.is_full() {
             return None;
         }
-        let id = self.free.pop()?;
+        let id = self.unused()?;
         let Some(budget) = self.budgets.open() else {
             self.free.push(id);
             return None;
@@ -91,7 +94,7 @@ impl Questions {
         if self.is_full_of_lookups(is_ahead) {
             return None;
         }
-        let id = self.free.pop()?;
+        let id = self.unused()?;
         let budget = self.states[sake as usize].budget;
         self.budgets.share(budget);
         self.set_up(id, budget, true);
@@ -100,6 +103,18 @@ impl Questions {
             false => self.let_last(id),
         }
         Some(id)
+    }
+
+    /// A state that is in no use: the one that was given back last, since it may still be in the processor's caches.
+    fn unused(&mut self) -> Option<u32> {
+        if let Some(id) = self.free.pop() {
+            return Some(id);
+        }
+        let id = self.states.len();
+        (id < self.most).then(|| {
+            self.states.push(Question::EMPTY);
+            id as u32
+        })
     }
 
     fn set_up(&mut self, id: u32, budget: u32, is_lookup: bool) {

@@ -56,7 +56,7 @@ impl<W: World> Turn<'_, W> {
         self.core.table = table;
         self.set_hints();
         self.show_troubles();
-        for id in 0..self.core.questions.capacity() as u32 {
+        for id in 0..self.core.questions.so_far() as u32 {
             let question = self.core.questions.get_mut(id);
             question.uncached = true;
             match question.phase {
@@ -92,7 +92,7 @@ impl<W: World> Turn<'_, W> {
     /// Places of servers that no zone names and no question in flight was sent to.
     fn vacant_places(&self) -> Vec<u32> {
         let mut awaited = vec![false; self.core.servers.len()];
-        for id in 0..self.core.questions.capacity() as u32 {
+        for id in 0..self.core.questions.so_far() as u32 {
             let question = self.core.questions.get(id);
             let asked = question.phase != Phase::Free;
             if let Some(place) = awaited.get_mut(question.asked.server as usize).filter(|_| asked) {

@@ -145,7 +145,7 @@ impl AnswerCache {
 
     /// Octets in use.
     pub fn octets(&self) -> u64 {
-        self.used as u64
+        self.used as u64 + self.entries * size_of::<Slot>() as u64
     }
 
     /// Entries pushed out to make room so far.

@@ -77,9 +77,9 @@ impl Store {
         self.entries
     }
 
-    /// Octets in use, those of the index not counted.
+    /// Octets in use, with the slots of the index.
     pub(super) fn octets(&self) -> u64 {
-        self.used as u64
+        self.used as u64 + self.entries * size_of::<Slot>() as u64
     }
 
     /// Entries dropped to make room so far.

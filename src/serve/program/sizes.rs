@@ -15,8 +15,7 @@ pub(super) const RESPONSES: usize = 512;
 pub(super) const STREAM_QUERIES: usize = 128;
 /// Events for the log on their way to main.
 pub(super) const EVENTS: usize = 1024;
-/// Least number of questions asked upstream at once, and the number of queries that wait for them at most: each takes some
-/// 560 octets that are written to at the start.
+/// Least number of questions asked upstream at once, and of queries that may wait for them.
 const QUESTIONS: usize = 4096;
 const WAITERS: usize = 16384;
 /// Where memory is little: the same two, and the cache's part of the memory at most.
@@ -64,7 +63,7 @@ impl Sizes {
         let messages = answers / MESSAGES_PART;
         Sizes {
             questions,
-            waiters,
+            waiters: waiters.max(questions),
             answers: octets(answers - messages),
             rrsets: octets(rrsets),
             messages: octets(messages),
