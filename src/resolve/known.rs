@@ -142,10 +142,12 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// Answers a question with the message that was kept of its answer just now: what is known of an RRset may be better than
-    /// what was said last, or to be believed for less long. False when it is to be answered with the reply itself.
+    /// what was said last, or to be believed for less long. False when it is to be answered with the reply itself, as when
+    /// nothing of that was known.
     pub(super) fn answer_as_kept(&mut self, id: u32) -> bool {
         self.core.questions.get_mut(id).refreshes = None;
-        matches!(self.look(id, false), Found::Answer)
+        let Core { learnt, options, .. } = &*self.core;
+        !learnt.is_told_as_it_came(options.minimal_responses) && matches!(self.look(id, false), Found::Answer)
     }
 
     /// Whether what is said to a question by the servers of its cut is kept. What a forwarder was told not to check is not: who

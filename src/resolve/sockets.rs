@@ -37,7 +37,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Places of a server.
-pub const WIDTH: usize = 2048;
+pub const WIDTH: usize = 1024;
 /// Questions a socket serves.
 pub const QUERIES: u32 = 256;
 /// Time for which a socket takes questions.

@@ -3,8 +3,8 @@
 
 use super::Cache;
 use super::messages::{Head, MessageKey, Sections, Times};
-use super::rrset::{Draft, Key, RrsetRef, flag, is_nsec_of_apex};
-use super::rrsets::{Moment, seconds};
+use super::rrset::{Draft, Key, flag, is_nsec_of_apex};
+use super::rrsets::{Moment, Outcome, Stored, seconds};
 use super::trust::{Security, Trust};
 use crate::dns::name::Name;
 use crate::dns::record::{expand_rdata, layout, read_name};
@@ -61,13 +61,24 @@ pub struct Learnt {
     pub ttl: u32,
     /// Some RRset could not be kept, so that there can be no message.
     pub is_partial: bool,
+    /// By section: nothing was known of any of its RRsets, so that each is kept as it came.
+    pub is_news: [bool; 3],
+    /// The answer section begins with the data itself, not with an alias.
+    pub is_plain: bool,
     /// RRsets of each section from replies before.
     pub(super) older: [usize; 3],
 }
 
 impl Default for Learnt {
     fn default() -> Self {
-        Learnt { sections: Sections::default(), ttl: u32::MAX, is_partial: false, older: [0; 3] }
+        Learnt {
+            sections: Sections::default(),
+            ttl: u32::MAX,
+            is_partial: false,
+            is_news: [true; 3],
+            is_plain: false,
+            older: [0; 3],
+        }
     }
 }
 
@@ -76,12 +87,20 @@ impl Learnt {
     pub fn clear(&mut self) {
         self.sections.clear();
         (self.ttl, self.is_partial, self.older) = (u32::MAX, false, [0; 3]);
+        (self.is_news, self.is_plain) = ([true; 3], false);
     }
 
-    fn add(&mut self, section: usize, rrset: Option<RrsetRef>, ttl: u32) {
+    /// Whether all that is told of it is kept as it came. `minimal`: where there is data, that alone is told.
+    pub fn is_told_as_it_came(&self, minimal: bool) -> bool {
+        let [answer, authority, additional] = self.is_news;
+        answer && (minimal && self.is_plain || authority && additional)
+    }
+
+    fn add(&mut self, section: usize, stored: Option<Stored>, ttl: u32) {
         self.ttl = self.ttl.min(ttl);
+        self.is_news[section] &= stored.as_ref().is_some_and(|stored| stored.outcome == Outcome::Kept);
         let known = &mut self.sections.0[section];
-        match rrset {
+        match stored.map(|stored| stored.rrset) {
             Some(rrset) if known[..self.older[section]].contains(&rrset) => {}
             Some(rrset) => known.push(rrset),
             None => self.is_partial = true,
@@ -98,6 +117,7 @@ impl Cache {
             Piece::Set(place) => source.reply.sets.get(*place as usize).map_or(0, |set| set.rtype),
             Piece::Alias { .. } => rtype::CNAME,
         });
+        learnt.is_plain = first.is_some_and(|rtype| !matches!(rtype, rtype::CNAME | rtype::DNAME));
         let authoritative = header::flags(source.message) & header::flag::AA != 0;
         let mut qclass = class::IN;
         for (place, piece) in source.answer.iter().enumerate() {
@@ -142,7 +162,7 @@ impl Cache {
             moment.leeway = 0;
         }
         let stored = self.rrsets.insert(&mut self.draft, trust, context.security, &moment);
-        learnt.add(section, stored.map(|stored| stored.rrset), ttl);
+        learnt.add(section, stored, ttl);
     }
 
     /// Keeps a message of what was learnt, for as long as all of it is kept; false when there is none to be kept. One that may

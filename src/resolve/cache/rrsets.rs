@@ -243,7 +243,7 @@ impl RrsetCache {
         self.store.entries()
     }
 
-    /// Octets in use, those of the index not counted.
+    /// Octets in use, with the slots of the index.
     pub fn octets(&self) -> u64 {
         self.store.octets()
     }

@@ -92,13 +92,13 @@ fn questions_leave_from_hundreds_of_ports_however_many_servers_there_are() {
 fn a_socket_rests_after_two_questions_until_all_others_have_had_theirs() {
     let mut rig = Rig::new(SocketOptions::default());
     let mut used = BTreeMap::new();
-    for _ in 0..2000 {
+    for _ in 0..1500 {
         let slot = rig.pick(0, SERVER).unwrap();
         *used.entry(rig.sockets.serial(slot)).or_insert(0) += 1;
         rig.done(slot);
     }
     let twice = used.values().filter(|&&times| times == 2).count();
-    assert!(used.values().all(|&times| times <= 2) && twice > 800, "{twice} of {} take two", used.len());
+    assert!(used.values().all(|&times| times <= 2) && twice > 500, "{twice} of {} take two", used.len());
 }
 
 #[test]

@@ -122,3 +122,20 @@ fn what_others_send_to_a_socket_that_is_not_connected_is_not_heard() {
     assert_eq!(rig.ask_patiently("a").records, ["0 a. 300 A 1"]);
     assert_eq!(rig.stats.unwanted.get(), 1);
 }
+
+#[test]
+fn a_reply_behind_others_is_taken_without_a_further_event() {
+    for connected in [true, false] {
+        let script: Script = Box::new(|query: &Query| {
+            let right = query.answer(1).remove(0);
+            let mut wrong = right.clone();
+            wrong[0] ^= 0xff;
+            let many = crate::sys::upstream::BATCH + 1;
+            std::iter::repeat_n(wrong, many).chain([right]).collect()
+        });
+        let sockets = SocketOptions { connected, ..SocketOptions::default() };
+        let mut rig = Rig::with(Options { sockets, ..Options::default() }, vec![script], &[(".", &[0])], 64);
+        assert_eq!(rig.ask("a", rtype::A).records, ["0 a. 300 A 1"]);
+        assert_eq!((rig.stats.unwanted.get(), rig.stats.timeouts.get()), (17, 0));
+    }
+}

@@ -13,7 +13,7 @@ use super::{Request, Response};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::Upstream;
-use crate::sys::upstream::Inbox;
+use crate::sys::upstream::{BATCH, Inbox};
 use real::{EVENTS, Place, Real};
 use rustix::io::Errno;
 use std::io;
@@ -72,6 +72,10 @@ pub struct Resolver {
     next: usize,
     socket: u16,
     serial: Option<u64>,
+    /// That socket may have more than was taken from it.
+    was_full: bool,
+    /// Sockets to look at once more.
+    again: Vec<u16>,
 }
 
 impl Resolver {
@@ -110,6 +114,8 @@ impl Resolver {
             next: 0,
             socket: 0,
             serial: None,
+            was_full: false,
+            again: Vec::new(),
         })
     }
 
@@ -153,7 +159,9 @@ impl Resolver {
     /// Waits up to `timeout` for something to happen at the sockets or the bell; true when something did.
     pub fn poll(&mut self, timeout: Duration) -> bool {
         if self.places.is_empty() && self.next == self.inbox.count() {
+            let timeout = if self.again.is_empty() { timeout } else { Duration::ZERO };
             self.world.wait(timeout, &mut self.places);
+            self.places.extend(self.again.drain(..).map(Place::Udp));
         }
         !self.places.is_empty()
     }
@@ -216,6 +224,7 @@ impl Resolver {
             if !self.world.has_room() {
                 return;
             }
+            self.look_again_if_full();
             match self.places.pop() {
                 None => return,
                 // Who rings may do so only after the waking thread has looked: left there, it would end every wait at once.
@@ -226,15 +235,29 @@ impl Resolver {
         }
     }
 
+    /// What is waited for may be behind what was not in the socket looked at last, and no further event tells of it. It has its
+    /// turn with what comes next, so that who floods one socket holds nobody up.
+    fn look_again_if_full(&mut self) {
+        let was_full = std::mem::take(&mut self.was_full);
+        if was_full && self.core.sockets.pending(self.socket) > 0 && self.world.udp_serial(self.socket) == self.serial {
+            self.again.push(self.socket);
+        }
+    }
+
     fn receive(&mut self, slot: u16, now: Duration) {
-        // More than is waited for is not expected, and what comes all the same has an event of its own.
+        // More than is waited for is not expected.
         let most = self.core.sockets.pending(slot).max(1) as usize;
         let Some(received) = self.world.receive(slot, most, &mut self.inbox) else { return };
         (self.next, self.socket, self.serial) = (0, slot, self.world.udp_serial(slot));
         let error = match received {
-            Ok(strangers) => return self.core.stats.unwanted.add(strangers),
+            Ok(strangers) => {
+                self.was_full = self.inbox.count() + strangers as usize >= most.min(BATCH);
+                return self.core.stats.unwanted.add(strangers);
+            }
             Err(error) => error,
         };
+        // Behind an error there may be datagrams.
+        self.was_full = error.kind() != io::ErrorKind::WouldBlock;
         match Errno::from_io_error(&error) {
             // Nothing came, and nothing is said of the server.
             None | Some(Errno::AGAIN | Errno::INTR | Errno::NOMEM | Errno::NOBUFS) => {}

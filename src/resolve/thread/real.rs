@@ -198,6 +198,7 @@ fn close<T>(slots: &mut [Option<T>], slot: u16) {
 }
 
 impl World for Real {
+    /// Events come by the edge: one for each datagram that arrives, and the kernel need not look again whether there is more.
     fn open_udp(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure> {
         let fd = Real::socket(SocketType::DGRAM, &server)?;
         bind(&fd, &source).map_err(Failure::of("bind"))?;
@@ -205,7 +206,7 @@ impl World for Real {
             connect(&fd, &server).map_err(Failure::of("connect"))?;
         }
         let peer = (!self.connects).then_some(server);
-        self.watch(&fd, u64::from(slot), EventFlags::IN)?;
+        self.watch(&fd, u64::from(slot), EventFlags::IN | EventFlags::ET)?;
         self.serial += 1;
         put(&mut self.udp, slot, Udp { fd, peer, serial: self.serial });
         Ok(())
