@@ -3,7 +3,8 @@
 //!
 //! That TCP fails says nothing of a server's UDP, nor the other way round. The question goes on to the next server, and
 //! comes back in its next round. A server whose TCP failed a short while ago is asked over TCP only when no other is left
-//! to ask in the round, so that not every long answer waits for it first.
+//! to ask in the round, so that not every long answer waits for it first; one whose TCP has failed this question counts as
+//! none.
 //!
 //! Questions share streams (`streams`). One that ends before it has brought anything takes its question with it. If it had
 //! brought replies, the server had closed it in between, and if there were several questions any of them may be what it
@@ -84,10 +85,11 @@ impl<W: World> Turn<'_, W> {
         self.core.timers.arm(id, (self.now + wait).min(question.started + patience));
     }
 
-    /// True when a server other than `place` is asked by a question now, or can be in this round.
+    /// True when a server other than `place` is asked by a question now, or can be in this round. One whose TCP has failed for the
+    /// question is none: drawn last in each round, it would be tried over TCP each time, and the others never.
     fn has_other(&self, id: u32, place: u8) -> bool {
         let question = self.core.questions.get(id);
-        let passed = question.tried | question.failed | bit(place);
+        let passed = question.tried | question.failed | question.tcp_failed | bit(place);
         let servers = self.core.seats(id).len() as u8;
         let asks = matches!(question.phase, Phase::Udp { .. }) && question.asked.place != place;
         asks || (0..servers).any(|other| passed & bit(other) == 0)
@@ -159,6 +161,7 @@ impl<W: World> Turn<'_, W> {
         self.stop_waiting(id);
         self.blame(id, asked.server, Cause::new(Why::Network));
         self.refused_at_once(id, asked.place);
+        self.core.questions.get_mut(id).tcp_failed |= bit(asked.place);
         self.core.retry.push_back(id);
     }
 

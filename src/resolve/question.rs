@@ -110,6 +110,8 @@ pub struct Question {
     pub failed: u64,
     /// Servers of the cut that refused at once in this round: nobody listens, or nothing could be sent.
     pub refused: u64,
+    /// Servers of the cut whose TCP failed for this question.
+    pub tcp_failed: u64,
     /// Rounds through the servers so far.
     pub rounds: u8,
     /// Pauses so far because every server refused.
@@ -222,6 +224,7 @@ impl Question {
         tried: 0,
         failed: 0,
         refused: 0,
+        tcp_failed: 0,
         rounds: 0,
         pauses: 0,
         sends: 0,
@@ -265,7 +268,7 @@ impl Question {
 
     /// Forgets what was tried, for a new target. No try may be left.
     pub fn start_over(&mut self) {
-        (self.tried, self.failed, self.refused) = (0, 0, 0);
+        (self.tried, self.failed, self.refused, self.tcp_failed) = (0, 0, 0, 0);
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
         (self.empty, self.empties) = (0, 0);

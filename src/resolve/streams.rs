@@ -94,7 +94,7 @@ impl Stream {
 pub struct Streams {
     options: StreamOptions,
     slots: Vec<Option<Stream>>,
-    free: Vec<u16>,
+    pub(super) free: Vec<u16>,
     serial: u32,
     /// A stream was closed or has brought a reply: there may be room for who waits for one.
     has_room: bool,

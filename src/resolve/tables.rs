@@ -118,7 +118,7 @@ impl<W: World> Turn<'_, W> {
     /// Puts a question in flight into the new table.
     fn adopt(&mut self, id: u32) {
         let question = self.core.questions.get_mut(id);
-        (question.tried, question.failed, question.refused) = (0, 0, 0);
+        (question.tried, question.failed, question.refused, question.tcp_failed) = (0, 0, 0, 0);
         // What went wrong did so at a server of another zone.
         question.cause = Cause::default();
         // Who primes a zone asks those whom the zone names, whatever is forwarded.

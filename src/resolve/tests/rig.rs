@@ -35,6 +35,8 @@ pub struct Rig {
     /// Of the next request.
     pub epoch: u32,
     servers: Vec<Server>,
+    /// That it may open.
+    streams: usize,
     names: Vec<Vec<u8>>,
     later: Later,
 }
@@ -99,6 +101,7 @@ impl Rig {
         let addresses: Vec<_> = servers.iter().map(|server| server.udp.local_addr().unwrap()).collect();
         let table = Arc::new(table(zones, &addresses));
         let resolver = Resolver::new(options, table, links).unwrap();
+        let streams = resolver.free_streams();
         Rig {
             resolver,
             requests,
@@ -110,6 +113,7 @@ impl Rig {
             now: Duration::ZERO,
             epoch: 0,
             servers,
+            streams,
             names: Vec::new(),
             later: Later::default(),
         }
@@ -190,7 +194,8 @@ impl Rig {
     }
 
     fn turns(&self) -> u32 {
-        if self.servers.iter().any(Server::has_streams) { IDLE_STREAMS } else { IDLE }
+        let may_move = self.servers.iter().any(Server::has_streams) || self.resolver.free_streams() != self.streams;
+        if may_move { IDLE_STREAMS } else { IDLE }
     }
 
     fn take_into(&mut self, got: &mut Vec<Got>) {

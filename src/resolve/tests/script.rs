@@ -173,7 +173,7 @@ impl Server {
 
     /// Serves what has come; whether anything had.
     pub fn serve(&mut self, later: &Later, now: Duration) -> bool {
-        let before = self.seen;
+        let (before, mut moved) = (self.seen, false);
         let mut buffer = [0; 65535];
         while let Ok((len, from)) = self.udp.recv_from(&mut buffer) {
             self.seen += 1;
@@ -191,7 +191,10 @@ impl Server {
             let from = stream.peer_addr();
             match stream.read(&mut buffer) {
                 Ok(0) => return false,
-                Ok(len) => input.extend_from_slice(&buffer[..len]),
+                Ok(len) => {
+                    input.extend_from_slice(&buffer[..len]);
+                    moved = true;
+                }
                 Err(_) => {}
             }
             while let Some(place) = first_message(input) {
@@ -212,6 +215,6 @@ impl Server {
             }
             true
         });
-        self.seen != before
+        moved || self.seen != before
     }
 }

@@ -106,6 +106,18 @@ fn tcp_that_is_refused_is_shown_until_it_works_whatever_udp_does() {
     assert_eq!(rig.troubles.list(), []);
 }
 
+/// Whichever of the two is drawn first in each round.
+#[test]
+fn the_server_whose_tcp_works_again_is_found_though_both_had_refused() {
+    for _ in 0..50 {
+        let mut rig = Rig::new(vec![cuts_big_ones(1), cuts_big_ones(2)]);
+        (0..2).for_each(|server| rig.set_tcp(server, false));
+        assert_eq!(rig.ask_patiently("big").rcode, rcode::SERVFAIL);
+        rig.set_tcp(1, true);
+        assert_eq!(rig.ask_patiently("bigger").records, ["0 bigger. 300 A 2"]);
+    }
+}
+
 /// With both servers refusing, then with one: no question is sent to and fro.
 #[test]
 fn long_answers_come_from_the_server_whose_tcp_works() {

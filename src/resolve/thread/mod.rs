@@ -301,6 +301,12 @@ impl Resolver {
         self.core.servers.len()
     }
 
+    /// Streams that may be opened besides those that are open.
+    #[cfg(test)]
+    pub(super) fn free_streams(&self) -> usize {
+        self.core.streams.free.len()
+    }
+
     /// When [`Self::step`] has something to do if nothing comes in before.
     pub fn deadline(&mut self) -> Option<Duration> {
         self.core.due(!self.requests.is_empty())
