@@ -23,6 +23,7 @@ mod routes;
 mod segment;
 mod switch;
 mod unit;
+mod unnumbered;
 mod vlan;
 mod watch;
 

@@ -23,6 +23,7 @@ const RECORDS: &[(&str, &str)] = &[
     ("sdn_vlan", include_str!("testdata/sdn_vlan.txt")),
     ("sdn_pair", include_str!("testdata/sdn_pair.txt")),
     ("sdn_zones", include_str!("testdata/sdn_zones.txt")),
+    ("mesh", include_str!("testdata/mesh.txt")),
 ];
 
 /// The facts of a recorded host on which all but the links is as it should be: root on Linux 6.12, nothing limited.

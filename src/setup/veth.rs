@@ -13,6 +13,7 @@ mod pair;
 mod taken;
 
 pub(super) use check::check;
+pub(super) use hosts::unnumbered;
 pub(super) use names::by_own_names;
 pub(super) use pair::{Pair, installed};
 

@@ -1,6 +1,6 @@
 //! What stands in the way of a pair, looked for before anything is written.
 
-use super::hosts::Place;
+use super::hosts::{self, Place};
 use super::lost;
 use super::network;
 use super::taken;
@@ -39,7 +39,9 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     let set = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
     let port = Port::new(&site.vlans(), set);
     taken::come_to_bridge(&place, port.vlans())?;
-    let pair = Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port };
+    let mut pair =
+        Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port, unnumbered: Vec::new() };
+    pair.unnumbered = links.map_or_else(Vec::new, |links| hosts::unnumbered(links, &pair.host_names()));
     if !run.prints {
         lost::keeps_what_is_served(run, &pair, facts.as_ref())?;
     }
