@@ -197,10 +197,10 @@ impl<'a> Walk<'a> {
     /// VLANs of a link get theirs before its master does.
     fn received(&mut self, link: &'a Link, tags: Tags) {
         let links = self.links;
-        if let Some((tag, rest)) = tags.take() {
-            if let Some(vlan) = links.vlan_taker(link, tag.0, tag.1) {
-                return self.go(vlan, Way::In, rest);
-            }
+        if let Some((tag, rest)) = tags.take()
+            && let Some(vlan) = links.vlan_taker(link, tag.0, tag.1)
+        {
+            return self.go(vlan, Way::In, rest);
         }
         match links.taker(link) {
             Taker::Bridge(bridge) => self.forward(bridge, link, tags),

@@ -5,10 +5,13 @@
 //! and never changed, and nothing is brought up without `--now`.
 
 mod check;
+mod guests;
 mod hosts;
+mod left;
 mod lost;
 mod names;
 mod network;
+mod occupied;
 mod pair;
 mod taken;
 
@@ -104,8 +107,12 @@ pub(super) fn put_shown(run: &mut Run, below: &str, text: &str, kind: Kind) -> R
 
 /// Takes the pair away, if it is there, and the files.
 pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
-    if files::is_ours(run, STANZAS) && run.is_host() && is_up() {
-        down(run)?;
+    if run.is_host() && is_up() {
+        if files::is_ours(run, STANZAS) {
+            down(run)?;
+        } else {
+            left::remove(run)?;
+        }
     }
     files::remove_ours(run, STANZAS)?;
     files::remove_ours(run, HOOK)?;
@@ -117,14 +124,14 @@ pub(super) fn is_up() -> bool {
     Path::new("/sys/class/net").join(VETH).exists()
 }
 
-/// By ifdown; and by hand, where ifdown is not there or knows nothing of it.
+/// By ifdown; and by hand, where ifdown is not there or knows nothing of it, as its stanza was edited.
 fn down(run: &mut Run) -> Result<(), SetupError> {
     let ifdown = is_program("ifdown");
-    if ifdown {
-        run.command("ifdown", &[VETH], "run it by hand")?;
+    if ifdown && let Err(cause) = run.command("ifdown", &[VETH], "it is done without") {
+        run.note(&cause.to_string());
     }
     if !ifdown || !run.dry_run && is_up() {
-        run.command("ip", &["link", "del", "dev", VETH], "run it by hand")?;
+        left::by_hand(run)?;
     }
     Ok(())
 }
@@ -159,7 +166,8 @@ pub(super) fn bring_up(run: &mut Run, now: bool, changed: bool) -> Result<(), Se
     } else {
         "it is part of the packages ifupdown2 and ifupdown"
     };
-    run.command("ifup", &[VETH], fix)
+    // One that went without ifdown is up in its books.
+    run.command("ifup", &["--force", VETH], fix)
 }
 
 fn is_program(name: &str) -> bool {

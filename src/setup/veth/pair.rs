@@ -8,7 +8,8 @@ use crate::setup::files::MARK;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-const HOOK_TEMPLATE: &str = include_str!("../if-up.sh");
+/// The hook, with `@NAME@` for what it is told of the pair.
+pub(super) const HOOK_TEMPLATE: &str = include_str!("../if-up.sh");
 
 /// The port that the pair's other end becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
