@@ -51,6 +51,7 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
         return Ok(());
     };
     let bridge = installed(&run.text(HOOK)).and_then(|(hosts, _)| hosts.into_iter().next());
+    let steered = pair::value(&run.text(HOOK), "NICS").unwrap_or_default().to_owned();
     put_shown(run, HOOK, &pair.hook(), Kind::Program)?;
     put_shown(run, STANZAS, &pair.stanzas(), Kind::Text)?;
     let new: Vec<String> = pair.site.addresses.iter().map(HostAddress::to_string).collect();
@@ -62,6 +63,16 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
         run.note(&format!(
             "{VETH}: at {} instead of {bridge}, so who is at {bridge} does not reach it any more",
             pair.bridge
+        ));
+    }
+    let missed: Vec<&str> =
+        steered.split_whitespace().filter(|nic| pair.site.steer.iter().all(|own| own != nic)).collect();
+    if !missed.is_empty() {
+        let words: Vec<String> = missed.iter().map(|nic| format!("--steer {nic}")).collect();
+        run.note(&format!(
+            "queries are not steered by {} any more; `{}` keeps that",
+            missed.join(" and "),
+            words.join(" ")
         ));
     }
     if let Some(why) = unread(run) {

@@ -127,22 +127,12 @@ fn is_internal_port(bridge: &str, interfaces: &Interfaces) -> Result<(), SetupEr
     Err(SetupError::new(Path::new(&format!("--bridge {bridge}")), &cause, &fix))
 }
 
-/// The lines of interfaces(5) that make a bridge.
-pub(super) fn bridge_stanza(bridge: &str, port: &str) -> [String; 5] {
-    [
-        format!("auto {bridge}"),
-        format!("iface {bridge} inet manual"),
-        format!("    bridge-ports {port}"),
-        "    bridge-stp off".into(),
-        "    bridge-fd 0".into(),
-    ]
-}
-
 /// `made`: a stanza makes it.
 fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), SetupError> {
     let link = facts.and_then(|facts| facts.links.by_name(bridge));
     let what = format!("--bridge {bridge}");
-    let stanza = bridge_stanza(bridge, "bond0.10 (the port your network is at)").map(|line| line.trim().to_owned());
+    let stanza =
+        guests::bridge_stanza(bridge, "bond0.10 (the port your network is at)").map(|line| line.trim().to_owned());
     let fix = format!("make it first, in /etc/network/interfaces: {}", stanza.join(", "));
     match link {
         Some(link) if link.kind == host::Kind::Bridge || link.kind.is_open_vswitch() => Ok(()),

@@ -1,6 +1,5 @@
 //! What Proxmox makes for guests when they start, and no file of this host has: no place for a pair.
 
-use super::check::bridge_stanza;
 use super::hosts::Place;
 use crate::config::site::VLANS;
 use crate::host::{Kind, Links};
@@ -48,6 +47,17 @@ pub(super) fn is_lasting(run: &mut Run, place: &Place) -> Result<(), SetupError>
          name --bridge {bridge} --vlan {vlan}"
     );
     Err(SetupError::new(Path::new(&what), &cause, &fix))
+}
+
+/// The lines of interfaces(5) that make a bridge.
+pub(super) fn bridge_stanza(bridge: &str, port: &str) -> [String; 5] {
+    [
+        format!("auto {bridge}"),
+        format!("iface {bridge} inet manual"),
+        format!("    bridge-ports {port}"),
+        "    bridge-stp off".into(),
+        "    bridge-fd 0".into(),
+    ]
 }
 
 /// The number of the guest whose card an interface of this name is of: `fwbr100i0`.
