@@ -156,6 +156,34 @@ pub fn reinstall(
     Some(format!("runbound --install {words} --bridge {}{vlan}{share} --replace --now", quoted(bridge)))
 }
 
+/// The one that writes anew what the last one wrote of its pair, for what is set by hand goes with the pair. `length`: with another
+/// prefix for the addresses of /32, as words. `None` where it made no pair, or one at an Open vSwitch or with several VLANs.
+pub fn written_anew(links: &Links, pair: &[InterfaceAddress], length: Option<&str>) -> Option<String> {
+    let port = links.peer(links.by_name(PAIR).filter(|_| !pair.is_empty())?)?;
+    let bridge = links.master(port).filter(|master| master.kind == Kind::Bridge)?;
+    let table = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true));
+    let untagged = bridge.vlans.as_ref().and_then(|table| table.pvid());
+    let vlan = table.and_then(|table| table.pvid()).filter(|vlan| Some(*vlan) != untagged);
+    let vlan = vlan.map_or_else(String::new, |vlan| format!(" --vlan {vlan}"));
+    let share = if bridge.name == PROXMOX_BRIDGE { " --share-bridge" } else { "" };
+    let words = pair.iter().map(|own| match length.filter(|_| own.prefix == 32 && own.ip.is_ipv4()) {
+        Some(length) => format!("--address {}/{length}", own.ip),
+        None => format!("--address {own}"),
+    });
+    let words = words.collect::<Vec<_>>().join(" ");
+    Some(format!("runbound --install {words} --bridge {}{vlan}{share} --replace", quoted(&bridge.name)))
+}
+
+/// The lines of sysctl.d(5) that have links speak ARP for themselves after a boot, and whenever they are made anew.
+pub fn lasting_arp(links: &[String]) -> String {
+    let lines = links.iter().map(|link| {
+        let of = |(name, value): (&str, u32)| format!("-net/ipv4/conf/{link}/{name} = {value}\\n");
+        let text = OWN_ARP.map(of).concat();
+        format!("printf %b {} > /etc/sysctl.d/61-runbound-arp-{}.conf", quoted(&text), quoted(link))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The one that gives the server an address of its own, N, on a pair at `bridge`, in the network of `address`.
 pub fn install_at(address: InterfaceAddress, bridge: &str) -> Option<String> {
     let share = if bridge == PROXMOX_BRIDGE { " --share-bridge" } else { "" };

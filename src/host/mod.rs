@@ -40,7 +40,7 @@ pub use links::{AttachedProgram, Kind, Link, Links};
 pub use names::{GUESTS_BRIDGE, Named};
 pub use netlink::loopback_packets;
 pub use occupant::{Occupant, Probe, occupants};
-pub use pair::{PAIR, PAIR_FILE, PAIR_METRIC, is_of_pair, pair_addresses, pair_addresses_now};
+pub use pair::{PAIR, PAIR_FILE, PAIR_METRIC, PAIR_SYSCTL, is_of_pair, pair_addresses, pair_addresses_now};
 pub use paths::{PathProbe, PathState, Use};
 pub use probe::{PortProbe, PortState};
 pub use routes::{Route, gateways, routes, routes6, way_to};

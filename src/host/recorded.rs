@@ -42,6 +42,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0), arp_filter: Some(false) },
         proxmox: false,
         pair: Vec::new(),
+        quiet: Vec::new(),
         firewall: None,
         switch_ports: None,
         memlock: None,

@@ -26,7 +26,14 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         }
     }
     // A link that speaks ARP for several addresses is to be set once.
-    let finding = |rival: &Rival| Finding::new(Level::Warn, "arp-flux", rival.text()).with_fix(rival.fix());
+    let finding = |rival: &Rival| {
+        // What is set by hand is gone with a boot, while the pair comes back.
+        let written = |link: &&String| !subject.facts.quiet.contains(link) && !link.starts_with(GUESTS_BRIDGE);
+        let missing: Vec<String> = rival.links.iter().filter(written).cloned().collect();
+        let lasting = !subject.facts.pair.is_empty() && !missing.is_empty();
+        let fix = if lasting { format!("{}\n{}", rival.fix(), advice::lasting_arp(&missing)) } else { rival.fix() };
+        Finding::new(Level::Warn, "arp-flux", rival.text()).with_fix(fix)
+    };
     found.extend(rivals::grouped(rivals::by_link(all)).iter().map(finding));
     later_bridges(subject, found);
 }
