@@ -13,11 +13,12 @@ impl Links {
         own.copied().filter(|own| matches!(own.ip, IpAddr::V4(ip) if own.prefix == 32 && !ip.is_loopback()))
     }
 
-    /// The links at which neighbours may ask for them: those that have no IPv4 network and are in none by a bridge or a bond.
-    /// Without such an address there are none.
+    /// The links at which neighbours may ask for one that is not theirs: those that have no IPv4 network and are in none by a bridge
+    /// or a bond. Without such an address there are none.
     pub fn unnumbered(&self) -> impl Iterator<Item = &Link> {
-        let any = self.anchors().next().is_some();
-        self.iter().filter(move |link| any && is_unnumbered(link))
+        let anchors: Vec<InterfaceAddress> = self.anchors().collect();
+        let lacks = move |link: &&Link| anchors.iter().any(|anchor| link.address(anchor.ip).is_none());
+        self.iter().filter(|link| is_unnumbered(link)).filter(lacks)
     }
 }
 
@@ -41,7 +42,7 @@ mod tests {
             let links = recorded::facts(record).links;
             links.unnumbered().map(|link| link.name.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(named("mesh"), ["enp65s0f0", "enp65s0f1.50"]);
+        assert_eq!(named("mesh"), ["enp65s0f0", "enp65s0f1.60"]);
         assert_eq!(named("reference"), [""; 0], "without an address of that kind there is no mesh");
         let anchors: Vec<String> = recorded::facts("mesh").links.anchors().map(|own| own.to_string()).collect();
         assert_eq!(anchors, ["10.15.15.50/32"]);

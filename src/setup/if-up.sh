@@ -159,8 +159,11 @@ quiet() {
 # A host in a routed mesh has an address that is of no network, a /32 on lo or a dummy; its neighbours ask for it at the cards, which
 # have no network either. Those speak ARP for it, though links begin by speaking for themselves alone.
 keep_mesh() {
-    { ip -o -4 address show dev lo && ip -o -4 address show type dummy; } | grep -v ' inet 127\.' |
-        grep -q ' inet [0-9.]*/32 ' || return 0
+    anchors=
+    for link in lo $(ip -o link show type dummy | sed 's/^[0-9]*: \([^:@]*\).*/\1/'); do
+        anchors="$anchors $(ip -o -4 address show dev "$link" | sed -n '/ inet 127\./d; s,.* inet \([0-9.]*/32\) .*,\1,p')"
+    done
+    case $anchors in *[0-9]*) ;; *) return 0 ;; esac
     for link in $NET/*; do
         link=${link##*/}
         case " lo $PORT $BRIDGE $HOSTS " in *" $link "*) continue ;; esac
@@ -170,7 +173,12 @@ keep_mesh() {
             *link/ether*) ;;
             *) continue ;;
         esac
-        ! ip -o -4 address show dev "$link" | grep -qv ' inet .*/32 ' || continue
+        own=$(ip -o -4 address show dev "$link") lacks=
+        ! echo "$own" | grep -v ' inet .*/32 ' | grep -q ' inet ' || continue
+        for anchor in $anchors; do
+            case $own in *" inet $anchor "*) ;; *) lacks=1 ;; esac
+        done
+        [ -n "$lacks" ] || continue
         for setting in arp_ignore arp_announce; do
             file=/proc/sys/net/ipv4/conf/$link/$setting value=$(cat /proc/sys/net/ipv4/conf/default/$setting)
             [ "$value" != 0 ] && [ "$(cat "$file")" = "$value" ] || continue

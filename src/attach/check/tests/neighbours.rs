@@ -361,8 +361,8 @@ fn the_cards_of_a_routed_mesh_go_on_answering_for_the_hosts_address() {
     let kept = [
         "sysctl -w net.ipv4.conf.enp65s0f0.arp_ignore=0",
         "sysctl -w net.ipv4.conf.enp65s0f0.arp_announce=0",
-        "sysctl -w net/ipv4/conf/enp65s0f1.50/arp_ignore=0",
-        "sysctl -w net/ipv4/conf/enp65s0f1.50/arp_announce=0",
+        "sysctl -w net/ipv4/conf/enp65s0f1.60/arp_ignore=0",
+        "sysctl -w net/ipv4/conf/enp65s0f1.60/arp_announce=0",
         "sysctl -w net.ipv4.conf.default.arp_ignore=1",
     ];
     assert_eq!(lines[..5], kept, "before they would follow the default");
