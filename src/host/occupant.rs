@@ -53,6 +53,9 @@ pub struct Occupant {
 /// # Errors
 /// Nothing could be asked: without CAP_NET_RAW, or where none of the links takes a frame.
 pub fn occupants(probes: &[Probe], own: &Links) -> io::Result<Vec<Occupant>> {
+    if probes.is_empty() {
+        return Ok(Vec::new());
+    }
     let socket = PacketSocket::open()?;
     let is_own = |mac: [u8; 6]| own.iter().any(|link| link.mac == Some(mac));
     let mut found: Vec<Occupant> = Vec::new();

@@ -74,7 +74,13 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>, now: bool) -> Result<(), S
             }
             None => of(&Names { hosts: vec![USUAL_BRIDGE.into()], carriers: vec![VETH.into()], unnumbered: None }),
         };
+        let changes = run.changes;
         files::put(run, SYSCTL_FILE, text.as_bytes(), Kind::Text)?;
+        if run.changes > changes && run.is_host() && veth::is_up() {
+            run.note(&format!(
+                "{VETH} is up: to put what is new in it in force now, run as root: sysctl -e -p /{SYSCTL_FILE}"
+            ));
+        }
         text
     };
     if !run.is_host() {

@@ -5,6 +5,8 @@ use super::hosts::Place;
 use crate::host::{Link, Links, Occupant, Probe, is_of_pair, occupants};
 use crate::setup::interfaces::Bridge;
 use crate::setup::{Run, SetupError};
+use crate::words::quoted;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -15,35 +17,38 @@ use std::path::Path;
 pub(super) fn is_nobodys(run: &mut Run, pair: &Pair, place: &Place) -> Result<(), SetupError> {
     let Some(links) = place.links.filter(|_| !pair.site.no_probe && !run.prints) else { return Ok(()) };
     let is_ours = |ip: IpAddr| links.carriers(ip).any(|link| is_of_pair(&link.name));
-    let asked: Vec<(usize, IpAddr)> = pair.site.addresses.iter().map(|own| own.ip).enumerate().collect();
-    let asked: Vec<(usize, IpAddr)> = asked.into_iter().filter(|(_, ip)| !is_ours(*ip)).collect();
-    if asked.is_empty() {
-        return Ok(());
-    }
-    let unknown = |why: &str| {
-        let ips: Vec<String> = asked.iter().map(|(_, ip)| ip.to_string()).collect();
-        format!("whether another host has {} was not asked: {why}", ips.join(" and "))
+    let ips = pair.site.addresses.iter().map(|own| own.ip).enumerate();
+    let wanted: Vec<(usize, IpAddr)> = ips.filter(|(_, ip)| !is_ours(*ip)).collect();
+    let bridge = links.by_name(pair.bridge).filter(|bridge| bridge.up).and_then(|link| Some((link, link.mac?)));
+    let probe = |(at, ip): (usize, IpAddr)| match bridge {
+        Some((link, mac)) => Probe { ip, ways: ways(links, link, place.stanza, pair.vlan(at)), mac },
+        None => Probe { ip, ways: Vec::new(), mac: [0; 6] },
     };
-    let Some((bridge, mac)) =
-        links.by_name(pair.bridge).filter(|bridge| bridge.up).and_then(|link| Some((link, link.mac?)))
-    else {
-        run.note(&unknown(&format!("{} is not up", pair.bridge)));
-        return Ok(());
-    };
-    let probe =
-        |(at, ip): &(usize, IpAddr)| Probe { ip: *ip, ways: ways(links, bridge, place.stanza, pair.vlan(*at)), mac };
-    let probes: Vec<Probe> = asked.iter().map(probe).filter(|probe| !probe.ways.is_empty()).collect();
-    if probes.is_empty() {
-        run.note(&unknown(&format!("no port of {} that is up leads there", pair.bridge)));
-        return Ok(());
+    let all = wanted.into_iter().map(probe);
+    let (probes, unreached): (Vec<Probe>, Vec<Probe>) = all.partition(|probe| !probe.ways.is_empty());
+    if !unreached.is_empty() {
+        let why = match bridge {
+            Some(_) => format!("no port of {} that is up leads there", pair.bridge),
+            None => format!("{} is not up", pair.bridge),
+        };
+        run.note(&unknown(&unreached, &why));
     }
     match occupants(&probes, links) {
         Ok(found) => found.first().map_or(Ok(()), |found| Err(refusal(pair, links, found))),
         Err(cause) => {
-            run.note(&unknown(&cause.to_string()));
+            let why = match cause.kind() {
+                ErrorKind::PermissionDenied => "that takes root (CAP_NET_RAW)".to_owned(),
+                _ => format!("{cause}; by hand: arping -D -I {} ADDRESS", quoted(pair.bridge)),
+            };
+            run.note(&unknown(&probes, &why));
             Ok(())
         }
     }
+}
+
+fn unknown(probes: &[Probe], why: &str) -> String {
+    let ips: Vec<String> = probes.iter().map(|probe| probe.ip.to_string()).collect();
+    format!("whether another host has {} was not asked: {why}", ips.join(" and "))
 }
 
 fn refusal(pair: &Pair, links: &Links, Occupant { ip, mac, link }: &Occupant) -> SetupError {
