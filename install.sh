@@ -3,7 +3,7 @@
 #
 #   ./install.sh          build, then `runbound --install`: program, unit, user and, if there is none, configuration
 #                         (with --dry-run: only say what would be done; with --now: enable and start the service;
-#                         with --address A/LEN --bridge BRIDGE [--vlan N] [--share-bridge] [--replace] [--steer NIC]: a veth pair on the bridge, too)
+#                         with --address A/LEN --bridge BRIDGE [--vlan N] [--share-bridge] [--replace] [--no-probe] [--steer NIC]: a veth pair on the bridge, too)
 #   ./install.sh --demo   build, then run it on AF_XDP in a throw-away pair of network namespaces until Ctrl-C
 #                         (with --once, or without a terminal: show the answers and end)
 #
@@ -157,7 +157,7 @@ main() {
         case $1 in
             --demo) mode=demo ;;
             --once) once=once ;;
-            --dry-run | --now | --share-bridge | --replace) words+=("$1") ;;
+            --dry-run | --now | --share-bridge | --replace | --no-probe) words+=("$1") ;;
             --address | --bridge | --vlan | --steer)
                 [ $# -ge 2 ] || misused "$1 wants a value behind it"
                 words+=("$1" "$2")

@@ -1,9 +1,9 @@
 //! Commands that an administrator is advised to run.
 
-use super::arp::{self, ANNOUNCE_OWN};
+use super::arp::{self, ANNOUNCE_OWN, OfHost};
 use super::is_global;
 use crate::config::site::PROXMOX_BRIDGE;
-use crate::host::{GUESTS_BRIDGE, InterfaceAddress, Ipv4Conf, Kind, Link, Links, PAIR, PAIR_METRIC, VlanProtocol};
+use crate::host::{GUESTS_BRIDGE, InterfaceAddress, Kind, Link, Links, PAIR, PAIR_METRIC, VlanProtocol};
 pub(super) use crate::words::quoted;
 
 /// The MTU that a veth has when it is made.
@@ -50,7 +50,7 @@ pub fn veth_pair(links: &Links, link: &Link, address: InterfaceAddress) -> Optio
     }
     lines.push(format!("ip link set {own} up"));
     lines.push(add_address(links, address, &own));
-    lines.push(arp_for_itself_only(&bridge, &links.ipv4_all));
+    lines.push(arp_for_itself_only(&bridge, links));
     Some(lines.join("\n"))
 }
 
@@ -90,7 +90,7 @@ fn at_open_vswitch(links: &Links, link: &Link, address: InterfaceAddress, (own, 
          {vsctl} --may-exist add-port $({vsctl} iface-to-br {name} 2>/dev/null || echo {name}) {peer} tag=$({vsctl} get port {name} \
          tag)\nip address del {address} dev {name}\nip link set {own} up\n{}\n{}",
         add_address(links, address, own),
-        arp_for_itself_only(&link.name, &links.ipv4_all)
+        arp_for_itself_only(&link.name, links)
     )
 }
 
@@ -156,6 +156,34 @@ pub fn reinstall(
     Some(format!("runbound --install {words} --bridge {}{vlan}{share} --replace --now", quoted(bridge)))
 }
 
+/// The one that writes anew what the last one wrote of its pair, for what is set by hand goes with the pair. `length`: with another
+/// prefix for the addresses of /32, as words. `None` where it made no pair, or one at an Open vSwitch or with several VLANs.
+pub fn written_anew(links: &Links, pair: &[InterfaceAddress], length: Option<&str>) -> Option<String> {
+    let port = links.peer(links.by_name(PAIR).filter(|_| !pair.is_empty())?)?;
+    let bridge = links.master(port).filter(|master| master.kind == Kind::Bridge)?;
+    let table = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true));
+    let untagged = bridge.vlans.as_ref().and_then(|table| table.pvid());
+    let vlan = table.and_then(|table| table.pvid()).filter(|vlan| Some(*vlan) != untagged);
+    let vlan = vlan.map_or_else(String::new, |vlan| format!(" --vlan {vlan}"));
+    let share = if bridge.name == PROXMOX_BRIDGE { " --share-bridge" } else { "" };
+    let words = pair.iter().map(|own| match length.filter(|_| own.prefix == 32 && own.ip.is_ipv4()) {
+        Some(length) => format!("--address {}/{length}", own.ip),
+        None => format!("--address {own}"),
+    });
+    let words = words.collect::<Vec<_>>().join(" ");
+    Some(format!("runbound --install {words} --bridge {}{vlan}{share} --replace", quoted(&bridge.name)))
+}
+
+/// The lines of sysctl.d(5) that have links speak ARP for themselves after a boot, and whenever they are made anew.
+pub fn lasting_arp(links: &[String]) -> String {
+    let lines = links.iter().map(|link| {
+        let of = |(name, value): (&str, u32)| format!("-net/ipv4/conf/{link}/{name} = {value}\\n");
+        let text = OWN_ARP.map(of).concat();
+        format!("printf %b {} > /etc/sysctl.d/61-runbound-arp-{}.conf", quoted(&text), quoted(link))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The one that gives the server an address of its own, N, on a pair at `bridge`, in the network of `address`.
 pub fn install_at(address: InterfaceAddress, bridge: &str) -> Option<String> {
     let share = if bridge == PROXMOX_BRIDGE { " --share-bridge" } else { "" };
@@ -174,12 +202,16 @@ fn free_name(links: &Links, name: &str) -> Option<String> {
     std::iter::once(name.to_owned()).chain(numbered).find(|name| links.by_name(name).is_none())
 }
 
-/// The commands that have a link speak ARP for the addresses it carries itself, and for no other of the host. `all`: what
-/// `net.ipv4.conf.all` has, which is set as well where the link's own would not be in force for it.
-pub fn arp_for_itself_only(link: &str, all: &Ipv4Conf) -> String {
+/// The commands that have a link speak ARP for the addresses it carries itself, and for no other of the host. What
+/// `net.ipv4.conf.all` has is set as well where the link's own would not be in force for it.
+pub fn arp_for_itself_only(link: &str, links: &Links) -> String {
     let mut lines = own_arp(link);
-    lines.extend(arp_of_all(all).map(|(name, value)| sysctl("all", name, value)));
+    lines.extend(of_all(&OfHost::of(links)));
     lines.join("\n")
+}
+
+fn of_all(host: &OfHost) -> impl Iterator<Item = String> {
+    arp_of_all(host).map(|(name, value)| sysctl("all", name, value))
 }
 
 fn own_arp(link: &str) -> Vec<String> {
@@ -189,29 +221,32 @@ fn own_arp(link: &str) -> Vec<String> {
 /// Settings and values by which a link speaks ARP for its own addresses.
 const OWN_ARP: [(&str, u32); 2] = [("arp_ignore", 1), ("arp_announce", ANNOUNCE_OWN)];
 
-/// What `all` must have for these to do what they say: the greater of it and a link's own is in force.
-fn arp_of_all(all: &Ipv4Conf) -> impl Iterator<Item = (&'static str, u32)> {
+/// What `all` must have for these to do what they say: the greater of it and a link's own is in force. So it must be none where
+/// links are to speak for what they do not carry.
+fn arp_of_all(host: &OfHost) -> impl Iterator<Item = (&'static str, u32)> {
+    let OfHost { all, unnumbered, .. } = host;
     let overrules = [
         all.arp_ignore.is_some_and(|set| set > 1 && arp::answers(set)),
         all.arp_announce.is_some_and(|set| set > ANNOUNCE_OWN),
     ];
-    OWN_ARP.into_iter().zip(overrules).filter(|(_, overrules)| *overrules).map(|(setting, _)| setting)
+    let values = if unnumbered.is_empty() { OWN_ARP } else { OWN_ARP.map(|(name, _)| (name, 0)) };
+    values.into_iter().zip(overrules).filter(|(_, overrules)| *overrules).map(|(setting, _)| setting)
 }
 
 /// The same for several links. Bridges that Proxmox makes for guests are all meant, those that come later too: each takes its
 /// settings away with it.
-pub fn arp_of(links: &[String], all: &Ipv4Conf) -> String {
+pub fn arp_of(links: &[String], host: &OfHost) -> String {
     let (guests, others): (Vec<&String>, Vec<&String>) = links.iter().partition(|link| link.starts_with(GUESTS_BRIDGE));
-    let mut lines: Vec<String> = others.iter().flat_map(|link| own_arp(link)).collect();
+    let mut lines: Vec<String> = others.iter().flat_map(|link| host.kept_at(link).chain(own_arp(link))).collect();
     match &guests[..] {
-        [] => lines.extend(arp_of_all(all).map(|(name, value)| sysctl("all", name, value))),
-        [one] => lines.extend(own_arp(one).into_iter().chain([arp_of_later_links(all)])),
+        [] => lines.extend(of_all(host)),
+        [one] => lines.extend(own_arp(one).into_iter().chain([arp_of_later_links(host)])),
         _ => lines.extend([
             format!(
                 "for bridge in /proc/sys/net/ipv4/conf/{GUESTS_BRIDGE}*; do echo 1 > $bridge/arp_ignore; echo 2 > \
                  $bridge/arp_announce; done"
             ),
-            arp_of_later_links(all),
+            arp_of_later_links(host),
         ]),
     }
     lines.join("\n")
@@ -219,15 +254,19 @@ pub fn arp_of(links: &[String], all: &Ipv4Conf) -> String {
 
 /// The commands that have links made later do the same, now and after a boot. `default` also changes links that are there and
 /// never had an IPv4 address nor a setting of their own (net/ipv4/devinet.c, devinet_copy_dflt_conf).
-pub fn arp_of_later_links(all: &Ipv4Conf) -> String {
+/// So those come first that must go on speaking for an address of the host that they do not carry.
+pub fn arp_of_later_links(host: &OfHost) -> String {
+    let kept = host.unnumbered.iter().flat_map(|link| OWN_ARP.map(|(name, _)| (link.as_str(), name, 0)));
     let of_default = OWN_ARP.map(|(name, value)| ("default", name, value));
-    let of_all = arp_of_all(all).map(|(name, value)| ("all", name, value));
-    let lasting: String = of_default
-        .into_iter()
-        .chain(of_all)
-        .map(|(link, name, value)| format!("net.ipv4.conf.{link}.{name} = {value}\\n"))
-        .collect();
-    format!("{}\nprintf '{lasting}' > /etc/sysctl.d/61-runbound-arp.conf", arp_for_itself_only("default", all))
+    let of_all = arp_of_all(host).map(|(name, value)| ("all", name, value));
+    let of_others: Vec<(&str, &str, u32)> = of_default.into_iter().chain(of_all).collect();
+    let lasting = of_others.iter().map(|(link, name, value)| format!("net.ipv4.conf.{link}.{name} = {value}\\n"));
+    // One that is not there is no error.
+    let lasting_kept = kept.clone().map(|(link, name, value)| format!("-net/ipv4/conf/{link}/{name} = {value}\\n"));
+    let lasting: String = lasting.chain(lasting_kept).collect();
+    let now: Vec<String> =
+        kept.chain(of_others.iter().copied()).map(|(link, name, value)| sysctl(link, name, value)).collect();
+    format!("{}\nprintf {} > /etc/sysctl.d/61-runbound-arp.conf", now.join("\n"), quoted(&lasting))
 }
 
 /// A setting that is in force, by the name to set it by: `all`'s where that is what decides.

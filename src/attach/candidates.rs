@@ -4,7 +4,7 @@
 use super::tags::Tags;
 use super::vlans;
 use crate::config::Config;
-use crate::host::{Kind, Link, Links, Named};
+use crate::host::{Kind, Link, Links, Named, VlanProtocol};
 
 /// Drivers with native XDP and redirect to AF_XDP (the kernel's `ndo_bpf` users), as sysfs names them.
 const NATIVE_DRIVERS: [&str; 22] = [
@@ -171,9 +171,8 @@ impl Walk<'_> {
     /// Whether the frames of a VLAN come as far as the carrier: a VLAN interface that stands on a link on the way gets those
     /// of its VLAN before a bridge or bond does.
     fn comes_up(&self, link: &Link, vlan: Option<u16>) -> Result<(), String> {
-        let takes =
-            |upper: &&Link| vlan.is_some_and(|id| upper.kind == Kind::Vlan { id }) && !self.seen.contains(&upper.index);
-        match self.links.uppers(link).filter(|upper| upper.parent == Some(link.index)).find(takes) {
+        let taker = vlan.and_then(|id| self.links.vlan_taker(link, VlanProtocol::Dot1q, id));
+        match taker.filter(|taker| !self.seen.contains(&taker.index)) {
             Some(upper) => Err(format!("{} takes the frames of its VLAN there", upper.name)),
             None => Ok(()),
         }

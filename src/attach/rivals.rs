@@ -10,10 +10,10 @@
 //! not enough: our address is of its network (net/ipv4/arp.c, arp_solicit).
 
 use super::advice;
-use super::arp::{ANNOUNCE_OWN, answers};
+use super::arp::{ANNOUNCE_OWN, OfHost, answers};
 use super::plan::{Outcome, Plan};
 use super::taken;
-use crate::host::{GUESTS_BRIDGE, Ipv4Conf, Kind, Link, Links, Segment};
+use crate::host::{GUESTS_BRIDGE, Kind, Link, Links, Segment};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Links that do the same about requests of ARP for addresses of ours.
@@ -30,8 +30,8 @@ pub struct Rival {
     in_network: bool,
     /// Where that comes to a client, beside what can be seen from here.
     outside: &'static str,
-    /// What no link has less of.
-    all: Ipv4Conf,
+    /// What else there is of ARP on the host.
+    host: OfHost,
 }
 
 /// What a link does about requests for an address that it does not carry, with the settings that let it.
@@ -49,8 +49,8 @@ impl Rival {
         let (links, ips, carriers) = (listed(&self.links), listed(&ips), listed(&self.carriers));
         let each = if self.links.len() > 1 { ": each" } else { "" };
         let why = if self.in_network { " has an address in that network and" } else { "" };
-        let ignore = |value| advice::in_force("", "arp_ignore", value, self.all.arp_ignore);
-        let announce = |value| advice::in_force("", "arp_announce", value, self.all.arp_announce);
+        let ignore = |value| advice::in_force("", "arp_ignore", value, self.host.all.arp_ignore);
+        let announce = |value| advice::in_force("", "arp_announce", value, self.host.all.arp_announce);
         let does = match self.speech {
             Speech::Speaks { ignore: answers, announce: asks } => {
                 format!("speaks ARP for {ips} with its own MAC ({}, {})", ignore(answers), announce(asks))
@@ -68,7 +68,7 @@ impl Rival {
 
     /// The commands that end it, a line each. Of bridges that come and go with guests, also for those that come later.
     pub fn fix(&self) -> String {
-        advice::arp_of(&self.links, &self.all)
+        advice::arp_of(&self.links, &self.host)
     }
 
     /// How sure it is and how much it does, to be compared.
@@ -182,9 +182,9 @@ pub(super) fn of(links: &Links, carrier: &Link, segment: &Segment, ip: Ipv4Addr)
             continue;
         }
         match does(link, ip) {
-            Some(speech) => rivals
-                .found
-                .extend(speech.map(|speech| Rival { all: links.ipv4_all, ..rival(carrier, link, ip, speech, hears) })),
+            Some(speech) => rivals.found.extend(
+                speech.map(|speech| Rival { host: OfHost::of(links), ..rival(carrier, link, ip, speech, hears) }),
+            ),
             None => rivals.read = false,
         }
     }
@@ -198,8 +198,8 @@ fn rival(carrier: &Link, link: &Link, ip: Ipv4Addr, speech: Speech, hears: bool)
         false => " where both are cabled to one network",
     };
     let (links, carriers) = (vec![link.name.clone()], vec![carrier.name.clone()]);
-    let all = Ipv4Conf::default();
-    Rival { links, ips: vec![ip], carriers, speech, in_network: in_network(link, ip), outside, all }
+    let host = OfHost::default();
+    Rival { links, ips: vec![ip], carriers, speech, in_network: in_network(link, ip), outside, host }
 }
 
 /// What a link does about requests for an address that it hears and does not carry; nothing, when it is silent. `None` when a

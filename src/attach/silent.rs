@@ -44,14 +44,14 @@ fn of_ipv4(links: &Links, link: &Link, ip: Ipv4Addr, prefix: u8, way: Way) -> Op
         };
         let why = format!("{whom} (arp_ignore {ignore}): clients do not get to know its MAC");
         let by_all = of_all.arp_ignore == Some(ignore);
-        return Some((why, Some(set(link, "arp_ignore", ANSWERS_FOR_ITSELF, by_all))));
+        return Some((why, Some(set(link, "arp_ignore", ANSWERS_FOR_ITSELF, by_all.then(|| for_all(links))))));
     }
     if link.arp_filter == Some(true) {
         let out = way(ip).filter(|out| !link.is_called(out))?;
         let why = format!(
             "answers no ARP (arp_filter 1): the route to the network of {ip} goes by {out}, so clients do not get to know its MAC"
         );
-        return Some((why, Some(set(link, "arp_filter", 0, of_all.arp_filter == Some(true)))));
+        return Some((why, Some(set(link, "arp_filter", 0, (of_all.arp_filter == Some(true)).then_some(0)))));
     }
     None
 }
@@ -73,8 +73,13 @@ pub(super) fn strict_drops() -> &'static str {
     "drops what clients send, requests of ARP too (rp_filter 1), so who does not know its MAC yet gets no answer, over UDP neither"
 }
 
+/// What all may have of arp_ignore: nothing where some must answer for an address that they do not carry.
+fn for_all(links: &Links) -> u32 {
+    if links.unnumbered().next().is_some() { 0 } else { ANSWERS_FOR_ITSELF }
+}
+
 /// The commands that set it for a link, and for all where that decides, too.
-fn set(link: &Link, setting: &str, value: u32, by_all: bool) -> String {
+fn set(link: &Link, setting: &str, value: u32, of_all: Option<u32>) -> String {
     let own = advice::sysctl(&link.name, setting, value);
-    if by_all { format!("{}\n{own}", advice::sysctl("all", setting, value)) } else { own }
+    of_all.map_or_else(|| own.clone(), |of_all| format!("{}\n{own}", advice::sysctl("all", setting, of_all)))
 }

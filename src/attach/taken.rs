@@ -1,5 +1,4 @@
-//! VLAN interfaces on a bridge's port that take the frames of their VLAN there before the bridge sees them: the kernel asks for
-//! them first, also where they are down (net/core/dev.c, `__netif_receive_skb_core`; net/8021q/vlan_core.c, `vlan_do_receive`).
+//! VLAN interfaces on a bridge's port that take the frames of their VLAN there before the bridge sees them.
 
 use super::advice::{self, quoted};
 use super::candidates;
@@ -64,12 +63,7 @@ fn tag_at(at: &AtBridge, port: &Link) -> Option<Option<u16>> {
 
 /// The VLAN interface for `vlan` on a port of the switch or bridge `bridge`.
 pub(super) fn taker<'a>(links: &'a Links, bridge: &'a str, port: &'a Link, vlan: u16) -> Option<Taken<'a>> {
-    let is_taker = |upper: &&Link| {
-        upper.parent == Some(port.index)
-            && upper.kind == Kind::Vlan { id: vlan }
-            && upper.vlan_protocol != Some(VlanProtocol::Dot1ad)
-    };
-    let taker = links.iter().find(is_taker)?;
+    let taker = links.vlan_taker(port, VlanProtocol::Dot1q, vlan)?;
     Some(Taken { vlan, port, taker, bridge })
 }
 

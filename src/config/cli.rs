@@ -41,6 +41,7 @@ Installing, as root:
       --vlan N           with --bridge: the VLAN of the addresses before it, on a VLAN-aware bridge (bridge-vlan-aware yes)
       --share-bridge     with --bridge: write the files even for vmbr0 without a VLAN or in its own, the host's network
       --replace          with --bridge: let the pair lose or leave what it has and the configuration serves
+      --no-probe         with --bridge: do not ask the network whether another host has the address
       --print FILE       with --bridge: write nothing, print what --install would put into FILE, and exit
       --steer NIC        with --address: have this NIC bring queries for it to its first receive queue; once for each NIC
 
@@ -167,6 +168,7 @@ impl Cli {
                 Long("vlan") => cli.setup.site.add_vlan(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("share-bridge") => cli.setup.site.share_bridge = true,
                 Long("replace") => cli.setup.site.replace = true,
+                Long("no-probe") => cli.setup.site.no_probe = true,
                 Long("print") => cli.setup.print = Some(parser.value()?.into()),
                 Long("steer") => cli.setup.site.add_steer(&parser.value()?.string()?).map_err(UsageError)?,
                 Long("print-directives") => cli.action = Action::PrintDirectives,
@@ -199,7 +201,7 @@ impl Cli {
         let mistake = if !install && !uninstall && (*dry_run || *now || *purge || root.is_some()) {
             "--dry-run, --now, --purge and --root go with --install or --uninstall"
         } else if !site.is_empty() && !install {
-            "--address, --bridge, --vlan, --share-bridge, --replace and --steer go with --install; --uninstall takes back what is there"
+            "--address, --bridge, --vlan, --share-bridge, --replace, --no-probe and --steer go with --install; --uninstall takes back what is there"
         } else if print.is_some() && (site.bridge.is_none() || *now || *dry_run) {
             "--print FILE goes with --install --address --bridge, and changes nothing: without --now and --dry-run"
         } else if let Some(mistake) = site.mistake() {
@@ -319,6 +321,7 @@ mod tests {
             "--install --vlan 10",
             "--install --share-bridge",
             "--install --replace",
+            "--install --no-probe",
             "--install --print /etc/network/interfaces.d/runbound",
             "--install --address 10.0.0.1/24 --bridge br-rb --now --print /etc/network/interfaces.d/runbound",
             "--install --address 10.0.0.1/24 --bridge br-rb --vlan 4095",

@@ -24,6 +24,8 @@ pub struct Site {
     pub share_bridge: bool,
     /// `--replace`: the pair may lose addresses that the configuration serves now, or take them to another bridge or VLAN.
     pub replace: bool,
+    /// `--no-probe`: nobody is asked whether another host has the addresses.
+    pub no_probe: bool,
     /// `--vlan`, each with the number of addresses that were named before it.
     vlans: Vec<(usize, u16)>,
     /// `--steer`, hardware whose queries are steered to its first receive queue.
@@ -131,6 +133,7 @@ impl Site {
             (_, None) if !self.vlans.is_empty() => Some("--vlan goes with --address and --bridge"),
             (_, None) if self.share_bridge => Some("--share-bridge goes with --address and --bridge"),
             (_, None) if self.replace => Some("--replace goes with --address and --bridge"),
+            (_, None) if self.no_probe => Some("--no-probe goes with --address and --bridge"),
             _ if self.vlans.len() > 1 && !(apart && covered) => {
                 Some("each --vlan stands behind the --address it is for: --address A --vlan 10 --address B --vlan 20")
             }

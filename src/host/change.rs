@@ -1,6 +1,7 @@
 //! One change of an interface, and its line in the journal.
 
 use crate::sys::ethtool::{Feature, UdpRule};
+use crate::words::quoted;
 use std::fmt;
 use std::str::FromStr;
 
@@ -34,6 +35,24 @@ impl fmt::Display for Undo {
             Self::Feature(feature, on) => write!(f, "{} {}", feature.word(), if *on { "on" } else { "off" }),
             Self::Channels([rx, tx, other, combined]) => write!(f, "channels {rx} {tx} {other} {combined}"),
             Self::Rule(rule) => write!(f, "rule {} {} {}", rule.address, rule.port, rule.queue),
+        }
+    }
+}
+
+impl Undo {
+    /// The command that does the same.
+    pub(super) fn by_hand(&self, interface: &str) -> String {
+        let name = quoted(interface);
+        match self {
+            Self::Feature(..) => format!("ethtool -K {name} {self}"),
+            Self::Channels([rx, tx, other, combined]) => {
+                let all = [("rx", rx), ("tx", tx), ("other", other), ("combined", combined)];
+                let words = all.iter().filter(|(_, count)| **count > 0).map(|(word, count)| format!(" {word} {count}"));
+                format!("ethtool -L {name}{}", words.collect::<String>())
+            }
+            Self::Rule(rule) => {
+                format!("`ethtool -n {name}` shows the rule for {}, `ethtool -N {name} delete N`", rule.address)
+            }
         }
     }
 }

@@ -291,7 +291,9 @@ impl<D: Driver> Changes<D> {
             match self.take_back_by_index(index, &interface, undo) {
                 Ok(name) => log::info!("{name}: set back: {undo}"),
                 Err(cause) if cause.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => (),
-                Err(cause) => log::warn!("{interface}: not set back: {undo}: {cause}"),
+                Err(cause) => {
+                    log::warn!("{interface}: not set back: {undo}: {cause}; by hand: {}", undo.by_hand(&interface))
+                }
             }
         }
         self.write();

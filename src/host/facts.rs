@@ -4,7 +4,7 @@ use super::firewall::Firewall;
 use super::interfaces::with_addresses;
 use super::ipv4_conf::Ipv4Conf;
 use super::links::{AttachedProgram, Link, Links};
-use super::pair::{PAIR_FILE, pair_addresses};
+use super::pair::{PAIR_FILE, PAIR_SYSCTL, pair_addresses, quiet_links};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::routes::{self, Route};
@@ -44,6 +44,8 @@ pub struct Facts {
     pub proxmox: bool,
     /// The addresses that the file of `--install`'s veth pair gives it, whether it is up or not; none without a pair.
     pub pair: Vec<InterfaceAddress>,
+    /// The links that the snippet of `--install` has speak ARP for themselves alone after a boot.
+    pub quiet: Vec<String>,
     /// The firewall of such a host.
     pub firewall: Option<Firewall>,
     /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
@@ -145,6 +147,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         later: Ipv4Conf::of_later_links(),
         proxmox,
         pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
+        quiet: quiet_links(&whole_file::read_text(&Path::new("/").join(PAIR_SYSCTL), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
         routes: routes::routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         routes6: routes::routes6(&fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default()),

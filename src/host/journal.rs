@@ -85,7 +85,11 @@ impl Journal {
                     let _ = fs::remove_file(entry.path());
                 }
                 Ok(None) => (),
-                Err(cause) => log::warn!("{}: {cause}", entry.path().display()),
+                Err(cause) => log::warn!(
+                    "{}: {cause}: what the process that wrote it changed on interfaces is not set back; its lines tell it, by hand: \
+                     ethtool -K INTERFACE rxvlan on, for one",
+                    entry.path().display()
+                ),
             }
         }
         left

@@ -162,9 +162,12 @@ impl Link {
     pub fn address(&self, ip: IpAddr) -> Option<InterfaceAddress> {
         self.addresses.iter().copied().find(|address| address.ip == ip)
     }
-}
 
-impl Link {
+    /// What the tags of a VLAN begin with, or those that a bridge filters by: of 802.1Q unless the kernel says otherwise.
+    pub(super) fn protocol(&self) -> VlanProtocol {
+        self.vlan_protocol.unwrap_or(VlanProtocol::Dot1q)
+    }
+
     /// How far duplicate address detection is with `ip`; `None` when it is in use, or not here.
     pub fn detection(&self, ip: IpAddr) -> Option<Detection> {
         self.detections.iter().find(|(address, _)| *address == ip).map(|(_, detection)| *detection)
@@ -265,6 +268,13 @@ impl Links {
     pub fn uppers(&self, link: &Link) -> impl Iterator<Item = &Link> {
         let (index, master) = (link.index, link.master);
         self.iter().filter(move |upper| upper.parent == Some(index) || master == Some(upper.index))
+    }
+
+    /// The VLAN interface that gets the frames with this tag which come in at `link`, before a bridge or bond does: the kernel asks
+    /// for it first, also where it is down (net/core/dev.c, `__netif_receive_skb_core`; net/8021q/vlan_core.c, `vlan_do_receive`).
+    pub fn vlan_taker(&self, link: &Link, protocol: VlanProtocol, id: u16) -> Option<&Link> {
+        let is_for = |upper: &&Link| upper.kind == Kind::Vlan { id } && upper.protocol() == protocol;
+        self.iter().filter(|upper| upper.parent == Some(link.index)).find(is_for)
     }
 
     /// The XDP program that keeps others from `link`, and the link that it is on: this one, or one that stands directly on it

@@ -23,6 +23,7 @@ const RECORDS: &[(&str, &str)] = &[
     ("sdn_vlan", include_str!("testdata/sdn_vlan.txt")),
     ("sdn_pair", include_str!("testdata/sdn_pair.txt")),
     ("sdn_zones", include_str!("testdata/sdn_zones.txt")),
+    ("mesh", include_str!("testdata/mesh.txt")),
 ];
 
 /// The facts of a recorded host on which all but the links is as it should be: root on Linux 6.12, nothing limited.
@@ -41,6 +42,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0), arp_filter: Some(false) },
         proxmox: false,
         pair: Vec::new(),
+        quiet: Vec::new(),
         firewall: None,
         switch_ports: None,
         memlock: None,

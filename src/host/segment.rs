@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
             Kind::Loopback => {}
             Kind::Bridge => self.forward(link, link, tags),
             Kind::Bond { .. } => links.ports(link).for_each(|slave| self.go(slave, Way::Out, tags)),
-            Kind::Vlan { id } => match (links.parent(link), tags.around((protocol(link), id))) {
+            Kind::Vlan { id } => match (links.parent(link), tags.around((link.protocol(), id))) {
                 (Some(parent), Some(tagged)) => self.go(parent, Way::Out, tagged),
                 (Some(_), None) => self.whole = false,
                 (None, _) => self.go(link, Way::In, tags),
@@ -194,16 +194,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// VLANs of a link get theirs before its master does (the kernel's `__netif_receive_skb_core`).
+    /// VLANs of a link get theirs before its master does.
     fn received(&mut self, link: &'a Link, tags: Tags) {
         let links = self.links;
-        if let Some((tag, rest)) = tags.take() {
-            let is_for = |upper: &&Link| {
-                upper.parent == Some(link.index) && upper.kind == Kind::Vlan { id: tag.1 } && protocol(upper) == tag.0
-            };
-            if let Some(vlan) = links.iter().find(is_for) {
-                return self.go(vlan, Way::In, rest);
-            }
+        if let Some((tag, rest)) = tags.take()
+            && let Some(vlan) = links.vlan_taker(link, tag.0, tag.1)
+        {
+            return self.go(vlan, Way::In, rest);
         }
         match links.taker(link) {
             Taker::Bridge(bridge) => self.forward(bridge, link, tags),
@@ -245,7 +242,7 @@ impl<'a> Walk<'a> {
                 None => self.whole = false,
                 Some(vlans) if !vlans.carries(id) => {}
                 Some(vlans) if vlans.untags(id) => self.go(port, way(port), inner),
-                Some(_) => match inner.around((protocol(bridge), id)) {
+                Some(_) => match inner.around((bridge.protocol(), id)) {
                     Some(tagged) => self.go(port, way(port), tagged),
                     None => self.whole = false,
                 },
@@ -260,16 +257,11 @@ impl<'a> Walk<'a> {
             return None;
         };
         let (id, inner) = match tags.take() {
-            Some(((of, id), rest)) if of == protocol(bridge) => (id, rest),
+            Some(((of, id), rest)) if of == bridge.protocol() => (id, rest),
             _ => (vlans.pvid()?, tags),
         };
         vlans.carries(id).then_some((id, inner))
     }
-}
-
-/// The protocol of a VLAN or a bridge: 802.1Q unless the kernel says otherwise.
-fn protocol(link: &Link) -> VlanProtocol {
-    link.vlan_protocol.unwrap_or(VlanProtocol::Dot1q)
 }
 
 #[cfg(test)]

@@ -156,6 +156,38 @@ quiet() {
     done
 }
 
+# A host in a routed mesh has an address that is of no network, a /32 on lo or a dummy; its neighbours ask for it at the cards, which
+# have no network either. Those speak ARP for it, though links begin by speaking for themselves alone.
+keep_mesh() {
+    anchors=
+    for link in lo $(ip -o link show type dummy | sed 's/^[0-9]*: \([^:@]*\).*/\1/'); do
+        anchors="$anchors $(ip -o -4 address show dev "$link" | sed -n '/ inet 127\./d; s,.* inet \([0-9.]*/32\) .*,\1,p')"
+    done
+    case $anchors in *[0-9]*) ;; *) return 0 ;; esac
+    for link in $NET/*; do
+        link=${link##*/}
+        case " lo $PORT $BRIDGE $HOSTS " in *" $link "*) continue ;; esac
+        case $link in veth-rb*) continue ;; esac
+        case $(ip -d -o link show dev "$link") in
+            *" master "* | *NOARP* | *" bridge "* | *" tun "* | *" dummy "* | *" openvswitch "*) continue ;;
+            *link/ether*) ;;
+            *) continue ;;
+        esac
+        own=$(ip -o -4 address show dev "$link") lacks=
+        ! echo "$own" | grep -v ' inet .*/32 ' | grep -q ' inet ' || continue
+        for anchor in $anchors; do
+            case $own in *" inet $anchor "*) ;; *) lacks=1 ;; esac
+        done
+        [ -n "$lacks" ] || continue
+        for setting in arp_ignore arp_announce; do
+            file=/proc/sys/net/ipv4/conf/$link/$setting value=$(cat /proc/sys/net/ipv4/conf/default/$setting)
+            [ "$value" != 0 ] && [ "$(cat "$file")" = "$value" ] || continue
+            attempt "$link may not answer ARP for the host's address" "by hand: sysctl -w net/ipv4/conf/$link/$setting=0" \
+                sh -c 'echo 0 >"$1"' sh "$file"
+        done
+    done
+}
+
 # rules NIC ADDRESS: the numbers of the rules that steer the address.
 rules() {
     ethtool -n "$1" 2>/dev/null | awk -v want="$2" '
@@ -194,6 +226,7 @@ fi
 case $IFACE in veth-rb | "$BRIDGE") join ;; esac
 [ "$IFACE" != veth-rb ] || announce
 for link in $HOSTS; do [ "$IFACE" != "$link" ] || quiet "$link"; done
+keep_mesh
 for nic in $NICS; do
     case $IFACE in veth-rb | "$nic") [ ! -e "$NET/$nic" ] || steer "$nic" ;; esac
 done

@@ -34,7 +34,7 @@ const PROGRAM: &str = "usr/local/bin/runbound";
 const FOLDER: &str = "etc/runbound";
 const CONFIGURATION: &str = "etc/runbound/unbound.conf";
 const UNIT_FILE: &str = "etc/systemd/system/runbound.service";
-const SYSCTL_FILE: &str = "etc/sysctl.d/60-runbound.conf";
+const SYSCTL_FILE: &str = host::PAIR_SYSCTL;
 /// Most octets that are read of a file of text.
 const LONGEST_TEXT: u64 = 16 << 20;
 

@@ -3,6 +3,7 @@
 use super::files::{self, Kind};
 use super::veth::{self, HOOK, Pair, VETH};
 use super::{Run, SYSCTL_FILE, SetupError};
+use crate::host;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,6 +15,8 @@ const USUAL_BRIDGE: &str = "br-rb";
 const KERNELS_DEFAULT: &str = "0";
 /// Applies what the files of sysctl.d(5) say.
 const APPLY: &str = "/usr/lib/systemd/systemd-sysctl";
+/// Where the template has the names of links that must answer ARP for what they do not carry.
+const UNNUMBERED: &str = "@UNNUMBERED@";
 const CONF: &str = "net/ipv4/conf/";
 /// What a link copies when it is made.
 const LINKS_DEFAULT: &str = "net/ipv4/conf/default/";
@@ -21,19 +24,32 @@ const LINKS_DEFAULT: &str = "net/ipv4/conf/default/";
 /// Path below /proc/sys, and value.
 type Setting = (String, String);
 
-/// What the snippet for `pair` says.
-pub(super) fn text(pair: &Pair) -> String {
-    let carriers: Vec<String> = pair.carriers().into_iter().map(|(name, _)| name).collect();
-    of(&pair.host_names(), &carriers, true)
+/// What a snippet is about.
+struct Names {
+    /// Interfaces of the host in the networks of the carriers.
+    hosts: Vec<String>,
+    /// Those that carry addresses.
+    carriers: Vec<String>,
+    /// Those that must answer ARP for an address that is on none of them; `None` where links to come are let alone, for which a
+    /// host without a pair has no use.
+    unnumbered: Option<Vec<String>>,
 }
 
-/// `hosts`: interfaces of the host in the networks of those that carry addresses, `carriers`. `links_to_come`: it is about
-/// them, too, which a host without a pair has no use for.
-fn of(hosts: &[String], carriers: &[String], links_to_come: bool) -> String {
-    let paragraphs = TEMPLATE.split_inclusive("\n\n").filter(|text| links_to_come || !text.contains(LINKS_DEFAULT));
+/// What the snippet for `pair` says.
+pub(super) fn text(pair: &Pair) -> String {
+    let carriers = pair.carriers().into_iter().map(|(name, _)| name).collect();
+    of(&Names { hosts: pair.host_names(), carriers, unnumbered: Some(pair.unnumbered.clone()) })
+}
+
+fn of(Names { hosts, carriers, unnumbered }: &Names) -> String {
+    let links_to_come = unnumbered.is_some();
+    let unnumbered = unnumbered.as_deref().unwrap_or_default();
+    let paragraphs = TEMPLATE.split_inclusive("\n\n").filter(|text| {
+        (links_to_come || !text.contains(LINKS_DEFAULT)) && (!unnumbered.is_empty() || !text.contains(UNNUMBERED))
+    });
     paragraphs.flat_map(str::lines).fold(String::new(), |mut text, line| {
-        let names = [("@HOST@", hosts), ("@CARRIER@", carriers)].into_iter().find(|(place, _)| line.contains(place));
-        match names {
+        let all = [("@HOST@", hosts.as_slice()), ("@CARRIER@", carriers), (UNNUMBERED, unnumbered)];
+        match all.into_iter().find(|(place, _)| line.contains(place)) {
             Some((place, names)) => names.iter().for_each(|name| text.extend([&line.replace(place, name), "\n"])),
             None => text.extend([line, "\n"]),
         }
@@ -52,10 +68,19 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>, now: bool) -> Result<(), S
     } else {
         let hook = run.text(HOOK);
         let text = match veth::installed(&hook) {
-            Some((hosts, carriers)) => of(&hosts, &carriers, true),
-            None => of(&[USUAL_BRIDGE.into()], &[VETH.into()], false),
+            Some((hosts, carriers)) => {
+                let unnumbered = Some(unnumbered_now(run, &hosts)?);
+                of(&Names { hosts, carriers, unnumbered })
+            }
+            None => of(&Names { hosts: vec![USUAL_BRIDGE.into()], carriers: vec![VETH.into()], unnumbered: None }),
         };
+        let changes = run.changes;
         files::put(run, SYSCTL_FILE, text.as_bytes(), Kind::Text)?;
+        if run.changes > changes && run.is_host() && veth::is_up() {
+            run.note(&format!(
+                "{VETH} is up: to put what is new in it in force now, run as root: sysctl -e -p /{SYSCTL_FILE}"
+            ));
+        }
         text
     };
     if !run.is_host() {
@@ -77,10 +102,23 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>, now: bool) -> Result<(), S
     Ok(())
 }
 
+/// Those of this host that must answer ARP for an address that is on none of them.
+fn unnumbered_now(run: &Run, hosts: &[String]) -> Result<Vec<String>, SetupError> {
+    if !run.is_host() {
+        return Ok(Vec::new());
+    }
+    let links = host::links().map_err(|cause| SetupError::io(Path::new("the host's links"), &cause))?;
+    Ok(veth::unnumbered(&links, hosts))
+}
+
 /// What of our settings the snippet `before` has and `after` has not.
 fn gone(before: &str, after: &str) -> Vec<Setting> {
     let after = settings(after);
-    settings(before).into_iter().filter(|setting| is_ours(setting) && !after.contains(setting)).collect()
+    let is_set = |(_, value): &Setting| value != KERNELS_DEFAULT;
+    settings(before)
+        .into_iter()
+        .filter(|setting| is_set(setting) && is_ours(setting) && !after.contains(setting))
+        .collect()
 }
 
 /// A line that somebody added to the file is not ours to set back: the kernel's default of it may be another.
@@ -207,10 +245,28 @@ fn apply_others(run: &mut Run, settings: &[Setting]) -> Result<(), SetupError> {
 mod tests {
     use super::*;
 
+    fn names(hosts: &[&str], unnumbered: Option<&[&str]>) -> Names {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Names { hosts: owned(hosts), carriers: owned(&["veth-rb"]), unnumbered: unnumbered.map(owned) }
+    }
+
+    #[test]
+    fn the_cards_of_a_routed_mesh_go_on_answering_for_the_hosts_address() {
+        let text = of(&names(&["vmbr0"], Some(&["enp65s0f0", "bond1.50"])));
+        for setting in
+            ["enp65s0f0/arp_ignore", "bond1.50/arp_ignore", "enp65s0f0/arp_announce", "bond1.50/arp_announce"]
+        {
+            let own = text.find(&format!("\n-net/ipv4/conf/{setting} = 0\n")).unwrap();
+            // systemd-sysctl writes nothing where the value is that already, and then a link follows what comes after.
+            assert!(own > text.find("\nnet/ipv4/conf/default/arp_announce").unwrap(), "{text}");
+        }
+        assert_eq!(gone(&text, &of(&names(&["vmbr0"], Some(&[])))), [], "what is as the kernel has it stays");
+        assert!(!of(&names(&["vmbr0"], Some(&[]))).contains("mesh") && !text.contains('@'), "{text}");
+    }
+
     #[test]
     fn there_is_a_line_for_each_interface() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let text = of(&names(&["vmbr0", "vmbr0.10"]), &names(&["veth-rb"]), true);
+        let text = of(&names(&["vmbr0", "vmbr0.10"], Some(&[])));
         let of = |link: &str, name: &str, value: &str| (format!("net/ipv4/conf/{link}/{name}"), value.to_owned());
         let expected = [
             of("vmbr0", "arp_ignore", "1"),
@@ -231,7 +287,7 @@ mod tests {
 
     #[test]
     fn without_a_pair_it_is_not_about_links_to_come() {
-        let text = of(&["br-rb".to_owned()], &["veth-rb".to_owned()], false);
+        let text = of(&names(&["br-rb"], None));
         let names: Vec<String> = settings(&text).into_iter().map(|(name, _)| name).collect();
         let expected = ["br-rb/arp_ignore", "br-rb/arp_announce", "veth-rb/rp_filter", "veth-rb/arp_notify"];
         assert_eq!(names[..4], expected.map(|name| format!("{CONF}{name}")));
@@ -240,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_the_next_snippet_has_not_is_set_back_and_foreign_lines_are_not() {
-        let of = |bridge: &str, links_to_come| of(&[bridge.to_owned()], &["veth-rb".to_owned()], links_to_come);
+        let of = |bridge: &str, later: bool| of(&names(&[bridge], later.then_some(&[])));
         let names = |before: &str, after: &str| -> Vec<String> {
             gone(before, after).into_iter().map(|(name, value)| format!("{}={value}", &name[CONF.len()..])).collect()
         };

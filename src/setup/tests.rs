@@ -185,8 +185,7 @@ fn the_script_passes_the_options_of_a_pair_on_and_names_what_it_does_not_know() 
         (done.status.code(), String::from_utf8_lossy(&done.stderr).lines().next().unwrap_or_default().to_owned())
     };
     // The unknown word is the last, so nothing is built.
-    let pair =
-        "--address 192.0.2.1/24 --bridge vmbr0 --vlan 10 --share-bridge --replace --steer eth0 --dry-run --nonsense";
+    let pair = "--address 192.0.2.1/24 --bridge vmbr0 --vlan 10 --share-bridge --replace --no-probe --steer eth0 --dry-run --nonsense";
     let (status, line) = told(&pair.split(' ').collect::<Vec<_>>());
     assert_eq!(status, Some(2), "{line}");
     assert!(line.starts_with("install.sh: --nonsense is no option"), "{line}");

@@ -5,14 +5,18 @@
 //! and never changed, and nothing is brought up without `--now`.
 
 mod check;
+mod guests;
 mod hosts;
+mod left;
 mod lost;
 mod names;
 mod network;
+mod occupied;
 mod pair;
 mod taken;
 
 pub(super) use check::check;
+pub(super) use hosts::unnumbered;
 pub(super) use names::by_own_names;
 pub(super) use pair::{Pair, installed};
 
@@ -47,6 +51,7 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
         return Ok(());
     };
     let bridge = installed(&run.text(HOOK)).and_then(|(hosts, _)| hosts.into_iter().next());
+    let steered = pair::value(&run.text(HOOK), "NICS").unwrap_or_default().to_owned();
     put_shown(run, HOOK, &pair.hook(), Kind::Program)?;
     put_shown(run, STANZAS, &pair.stanzas(), Kind::Text)?;
     let new: Vec<String> = pair.site.addresses.iter().map(HostAddress::to_string).collect();
@@ -58,6 +63,16 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> 
         run.note(&format!(
             "{VETH}: at {} instead of {bridge}, so who is at {bridge} does not reach it any more",
             pair.bridge
+        ));
+    }
+    let missed: Vec<&str> =
+        steered.split_whitespace().filter(|nic| pair.site.steer.iter().all(|own| own != nic)).collect();
+    if !missed.is_empty() {
+        let words: Vec<String> = missed.iter().map(|nic| format!("--steer {nic}")).collect();
+        run.note(&format!(
+            "queries are not steered by {} any more; `{}` keeps that",
+            missed.join(" and "),
+            words.join(" ")
         ));
     }
     if let Some(why) = unread(run) {
@@ -103,8 +118,12 @@ pub(super) fn put_shown(run: &mut Run, below: &str, text: &str, kind: Kind) -> R
 
 /// Takes the pair away, if it is there, and the files.
 pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
-    if files::is_ours(run, STANZAS) && run.is_host() && is_up() {
-        down(run)?;
+    if run.is_host() && is_up() {
+        if files::is_ours(run, STANZAS) {
+            down(run)?;
+        } else {
+            left::remove(run)?;
+        }
     }
     files::remove_ours(run, STANZAS)?;
     files::remove_ours(run, HOOK)?;
@@ -116,14 +135,14 @@ pub(super) fn is_up() -> bool {
     Path::new("/sys/class/net").join(VETH).exists()
 }
 
-/// By ifdown; and by hand, where ifdown is not there or knows nothing of it.
+/// By ifdown; and by hand, where ifdown is not there or knows nothing of it, as its stanza was edited.
 fn down(run: &mut Run) -> Result<(), SetupError> {
     let ifdown = is_program("ifdown");
-    if ifdown {
-        run.command("ifdown", &[VETH], "run it by hand")?;
+    if ifdown && let Err(cause) = run.command("ifdown", &[VETH], "it is done without") {
+        run.note(&cause.to_string());
     }
     if !ifdown || !run.dry_run && is_up() {
-        run.command("ip", &["link", "del", "dev", VETH], "run it by hand")?;
+        left::by_hand(run)?;
     }
     Ok(())
 }
@@ -158,7 +177,8 @@ pub(super) fn bring_up(run: &mut Run, now: bool, changed: bool) -> Result<(), Se
     } else {
         "it is part of the packages ifupdown2 and ifupdown"
     };
-    run.command("ifup", &[VETH], fix)
+    // One that went without ifdown is up in its books.
+    run.command("ifup", &["--force", VETH], fix)
 }
 
 fn is_program(name: &str) -> bool {

@@ -17,6 +17,7 @@ pub mod memory;
 mod memory_groups;
 pub mod mmsg;
 pub mod owner;
+pub mod packet;
 pub mod place;
 pub mod prefetch;
 pub mod privileges;

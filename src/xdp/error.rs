@@ -2,7 +2,7 @@
 
 use rustix::thread::{CapabilitySet, capabilities};
 use std::cell::RefCell;
-use std::ffi::{c_char, c_int};
+use std::ffi::{CString, c_char, c_int};
 use std::{fmt, io};
 
 /// What stands in the way, for those who decide by it.
@@ -71,7 +71,7 @@ impl XdpError {
                 Kind::MemoryLimit,
                 "; the memory is refused: raise what limits it (ulimit -v, LimitAS=, MemoryMax=), or give the machine more",
             ),
-            Some(libc::ENODEV) => (Kind::NoInterface, "; the interface is gone"),
+            Some(libc::ENODEV) => (Kind::NoInterface, "; the interface is gone, and is tried again when it is there"),
             Some(libc::EBUSY) => (Kind::Busy, "; another process has an AF_XDP socket on this queue"),
             Some(libc::EACCES) => (Kind::Permission, ""),
             _ => (Kind::Other, ""),
@@ -79,6 +79,32 @@ impl XdpError {
         let said = if fix.is_empty() && !said.is_empty() { format!(" ({said})") } else { String::new() };
         Self::new(kind, interface, format!("{step}: {cause}{fix}{said}"))
     }
+}
+
+impl XdpError {
+    /// A failed step at an interface: where that is no more what it was, by its index, this is the cause. What the kernel says then
+    /// has many meanings: bpf(2) EINVAL, for one.
+    pub(super) fn at(interface: &str, index: u32, step: &str, cause: &io::Error) -> Self {
+        if is_at(interface, index) {
+            return Self::step(interface, step, cause);
+        }
+        take_library_log();
+        let text = format!(
+            "{step}: the interface was removed or made anew meanwhile ({cause}); it is tried again when it is there"
+        );
+        Self::new(Kind::NoInterface, interface, text)
+    }
+}
+
+/// Whether the interface of this name has this index now.
+pub(super) fn is_at(interface: &str, index: u32) -> bool {
+    index_of(interface) == Some(index)
+}
+
+fn index_of(interface: &str) -> Option<u32> {
+    let name = CString::new(interface).ok()?;
+    // SAFETY: a string with its end, which outlives the call.
+    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|index| *index != 0)
 }
 
 /// What XDP takes, and the word for each; CAP_SYS_ADMIN stands for the first (linux/capability.h).
@@ -205,6 +231,20 @@ mod tests {
         printed(warnings);
         let text = XdpError::step("veth-rb", "load", &io::Error::from_raw_os_error(libc::EINVAL)).to_string();
         assert!(text.ends_with("program. | libbpf: failed to load object 'runbound')"), "{text}");
+    }
+
+    #[test]
+    fn where_the_interface_is_another_by_now_that_is_the_cause() {
+        let index = index_of("lo").unwrap();
+        let at = |name, index| {
+            XdpError::at(name, index, "attach the XDP program", &io::Error::from_raw_os_error(libc::EINVAL))
+        };
+        for (name, index) in [("no-such-link", index), ("lo", index + 1)] {
+            let error = at(name, index);
+            assert_eq!(error.kind, Kind::NoInterface);
+            assert!(error.to_string().contains("removed or made anew meanwhile (Invalid argument"), "{error}");
+        }
+        assert_eq!(at("lo", index).kind, Kind::Other);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::{Kind, XdpError, capture_library_log};
+use super::error::{self, Kind, XdpError, capture_library_log};
 use super::maps::Object;
 
 /// A program that is on no interface, to attach. It is free again when the attachment and its queues are dropped.
@@ -71,6 +71,7 @@ impl Programs {
         capture_library_log();
         let object = Object::load(Some(index)).map(Arc::new).map_err(|(step, cause)| match cause.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => XdpError::step(interface, step, &cause),
+            _ if !error::is_at(interface, index) => XdpError::at(interface, index, step, &cause),
             _ => unread(Kind::Other, interface, &format!("{step}: {cause}: Linux shows them to a program since 6.8")),
         });
         let object = object.inspect_err(|cause| self.unread = Some(cause.clone()))?;

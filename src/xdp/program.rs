@@ -230,7 +230,7 @@ impl Attachment {
                     "attach refused: {cause}; another XDP program is on {name} or on a device above it: `ip -details link` shows it"
                 ),
             ),
-            _ => return XdpError::step(name, "attach the XDP program", cause),
+            _ => return XdpError::at(name, self.index, "attach the XDP program", cause),
         };
         XdpError::new(kind, name, text)
     }

@@ -101,8 +101,9 @@ impl Socket {
     pub(super) fn new(options: &Options, queue: u32) -> Result<(Self, Cursors), XdpError> {
         capture_library_log();
         let name = &options.interface;
-        let explain =
-            |step: &str, cause: &io::Error| XdpError::step(name, &format!("{step} on receive queue {queue}"), cause);
+        let explain = |step: &str, cause: &io::Error| {
+            XdpError::at(name, options.index, &format!("{step} on receive queue {queue}"), cause)
+        };
         let chunk = if options.mtu <= 1500 { 2048 } else { 4096 };
         let frames = options.frames.next_power_of_two().clamp(64, 1 << 19);
         let deadline = Instant::now() + PATIENCE;

@@ -5,7 +5,7 @@ use crate::attach::advice::quoted;
 use crate::attach::cut_off::{self, CutOff};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
-use crate::host::{Link, Links, Named, PortProbe, PortState, is_link_local, zone_index};
+use crate::host::{Link, Links, Named, PAIR, PortProbe, PortState, is_link_local, is_of_pair, zone_index};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Servers that are known to be units of the same name.
@@ -24,6 +24,11 @@ fn down(subject: &Subject, served: &Served) -> Option<Finding> {
     let way = |ip| subject.facts.route(ip).map(str::to_owned);
     let CutOff { text, fix, waits, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, &way)?;
     let level = if waits { Level::Info } else { Level::Warn };
+    // Of the pair that --install made, its files know the bridge.
+    let out = is_of_pair(&served.link.name)
+        && !subject.facts.pair.is_empty()
+        && subject.facts.links.pair_beyond(served.link).is_some_and(|port| port.master.is_none());
+    let fix = if out && fix.is_some() { Some(format!("ifup --force {PAIR}")) } else { fix };
     Some(Finding { fix, ..Finding::new(level, "link-down", text) })
 }
 

@@ -2,6 +2,7 @@
 //! whether it is that of the address's network.
 
 use super::{Served, Subject};
+use crate::attach::advice;
 use crate::attach::candidates;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::taken;
@@ -17,7 +18,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         if let Some((text, fix)) = taken::cause(links, served.link, served.address, &subject.facts.pair) {
             found.push(Finding { fix, ..Finding::new(Level::Warn, "bridge-vlan", text) });
         } else if let Some(place) = place(links, served.link) {
-            found.push(judge(links, served, &place));
+            found.push(judge(subject, served, &place));
             found.extend(natives(links, served, &place));
         }
     }
@@ -48,13 +49,18 @@ fn natives(links: &Links, served: &Served, place: &Place) -> Option<Finding> {
     Some(Finding::new(Level::Info, "bridge-vlan", text))
 }
 
-fn judge(links: &Links, served: &Served, place: &Place) -> Finding {
+fn judge(subject: &Subject, served: &Served, place: &Place) -> Finding {
+    let links = &subject.facts.links;
     let (port, bridge, ip) = (&place.port.name, &place.bridge.name, served.address.ip);
+    // What --install wrote is in force again with the next ifup.
+    let anew = |vlan: &str| advice::reinstall(links, served.link, (bridge, Some(vlan)), &subject.facts.pair);
+    let moved = |to: &str, from: &str| anew(to).unwrap_or_else(|| set(place, to, from));
     let warn = |text: String, fix: String| Finding::new(Level::Warn, "bridge-vlan", text).with_fix(fix);
     let vlan = match vlan_place::reached(links, place, served.link, ip) {
         Ok(vlan) => vlan,
         Err((text, fix)) => {
             let level = if fix.is_some() { Level::Warn } else { Level::Info };
+            let fix = if place.vlan.is_none() { anew("N").or(fix) } else { fix };
             return Finding { fix, ..Finding::new(level, "bridge-vlan", text) };
         }
     };
@@ -63,14 +69,14 @@ fn judge(links: &Links, served: &Served, place: &Place) -> Finding {
             "{port} is in VLAN {vlan} of {bridge}, and {other} has the network of {ip} in VLAN {theirs}: who asks there is \
              not heard"
         );
-        return warn(text, set(place, &theirs.to_string(), &vlan.to_string()));
+        return warn(text, moved(&theirs.to_string(), &vlan.to_string()));
     }
     if let Some(other) = stranger(links, served, place, vlan) {
         let text = format!(
             "{port} is in VLAN {vlan} of {bridge}, as every port is that nobody puts elsewhere; {other} has another network \
              there, and nobody of this host that of {ip}: if its VLAN is another, nobody is reached"
         );
-        return warn(text, set(place, "N", &vlan.to_string()));
+        return warn(text, moved("N", &vlan.to_string()));
     }
     let with_us: Vec<&str> = vlan_place::with(links, place, vlan).map(|other| other.name.as_str()).collect();
     let text = format!("{ip}: VLAN {vlan} of {bridge}, as {}", with_us.join(", "));

@@ -2,7 +2,7 @@
 
 use super::{Served, Subject};
 use crate::attach::advice;
-use crate::attach::arp;
+use crate::attach::arp::{self, OfHost};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
 use crate::attach::rivals::{self, Rival, Rivals};
@@ -26,7 +26,14 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         }
     }
     // A link that speaks ARP for several addresses is to be set once.
-    let finding = |rival: &Rival| Finding::new(Level::Warn, "arp-flux", rival.text()).with_fix(rival.fix());
+    let finding = |rival: &Rival| {
+        // What is set by hand is gone with a boot, while the pair comes back.
+        let written = |link: &&String| !subject.facts.quiet.contains(link) && !link.starts_with(GUESTS_BRIDGE);
+        let missing: Vec<String> = rival.links.iter().filter(written).cloned().collect();
+        let lasting = !subject.facts.pair.is_empty() && !missing.is_empty();
+        let fix = if lasting { format!("{}\n{}", rival.fix(), advice::lasting_arp(&missing)) } else { rival.fix() };
+        Finding::new(Level::Warn, "arp-flux", rival.text()).with_fix(fix)
+    };
     found.extend(rivals::grouped(rivals::by_link(all)).iter().map(finding));
     later_bridges(subject, found);
 }
@@ -61,7 +68,7 @@ fn perhaps(links: &Links, known: &[Rival], text: String) -> Finding {
         return Finding::new(Level::Info, "arp-flux", text);
     }
     let text = format!("{text}; of {} each does that is in the same VLAN of the Open vSwitch", rivals::listed(&names));
-    Finding::new(Level::Info, "arp-flux", text).with_fix(advice::arp_of(&names, &links.ipv4_all))
+    Finding::new(Level::Info, "arp-flux", text).with_fix(advice::arp_of(&names, &OfHost::of(links)))
 }
 
 /// Each guest with the Proxmox firewall on brings a bridge when it starts, which hears what our bridge hears, and takes it
@@ -93,7 +100,7 @@ fn later_bridges(subject: &Subject, found: &mut Vec<Finding>) {
             advice::in_force("net.ipv4.conf.default.", "arp_ignore", ignore, links.ipv4_all.arp_ignore),
             served.link.name
         );
-        Finding::new(Level::Warn, "arp-later", text).with_fix(advice::arp_of_later_links(&links.ipv4_all))
+        Finding::new(Level::Warn, "arp-later", text).with_fix(advice::arp_of_later_links(&OfHost::of(links)))
     } else {
         let text = format!("bridges that guests bring to {bridges} later do not answer ARP for {ip}");
         Finding::new(Level::Ok, "arp-later", text)

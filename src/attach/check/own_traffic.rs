@@ -2,9 +2,9 @@
 //! interface of the host is in that network: then that interface's address depends on the pair.
 
 use super::{Served, Subject};
-use crate::attach::advice::quoted;
+use crate::attach::advice::{self, quoted};
 use crate::attach::finding::{Finding, Level};
-use crate::host::{InterfaceAddress, Link, PAIR_METRIC};
+use crate::host::{InterfaceAddress, Link, PAIR_METRIC, is_of_pair};
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     let mut all: Vec<Finding> = subject.served.iter().filter_map(|served| of(subject, served)).collect();
@@ -30,7 +30,10 @@ fn of(subject: &Subject, served: &Served) -> Option<Finding> {
          --install writes gives {name} a metric that lets {out} go first",
         route.metric, own.ip
     );
-    Some(Finding::new(Level::Warn, "own-traffic", text).with_fix(mend(link, own)))
+    // The file of an earlier --install has no metric, and gives the address anew with the next ifup.
+    let lasting = advice::written_anew(links, &subject.facts.pair, None).filter(|_| is_of_pair(name));
+    let commands: Vec<String> = std::iter::once(mend(link, own)).chain(lasting).collect();
+    Some(Finding::new(Level::Warn, "own-traffic", text).with_fix(commands.join("\n")))
 }
 
 /// The address of `link` whose network, to which a route goes by that link, is the one that `address` is in.

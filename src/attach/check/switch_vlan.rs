@@ -2,7 +2,7 @@
 //! answers no link has.
 
 use super::{Served, Subject};
-use crate::attach::advice::quoted;
+use crate::attach::advice::{self, quoted};
 use crate::attach::candidates;
 use crate::attach::finding::{Finding, Level};
 use crate::attach::taken::{self, Taken};
@@ -38,7 +38,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
                     .map(|taken| taken.cause(links, served.link, served.address, &subject.facts.pair));
                 found.push(match taken {
                     Some((text, fix)) => Finding { fix, ..Finding::new(Level::Warn, NAME, text) },
-                    None => judge(links, ports, served, &place),
+                    None => judge(subject, ports, served, &place),
                 });
             }
         }
@@ -81,11 +81,14 @@ fn taken<'a>(links: &'a Links, ports: &'a [SwitchPort], at: &Place<'a>) -> Optio
     first
 }
 
-fn judge(links: &Links, ports: &[SwitchPort], served: &Served, place: &Place) -> Finding {
+fn judge(subject: &Subject, ports: &[SwitchPort], served: &Served, place: &Place) -> Finding {
+    let links = &subject.facts.links;
     let (port, ip) = (place.port, served.address.ip);
     let (name, switch) = (&port.name, &port.bridge);
     let (vlan, tag) = (vlan_text(place.vlan), has(port));
     let warn = |text: String| Finding::new(Level::Warn, NAME, text);
+    // What --install wrote is in force again with the next ifup.
+    let anew = |vlan: Option<&str>| advice::reinstall(links, served.link, (switch, vlan), &subject.facts.pair);
     if !port.carries(place.vlan) || place.tagged == port.untags(place.vlan) {
         let looks = if place.tagged { "with" } else { "without" };
         let text = format!(
@@ -96,7 +99,8 @@ fn judge(links: &Links, ports: &[SwitchPort], served: &Served, place: &Place) ->
         return match place.tagged {
             true => warn(text).with_fix(format!("{VSCTL} clear port {name} tag vlan_mode trunks")),
             false => {
-                warn(text).with_fix(format!("{VSCTL} -- clear port {name} trunks vlan_mode -- set port {name} tag=N"))
+                let by_hand = || format!("{VSCTL} -- clear port {name} trunks vlan_mode -- set port {name} tag=N");
+                warn(text).with_fix(anew(Some("N")).unwrap_or_else(by_hand))
             }
         };
     }
@@ -108,8 +112,14 @@ fn judge(links: &Links, ports: &[SwitchPort], served: &Served, place: &Place) ->
         );
         return match (place.tagged, theirs) {
             (true, _) => warn(text),
-            (false, 0) => warn(text).with_fix(format!("{VSCTL} clear port {} tag vlan_mode", quoted(name))),
-            (false, theirs) => warn(text).with_fix(format!("{VSCTL} set port {} tag={theirs}", quoted(name))),
+            (false, 0) => {
+                let by_hand = || format!("{VSCTL} clear port {} tag vlan_mode", quoted(name));
+                warn(text).with_fix(anew(None).unwrap_or_else(by_hand))
+            }
+            (false, theirs) => {
+                let by_hand = || format!("{VSCTL} set port {} tag={theirs}", quoted(name));
+                warn(text).with_fix(anew(Some(&theirs.to_string())).unwrap_or_else(by_hand))
+            }
         };
     }
     // The bridge's own port is in every VLAN, and the host in the one of its untagged frames.

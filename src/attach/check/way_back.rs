@@ -1,10 +1,10 @@
 //! Whether a route leads back to the clients of an address: what the kernel answers goes by it, and what XDP answers does not.
 
 use super::{Served, Subject};
-use crate::attach::advice::quoted;
+use crate::attach::advice::{self, quoted};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{InterfaceAddress, Route};
+use crate::host::{InterfaceAddress, Route, is_of_pair};
 use std::net::IpAddr;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
@@ -29,10 +29,11 @@ fn of(subject: &Subject, served: &Served) -> Option<Finding> {
             (text, Some(format!("ip route del {}/{}", network.ip, network.prefix)))
         }
         Some(route) if route.destination.prefix > 0 || leads_there(subject, served, route) => return None,
-        Some(route) => {
-            (format!("{}, and the default route goes by {}, elsewhere", no_network(served), route.link), mend(served))
-        }
-        None => (no_network(served), mend(served)),
+        Some(route) => (
+            format!("{}, and the default route goes by {}, elsewhere", no_network(served), route.link),
+            mend(subject, served),
+        ),
+        None => (no_network(served), mend(subject, served)),
     };
     let (why, fix) = cause;
     let left = match served.outcome {
@@ -61,11 +62,15 @@ fn no_network(served: &Served) -> String {
 }
 
 /// The commands for it; LENGTH is to be replaced.
-fn mend(served: &Served) -> Option<String> {
+fn mend(subject: &Subject, served: &Served) -> Option<String> {
     let (InterfaceAddress { ip, prefix }, name) = (served.address, quoted(&served.link.name));
     Some(match (prefix, served.address.network()) {
         (32, _) | (_, None) => {
-            format!("ip address add {ip}/LENGTH dev {name}\nip address del {ip}/{prefix} dev {name}")
+            let now = format!("ip address add {ip}/LENGTH dev {name}\nip address del {ip}/{prefix} dev {name}");
+            // The file of --install gives it as it was with the next ifup.
+            let anew = || advice::written_anew(&subject.facts.links, &subject.facts.pair, Some("LENGTH"));
+            let lasting = is_of_pair(&served.link.name).then(anew).flatten();
+            lasting.map_or(now.clone(), |lasting| format!("{now}\n{lasting}"))
         }
         (_, Some(network)) => format!("ip route add {network}/{prefix} dev {name} src {ip}"),
     })

@@ -251,7 +251,10 @@ impl Attached {
                 Step::Open => attachment.open_gate(*number),
             };
             match (step, done) {
-                (_, Err(cause)) => log::warn!("{name}: queue {number}: the program's gate: {cause}"),
+                (_, Err(cause)) => log::warn!(
+                    "{name}: queue {number}: the program's gate is as it was: {cause}; it is tried again at the next look, and \
+                     kernel sockets serve what is not redirected"
+                ),
                 (Step::Close, Ok(())) if !was_tripped => log::warn!(
                     "{name}: queue {number}: the XDP program redirects queries and the socket receives none ({}): kernel \
                      sockets serve, one query is tried from time to time; an address on a veth pair works, or set xdp: no",

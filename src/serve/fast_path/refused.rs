@@ -48,6 +48,7 @@ impl From<XdpError> for Refusal {
         let because = match error.kind {
             Kind::NoProgram => Because::NoProgram,
             Kind::Busy | Kind::MemoryLimit => Because::Shortage,
+            Kind::NoInterface => Because::Moved,
             _ => Because::Other,
         };
         Refusal { because, ..Refusal::from(error.to_string()) }

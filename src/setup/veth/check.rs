@@ -1,8 +1,10 @@
 //! What stands in the way of a pair, looked for before anything is written.
 
-use super::hosts::Place;
+use super::guests;
+use super::hosts::{self, Place};
 use super::lost;
 use super::network;
+use super::occupied;
 use super::taken;
 use super::{HOOK, Pair, Port, STANZAS, VETH};
 use crate::config::site::{HostAddress, PROXMOX_BRIDGE, Site};
@@ -30,16 +32,19 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
         is_no_gateway(address, &interfaces, facts.is_some())?;
     }
     let stanza = interfaces.bridge(bridge);
-    is_internal_port(bridge, &interfaces)?;
-    is_bridge(bridge, stanza.is_some(), facts.as_ref())?;
     let links = facts.as_ref().map(|facts| &facts.links);
     let place = Place { bridge, stanza: stanza.as_ref(), interfaces: &interfaces, links };
+    guests::is_lasting(run, &place)?;
+    is_internal_port(bridge, &interfaces)?;
+    is_bridge(bridge, stanza.is_some(), facts.as_ref())?;
     carries_vlans(site, bridge, stanza.as_ref(), place.is_aware())?;
     // The ports of another bridge are in the VLAN of untagged frames without a word.
     let set = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
     let port = Port::new(&site.vlans(), set);
     taken::come_to_bridge(&place, port.vlans())?;
-    let pair = Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port };
+    let mut pair =
+        Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port, unnumbered: Vec::new() };
+    pair.unnumbered = links.map_or_else(Vec::new, |links| hosts::unnumbered(links, &pair.host_names()));
     if !run.prints {
         lost::keeps_what_is_served(run, &pair, facts.as_ref())?;
     }
@@ -58,6 +63,8 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     for below in [STANZAS, HOOK].into_iter().filter(|_| !run.prints) {
         files::is_ours_or_free(run, below)?;
     }
+    // Last, for it takes a second.
+    occupied::is_nobodys(run, &pair, &place)?;
     Ok(Some(pair))
 }
 
@@ -124,10 +131,9 @@ fn is_internal_port(bridge: &str, interfaces: &Interfaces) -> Result<(), SetupEr
 fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), SetupError> {
     let link = facts.and_then(|facts| facts.links.by_name(bridge));
     let what = format!("--bridge {bridge}");
-    let fix = format!(
-        "make it first, in /etc/network/interfaces: auto {bridge}, iface {bridge} inet manual, bridge-ports bond0.10 \
-         (the port your network is at), bridge-stp off, bridge-fd 0"
-    );
+    let stanza =
+        guests::bridge_stanza(bridge, "bond0.10 (the port your network is at)").map(|line| line.trim().to_owned());
+    let fix = format!("make it first, in /etc/network/interfaces: {}", stanza.join(", "));
     match link {
         Some(link) if link.kind == host::Kind::Bridge || link.kind.is_open_vswitch() => Ok(()),
         Some(_) => {
@@ -148,8 +154,7 @@ fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), Setu
 /// The names of this host's bridges, but for those that Proxmox makes for guests; `None` where there are none.
 fn bridges(facts: Option<&Facts>) -> Option<String> {
     let links = facts?.links.iter().filter(|link| link.kind == host::Kind::Bridge);
-    let names: Vec<&str> =
-        links.map(|link| link.name.as_str()).filter(|name| !name.starts_with(host::GUESTS_BRIDGE)).collect();
+    let names: Vec<&str> = links.map(|link| link.name.as_str()).filter(|name| !guests::is_of_guests(name)).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -224,7 +229,9 @@ fn is_shared(run: &mut Run, pair: &Pair) -> SetupError {
     let steer: Vec<String> = pair.site.steer.iter().map(|nic| format!(" --steer {nic}")).collect();
     let root = if run.is_host() { String::new() } else { format!(" --root {}", run.root.display()) };
     let replace = if pair.site.replace { " --replace" } else { "" };
-    let again = format!("runbound --install{root} {} --bridge {bridge}{}{replace}", pair.site.words(), steer.concat());
+    let no_probe = if pair.site.no_probe { " --no-probe" } else { "" };
+    let words = pair.site.words();
+    let again = format!("runbound --install{root} {words} --bridge {bridge}{}{replace}{no_probe}", steer.concat());
     run.note(&format!(
         "{bridge} carries Proxmox' own network, so nothing is written unless you say so. What it means: veth-bnd becomes one \
          more port of {bridge}, as a guest's would, and {bridge} answers ARP for its own addresses alone (arp_ignore, \

@@ -14,6 +14,12 @@ pub(in crate::setup) struct HostLink {
     pub vlan: Option<u16>,
 }
 
+/// The links that must answer ARP for an address that is on none of them, but for those of `hosts`.
+pub(in crate::setup) fn unnumbered(links: &Links, hosts: &[String]) -> Vec<String> {
+    let names = links.unnumbered().map(|link| link.name.clone());
+    names.filter(|name| is_plain(name) && !hosts.contains(name)).collect()
+}
+
 /// A bridge as it is written, and as it is now.
 pub(super) struct Place<'a> {
     pub(super) bridge: &'a str,

@@ -8,7 +8,8 @@ use crate::setup::files::MARK;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-const HOOK_TEMPLATE: &str = include_str!("../if-up.sh");
+/// The hook, with `@NAME@` for what it is told of the pair.
+pub(super) const HOOK_TEMPLATE: &str = include_str!("../if-up.sh");
 
 /// The port that the pair's other end becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(in crate::setup) struct Pair<'a> {
     pub untagged: Option<u16>,
     /// The interfaces by which the host itself may be in the networks of the addresses.
     pub hosts: Vec<HostLink>,
+    /// Links of this host that must answer ARP for an address that is on none of them.
+    pub unnumbered: Vec<String>,
 }
 
 impl Port {
@@ -241,7 +244,8 @@ mod tests {
         site.add_address("192.168.10.250/24").unwrap();
         let of = |site: &Site, hosts: &[&str]| {
             let hosts = hosts.iter().map(|name| HostLink { name: (*name).to_owned(), vlan: None }).collect();
-            let pair = Pair { site, bridge: "vmbr0", hosts, port: Port::new(&site.vlans(), None), untagged: None };
+            let port = Port::new(&site.vlans(), None);
+            let pair = Pair { site, bridge: "vmbr0", hosts, port, untagged: None, unnumbered: Vec::new() };
             let carriers = pair.carriers().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
             assert_eq!(installed(&pair.hook()), Some((pair.host_names(), carriers.clone())));
             carriers

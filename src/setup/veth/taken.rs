@@ -1,7 +1,7 @@
 //! VLAN interfaces on the uplinks of a bridge, which take the frames of their VLAN there before the bridge gets them.
 
 use super::hosts::Place;
-use crate::host::{Kind, Link};
+use crate::host::{Kind, Link, VlanProtocol};
 use crate::setup::SetupError;
 use std::path::Path;
 
@@ -71,9 +71,7 @@ fn written(place: &Place, uplink: &str, vlan: u16) -> Option<String> {
 
 fn live(place: &Place, uplink: &str, vlan: u16) -> Option<String> {
     let links = place.links?;
-    let parent = links.by_name(uplink)?.index;
-    let taker = links.iter().find(|link| link.parent == Some(parent) && link.kind == Kind::Vlan { id: vlan })?;
-    Some(taker.name.clone())
+    Some(links.vlan_taker(links.by_name(uplink)?, VlanProtocol::Dot1q, vlan)?.name.clone())
 }
 
 /// The bridge that an interface is a port of.

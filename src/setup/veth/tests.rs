@@ -1,5 +1,6 @@
 //! On trees of their own; ifupdown's and ifupdown2's own judgement is `tests/e2e/proxmox_snippet`'s to ask for.
 
+mod guests;
 mod hosts;
 mod lost;
 mod switch;

@@ -5,6 +5,7 @@ mod addresses;
 mod bridge_vlan;
 mod dummy;
 mod firewall;
+mod installed;
 mod links;
 mod neighbours;
 mod own_traffic;

@@ -353,3 +353,32 @@ fn what_is_set_for_all_is_named_and_mended_where_it_decides() {
     assert!(found.level == Level::Warn && found.text.contains("(net.ipv4.conf.all.rp_filter 1)"), "{found}");
     assert_eq!(fix(&found), "sysctl -w net.ipv4.conf.veth-rb.rp_filter=2", "which is more than all have");
 }
+
+#[test]
+fn the_cards_of_a_routed_mesh_go_on_answering_for_the_hosts_address() {
+    let found = one("arp-later", &Facts { proxmox: true, ..recorded::facts("mesh") });
+    let lines: Vec<&str> = fix(&found).lines().collect();
+    let kept = [
+        "sysctl -w net.ipv4.conf.enp65s0f0.arp_ignore=0",
+        "sysctl -w net.ipv4.conf.enp65s0f0.arp_announce=0",
+        "sysctl -w net/ipv4/conf/enp65s0f1.60/arp_ignore=0",
+        "sysctl -w net/ipv4/conf/enp65s0f1.60/arp_announce=0",
+        "sysctl -w net.ipv4.conf.default.arp_ignore=1",
+    ];
+    assert_eq!(lines[..5], kept, "before they would follow the default");
+    assert!(lines[6].contains("\\n-net/ipv4/conf/enp65s0f0/arp_ignore = 0\\n"), "after a boot, too: {found}");
+    let of_bridges = named("arp-flux", &recorded::facts("mesh"));
+    assert!(of_bridges.len() == 2 && fix(&of_bridges[1]).contains(&lines[..6].join("\n")), "{of_bridges:?}");
+    let all = crate::host::Ipv4Conf { arp_ignore: Some(3), ..crate::host::Ipv4Conf::default() };
+    let found = one("arp-later", &with_all(Facts { proxmox: true, ..recorded::facts("mesh") }, all));
+    assert!(fix(&found).contains("\nsysctl -w net.ipv4.conf.all.arp_ignore=0\n"), "{found}");
+    // Where such a card hears the requests for our address as well, it gets the host's as its own.
+    let mut facts = recorded::facts("mesh");
+    facts = changed(facts, "vmbr0", |link| (link.arp_ignore, link.arp_announce) = (Some(1), Some(2)));
+    let parent = facts.links.by_name("enp65s0f0").map(|link| link.index);
+    facts = changed(facts, "veth-rb", |link| (link.kind, link.parent) = (Kind::Macvlan, parent));
+    let found = one("arp-flux", &facts);
+    let lines: Vec<&str> = fix(&found).lines().collect();
+    let kept = ["ip address replace 10.15.15.50/32 dev enp65s0f0", "sysctl -w net.ipv4.conf.enp65s0f0.arp_ignore=1"];
+    assert_eq!(lines[..2], kept, "{found}");
+}

@@ -47,7 +47,10 @@ impl Attached {
     fn tell_shut(&mut self, since: Option<Instant>) {
         match self.attachment.shut(since.is_some()) {
             Ok(()) => self.shut_since = since,
-            Err(cause) => log::warn!("{}: the program's gates: {cause}", self.target.interface),
+            Err(cause) => log::warn!(
+                "{}: the program's gates are as they were: {cause}; it is tried again at the next look, xdp: no ends it",
+                self.target.interface
+            ),
         }
     }
 }
