@@ -265,16 +265,18 @@ impl Attached {
     }
 
     /// Compares what was planned with what the program does, `kernel` queries having come by kernel sockets so far; gives the
-    /// frames that the program saw.
-    pub(super) fn verify(&mut self, kernel: u64, now: Instant) -> promise::Frames {
+    /// frames that the program saw. `more_ports`: kernel sockets are to serve further ports of these addresses.
+    pub(super) fn verify(&mut self, kernel: u64, more_ports: bool, now: Instant) -> promise::Frames {
         let Ok(verdicts) = self.attachment.verdicts() else { return promise::Frames::default() };
         let of = |verdict| verdicts.get(verdict);
         let (redirected, vlan, mac) = (of(Verdict::Redirected), of(Verdict::Vlan), of(Verdict::Mac));
-        let ours = redirected + vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
-        let others = of(Verdict::Port) + of(Verdict::Address) + of(Verdict::IpShape);
+        let passed = vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
+        // On a card that others share most frames are for a port that nobody here listens at.
+        let ports = if more_ports { of(Verdict::Port) } else { 0 };
+        let others = ports + of(Verdict::Address) + of(Verdict::IpShape);
         let news = self.promise.look(promise::Counts { redirected, vlan, mac, kernel }, now);
         self.tell(news);
-        promise::Frames { ours, others }
+        promise::Frames { redirected, passed, others }
     }
 
     /// Compares what comes from now on.
@@ -282,10 +284,15 @@ impl Attached {
         self.promise.count_anew();
     }
 
-    /// No program saw any of so many queries, which came from outside.
-    pub(super) fn unseen(&mut self, queries: u64, now: Instant) {
-        let news = self.promise.unseen(queries, now);
+    /// What is known of queries from outside that no program sees.
+    pub(super) fn take_unseen(&mut self, sight: promise::Sight, now: Instant) {
+        let news = self.promise.take_unseen(sight, now);
         self.tell(news);
+    }
+
+    /// Nothing is known of them any more.
+    pub(super) fn forget_unseen(&mut self) {
+        self.promise.forget_unseen();
     }
 
     fn tell(&self, news: Option<News>) {
