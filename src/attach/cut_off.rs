@@ -93,7 +93,8 @@ fn taken_away(links: &Links, link: &Link, address: InterfaceAddress) -> Option<C
 fn in_no_vlan(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
     let place = vlan_place::place(links, link)?;
     let (text, fix) = vlan_place::reached(links, &place, link, ip).err()?;
-    fix.is_some().then(|| CutOff { link: link.name.clone(), text, fix, waits: false })
+    let is_stopped = || place.vlan.is_some_and(|vlan| vlan_place::stopped(links, &place, vlan).is_some());
+    (fix.is_some() || is_stopped()).then(|| CutOff { link: link.name.clone(), text, fix, waits: false })
 }
 
 fn told(link: &Link, (ip, (why, fix)): (IpAddr, Cause)) -> CutOff {

@@ -9,6 +9,7 @@ mod chain;
 mod check;
 mod cut_off;
 mod finding;
+mod gate;
 mod passage;
 mod plan;
 mod required;

@@ -1,6 +1,6 @@
 //! Recorded hosts for tests: `testdata/NAME.txt`, a line for each link.
 
-use super::bridge_port::BridgePort;
+use super::bridge_port::{BridgePort, PortState};
 use super::links::{AttachedProgram, Kind, Link, Links};
 use super::netlink::BOND_MODES;
 use super::vlan::{VlanProtocol, VlanRange, VlanTable};
@@ -76,7 +76,8 @@ fn vlans(text: &str) -> VlanTable {
         let (first, last) = ids.split_once('-').unwrap_or((ids, ids));
         let id = |text: &str| text.parse().expect("a VLAN ID");
         let is = |flag| flags.split(':').any(|word| word == flag);
-        VlanRange { first: id(first), last: id(last), pvid: is("pvid"), untagged: is("untagged") }
+        let state = if is("blocking") { PortState::Blocking } else { PortState::Forwarding };
+        VlanRange { first: id(first), last: id(last), pvid: is("pvid"), untagged: is("untagged"), state }
     };
     VlanTable::new(text.split(',').filter(|text| *text != "none").map(row).collect())
 }
@@ -128,6 +129,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         detections: Vec::new(),
         addresses: words.iter().filter_map(address).collect(),
         arp: !words.contains(&"noarp"),
+        multiple_trees: words.contains(&"mst"),
         spanning_tree: words.contains(&"stp"),
         vlan_filtering: (kind == Kind::Bridge).then(|| words.contains(&"filtering")),
         vlan_protocol: match (words.contains(&"802.1ad"), &kind) {

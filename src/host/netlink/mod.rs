@@ -34,6 +34,7 @@ pub(super) fn links() -> io::Result<Vec<Link>> {
     links.sort_by_key(|link| link.index);
     links.dedup_by_key(|link| link.index);
     bridge::take_vlans(&mut links);
+    bridge::take_trees(&mut links);
     forwarding::take_admitted(&mut links);
     Ok(links)
 }

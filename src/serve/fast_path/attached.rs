@@ -212,15 +212,16 @@ impl Attached {
         let places: Vec<String> = self.target.places.iter().map(place).collect();
         let queues = self.queues.len();
         format!(
-            "{}: XDP {} {} port {}: {}, {}, {queues} of {} receive queues{}",
+            "{}: XDP {} {} port {}: {}, {}, {queues} of {} receive queues{}{}",
             self.target.interface,
-            if self.target.standby { "stands by to serve" } else { "serves" },
+            if self.target.stands_by() { "stands by to serve" } else { "serves" },
             places.join(" "),
             self.target.port,
             if self.target.generic { "generic mode" } else { "native mode" },
             if self.zero_copy { "zero-copy" } else { "copy" },
             host::rx_queues(&self.target.interface).max(queues as u32),
             if self.steered { ", steered to" } else { "" },
+            self.target.shut().iter().map(|line| format!("; {line}")).collect::<String>(),
         )
     }
 
@@ -330,9 +331,10 @@ impl Attached {
     fn fallback(&self) -> Option<String> {
         let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
         let standby = || self.target.standby.then(|| "stands by: its bond drops what comes in there".to_owned());
+        let shut = || Some(self.target.shut().join("; ")).filter(|lines| !lines.is_empty());
         let behind = || self.held.lack().map(str::to_owned);
         let tags = || self.tags.cause().map(str::to_owned);
-        self.tripped().or_else(standby).or_else(broken).or_else(behind).or_else(tags)
+        self.tripped().or_else(standby).or_else(shut).or_else(broken).or_else(behind).or_else(tags)
     }
 
     /// The queues that kernel sockets serve because nothing arrived there.

@@ -358,7 +358,7 @@ impl FastPath {
             return;
         }
         if let Some(sight) = self.unseen.look(seen, kernel, || host::loopback_packets().ok()) {
-            let serving = self.attached.iter_mut().filter(|attached| !attached.target.standby);
+            let serving = self.attached.iter_mut().filter(|attached| !attached.target.stands_by());
             serving.for_each(|attached| attached.take_unseen(sight, now));
         }
     }
