@@ -18,7 +18,7 @@ PROGRAMS = f"{ROOT}/target/x86_64-unknown-linux-musl/release"
 E2E = ["binary", "clients", "compare", "bad_messages", "control", "local_edits", "upstream_failures", "recursion", "internet",
        "hostile_internet", "no_interference", "unsound_frames", "conservation", "lifecycle", "late_worker", "limits", "million_zones",
        "deployment", "reattach", "below", "absent_addresses", "moving_address", "one_network", "promise", "tags_beside",
-       "shut_ways", "unit_findings",
+       "unit_findings",
        "user_namespace", "install", "confinement", "proxmox_snippet", "proxmox_recipe", "proxmox_upgrade"]
 WAITING = ["reattach", "late_worker"]  # for nearly all of a minute, and so do those at the same time in the foreground
 # Those that emulate machines: name, what is needed beside the program, test and its words.
