@@ -130,7 +130,7 @@ fn while_it_serves_a_port_in_no_vlan_of_others_is_told() {
     let cut_off = |facts: &Facts| {
         let listen = [SERVER.parse().unwrap()];
         let plan = crate::attach::plan(&Config::default(), &listen, &facts.links);
-        let found = crate::attach::cut_off(&plan, &listen, &facts.links, &|_| None);
+        let found = crate::attach::cut_off(&plan, &listen, &facts.links, outside(&|_| None));
         found.into_iter().map(|found| (found.link, found.text, found.fix.unwrap_or_default())).collect::<Vec<_>>()
     };
     assert_eq!(cut_off(&recorded::facts("vlan_aware")), []);
