@@ -2,6 +2,8 @@
 
 use super::links::Links;
 use super::{InterfaceAddress, netlink};
+use rustix::io::Errno;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// The way of answers from an address to a client in its network.
@@ -27,11 +29,21 @@ pub(super) fn ways(links: &Links, listen: &[SocketAddr]) -> Vec<AnswerWay> {
         .filter_map(|own| {
             let way = match netlink::answer_way(own.ip, client(links, *own)?) {
                 Ok(way) => Ok(way?),
-                Err(cause) => Err(cause.to_string()),
+                Err(cause) => Err(refusal(&cause)),
             };
             Some(AnswerWay { from: own.ip, way })
         })
         .collect()
+}
+
+/// What a route that refuses is called in ip-route(8) (net/ipv4/fib_semantics.c, `fib_props`).
+fn refusal(cause: &io::Error) -> String {
+    match Errno::from_io_error(cause) {
+        Some(Errno::INVAL) => "blackhole".to_owned(),
+        Some(Errno::ACCESS) => "prohibit".to_owned(),
+        Some(Errno::HOSTUNREACH) => "unreachable".to_owned(),
+        _ => cause.to_string(),
+    }
 }
 
 /// An address of its network that is not this host's.

@@ -11,6 +11,8 @@ const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
 const RTA_TABLE: u16 = 15;
+/// A flag: the table is to be told that the rules led to, not that of the result.
+const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
 
 /// The link, by its index, that what this host sends from `from` to `to` leaves by, and the number of the table that says so.
 ///
@@ -20,6 +22,7 @@ pub(in crate::host) fn answer_way(from: IpAddr, to: IpAddr) -> io::Result<Option
     let (family, bits) = if to.is_ipv4() { (libc::AF_INET, 32) } else { (libc::AF_INET6, 128) };
     let mut body = [0; HEADER].to_vec();
     (body[0], body[1], body[2]) = (family as u8, bits, bits);
+    body[8..].copy_from_slice(&RTM_F_LOOKUP_TABLE.to_ne_bytes());
     for (kind, ip) in [(RTA_DST, to), (RTA_SRC, from)] {
         let octets = match ip {
             IpAddr::V4(ip) => ip.octets().to_vec(),
@@ -50,8 +53,8 @@ mod tests {
         let all = super::super::links().expect("netlink");
         let loopback = all.iter().find(|link| link.name == "lo").expect("lo").index;
         let local: IpAddr = "127.0.0.1".parse().unwrap();
-        let (out, _) = answer_way(local, local).expect("a way").expect("by a link");
-        assert_eq!(out, loopback);
+        const LOCAL: u32 = 255;
+        assert_eq!(answer_way(local, local).expect("a way"), Some((loopback, LOCAL)));
         assert!(answer_way("192.0.2.7".parse().unwrap(), local).is_err(), "that is no address of this host");
     }
 
