@@ -3,6 +3,7 @@
 mod follow;
 mod guard;
 mod held;
+mod shut;
 
 use self::held::Held;
 use super::Queues;
@@ -48,6 +49,7 @@ pub(super) struct Attached {
     /// Why the rule for addresses that came since is missing.
     unsteered: Option<String>,
     held: Held,
+    shut: shut::Told,
     tags: tags::Lost,
     promise: Promise,
 }
@@ -99,6 +101,7 @@ pub(super) fn open(
         steered,
         unsteered: None,
         held: Held::new(target),
+        shut: shut::Told::at_first(target, Instant::now()),
         tags,
         promise: Promise::default(),
     };

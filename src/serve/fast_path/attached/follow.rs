@@ -38,21 +38,16 @@ impl Attached {
         tell(name, news);
     }
 
-    /// Says which places are not to be taken any more as something above is in their way, and which are again. Gives their
-    /// addresses.
-    fn tell_shut_places(&self, target: &Target) -> Vec<IpAddr> {
-        let (name, before) = (&target.interface, self.target.shut());
-        target.shut().iter().filter(|line| !before.contains(line)).for_each(|line| log::info!("{name}: XDP: {line}"));
-        let was_shut = |address: IpAddr| {
-            let known = self.target.places.iter().find(|place| place.address == address);
-            known.map(|known| known.shut.is_some())
-        };
-        let opened = target.places.iter().filter(|place| place.shut.is_none() && was_shut(place.address) == Some(true));
-        let opened: Vec<String> = opened.map(|place| place.address.to_string()).collect();
-        if !opened.is_empty() {
-            log::info!("{name}: XDP serves {} again: the way up is open", opened.join(" "));
-        }
-        let flips = target.places.iter().filter(|place| was_shut(place.address) == Some(place.shut.is_none()));
+    /// Says which places are not to be taken any more as something above is in their way, and which are again. Gives the
+    /// addresses of those that changed so.
+    fn tell_shut_places(&mut self, target: &Target) -> Vec<IpAddr> {
+        let name = &target.interface;
+        self.shut.news(target, Instant::now()).iter().for_each(|line| log::info!("{name}: XDP: {line}"));
+        let before = |address| self.target.places.iter().find(|place| place.address == address);
+        let flips = target
+            .places
+            .iter()
+            .filter(|place| before(place.address).is_some_and(|before| before.shut.is_some() != place.shut.is_some()));
         flips.map(|place| place.address).collect()
     }
 
