@@ -72,12 +72,12 @@ fn mtu_for(links: &Links, bridge: &Link) -> u32 {
     links.least_mtu(bridge, 0).unwrap_or(0).max(bridge.mtu)
 }
 
-/// The commands that make the end of a pair, which is there, a port of the bridge that is put for BRIDGE: which one is meant,
-/// no link tells.
-pub fn join(port: &Link) -> String {
+/// The commands that make the end of a pair, which is there, a port of the bridge; without one, of the one that is put for BRIDGE.
+pub fn join(port: &Link, bridge: Option<&Link>) -> String {
     let name = quoted(&port.name);
     let fit = port.mac.is_some_and(|mac| mac[0] != GUESTS_MAC).then(|| fit_mac(&name));
-    fit.into_iter().chain([format!("ip link set {name} master BRIDGE")]).collect::<Vec<_>>().join("\n")
+    let bridge = bridge.map_or("BRIDGE".into(), |bridge| quoted(&bridge.name));
+    fit.into_iter().chain([format!("ip link set {name} master {bridge}")]).collect::<Vec<_>>().join("\n")
 }
 
 /// The same from an internal port of an Open vSwitch to a port beside it, in the same VLAN. A bridge's own port is none that

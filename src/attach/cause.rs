@@ -7,6 +7,15 @@ use std::net::Ipv4Addr;
 /// Tells by which link the host sends to an address; `None` by none, or where that is not known.
 pub type Way<'a> = &'a dyn Fn(Ipv4Addr) -> Option<String>;
 
+/// What a look at the links does not tell.
+#[derive(Clone, Copy)]
+pub struct Outside<'a> {
+    /// By which link the host sends.
+    pub way: Way<'a>,
+    /// The bridge that a link of this name was a port of, when it was seen last.
+    pub bridge: &'a dyn Fn(&str) -> Option<String>,
+}
+
 /// Why, and what ends it.
 pub(super) type Cause = (String, Option<String>);
 

@@ -1,10 +1,10 @@
 //! Links of served addresses at which nothing can come in: they are down, or the other end of their veth pair leads nowhere.
 
 use super::advice::quoted;
-use super::cause::{Cause, Way, has_address};
+use super::cause::{Cause, Outside, has_address};
 use super::plan::{Decision, Plan};
-use super::{advice, is_global, passage, silent, taken, vlan_place};
-use crate::host::{Detection, InterfaceAddress, Kind, Link, Links, PAIR};
+use super::{advice, candidates, is_global, passage, silent, taken, vlan_place};
+use crate::host::{Detection, GUESTS_BRIDGE, InterfaceAddress, Kind, Link, Links, PAIR};
 use std::net::{IpAddr, SocketAddr};
 
 /// A link that nobody outside reaches, or an address.
@@ -21,14 +21,14 @@ pub struct CutOff {
 }
 
 /// Those among the links that carry served addresses.
-pub fn cut_off(plan: &Plan, listen: &[SocketAddr], links: &Links, way: Way) -> Vec<CutOff> {
+pub fn cut_off(plan: &Plan, listen: &[SocketAddr], links: &Links, outside: Outside) -> Vec<CutOff> {
     let carried = plan.decisions.iter().filter_map(|decision| {
         let link = links.by_index(decision.carrier)?;
         let addresses = addresses(decision, listen);
-        let strict = || Some(told(link, silent::strict(link, &addresses, way)?));
+        let strict = || Some(told(link, silent::strict(link, &addresses, outside.way)?));
         let taken = || taken_away(links, link, *addresses.first()?);
         let no_vlan = || in_no_vlan(links, link, addresses.first()?.ip);
-        of(links, decision, listen, way).or_else(taken).or_else(no_vlan).or_else(strict)
+        of(links, decision, listen, outside).or_else(taken).or_else(no_vlan).or_else(strict)
     });
     carried.collect()
 }
@@ -62,7 +62,7 @@ pub fn duplicates(listen: &[SocketAddr], links: &Links) -> Vec<CutOff> {
 /// Whether the link that `decision` is about is one. Where the other end of a veth pair leads is known of ours, and told of those
 /// whose address is among `listen` by itself: of others, a program may have that end. Not for a strict rp_filter, which has a
 /// finding of its own.
-pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], way: Way) -> Option<CutOff> {
+pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], outside: Outside) -> Option<CutOff> {
     let link = links.by_index(decision.carrier)?;
     let addresses = addresses(decision, listen);
     let ip = addresses.first()?.ip;
@@ -70,12 +70,12 @@ pub(super) fn of(links: &Links, decision: &Decision, listen: &[SocketAddr], way:
         ((ip, not_up(links, link)), false)
     } else if !link.carrier {
         ((ip, without_carrier(links, link)), false)
-    } else if let Some(cause) = silent::check(links, link, &addresses, way) {
+    } else if let Some(cause) = silent::check(links, link, &addresses, outside.way) {
         (cause, false)
     } else if link.kind == Kind::Bridge {
         ((ip, passage::to_bridge(links, link)?), passage::waits(links, link, None))
     } else if is_named(ip, listen) || is_ours(links, link) {
-        (behind_pair(links, link, &addresses)?, pair_waits(links, link))
+        (behind_pair(links, link, &addresses, outside)?, pair_waits(links, link))
     } else {
         return None;
     };
@@ -93,7 +93,8 @@ fn taken_away(links: &Links, link: &Link, address: InterfaceAddress) -> Option<C
 fn in_no_vlan(links: &Links, link: &Link, ip: IpAddr) -> Option<CutOff> {
     let place = vlan_place::place(links, link)?;
     let (text, fix) = vlan_place::reached(links, &place, link, ip).err()?;
-    fix.is_some().then(|| CutOff { link: link.name.clone(), text, fix, waits: false })
+    let is_stopped = || place.vlan.is_some_and(|vlan| vlan_place::stopped(links, &place, vlan).is_some());
+    (fix.is_some() || is_stopped()).then(|| CutOff { link: link.name.clone(), text, fix, waits: false })
 }
 
 fn told(link: &Link, (ip, (why, fix)): (IpAddr, Cause)) -> CutOff {
@@ -141,7 +142,12 @@ fn without_carrier(links: &Links, link: &Link) -> Cause {
 
 /// What is wrong at the other end of the veth pair that `link` is an end of, or stands on. An end with an address, or with links on
 /// it, leads to those.
-fn behind_pair(links: &Links, link: &Link, addresses: &[InterfaceAddress]) -> Option<(IpAddr, Cause)> {
+fn behind_pair(
+    links: &Links,
+    link: &Link,
+    addresses: &[InterfaceAddress],
+    outside: Outside,
+) -> Option<(IpAddr, Cause)> {
     let ip = addresses.first()?.ip;
     let peer = links.pair_beyond(link)?;
     match links.master(peer) {
@@ -156,9 +162,27 @@ fn behind_pair(links: &Links, link: &Link, addresses: &[InterfaceAddress]) -> Op
                 "the other end of its pair, {}, is in no bridge: nothing comes in there, unless a program has that end",
                 peer.name
             );
-            Some((ip, (why, Some(advice::join(peer)))))
+            Some((ip, (why, Some(advice::join(peer, meant(links, ip, (outside.bridge)(&peer.name)))))))
         }
     }
+}
+
+/// The bridge that the end of a pair with `ip` is meant to be a port of: the one that it was a port of, else the one bridge with an
+/// address in that network, else the one that leads to a network.
+fn meant(links: &Links, ip: IpAddr, before: Option<String>) -> Option<&Link> {
+    let bridges = || {
+        let is_bridge = |link: &&Link| link.kind == Kind::Bridge && !link.name.starts_with(GUESTS_BRIDGE);
+        links.iter().filter(is_bridge)
+    };
+    let in_network = |bridge: &&Link| bridge.addresses.iter().any(|own| own.ip != ip && own.covers(ip));
+    let before = before.and_then(|name| bridges().find(|bridge| bridge.name == name));
+    before
+        .or_else(|| only(bridges().filter(in_network)))
+        .or_else(|| only(bridges().filter(|bridge| links.ports(bridge).any(candidates::leads_down))))
+}
+
+fn only<'a>(mut found: impl Iterator<Item = &'a Link>) -> Option<&'a Link> {
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// Whether what is wrong behind the pair is that its bridge lets nothing pass yet.

@@ -9,6 +9,7 @@ mod chain;
 mod check;
 mod cut_off;
 mod finding;
+mod gate;
 mod passage;
 mod plan;
 mod required;
@@ -22,7 +23,7 @@ mod vlans;
 
 pub use advice::add_address;
 pub use candidates::Spot;
-pub use cause::Way;
+pub use cause::{Outside, Way};
 pub use chain::Chain;
 pub use check::{findings, share, wanted};
 pub use cut_off::{CutOff, cut_off, duplicates};

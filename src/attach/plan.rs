@@ -3,6 +3,7 @@
 
 use super::candidates::{self, Frames, Hook, Spot};
 use super::chain::Chain;
+use super::gate;
 use super::is_global;
 use super::tags::Tags;
 use super::unused::{self, Unused};
@@ -88,6 +89,8 @@ pub struct Place {
     pub mac: [u8; 6],
     /// 802.1Q VLAN id; `None` for no tag.
     pub vlan: Option<u16>,
+    /// Why the kernel would deliver nothing of that now, so that nothing is to be taken either.
+    pub shut: Option<String>,
 }
 
 /// An interface to attach to, and what to take there.
@@ -133,14 +136,38 @@ pub struct Target {
 
 impl Target {
     /// What to take there now.
-    pub fn in_force(&self) -> &[Place] {
-        if self.standby { &[] } else { &self.places }
+    pub fn in_force(&self) -> Vec<Place> {
+        self.places.iter().filter(|place| !self.standby && place.shut.is_none()).cloned().collect()
     }
 
-    /// Whether it is `other` but for what changes when a bond fails over.
+    /// Whether nothing is to be taken there now.
+    pub fn stands_by(&self) -> bool {
+        self.standby || !self.places.is_empty() && self.places.iter().all(|place| place.shut.is_some())
+    }
+
+    /// What is not to be taken now for what is in the way above, a line for each cause: `nothing is taken for …: …`.
+    pub fn shut(&self) -> Vec<String> {
+        let mut causes: Vec<(&str, Vec<String>)> = Vec::new();
+        for Place { address, shut, .. } in &self.places {
+            let Some(cause) = shut else { continue };
+            match causes.iter_mut().find(|(known, _)| known == cause) {
+                Some((_, addresses)) => addresses.push(address.to_string()),
+                None => causes.push((cause, vec![address.to_string()])),
+            }
+        }
+        let line = |(cause, addresses): &(&str, Vec<String>)| {
+            let addresses = addresses.join(" ");
+            format!("nothing is taken for {addresses} while {cause}, as the kernel gets nothing by that way either")
+        };
+        causes.iter().map(line).collect()
+    }
+
+    /// Whether it is `other` but for what changes when a bond fails over, or a port of a bridge opens.
     pub fn is_like(&self, other: &Self) -> bool {
         let mut like = Self { standby: self.standby, carrier: self.carrier, ..other.clone() };
-        like.places.iter_mut().zip(&self.places).for_each(|(place, own)| place.mac = own.mac);
+        for (place, own) in like.places.iter_mut().zip(&self.places) {
+            (place.mac, place.shut) = (own.mac, own.shut.clone());
+        }
         *self == like
     }
 }
@@ -263,6 +290,7 @@ impl Targets<'_> {
         for spot in decision.outcome.spots() {
             let Some(link) = links.by_index(spot.index) else { continue };
             let Frames { mac, vlan } = spot.frames;
+            let shut = gate::shut(links, carrier, link.index);
             for &(InterfaceAddress { ip: address, .. }, port) in &decision.addresses {
                 let (config, name) = (self.config, &link.name);
                 let target = self.by_index.entry(link.index).or_insert_with(|| Target {
@@ -281,7 +309,7 @@ impl Targets<'_> {
                         "{name}: XDP takes port {taken} there, kernel sockets serve {address} port {port}"
                     ));
                 } else if target.places.iter().all(|place| place.address != address) {
-                    target.places.push(Place { address, mac, vlan });
+                    target.places.push(Place { address, mac, vlan, shut: shut.clone() });
                     target.reply_mtu = target.reply_mtu.min(carrier.mtu);
                 }
             }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::Toggle;
-use crate::host::{VlanProtocol, VlanRange, VlanTable, recorded};
+use crate::host::{BridgePortState, VlanProtocol, VlanRange, VlanTable, recorded};
 
 #[path = "plan_bond_tests.rs"]
 mod bonds;
@@ -288,7 +288,13 @@ fn a_reply_is_no_longer_than_the_other_end_of_a_pair_takes() {
 /// are as `bridge vlan` has them: ID, pvid, untagged.
 fn filtered(own: &[(u16, bool, bool)], port: &[(u16, bool, bool)], on_vlan: bool) -> Links {
     let table = |rows: &[(u16, bool, bool)]| {
-        let row = |&(first, pvid, untagged): &(u16, bool, bool)| VlanRange { first, last: first, pvid, untagged };
+        let row = |&(first, pvid, untagged): &(u16, bool, bool)| VlanRange {
+            first,
+            last: first,
+            pvid,
+            untagged,
+            state: BridgePortState::Forwarding,
+        };
         Some(VlanTable::new(rows.iter().map(row).collect()))
     };
     let mut card = recorded::facts("eth0").links.by_name("eth0").unwrap().clone();

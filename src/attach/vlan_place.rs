@@ -3,7 +3,7 @@
 use super::advice::quoted;
 use super::candidates;
 use super::cause::Cause;
-use crate::host::{Kind, Link, Links, VlanTable};
+use crate::host::{BridgePortState, Kind, Link, Links, VlanTable};
 use std::net::IpAddr;
 
 /// Where a link's frames pass a bridge that keeps VLANs apart.
@@ -61,6 +61,9 @@ pub(super) fn reached(links: &Links, place: &Place, carrier: &Link, ip: IpAddr) 
         let text = format!("{port} is not in VLAN {vlan}, in which {} has {ip}: {bridge} drops it", carrier.name);
         return Err((text, Some(format!("bridge vlan add dev {} vid {vlan}{}", quoted(port), own(place)))));
     }
+    if let Some(cause) = stopped(links, place, vlan) {
+        return Err(cause);
+    }
     if with(links, place, vlan).next().is_some() {
         return Ok(vlan);
     }
@@ -69,6 +72,33 @@ pub(super) fn reached(links: &Links, place: &Place, carrier: &Link, ip: IpAddr) 
         Some(fix) => (text, Some(fix)),
         None => (format!("{text}, until a guest's port is in it"), None),
     })
+}
+
+/// Why nothing of a VLAN passes at the port, or at any other that is in it, although they are: each VLAN of a port has a state of
+/// its own.
+pub(super) fn stopped(links: &Links, place: &Place, vlan: u16) -> Option<Cause> {
+    let bridge = &place.bridge.name;
+    let state = |port: &Link| port.vlans.as_ref().map_or(BridgePortState::Forwarding, |table| table.state(vlan));
+    let set = |port: &Link, own: &str| format!("bridge vlan set dev {} vid {vlan}{own} state 3", quoted(&port.name));
+    // Nobody sets by hand what a spanning tree decides (net/bridge/br_vlan_options.c, `br_vlan_modify_state`).
+    let by_hand = !place.bridge.spanning_tree && !place.bridge.multiple_trees;
+    let own_state = place.table.state(vlan);
+    if own_state != BridgePortState::Forwarding {
+        let (port, word) = (&place.port.name, own_state.word());
+        let text = format!("{port} is {word} in VLAN {vlan} of {bridge}: nothing of it passes there");
+        return Some((text, by_hand.then(|| set(place.port, own(place)))));
+    }
+    let others: Vec<&Link> = with(links, place, vlan).collect();
+    if others.is_empty() || others.iter().any(|other| state(other) == BridgePortState::Forwarding) {
+        return None;
+    }
+    let which: Vec<String> = others.iter().map(|other| format!("{} is {}", other.name, state(other).word())).collect();
+    let lines: Vec<String> = others.iter().map(|other| set(other, "")).collect();
+    let text = format!(
+        "no other port of {bridge} lets VLAN {vlan} pass ({}): nobody beyond {bridge} is reached from there",
+        which.join(", ")
+    );
+    Some((text, by_hand.then(|| lines.join("\n"))))
 }
 
 /// The other ports of the bridge that are in a VLAN.

@@ -1,5 +1,7 @@
 //! What the findings of `--check-config` need to know about this host. What cannot be read is `None`, never a guess.
 
+use super::answers::{self, AnswerWay};
+use super::conntrack::Conntrack;
 use super::firewall::Firewall;
 use super::interfaces::with_addresses;
 use super::ipv4_conf::Ipv4Conf;
@@ -38,6 +40,8 @@ pub struct Facts {
     pub routes: Vec<Route>,
     /// IPv6 routes of all tables but those of the host's own addresses, in the kernel's order.
     pub routes6: Vec<Route>,
+    /// Which way answers go to clients in the network of each wanted address.
+    pub answers: Vec<AnswerWay>,
     /// What links that are made later begin with.
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
@@ -48,6 +52,8 @@ pub struct Facts {
     pub quiet: Vec<String>,
     /// The firewall of such a host.
     pub firewall: Option<Firewall>,
+    /// The connection tracking; `None` where the kernel has none.
+    pub conntrack: Option<Conntrack>,
     /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
     pub switch_ports: Option<Result<Vec<SwitchPort>, String>>,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
@@ -140,8 +146,10 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let switched = !wanted.listen.is_empty() && links.iter().any(|link| link.kind.is_open_vswitch());
     let programs = links.iter().filter_map(|link| Some(link.program?.id));
     let holders = programs.filter_map(|id| Some((id, owner::of_program(id)?))).collect();
+    let answers = answers::ways(&links, &wanted.listen);
     Ok(Facts {
         links,
+        answers,
         holders,
         switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
@@ -149,6 +157,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
         quiet: quiet_links(&whole_file::read_text(&Path::new("/").join(PAIR_SYSCTL), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
+        conntrack: Conntrack::read(),
         routes: routes::routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         routes6: routes::routes6(&fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,

@@ -130,6 +130,8 @@ pub struct Link {
     pub rp_filter: Option<u32>,
     /// Of a bridge, whether it has a spanning tree, of the kernel or of a program.
     pub spanning_tree: bool,
+    /// Of a bridge, whether it has a spanning tree for several VLANs each (MST): of a port's own state it goes by `disabled` alone.
+    pub multiple_trees: bool,
     /// Of a bridge, whether it filters by VLAN (`bridge-vlan-aware`).
     pub vlan_filtering: Option<bool>,
     /// Of a VLAN what its tags begin with, of a bridge those it filters by.

@@ -1,9 +1,11 @@
 //! Facts of this machine: interfaces and their addresses; the links and how they stand on each other; what else decides
 //! whether XDP works and queries arrive.
 
+mod answers;
 mod bridge_port;
 mod change;
 mod changes;
+mod conntrack;
 mod detection;
 mod facts;
 mod firewall;
@@ -28,8 +30,10 @@ mod unnumbered;
 mod vlan;
 mod watch;
 
+pub use answers::AnswerWay;
 pub use bridge_port::{BridgePort, PortState as BridgePortState};
 pub use changes::{Changes, Driver, Kernel, TagsLost};
+pub use conntrack::Conntrack;
 pub use detection::Detection;
 pub use facts::{Facts, Wanted, facts, interfaces, links, program_in_the_way};
 pub use firewall::{Firewall, Rule, Verdict};

@@ -1,6 +1,6 @@
 //! Recorded hosts for tests: `testdata/NAME.txt`, a line for each link.
 
-use super::bridge_port::BridgePort;
+use super::bridge_port::{BridgePort, PortState};
 use super::links::{AttachedProgram, Kind, Link, Links};
 use super::netlink::BOND_MODES;
 use super::vlan::{VlanProtocol, VlanRange, VlanTable};
@@ -39,11 +39,13 @@ pub(crate) fn facts(name: &str) -> Facts {
         links: Links::new(links),
         routes,
         routes6,
+        answers: Vec::new(),
         later: Ipv4Conf { arp_ignore: Some(0), arp_announce: Some(0), rp_filter: Some(0), arp_filter: Some(false) },
         proxmox: false,
         pair: Vec::new(),
         quiet: Vec::new(),
         firewall: None,
+        conntrack: None,
         switch_ports: None,
         memlock: None,
         open_files: None,
@@ -78,7 +80,8 @@ fn vlans(text: &str) -> VlanTable {
         let (first, last) = ids.split_once('-').unwrap_or((ids, ids));
         let id = |text: &str| text.parse().expect("a VLAN ID");
         let is = |flag| flags.split(':').any(|word| word == flag);
-        VlanRange { first: id(first), last: id(last), pvid: is("pvid"), untagged: is("untagged") }
+        let state = if is("blocking") { PortState::Blocking } else { PortState::Forwarding };
+        VlanRange { first: id(first), last: id(last), pvid: is("pvid"), untagged: is("untagged"), state }
     };
     VlanTable::new(text.split(',').filter(|text| *text != "none").map(row).collect())
 }
@@ -130,6 +133,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         detections: Vec::new(),
         addresses: words.iter().filter_map(address).collect(),
         arp: !words.contains(&"noarp"),
+        multiple_trees: words.contains(&"mst"),
         spanning_tree: words.contains(&"stp"),
         vlan_filtering: (kind == Kind::Bridge).then(|| words.contains(&"filtering")),
         vlan_protocol: match (words.contains(&"802.1ad"), &kind) {

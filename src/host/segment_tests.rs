@@ -77,7 +77,7 @@ fn a_vlan_aware_bridge_keeps_vlans_apart() {
     assert_eq!(of(&links, "vmbr0").0, ["vmbr0"]);
     assert_eq!(of(&links, "vmbr0.20").0, ["vmbr0.20", "fwbr102i0"]);
     // The usual slip: the port joined VLAN 1, as every new one does.
-    let slip = VlanRange { first: 1, last: 1, pvid: true, untagged: true };
+    let slip = VlanRange { first: 1, last: 1, pvid: true, untagged: true, state: PortState::Forwarding };
     let slipped = changed("vlan_aware", "veth-bnd", |link| link.vlans = Some(VlanTable::new(vec![slip])));
     assert_eq!(of(&slipped, "veth-rb").0, ["vmbr0", "veth-rb"]);
     let none = changed("vlan_aware", "veth-bnd", |link| link.vlans = Some(VlanTable::default()));
@@ -86,7 +86,7 @@ fn a_vlan_aware_bridge_keeps_vlans_apart() {
 
 #[test]
 fn a_vlan_left_untagged_beside_the_pvid_lets_nothing_in() {
-    let row = |id, pvid| VlanRange { first: id, last: id, pvid, untagged: true };
+    let row = |id, pvid| VlanRange { first: id, last: id, pvid, untagged: true, state: PortState::Forwarding };
     let both = VlanTable::new(vec![row(1, false), row(10, true)]);
     let links = changed("vlan_aware", "veth-bnd", |link| link.vlans = Some(both.clone()));
     assert_eq!(of(&links, "veth-rb").0, ["veth-rb", "fwbr101i0"], "what veth-rb sends belongs to VLAN 10 alone");

@@ -1,5 +1,7 @@
 //! VLANs as a bridge keeps them: which tags it goes by, and the table of each port (`bridge vlan show`).
 
+use super::bridge_port::PortState;
+
 /// What VLAN tags begin with on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VlanProtocol {
@@ -31,6 +33,8 @@ pub struct VlanRange {
     pub pvid: bool,
     /// Its frames leave without a tag.
     pub untagged: bool,
+    /// Whether they pass here, as a spanning tree for each VLAN has it, or `bridge vlan set`.
+    pub state: PortState,
 }
 
 /// The VLANs of a bridge's port, or of the bridge's own port towards the host (`self`).
@@ -61,6 +65,11 @@ impl VlanTable {
     /// Whether frames of a VLAN leave without a tag, when they leave.
     pub fn untags(&self, id: u16) -> bool {
         self.row(id).is_some_and(|row| row.untagged)
+    }
+
+    /// Whether its frames pass here, if they are carried.
+    pub fn state(&self, id: u16) -> PortState {
+        self.row(id).map_or(PortState::Forwarding, |row| row.state)
     }
 
     fn row(&self, id: u16) -> Option<&VlanRange> {

@@ -9,6 +9,7 @@
 //! read while a look is due, too, if not more often than the pace allows.
 
 use super::netlink::LinkHeader;
+use crate::sys::netlink;
 use libc::{RTM_DELLINK, RTM_NEWLINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK, nlmsghdr};
 use netlink_packet_core::NetlinkBuffer;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -31,6 +32,8 @@ const BREATH: Duration = Duration::from_millis(5);
 const QUIET: Duration = Duration::from_secs(30);
 
 const GROUPS: u32 = (RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR) as u32;
+/// Of changes of VLAN tables, their states among them (linux/rtnetlink.h, RTNLGRP_BRVLAN).
+const VLANS: u32 = 33;
 /// Octets of notifications the kernel may keep for us: a thousand or more, so that a removed link is rarely among what is
 /// lost in a flood.
 const BUFFER: usize = 1 << 20;
@@ -162,6 +165,8 @@ fn subscribe() -> Result<OwnedFd, Errno> {
     let _ = sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER)
         .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, BUFFER));
     bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
+    // Without it such a change is seen by the next look, and the sandbox allows it at the start alone.
+    let _ = netlink::join(socket.as_fd(), VLANS);
     Ok(socket)
 }
 

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod memory;
 mod memory_groups;
 pub mod mmsg;
+pub mod netlink;
 pub mod owner;
 pub mod packet;
 pub mod place;

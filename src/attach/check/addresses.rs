@@ -2,6 +2,7 @@
 
 use super::{Served, Subject};
 use crate::attach::advice::quoted;
+use crate::attach::cause::Outside;
 use crate::attach::cut_off::{self, CutOff};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
@@ -22,7 +23,8 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
 /// An interface that nobody outside reaches.
 fn down(subject: &Subject, served: &Served) -> Option<Finding> {
     let way = |ip| subject.facts.route(ip).map(str::to_owned);
-    let CutOff { text, fix, waits, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, &way)?;
+    let outside = Outside { way: &way, bridge: &|_| None };
+    let CutOff { text, fix, waits, .. } = cut_off::of(&subject.facts.links, served.decision, subject.listen, outside)?;
     let level = if waits { Level::Info } else { Level::Warn };
     // Of the pair that --install made, its files know the bridge.
     let out = is_of_pair(&served.link.name)

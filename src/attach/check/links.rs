@@ -250,8 +250,12 @@ fn physical(subject: &Subject, link: &Link, target: &Target, found: &mut Vec<Fin
 /// is there all the same, since attaching when the bond has failed over would reset the link that it has failed over to.
 fn standby(subject: &Subject, target: &Target, found: &mut Vec<Finding>) {
     let bond = target.bond.and_then(|bond| subject.facts.links.by_index(bond));
-    let Some(Link { name: bond, kind: Kind::Bond { mode, .. }, .. }) = bond.filter(|_| target.standby) else { return };
     let name = &target.interface;
+    for line in target.shut() {
+        let text = format!("{name}: {line}: the program is there, and serves as soon as the way up is open");
+        found.push(Finding::new(Level::Info, "xdp-standby", text));
+    }
+    let Some(Link { name: bond, kind: Kind::Bond { mode, .. }, .. }) = bond.filter(|_| target.standby) else { return };
     let text = format!(
         "{name}: {bond} ({mode}) drops what comes in there now: the program is there, and serves as soon as {bond} takes it"
     );

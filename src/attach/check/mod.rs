@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bridge_vlan;
+mod conntrack;
 mod drop_in;
 mod firewall;
 mod links;
@@ -90,6 +91,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     own_traffic::check(&subject, &mut found);
     way_back::check(&subject, &mut found);
     firewall::check(&subject, &mut found);
+    conntrack::check(&subject, &mut found);
     process::check(&subject, &mut found);
     places::check(&subject, &mut found);
     unit::check(&subject, &mut found);

@@ -4,10 +4,11 @@ use super::{Served, Subject};
 use crate::attach::advice::{self, quoted};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{InterfaceAddress, Route, is_of_pair};
+use crate::host::{InterfaceAddress, Kind, Route, is_of_pair};
 use std::net::IpAddr;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
+    found.extend(subject.served.iter().filter_map(|served| by_rule(subject, served)));
     // Without any the table was not read, or the host is not in a network.
     if subject.facts.routes.is_empty() {
         return;
@@ -41,6 +42,47 @@ fn of(subject: &Subject, served: &Served) -> Option<Finding> {
         _ => "UDP over XDP is answered, and TCP and all that XDP leaves to the kernel is not",
     };
     let text = format!("{ip} is on {} and has no way back to its clients: {why}: {left}", served.link.name);
+    Some(Finding { fix, ..Finding::new(Level::Warn, "way-back", text) })
+}
+
+/// What rules of routing (ip-rule(8)) do with answers to the clients next to an address, where they send them another way than the
+/// main table does, and one that does not lead there.
+fn by_rule(subject: &Subject, served: &Served) -> Option<Finding> {
+    let Served { address, link, .. } = served;
+    let links = &subject.facts.links;
+    // In a VRF all is asked of another table than the lookup was.
+    let in_vrf = links.master(link).is_some_and(|master| matches!(master.kind, Kind::Other(_)));
+    if link.kind.is_for_addresses() || in_vrf {
+        return None;
+    }
+    let (ip, name) = (address.ip, &link.name);
+    let way = &subject.facts.answers.iter().find(|answer| answer.from == ip)?.way;
+    let segment = links.segment(link);
+    let leads_there = |index: u32| index == link.index || segment.hears.contains(&index) || !segment.whole;
+    let main = links.by_name(&subject.facts.best_route_of(ip)?.link)?;
+    if !leads_there(main.index) {
+        return None;
+    }
+    let (why, table) = match way {
+        Ok((out, _)) if leads_there(*out) => return None,
+        Ok((out, table)) => {
+            let out = links.by_index(*out).map_or("another interface", |out| out.name.as_str());
+            (format!("send it out by {out} (table {table})"), Some(*table))
+        }
+        Err(cause) => (format!("lead it nowhere ({cause})"), None),
+    };
+    let left = match served.outcome {
+        Outcome::Kernel { .. } => "no answer reaches them",
+        _ => "UDP over XDP is answered, and TCP and all that XDP leaves to the kernel is not",
+    };
+    let text = format!(
+        "the rules of routing (`ip rule`) have a way of their own for what {ip} sends to clients in its network, at {name}, and \
+         {why}: {left}"
+    );
+    let network = address.network().map(|network| format!("{network}/{}", address.prefix));
+    let fix = table
+        .zip(network)
+        .map(|(table, network)| format!("ip route add {network} dev {} src {ip} table {table}", quoted(name)));
     Some(Finding { fix, ..Finding::new(Level::Warn, "way-back", text) })
 }
 

@@ -1,20 +1,25 @@
-//! The VLAN tables of bridges that filter by them: RTM_GETLINK of the family AF_BRIDGE (net/bridge/br_netlink.c), which
-//! tells one message for each port and one for each bridge's own port towards the host.
+//! The VLAN tables of bridges that filter by them: RTM_GETVLAN (net/bridge/br_vlan.c, `br_vlan_rtm_dump`; Linux 5.6), which
+//! tells one message or more for each port and for each bridge's own port towards the host.
 
-use super::message::{self, LinkHeader, attributes};
+use super::message::{self, attributes};
+use super::slave::first;
+use crate::host::bridge_port::PortState;
 use crate::host::links::Link;
 use crate::host::vlan::{VlanRange, VlanTable};
-use libc::IFLA_AF_SPEC;
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use std::collections::BTreeMap;
 
-const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+/// linux/rtnetlink.h.
+const RTM_GETVLAN: u16 = 114;
+/// Octets of `struct br_vlan_msg`: family, three of padding, the link's index.
+const HEADER: usize = 8;
+/// Attributes of a message, and of an entry in it (linux/if_bridge.h).
+const BRIDGE_VLANDB_ENTRY: u16 = 1;
+const BRIDGE_VLANDB_ENTRY_INFO: u16 = 1;
+const BRIDGE_VLANDB_ENTRY_RANGE: u16 = 2;
+const BRIDGE_VLANDB_ENTRY_STATE: u16 = 3;
 /// Flags of `struct bridge_vlan_info` (linux/if_bridge.h).
 const PVID: u16 = 1 << 1;
 const UNTAGGED: u16 = 1 << 2;
-const RANGE_BEGIN: u16 = 1 << 3;
-const RANGE_END: u16 = 1 << 4;
 
 /// Puts the tables onto the bridges that filter by VLAN and onto their ports; those that the kernel does not tell stay
 /// unknown. It is not asked where no bridge filters.
@@ -24,62 +29,73 @@ pub(super) fn take_vlans(links: &mut [Link]) {
     if filter.is_empty() {
         return;
     }
-    let mut wanted = LinkMessage::default();
-    wanted.header.interface_family = AddressFamily::Bridge;
-    wanted.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
+    let mut wanted = [0; HEADER];
+    wanted[0] = libc::AF_BRIDGE as u8;
+    let told = message::dump_raw(RTM_GETVLAN, &wanted, table).ok();
     let mut tables: BTreeMap<u32, Vec<VlanRange>> = BTreeMap::new();
-    for (index, rows) in message::dump(&wanted, table).unwrap_or_default() {
-        // A card with a switch of its own tells a second message, with no VLANs in it.
+    let is_told = told.is_some();
+    for (index, rows) in told.into_iter().flatten() {
         tables.entry(index).or_default().extend(rows);
     }
     for link in links {
         let of_filter = |index: u32| filter.contains(&index);
         if of_filter(link.index) || link.master.is_some_and(of_filter) {
-            link.vlans = tables.remove(&link.index).map(VlanTable::new);
+            // What is in no VLAN is not told.
+            link.vlans = is_told.then(|| VlanTable::new(tables.remove(&link.index).unwrap_or_default()));
         }
     }
 }
 
-/// The rows of one message, with the link they are of. A table without rows has no attribute.
+/// Has ports of bridges with several spanning trees in the state that counts there: the states of their VLANs do, and of their own
+/// one that lets nothing pass at all (net/bridge/br_input.c, `br_handle_frame`).
+pub(super) fn take_trees(links: &mut [Link]) {
+    let bridges: Vec<u32> = links.iter().filter(|link| link.multiple_trees).map(|link| link.index).collect();
+    let is_of_them = |link: &&mut Link| link.master.is_some_and(|bridge| bridges.contains(&bridge));
+    for port in links.iter_mut().filter(is_of_them).filter(|port| port.port.state != PortState::Disabled) {
+        port.port.state = PortState::Forwarding;
+    }
+}
+
+/// The rows of one message, with the link they are of.
 fn table(body: &[u8]) -> Option<(u32, Vec<VlanRange>)> {
-    let (header, body) = LinkHeader::split(body)?;
-    let (mut rows, mut begun) = (Vec::new(), None);
-    let specs: Vec<_> = attributes(body).filter(|attribute| attribute.kind() == IFLA_AF_SPEC).collect();
-    for info in specs.iter().flat_map(|spec| attributes(spec.value())) {
-        if info.kind() == IFLA_BRIDGE_VLAN_INFO {
-            rows.extend(row(info.value(), &mut begun));
-        }
-    }
-    Some((header.index, rows))
+    let (header, body) = body.split_first_chunk::<HEADER>()?;
+    let [_, _, _, _, i0, i1, i2, i3] = *header;
+    let entries = attributes(body).filter(|attribute| attribute.kind() == BRIDGE_VLANDB_ENTRY);
+    let rows = entries.filter_map(|entry| row(entry.value())).collect();
+    Some((u32::from_ne_bytes([i0, i1, i2, i3]), rows))
 }
 
-/// A row from `struct bridge_vlan_info`, flags and ID: a range comes as two, of which the first is kept in `begun`.
-fn row(info: &[u8], begun: &mut Option<u16>) -> Option<VlanRange> {
-    let &[f0, f1, v0, v1] = info else { return None };
+/// A row: the flags and the first ID, the last of several, and the state.
+fn row(entry: &[u8]) -> Option<VlanRange> {
+    let [f0, f1, v0, v1] = first(entry, BRIDGE_VLANDB_ENTRY_INFO)?;
     let (flags, id) = (u16::from_ne_bytes([f0, f1]), u16::from_ne_bytes([v0, v1]));
-    if flags & RANGE_BEGIN != 0 {
-        *begun = Some(id);
-        return None;
-    }
-    let first = if flags & RANGE_END != 0 { begun.take()? } else { id };
-    Some(VlanRange { first, last: id, pvid: flags & PVID != 0, untagged: flags & UNTAGGED != 0 })
+    let state = first(entry, BRIDGE_VLANDB_ENTRY_STATE).and_then(|[state]| PortState::from_number(state));
+    Some(VlanRange {
+        first: id,
+        last: first(entry, BRIDGE_VLANDB_ENTRY_RANGE).map_or(id, u16::from_ne_bytes),
+        pvid: flags & PVID != 0,
+        untagged: flags & UNTAGGED != 0,
+        state: state.unwrap_or(PortState::Forwarding),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::netlink::message::tests::{IFINFO, attribute};
+    use crate::host::netlink::message::tests::attribute;
 
-    fn info(flags: u16, id: u16) -> Vec<u8> {
-        attribute(IFLA_BRIDGE_VLAN_INFO, &[flags.to_ne_bytes(), id.to_ne_bytes()].concat())
+    fn entry(flags: u16, id: u16, more: &[Vec<u8>]) -> Vec<u8> {
+        let info = attribute(BRIDGE_VLANDB_ENTRY_INFO, &[flags.to_ne_bytes(), id.to_ne_bytes()].concat());
+        attribute(BRIDGE_VLANDB_ENTRY | 0x8000, &[info, more.concat()].concat())
     }
 
-    /// Port 7: VLAN 10 without tags, 20 to 4094 with.
+    /// Port 7: VLAN 10 without tags and blocked, 20 to 4094 with.
     fn trunk() -> Vec<u8> {
-        let mut body = vec![0; IFINFO];
-        body[4..8].copy_from_slice(&7u32.to_ne_bytes());
-        let rows = [info(PVID | UNTAGGED, 10), info(RANGE_BEGIN, 20), info(RANGE_END, 4094)].concat();
-        body.extend(attribute(IFLA_AF_SPEC, &[attribute(0, &[1, 0]), rows].concat()));
+        let mut body = vec![libc::AF_BRIDGE as u8, 0, 0, 0];
+        body.extend(7u32.to_ne_bytes());
+        body.extend(entry(PVID | UNTAGGED, 10, &[attribute(BRIDGE_VLANDB_ENTRY_STATE, &[4])]));
+        let last = attribute(BRIDGE_VLANDB_ENTRY_RANGE, &4094u16.to_ne_bytes());
+        body.extend(entry(0, 20, &[last, attribute(BRIDGE_VLANDB_ENTRY_STATE, &[3])]));
         body
     }
 
@@ -90,6 +106,21 @@ mod tests {
         assert_eq!((index, table.pvid(), table.rows().len()), (7, Some(10), 2));
         assert!(table.untags(10) && table.carries(20) && table.carries(4094) && !table.untags(20));
         assert!(!table.carries(11) && !table.carries(1));
+        assert_eq!((table.state(10), table.state(4094)), (PortState::Blocking, PortState::Forwarding));
+    }
+
+    #[test]
+    fn with_several_spanning_trees_the_states_of_vlans_count() {
+        let port = |state| {
+            let mut links: Vec<Link> = crate::host::recorded::facts("reference").links.iter().cloned().collect();
+            links.iter_mut().filter(|link| link.name == "br-rb").for_each(|bridge| bridge.multiple_trees = true);
+            links.iter_mut().for_each(|link| link.port.state = state);
+            take_trees(&mut links);
+            let state = |name: &str| links.iter().find(|link| link.name == name).unwrap().port.state;
+            (state("veth-bnd"), state("enp33s0f0"))
+        };
+        assert_eq!(port(PortState::Blocking), (PortState::Forwarding, PortState::Blocking), "no port of such a bridge");
+        assert_eq!(port(PortState::Disabled).0, PortState::Disabled);
     }
 
     #[test]
@@ -103,10 +134,8 @@ mod tests {
                 let _ = table(&wrong);
             }
         }
-        let mut backwards = vec![0; IFINFO];
-        let rows = [info(RANGE_END, 5), info(RANGE_BEGIN, 9), info(RANGE_END, 3), attribute(2, &[1])].concat();
-        backwards.extend(attribute(IFLA_AF_SPEC, &rows));
-        let (_, rows) = table(&backwards).unwrap();
+        let backwards = entry(0, 9, &[attribute(BRIDGE_VLANDB_ENTRY_RANGE, &3u16.to_ne_bytes())]);
+        let (_, rows) = table(&[&[0; HEADER][..], &backwards, &attribute(1, &[1])].concat()).unwrap();
         let backwards = VlanTable::new(rows);
         assert!((0..=u16::MAX).all(|id| !backwards.carries(id)), "{backwards:?}");
     }

@@ -42,6 +42,9 @@ const IFLA_VLAN_PROTOCOL: u16 = 5;
 const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_PROTOCOL: u16 = 8;
+const IFLA_BR_MULTI_BOOLOPT: u16 = 46;
+/// A bit of those options (linux/if_bridge.h, BR_BOOLOPT_MST_ENABLE).
+const MST: u32 = 1 << 2;
 
 /// The family of IPv4 among those of a link, its array of settings, and the places in that, from 1 (linux/ip.h).
 const AF_INET: u16 = libc::AF_INET as u16;
@@ -82,6 +85,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         arp_announce: None,
         rp_filter: None,
         spanning_tree: false,
+        multiple_trees: false,
         vlan_filtering: None,
         vlan_protocol: None,
         vlans: None,
@@ -151,6 +155,10 @@ fn take_info(link: &mut Link, info: &[u8]) {
         InfoKind::Veth => Kind::Veth { peer: None },
         InfoKind::Bridge => {
             link.spanning_tree = first(data, IFLA_BR_STP_STATE).map(u32::from_ne_bytes).is_some_and(|kind| kind != 0);
+            // Two words: the options, and which of them the kernel knows.
+            let options =
+                first::<8>(data, IFLA_BR_MULTI_BOOLOPT).map_or(0, |[a, b, c, d, ..]| u32::from_ne_bytes([a, b, c, d]));
+            link.multiple_trees = options & MST != 0;
             link.vlan_filtering = first(data, IFLA_BR_VLAN_FILTERING).map(|[on]| on != 0);
             link.vlan_protocol = protocol(data, IFLA_BR_VLAN_PROTOCOL);
             Kind::Bridge
@@ -264,13 +272,14 @@ mod tests {
         body[8..12].copy_from_slice(&((IFF_UP | IFF_NOARP) as u32).to_ne_bytes());
         let data = |filtering: &[u8]| {
             let protocol = attribute(IFLA_BR_VLAN_PROTOCOL, &0x88a8u16.to_be_bytes());
-            let data = [attribute(IFLA_BR_VLAN_FILTERING, filtering), protocol].concat();
+            let options = attribute(IFLA_BR_MULTI_BOOLOPT, &[[4, 0, 0, 0], [7, 0, 0, 0]].concat());
+            let data = [attribute(IFLA_BR_VLAN_FILTERING, filtering), protocol, options].concat();
             [attribute(IFLA_INFO_KIND, b"bridge\0"), attribute(IFLA_INFO_DATA, &data)].concat()
         };
         for (filtering, told) in [(&[1][..], Some(true)), (&[0][..], Some(false)), (&[][..], None)] {
             let link = link(&[&body[..], &attribute(IFLA_LINKINFO, &data(filtering))].concat()).unwrap();
             assert_eq!((&link.kind, link.vlan_filtering, link.arp), (&Kind::Bridge, told, false));
-            assert_eq!(link.vlan_protocol, Some(VlanProtocol::Dot1ad));
+            assert_eq!((link.vlan_protocol, link.multiple_trees), (Some(VlanProtocol::Dot1ad), true));
         }
     }
 

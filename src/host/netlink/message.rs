@@ -1,10 +1,10 @@
-//! A dump of RTM_GETLINK or RTM_GETADDR: the request, the datagrams that answer it, and what stands in a message before its attributes.
+//! A dump of RTM_GETLINK and the like: the request, the datagrams that answer it, and what stands in a message before its attributes.
 
 use bytemuck::{Pod, Zeroable};
-use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH};
+use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE};
 use netlink_packet_core::{
-    DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload, NlaBuffer, NlasIterator,
+    DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable,
+    NetlinkHeader, NetlinkMessage, NetlinkPayload, NlaBuffer, NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
@@ -28,10 +28,41 @@ pub(super) fn dump<T>(wanted: &LinkMessage, read: fn(&[u8]) -> Option<T>) -> io:
 /// # Errors
 /// As of [`dump`].
 pub(super) fn dump_of<T>(wanted: &RouteNetlinkMessage, read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+    answers_to(&request(wanted), read)
+}
+
+/// The same of a request by its type and its body, for what netlink-packet-route does not know.
+///
+/// # Errors
+/// As of [`dump`].
+pub(super) fn dump_raw<T>(kind: u16, body: &[u8], read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+    answers_to(&raw(kind, NLM_F_REQUEST | NLM_F_DUMP, body), read)
+}
+
+/// What `read` makes of the one message that answers a request by its type and its body.
+///
+/// # Errors
+/// What the kernel answers instead, beside those of [`dump`].
+pub(super) fn get<T>(kind: u16, body: &[u8], read: fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
+    let (bodies, _) = ask(&raw(kind, NLM_F_REQUEST | NLM_F_ACK, body))?;
+    Ok(bodies.first().and_then(|body| read(body)))
+}
+
+fn raw(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let header = size_of::<libc::nlmsghdr>();
+    let mut octets = ((header + body.len()) as u32).to_ne_bytes().to_vec();
+    octets.extend(kind.to_ne_bytes());
+    octets.extend(flags.to_ne_bytes());
+    octets.resize(header, 0);
+    octets.extend(body);
+    octets
+}
+
+fn answers_to<T>(request: &[u8], read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let (bodies, steady) = ask(wanted)?;
+        let (bodies, steady) = ask(request)?;
         if steady || tries == TRIES {
             return Ok(bodies.iter().filter_map(|body| read(body)).collect());
         }
@@ -39,10 +70,10 @@ pub(super) fn dump_of<T>(wanted: &RouteNetlinkMessage, read: fn(&[u8]) -> Option
 }
 
 /// The messages, and whether all stayed the same while they were told.
-fn ask(wanted: &RouteNetlinkMessage) -> io::Result<(Vec<Vec<u8>>, bool)> {
+fn ask(request: &[u8]) -> io::Result<(Vec<Vec<u8>>, bool)> {
     // NETLINK_ROUTE is protocol 0.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-    send(&socket, &request(wanted), SendFlags::empty())?;
+    send(&socket, request, SendFlags::empty())?;
     let mut buffer = vec![0u8; 64 * 1024];
     let (mut bodies, mut steady) = (Vec::new(), true);
     loop {
@@ -67,14 +98,18 @@ fn request(wanted: &RouteNetlinkMessage) -> Vec<u8> {
     octets
 }
 
-/// The body of a message, when that is about a link, an address or an entry of a bridge.
+/// That of a row of a VLAN table (linux/rtnetlink.h).
+const RTM_NEWVLAN: u16 = 112;
+
+/// The body of a message, when that is about a link, an address, a route, an entry of a bridge or its VLANs.
 struct Told(Option<Vec<u8>>);
 
 impl NetlinkDeserializable for Told {
     type Error = DecodeError;
 
     fn deserialize(header: &NetlinkHeader, body: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Told([RTM_NEWLINK, RTM_NEWADDR, RTM_NEWNEIGH].contains(&header.message_type).then(|| body.to_vec())))
+        let told = [RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_NEWVLAN];
+        Ok(Told(told.contains(&header.message_type).then(|| body.to_vec())))
     }
 }
 
@@ -88,6 +123,8 @@ fn take_messages(mut data: &[u8], bodies: &mut Vec<Vec<u8>>, steady: &mut bool) 
         *steady &= message.header.flags & NLM_F_DUMP_INTR == 0;
         match message.payload {
             NetlinkPayload::Done(_) => return Ok(false),
+            // All was told that was asked for.
+            NetlinkPayload::Error(error) if error.code.is_none() => return Ok(false),
             NetlinkPayload::Error(error) => return Err(error.to_io()),
             NetlinkPayload::InnerMessage(Told(body)) => bodies.extend(body),
             _ => {}

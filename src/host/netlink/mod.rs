@@ -7,12 +7,14 @@ mod forwarding;
 mod link;
 mod loopback;
 mod message;
+mod route;
 mod slave;
 
 #[cfg(test)]
 pub(super) use link::BOND_MODES;
 pub use loopback::loopback_packets;
 pub(super) use message::LinkHeader;
+pub(super) use route::answer_way;
 
 use super::detection::Detection;
 use super::links::Link;
@@ -34,6 +36,7 @@ pub(super) fn links() -> io::Result<Vec<Link>> {
     links.sort_by_key(|link| link.index);
     links.dedup_by_key(|link| link.index);
     bridge::take_vlans(&mut links);
+    bridge::take_trees(&mut links);
     forwarding::take_admitted(&mut links);
     Ok(links)
 }

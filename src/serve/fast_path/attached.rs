@@ -3,6 +3,7 @@
 mod follow;
 mod guard;
 mod held;
+mod shut;
 
 use self::held::Held;
 use super::Queues;
@@ -48,6 +49,7 @@ pub(super) struct Attached {
     /// Why the rule for addresses that came since is missing.
     unsteered: Option<String>,
     held: Held,
+    shut: shut::Told,
     tags: tags::Lost,
     promise: Promise,
 }
@@ -99,6 +101,7 @@ pub(super) fn open(
         steered,
         unsteered: None,
         held: Held::new(target),
+        shut: shut::Told::at_first(target, Instant::now()),
         tags,
         promise: Promise::default(),
     };
@@ -212,15 +215,16 @@ impl Attached {
         let places: Vec<String> = self.target.places.iter().map(place).collect();
         let queues = self.queues.len();
         format!(
-            "{}: XDP {} {} port {}: {}, {}, {queues} of {} receive queues{}",
+            "{}: XDP {} {} port {}: {}, {}, {queues} of {} receive queues{}{}",
             self.target.interface,
-            if self.target.standby { "stands by to serve" } else { "serves" },
+            if self.target.stands_by() { "stands by to serve" } else { "serves" },
             places.join(" "),
             self.target.port,
             if self.target.generic { "generic mode" } else { "native mode" },
             if self.zero_copy { "zero-copy" } else { "copy" },
             host::rx_queues(&self.target.interface).max(queues as u32),
             if self.steered { ", steered to" } else { "" },
+            self.target.shut().iter().map(|line| format!("; {line}")).collect::<String>(),
         )
     }
 
@@ -268,16 +272,18 @@ impl Attached {
     }
 
     /// Compares what was planned with what the program does, `kernel` queries having come by kernel sockets so far; gives the
-    /// frames that the program saw.
-    pub(super) fn verify(&mut self, kernel: u64, now: Instant) -> promise::Frames {
+    /// frames that the program saw. `more_ports`: kernel sockets are to serve further ports of these addresses.
+    pub(super) fn verify(&mut self, kernel: u64, more_ports: bool, now: Instant) -> promise::Frames {
         let Ok(verdicts) = self.attachment.verdicts() else { return promise::Frames::default() };
         let of = |verdict| verdicts.get(verdict);
         let (redirected, vlan, mac) = (of(Verdict::Redirected), of(Verdict::Vlan), of(Verdict::Mac));
-        let ours = redirected + vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
-        let others = of(Verdict::Port) + of(Verdict::Address) + of(Verdict::IpShape);
+        let passed = vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
+        // On a card that others share most frames are for a port that nobody here listens at.
+        let ports = if more_ports { of(Verdict::Port) } else { 0 };
+        let others = ports + of(Verdict::Address) + of(Verdict::IpShape);
         let news = self.promise.look(promise::Counts { redirected, vlan, mac, kernel }, now);
         self.tell(news);
-        promise::Frames { ours, others }
+        promise::Frames { redirected, passed, others }
     }
 
     /// Compares what comes from now on.
@@ -285,10 +291,15 @@ impl Attached {
         self.promise.count_anew();
     }
 
-    /// No program saw any of so many queries, which came from outside.
-    pub(super) fn unseen(&mut self, queries: u64, now: Instant) {
-        let news = self.promise.unseen(queries, now);
+    /// What is known of queries from outside that no program sees.
+    pub(super) fn take_unseen(&mut self, sight: promise::Sight, now: Instant) {
+        let news = self.promise.take_unseen(sight, now);
         self.tell(news);
+    }
+
+    /// Nothing is known of them any more.
+    pub(super) fn forget_unseen(&mut self) {
+        self.promise.forget_unseen();
     }
 
     fn tell(&self, news: Option<News>) {
@@ -326,9 +337,10 @@ impl Attached {
     fn fallback(&self) -> Option<String> {
         let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
         let standby = || self.target.standby.then(|| "stands by: its bond drops what comes in there".to_owned());
+        let shut = || Some(self.target.shut().join("; ")).filter(|lines| !lines.is_empty());
         let behind = || self.held.lack().map(str::to_owned);
         let tags = || self.tags.cause().map(str::to_owned);
-        self.tripped().or_else(standby).or_else(broken).or_else(behind).or_else(tags)
+        self.tripped().or_else(standby).or_else(shut).or_else(broken).or_else(behind).or_else(tags)
     }
 
     /// The queues that kernel sockets serve because nothing arrived there.

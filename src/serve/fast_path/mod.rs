@@ -56,6 +56,8 @@ pub struct FastPath {
     programs: Programs,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
+    /// By the plan kernel sockets serve further ports of addresses that XDP serves.
+    more_ports: bool,
     /// The words of `xdp-interface:` that nothing comes of, as it was said.
     unused: Vec<String>,
     changes: Changes,
@@ -152,10 +154,11 @@ impl FastPath {
                 );
             }
         }
-        if self.decisions != decisions {
+        let more_ports = !plan.notes.is_empty();
+        if (&self.decisions, self.more_ports) != (&decisions, more_ports) {
             self.count_anew();
         }
-        self.decisions = decisions;
+        (self.decisions, self.more_ports) = (decisions, more_ports);
         self.take_unused(plan);
     }
 
@@ -345,16 +348,18 @@ impl FastPath {
             return;
         }
         self.verified = Some(now);
-        let seen = self.attached.iter_mut().map(|attached| attached.verify(kernel, now)).sum();
+        let more_ports = self.more_ports;
+        let seen = self.attached.iter_mut().map(|attached| attached.verify(kernel, more_ports, now)).sum();
         // Where other addresses are the kernel's by the plan, its queries may be theirs.
         let all_planned = self.decisions.iter().all(|(_, decision)| !decision.outcome.spots().is_empty());
         if !all_planned || !self.refused.is_empty() || !self.unsettled.is_empty() {
             self.unseen = Unseen::default();
+            self.attached.iter_mut().for_each(Attached::forget_unseen);
             return;
         }
-        if let Some(queries) = self.unseen.look(seen, kernel, || host::loopback_packets().ok()) {
-            let serving = self.attached.iter_mut().filter(|attached| !attached.target.standby);
-            serving.for_each(|attached| attached.unseen(queries, now));
+        if let Some(sight) = self.unseen.look(seen, kernel, || host::loopback_packets().ok()) {
+            let serving = self.attached.iter_mut().filter(|attached| !attached.target.stands_by());
+            serving.for_each(|attached| attached.take_unseen(sight, now));
         }
     }
 

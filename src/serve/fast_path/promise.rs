@@ -11,8 +11,40 @@ use std::time::{Duration, Instant};
 
 /// Queries before anything is said of them.
 const FEWEST: u64 = 20;
+/// Queries after which those that came are compared, whatever their way.
+const MANY: u64 = 10 * FEWEST;
+/// A fifth of the queries by kernel sockets is no accident: some clients get all their answers from there.
+const BROKEN_FROM: u64 = 5;
+/// It is over when no more than a tenth come that way.
+const KEPT_FROM: u64 = 10;
 /// The same is said again after this at the earliest, when it came true meanwhile.
 const SAID_AGAIN: Duration = Duration::from_secs(3600);
+
+/// What a number of queries tells of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// They are too few.
+    Open,
+    /// It does not come true.
+    Broken,
+    /// It comes true.
+    Kept,
+    /// Neither: it stays as it was said.
+    Between,
+}
+
+/// Tells it of queries of which so many came by kernel sockets.
+fn judge(kernel: u64, of: u64) -> Verdict {
+    if kernel >= FEWEST && kernel.saturating_mul(BROKEN_FROM) >= of {
+        Verdict::Broken
+    } else if kernel == 0 && of >= FEWEST || of >= MANY && kernel.saturating_mul(KEPT_FROM) <= of {
+        Verdict::Kept
+    } else if kernel >= FEWEST || of >= MANY {
+        Verdict::Between
+    } else {
+        Verdict::Open
+    }
+}
 
 /// Why the queries of an interface come by kernel sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +53,7 @@ pub(super) enum Cause {
     Vlan,
     /// The program passed them: they are sent to another MAC than that of their address's interface.
     Mac,
-    /// The program did not see them, and they do not come over loopback.
+    /// No program saw them, and they do not come over loopback.
     Unseen,
 }
 
@@ -91,14 +123,47 @@ pub(super) struct Counts {
 #[derive(Debug, Default)]
 pub(super) struct Promise {
     base: Option<Counts>,
+    /// What the program passed.
+    passed: Word,
+    /// What no program saw.
+    unseen: Word,
+}
+
+/// One thing that breaks a promise, and what the log has of it.
+#[derive(Debug, Default)]
+struct Word {
     broken: Option<Broken>,
+    /// What was said last, and when.
     said: Option<(Cause, Instant)>,
+    /// The log's last word is that it is broken.
+    stands: bool,
+}
+
+impl Word {
+    /// It is broken; whether that is to be said. What comes and goes is, once an hour.
+    fn give(&mut self, broken: Broken, now: Instant) -> Option<News> {
+        self.broken = Some(broken);
+        let is_known = self.said.is_some_and(|(cause, at)| {
+            cause == broken.cause && (self.stands || now.saturating_duration_since(at) < SAID_AGAIN)
+        });
+        if is_known {
+            return None;
+        }
+        (self.said, self.stands) = (Some((broken.cause, now)), true);
+        Some(News::Broken(broken))
+    }
+
+    /// Takes it back; that is said when the other was.
+    fn keep(&mut self) -> Option<News> {
+        self.broken = None;
+        std::mem::take(&mut self.stands).then_some(News::Kept)
+    }
 }
 
 impl Promise {
     /// What is in force: kernel sockets serve instead.
     pub(super) fn broken(&self) -> Option<Broken> {
-        self.broken
+        self.passed.broken.or(self.unseen.broken)
     }
 
     /// The next counts are the first.
@@ -113,38 +178,34 @@ impl Promise {
         let (redirected, kernel) = (grown(|counts| counts.redirected), grown(|counts| counts.kernel));
         let (vlan, mac) = (grown(|counts| counts.vlan), grown(|counts| counts.mac));
         let (passed, cause) = if vlan >= mac { (vlan, Cause::Vlan) } else { (mac, Cause::Mac) };
-        if redirected + passed < FEWEST {
-            return None;
-        }
-        self.base = Some(counts);
         // What is passed and is no query of ours, or another host's, is none that the kernel's sockets get.
-        if passed > redirected && kernel >= passed.div_ceil(2) {
-            return self.say(Broken { cause, kernel: passed.min(kernel), of: redirected + passed }, now);
+        let is_ours = kernel >= passed.div_ceil(2);
+        let verdict = judge(passed, redirected + passed);
+        if verdict != Verdict::Open {
+            self.base = Some(counts);
         }
-        if redirected >= passed { self.keep() } else { None }
-    }
-
-    /// None of `queries` was seen at any interface, and they came from outside.
-    pub(super) fn unseen(&mut self, queries: u64, now: Instant) -> Option<News> {
-        self.say(Broken { cause: Cause::Unseen, kernel: queries, of: queries }, now)
-    }
-
-    fn say(&mut self, broken: Broken, now: Instant) -> Option<News> {
-        let is_news = self.broken.is_none_or(|before| before.cause != broken.cause);
-        self.broken = Some(broken);
-        let just_said = self.said.is_some_and(|(cause, at)| cause == broken.cause && now < at + SAID_AGAIN);
-        if !is_news || just_said {
-            return None;
+        match verdict {
+            Verdict::Broken if is_ours => {
+                self.passed.give(Broken { cause, kernel: passed.min(kernel), of: redirected + passed }, now)
+            }
+            Verdict::Kept => self.passed.keep(),
+            _ => None,
         }
-        self.said = Some((broken.cause, now));
-        Some(News::Broken(broken))
     }
 
-    /// Takes it back; that is said when the other was.
-    fn keep(&mut self) -> Option<News> {
-        let broken = self.broken.take()?;
-        let said = self.said.is_some_and(|(cause, _)| cause == broken.cause);
-        said.then_some(News::Kept)
+    /// What is known of queries that no program sees.
+    pub(super) fn take_unseen(&mut self, finding: Sight, now: Instant) -> Option<News> {
+        match finding {
+            Sight::Unseen { queries, of } => {
+                self.unseen.give(Broken { cause: Cause::Unseen, kernel: queries, of }, now)
+            }
+            Sight::Seen => self.unseen.keep(),
+        }
+    }
+
+    /// Whether queries come in unseen cannot be told any more.
+    pub(super) fn forget_unseen(&mut self) {
+        self.unseen.broken = None;
     }
 }
 
@@ -159,112 +220,82 @@ struct Base {
     loopback: u64,
 }
 
+/// What is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// So many of so many come in unseen.
+    Unseen { queries: u64, of: u64 },
+    /// They are seen.
+    Seen,
+}
+
 /// Frames that programs saw since they were attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Frames {
-    /// For our addresses.
-    pub(super) ours: u64,
+    /// For our addresses, and redirected to a socket.
+    pub(super) redirected: u64,
+    /// For our addresses, and passed to the kernel.
+    pub(super) passed: u64,
     /// That may be queries which are the kernel's by the plan: for a second port, a link-local address, in fragments.
     pub(super) others: u64,
 }
 
 impl Sum for Frames {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self { ours: sum.ours + one.ours, others: sum.others + one.others })
+        all.fold(Self::default(), |sum, one| Self {
+            redirected: sum.redirected + one.redirected,
+            passed: sum.passed + one.passed,
+            others: sum.others + one.others,
+        })
+    }
+}
+
+impl Frames {
+    fn since(&self, base: &Self) -> Self {
+        Self {
+            redirected: self.redirected.saturating_sub(base.redirected),
+            passed: self.passed.saturating_sub(base.passed),
+            others: self.others.saturating_sub(base.others),
+        }
     }
 }
 
 impl Unseen {
-    /// Takes what all programs together saw, and the queries that kernel sockets had. Gives the number of those while no
-    /// program saw one of ours, unless half of them may be the kernel's by the plan or sent by this host to itself.
-    /// `loopback` tells the packets of that, queries and answers, and is asked seldom.
-    pub(super) fn look(&mut self, frames: Frames, kernel: u64, loopback: impl FnOnce() -> Option<u64>) -> Option<u64> {
-        match &self.0 {
-            Some(base) if base.frames.ours == frames.ours && kernel >= base.kernel => {
-                let queries = kernel - base.kernel;
-                if queries < FEWEST {
-                    return None;
-                }
-                let loopback = loopback()?;
-                let local = loopback.saturating_sub(base.loopback);
-                let others = frames.others.saturating_sub(base.frames.others);
-                self.0 = Some(Base { frames, kernel, loopback });
-                (others.saturating_mul(2).saturating_add(local) < queries).then_some(queries)
-            }
-            Some(_) => {
-                self.0 = None;
-                None
-            }
-            None => {
-                self.0 = loopback().map(|loopback| Base { frames, kernel, loopback });
-                None
-            }
+    /// Takes what all programs together saw, and the queries that kernel sockets had; tells what that says, when there were enough.
+    /// Of the queries of kernel sockets are left out those that a program passed, that may be the kernel's by the plan, or that
+    /// this host may have sent to itself: `loopback` tells the packets of that, queries and answers, and is asked seldom.
+    pub(super) fn look(
+        &mut self,
+        frames: Frames,
+        kernel: u64,
+        loopback: impl FnOnce() -> Option<u64>,
+    ) -> Option<Sight> {
+        let Some(base) = &self.0 else {
+            self.0 = loopback().map(|loopback| Base { frames, kernel, loopback });
+            return None;
+        };
+        let (grown, queries) = (frames.since(&base.frames), kernel.saturating_sub(base.kernel));
+        let rest = queries.saturating_sub(grown.passed).saturating_sub(grown.others);
+        // Without what went over loopback it is no less than that.
+        if judge(rest, rest + grown.redirected) == Verdict::Open {
+            return None;
+        }
+        let loopback = loopback()?;
+        let local = loopback.saturating_sub(base.loopback).div_ceil(2);
+        let unseen = rest.saturating_sub(local);
+        let verdict = judge(unseen, unseen + grown.redirected);
+        if verdict == Verdict::Open && queries < MANY {
+            return None;
+        }
+        self.0 = Some(Base { frames, kernel, loopback });
+        match verdict {
+            Verdict::Broken => Some(Sight::Unseen { queries: unseen, of: unseen + grown.redirected }),
+            Verdict::Kept => Some(Sight::Seen),
+            Verdict::Open | Verdict::Between => None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counts(redirected: u64, vlan: u64, mac: u64, kernel: u64) -> Counts {
-        Counts { redirected, vlan, mac, kernel }
-    }
-
-    #[test]
-    fn a_plan_that_does_not_come_true_is_said_once_and_taken_back() {
-        let (mut promise, now) = (Promise::default(), Instant::now());
-        assert_eq!(promise.look(counts(0, 0, 0, 0), now), None);
-        assert_eq!(promise.look(counts(0, 10, 0, 10), now), None, "too few to tell");
-        let broken = Broken { cause: Cause::Vlan, kernel: 400, of: 400 };
-        assert_eq!(promise.look(counts(0, 400, 0, 400), now), Some(News::Broken(broken)));
-        assert_eq!(promise.look(counts(0, 800, 0, 800), now), None, "said once");
-        assert_eq!(promise.broken().map(|broken| broken.cause), Some(Cause::Vlan));
-        assert_eq!(promise.look(counts(100, 800, 0, 800), now), Some(News::Kept));
-        assert_eq!(promise.broken(), None);
-        // Back and forth is a log line an hour, and always in the status.
-        assert_eq!(promise.look(counts(100, 900, 0, 900), now), None);
-        assert!(promise.broken().is_some());
-        assert_eq!(promise.look(counts(200, 900, 0, 900), now + SAID_AGAIN), Some(News::Kept));
-        assert!(promise.look(counts(200, 1000, 0, 1000), now + SAID_AGAIN).is_some());
-        let mac = promise.look(counts(200, 1000, 50, 1050), now + SAID_AGAIN);
-        assert!(matches!(mac, Some(News::Broken(Broken { cause: Cause::Mac, .. }))), "another cause is news");
-    }
-
-    #[test]
-    fn what_is_not_ours_breaks_no_promise() {
-        let (mut promise, now) = (Promise::default(), Instant::now());
-        promise.look(counts(0, 0, 0, 0), now);
-        assert_eq!(promise.look(counts(0, 1000, 0, 10), now), None, "the kernel's sockets did not get it");
-        assert_eq!(promise.look(counts(500, 1100, 0, 110), now), None, "some of many");
-        assert_eq!(promise.look(counts(500, 1100, 0, 9000), now), None, "another interface's");
-        assert_eq!(promise.broken(), None);
-    }
-
-    #[test]
-    fn what_came_before_a_plan_breaks_no_promise_of_it() {
-        let (mut promise, now) = (Promise::default(), Instant::now());
-        promise.look(counts(0, 0, 0, 0), now);
-        promise.count_anew();
-        assert_eq!(promise.look(counts(0, 600, 0, 600), now), None);
-        assert_eq!(promise.look(counts(0, 610, 0, 610), now), None, "too few since");
-        assert!(promise.look(counts(0, 700, 0, 700), now).is_some());
-    }
-
-    #[test]
-    fn queries_that_no_program_sees_are_noticed_unless_they_are_this_hosts_or_the_kernels_by_the_plan() {
-        let seen = |ours, others| Frames { ours, others };
-        let mut unseen = Unseen::default();
-        assert_eq!(unseen.look(seen(0, 0), 0, || Some(0)), None);
-        assert_eq!(unseen.look(seen(0, 0), 10, || unreachable!("too few to ask")), None);
-        assert_eq!(unseen.look(seen(0, 0), 100, || Some(3)), Some(100));
-        assert_eq!(unseen.look(seen(0, 0), 200, || Some(203)), None, "over loopback, with their answers");
-        assert_eq!(unseen.look(seen(1, 0), 300, || unreachable!()), None, "one was seen: begin anew");
-        assert_eq!(unseen.look(seen(1, 0), 300, || Some(203)), None);
-        assert_eq!(unseen.look(seen(1, 0), 340, || None), None, "that cannot be told");
-        assert_eq!(unseen.look(seen(1, 0), 350, || Some(203)), Some(50));
-        assert_eq!(unseen.look(seen(1, 60), 400, || Some(203)), None, "for a port or an address that is the kernel's");
-        assert_eq!(unseen.look(seen(1, 70), 440, || Some(203)), Some(40), "more than those");
-        assert_eq!(unseen.look(seen(1, 85), 470, || Some(218)), None, "those and this host's");
-    }
-}
+#[path = "promise_tests.rs"]
+mod tests;

@@ -43,9 +43,10 @@ impl QueueShare {
     }
 }
 
-/// Whether what is sent at an interface would be lost: it has no link, or its bond sends by another slave.
+/// Whether what is sent at an interface would be lost, or is not to be sent there: it has no link, its bond sends by another
+/// slave, or a bridge by another port.
 fn is_away(target: &Target) -> bool {
-    target.standby || !target.carrier
+    target.stands_by() || !target.carrier
 }
 
 /// See the module's text.
@@ -95,6 +96,7 @@ pub(super) fn room(rings: Option<Rings>) -> u64 {
 mod tests {
     use super::super::tags::tests::target;
     use super::*;
+    use crate::attach::Place;
 
     #[test]
     fn nothing_is_sent_without_a_link_or_by_a_slave_that_stands_by() {
@@ -102,6 +104,14 @@ mod tests {
         assert!(!is_away(&card));
         assert!(is_away(&Target { standby: true, ..card.clone() }));
         assert!(is_away(&Target { carrier: false, ..card.clone() }));
+        let place = |shut: Option<&str>| Place {
+            address: [192, 0, 2, 1].into(),
+            mac: [2; 6],
+            vlan: None,
+            shut: shut.map(str::to_owned),
+        };
+        let with = |places| is_away(&Target { places, ..card.clone() });
+        assert!(with(vec![place(Some("br-rb is not up"))]) && !with(vec![place(Some("br-rb is not up")), place(None)]));
         let share = QueueShare::default();
         share.follow(&Target { standby: true, carried_by: 9, ..card });
         assert_eq!((share.is_away(), share.link()), (true, 9));

@@ -1,7 +1,7 @@
 //! Links of served addresses at which nothing comes in, and addresses that are gone: no query tells that, so main looks.
 
 use super::Program;
-use crate::attach::{self, CutOff, Decision, Plan};
+use crate::attach::{self, CutOff, Decision, Outside, Plan};
 use crate::host::{self, Links};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -83,7 +83,8 @@ impl Program {
     }
 
     fn cut_off_of(&self, plan: &Plan, links: &Links) -> Vec<CutOff> {
-        let mut found = attach::cut_off(plan, &self.listen, links, &host::way_to);
+        let outside = Outside { way: &host::way_to, bridge: &|port| self.seen.bridge_of(port) };
+        let mut found = attach::cut_off(plan, &self.listen, links, outside);
         found.extend(attach::duplicates(&self.listen, links));
         found
     }

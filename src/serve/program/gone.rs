@@ -3,11 +3,15 @@
 use crate::attach::{CutOff, add_address};
 use crate::host::{self, InterfaceAddress, Links};
 use crate::words::quoted;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-/// Where each address was seen last, with its prefix and the name of the link.
+/// Where each address was seen last, with its prefix and the name of the link; and the bridge of each that is behind a pair.
 #[derive(Default)]
-pub(super) struct Seen(Vec<(InterfaceAddress, String)>);
+pub(super) struct Seen {
+    addresses: Vec<(InterfaceAddress, String)>,
+    bridges: BTreeMap<String, String>,
+}
 
 impl Seen {
     /// What is here before the first look. Nothing where the links cannot be read, which that look says.
@@ -26,16 +30,24 @@ impl Seen {
             let Some((link, address)) = links.carriers(ip).find_map(|link| Some((link, link.address(ip)?))) else {
                 continue;
             };
-            self.0.retain(|(known, _)| known.ip != ip);
-            self.0.push((address, link.name.clone()));
+            self.addresses.retain(|(known, _)| known.ip != ip);
+            self.addresses.push((address, link.name.clone()));
+            if let Some((port, bridge)) = links.pair_beyond(link).and_then(|port| Some((port, links.master(port)?))) {
+                self.bridges.insert(port.name.clone(), bridge.name.clone());
+            }
             carried.push(ip);
         }
         carried
     }
 
+    /// The bridge that a link of this name was a port of, if it is the end of a pair with one of the addresses.
+    pub(super) fn bridge_of(&self, port: &str) -> Option<String> {
+        self.bridges.get(port).cloned()
+    }
+
     /// Those that nobody carries any more.
     pub(super) fn gone(&self, carried: &[IpAddr], links: &Links) -> Vec<CutOff> {
-        let gone = self.0.iter().filter(|(address, _)| !carried.contains(&address.ip));
+        let gone = self.addresses.iter().filter(|(address, _)| !carried.contains(&address.ip));
         gone.map(|(address, name)| {
             let ip = address.ip;
             let link = links.by_name(name);
@@ -59,6 +71,17 @@ impl Seen {
 mod tests {
     use super::*;
     use crate::host::{Link, recorded};
+
+    #[test]
+    fn the_bridge_of_a_pair_is_remembered() {
+        let links = recorded::facts("reference").links;
+        let mut seen = Seen::default();
+        assert_eq!(seen.bridge_of("veth-bnd"), None);
+        seen.take(["192.168.10.250".parse().expect("an address")].into_iter(), &links);
+        let apart = Links::new(links.iter().cloned().map(|link| Link { master: None, ..link }).collect());
+        seen.take(["192.168.10.250".parse().expect("an address")].into_iter(), &apart);
+        assert_eq!(seen.bridge_of("veth-bnd").as_deref(), Some("br-rb"));
+    }
 
     #[test]
     fn an_address_that_was_here_is_missed() {

@@ -97,7 +97,7 @@ pub struct Program {
     unwanted: unwanted::Unwanted,
     lost_lines: lost_lines::LostLines,
     /// Who else speaks ARP for our addresses, as it was said.
-    rivals: Vec<attach::Rival>,
+    rivals: rivals::Known,
     cut_off: cut_off::Known,
     seen: gone::Seen,
     stopping: bool,
@@ -299,7 +299,7 @@ impl Program {
         let removed = self.host.as_mut().map(host::Watch::take_removed).unwrap_or_default();
         self.fast_path.lose(&removed);
         self.fast_path.take_plan(plan, links);
-        self.review_rivals(plan, links);
+        let untold = self.review_rivals(plan, links);
         if !self.threads.orders.collect() {
             return Some(Instant::now() + LOOK_AGAIN);
         }
@@ -316,7 +316,7 @@ impl Program {
             // Nothing else is with the worker, so it has them now or gets them late, which the log says.
             let _ = self.threads.orders.ask(Command::Attach(queues));
         }
-        self.fast_path.again()
+        self.fast_path.again().into_iter().chain(untold).min()
     }
 
     fn snapshot_now(&self) -> Snapshot {

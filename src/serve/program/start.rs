@@ -107,7 +107,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         unread: Default::default(),
         unwanted: Default::default(),
         lost_lines: Default::default(),
-        rivals: Vec::new(),
+        rivals: super::rivals::Known::default(),
         cut_off,
         seen,
         stopping: false,

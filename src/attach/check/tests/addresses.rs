@@ -89,12 +89,16 @@ fn a_pair_that_leads_nowhere() {
         (found.level, fix(&found)),
         (
             Level::Warn,
-            "ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\nip link set veth-bnd master BRIDGE"
+            "ip link set veth-bnd address fe:$(cut -d: -f2- /sys/class/net/veth-bnd/address)\nip link set veth-bnd master br-rb"
         )
     );
     let fits = changed(loose.clone(), "veth-bnd", |link| link.mac = Some([0xfe, 0, 0, 0, 0, 1]));
-    assert_eq!(fix(&one("link-down", &fits)), "ip link set veth-bnd master BRIDGE");
+    assert_eq!(fix(&one("link-down", &fits)), "ip link set veth-bnd master br-rb");
     assert!(found.text.contains("veth-bnd, is in no bridge"), "{found}");
+    let unnumbered = changed(fits.clone(), "br-rb", |link| link.addresses.clear());
+    assert_eq!(fix(&one("link-down", &unnumbered)), "ip link set veth-bnd master br-rb", "the one that leads out");
+    let unknown = changed(unnumbered, "br-rb", |link| link.name = "fwbr100i0".to_owned());
+    assert_eq!(fix(&one("link-down", &unknown)), "ip link set veth-bnd master BRIDGE", "a guest's is none");
     let routed = changed(loose.clone(), "veth-bnd", |link| {
         link.addresses.push(InterfaceAddress { ip: "192.168.10.1".parse().unwrap(), prefix: 24 });
     });
@@ -234,7 +238,7 @@ fn where_a_foreign_pair_leads_is_told_of_an_address_that_is_named() {
     assert_eq!(told(&facts, "0.0.0.0:53"), [], "a program may have its other end");
     let found = told(&facts, SERVER);
     assert!(found.len() == 1 && found[0].text.contains("px1, is in no bridge"), "{found:?}");
-    assert!(fix(&found[0]).ends_with("ip link set px1 master BRIDGE"), "{found:?}");
+    assert!(fix(&found[0]).ends_with("ip link set px1 master br-rb"), "{found:?}");
     let down = changed(facts, "px0", |link| link.up = false);
     assert_eq!(told(&down, "0.0.0.0:53").len(), 1, "that a link is down is no guess");
     let ours = changed(sound(), "veth-bnd", |link| link.master = None);

@@ -5,7 +5,13 @@ use crate::host::{InterfaceAddress, VlanRange, VlanTable};
 
 /// (first, last, whether untagged frames are its own)
 fn table(rows: &[(u16, u16, bool)]) -> VlanTable {
-    let row = |&(first, last, untagged)| VlanRange { first, last, pvid: untagged, untagged };
+    let row = |&(first, last, untagged)| VlanRange {
+        first,
+        last,
+        pvid: untagged,
+        untagged,
+        state: BridgePortState::Forwarding,
+    };
     VlanTable::new(rows.iter().map(row).collect())
 }
 
@@ -35,6 +41,28 @@ fn a_vlan_without_anybody_is_named_with_the_port_that_leads_out() {
     let found = one("bridge-vlan", &port_in(&[(10, 10, false)]));
     assert!(found.level == Level::Warn && found.text.contains("no VLAN for frames without a tag"), "{found}");
     assert_eq!(fix(&found), "bridge vlan add dev veth-bnd vid N pvid untagged");
+}
+
+#[test]
+fn a_vlan_that_a_port_lets_not_pass_is_named_with_its_state() {
+    let row = |state| VlanRange { first: 10, last: 10, pvid: true, untagged: true, state };
+    let blocked = |port: &str, facts: Facts| {
+        changed(facts, port, |link| link.vlans = Some(VlanTable::new(vec![row(BridgePortState::Blocking)])))
+    };
+    let found = one("bridge-vlan", &blocked("veth-bnd", recorded::facts("vlan_aware")));
+    assert!(found.level == Level::Warn && found.text.contains("veth-bnd is blocking in VLAN 10 of vmbr0"), "{found}");
+    assert_eq!(fix(&found), "bridge vlan set dev veth-bnd vid 10 state 3");
+    let all = blocked("fwpr101p0", blocked("bond0", recorded::facts("vlan_aware")));
+    let found = one("bridge-vlan", &all);
+    let which = "no other port of vmbr0 lets VLAN 10 pass (bond0 is blocking, fwpr101p0 is blocking)";
+    assert!(found.text.contains(which), "{found}");
+    assert_eq!(
+        one("bridge-vlan", &blocked("bond0", recorded::facts("vlan_aware"))).level,
+        Level::Ok,
+        "a guest is left"
+    );
+    let found = one("bridge-vlan", &changed(all, "vmbr0", |link| link.multiple_trees = true));
+    assert!(found.fix.is_none(), "the spanning trees decide: {found}");
 }
 
 #[test]
@@ -102,7 +130,7 @@ fn while_it_serves_a_port_in_no_vlan_of_others_is_told() {
     let cut_off = |facts: &Facts| {
         let listen = [SERVER.parse().unwrap()];
         let plan = crate::attach::plan(&Config::default(), &listen, &facts.links);
-        let found = crate::attach::cut_off(&plan, &listen, &facts.links, &|_| None);
+        let found = crate::attach::cut_off(&plan, &listen, &facts.links, outside(&|_| None));
         found.into_iter().map(|found| (found.link, found.text, found.fix.unwrap_or_default())).collect::<Vec<_>>()
     };
     assert_eq!(cut_off(&recorded::facts("vlan_aware")), []);

@@ -22,7 +22,7 @@ fn its_clients_have_their_way_back_by_other_interfaces() {
         }
         let plan = crate::attach::plan(&Config::default(), &listen, &facts.links);
         let way = |_| Some("br-rb".to_owned());
-        assert_eq!(crate::attach::cut_off(&plan, &listen, &facts.links, &way), []);
+        assert_eq!(crate::attach::cut_off(&plan, &listen, &facts.links, outside(&way)), []);
     }
 }
 

@@ -2,7 +2,7 @@
 //! gone.
 
 use super::*;
-use crate::host::{SwitchMode, SwitchPort, VlanRange, VlanTable};
+use crate::host::{BridgePortState, SwitchMode, SwitchPort, VlanRange, VlanTable};
 
 /// The same host where the pair is that of `--install`.
 fn installed(mut facts: Facts) -> Facts {
@@ -19,7 +19,7 @@ fn the_network_of_another_vlan_is_installed_anew() {
     let again =
         "runbound --install --address 192.168.10.250/24 --bridge vmbr0 --vlan 20 --share-bridge --replace --now";
     assert_eq!(fix(&one("bridge-vlan", &facts)), again);
-    let row = VlanRange { first: 10, last: 10, pvid: false, untagged: false };
+    let row = VlanRange { first: 10, last: 10, pvid: false, untagged: false, state: BridgePortState::Forwarding };
     let facts = changed(installed(recorded::facts("vlan_aware")), "veth-bnd", |link| {
         link.vlans = Some(VlanTable::new(vec![row]))
     });

@@ -91,6 +91,19 @@ fn a_slave_whose_frames_the_bond_drops_stands_by() {
 }
 
 #[test]
+fn a_program_below_what_is_down_stands_by() {
+    let mut config = Config::default();
+    config.xdp.physical = true;
+    let down = changed(recorded::facts("active_backup"), "bond0.10", |link| link.up = false);
+    let found = with("xdp-standby", &config, &down);
+    assert_eq!(found.len(), 2, "{found:?}");
+    let text = "enp33s0f0: nothing is taken for 192.168.10.250 while bond0.10 is not up, as the kernel gets nothing by that way \
+                either: the program is there, and serves as soon as the way up is open";
+    assert_eq!(found[0], Finding::new(Level::Info, "xdp-standby", text.to_owned()));
+    assert_eq!(with("xdp-standby", &config, &recorded::facts("active_backup")), []);
+}
+
+#[test]
 fn an_address_the_host_needs_is_not_moved() {
     let mut facts = recorded::facts("bridge");
     assert!(one("xdp-support", &facts).fix.is_some());

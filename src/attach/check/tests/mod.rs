@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bridge_vlan;
+mod conntrack;
 mod dummy;
 mod firewall;
 mod installed;
@@ -27,6 +28,11 @@ use crate::host::{
 };
 use rustix::thread::CapabilitySet;
 use std::net::SocketAddr;
+
+/// What is told beside the links, as far as a test tells it.
+fn outside<'a>(way: crate::attach::Way<'a>) -> crate::attach::Outside<'a> {
+    crate::attach::Outside { way, bridge: &|_| None }
+}
 
 const SERVER: &str = "192.168.10.250:53";
 

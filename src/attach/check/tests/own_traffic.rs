@@ -1,7 +1,7 @@
 //! The host's own traffic and the veth pair.
 
 use super::*;
-use crate::host::Route;
+use crate::host::{AnswerWay, Route};
 
 /// The reference host with the routes that the pair and its bridge bring, the pair's first.
 fn pair_first(network: &str, (metric, bridges): (u32, u32)) -> Facts {
@@ -55,4 +55,24 @@ fn ipv6_is_the_same() {
     };
     assert_eq!(fix(&found(256)[0]), "ip address change fd53::250/64 dev veth-rb metric 4096");
     assert_eq!(found(4096), []);
+}
+
+/// The reference host, whose answers from the server's address go that way.
+fn answers(way: Result<(&str, u32), &str>) -> Facts {
+    let facts = sound();
+    let index = |name: &str| facts.links.by_name(name).unwrap().index;
+    let way = way.map(|(name, table)| (index(name), table)).map_err(str::to_owned);
+    Facts { answers: vec![AnswerWay { from: "192.168.10.250".parse().unwrap(), way }], ..facts }
+}
+
+#[test]
+fn answers_that_a_rule_sends_another_way_than_the_clients_are_named() {
+    let found = one("way-back", &answers(Ok(("lo", 100))));
+    assert!(found.level == Level::Warn && found.text.contains("send it out by lo (table 100)"), "{found}");
+    assert_eq!(fix(&found), "ip route add 192.168.10.0/24 dev veth-rb src 192.168.10.250 table 100");
+    let found = one("way-back", &answers(Err("Network is unreachable (os error 101)")));
+    assert!(found.text.contains("lead it nowhere (Network is unreachable"), "{found}");
+    for ordinary in ["veth-rb", "br-rb"] {
+        assert_eq!(named("way-back", &answers(Ok((ordinary, 254)))), [], "both lead to the clients");
+    }
 }

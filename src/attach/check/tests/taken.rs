@@ -76,7 +76,7 @@ fn while_it_serves_it_is_told_when_it_comes() {
     let listen = [SERVER.parse().unwrap()];
     let told = |facts: &Facts| {
         let plan = crate::attach::plan(&Config::default(), &listen, &facts.links);
-        cut_off::cut_off(&plan, &listen, &facts.links, &|_| None)
+        cut_off::cut_off(&plan, &listen, &facts.links, outside(&|_| None))
     };
     assert_eq!(told(&recorded::facts("vlan_aware")), []);
     let found = told(&with_taker(10, |_| ()));

@@ -5,6 +5,7 @@ use super::{Attached, rules};
 use crate::attach::Target;
 use crate::host::Changes;
 use crate::serve::fast_path::promise::Promise;
+use std::net::IpAddr;
 use std::time::Instant;
 
 impl Attached {
@@ -32,8 +33,22 @@ impl Attached {
             false if flips => log::info!("{name}: XDP serves what its bond takes in there now"),
             _ => (),
         }
-        let News { done, failed } = self.held.follow_places(target.in_force(), &self.attachment);
-        tell(name, News { done: if flips { Vec::new() } else { done }, failed });
+        let quiet: Vec<IpAddr> = if flips { addresses(target).collect() } else { self.tell_shut_places(target) };
+        let news = self.held.follow_places(&target.in_force(), &quiet, &self.attachment);
+        tell(name, news);
+    }
+
+    /// Says which places are not to be taken any more as something above is in their way, and which are again. Gives the
+    /// addresses of those that changed so.
+    fn tell_shut_places(&mut self, target: &Target) -> Vec<IpAddr> {
+        let name = &target.interface;
+        self.shut.news(target, Instant::now()).iter().for_each(|line| log::info!("{name}: XDP: {line}"));
+        let before = |address| self.target.places.iter().find(|place| place.address == address);
+        let flips = target
+            .places
+            .iter()
+            .filter(|place| before(place.address).is_some_and(|before| before.shut.is_some() != place.shut.is_some()));
+        flips.map(|place| place.address).collect()
     }
 
     /// Has the driver's rules send the addresses that changed to queue 0, too; where it failed, at each look.
@@ -58,6 +73,10 @@ impl Attached {
     pub(in crate::serve::fast_path) fn is_behind(&self) -> bool {
         self.held.lack().is_some() || self.unsteered.is_some()
     }
+}
+
+fn addresses(target: &Target) -> impl Iterator<Item = IpAddr> {
+    target.places.iter().map(|place| place.address)
 }
 
 fn tell(interface: &str, news: News) {

@@ -52,7 +52,7 @@ pub(super) struct Held {
 impl Held {
     /// What is there after an attach that succeeded.
     pub(super) fn new(target: &Target) -> Self {
-        let (places, own) = (target.in_force().to_vec(), target.own.clone());
+        let (places, own) = (target.in_force(), target.own.clone());
         Self { places, own, lacks: Vec::new(), lacks_own: Vec::new() }
     }
 
@@ -61,8 +61,8 @@ impl Held {
         self.lacks.iter().chain(&self.lacks_own).next().map(String::as_str)
     }
 
-    /// Has these places taken and no others.
-    pub(super) fn follow_places(&mut self, wanted: &[Place], maps: &impl Maps) -> News {
+    /// Has these places taken and no others. What of `quiet` comes or goes is said elsewhere.
+    pub(super) fn follow_places(&mut self, wanted: &[Place], quiet: &[IpAddr], maps: &impl Maps) -> News {
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         // What goes makes room for what comes.
         self.places.retain(|&Place { address, .. }| {
@@ -71,6 +71,7 @@ impl Held {
             }
             let removed = maps.remove(address);
             match &removed {
+                Ok(()) if quiet.contains(&address) => {}
                 Ok(()) => done.push(format!("serves {address} no more")),
                 Err(cause) => failed.push(not_removed(address, cause)),
             }
@@ -89,6 +90,7 @@ impl Held {
             }
             let how = if known { "by its new MAC or VLAN" } else { "too" };
             match put {
+                Ok(()) if quiet.contains(&address) => {}
                 Ok(()) => done.push(format!("serves {address} {how}")),
                 Err(failure) => failed.push(not_put(address, known, &failure)),
             }
