@@ -3,6 +3,10 @@
 use super::address::ScopedAddress;
 use super::diagnostic::Location;
 use super::values::Netblock;
+use std::net::Ipv6Addr;
+
+/// The prefix that every NAT64 may have (RFC 6052 section 2.1): 64:ff9b::/96.
+const NAT64_PREFIX: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
 
 /// Directives about how servers are remembered, and which of them is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,12 @@ pub struct Servers {
     pub fast_permil: u32,
     /// `fast-server-num:`
     pub fast_number: u32,
+    /// `do-not-query-address:`
+    pub never: Vec<Netblock>,
+    /// `do-nat64:`
+    pub nat64: bool,
+    /// `nat64-prefix:`
+    pub nat64_prefix: Netblock,
 }
 
 impl Default for Servers {
@@ -39,6 +49,9 @@ impl Default for Servers {
             prefer_ip6: false,
             fast_permil: 0,
             fast_number: 3,
+            never: Vec::new(),
+            nat64: false,
+            nat64_prefix: Netblock { address: NAT64_PREFIX.into(), prefix: 96 },
         }
     }
 }

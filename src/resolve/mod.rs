@@ -16,7 +16,7 @@
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
-//! | `table`, `source` | which servers are asked for which names, and from which addresses |
+//! | `table`, `source`, `networks`, `nat64` | which servers are asked for which names, from which addresses and where |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
 //! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
 //! | `question`, `questions`, `budget`, `tries`, `timer` | states in flight, what was sent for each and what it may cost, deadlines |
@@ -52,6 +52,8 @@ mod known;
 mod listing;
 mod lookups;
 mod minimise;
+mod nat64;
+mod networks;
 mod normalize;
 mod options;
 mod order;
@@ -86,6 +88,8 @@ pub use core::{Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
 pub use hints::{Hint, built_in};
+pub use nat64::Nat64;
+pub use networks::Networks;
 pub use options::{Infra, Iteration, Options, Preference};
 pub use order::{Cleared, Command, Lines};
 pub use private::Private;

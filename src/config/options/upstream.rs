@@ -5,8 +5,6 @@ use crate::config::root_hints;
 use crate::config::servers::Source;
 use crate::number;
 
-const NAT64: &str = "IPv4 servers are asked over IPv4 alone";
-
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
@@ -34,13 +32,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             RESTART,
         )
         .note("one worker stands for all threads: fewer than 4096 are taken for 4096"),
-        not_yet(
-            "do-not-query-address",
-            NETBLOCK,
-            "none",
-            "a server with such an address is asked all the same",
-            &[],
-        ),
+        honoured("do-not-query-address", NETBLOCK, words("none"), NEVER, RELOAD),
         honoured("outgoing-port-permit", &[Kind::Ports], is("16384-65535"), PERMIT, RESTART),
         honoured("outgoing-port-avoid", &[Kind::Ports], words("none"), AVOID, RESTART),
         honoured("outgoing-num-tcp", COUNT, is("10"), plain!(number outgoing_num_tcp), RESTART),
@@ -67,8 +59,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("pad-queries-block-size", AT_LEAST_1, "128", "is about TLS to upstream, which is refused"),
         honoured("prefer-ip4", YES_NO, is("no"), plain!(flag servers.prefer_ip4), RESTART).checked(checks::prefer_ip4),
         honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RESTART).checked(checks::prefer_ip6),
-        not_yet("do-nat64", YES_NO, "no", NAT64, &["no"]),
-        inert("nat64-prefix", NAT64_PREFIX, "64:ff9b::/96", "means nothing without do-nat64"),
+        honoured("do-nat64", YES_NO, is("no"), plain!(flag servers.nat64), RELOAD),
+        honoured("nat64-prefix", NAT64_PREFIX, is("64:ff9b::/96"), NAT64, RELOAD),
         honoured("delay-close", COUNT, is("0"), plain!(number transport.delay_close), RESTART)
             .note("a socket that no question waits at stays open for some seconds in any case"),
         honoured("udp-connect", YES_NO, is("yes"), plain!(flag transport.connect), RESTART),
@@ -111,6 +103,22 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
 const PERMIT: Field = list(|config, args| add_ports(config, args, true), |config, emit| show_ports(config, true, emit));
 const AVOID: Field =
     list(|config, args| add_ports(config, args, false), |config, emit| show_ports(config, false, emit));
+
+/// Addresses that no server is asked at.
+const NEVER: Field = list(
+    |config, args| {
+        config.servers.never.extend(args.netblock(0));
+        Ok(())
+    },
+    |config, emit| config.servers.never.iter().for_each(|block| emit(&block.to_string())),
+);
+const NAT64: Field = field(
+    |config, args| {
+        config.servers.nat64_prefix = args.netblock(0).unwrap_or(config.servers.nat64_prefix);
+        Ok(())
+    },
+    |config, emit| emit(&config.servers.nat64_prefix.to_string()),
+);
 
 fn show_ports(config: &Config, permitted: bool, emit: &mut dyn FnMut(&str)) {
     let mut ports = vec![!permitted; 1 << 16];

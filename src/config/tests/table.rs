@@ -36,6 +36,7 @@ pub(super) fn another_value(spec: &OptionSpec) -> String {
         [Kind::Number(..)] => "77",
         [Kind::Bytes] => "78848",
         [Kind::Netblock] => "192.0.2.0/24",
+        [Kind::Nat64Prefix] => "2001:db8::/32",
         [Kind::Source] => "192.0.2.7",
         [Kind::Netblock, _] => "192.0.2.0/24 deny",
         [Kind::Interface] => "192.0.2.7",
