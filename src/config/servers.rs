@@ -71,6 +71,10 @@ pub struct UpstreamTransport {
     pub reuse_timeout: u32,
     /// `tcp-auth-query-timeout:` in milliseconds.
     pub query_timeout: u32,
+    /// `udp-upstream-without-downstream:`, with `do-udp: no`, too.
+    pub udp_always: bool,
+    /// `disable-edns-do:`, no query has DO.
+    pub no_dnssec_ok: bool,
     /// `edns-client-string:`, whom it is told.
     pub client_strings: Vec<(Netblock, String)>,
     /// `edns-client-string-opcode:`
@@ -86,6 +90,8 @@ impl Default for UpstreamTransport {
             reuse_queries: 200,
             reuse_timeout: 60_000,
             query_timeout: 3000,
+            udp_always: false,
+            no_dnssec_ok: false,
             client_strings: Vec::new(),
             client_string_code: 65001,
         }

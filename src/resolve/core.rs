@@ -149,7 +149,7 @@ impl Core {
             patient: VecDeque::new(),
             stats,
             troubles,
-            digest: Digest::new(),
+            digest: Digest::new(&options.iteration),
             cache: None,
             learnt: Learnt::default(),
             query: Box::new([0; QUERY]),

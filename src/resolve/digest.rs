@@ -73,10 +73,10 @@ pub(super) struct Digest {
 }
 
 impl Digest {
-    pub(super) fn new() -> Digest {
+    pub(super) fn new(rules: &Iteration) -> Digest {
         Digest {
-            reply: Reply::new(),
-            normalizer: Normalizer::default(),
+            reply: Reply::new(rules.signatures),
+            normalizer: Normalizer::new(rules.aliases),
             scratch: vec![0; 65535].into_boxed_slice(),
             rdata: vec![0; 65535].into_boxed_slice(),
             is_whole: false,
@@ -190,7 +190,7 @@ impl Default for Digester {
         let (response, limits) = (Box::new(Response::zeroed()), TtlLimits::default());
         // So that fuzzing comes to what takes addresses out.
         let private = Private::new([(std::net::IpAddr::from([10, 0, 0, 0]), 8)], []);
-        Digester { digest: Digest::new(), question: Question::EMPTY, response, limits, private }
+        Digester { digest: Digest::new(&Iteration::default()), question: Question::EMPTY, response, limits, private }
     }
 }
 

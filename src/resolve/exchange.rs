@@ -278,7 +278,8 @@ impl<W: World> Turn<'_, W> {
         let question = self.core.questions.get(id);
         let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
         // What is kept is kept for who asks with DO, too.
-        let bits = if question.dnssec_ok || self.is_kept(id) { edns::DO } else { 0 };
+        let wants = !self.core.options.no_dnssec_ok && (question.dnssec_ok || self.is_kept(id));
+        let bits = if wants { edns::DO } else { 0 };
         // What is lost may be lost because its reply comes in fragments.
         let largest = if question.rounds > 0 { UNFRAGMENTED } else { u16::MAX };
         let edns = has_edns.then_some((self.core.options.edns_size.min(largest), bits));

@@ -16,6 +16,10 @@ pub struct Iteration {
     pub strict: bool,
     /// `iter-scrub-ns:`
     pub name_servers: u32,
+    /// `iter-scrub-cname:`, aliases of one reply that are followed; the next is asked for.
+    pub aliases: usize,
+    /// `iter-scrub-rrsig:`, signatures over one RRset that are told on, so that they cannot fill a cache.
+    pub signatures: u32,
     /// `iter-scrub-promiscuous:`
     pub no_promiscuous: bool,
     /// `harden-glue:`
@@ -42,6 +46,8 @@ impl Default for Iteration {
             minimise: true,
             strict: false,
             name_servers: 20,
+            aliases: 11,
+            signatures: 8,
             no_promiscuous: true,
             only_own_glue: true,
             verify_glue: false,
@@ -122,6 +128,8 @@ pub struct Options {
     pub sockets: SocketOptions,
     /// DNS cookies are sent to servers.
     pub cookies: bool,
+    /// No query has DO (`disable-edns-do:`).
+    pub no_dnssec_ok: bool,
     /// Who asks, for those who are to be told (`edns-client-string:`).
     pub client_strings: ClientStrings,
     /// How connections to servers are used.
@@ -145,6 +153,7 @@ impl Default for Options {
             preference: Preference::default(),
             sockets: SocketOptions::default(),
             cookies: true,
+            no_dnssec_ok: false,
             client_strings: ClientStrings::default(),
             streams: StreamOptions::default(),
         }

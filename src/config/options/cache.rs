@@ -27,7 +27,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RESTART),
         honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RESTART),
         honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RESTART),
-        not_yet("serve-original-ttl", YES_NO, "no", "TTLs of cached answers count down", &["no"]),
+        honoured(
+            "serve-original-ttl",
+            YES_NO,
+            is("no"),
+            plain!(flag serve_original_ttl),
+            Change::RestartFor("in the resolver's cache"),
+        ),
         honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RESTART)
             .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \
                    times follow every answer and are kept as long as the server is"),
@@ -64,14 +70,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             &[],
         ),
         honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RESTART),
-        changes_nothing(
-            "iter-scrub-cname",
-            COUNT,
-            "11",
-            "eleven aliases of a reply are followed, then the next is asked for",
-        ),
-        changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
-            .since("1.25"),
+        honoured("iter-scrub-cname", COUNT, is("11"), plain!(number iteration.scrub_cname), RESTART),
+        honoured("iter-scrub-rrsig", COUNT, is("8"), plain!(number iteration.scrub_rrsig), RESTART).since("1.25"),
         honoured("iter-scrub-promiscuous", YES_NO, is("yes"), plain!(flag iter_scrub_promiscuous), RELOAD)
             .since("1.24.1")
             .note("NS records that no question was for are taken out of servers' replies: beside an answer or an error, or of \

@@ -46,7 +46,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             .note("one after the other and at once; 0 is taken for 1"),
         honoured("tcp-reuse-timeout", COUNT, is("60000"), plain!(number transport.reuse_timeout), RESTART),
         honoured("tcp-upstream", YES_NO, is("no"), plain!(flag transport.tcp), RESTART),
-        not_yet("udp-upstream-without-downstream", YES_NO, "no", "do-udp: no holds for upstream as well", &["no"]),
+        honoured("udp-upstream-without-downstream", YES_NO, is("no"), plain!(flag transport.udp_always), RESTART),
         refused(
             "tls-upstream",
             YES_NO,
@@ -94,7 +94,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         )
         .note("the first 255 octets are sent"),
         honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RESTART),
-        not_yet("disable-edns-do", YES_NO, "no", "the client's DO bit goes upstream", &["no"]),
+        honoured("disable-edns-do", YES_NO, is("no"), plain!(flag transport.no_dnssec_ok), Change::RestartFor("towards servers"))
+            .note("a query with DO gets its answer without EDNS"),
         not_yet("dns-error-reporting", YES_NO, "no", "no errors are reported to agents", &["no"]).since("1.23"),
     ],
 );
