@@ -150,9 +150,11 @@ impl<W: World> Turn<'_, W> {
         started + if self.is_asked_first(id) { patience / FIRST_SHARE } else { patience }
     }
 
-    /// True when a question is asked first where all are dead.
+    /// True when a question is asked first where all are dead. One whose address is looked up may not be.
     pub(super) fn is_first_in_vain(&self, id: u32) -> bool {
-        self.is_asked_first(id) && self.core.seats(id).iter().all(|seat| self.core.servers[seat.server].is_dead())
+        let seats = self.core.seats(id);
+        let are_dead = || seats.iter().all(|seat| self.core.servers[seat.server].is_dead());
+        !seats.is_empty() && self.is_asked_first(id) && are_dead()
     }
 
     /// True when the question is to be asked as if its zone were not there from now on.

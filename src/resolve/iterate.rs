@@ -81,9 +81,8 @@ impl<W: World> Turn<'_, W> {
 
     /// A question that is in phase `Choose` waits for lookups that were begun for it.
     pub(super) fn wait_for_lookups(&mut self, id: u32) {
-        let question = self.core.questions.get_mut(id);
-        question.phase = Phase::Await;
-        let until = question.started + self.core.options.patience;
+        let until = self.deadline(id);
+        self.core.questions.get_mut(id).phase = Phase::Await;
         self.core.timers.arm(id, until);
     }
 

@@ -78,10 +78,9 @@ impl<W: World> Turn<'_, W> {
     }
 
     fn wait_in_line(&mut self, id: u32) {
-        let (wait, patience) = (self.core.streams.options().wait, self.core.options.patience);
-        let question = self.core.questions.get_mut(id);
-        question.phase = Phase::TcpQueue;
-        self.core.timers.arm(id, (self.now + wait).min(question.started + patience));
+        let until = (self.now + self.core.streams.options().wait).min(self.deadline(id));
+        self.core.questions.get_mut(id).phase = Phase::TcpQueue;
+        self.core.timers.arm(id, until);
     }
 
     /// True when a server other than `place` is asked by a question now, or can be in this round.
@@ -142,11 +141,11 @@ impl<W: World> Turn<'_, W> {
         let (len, edns, cookie) = self.write_query(id, (server, recursion), (message_id, None));
         self.core.streams.send(slot, (id, message_id), &self.core.query[..len], self.now, self.world);
         self.core.stats.tcp_sent.add(1);
-        let wait = self.core.streams.options().wait;
+        let until = (self.now + self.core.streams.options().wait).min(self.deadline(id));
         let question = self.core.questions.get_mut(id);
         (question.asked.edns, question.asked.cookie, question.sent) = (edns, cookie, self.now);
         question.phase = Phase::Tcp { connection: slot, id: message_id };
-        self.core.timers.arm(id, (self.now + wait).min(question.started + self.core.options.patience));
+        self.core.timers.arm(id, until);
         Ok(())
     }
 
