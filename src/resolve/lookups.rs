@@ -300,7 +300,9 @@ impl<W: World> Turn<'_, W> {
         if cut != waiter.cut {
             self.tell_cut(cut, what, servers, ttl);
         }
-        if awaits && (is_last || !servers.is_empty()) {
+        // Who waits for who the servers of a zone are waits for nothing else there, whatever is looked up for where it came from.
+        let is_primed = what.1 == rtype::NS;
+        if awaits && (is_last || is_primed || !servers.is_empty()) {
             self.stop_waiting(id);
             self.core.retry.push_back(id);
         }
