@@ -1,7 +1,7 @@
 //! A backend for tests and the fuzz target: it remembers what it was asked.
 
 use super::backend::{
-    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status,
+    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status, ZoneChange,
 };
 use crate::dns::Name;
 use crate::stats::{Frames, QueueFigures, Snapshot, SocketDrops, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
@@ -198,6 +198,22 @@ impl Backend for Fake {
                 Ok(())
             }
             _ => Err("unknown option".to_owned()),
+        }
+    }
+
+    fn change_zone(&mut self, change: ZoneChange<'_>) -> Result<(), String> {
+        let ZoneChange { stub, name, servers, prime } = change;
+        self.call(format!("zone stub {stub} {name} {servers:?} prime {prime}"))
+    }
+
+    fn forward_root(&mut self, servers: Option<Vec<&str>>) -> Result<(), String> {
+        self.call(format!("forward {servers:?}"))
+    }
+
+    fn set_option(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match &self.broken {
+            Some(reason) => Err(reason.clone()),
+            None => self.call(format!("set {name} to {value}")),
         }
     }
 

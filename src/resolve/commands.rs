@@ -33,6 +33,7 @@ impl<W: World> Turn<'_, W> {
     /// Carries out an order of main.
     pub(super) fn obey(&mut self, command: Command) {
         match command {
+            Command::Options(options, rules) => self.core.set_options(*options, rules),
             Command::Table(table) => self.set_table(table),
             Command::Clear(empty, to) => tell(&to, self.clear(empty)),
             Command::FlushName(name, rtype, to) => tell(&to, self.flush_name(&name, rtype)),

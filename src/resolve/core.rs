@@ -13,7 +13,7 @@
 //! their name servers are, equal ones for the same (`lookups`); these have states of their own, and each question pays for those
 //! that it began (`budget`).
 
-use super::cache::{Cache, Learnt};
+use super::cache::{Cache, Learnt, Rules};
 use super::chain::{QUERY, SpareChains};
 use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
@@ -178,6 +178,19 @@ impl Core {
             Input::Command(command) => turn.obey(command),
         }
         turn.settle();
+    }
+
+    /// Goes on by other settings, but for what only a new core takes: how many questions, sockets and connections there are, and
+    /// how large what comes may be.
+    pub(super) fn set_options(&mut self, options: Options, rules: Rules) {
+        self.digest.set_limits(&options.iteration);
+        self.servers.set_infra(options.infra);
+        self.streams.options.clone_from(&options.streams);
+        if let Some(cache) = &mut self.cache {
+            cache.set_rules(rules);
+        }
+        let Options { questions, tcp_connections, edns_size, sockets, hints, .. } = std::mem::take(&mut self.options);
+        self.options = Options { questions, tcp_connections, edns_size, sockets, hints, ..options };
     }
 
     /// The place of the server at an address, which may be one that another has left.

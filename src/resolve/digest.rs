@@ -83,6 +83,12 @@ impl Digest {
         }
     }
 
+    /// Goes on by other rules.
+    pub(super) fn set_limits(&mut self, rules: &Iteration) {
+        self.reply.set_limit(rules.signatures);
+        self.normalizer.set_limit(rules.aliases);
+    }
+
     /// Takes a reply apart; true when it is whole and its code says something of the name.
     pub(super) fn read(&mut self, message: &[u8]) -> bool {
         self.is_whole = self.reply.parse(message).is_some();

@@ -66,6 +66,11 @@ impl Normalizer {
         Normalizer { answer: Vec::with_capacity(32), target: Name::ROOT, most_aliases }
     }
 
+    /// Follows so many aliases in one reply from now on.
+    pub fn set_limit(&mut self, most_aliases: usize) {
+        self.most_aliases = most_aliases;
+    }
+
     /// Decides about `reply`, taken apart from `message`, whose code is NOERROR, NXDOMAIN or YXDOMAIN: marks the sets
     /// to be told on, fills the answer section, and puts every kept set's TTL within the limits.
     pub fn run(&mut self, message: &[u8], reply: &mut Reply, asked: &Asked, limits: &TtlLimits) -> Verdict {

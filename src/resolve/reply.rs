@@ -70,6 +70,11 @@ impl Reply {
         Reply { entries, sets, has_edns: false, rcode: 0, most_signatures }
     }
 
+    /// Of further replies, so many signatures over an RRset are taken.
+    pub fn set_limit(&mut self, most_signatures: u32) {
+        self.most_signatures = most_signatures;
+    }
+
     /// Takes `message` apart. `None` when it is malformed (RFC 1035 section 4.1); octets behind it are passed over.
     pub fn parse(&mut self, message: &[u8]) -> Option<()> {
         self.entries.clear();

@@ -11,39 +11,39 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "three quarters hold answers ready to be sent, at the worker; one quarter is for the messages of the resolver's \
              cache, which are references to the RRsets of rrset-cache-size",
         ),
-        honoured("cache-min-ttl", COUNT, is("0"), plain!(number cache_min_ttl), RESTART),
-        honoured("cache-max-ttl", COUNT, is("86400"), plain!(number cache_max_ttl), RESTART),
-        honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RESTART),
-        honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RESTART),
+        honoured("cache-min-ttl", COUNT, is("0"), plain!(number cache_min_ttl), RELOAD),
+        honoured("cache-max-ttl", COUNT, is("86400"), plain!(number cache_max_ttl), RELOAD),
+        honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RELOAD),
+        honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RELOAD),
         inert("msg-cache-slabs", SLABS, "4", NO_LOCKS),
         honoured("rrset-cache-size", BYTES, is("4m"), plain!(number rrset_cache_size), RESTART),
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
         honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
         changes_nothing("prefetch-key", YES_NO, "no", "no DNSKEY is fetched"),
-        honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RESTART),
-        honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RESTART)
+        honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RELOAD),
+        honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RELOAD)
             .note("how long it is kept is for msg-cache-size and rrset-cache-size to say"),
-        honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RESTART),
-        honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RESTART),
-        honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RESTART),
+        honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RELOAD),
+        honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RELOAD),
+        honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RELOAD),
         honoured(
             "serve-original-ttl",
             YES_NO,
             is("no"),
             plain!(flag serve_original_ttl),
-            Change::RestartFor("in the resolver's cache"),
+            RELOAD,
         ),
-        honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RESTART)
+        honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RELOAD)
             .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \
                    times follow every answer and are kept as long as the server is"),
         inert("infra-lame-ttl", TEXT, "none", "Unbound ignores it too"),
         inert("infra-cache-slabs", SLABS, "4", NO_LOCKS),
-        honoured("infra-cache-numhosts", AT_LEAST_1, is("10000"), plain!(number servers.hosts), RESTART)
+        honoured("infra-cache-numhosts", AT_LEAST_1, is("10000"), plain!(number servers.hosts), RELOAD)
             .note("servers of zones that are asked just now and those of forward-zone and stub-zone clauses come on top"),
         inert("infra-cache-lame-size", TEXT, "none", "Unbound ignores it too"),
-        honoured("infra-cache-min-rtt", COUNT, is("50"), plain!(number servers.min_rtt), RESTART),
-        honoured("infra-cache-max-rtt", COUNT, is("120000"), plain!(number servers.max_rtt), RESTART)
+        honoured("infra-cache-min-rtt", COUNT, is("50"), plain!(number servers.min_rtt), RELOAD),
+        honoured("infra-cache-max-rtt", COUNT, is("120000"), plain!(number servers.max_rtt), RELOAD)
             .note("servers are compared by waits of 12000 at most; one try waits for 3000 at most, and is repeated"),
         changes_nothing("infra-keep-probing", YES_NO, "no", "a server that was silent is asked again by itself"),
         inert("key-cache-size", BYTES, "4m", "there is no validation"),
@@ -69,13 +69,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "questions to upstream are not limited by zone",
             &[],
         ),
-        honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RESTART),
-        honoured("iter-scrub-cname", COUNT, is("11"), plain!(number iteration.scrub_cname), RESTART),
-        honoured("iter-scrub-rrsig", COUNT, is("8"), plain!(number iteration.scrub_rrsig), RESTART).since("1.25"),
+        honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RELOAD),
+        honoured("iter-scrub-cname", COUNT, is("11"), plain!(number iteration.scrub_cname), RELOAD),
+        honoured("iter-scrub-rrsig", COUNT, is("8"), plain!(number iteration.scrub_rrsig), RELOAD).since("1.25"),
         honoured("iter-scrub-promiscuous", YES_NO, is("yes"), plain!(flag iter_scrub_promiscuous), RELOAD)
             .since("1.24.1")
             .note("NS records that no question was for are taken out of servers' replies: beside an answer or an error, or of \
                    the zone asked itself"),
-        honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RESTART),
+        honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RELOAD),
     ],
 );

@@ -42,11 +42,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "0",
             "the kernel's maximum segment size works for every path it knows",
         ),
-        honoured("max-reuse-tcp-queries", COUNT, is("200"), plain!(number transport.reuse_queries), RESTART)
+        honoured("max-reuse-tcp-queries", COUNT, is("200"), plain!(number transport.reuse_queries), RELOAD)
             .note("one after the other and at once; 0 is taken for 1"),
-        honoured("tcp-reuse-timeout", COUNT, is("60000"), plain!(number transport.reuse_timeout), RESTART),
-        honoured("tcp-upstream", YES_NO, is("no"), plain!(flag transport.tcp), RESTART),
-        honoured("udp-upstream-without-downstream", YES_NO, is("no"), plain!(flag transport.udp_always), RESTART),
+        honoured("tcp-reuse-timeout", COUNT, is("60000"), plain!(number transport.reuse_timeout), RELOAD),
+        honoured("tcp-upstream", YES_NO, is("no"), plain!(flag transport.tcp), RELOAD),
+        honoured("udp-upstream-without-downstream", YES_NO, is("no"), plain!(flag transport.udp_always), RELOAD),
         refused(
             "tls-upstream",
             YES_NO,
@@ -57,21 +57,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         .alias(&["ssl-upstream"]),
         inert("pad-queries", YES_NO, "yes", "is about TLS to upstream, which is refused"),
         inert("pad-queries-block-size", AT_LEAST_1, "128", "is about TLS to upstream, which is refused"),
-        honoured("prefer-ip4", YES_NO, is("no"), plain!(flag servers.prefer_ip4), RESTART).checked(checks::prefer_ip4),
-        honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RESTART).checked(checks::prefer_ip6),
+        honoured("prefer-ip4", YES_NO, is("no"), plain!(flag servers.prefer_ip4), RELOAD).checked(checks::prefer_ip4),
+        honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RELOAD).checked(checks::prefer_ip6),
         honoured("do-nat64", YES_NO, is("no"), plain!(flag servers.nat64), RELOAD),
         honoured("nat64-prefix", NAT64_PREFIX, is("64:ff9b::/96"), NAT64, RELOAD),
         honoured("delay-close", COUNT, is("0"), plain!(number transport.delay_close), RESTART)
             .note("a socket that no question waits at stays open for some seconds in any case"),
         honoured("udp-connect", YES_NO, is("yes"), plain!(flag transport.connect), RESTART),
-        honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RESTART),
-        honoured("unknown-server-time-limit", COUNT, is("376"), plain!(number servers.unknown), RESTART),
-        honoured("outbound-msg-retry", COUNT, is("5"), plain!(number iteration.retries), RESTART),
-        honoured("max-sent-count", COUNT, is("32"), plain!(number iteration.sent_count), RESTART),
-        honoured("max-query-restarts", COUNT, is("11"), plain!(number iteration.restarts), RESTART),
-        honoured("target-fetch-policy", &[Kind::FetchPolicy], is("3 2 1 0 0"), field(set_policy, show_policy), RESTART),
-        honoured("qname-minimisation", YES_NO, is("yes"), plain!(flag iteration.minimise), RESTART),
-        honoured("qname-minimisation-strict", YES_NO, is("no"), plain!(flag iteration.minimise_strictly), RESTART),
+        honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RELOAD),
+        honoured("unknown-server-time-limit", COUNT, is("376"), plain!(number servers.unknown), RELOAD),
+        honoured("outbound-msg-retry", COUNT, is("5"), plain!(number iteration.retries), RELOAD),
+        honoured("max-sent-count", COUNT, is("32"), plain!(number iteration.sent_count), RELOAD),
+        honoured("max-query-restarts", COUNT, is("11"), plain!(number iteration.restarts), RELOAD),
+        honoured("target-fetch-policy", &[Kind::FetchPolicy], is("3 2 1 0 0"), field(set_policy, show_policy), RELOAD),
+        honoured("qname-minimisation", YES_NO, is("yes"), plain!(flag iteration.minimise), RELOAD),
+        honoured("qname-minimisation-strict", YES_NO, is("no"), plain!(flag iteration.minimise_strictly), RELOAD),
         not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
         inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
         honoured("root-hints", PATH, words("the addresses of 2026, built in"), list(add_hints, show_hints), RELOAD)
@@ -81,8 +81,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "after so many replies that nobody asked for the cache is cleared, within a second; 0 for never; replies to questions that have had theirs count too, since their ports \
              stay open for a while",
         ),
-        honoured("fast-server-num", AT_LEAST_1, is("3"), plain!(number servers.fast_number), RESTART),
-        honoured("fast-server-permil", COUNT, is("0"), plain!(number servers.fast_permil), RESTART)
+        honoured("fast-server-num", AT_LEAST_1, is("3"), plain!(number servers.fast_number), RELOAD),
+        honoured("fast-server-permil", COUNT, is("0"), plain!(number servers.fast_permil), RELOAD)
             .alias(&["low-rtt-permil", "low-rtt-pct"]),
         inert("low-rtt", TEXT, "none", "Unbound ignores it too"),
         honoured(
@@ -90,11 +90,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             &[Kind::Netblock, Kind::Text],
             words("none"),
             list(add_client_string, show_client_strings),
-            RESTART,
+            RELOAD,
         )
         .note("the first 255 octets are sent"),
-        honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RESTART),
-        honoured("disable-edns-do", YES_NO, is("no"), plain!(flag transport.no_dnssec_ok), Change::RestartFor("towards servers"))
+        honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RELOAD),
+        honoured("disable-edns-do", YES_NO, is("no"), plain!(flag transport.no_dnssec_ok), RELOAD)
             .note("a query with DO gets its answer without EDNS"),
         not_yet("dns-error-reporting", YES_NO, "no", "no errors are reported to agents", &["no"]).since("1.23"),
     ],

@@ -41,6 +41,11 @@ impl Parts {
         }
     }
 
+    /// What of a configuration the resolver goes by from a reload on: settings, and what is told of what is kept.
+    pub(super) fn of_resolver(config: &Config) -> (resolve::Options, resolve::Rules) {
+        (resolver_options(config, &Sizes::of(config)), rules(config))
+    }
+
     /// The same within what this machine's memory allows, and whom the resolver asks on a machine without interfaces. For
     /// tests that run the worker and the resolver's core without threads.
     #[doc(hidden)]
