@@ -73,6 +73,10 @@ pub struct UpstreamTransport {
     pub query_timeout: u32,
     /// `udp-upstream-without-downstream:`, with `do-udp: no`, too.
     pub udp_always: bool,
+    /// `use-caps-for-id:`
+    pub caps: bool,
+    /// `caps-exempt:`, names in lower case wire form.
+    pub caps_exempt: Vec<Vec<u8>>,
     /// `disable-edns-do:`, no query has DO.
     pub no_dnssec_ok: bool,
     /// `edns-client-string:`, whom it is told.
@@ -91,6 +95,8 @@ impl Default for UpstreamTransport {
             reuse_timeout: 60_000,
             query_timeout: 3000,
             udp_always: false,
+            caps: false,
+            caps_exempt: Vec::new(),
             no_dnssec_ok: false,
             client_strings: Vec::new(),
             client_string_code: 65001,

@@ -31,6 +31,8 @@ pub enum Why {
     Aliases,
     /// It was given up for a newer question.
     GivenUp,
+    /// Replies in another case than the query had, which then did not say the same.
+    Differ,
 }
 
 /// Why a question was not answered, and by whom.

@@ -33,6 +33,7 @@ use super::{Options, Request};
 use crate::stats::Upstream;
 use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
+use std::hash::RandomState;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,10 @@ pub struct Core {
     pub(super) cache: Option<Cache>,
     pub(super) learnt: Learnt,
     pub(super) query: Box<[u8; QUERY]>,
+    /// What the case of names follows from.
+    pub(super) caps_key: RandomState,
+    /// A reply with its question in plain case.
+    pub(super) plain: Vec<u8>,
     pub(super) spare_chains: SpareChains,
 }
 
@@ -153,6 +158,8 @@ impl Core {
             cache: None,
             learnt: Learnt::default(),
             query: Box::new([0; QUERY]),
+            caps_key: RandomState::new(),
+            plain: Vec::new(),
             spare_chains: SpareChains::default(),
             options,
         }

@@ -142,6 +142,11 @@ impl Digest {
         (&mut self.scratch, &mut self.rdata)
     }
 
+    /// The reply that was read, and room for the data of one record.
+    pub(super) fn reply_and_room(&mut self) -> (&Reply, &mut [u8]) {
+        (&self.reply, &mut self.rdata)
+    }
+
     /// The reply that was judged, and its answer section.
     pub(super) fn parts(&self) -> (&Reply, &[Piece]) {
         (&self.reply, &self.normalizer.answer)

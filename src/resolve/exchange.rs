@@ -209,11 +209,12 @@ impl<W: World> Turn<'_, W> {
         let serial = self.core.sockets.serial(socket).unwrap_or(0);
         let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
             let (len, edns, cookie) = self.write_query(id, (server, recursion), (message_id, Some(socket)));
+            let mixed = self.mix_case(id, socket, message_id);
             let sent = self.push(socket, len).map_err(Failure::of("send"));
             if sent.is_err() {
                 self.core.keys.remove(socket, message_id);
             }
-            let asked = Addressee { server, place, edns, recursion, cookie };
+            let asked = Addressee { server, place, edns, recursion, cookie, mixed };
             sent.map(|()| Try { socket, serial, id: message_id, asked, at: self.now })
         });
         let sent = match sent {
@@ -355,6 +356,8 @@ impl<W: World> Turn<'_, W> {
             self.ask_with_another_cookie(id, asked, heard);
         } else if header::flags(message) & header::flag::TC != 0 {
             self.queue_tcp(id, asked);
+        } else if asked.mixed || self.core.questions.get(id).compared.is_some() {
+            self.judge_by_case(id, &sent, message);
         } else {
             self.judge(id, asked, message);
         }

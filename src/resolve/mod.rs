@@ -21,6 +21,7 @@
 //! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
 //! | `question`, `questions`, `budget`, `tries`, `timer` | states in flight, what was sent for each and what it may cost, deadlines |
 //! | `cookies`, `with_cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
+//! | `caps` | names in mixed case |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
@@ -30,6 +31,7 @@ mod asked;
 mod authority;
 mod budget;
 mod cache;
+mod caps;
 mod chain;
 mod choice;
 mod classify;
@@ -83,6 +85,7 @@ mod world;
 
 pub use asked::Scrub;
 pub use cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
+pub use caps::Caps;
 pub use client_string::ClientStrings;
 pub use core::{Core, Input};
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! Settings of the resolver.
 
+use super::caps::Caps;
 use super::client_string::ClientStrings;
 use super::hints::Hint;
 use super::sockets::SocketOptions;
@@ -126,6 +127,8 @@ pub struct Options {
     pub preference: Preference,
     /// Ports and number of the sockets.
     pub sockets: SocketOptions,
+    /// Whose names are asked for in mixed case.
+    pub caps: Caps,
     /// DNS cookies are sent to servers.
     pub cookies: bool,
     /// No query has DO (`disable-edns-do:`).
@@ -152,6 +155,7 @@ impl Default for Options {
             infra: Infra::default(),
             preference: Preference::default(),
             sockets: SocketOptions::default(),
+            caps: Caps::default(),
             cookies: true,
             no_dnssec_ok: false,
             client_strings: ClientStrings::default(),

@@ -1,5 +1,6 @@
 //! A question in flight: what it asks, where it stands, what it has cost.
 
+use super::caps::Compared;
 use super::chain::Chain;
 use super::tries::{Addressee, Tries};
 use super::ttl::{SILENCE, WITHOUT_RECORDS};
@@ -172,6 +173,8 @@ pub struct Question {
     pub empty: u64,
     /// See `empty`.
     pub empties: u8,
+    /// It is asked in plain case, and replies are compared.
+    pub compared: Option<Compared>,
     /// Where it stands.
     pub phase: Phase,
     /// What is known of it that has expired.
@@ -254,6 +257,7 @@ impl Question {
         was_primed: false,
         empty: 0,
         empties: 0,
+        compared: None,
         phase: Phase::Free,
         prev: NONE,
         next: NONE,
@@ -269,6 +273,7 @@ impl Question {
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
         (self.empty, self.empties) = (0, 0);
+        self.compared = None;
         self.cause = Cause::default();
     }
 

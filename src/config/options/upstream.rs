@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::root_hints;
 use crate::config::servers::Source;
+use crate::dns::name_text;
 use crate::number;
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
@@ -72,8 +73,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("target-fetch-policy", &[Kind::FetchPolicy], is("3 2 1 0 0"), field(set_policy, show_policy), RELOAD),
         honoured("qname-minimisation", YES_NO, is("yes"), plain!(flag iteration.minimise), RELOAD),
         honoured("qname-minimisation-strict", YES_NO, is("no"), plain!(flag iteration.minimise_strictly), RELOAD),
-        not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
-        inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
+        honoured("use-caps-for-id", YES_NO, is("no"), plain!(flag transport.caps), RELOAD),
+        honoured("caps-exempt", NAME, words("none"), CAPS_EXEMPT, RELOAD).alias(&["caps-whitelist"]),
         honoured("root-hints", PATH, words("the addresses of 2026, built in"), list(add_hints, show_hints), RELOAD)
             .checked(checks::file)
             .note("in master-file format; what is wrong in it is an error with its line"),
@@ -113,6 +114,13 @@ const NEVER: Field = list(
     },
     |config, emit| config.servers.never.iter().for_each(|block| emit(&block.to_string())),
 );
+const CAPS_EXEMPT: Field = list(
+    |config, args| {
+        config.transport.caps_exempt.push(args.name.to_vec());
+        Ok(())
+    },
+    |config, emit| show_names(&config.transport.caps_exempt, emit),
+);
 const NAT64: Field = field(
     |config, args| {
         config.servers.nat64_prefix = args.netblock(0).unwrap_or(config.servers.nat64_prefix);
@@ -120,6 +128,13 @@ const NAT64: Field = field(
     },
     |config, emit| emit(&config.servers.nat64_prefix.to_string()),
 );
+
+fn show_names(names: &[Vec<u8>], emit: &mut dyn FnMut(&str)) {
+    for name in names {
+        let text = name_text::to_text(name);
+        emit(text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text));
+    }
+}
 
 fn show_ports(config: &Config, permitted: bool, emit: &mut dyn FnMut(&str)) {
     let mut ports = vec![!permitted; 1 << 16];

@@ -1,5 +1,6 @@
 //! The resolver against scripted servers.
 
+mod caps;
 mod causes;
 mod commands;
 mod content;

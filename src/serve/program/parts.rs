@@ -6,7 +6,7 @@ use super::sizes::Sizes;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
 use crate::host::Interface;
-use crate::resolve::{self, ClientStrings, SocketOptions, StreamOptions, TtlLimits, ZoneTable};
+use crate::resolve::{self, Caps, ClientStrings, SocketOptions, StreamOptions, TtlLimits, ZoneTable};
 use crate::serve::scope::Zones;
 use crate::serve::worker::WorkerOptions;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
@@ -83,6 +83,10 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             delay_close: milliseconds(config.transport.delay_close),
         },
         streams: streams(config),
+        caps: Caps {
+            mixed: config.transport.caps,
+            exempt: config.transport.caps_exempt.iter().map(|name| name.as_slice().into()).collect(),
+        },
         cookies: true,
         no_dnssec_ok: config.transport.no_dnssec_ok,
         client_strings: client_strings(config),
