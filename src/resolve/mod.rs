@@ -21,7 +21,7 @@
 //! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
 //! | `question`, `questions`, `budget`, `tries`, `timer` | states in flight, what was sent for each and what it may cost, deadlines |
 //! | `cookies`, `with_cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
-//! | `caps` | names in mixed case |
+//! | `caps`, `mixed_case` | names in mixed case |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
@@ -54,6 +54,7 @@ mod known;
 mod listing;
 mod lookups;
 mod minimise;
+mod mixed_case;
 mod nat64;
 mod networks;
 mod normalize;
