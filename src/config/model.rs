@@ -6,7 +6,7 @@ use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::root_hints::RootHints;
-use super::servers::{Expired, Servers, Source, UpstreamTransport, ZoneClause};
+use super::servers::{Expired, Rates, Servers, Source, UpstreamTransport, ZoneClause};
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -116,6 +116,8 @@ pub struct Config {
     pub iteration: Iteration,
     /// Directives about how servers are remembered and chosen.
     pub servers: Servers,
+    /// Directives about how many queries the servers of a zone are sent.
+    pub rates: Rates,
     /// Directives about answers that have expired.
     pub expired: Expired,
     /// Directives about how queries leave.
@@ -341,6 +343,7 @@ impl Default for Config {
             root_hints: RootHints::default(),
             iteration: Iteration::default(),
             servers: Servers::default(),
+            rates: Rates::default(),
             expired: Expired::default(),
             transport: UpstreamTransport::default(),
             do_not_query_localhost: true,

@@ -104,6 +104,29 @@ impl Default for UpstreamTransport {
     }
 }
 
+/// Directives about how many queries a second the servers of a zone are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// `ratelimit:`; 0 for any number.
+    pub rate: u32,
+    /// `ratelimit-factor:`
+    pub factor: u32,
+    /// `ratelimit-backoff:`
+    pub backoff: bool,
+    /// `ratelimit-size:` in bytes.
+    pub size: u64,
+    /// `ratelimit-for-domain:`, names in lower case wire form.
+    pub exact: Vec<(Vec<u8>, u32)>,
+    /// `ratelimit-below-domain:`, the same.
+    pub below: Vec<(Vec<u8>, u32)>,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Rates { rate: 0, factor: 10, backoff: false, size: 4 << 20, exact: Vec::new(), below: Vec::new() }
+    }
+}
+
 /// Directives about answers that have expired (RFC 8767).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expired {

@@ -90,6 +90,9 @@ pub trait Backend {
     /// The questions in flight, a line each.
     fn dump_requestlist(&mut self) -> Pieces;
 
+    /// The zones that are sent as many queries as they may be, or all, each with its rate and limit, a line each.
+    fn rates(&mut self, all: bool) -> Pieces;
+
     /// Begins to take in such text as [`Self::dump_cache`] gives.
     fn load_cache(&mut self) -> Box<dyn Load>;
 

@@ -56,7 +56,7 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
         ],
         "there are no views",
     ),
-    (&["ratelimit_list", "ip_ratelimit_list"], "see the counters of stats"),
+    (&["ip_ratelimit_list"], "see the counters of stats"),
     (
         &["print_cookie_secrets", "add_cookie_secret", "drop_cookie_secret", "activate_cookie_secret"],
         "there are no DNS cookies",
@@ -92,7 +92,9 @@ pub(super) fn carry_out(
             match line.trim() {
                 "dump_cache" => return Reaction::Pieces(backend.dump_cache()),
                 "dump_infra" => return Reaction::Pieces(backend.dump_infra()),
+                "ratelimit_list" => return Reaction::Pieces(backend.rates(false)),
                 "dump_requestlist" => return Reaction::Pieces(backend.dump_requestlist()),
+                line if split_word(line) == ("ratelimit_list", "+a") => return Reaction::Pieces(backend.rates(true)),
                 line => command(line, backend, base, &mut reply),
             }
         }

@@ -56,6 +56,8 @@ fn replies_are_unbounds() {
         ("flush_negative", "ok removed 0 rrsets, 5 messages and 0 key entries\n"),
         ("list_forwards", ". IN forward 127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),
         ("forward", "127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),
+        ("ratelimit_list", "example.com. 7 limit 5\n"),
+        ("ratelimit_list +a", "example.com. 7 limit 10\n"),
         ("get_option port", "53\n"),
         ("get_option foo", "error unknown option\n"),
         (

@@ -254,6 +254,10 @@ impl Backend for Fake {
         Box::new(std::iter::empty())
     }
 
+    fn rates(&mut self, all: bool) -> Pieces {
+        Box::new([Ok(format!("example.com. 7 limit {}\n", if all { 10 } else { 5 }))].into_iter())
+    }
+
     fn load_cache(&mut self) -> Box<dyn Load> {
         Box::new(Loaded(Arc::clone(&self.loaded)))
     }

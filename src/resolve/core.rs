@@ -21,6 +21,7 @@ use super::keys::Keys;
 pub(super) use super::order::Command;
 use super::question::{NONE, Phase};
 use super::questions::Questions;
+use super::rates::Rates;
 use super::servers::Servers;
 use super::sockets::Sockets;
 use super::streams::Streams;
@@ -112,6 +113,8 @@ pub struct Core {
     pub(super) cache: Option<Cache>,
     pub(super) learnt: Learnt,
     pub(super) query: Box<[u8; QUERY]>,
+    /// What the servers of zones were sent of late.
+    pub(super) rates: Rates,
     /// What the case of names follows from.
     pub(super) caps_key: RandomState,
     /// A reply with its question in plain case.
@@ -136,6 +139,8 @@ impl Core {
     pub fn new(options: Options, stats: Arc<Upstream>, troubles: Arc<Troubles>) -> Core {
         let states = options.questions.clamp(1, 1 << 19);
         let lookups = if options.hints.is_empty() { 0 } else { states };
+        let mut rates = Rates::default();
+        rates.set_limits(options.rates.clone());
         Core {
             table: Arc::default(),
             cuts: Cuts::default(),
@@ -158,6 +163,7 @@ impl Core {
             cache: None,
             learnt: Learnt::default(),
             query: Box::new([0; QUERY]),
+            rates,
             caps_key: RandomState::new(),
             plain: Vec::new(),
             spare_chains: SpareChains::default(),
@@ -193,6 +199,7 @@ impl Core {
         self.digest.set_limits(&options.iteration);
         self.servers.set_infra(options.infra);
         self.streams.options.clone_from(&options.streams);
+        self.rates.set_limits(options.rates.clone());
         if let Some(cache) = &mut self.cache {
             cache.set_rules(rules);
         }

@@ -52,7 +52,7 @@ impl<W: World> Turn<'_, W> {
             }
             if let Some(place) = self.select(id) {
                 self.fetch_ahead(id);
-                if !self.charge(id) {
+                if !self.charge(id) || !self.is_within_rate(id) {
                     return self.fail(id);
                 }
                 if self.ask(id, place) {

@@ -210,10 +210,14 @@ impl<W: World> Turn<'_, W> {
         }
         let question = self.core.questions.get_mut(id);
         question.referrals += 1;
+        let is_rated = question.rated;
         if question.referrals > REFERRALS {
             return self.fail(id);
         }
         question.start_over();
+        if is_rated {
+            self.take_rate_back(id);
+        }
         let Some(cut) = self.cut_from(message, set) else { return self.fail(id) };
         let labels = label_count(cut.name.as_wire());
         let question = self.core.questions.get_mut(id);

@@ -21,6 +21,7 @@
 //! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
 //! | `question`, `questions`, `budget`, `tries`, `timer` | states in flight, what was sent for each and what it may cost, deadlines |
 //! | `cookies`, `with_cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
+//! | `rates`, `rated` | how many queries a zone's servers are sent in a second |
 //! | `caps`, `mixed_case` | names in mixed case |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
@@ -64,6 +65,8 @@ mod over_tcp;
 mod private;
 mod question;
 mod questions;
+mod rated;
+mod rates;
 mod reply;
 mod scrub;
 mod server;
@@ -97,6 +100,7 @@ pub use networks::Networks;
 pub use options::{Infra, Iteration, Options, Preference};
 pub use order::{Cleared, Command, Lines};
 pub use private::Private;
+pub use rates::RateLimits;
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use streams::StreamOptions;

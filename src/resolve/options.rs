@@ -3,6 +3,7 @@
 use super::caps::Caps;
 use super::client_string::ClientStrings;
 use super::hints::Hint;
+use super::rates::RateLimits;
 use super::sockets::SocketOptions;
 use super::streams::StreamOptions;
 use super::ttl::TtlLimits;
@@ -127,6 +128,8 @@ pub struct Options {
     pub preference: Preference,
     /// Ports and number of the sockets.
     pub sockets: SocketOptions,
+    /// Queries that the servers of a zone are sent in a second.
+    pub rates: RateLimits,
     /// Whose names are asked for in mixed case.
     pub caps: Caps,
     /// DNS cookies are sent to servers.
@@ -155,6 +158,7 @@ impl Default for Options {
             infra: Infra::default(),
             preference: Preference::default(),
             sockets: SocketOptions::default(),
+            rates: RateLimits::default(),
             caps: Caps::default(),
             cookies: true,
             no_dnssec_ok: false,

@@ -34,6 +34,8 @@ pub enum Command {
     Questions(usize, Sender<Lines>),
     /// The questions in flight end without an answer.
     EndQuestions(Sender<()>),
+    /// Lines of the rates of zones, from this place on; those at their limit, or all.
+    Rates(usize, bool, Sender<Lines>),
     /// Which servers a name would be asked of.
     Lookup(Box<Name>, Sender<String>),
 }

@@ -173,6 +173,8 @@ pub struct Question {
     pub empty: u64,
     /// See `empty`.
     pub empties: u8,
+    /// The present query was counted for its zone.
+    pub rated: bool,
     /// It is asked in plain case, and replies are compared.
     pub compared: Option<Compared>,
     /// Where it stands.
@@ -257,6 +259,7 @@ impl Question {
         was_primed: false,
         empty: 0,
         empties: 0,
+        rated: false,
         compared: None,
         phase: Phase::Free,
         prev: NONE,
@@ -273,7 +276,7 @@ impl Question {
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
         (self.empty, self.empties) = (0, 0);
-        self.compared = None;
+        (self.compared, self.rated) = (None, false);
         self.cause = Cause::default();
     }
 

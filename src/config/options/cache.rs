@@ -1,6 +1,7 @@
 //! `server:` directives about caches.
 
 use super::*;
+use crate::dns::name_text;
 
 const NO_LOCKS: &str = "the cache has one owner and no locks to spread";
 
@@ -50,25 +51,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("key-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("neg-cache-size", BYTES, "1m", "there is no validation and so no use of NSEC records"),
         inert("aggressive-nsec", YES_NO, "yes", "there is no validation; every name is asked"),
-        not_yet("ratelimit", COUNT, "0", "questions to upstream are not limited by zone", &["0"]),
-        inert("ratelimit-factor", COUNT, "10", "means nothing without ratelimit"),
-        inert("ratelimit-backoff", YES_NO, "no", "means nothing without ratelimit"),
-        inert("ratelimit-size", BYTES, "4m", "means nothing without ratelimit"),
+        honoured("ratelimit", COUNT, is("0"), plain!(number rates.rate), RELOAD),
+        honoured("ratelimit-factor", COUNT, is("10"), plain!(number rates.factor), RELOAD),
+        honoured("ratelimit-backoff", YES_NO, is("no"), plain!(flag rates.backoff), RELOAD),
+        honoured("ratelimit-size", BYTES, is("4m"), plain!(number rates.size), RELOAD),
         inert("ratelimit-slabs", SLABS, "4", NO_LOCKS),
-        not_yet(
-            "ratelimit-for-domain",
-            &[Kind::Name, NUMBER],
-            "none",
-            "questions to upstream are not limited by zone",
-            &[],
-        ),
-        not_yet(
-            "ratelimit-below-domain",
-            &[Kind::Name, NUMBER],
-            "none",
-            "questions to upstream are not limited by zone",
-            &[],
-        ),
+        honoured("ratelimit-for-domain", &[Kind::Name, NUMBER], words("none"), RATE_FOR, RELOAD),
+        honoured("ratelimit-below-domain", &[Kind::Name, NUMBER], words("none"), RATE_BELOW, RELOAD),
         honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RELOAD),
         honoured("iter-scrub-cname", COUNT, is("11"), plain!(number iteration.scrub_cname), RELOAD),
         honoured("iter-scrub-rrsig", COUNT, is("8"), plain!(number iteration.scrub_rrsig), RELOAD).since("1.25"),
@@ -79,3 +68,26 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RELOAD),
     ],
 );
+
+const RATE_FOR: Field = list(
+    |config, args| {
+        config.rates.exact.push((args.name.to_vec(), args.number(1)));
+        Ok(())
+    },
+    |config, emit| show_rates(&config.rates.exact, emit),
+);
+const RATE_BELOW: Field = list(
+    |config, args| {
+        config.rates.below.push((args.name.to_vec(), args.number(1)));
+        Ok(())
+    },
+    |config, emit| show_rates(&config.rates.below, emit),
+);
+
+fn show_rates(rates: &[(Vec<u8>, u32)], emit: &mut dyn FnMut(&str)) {
+    for (name, rate) in rates {
+        let text = name_text::to_text(name);
+        let text = text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text);
+        emit(&format!("{text} {rate}"));
+    }
+}

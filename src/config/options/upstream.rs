@@ -97,7 +97,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RELOAD),
         honoured("disable-edns-do", YES_NO, is("no"), plain!(flag transport.no_dnssec_ok), RELOAD)
             .note("a query with DO gets its answer without EDNS"),
-        not_yet("dns-error-reporting", YES_NO, "no", "no errors are reported to agents", &["no"]).since("1.23"),
+        changes_nothing(
+            "dns-error-reporting",
+            YES_NO,
+            "no",
+            "what Unbound reports to agents is that answers do not validate, and none is validated",
+        )
+        .since("1.23"),
     ],
 );
 

@@ -42,6 +42,7 @@ pub(super) fn another_value(spec: &OptionSpec) -> String {
         [Kind::Interface] => "192.0.2.7",
         [Kind::Server] => "192.0.2.7@5300",
         [Kind::Name] => "example.com",
+        [Kind::Name, Kind::Number(..)] => "example.com 77",
         [Kind::Name, _] => "example.com static",
         [Kind::Record] => "'example.com A 192.0.2.7'",
         [Kind::Reverse] => "'192.0.2.7 example.com'",

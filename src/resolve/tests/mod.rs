@@ -11,6 +11,7 @@ mod iterate;
 mod limits;
 mod lookups;
 mod ports;
+mod rates;
 mod rig;
 mod script;
 mod servers;

@@ -162,6 +162,10 @@ impl Backend for Program {
         self.threads.resolver.questions()
     }
 
+    fn rates(&mut self, all: bool) -> Pieces {
+        self.threads.resolver.rates(all)
+    }
+
     fn load_cache(&mut self) -> Box<dyn Load> {
         Box::new(self.threads.resolver.load())
     }

@@ -83,6 +83,7 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             delay_close: milliseconds(config.transport.delay_close),
         },
         streams: streams(config),
+        rates: rates(config),
         caps: Caps {
             mixed: config.transport.caps,
             exempt: config.transport.caps_exempt.iter().map(|name| name.as_slice().into()).collect(),
@@ -101,6 +102,19 @@ fn rules(config: &Config) -> resolve::Rules {
         expired_reply_ttl: of.reply_ttl,
         original_ttl: config.serve_original_ttl,
         ..resolve::Rules::default()
+    }
+}
+
+fn rates(config: &Config) -> resolve::RateLimits {
+    let of = &config.rates;
+    let by_name = |lines: &[(Vec<u8>, u32)]| lines.iter().map(|(name, rate)| (name.as_slice().into(), *rate)).collect();
+    resolve::RateLimits {
+        rate: of.rate,
+        factor: of.factor,
+        backoff: of.backoff,
+        size: of.size,
+        exact: by_name(&of.exact),
+        below: by_name(&of.below),
     }
 }
 

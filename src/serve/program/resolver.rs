@@ -132,6 +132,14 @@ impl ToResolver {
         self.listing(Command::Questions)
     }
 
+    /// The rates of zones that are at their limit, or of all, as text in pieces.
+    pub(super) fn rates(&self, all: bool) -> Pieces {
+        match all {
+            true => self.listing(|from, to| Command::Rates(from, true, to)),
+            false => self.listing(|from, to| Command::Rates(from, false, to)),
+        }
+    }
+
     fn listing(&self, command: fn(usize, Sender<Lines>) -> Command) -> Pieces {
         let mut next = Some(0);
         self.pieces(move |resolver| {
