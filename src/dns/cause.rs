@@ -32,6 +32,8 @@ pub enum Why {
     Aliases,
     /// It was given up for a newer question.
     GivenUp,
+    /// Nothing: beside an answer, that addresses of a wrong length were left out.
+    Lengths,
     /// More queries to one zone than it is to be sent in a second.
     Rate,
     /// Replies in another case than the query had, which then did not say the same.
@@ -81,6 +83,7 @@ impl Cause {
             Why::Aliases => Some(ExtendedError::other("more aliases than are followed")),
             Why::Rate => Some(ExtendedError::other("exceeded ratelimit for zone")),
             Why::Differ => Some(ExtendedError::other("0x20 failed, then got different replies")),
+            Why::Lengths => Some(ExtendedError::other("sanitize: records of inappropriate length have been removed.")),
             Why::Rcode | Why::Unknown | Why::GivenUp => None,
         }
     }

@@ -163,7 +163,7 @@ impl Digest {
         let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
         let Ok(written) = composer.answer(question.chain.as_deref(), scratch) else { return false };
         response.rcode = reply.rcode;
-        response.set_cause(Cause::default(), &[]);
+        response.set_cause(question.remark(), &[]);
         response.ttl = if question.uncached { 0 } else { written.ttl };
         response.refresh_after = response.ttl - response.ttl / 10;
         response.set_body(&scratch[written.place], written.counts)

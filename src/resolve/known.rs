@@ -104,7 +104,7 @@ impl<W: World> Turn<'_, W> {
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
         (response.known, response.expired) = (is_known, false);
-        response.set_cause(Cause::default(), &[]);
+        response.set_cause(question.remark(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();

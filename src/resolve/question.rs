@@ -173,6 +173,8 @@ pub struct Question {
     pub empty: u64,
     /// See `empty`.
     pub empties: u8,
+    /// Of what servers said to it, addresses of a wrong length were left out.
+    pub lacks_addresses: bool,
     /// The present query was counted for its zone.
     pub rated: bool,
     /// It is asked in plain case, and replies are compared.
@@ -259,6 +261,7 @@ impl Question {
         was_primed: false,
         empty: 0,
         empties: 0,
+        lacks_addresses: false,
         rated: false,
         compared: None,
         phase: Phase::Free,
@@ -287,6 +290,11 @@ impl Question {
         (self.refetched, self.referred) = (0, 0);
         self.spent.clear();
         self.start_over();
+    }
+
+    /// What is to be told beside an answer.
+    pub fn remark(&self) -> Cause {
+        if self.lacks_addresses { Cause::new(Why::Lengths) } else { Cause::default() }
     }
 
     /// Seconds for which the failure of this question may be cached. What was not sent says nothing of the name. A

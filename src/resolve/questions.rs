@@ -112,7 +112,7 @@ impl Questions {
         (question.was_sent, question.unheard, question.uncached) = (false, false, false);
         (question.refreshes, question.glue_asked) = (None, 0);
         question.spent.clear();
-        (question.known_only, question.stale) = (false, Stale::Unknown);
+        (question.known_only, question.stale, question.lacks_addresses) = (false, Stale::Unknown, false);
         (question.phase, question.standing) = (Phase::Choose, Standing::Ended);
         (question.budget, question.is_lookup) = (budget, is_lookup);
         self.share(is_lookup).taken += 1;

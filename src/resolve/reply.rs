@@ -57,6 +57,8 @@ pub struct Reply {
     pub sets: Vec<Set>,
     /// The reply has an OPT record.
     pub has_edns: bool,
+    /// Records of addresses that have another length than addresses were left out.
+    pub lacks_addresses: bool,
     /// RCODE with EDNS's upper bits.
     pub rcode: u16,
     /// Signatures over one RRset that are told on (`iter-scrub-rrsig:`).
@@ -67,7 +69,7 @@ impl Reply {
     /// Room for usual replies, of which so many signatures over an RRset are taken.
     pub fn new(most_signatures: u32) -> Reply {
         let (entries, sets) = (Vec::with_capacity(512), Vec::with_capacity(128));
-        Reply { entries, sets, has_edns: false, rcode: 0, most_signatures }
+        Reply { entries, sets, has_edns: false, lacks_addresses: false, rcode: 0, most_signatures }
     }
 
     /// Of further replies, so many signatures over an RRset are taken.
@@ -79,7 +81,7 @@ impl Reply {
     pub fn parse(&mut self, message: &[u8]) -> Option<()> {
         self.entries.clear();
         self.sets.clear();
-        self.has_edns = false;
+        (self.has_edns, self.lacks_addresses) = (false, false);
         self.rcode = header::flags(message) & 0xf;
         if message.len() < header::LEN {
             return None;
@@ -111,8 +113,14 @@ impl Reply {
     fn add(&mut self, message: &[u8], section: usize, record: Record) -> Option<()> {
         match (record.rtype, record.rdata.len()) {
             // Addresses of another length are no addresses; the rest of the reply stands.
-            (rtype::A, len) if len != 4 => return Some(()),
-            (rtype::AAAA, len) if len != 16 => return Some(()),
+            (rtype::A, len) if len != 4 => {
+                self.lacks_addresses = true;
+                return Some(());
+            }
+            (rtype::AAAA, len) if len != 16 => {
+                self.lacks_addresses = true;
+                return Some(());
+            }
             _ => {}
         }
         let covered = match record.rtype {
