@@ -131,8 +131,10 @@ pub struct Question {
     pub uncached: bool,
     /// What is known does not do: it is asked so that it be known for longer. Seconds that what is known has left.
     pub refreshes: Option<u32>,
-    /// A forward or stub zone with `first` has failed: none counts any more.
+    /// No forward or stub zone counts any more.
     pub is_unzoned: bool,
+    /// A forward or stub zone with `first` has failed: those with as many labels count no more; 0: none has failed.
+    pub left_zone: u8,
     /// Tells it from those that had its state before.
     pub serial: u32,
     /// What went wrong last, for this target.
@@ -240,6 +242,7 @@ impl Question {
         uncached: false,
         refreshes: None,
         is_unzoned: false,
+        left_zone: 0,
         stale: Stale::Unknown,
         serial: 0,
         cause: Cause::new(Why::Unknown),

@@ -199,9 +199,16 @@ impl ZoneTable {
     /// Place of the zone with the longest name that `name` (wire form, lower case) is at or below.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<u32> {
+        self.find_within(name, usize::MAX)
+    }
+
+    /// As [`Self::find`], of the zones whose names have fewer labels than that.
+    #[inline]
+    pub fn find_within(&self, name: &[u8], labels: usize) -> Option<u32> {
         let mut depth = suffixes(name).count() - 1;
         for suffix in suffixes(name) {
-            if self.depths >> depth & 1 != 0
+            if depth < labels
+                && self.depths >> depth & 1 != 0
                 && let Some(&place) = self.by_name.get(suffix)
             {
                 return Some(place);
@@ -331,6 +338,8 @@ mod tests {
         ] {
             assert_eq!(table.find(&wire(name)), Some(place), "{name}");
         }
+        let within = |labels| table.find_within(&wire("x.a.b.example.com"), labels);
+        assert_eq!([within(5), within(4), within(2), within(0)], [Some(2), Some(1), Some(0), None]);
         assert_eq!(ZoneTable::default().find(&wire("org")), None);
         let deep = Name::from_text(&"a.".repeat(127)).unwrap();
         assert_eq!(table.find(deep.as_wire()), Some(0));

@@ -69,6 +69,22 @@ fn a_forwarder_by_name_is_looked_up_before_the_root_is_asked() {
 }
 
 #[test]
+fn a_zone_that_is_left_leaves_the_one_above_it() {
+    let mut internet = example(Options::default(), false);
+    let zone = |name: &str, server: &str, first| {
+        let servers = vec![server.parse().unwrap()];
+        Zone { servers, first, ..Zone::forward(wire(name)) }
+    };
+    let zones = vec![zone("example.com", "203.0.113.9:53", true), zone("com", "203.0.113.8:53", false)];
+    internet.put(Input::Command(Command::Table(Arc::new(ZoneTable::new(zones, Reachable::default())))));
+    internet.ask("www.example.com", rtype::A);
+    let asked: Vec<String> = internet.world.sent_to.iter().map(|at| at.ip().to_string()).collect();
+    let turn = asked.iter().position(|at| at == "203.0.113.8").expect("the zone above is asked");
+    assert!(asked[..turn].iter().all(|at| at == "203.0.113.9"), "{asked:?}");
+    assert!(asked[turn..].iter().all(|at| at == "203.0.113.8"), "{asked:?}");
+}
+
+#[test]
 fn who_asks_where_the_forwarder_is_dead_does_not_wait_for_it() {
     let mut internet = behind_silence(Options::default());
     for number in 0..6 {
