@@ -247,6 +247,10 @@ impl<W: World> Turn<'_, W> {
             return false;
         };
         let (name, labels) = (cut.name, label_count(cut.name.as_wire()));
+        if self.core.table.stub(name.as_wire()).is_some() {
+            // The file says who is asked for this zone.
+            return false;
+        }
         let was_told = (question.refetched | question.referred) >> labels & 1 != 0;
         let Some(above) = parent(name.as_wire()).filter(|_| !was_told) else { return false };
         let cut = self.find_cut(id, above, 0);

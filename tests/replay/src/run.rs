@@ -136,20 +136,19 @@ impl<'a> Run<'a> {
         if let Some((place, entry)) = self.in_range(step.number)? {
             let query = self.served.network.waiting[place].octets.clone();
             self.reply(place, entry)?;
-            self.give_up_in_vain(place, &query)?;
+            self.give_up_in_vain(&query)?;
             return Ok(true);
         }
         Ok(false)
     }
 
-    /// A server of a range that has answered another question than the one at `place` will not answer it later: Unbound goes on
+    /// A server of a range that has answered another question than that of `query` will not answer it later: Unbound goes on
     /// at once with what is none of its question, and the core when it has waited for long enough.
-    fn give_up_in_vain(&mut self, place: usize, query: &[u8]) -> Result<(), String> {
-        let is_there = self.served.network.waiting.get(place).is_some_and(|left| left.is_past && left.octets == query);
-        if is_there {
-            self.served.network.waiting[place].is_vain = true;
-        }
-        match is_there && self.served.in_flight() > 0 {
+    fn give_up_in_vain(&mut self, query: &[u8]) -> Result<(), String> {
+        let waiting = &mut self.served.network.waiting;
+        let Some(place) = waiting.iter().position(|left| left.is_past && left.octets == query) else { return Ok(()) };
+        waiting[place].is_vain = true;
+        match self.served.in_flight() > 0 {
             true => self.then(|run| run.served.time_out(place).or(Ok(()))),
             false => Ok(()),
         }
