@@ -182,6 +182,18 @@ impl<W: World> Turn<'_, W> {
         cache.keep(&key, &kept, &context, learnt) && !question.is_minimised()
     }
 
+    /// A question is referred from its cut to one further down: delegations between them that have expired are none any more, and
+    /// must not have what lies below them asked from above.
+    pub(super) fn forget_expired_between(&mut self, id: u32, down: &Name) {
+        let Core { cache: Some(cache), questions, cuts, .. } = &mut *self.core else { return };
+        let Some(from) = cuts.get(questions.get(id).cut).map(|cut| cut.name.as_wire().len()) else { return };
+        for between in suffixes(down.as_wire()).skip(1).take_while(|name| name.len() > from) {
+            if cache.rrsets.get(&Key::new(between, rtype::NS, class::IN), self.now).is_none() {
+                cache.flush_type(between, rtype::NS);
+            }
+        }
+    }
+
     /// The deepest cut that is known for a name (wire form, lower case), of at least so many labels, and of use for a question.
     pub(super) fn find_cut(&mut self, id: u32, name: &[u8], least: usize) -> Option<u32> {
         // What ends before the answer that is to be fetched anew would be gone with it.
