@@ -39,6 +39,8 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         error_ratelimit: config.error_ratelimit,
         deny_any: config.deny_any,
         rrset_roundrobin: config.rrset_roundrobin,
+        original_ttl: config.serve_original_ttl,
+        no_dnssec_ok: config.transport.no_dnssec_ok,
         prefetch: config.prefetch,
         log_queries: config.log_queries,
         log_replies: config.log_replies,

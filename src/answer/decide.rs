@@ -8,7 +8,7 @@ use super::acl::Access;
 use super::admit::meta_type_error;
 use super::alias;
 use super::answerer::{Ending, Outcome, Query, Scanned};
-use super::cache::{KNOWN_ONLY, KeyFixed};
+use super::cache::{DNSSEC_OK, KNOWN_ONLY, KeyFixed};
 use super::local::Local;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
@@ -217,6 +217,7 @@ impl Answerer {
     ) -> Outcome {
         let asked = &mut query.asked;
         let key = key(query.question, asked.edns, asked.flags);
+        asked.no_opt = self.policy.no_dnssec_ok && key.bits & DNSSEC_OK != 0;
         let scanned = if alias.is_some() { Scanned::Alias } else { Scanned::Query(query.scan) };
         let scan = match scanned {
             Scanned::Query(place) => self.scans.at(place),
@@ -236,7 +237,8 @@ impl Answerer {
                         let name = Name::from_wire(scan.lower()).unwrap_or(Name::ROOT);
                         self.ending = Some(Ending { name, hash: scan.hash(), key, left: hit.left });
                     }
-                    (hit.answer, hit.age, hit.rotates, failed.then_some(ExtendedError::CACHED_ERROR))
+                    let age = if self.policy.original_ttl { 0 } else { hit.age };
+                    (hit.answer, age, hit.rotates, failed.then_some(ExtendedError::CACHED_ERROR))
                 }
                 None => {
                     self.stats.outcomes.cache_misses.add(1);

@@ -40,6 +40,10 @@ pub struct Policy {
     pub deny_any: bool,
     /// rrset-roundrobin: rotate the records of an RRset by the query's ID.
     pub rrset_roundrobin: bool,
+    /// serve-original-ttl: TTLs of what is cached do not count down.
+    pub original_ttl: bool,
+    /// disable-edns-do: a query with DO gets a reply without EDNS.
+    pub no_dnssec_ok: bool,
     /// prefetch: what is used is asked anew before it runs out.
     pub prefetch: bool,
     /// log-queries.

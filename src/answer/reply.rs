@@ -25,6 +25,8 @@ pub(super) struct Asked {
     opt_len: usize,
     /// See [`Self::tell_nsid`].
     nsid: Option<Arc<[u8]>>,
+    /// The reply has no OPT record, whatever the query has.
+    pub no_opt: bool,
     /// What is told beside the response code, as far as there is room.
     pub error: Option<ExtendedError>,
 }
@@ -33,7 +35,8 @@ impl Asked {
     /// Without a question that can be read, the reply has none.
     pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked {
         let end = question.map_or(header::LEN, |question| question.end());
-        Asked { flags, end, edns: None, limit: 512, edns_buffer_size, opt_len: edns::LEN, nsid: None, error: None }
+        let (edns, nsid, error) = (None, None, None);
+        Asked { flags, end, edns, limit: 512, edns_buffer_size, opt_len: edns::LEN, nsid, no_opt: false, error }
     }
 
     /// Has the reply to a query that asks for it bring the option NSID, code and length at its front.
@@ -44,7 +47,7 @@ impl Asked {
 
     /// Octets an OPT record will take; none where even an empty reply would have no room for it.
     fn reserved(&self) -> usize {
-        if self.edns.is_some() && self.limit >= header::LEN + self.opt_len { self.opt_len } else { 0 }
+        if self.edns.is_some() && !self.no_opt && self.limit >= header::LEN + self.opt_len { self.opt_len } else { 0 }
     }
 
     /// Room for records behind the question.

@@ -60,16 +60,24 @@ fn zones(config: &Config, findings: &mut Vec<Diagnostic>) {
             );
             findings.push(Diagnostic::new(Severity::Warning, &config.files, zone.at, message));
         }
-        local_servers(config, zone, kind, findings);
+        never_asked(config, zone, kind, findings);
     }
 }
 
 /// Unbound never asks such a server either, but does not say so.
-fn local_servers(config: &Config, zone: &ZoneClause, kind: &str, findings: &mut Vec<Diagnostic>) {
-    for server in zone.servers.iter().filter(|server| config.do_not_query_localhost && server.address.ip.is_loopback())
-    {
-        let message =
-            format!("{kind}-addr: {} is never asked; add do-not-query-localhost: no to server:", server.address);
+fn never_asked(config: &Config, zone: &ZoneClause, kind: &str, findings: &mut Vec<Diagnostic>) {
+    for server in &zone.servers {
+        let why = if config.do_not_query_localhost && server.address.ip.is_loopback() {
+            "add do-not-query-localhost: no to server:".to_owned()
+        } else if let Some(block) = config.servers.never.iter().find(|block| block.contains(server.address.ip)) {
+            if config.servers.nat64 && config.servers.nat64_prefix.contains(server.address.ip) {
+                continue;
+            }
+            format!("do-not-query-address: {block} of server: names it, remove one of the two")
+        } else {
+            continue;
+        };
+        let message = format!("{kind}-addr: {} is never asked; {why}", server.address);
         findings.push(Diagnostic::new(Severity::Warning, &config.files, server.at, message));
     }
 }

@@ -6,7 +6,7 @@ use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::root_hints::RootHints;
-use super::servers::{Expired, Servers, Source, UpstreamTransport, ZoneClause};
+use super::servers::{Expired, Rates, Servers, Source, UpstreamTransport, ZoneClause};
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -105,6 +105,8 @@ pub struct Config {
     pub cache_min_negative_ttl: u32,
     /// `cache-max-negative-ttl:` in seconds.
     pub cache_max_negative_ttl: u32,
+    /// `serve-original-ttl:`, TTLs do not count down.
+    pub serve_original_ttl: bool,
 
     /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
     pub forward_zones: Vec<ZoneClause>,
@@ -114,6 +116,8 @@ pub struct Config {
     pub iteration: Iteration,
     /// Directives about how servers are remembered and chosen.
     pub servers: Servers,
+    /// Directives about how many queries the servers of a zone are sent.
+    pub rates: Rates,
     /// Directives about answers that have expired.
     pub expired: Expired,
     /// Directives about how queries leave.
@@ -203,6 +207,10 @@ pub struct Iteration {
     pub minimise_strictly: bool,
     /// `iter-scrub-ns:`
     pub scrub_ns: u32,
+    /// `iter-scrub-cname:`
+    pub scrub_cname: u32,
+    /// `iter-scrub-rrsig:`
+    pub scrub_rrsig: u32,
     /// `harden-glue:`
     pub harden_glue: bool,
     /// `harden-unverified-glue:`
@@ -227,6 +235,8 @@ impl Default for Iteration {
             minimise: true,
             minimise_strictly: false,
             scrub_ns: 20,
+            scrub_cname: 11,
+            scrub_rrsig: 8,
             harden_glue: true,
             harden_unverified_glue: false,
             harden_referral: false,
@@ -327,11 +337,13 @@ impl Default for Config {
             cache_max_ttl: 86_400,
             cache_min_negative_ttl: 0,
             cache_max_negative_ttl: 3600,
+            serve_original_ttl: false,
             forward_zones: Vec::new(),
             stub_zones: Vec::new(),
             root_hints: RootHints::default(),
             iteration: Iteration::default(),
             servers: Servers::default(),
+            rates: Rates::default(),
             expired: Expired::default(),
             transport: UpstreamTransport::default(),
             do_not_query_localhost: true,

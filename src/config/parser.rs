@@ -97,6 +97,11 @@ impl Parser {
         Self { sealed: true, ..Self::default() }
     }
 
+    /// One that goes on from `config`, and opens no file by `include:`.
+    pub fn over(config: Config) -> Self {
+        Self { config, ..Self::without_files() }
+    }
+
     /// Reads `input`, named `path` in messages.
     pub fn read_bytes(&mut self, path: &str, input: &[u8]) {
         self.start(path.into(), Box::new(std::io::Cursor::new(input.to_vec())), false, Location::default());

@@ -3,6 +3,10 @@
 use super::address::ScopedAddress;
 use super::diagnostic::Location;
 use super::values::Netblock;
+use std::net::Ipv6Addr;
+
+/// The prefix that every NAT64 may have (RFC 6052 section 2.1): 64:ff9b::/96.
+const NAT64_PREFIX: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
 
 /// Directives about how servers are remembered, and which of them is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,12 @@ pub struct Servers {
     pub fast_permil: u32,
     /// `fast-server-num:`
     pub fast_number: u32,
+    /// `do-not-query-address:`
+    pub never: Vec<Netblock>,
+    /// `do-nat64:`
+    pub nat64: bool,
+    /// `nat64-prefix:`
+    pub nat64_prefix: Netblock,
 }
 
 impl Default for Servers {
@@ -39,6 +49,9 @@ impl Default for Servers {
             prefer_ip6: false,
             fast_permil: 0,
             fast_number: 3,
+            never: Vec::new(),
+            nat64: false,
+            nat64_prefix: Netblock { address: NAT64_PREFIX.into(), prefix: 96 },
         }
     }
 }
@@ -58,6 +71,14 @@ pub struct UpstreamTransport {
     pub reuse_timeout: u32,
     /// `tcp-auth-query-timeout:` in milliseconds.
     pub query_timeout: u32,
+    /// `udp-upstream-without-downstream:`, with `do-udp: no`, too.
+    pub udp_always: bool,
+    /// `use-caps-for-id:`
+    pub caps: bool,
+    /// `caps-exempt:`, names in lower case wire form.
+    pub caps_exempt: Vec<Vec<u8>>,
+    /// `disable-edns-do:`, no query has DO.
+    pub no_dnssec_ok: bool,
     /// `edns-client-string:`, whom it is told.
     pub client_strings: Vec<(Netblock, String)>,
     /// `edns-client-string-opcode:`
@@ -73,9 +94,36 @@ impl Default for UpstreamTransport {
             reuse_queries: 200,
             reuse_timeout: 60_000,
             query_timeout: 3000,
+            udp_always: false,
+            caps: false,
+            caps_exempt: Vec::new(),
+            no_dnssec_ok: false,
             client_strings: Vec::new(),
             client_string_code: 65001,
         }
+    }
+}
+
+/// Directives about how many queries a second the servers of a zone are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// `ratelimit:`; 0 for any number.
+    pub rate: u32,
+    /// `ratelimit-factor:`
+    pub factor: u32,
+    /// `ratelimit-backoff:`
+    pub backoff: bool,
+    /// `ratelimit-size:` in bytes.
+    pub size: u64,
+    /// `ratelimit-for-domain:`, names in lower case wire form.
+    pub exact: Vec<(Vec<u8>, u32)>,
+    /// `ratelimit-below-domain:`, the same.
+    pub below: Vec<(Vec<u8>, u32)>,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Rates { rate: 0, factor: 10, backoff: false, size: 4 << 20, exact: Vec::new(), below: Vec::new() }
     }
 }
 

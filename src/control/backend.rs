@@ -54,6 +54,15 @@ pub trait Backend {
     /// Emits the values of a directive in force, one a line. On `Err` it is none, or has none to show.
     fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String>;
 
+    /// Adds, replaces or removes a forward or stub zone, until the next reload.
+    fn change_zone(&mut self, change: ZoneChange<'_>) -> Result<(), String>;
+
+    /// Has what no other zone covers asked of these servers, or with `None` of the root's; questions in flight end.
+    fn forward_root(&mut self, servers: Option<Vec<&str>>) -> Result<(), String>;
+
+    /// Sets a directive, or adds a line to those that add up, until the next reload.
+    fn set_option(&mut self, name: &str, value: &str) -> Result<(), String>;
+
     /// Drops a name from the cache: one type, or with `None` all types.
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String>;
 
@@ -80,6 +89,9 @@ pub trait Backend {
 
     /// The questions in flight, a line each.
     fn dump_requestlist(&mut self) -> Pieces;
+
+    /// The zones that are sent as many queries as they may be, or all, each with its rate and limit, a line each.
+    fn rates(&mut self, all: bool) -> Pieces;
 
     /// Begins to take in such text as [`Self::dump_cache`] gives.
     fn load_cache(&mut self) -> Box<dyn Load>;
@@ -190,6 +202,19 @@ pub struct Status {
     pub upstream: Vec<String>,
     /// For how long the worker has had a command that it did not answer in time.
     pub late: Option<Duration>,
+}
+
+/// What is to become of a forward or stub zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneChange<'a> {
+    /// It is a stub zone.
+    pub stub: bool,
+    /// Its name.
+    pub name: Name,
+    /// Its servers, addresses or names as the configuration has them; `None`: it is removed.
+    pub servers: Option<Vec<&'a str>>,
+    /// `stub-prime:`
+    pub prime: bool,
 }
 
 /// One `forward-zone:` or `stub-zone:`.

@@ -4,7 +4,7 @@ use super::arguments::{name_of, split_word, two_arguments};
 use super::backend::{Backend, Flushed, Load, Pieces};
 use super::reply::Reply;
 use super::request::Request;
-use super::{local, report};
+use super::{local, report, zones};
 use crate::dns::Name;
 use crate::number;
 use crate::stats::Snapshot;
@@ -41,7 +41,6 @@ const WITHOUT_ARGUMENT: &[&str] = &[
 /// Commands of Unbound that are not carried out, and what to do instead.
 const UNSUPPORTED: &[(&[&str], &str)] = &[
     (&["cache_lookup"], "dump_cache has all of it"),
-    (&["forward", "forward_add", "forward_remove", "stub_add", "stub_remove"], "edit the configuration and reload"),
     (&["insecure_add", "insecure_remove"], "answers are not validated"),
     (&["auth_zone_reload", "auth_zone_transfer", "rpz_enable", "rpz_disable"], "use local zones"),
     (
@@ -57,8 +56,7 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
         ],
         "there are no views",
     ),
-    (&["ratelimit_list", "ip_ratelimit_list"], "see the counters of stats"),
-    (&["set_option"], "edit the configuration and reload"),
+    (&["ip_ratelimit_list"], "see the counters of stats"),
     (
         &["print_cookie_secrets", "add_cookie_secret", "drop_cookie_secret", "activate_cookie_secret"],
         "there are no DNS cookies",
@@ -94,7 +92,9 @@ pub(super) fn carry_out(
             match line.trim() {
                 "dump_cache" => return Reaction::Pieces(backend.dump_cache()),
                 "dump_infra" => return Reaction::Pieces(backend.dump_infra()),
+                "ratelimit_list" => return Reaction::Pieces(backend.rates(false)),
                 "dump_requestlist" => return Reaction::Pieces(backend.dump_requestlist()),
+                line if split_word(line) == ("ratelimit_list", "+a") => return Reaction::Pieces(backend.rates(true)),
                 line => command(line, backend, base, &mut reply),
             }
         }
@@ -137,6 +137,7 @@ fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, r
         // There are none, and Unbound prints nothing then.
         "list_insecure" | "list_auth_zones" => {}
         "get_option" => get_option(arguments, backend, reply),
+        _ if zones::command(word, arguments, backend, reply) => {}
         _ if local::command(word, arguments, backend, reply) => {}
         _ => match UNSUPPORTED.iter().find(|(words, _)| words.contains(&word)) {
             Some((_, instead)) => reply.line(format_args!("error {word} is not supported yet: {instead}")),

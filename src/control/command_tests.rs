@@ -56,6 +56,8 @@ fn replies_are_unbounds() {
         ("flush_negative", "ok removed 0 rrsets, 5 messages and 0 key entries\n"),
         ("list_forwards", ". IN forward 127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),
         ("forward", "127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),
+        ("ratelimit_list", "example.com. 7 limit 5\n"),
+        ("ratelimit_list +a", "example.com. 7 limit 10\n"),
         ("get_option port", "53\n"),
         ("get_option foo", "error unknown option\n"),
         (
@@ -163,6 +165,44 @@ fn what_comes_into_force_late_is_said_to_be_late_and_not_to_be_nothing() {
     let status = run(&mut backend, "status");
     assert!(status.contains("\nworker: has not answered a command for 7 s; "), "{status}");
     assert!(!run(&mut Fake::default(), "status").contains("worker: has"));
+}
+
+#[test]
+fn zones_and_options_are_changed_as_the_words_say() {
+    for (line, reply, call) in [
+        (
+            "forward_add example.com 192.0.2.1 ns.a@5300",
+            "ok\n",
+            "zone stub false example.com. Some([\"192.0.2.1\", \"ns.a@5300\"]) prime false",
+        ),
+        (
+            "forward_add +i example.com 192.0.2.1",
+            "ok\n",
+            "zone stub false example.com. Some([\"192.0.2.1\"]) prime false",
+        ),
+        ("forward_add example.com", "error could not find next argument after example.com\n", ""),
+        (
+            "forward_add +t example.com 192.0.2.1",
+            "error DNS over TLS to upstream is not there yet, and sending in clear is not what was asked for\n",
+            "",
+        ),
+        ("forward_add +x example.com 192.0.2.1", "error: unknown option x\n", ""),
+        ("forward_remove +i example.com", "ok\n", "zone stub false example.com. None prime false"),
+        ("forward_remove", "error: this option requires a domain name\n", ""),
+        ("stub_add +ip example.com 192.0.2.1", "ok\n", "zone stub true example.com. Some([\"192.0.2.1\"]) prime true"),
+        ("stub_remove example.com", "ok\n", "zone stub true example.com. None prime false"),
+        ("forward off", "ok\n", "forward None"),
+        ("forward 192.0.2.1 192.0.2.2", "ok\n", "forward Some([\"192.0.2.1\", \"192.0.2.2\"])"),
+        ("set_option prefetch: yes", "ok\n", "set prefetch to yes"),
+        ("set_option target-fetch-policy: \"1 2\"", "ok\n", "set target-fetch-policy to 1 2"),
+        ("set_option prefetch", "error could not find next argument after prefetch\n", ""),
+    ] {
+        let mut backend = Fake::default();
+        assert_eq!(run(&mut backend, line), reply, "{line}");
+        assert_eq!(backend.calls.join(", "), call, "{line}");
+    }
+    let mut backend = Fake { broken: Some("unknown option".into()), ..Fake::default() };
+    assert_eq!(run(&mut backend, "set_option foo: 1"), "error setting option: unknown option\n");
 }
 
 #[test]

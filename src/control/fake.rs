@@ -1,7 +1,7 @@
 //! A backend for tests and the fuzz target: it remembers what it was asked.
 
 use super::backend::{
-    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status,
+    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status, ZoneChange,
 };
 use crate::dns::Name;
 use crate::stats::{Frames, QueueFigures, Snapshot, SocketDrops, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
@@ -201,6 +201,22 @@ impl Backend for Fake {
         }
     }
 
+    fn change_zone(&mut self, change: ZoneChange<'_>) -> Result<(), String> {
+        let ZoneChange { stub, name, servers, prime } = change;
+        self.call(format!("zone stub {stub} {name} {servers:?} prime {prime}"))
+    }
+
+    fn forward_root(&mut self, servers: Option<Vec<&str>>) -> Result<(), String> {
+        self.call(format!("forward {servers:?}"))
+    }
+
+    fn set_option(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match &self.broken {
+            Some(reason) => Err(reason.clone()),
+            None => self.call(format!("set {name} to {value}")),
+        }
+    }
+
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {
         self.call(format!("flush {name} {rtype:?}"))
     }
@@ -236,6 +252,10 @@ impl Backend for Fake {
 
     fn dump_requestlist(&mut self) -> Pieces {
         Box::new(std::iter::empty())
+    }
+
+    fn rates(&mut self, all: bool) -> Pieces {
+        Box::new([Ok(format!("example.com. 7 limit {}\n", if all { 10 } else { 5 }))].into_iter())
     }
 
     fn load_cache(&mut self) -> Box<dyn Load> {

@@ -10,6 +10,7 @@
 //! | `request` | octets to a command, or to a command with its lines |
 //! | `backend` | what the rest of the program does for a command |
 //! | `command` | the commands: arguments checked, backend called, Unbound's replies |
+//! | `zones` | the commands that change whom is asked, and single directives |
 //! | `local` | the commands that edit local data, one by one and in batches |
 //! | `report` | `status`, and the lines of `stats` |
 //! | `reply` | the text of a reply, limited in size |
@@ -29,9 +30,10 @@ mod reply;
 mod report;
 mod request;
 mod server;
+mod zones;
 
 pub use backend::{
-    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status,
+    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status, ZoneChange,
 };
 pub use client::{Answer, Progress, Question};
 pub use report::rcode_word;

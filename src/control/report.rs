@@ -273,7 +273,7 @@ fn cache_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
     numbers(
         "",
         &[
-            ("num.query.ratelimited", 0),
+            ("num.query.ratelimited", figures.upstream_rate_limited),
             ("num.answer.secure", 0),
             ("num.answer.bogus", 0),
             ("num.rrset.bogus", 0),

@@ -1,6 +1,7 @@
 //! Why a question was not answered.
 
 use super::edns::ExtendedError;
+use super::rcode;
 use bytemuck::Zeroable;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -31,6 +32,12 @@ pub enum Why {
     Aliases,
     /// It was given up for a newer question.
     GivenUp,
+    /// Nothing: beside an answer, that addresses of a wrong length were left out.
+    Lengths,
+    /// More queries to one zone than it is to be sent in a second.
+    Rate,
+    /// Replies in another case than the query had, which then did not say the same.
+    Differ,
 }
 
 /// Why a question was not answered, and by whom.
@@ -66,9 +73,18 @@ impl Cause {
     /// It as an extended error, where one says so; a server's own error is none of ours.
     pub fn extended_error(&self) -> Option<ExtendedError> {
         match self.why {
-            Why::NoServer | Why::Silence => Some(ExtendedError::NO_REACHABLE_AUTHORITY),
+            Why::NoServer | Why::Silence | Why::NoZone => Some(ExtendedError::NO_REACHABLE_AUTHORITY),
+            // It may have refused to reply: RFC 8914 section 4.23.
+            Why::Rcode if self.rcode == rcode::REFUSED => Some(ExtendedError::NO_REACHABLE_AUTHORITY),
             Why::Network => Some(ExtendedError::NETWORK_ERROR),
-            _ => None,
+            Why::Unreadable => Some(ExtendedError::other("a server's reply could not be read")),
+            Why::Useless => Some(ExtendedError::other("the servers' replies are of no use")),
+            Why::Sends => Some(ExtendedError::other("more queries than are sent for one name")),
+            Why::Aliases => Some(ExtendedError::other("more aliases than are followed")),
+            Why::Rate => Some(ExtendedError::other("exceeded ratelimit for zone")),
+            Why::Differ => Some(ExtendedError::other("0x20 failed, then got different replies")),
+            Why::Lengths => Some(ExtendedError::other("sanitize: records of inappropriate length have been removed.")),
+            Why::Rcode | Why::Unknown | Why::GivenUp => None,
         }
     }
 

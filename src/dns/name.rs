@@ -54,6 +54,11 @@ impl Name {
         &self.octets[..usize::from(self.len)]
     }
 
+    /// The wire form, for letters of another case: the lengths of labels must stay.
+    pub(crate) fn as_wire_mut(&mut self) -> &mut [u8] {
+        &mut self.octets[..usize::from(self.len)]
+    }
+
     /// The same name in lower case.
     pub fn to_lower(mut self) -> Name {
         // Length octets are at most 63, below 'A', so folding the whole wire form touches letters only.

@@ -9,6 +9,7 @@ use super::core::{Core, Turn};
 use super::listing;
 use super::order::{Cleared, Command};
 use super::question::Phase;
+use super::rated;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
 use std::net::IpAddr;
@@ -33,6 +34,7 @@ impl<W: World> Turn<'_, W> {
     /// Carries out an order of main.
     pub(super) fn obey(&mut self, command: Command) {
         match command {
+            Command::Options(options, rules) => self.core.set_options(*options, rules),
             Command::Table(table) => self.set_table(table),
             Command::Clear(empty, to) => tell(&to, self.clear(empty)),
             Command::FlushName(name, rtype, to) => tell(&to, self.flush_name(&name, rtype)),
@@ -59,6 +61,7 @@ impl<W: World> Turn<'_, W> {
                 self.end_questions();
                 tell(&to, ());
             }
+            Command::Rates(from, all, to) => tell(&to, rated::list(self.core, (from, LINES), all, self.now)),
             Command::Lookup(name, to) => tell(&to, listing::lookup(self.core, &name, self.now)),
         }
     }

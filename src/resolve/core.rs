@@ -13,7 +13,7 @@
 //! their name servers are, equal ones for the same (`lookups`); these have states of their own, and each question pays for those
 //! that it began (`budget`).
 
-use super::cache::{Cache, Learnt};
+use super::cache::{Cache, Learnt, Rules};
 use super::chain::{QUERY, SpareChains};
 use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
@@ -21,6 +21,7 @@ use super::keys::Keys;
 pub(super) use super::order::Command;
 use super::question::{NONE, Phase};
 use super::questions::Questions;
+use super::rates::Rates;
 use super::servers::Servers;
 use super::sockets::Sockets;
 use super::streams::Streams;
@@ -33,6 +34,7 @@ use super::{Options, Request};
 use crate::stats::Upstream;
 use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
+use std::hash::RandomState;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +113,12 @@ pub struct Core {
     pub(super) cache: Option<Cache>,
     pub(super) learnt: Learnt,
     pub(super) query: Box<[u8; QUERY]>,
+    /// What the servers of zones were sent of late.
+    pub(super) rates: Rates,
+    /// What the case of names follows from.
+    pub(super) caps_key: RandomState,
+    /// A reply with its question in plain case.
+    pub(super) plain: Vec<u8>,
     pub(super) spare_chains: SpareChains,
 }
 
@@ -131,6 +139,8 @@ impl Core {
     pub fn new(options: Options, stats: Arc<Upstream>, troubles: Arc<Troubles>) -> Core {
         let states = options.questions.clamp(1, 1 << 19);
         let lookups = if options.hints.is_empty() { 0 } else { states };
+        let mut rates = Rates::default();
+        rates.set_limits(options.rates.clone());
         Core {
             table: Arc::default(),
             cuts: Cuts::default(),
@@ -149,10 +159,13 @@ impl Core {
             patient: VecDeque::new(),
             stats,
             troubles,
-            digest: Digest::new(),
+            digest: Digest::new(&options.iteration),
             cache: None,
             learnt: Learnt::default(),
             query: Box::new([0; QUERY]),
+            rates,
+            caps_key: RandomState::new(),
+            plain: Vec::new(),
             spare_chains: SpareChains::default(),
             options,
         }
@@ -178,6 +191,20 @@ impl Core {
             Input::Command(command) => turn.obey(command),
         }
         turn.settle();
+    }
+
+    /// Goes on by other settings, but for what only a new core takes: how many questions, sockets and connections there are, and
+    /// how large what comes may be.
+    pub(super) fn set_options(&mut self, options: Options, rules: Rules) {
+        self.digest.set_limits(&options.iteration);
+        self.servers.set_infra(options.infra);
+        self.streams.options.clone_from(&options.streams);
+        self.rates.set_limits(options.rates.clone());
+        if let Some(cache) = &mut self.cache {
+            cache.set_rules(rules);
+        }
+        let Options { questions, tcp_connections, edns_size, sockets, hints, .. } = std::mem::take(&mut self.options);
+        self.options = Options { questions, tcp_connections, edns_size, sockets, hints, ..options };
     }
 
     /// The place of the server at an address, which may be one that another has left.

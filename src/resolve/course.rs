@@ -69,7 +69,8 @@ impl<W: World> Turn<'_, W> {
             let start = stub.copied().unwrap_or(self.core.hints_cut);
             return self.ask_at(id, start);
         }
-        let zone = if question.is_unzoned { None } else { table.find(question.parent_side()) };
+        let within = if question.left_zone > 0 { usize::from(question.left_zone) } else { usize::MAX };
+        let zone = if question.is_unzoned { None } else { table.find_within(question.parent_side(), within) };
         let Some((place, zone)) = zone.and_then(|place| Some((place, table.zone(place)?))) else {
             return if self.answer_from_cache(id) || self.serve_expired(id) || self.refer(id) {
             } else {
@@ -150,19 +151,24 @@ impl<W: World> Turn<'_, W> {
         started + if self.is_asked_first(id) { patience / FIRST_SHARE } else { patience }
     }
 
-    /// True when a question is asked first where all are dead.
+    /// True when a question is asked first where all are dead. One whose address is looked up may not be.
     pub(super) fn is_first_in_vain(&self, id: u32) -> bool {
-        self.is_asked_first(id) && self.core.seats(id).iter().all(|seat| self.core.servers[seat.server].is_dead())
+        let seats = self.core.seats(id);
+        let are_dead = || seats.iter().all(|seat| self.core.servers[seat.server].is_dead());
+        !seats.is_empty() && self.is_asked_first(id) && are_dead()
     }
 
-    /// True when the question is to be asked as if its zone were not there from now on.
+    /// True when the question is to be asked as if its zone were not there from now on, nor any below that.
     fn leave_zone(&mut self, id: u32) -> bool {
         let in_time = self.now < self.core.questions.get(id).started + self.core.options.patience;
         if !in_time || !self.is_asked_first(id) {
             return false;
         }
+        // What lies above it may have a zone of its own.
+        let labels = self.core.cuts.get(self.core.questions.get(id).cut).map_or(0, |cut| cut.name.label_count());
         let question = self.core.questions.get_mut(id);
-        question.is_unzoned = true;
+        question.is_unzoned = labels == 0;
+        question.left_zone = labels as u8;
         question.start_over();
         self.go_to_cut(id, NONE);
         true

@@ -73,14 +73,20 @@ pub(super) struct Digest {
 }
 
 impl Digest {
-    pub(super) fn new() -> Digest {
+    pub(super) fn new(rules: &Iteration) -> Digest {
         Digest {
-            reply: Reply::new(),
-            normalizer: Normalizer::default(),
+            reply: Reply::new(rules.signatures),
+            normalizer: Normalizer::new(rules.aliases),
             scratch: vec![0; 65535].into_boxed_slice(),
             rdata: vec![0; 65535].into_boxed_slice(),
             is_whole: false,
         }
+    }
+
+    /// Goes on by other rules.
+    pub(super) fn set_limits(&mut self, rules: &Iteration) {
+        self.reply.set_limit(rules.signatures);
+        self.normalizer.set_limit(rules.aliases);
     }
 
     /// Takes a reply apart; true when it is whole and its code says something of the name.
@@ -136,6 +142,11 @@ impl Digest {
         (&mut self.scratch, &mut self.rdata)
     }
 
+    /// The reply that was read, and room for the data of one record.
+    pub(super) fn reply_and_room(&mut self) -> (&Reply, &mut [u8]) {
+        (&self.reply, &mut self.rdata)
+    }
+
     /// The reply that was judged, and its answer section.
     pub(super) fn parts(&self) -> (&Reply, &[Piece]) {
         (&self.reply, &self.normalizer.answer)
@@ -152,7 +163,7 @@ impl Digest {
         let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
         let Ok(written) = composer.answer(question.chain.as_deref(), scratch) else { return false };
         response.rcode = reply.rcode;
-        response.set_cause(Cause::default(), &[]);
+        response.set_cause(question.remark(), &[]);
         response.ttl = if question.uncached { 0 } else { written.ttl };
         response.refresh_after = response.ttl - response.ttl / 10;
         response.set_body(&scratch[written.place], written.counts)
@@ -190,7 +201,7 @@ impl Default for Digester {
         let (response, limits) = (Box::new(Response::zeroed()), TtlLimits::default());
         // So that fuzzing comes to what takes addresses out.
         let private = Private::new([(std::net::IpAddr::from([10, 0, 0, 0]), 8)], []);
-        Digester { digest: Digest::new(), question: Question::EMPTY, response, limits, private }
+        Digester { digest: Digest::new(&Iteration::default()), question: Question::EMPTY, response, limits, private }
     }
 }
 

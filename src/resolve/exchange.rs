@@ -52,7 +52,7 @@ impl<W: World> Turn<'_, W> {
             }
             if let Some(place) = self.select(id) {
                 self.fetch_ahead(id);
-                if !self.charge(id) {
+                if !self.charge(id) || !self.is_within_rate(id) {
                     return self.fail(id);
                 }
                 if self.ask(id, place) {
@@ -209,11 +209,12 @@ impl<W: World> Turn<'_, W> {
         let serial = self.core.sockets.serial(socket).unwrap_or(0);
         let sent = self.draw_id(socket, handle(id, slot)).and_then(|message_id| {
             let (len, edns, cookie) = self.write_query(id, (server, recursion), (message_id, Some(socket)));
+            let mixed = self.mix_case(id, socket, message_id);
             let sent = self.push(socket, len).map_err(Failure::of("send"));
             if sent.is_err() {
                 self.core.keys.remove(socket, message_id);
             }
-            let asked = Addressee { server, place, edns, recursion, cookie };
+            let asked = Addressee { server, place, edns, recursion, cookie, mixed };
             sent.map(|()| Try { socket, serial, id: message_id, asked, at: self.now })
         });
         let sent = match sent {
@@ -278,7 +279,8 @@ impl<W: World> Turn<'_, W> {
         let question = self.core.questions.get(id);
         let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
         // What is kept is kept for who asks with DO, too.
-        let bits = if question.dnssec_ok || self.is_kept(id) { edns::DO } else { 0 };
+        let wants = !self.core.options.no_dnssec_ok && (question.dnssec_ok || self.is_kept(id));
+        let bits = if wants { edns::DO } else { 0 };
         // What is lost may be lost because its reply comes in fragments.
         let largest = if question.rounds > 0 { UNFRAGMENTED } else { u16::MAX };
         let edns = has_edns.then_some((self.core.options.edns_size.min(largest), bits));
@@ -354,6 +356,8 @@ impl<W: World> Turn<'_, W> {
             self.ask_with_another_cookie(id, asked, heard);
         } else if header::flags(message) & header::flag::TC != 0 {
             self.queue_tcp(id, asked);
+        } else if asked.mixed || self.core.questions.get(id).compared.is_some() {
+            self.judge_by_case(id, &sent, message);
         } else {
             self.judge(id, asked, message);
         }

@@ -94,6 +94,11 @@ impl<W: World> Turn<'_, W> {
         let mut target = question.name.to_lower();
         let mut chain: Option<Box<Chain>> = None;
         for _ in 0..=options.iteration.restarts {
+            if when == When::Failed {
+                // What has expired for too long may be told again from now on (`serve-expired-ttl-reset:`).
+                let (name, qtype, qclass) = (target.as_wire(), question.qtype, question.qclass);
+                cache.give_up(&MessageKey { name, qtype, qclass, checking_disabled: false }, true, self.now);
+            }
             let ask = Ask { expired: true, ..Ask::new(&target, question.qtype, question.qclass) };
             let hit = cache.lookup(&ask, self.now)?;
             let wanted = Wanted {
@@ -130,10 +135,10 @@ impl<W: World> Turn<'_, W> {
             } else if question.stale == Stale::Unknown {
                 question.stale = Stale::AtHand;
             }
-            if (tells && !given_up) || when == When::Failed {
+            if tells && !given_up && when != When::Failed {
                 let (name, qtype, qclass) = (target.as_wire(), question.qtype, question.qclass);
                 let key = MessageKey { name, qtype, qclass, checking_disabled: false };
-                cache.give_up(&key, when == When::Failed, self.now);
+                cache.give_up(&key, false, self.now);
             }
             chain.into_iter().for_each(|chain| spare_chains.put_back(chain));
             return Some(given_up);

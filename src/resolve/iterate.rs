@@ -81,9 +81,8 @@ impl<W: World> Turn<'_, W> {
 
     /// A question that is in phase `Choose` waits for lookups that were begun for it.
     pub(super) fn wait_for_lookups(&mut self, id: u32) {
-        let question = self.core.questions.get_mut(id);
-        question.phase = Phase::Await;
-        let until = question.started + self.core.options.patience;
+        let until = self.deadline(id);
+        self.core.questions.get_mut(id).phase = Phase::Await;
         self.core.timers.arm(id, until);
     }
 
@@ -211,11 +210,16 @@ impl<W: World> Turn<'_, W> {
         }
         let question = self.core.questions.get_mut(id);
         question.referrals += 1;
+        let is_rated = question.rated;
         if question.referrals > REFERRALS {
             return self.fail(id);
         }
         question.start_over();
+        if is_rated {
+            self.take_rate_back(id);
+        }
         let Some(cut) = self.cut_from(message, set) else { return self.fail(id) };
+        self.forget_expired_between(id, &cut.name);
         let labels = label_count(cut.name.as_wire());
         let question = self.core.questions.get_mut(id);
         question.referred |= 1 << labels;
@@ -244,6 +248,10 @@ impl<W: World> Turn<'_, W> {
             return false;
         };
         let (name, labels) = (cut.name, label_count(cut.name.as_wire()));
+        if self.core.table.stub(name.as_wire()).is_some() {
+            // The file says who is asked for this zone.
+            return false;
+        }
         let was_told = (question.refetched | question.referred) >> labels & 1 != 0;
         let Some(above) = parent(name.as_wire()).filter(|_| !was_told) else { return false };
         let cut = self.find_cut(id, above, 0);

@@ -26,7 +26,10 @@ impl<W: World> Turn<'_, W> {
         if asked.edns && self.core.digest.reply().has_edns {
             self.core.servers[asked.server].does_edns(self.now);
         }
-        let cut = self.core.questions.get(id).cut;
+        let lacks = self.core.digest.reply().lacks_addresses;
+        let question = self.core.questions.get_mut(id);
+        question.lacks_addresses |= lacks;
+        let cut = question.cut;
         if !self.core.cuts.get(cut).is_some_and(Cut::is_forward) {
             return self.judge_authoritative(id, asked, message);
         }

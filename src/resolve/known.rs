@@ -104,7 +104,7 @@ impl<W: World> Turn<'_, W> {
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
         (response.known, response.expired) = (is_known, false);
-        response.set_cause(Cause::default(), &[]);
+        response.set_cause(question.remark(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();
@@ -182,6 +182,18 @@ impl<W: World> Turn<'_, W> {
             return false;
         }
         cache.keep(&key, &kept, &context, learnt) && !question.is_minimised()
+    }
+
+    /// A question is referred from its cut to one further down: delegations between them that have expired are none any more, and
+    /// must not have what lies below them asked from above.
+    pub(super) fn forget_expired_between(&mut self, id: u32, down: &Name) {
+        let Core { cache: Some(cache), questions, cuts, .. } = &mut *self.core else { return };
+        let Some(from) = cuts.get(questions.get(id).cut).map(|cut| cut.name.as_wire().len()) else { return };
+        for between in suffixes(down.as_wire()).skip(1).take_while(|name| name.len() > from) {
+            if cache.rrsets.get(&Key::new(between, rtype::NS, class::IN), self.now).is_none() {
+                cache.flush_type(between, rtype::NS);
+            }
+        }
     }
 
     /// The deepest cut that is known for a name (wire form, lower case), of at least so many labels, and of use for a question.

@@ -104,8 +104,7 @@ impl<W: World> Turn<'_, W> {
     }
 
     fn is_wanted(&self, family: usize) -> bool {
-        let reachable = self.core.table.reachable();
-        if family == 0 { reachable.ip4 } else { reachable.ip6 }
+        self.core.table.reachable().has_family(family == 0)
     }
 
     /// Looks up the addresses of a name server for a question. `how`: what for. False when there was nothing to begin.
@@ -301,7 +300,9 @@ impl<W: World> Turn<'_, W> {
         if cut != waiter.cut {
             self.tell_cut(cut, what, servers, ttl);
         }
-        if awaits && (is_last || !servers.is_empty()) {
+        // Who waits for who the servers of a zone are waits for nothing else there, whatever is looked up for where it came from.
+        let is_primed = what.1 == rtype::NS;
+        if awaits && (is_last || is_primed || !servers.is_empty()) {
             self.stop_waiting(id);
             self.core.retry.push_back(id);
         }
@@ -327,8 +328,12 @@ impl<W: World> Turn<'_, W> {
     /// The place of the server at an address; `None` when it must not be asked.
     pub(super) fn server_at(&mut self, address: IpAddr) -> Option<u32> {
         let address = SocketAddr::new(address, PORT);
-        let may = self.core.table.reachable().may_ask(&address) && self.core.table.sources().can_ask(&address);
-        may.then(|| self.core.place_server(address))
+        let reachable = self.core.table.reachable();
+        if !reachable.may_ask(&address) {
+            return None;
+        }
+        let address = reachable.reach(address);
+        self.core.table.sources().can_ask(&address).then(|| self.core.place_server(address))
     }
 }
 

@@ -16,11 +16,13 @@
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
-//! | `table`, `source` | which servers are asked for which names, and from which addresses |
+//! | `table`, `source`, `networks`, `nat64` | which servers are asked for which names, from which addresses and where |
 //! | `server`, `trouble` | a server's speed and health, what stands in the way to it |
 //! | `sockets`, `sockets/`, `streams` | UDP sockets and their ports, which are given up for others; TCP streams |
 //! | `question`, `questions`, `budget`, `tries`, `timer` | states in flight, what was sent for each and what it may cost, deadlines |
 //! | `cookies`, `with_cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
+//! | `rates`, `rated` | how many queries a zone's servers are sent in a second |
+//! | `caps`, `mixed_case` | names in mixed case |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
@@ -30,6 +32,7 @@ mod asked;
 mod authority;
 mod budget;
 mod cache;
+mod caps;
 mod chain;
 mod choice;
 mod classify;
@@ -52,6 +55,9 @@ mod known;
 mod listing;
 mod lookups;
 mod minimise;
+mod mixed_case;
+mod nat64;
+mod networks;
 mod normalize;
 mod options;
 mod order;
@@ -59,6 +65,8 @@ mod over_tcp;
 mod private;
 mod question;
 mod questions;
+mod rated;
+mod rates;
 mod reply;
 mod scrub;
 mod server;
@@ -81,14 +89,18 @@ mod world;
 
 pub use asked::Scrub;
 pub use cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
+pub use caps::Caps;
 pub use client_string::ClientStrings;
 pub use core::{Core, Input};
 #[doc(hidden)]
 pub use digest::Digester;
 pub use hints::{Hint, built_in};
+pub use nat64::Nat64;
+pub use networks::Networks;
 pub use options::{Infra, Iteration, Options, Preference};
 pub use order::{Cleared, Command, Lines};
 pub use private::Private;
+pub use rates::RateLimits;
 pub use sockets::SocketOptions;
 pub use source::Sources;
 pub use streams::StreamOptions;

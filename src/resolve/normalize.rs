@@ -13,9 +13,6 @@ use crate::dns::name::Name;
 use crate::dns::record::read_name;
 use crate::dns::{rcode, rtype};
 
-/// Aliases followed in one reply (Unbound's iter-scrub-cname); the next is asked for.
-const MOST_ALIASES: usize = 11;
-
 /// What a reply amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -50,12 +47,8 @@ pub struct Normalizer {
     pub answer: Vec<Piece>,
     /// The end of the alias chain, lower case.
     pub target: Name,
-}
-
-impl Default for Normalizer {
-    fn default() -> Self {
-        Normalizer { answer: Vec::with_capacity(32), target: Name::ROOT }
-    }
+    /// Aliases followed in one reply (`iter-scrub-cname:`); the next is asked for.
+    most_aliases: usize,
 }
 
 /// Where the walk along the alias chain stands.
@@ -68,6 +61,16 @@ struct Walk {
 }
 
 impl Normalizer {
+    /// One that follows so many aliases in one reply.
+    pub fn new(most_aliases: usize) -> Normalizer {
+        Normalizer { answer: Vec::with_capacity(32), target: Name::ROOT, most_aliases }
+    }
+
+    /// Follows so many aliases in one reply from now on.
+    pub fn set_limit(&mut self, most_aliases: usize) {
+        self.most_aliases = most_aliases;
+    }
+
     /// Decides about `reply`, taken apart from `message`, whose code is NOERROR, NXDOMAIN or YXDOMAIN: marks the sets
     /// to be told on, fills the answer section, and puts every kept set's TTL within the limits.
     pub fn run(&mut self, message: &[u8], reply: &mut Reply, asked: &Asked, limits: &TtlLimits) -> Verdict {
@@ -133,7 +136,7 @@ impl Normalizer {
             if set.attached || set.kept || set.class != asked.qclass {
                 continue;
             }
-            if walk.aliases > MOST_ALIASES {
+            if walk.aliases > self.most_aliases {
                 walk.left = true;
             }
             if walk.left {

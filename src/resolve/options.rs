@@ -1,7 +1,9 @@
 //! Settings of the resolver.
 
+use super::caps::Caps;
 use super::client_string::ClientStrings;
 use super::hints::Hint;
+use super::rates::RateLimits;
 use super::sockets::SocketOptions;
 use super::streams::StreamOptions;
 use super::ttl::TtlLimits;
@@ -16,6 +18,10 @@ pub struct Iteration {
     pub strict: bool,
     /// `iter-scrub-ns:`
     pub name_servers: u32,
+    /// `iter-scrub-cname:`, aliases of one reply that are followed; the next is asked for.
+    pub aliases: usize,
+    /// `iter-scrub-rrsig:`, signatures over one RRset that are told on, so that they cannot fill a cache.
+    pub signatures: u32,
     /// `iter-scrub-promiscuous:`
     pub no_promiscuous: bool,
     /// `harden-glue:`
@@ -42,6 +48,8 @@ impl Default for Iteration {
             minimise: true,
             strict: false,
             name_servers: 20,
+            aliases: 11,
+            signatures: 8,
             no_promiscuous: true,
             only_own_glue: true,
             verify_glue: false,
@@ -120,8 +128,14 @@ pub struct Options {
     pub preference: Preference,
     /// Ports and number of the sockets.
     pub sockets: SocketOptions,
+    /// Queries that the servers of a zone are sent in a second.
+    pub rates: RateLimits,
+    /// Whose names are asked for in mixed case.
+    pub caps: Caps,
     /// DNS cookies are sent to servers.
     pub cookies: bool,
+    /// No query has DO (`disable-edns-do:`).
+    pub no_dnssec_ok: bool,
     /// Who asks, for those who are to be told (`edns-client-string:`).
     pub client_strings: ClientStrings,
     /// How connections to servers are used.
@@ -144,7 +158,10 @@ impl Default for Options {
             infra: Infra::default(),
             preference: Preference::default(),
             sockets: SocketOptions::default(),
+            rates: RateLimits::default(),
+            caps: Caps::default(),
             cookies: true,
+            no_dnssec_ok: false,
             client_strings: ClientStrings::default(),
             streams: StreamOptions::default(),
         }

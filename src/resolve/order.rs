@@ -1,14 +1,18 @@
 //! What main has the core do.
 
-use super::Name;
-use super::cache::{Cache, Dumping, Flushed, Flushing, Loading};
+use super::cache::{Cache, Dumping, Flushed, Flushing, Loading, Rules};
+use super::options::Options;
 use super::table::ZoneTable;
+use crate::dns::Name;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 /// An order of main.
 pub enum Command {
+    /// These settings take the place of the present ones, as far as they are no sizes, sockets and the like; and this is what is
+    /// told of what is kept.
+    Options(Box<Options>, Rules),
     /// This table takes the place of the present one.
     Table(Arc<ZoneTable>),
     /// What is kept goes, all at once: this cache, which is empty, takes the place of the present one. Answers to what is in
@@ -30,6 +34,8 @@ pub enum Command {
     Questions(usize, Sender<Lines>),
     /// The questions in flight end without an answer.
     EndQuestions(Sender<()>),
+    /// Lines of the rates of zones, from this place on; those at their limit, or all.
+    Rates(usize, bool, Sender<Lines>),
     /// Which servers a name would be asked of.
     Lookup(Box<Name>, Sender<String>),
 }

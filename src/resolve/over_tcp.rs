@@ -31,7 +31,7 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn is_asked_over_tcp(&self, id: u32) -> bool {
         let cut = self.core.cuts.get(self.core.questions.get(id).cut);
         let zone = cut.and_then(|cut| self.core.table.zone(cut.source.zone()?));
-        self.core.streams.options().always || zone.is_some_and(|zone| zone.tcp)
+        self.core.streams.options.always || zone.is_some_and(|zone| zone.tcp)
     }
 
     /// The reply of `asked` was cut off.
@@ -79,10 +79,9 @@ impl<W: World> Turn<'_, W> {
     }
 
     fn wait_in_line(&mut self, id: u32) {
-        let (wait, patience) = (self.core.streams.options().wait, self.core.options.patience);
-        let question = self.core.questions.get_mut(id);
-        question.phase = Phase::TcpQueue;
-        self.core.timers.arm(id, (self.now + wait).min(question.started + patience));
+        let until = (self.now + self.core.streams.options.wait).min(self.deadline(id));
+        self.core.questions.get_mut(id).phase = Phase::TcpQueue;
+        self.core.timers.arm(id, until);
     }
 
     /// True when a server other than `place` is asked by a question now, or can be in this round. One whose TCP has failed for the
@@ -144,11 +143,11 @@ impl<W: World> Turn<'_, W> {
         let (len, edns, cookie) = self.write_query(id, (server, recursion), (message_id, None));
         self.core.streams.send(slot, (id, message_id), &self.core.query[..len], self.now, self.world);
         self.core.stats.tcp_sent.add(1);
-        let wait = self.core.streams.options().wait;
+        let until = (self.now + self.core.streams.options.wait).min(self.deadline(id));
         let question = self.core.questions.get_mut(id);
         (question.asked.edns, question.asked.cookie, question.sent) = (edns, cookie, self.now);
         question.phase = Phase::Tcp { connection: slot, id: message_id };
-        self.core.timers.arm(id, (self.now + wait).min(question.started + self.core.options.patience));
+        self.core.timers.arm(id, until);
         Ok(())
     }
 
@@ -175,7 +174,7 @@ impl<W: World> Turn<'_, W> {
     /// A question has waited in vain for the reply with an ID over `connection`; true when nothing else came there either. That a
     /// server has accepted it and says nothing may be for the name.
     pub(super) fn note_tcp_timeout(&mut self, id: u32, (connection, message_id): (u16, u16)) -> bool {
-        let wait = self.core.streams.options().wait;
+        let wait = self.core.streams.options.wait;
         let question = self.core.questions.get(id);
         let (server, is_over) = (question.asked.server, self.now >= question.sent + wait);
         if self.core.streams.connecting_since(connection).is_some_and(|since| self.now >= since + wait) {

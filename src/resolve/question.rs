@@ -1,5 +1,6 @@
 //! A question in flight: what it asks, where it stands, what it has cost.
 
+use super::caps::Compared;
 use super::chain::Chain;
 use super::tries::{Addressee, Tries};
 use super::ttl::{SILENCE, WITHOUT_RECORDS};
@@ -132,8 +133,10 @@ pub struct Question {
     pub uncached: bool,
     /// What is known does not do: it is asked so that it be known for longer. Seconds that what is known has left.
     pub refreshes: Option<u32>,
-    /// A forward or stub zone with `first` has failed: none counts any more.
+    /// No forward or stub zone counts any more.
     pub is_unzoned: bool,
+    /// A forward or stub zone with `first` has failed: those with as many labels count no more; 0: none has failed.
+    pub left_zone: u8,
     /// Tells it from those that had its state before.
     pub serial: u32,
     /// What went wrong last, for this target.
@@ -174,6 +177,12 @@ pub struct Question {
     pub empty: u64,
     /// See `empty`.
     pub empties: u8,
+    /// Of what servers said to it, addresses of a wrong length were left out.
+    pub lacks_addresses: bool,
+    /// The present query was counted for its zone.
+    pub rated: bool,
+    /// It is asked in plain case, and replies are compared.
+    pub compared: Option<Compared>,
     /// Where it stands.
     pub phase: Phase,
     /// What is known of it that has expired.
@@ -236,6 +245,7 @@ impl Question {
         uncached: false,
         refreshes: None,
         is_unzoned: false,
+        left_zone: 0,
         stale: Stale::Unknown,
         serial: 0,
         cause: Cause::new(Why::Unknown),
@@ -257,6 +267,9 @@ impl Question {
         was_primed: false,
         empty: 0,
         empties: 0,
+        lacks_addresses: false,
+        rated: false,
+        compared: None,
         phase: Phase::Free,
         prev: NONE,
         next: NONE,
@@ -272,6 +285,7 @@ impl Question {
         (self.rounds, self.pauses, self.sends) = (0, 0, 0);
         self.without_edns = false;
         (self.empty, self.empties) = (0, 0);
+        (self.compared, self.rated) = (None, false);
         self.cause = Cause::default();
     }
 
@@ -282,6 +296,11 @@ impl Question {
         (self.refetched, self.referred) = (0, 0);
         self.spent.clear();
         self.start_over();
+    }
+
+    /// What is to be told beside an answer.
+    pub fn remark(&self) -> Cause {
+        if self.lacks_addresses { Cause::new(Why::Lengths) } else { Cause::default() }
     }
 
     /// Seconds for which the failure of this question may be cached. What was not sent says nothing of the name. A

@@ -123,11 +123,11 @@ impl Questions {
         (question.restarts, question.depth, question.referrals) = (0, 0, 0);
         (question.awaited, question.at_cut) = (0, 0);
         (question.refetched, question.referred, question.was_primed) = (0, 0, false);
-        (question.shown, question.is_unzoned) = (Shown::WHOLE, false);
+        (question.shown, question.is_unzoned, question.left_zone) = (Shown::WHOLE, false, 0);
         (question.was_sent, question.unheard, question.uncached) = (false, false, false);
         (question.refreshes, question.glue_asked) = (None, 0);
         question.spent.clear();
-        (question.known_only, question.stale) = (false, Stale::Unknown);
+        (question.known_only, question.stale, question.lacks_addresses) = (false, Stale::Unknown, false);
         (question.phase, question.standing) = (Phase::Choose, Standing::Ended);
         (question.budget, question.is_lookup) = (budget, is_lookup);
         self.share(is_lookup).taken += 1;

@@ -7,8 +7,6 @@ use std::ops::Range;
 
 /// More RRsets than this make a reply malformed. What is asked for comes in a handful.
 const MOST_SETS: usize = 1024;
-/// Signatures over one RRset that are told on (Unbound's iter-scrub-rrsig), so that they cannot fill a cache.
-const MOST_SIGNATURES: u32 = 8;
 /// No record, no set.
 pub const NONE: u32 = u32::MAX;
 
@@ -52,7 +50,6 @@ pub struct Set {
 }
 
 /// Buffers for one reply at a time, kept from one to the next.
-#[derive(Default)]
 pub struct Reply {
     /// All records but OPT.
     pub entries: Vec<Entry>,
@@ -60,21 +57,31 @@ pub struct Reply {
     pub sets: Vec<Set>,
     /// The reply has an OPT record.
     pub has_edns: bool,
+    /// Records of addresses that have another length than addresses were left out.
+    pub lacks_addresses: bool,
     /// RCODE with EDNS's upper bits.
     pub rcode: u16,
+    /// Signatures over one RRset that are told on (`iter-scrub-rrsig:`).
+    most_signatures: u32,
 }
 
 impl Reply {
-    /// Room for usual replies.
-    pub fn new() -> Reply {
-        Reply { entries: Vec::with_capacity(512), sets: Vec::with_capacity(128), ..Reply::default() }
+    /// Room for usual replies, of which so many signatures over an RRset are taken.
+    pub fn new(most_signatures: u32) -> Reply {
+        let (entries, sets) = (Vec::with_capacity(512), Vec::with_capacity(128));
+        Reply { entries, sets, has_edns: false, lacks_addresses: false, rcode: 0, most_signatures }
+    }
+
+    /// Of further replies, so many signatures over an RRset are taken.
+    pub fn set_limit(&mut self, most_signatures: u32) {
+        self.most_signatures = most_signatures;
     }
 
     /// Takes `message` apart. `None` when it is malformed (RFC 1035 section 4.1); octets behind it are passed over.
     pub fn parse(&mut self, message: &[u8]) -> Option<()> {
         self.entries.clear();
         self.sets.clear();
-        self.has_edns = false;
+        (self.has_edns, self.lacks_addresses) = (false, false);
         self.rcode = header::flags(message) & 0xf;
         if message.len() < header::LEN {
             return None;
@@ -106,8 +113,14 @@ impl Reply {
     fn add(&mut self, message: &[u8], section: usize, record: Record) -> Option<()> {
         match (record.rtype, record.rdata.len()) {
             // Addresses of another length are no addresses; the rest of the reply stands.
-            (rtype::A, len) if len != 4 => return Some(()),
-            (rtype::AAAA, len) if len != 16 => return Some(()),
+            (rtype::A, len) if len != 4 => {
+                self.lacks_addresses = true;
+                return Some(());
+            }
+            (rtype::AAAA, len) if len != 16 => {
+                self.lacks_addresses = true;
+                return Some(());
+            }
             _ => {}
         }
         let covered = match record.rtype {
@@ -170,7 +183,7 @@ impl Reply {
                 set.ttl = set.ttl.min(signatures.ttl);
                 self.sets[place].attached = true;
             }
-            self.sets[place].count = signatures.count.min(MOST_SIGNATURES);
+            self.sets[place].count = signatures.count.min(self.most_signatures);
         }
     }
 
@@ -314,7 +327,7 @@ mod tests {
         message.extend_from_slice(b"\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x02\x01x");
         message.extend_from_slice(b"\x01A\0\0\x01\0\x01\0\0\0\x1e\0\x04\x01\x02\x03\x05");
         message.extend_from_slice(b"\0\0\x29\x04\xd0\x01\0\0\0\0\0");
-        let mut reply = Reply::new();
+        let mut reply = Reply::new(8);
         reply.parse(&message).unwrap();
         assert!(reply.has_edns);
         assert_eq!((reply.sets.len(), reply.rcode), (2, 16));
@@ -338,7 +351,7 @@ mod tests {
 
         #[test]
         fn any_octets_are_safe(octets: Vec<u8>) {
-            let _ = Reply::new().parse(&octets);
+            let _ = Reply::new(8).parse(&octets);
         }
     }
 }

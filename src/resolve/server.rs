@@ -50,6 +50,13 @@ impl Rtt {
         Rtt { smoothed: 0, variance: wait as i32 / 4, measured: wait, wait, shortest, longest }
     }
 
+    fn set_bounds(&mut self, infra: &Infra) {
+        self.longest = infra.longest.clamp(1, LONGEST);
+        self.shortest = infra.shortest.min(self.longest);
+        self.measured = self.measured.clamp(self.shortest, self.longest);
+        self.wait = self.wait.clamp(self.measured, self.longest);
+    }
+
     fn heard(&mut self, ms: u32) {
         let delta = ms.min(LONGEST) as i32 - self.smoothed;
         self.smoothed += delta / 8;
@@ -142,6 +149,12 @@ impl Server {
         let Server { address, is_used, holds, infra, .. } = *self;
         let trouble = std::mem::take(&mut self.trouble);
         *self = Server { is_used, holds, trouble, ..Server::new(address, infra) };
+    }
+
+    /// Is remembered by other rules.
+    pub fn set_infra(&mut self, infra: Infra) {
+        self.infra = infra;
+        self.rtt.set_bounds(&infra);
     }
 
     /// Whether it has answered, or failed to.

@@ -32,6 +32,14 @@ impl Servers {
         Servers { infra, ..Servers::default() }
     }
 
+    /// Remembers them by other rules; what is known stays.
+    pub fn set_infra(&mut self, infra: Infra) {
+        if self.infra != infra {
+            self.infra = infra;
+            self.slots.iter_mut().for_each(|server| server.set_infra(infra));
+        }
+    }
+
     /// Servers that have a place.
     pub fn count(&self) -> usize {
         self.by_address.len()

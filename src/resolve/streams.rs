@@ -92,7 +92,8 @@ impl Stream {
 
 /// A fixed number of streams.
 pub struct Streams {
-    options: StreamOptions,
+    /// How they are used.
+    pub options: StreamOptions,
     slots: Vec<Option<Stream>>,
     pub(super) free: Vec<u16>,
     serial: u32,
@@ -111,11 +112,6 @@ impl Streams {
         let slots = (0..most).map(|_| None).collect();
         let (has_room, serial, ready, framed, swept) = Default::default();
         Streams { options, slots, free: (0..most as u16).rev().collect(), serial, has_room, ready, framed, swept }
-    }
-
-    /// How they are used.
-    pub fn options(&self) -> &StreamOptions {
-        &self.options
     }
 
     /// True when TCP is not used at all.

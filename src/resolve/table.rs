@@ -2,6 +2,8 @@
 
 use super::asked::Scrub;
 use super::hints::Hint;
+use super::nat64::Nat64;
+use super::networks::Networks;
 use super::private::Private;
 use super::source::Sources;
 use crate::dns::name::{Name, suffixes};
@@ -58,7 +60,7 @@ impl Zone {
 }
 
 /// Which servers may be asked at all.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Reachable {
     /// `do-not-query-localhost:`; 127.0.0.0/8 and ::1 are passed over.
     pub not_localhost: bool,
@@ -66,11 +68,15 @@ pub struct Reachable {
     pub ip4: bool,
     /// `do-ip6:`
     pub ip6: bool,
+    /// `do-not-query-address:`
+    pub never: Networks,
+    /// `do-nat64:`, through which IPv4 servers are reached.
+    pub nat64: Option<Nat64>,
 }
 
 impl Default for Reachable {
     fn default() -> Self {
-        Reachable { not_localhost: true, ip4: true, ip6: true }
+        Reachable { not_localhost: true, ip4: true, ip6: true, never: Networks::default(), nat64: None }
     }
 }
 
@@ -106,7 +112,8 @@ impl ZoneTable {
             };
             let names_some = !zone.servers.is_empty() || !zone.hosts.is_empty();
             let word = zone.word();
-            zone.servers.retain(|server| may_ask(server, word, &name, reachable));
+            zone.servers.retain(|server| may_ask(server, word, &name, &table.reachable));
+            zone.servers.iter_mut().for_each(|server| *server = table.reachable.reach(*server));
             let is_forward = zone.kind == Kind::Forward;
             let there = table.by_name.get(zone.name.as_slice()).copied();
             let same = there.filter(|&place| table.zones[place as usize].word() == word);
@@ -150,8 +157,8 @@ impl ZoneTable {
     }
 
     /// Which servers may be asked at all.
-    pub fn reachable(&self) -> Reachable {
-        self.reachable
+    pub fn reachable(&self) -> &Reachable {
+        &self.reachable
     }
 
     /// Has the answers of the servers point to none of these addresses.
@@ -192,9 +199,16 @@ impl ZoneTable {
     /// Place of the zone with the longest name that `name` (wire form, lower case) is at or below.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<u32> {
+        self.find_within(name, usize::MAX)
+    }
+
+    /// As [`Self::find`], of the zones whose names have fewer labels than that.
+    #[inline]
+    pub fn find_within(&self, name: &[u8], labels: usize) -> Option<u32> {
         let mut depth = suffixes(name).count() - 1;
         for suffix in suffixes(name) {
-            if self.depths >> depth & 1 != 0
+            if depth < labels
+                && self.depths >> depth & 1 != 0
                 && let Some(&place) = self.by_name.get(suffix)
             {
                 return Some(place);
@@ -231,6 +245,19 @@ impl ZoneTable {
 }
 
 impl Reachable {
+    /// Where a server is reached that may be asked.
+    pub fn reach(&self, server: SocketAddr) -> SocketAddr {
+        self.nat64.map_or(server, |nat64| nat64.reach(server))
+    }
+
+    /// Whether servers of a family are reached.
+    pub fn has_family(&self, ip4: bool) -> bool {
+        match (ip4, self.nat64) {
+            (true, Some(_)) | (false, _) => self.ip6,
+            (true, None) => self.ip4,
+        }
+    }
+
     /// True when this server may be asked.
     pub fn may_ask(&self, server: &SocketAddr) -> bool {
         self.why_not(server).is_none()
@@ -246,8 +273,12 @@ impl Reachable {
             Some("it is the address of no one server")
         } else if ip.is_loopback() && self.not_localhost {
             Some("do-not-query-localhost is yes; set it to no to ask a server on this host")
-        } else if server.is_ipv4() && !self.ip4 {
+        } else if self.never.holds(ip) && !self.nat64.is_some_and(|nat64| nat64.holds(ip)) {
+            Some("do-not-query-address names it")
+        } else if server.is_ipv4() && !self.ip4 && self.nat64.is_none() {
             Some("do-ip4 is no")
+        } else if server.is_ipv4() && !self.ip6 && self.nat64.is_some() {
+            Some("do-nat64 is yes, and do-ip6 is no")
         } else if server.is_ipv6() && !self.ip6 {
             Some("do-ip6 is no")
         } else {
@@ -256,7 +287,7 @@ impl Reachable {
     }
 }
 
-fn may_ask(server: &SocketAddr, word: &str, zone: &Name, reachable: Reachable) -> bool {
+fn may_ask(server: &SocketAddr, word: &str, zone: &Name, reachable: &Reachable) -> bool {
     let Some(why) = reachable.why_not(server) else {
         return true;
     };
@@ -307,6 +338,8 @@ mod tests {
         ] {
             assert_eq!(table.find(&wire(name)), Some(place), "{name}");
         }
+        let within = |labels| table.find_within(&wire("x.a.b.example.com"), labels);
+        assert_eq!([within(5), within(4), within(2), within(0)], [Some(2), Some(1), Some(0), None]);
         assert_eq!(ZoneTable::default().find(&wire("org")), None);
         let deep = Name::from_text(&"a.".repeat(127)).unwrap();
         assert_eq!(table.find(deep.as_wire()), Some(0));
@@ -320,6 +353,21 @@ mod tests {
         assert_eq!(kept(Reachable { not_localhost: false, ..Reachable::default() }), 4);
         assert_eq!(kept(Reachable { ip6: false, ..Reachable::default() }), 1);
         assert_eq!(kept(Reachable { ip4: false, ..Reachable::default() }), 1);
+        let never = Networks::new([("192.0.2.0".parse().unwrap(), 24), ("2001:db8::".parse().unwrap(), 32)]);
+        assert_eq!(kept(Reachable { never, ..Reachable::default() }), 0);
+    }
+
+    #[test]
+    fn nat64_reaches_ip4_servers_whatever_else_is_forbidden() {
+        let nat64 = Some(Nat64::new("64:ff9b::".parse().unwrap(), 96));
+        let never = Networks::new([("::".parse().unwrap(), 0), ("192.0.2.2".parse().unwrap(), 32)]);
+        let reachable = Reachable { ip4: false, never, nat64, ..Reachable::default() };
+        assert!(reachable.has_family(true) && reachable.has_family(false));
+        let servers = ["192.0.2.1:53", "192.0.2.2:53", "[2001:db8::1]:53", "[64:ff9b::1]:53"];
+        let asked = ZoneTable::new(vec![zone(".", &servers)], reachable.clone()).zones()[0].servers.clone();
+        assert_eq!(asked, ["[64:ff9b::c000:201]:53".parse().unwrap(), "[64:ff9b::1]:53".parse().unwrap()]);
+        let without = Reachable { ip6: false, ..reachable };
+        assert!(!without.has_family(true), "it goes over IPv6");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Addressee {
     pub recursion: bool,
     /// The cookie in it.
     pub cookie: Cookie,
+    /// Its name is in mixed case.
+    pub mixed: bool,
 }
 
 /// What of a cookie a query carried.
@@ -42,7 +44,7 @@ pub enum Cookie {
 impl Addressee {
     /// Nobody yet.
     pub const NOBODY: Addressee =
-        Addressee { server: u32::MAX, place: u8::MAX, edns: false, recursion: false, cookie: Cookie::No };
+        Addressee { server: u32::MAX, place: u8::MAX, edns: false, recursion: false, cookie: Cookie::No, mixed: false };
 }
 
 /// A query on the wire.

@@ -19,24 +19,27 @@ pub struct TtlLimits {
     pub max_negative: u32,
     /// `cache-min-negative-ttl:`; with 0 `min` holds for denials, too.
     pub min_negative: u32,
+    /// `serve-original-ttl:`, only the limits of denials hold.
+    pub original: bool,
 }
 
 impl Default for TtlLimits {
     fn default() -> Self {
-        TtlLimits { min: 0, max: 86_400, max_negative: 3_600, min_negative: 0 }
+        TtlLimits { min: 0, max: 86_400, max_negative: 3_600, min_negative: 0, original: false }
     }
 }
 
 impl TtlLimits {
     /// `ttl` within the limits.
     pub fn clamp(&self, ttl: u32) -> u32 {
-        ttl.max(self.min).min(self.max)
+        if self.original { ttl } else { ttl.max(self.min).min(self.max) }
     }
 
     /// The TTL of a denial within the limits; its own go before those of all records, the lower one before the upper.
     fn clamp_denial(&self, ttl: u32) -> u32 {
-        let least = if self.min_negative > 0 { 0 } else { self.min };
-        ttl.max(least).min(self.max).min(self.max_negative).max(self.min_negative)
+        let least = if self.min_negative > 0 || self.original { 0 } else { self.min };
+        let most = if self.original { u32::MAX } else { self.max };
+        ttl.max(least).min(most).min(self.max_negative).max(self.min_negative)
     }
 
     /// Puts the TTL of set `place` within the limits. A SOA in the authority section speaks for the denial it comes
@@ -73,5 +76,14 @@ mod tests {
         assert_eq!(clamp(0, 60, 3600, 30), 60);
         assert_eq!(clamp(0, 60, 30, 45), 60, "and that goes before the upper one");
         assert_eq!(clamp(0, 0, 3600, 0), 0);
+    }
+
+    #[test]
+    fn the_original_ttl_has_no_limits_but_those_of_denials() {
+        let limits = TtlLimits { min: 100, max: 200, max_negative: 50, min_negative: 0, original: true };
+        assert_eq!((limits.clamp(7), limits.clamp(90_000)), (7, 90_000));
+        assert_eq!((limits.clamp_denial(7), limits.clamp_denial(90_000)), (7, 50));
+        let limits = TtlLimits { min_negative: 10, ..limits };
+        assert_eq!(limits.clamp_denial(7), 10);
     }
 }

@@ -83,6 +83,8 @@ impl<W: World> Turn<'_, W> {
         if self.now >= question.sent + Duration::from_millis(u64::from(question.wait)) {
             self.core.stats.timeouts.add(1);
             question.unheard = true;
+            self.doubt_the_case(id);
+            let question = self.core.questions.get(id);
             let (sent, first) = ((question.sent, question.wait), question.rounds == 0);
             let server = question.asked.server;
             self.blame(id, server, Cause::new(Why::Silence));

@@ -145,11 +145,13 @@ impl fmt::Display for QueryEvent {
 /// log-servfail, in Unbound's words where it has some.
 fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::Result {
     let said = match cause.why {
-        Why::Unknown => return f.write_str("misc failure"),
+        Why::Unknown | Why::Lengths => return f.write_str("misc failure"),
         Why::NoZone => return f.write_str("no server is known to ask for it"),
         Why::Sends => return f.write_str("exceeded the maximum number of sends"),
         Why::Aliases => return f.write_str("request has exceeded the maximum number restarts (eg. indirections)"),
         Why::GivenUp => return f.write_str("given up for a newer question, too many were in flight"),
+        Why::Rate => return f.write_str("exceeded ratelimit for zone"),
+        Why::Differ => return f.write_str("0x20 failed, then got different replies in fallback"),
         Why::NoServer => "no server to query no addresses for nameservers".into(),
         Why::Silence => "upstream server timeout".into(),
         Why::Network => "upstream server not reached".into(),

@@ -163,6 +163,8 @@ counters! {
         timeouts,
         /// Questions given up: SERVFAIL.
         failures,
+        /// Queries that were not sent, since their zone had its share (num.query.ratelimited).
+        rate_limited,
         /// Questions in flight, a gauge.
         in_flight,
         /// rrset.cache.count, a gauge

@@ -204,6 +204,8 @@ pub struct Snapshot {
     pub upstream_timeouts: u64,
     /// Questions given up.
     pub upstream_failures: u64,
+    /// Queries that were not sent upstream for ratelimit.
+    pub upstream_rate_limited: u64,
     /// Questions in flight, a gauge.
     pub upstream_in_flight: u64,
     /// What the resolver keeps, gauges.
@@ -262,6 +264,7 @@ impl Snapshot {
             upstream_unwanted: upstream.unwanted.get(),
             upstream_timeouts: upstream.timeouts.get(),
             upstream_failures: upstream.failures.get(),
+            upstream_rate_limited: upstream.rate_limited.get(),
             upstream_in_flight: upstream.in_flight.get(),
             known: KnownFigures::from(upstream),
             stream_connections: 0,
@@ -284,6 +287,7 @@ impl Snapshot {
             (&mut self.upstream_unwanted, base.upstream_unwanted),
             (&mut self.upstream_timeouts, base.upstream_timeouts),
             (&mut self.upstream_failures, base.upstream_failures),
+            (&mut self.upstream_rate_limited, base.upstream_rate_limited),
         ] {
             *counter = counter.saturating_sub(before);
         }

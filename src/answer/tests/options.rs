@@ -128,13 +128,25 @@ fn a_failure_says_why_and_a_kept_one_that_it_was_kept() {
     let asked = query("www.example", rtype::A).edns(1232, 0).nsid();
     let (name, hash, key) = asked.ask(&mut answerer, None).missed();
     let answer = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
-    for (cause, code) in
-        [(Why::Silence, Some(22)), (Why::NoServer, Some(22)), (Why::Network, Some(23)), (Why::Rcode, None)]
-    {
+    for (cause, code) in [
+        (Why::Silence, Some(22)),
+        (Why::NoServer, Some(22)),
+        (Why::NoZone, Some(22)),
+        (Why::Network, Some(23)),
+        (Why::Rcode, None),
+    ] {
         let given = Given { name: Some(&name), answer, waited: 7, error: Cause::new(cause).extended_error() };
         let late = asked.ask(&mut answerer, Some(given)).message();
         let wanted = [NSID, &code.map(error).unwrap_or_default()].concat();
         assert_eq!(options(&late), Some(wanted), "{cause:?}");
+    }
+    for (cause, words) in
+        [(Why::Useless, "the servers' replies"), (Why::Rate, "exceeded ratelimit"), (Why::Aliases, "more aliases")]
+    {
+        let given = Given { name: Some(&name), answer, waited: 7, error: Cause::new(cause).extended_error() };
+        let told = options(&asked.ask(&mut answerer, Some(given)).message()).unwrap();
+        let told = &told[NSID.len() + edns::OPTION..];
+        assert!(told.starts_with(&[&[0, 0], words.as_bytes()].concat()), "{cause:?}: {told:?}");
     }
     answerer.cache().put(&name, hash, key, answer, 1, 5);
     assert_eq!(options(&asked.ask(&mut answerer, None).message()), Some([NSID, &error(13)].concat()));

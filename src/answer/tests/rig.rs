@@ -68,6 +68,8 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         deny_any: false,
         error_ratelimit: 100,
         rrset_roundrobin: true,
+        original_ttl: false,
+        no_dnssec_ok: false,
         prefetch: false,
         log_queries: false,
         log_replies: false,

@@ -33,7 +33,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "no",
             "means nothing without validation: nothing is validated below them either",
         ),
-        honoured("minimal-responses", YES_NO, is("yes"), plain!(flag minimal_responses), RESTART),
+        honoured("minimal-responses", YES_NO, is("yes"), plain!(flag minimal_responses), RELOAD),
         honoured("rrset-roundrobin", YES_NO, is("yes"), plain!(flag rrset_roundrobin), RELOAD),
         honoured("error-ratelimit", COUNT, is("100"), plain!(number error_ratelimit), RELOAD).since("runbound").note(
             "error replies (FORMERR, NOTIMP, REFUSED to questions that are never answered) a second; the rest get none, \

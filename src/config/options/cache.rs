@@ -1,6 +1,7 @@
 //! `server:` directives about caches.
 
 use super::*;
+use crate::dns::name_text;
 
 const NO_LOCKS: &str = "the cache has one owner and no locks to spread";
 
@@ -11,71 +12,82 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "three quarters hold answers ready to be sent, at the worker; one quarter is for the messages of the resolver's \
              cache, which are references to the RRsets of rrset-cache-size",
         ),
-        honoured("cache-min-ttl", COUNT, is("0"), plain!(number cache_min_ttl), RESTART),
-        honoured("cache-max-ttl", COUNT, is("86400"), plain!(number cache_max_ttl), RESTART),
-        honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RESTART),
-        honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RESTART),
+        honoured("cache-min-ttl", COUNT, is("0"), plain!(number cache_min_ttl), RELOAD),
+        honoured("cache-max-ttl", COUNT, is("86400"), plain!(number cache_max_ttl), RELOAD),
+        honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RELOAD),
+        honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RELOAD),
         inert("msg-cache-slabs", SLABS, "4", NO_LOCKS),
         honoured("rrset-cache-size", BYTES, is("4m"), plain!(number rrset_cache_size), RESTART),
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
         honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
         changes_nothing("prefetch-key", YES_NO, "no", "no DNSKEY is fetched"),
-        honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RESTART),
-        honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RESTART)
+        honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RELOAD),
+        honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RELOAD)
             .note("how long it is kept is for msg-cache-size and rrset-cache-size to say"),
-        honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RESTART),
-        honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RESTART),
-        honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RESTART),
-        not_yet("serve-original-ttl", YES_NO, "no", "TTLs of cached answers count down", &["no"]),
-        honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RESTART)
+        honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RELOAD),
+        honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RELOAD),
+        honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RELOAD),
+        honoured(
+            "serve-original-ttl",
+            YES_NO,
+            is("no"),
+            plain!(flag serve_original_ttl),
+            RELOAD,
+        ),
+        honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RELOAD)
             .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \
                    times follow every answer and are kept as long as the server is"),
         inert("infra-lame-ttl", TEXT, "none", "Unbound ignores it too"),
         inert("infra-cache-slabs", SLABS, "4", NO_LOCKS),
-        honoured("infra-cache-numhosts", AT_LEAST_1, is("10000"), plain!(number servers.hosts), RESTART)
+        honoured("infra-cache-numhosts", AT_LEAST_1, is("10000"), plain!(number servers.hosts), RELOAD)
             .note("servers of zones that are asked just now and those of forward-zone and stub-zone clauses come on top"),
         inert("infra-cache-lame-size", TEXT, "none", "Unbound ignores it too"),
-        honoured("infra-cache-min-rtt", COUNT, is("50"), plain!(number servers.min_rtt), RESTART),
-        honoured("infra-cache-max-rtt", COUNT, is("120000"), plain!(number servers.max_rtt), RESTART)
+        honoured("infra-cache-min-rtt", COUNT, is("50"), plain!(number servers.min_rtt), RELOAD),
+        honoured("infra-cache-max-rtt", COUNT, is("120000"), plain!(number servers.max_rtt), RELOAD)
             .note("servers are compared by waits of 12000 at most; one try waits for 3000 at most, and is repeated"),
         changes_nothing("infra-keep-probing", YES_NO, "no", "a server that was silent is asked again by itself"),
         inert("key-cache-size", BYTES, "4m", "there is no validation"),
         inert("key-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("neg-cache-size", BYTES, "1m", "there is no validation and so no use of NSEC records"),
         inert("aggressive-nsec", YES_NO, "yes", "there is no validation; every name is asked"),
-        not_yet("ratelimit", COUNT, "0", "questions to upstream are not limited by zone", &["0"]),
-        inert("ratelimit-factor", COUNT, "10", "means nothing without ratelimit"),
-        inert("ratelimit-backoff", YES_NO, "no", "means nothing without ratelimit"),
-        inert("ratelimit-size", BYTES, "4m", "means nothing without ratelimit"),
+        honoured("ratelimit", COUNT, is("0"), plain!(number rates.rate), RELOAD),
+        honoured("ratelimit-factor", COUNT, is("10"), plain!(number rates.factor), RELOAD),
+        honoured("ratelimit-backoff", YES_NO, is("no"), plain!(flag rates.backoff), RELOAD),
+        honoured("ratelimit-size", BYTES, is("4m"), plain!(number rates.size), RELOAD),
         inert("ratelimit-slabs", SLABS, "4", NO_LOCKS),
-        not_yet(
-            "ratelimit-for-domain",
-            &[Kind::Name, NUMBER],
-            "none",
-            "questions to upstream are not limited by zone",
-            &[],
-        ),
-        not_yet(
-            "ratelimit-below-domain",
-            &[Kind::Name, NUMBER],
-            "none",
-            "questions to upstream are not limited by zone",
-            &[],
-        ),
-        honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RESTART),
-        changes_nothing(
-            "iter-scrub-cname",
-            COUNT,
-            "11",
-            "eleven aliases of a reply are followed, then the next is asked for",
-        ),
-        changes_nothing("iter-scrub-rrsig", COUNT, "8", "of the signatures over an RRset the first eight are told on")
-            .since("1.25"),
+        honoured("ratelimit-for-domain", &[Kind::Name, NUMBER], words("none"), RATE_FOR, RELOAD),
+        honoured("ratelimit-below-domain", &[Kind::Name, NUMBER], words("none"), RATE_BELOW, RELOAD),
+        honoured("iter-scrub-ns", AT_LEAST_1, is("20"), plain!(number iteration.scrub_ns), RELOAD),
+        honoured("iter-scrub-cname", COUNT, is("11"), plain!(number iteration.scrub_cname), RELOAD),
+        honoured("iter-scrub-rrsig", COUNT, is("8"), plain!(number iteration.scrub_rrsig), RELOAD).since("1.25"),
         honoured("iter-scrub-promiscuous", YES_NO, is("yes"), plain!(flag iter_scrub_promiscuous), RELOAD)
             .since("1.24.1")
             .note("NS records that no question was for are taken out of servers' replies: beside an answer or an error, or of \
                    the zone asked itself"),
-        honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RESTART),
+        honoured("max-global-quota", COUNT, is("200"), plain!(number iteration.global_quota), RELOAD),
     ],
 );
+
+const RATE_FOR: Field = list(
+    |config, args| {
+        config.rates.exact.push((args.name.to_vec(), args.number(1)));
+        Ok(())
+    },
+    |config, emit| show_rates(&config.rates.exact, emit),
+);
+const RATE_BELOW: Field = list(
+    |config, args| {
+        config.rates.below.push((args.name.to_vec(), args.number(1)));
+        Ok(())
+    },
+    |config, emit| show_rates(&config.rates.below, emit),
+);
+
+fn show_rates(rates: &[(Vec<u8>, u32)], emit: &mut dyn FnMut(&str)) {
+    for (name, rate) in rates {
+        let text = name_text::to_text(name);
+        let text = text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text);
+        emit(&format!("{text} {rate}"));
+    }
+}

@@ -142,7 +142,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             &["no"],
         ),
         inert("edns-tcp-keepalive-timeout", COUNT, "120000", "means nothing without edns-tcp-keepalive"),
-        honoured("tcp-auth-query-timeout", COUNT, is("3000"), plain!(number transport.query_timeout), RESTART),
+        honoured("tcp-auth-query-timeout", COUNT, is("3000"), plain!(number transport.query_timeout), RELOAD),
         changes_nothing("stream-wait-size", BYTES, "4m", "waiting TCP answers have a fixed bound of their own"),
         not_yet("sock-queue-timeout", COUNT, "0", "queries are answered however long they waited in a socket", &["0"]),
         not_yet("ip-ratelimit", COUNT, "0", "clients are not limited", &["0"]),

@@ -3,9 +3,8 @@
 use super::*;
 use crate::config::root_hints;
 use crate::config::servers::Source;
+use crate::dns::name_text;
 use crate::number;
-
-const NAT64: &str = "IPv4 servers are asked over IPv4 alone";
 
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
@@ -34,13 +33,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             RESTART,
         )
         .note("one worker stands for all threads: fewer than 4096 are taken for 4096"),
-        not_yet(
-            "do-not-query-address",
-            NETBLOCK,
-            "none",
-            "a server with such an address is asked all the same",
-            &[],
-        ),
+        honoured("do-not-query-address", NETBLOCK, words("none"), NEVER, RELOAD),
         honoured("outgoing-port-permit", &[Kind::Ports], is("16384-65535"), PERMIT, RESTART),
         honoured("outgoing-port-avoid", &[Kind::Ports], words("none"), AVOID, RESTART),
         honoured("outgoing-num-tcp", COUNT, is("10"), plain!(number outgoing_num_tcp), RESTART),
@@ -50,11 +43,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "0",
             "the kernel's maximum segment size works for every path it knows",
         ),
-        honoured("max-reuse-tcp-queries", COUNT, is("200"), plain!(number transport.reuse_queries), RESTART)
+        honoured("max-reuse-tcp-queries", COUNT, is("200"), plain!(number transport.reuse_queries), RELOAD)
             .note("one after the other and at once; 0 is taken for 1"),
-        honoured("tcp-reuse-timeout", COUNT, is("60000"), plain!(number transport.reuse_timeout), RESTART),
-        honoured("tcp-upstream", YES_NO, is("no"), plain!(flag transport.tcp), RESTART),
-        not_yet("udp-upstream-without-downstream", YES_NO, "no", "do-udp: no holds for upstream as well", &["no"]),
+        honoured("tcp-reuse-timeout", COUNT, is("60000"), plain!(number transport.reuse_timeout), RELOAD),
+        honoured("tcp-upstream", YES_NO, is("no"), plain!(flag transport.tcp), RELOAD),
+        honoured("udp-upstream-without-downstream", YES_NO, is("no"), plain!(flag transport.udp_always), RELOAD),
         refused(
             "tls-upstream",
             YES_NO,
@@ -65,23 +58,23 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         .alias(&["ssl-upstream"]),
         inert("pad-queries", YES_NO, "yes", "is about TLS to upstream, which is refused"),
         inert("pad-queries-block-size", AT_LEAST_1, "128", "is about TLS to upstream, which is refused"),
-        honoured("prefer-ip4", YES_NO, is("no"), plain!(flag servers.prefer_ip4), RESTART).checked(checks::prefer_ip4),
-        honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RESTART).checked(checks::prefer_ip6),
-        not_yet("do-nat64", YES_NO, "no", NAT64, &["no"]),
-        inert("nat64-prefix", NAT64_PREFIX, "64:ff9b::/96", "means nothing without do-nat64"),
+        honoured("prefer-ip4", YES_NO, is("no"), plain!(flag servers.prefer_ip4), RELOAD).checked(checks::prefer_ip4),
+        honoured("prefer-ip6", YES_NO, is("no"), plain!(flag servers.prefer_ip6), RELOAD).checked(checks::prefer_ip6),
+        honoured("do-nat64", YES_NO, is("no"), plain!(flag servers.nat64), RELOAD),
+        honoured("nat64-prefix", NAT64_PREFIX, is("64:ff9b::/96"), NAT64, RELOAD),
         honoured("delay-close", COUNT, is("0"), plain!(number transport.delay_close), RESTART)
             .note("a socket that no question waits at stays open for some seconds in any case"),
         honoured("udp-connect", YES_NO, is("yes"), plain!(flag transport.connect), RESTART),
-        honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RESTART),
-        honoured("unknown-server-time-limit", COUNT, is("376"), plain!(number servers.unknown), RESTART),
-        honoured("outbound-msg-retry", COUNT, is("5"), plain!(number iteration.retries), RESTART),
-        honoured("max-sent-count", COUNT, is("32"), plain!(number iteration.sent_count), RESTART),
-        honoured("max-query-restarts", COUNT, is("11"), plain!(number iteration.restarts), RESTART),
-        honoured("target-fetch-policy", &[Kind::FetchPolicy], is("3 2 1 0 0"), field(set_policy, show_policy), RESTART),
-        honoured("qname-minimisation", YES_NO, is("yes"), plain!(flag iteration.minimise), RESTART),
-        honoured("qname-minimisation-strict", YES_NO, is("no"), plain!(flag iteration.minimise_strictly), RESTART),
-        not_yet("use-caps-for-id", YES_NO, "no", "letter case is not randomised; port and id are", &["no"]),
-        inert("caps-exempt", NAME, "none", "means nothing without use-caps-for-id").alias(&["caps-whitelist"]),
+        honoured("jostle-timeout", COUNT, is("200"), plain!(number jostle_timeout), RELOAD),
+        honoured("unknown-server-time-limit", COUNT, is("376"), plain!(number servers.unknown), RELOAD),
+        honoured("outbound-msg-retry", COUNT, is("5"), plain!(number iteration.retries), RELOAD),
+        honoured("max-sent-count", COUNT, is("32"), plain!(number iteration.sent_count), RELOAD),
+        honoured("max-query-restarts", COUNT, is("11"), plain!(number iteration.restarts), RELOAD),
+        honoured("target-fetch-policy", &[Kind::FetchPolicy], is("3 2 1 0 0"), field(set_policy, show_policy), RELOAD),
+        honoured("qname-minimisation", YES_NO, is("yes"), plain!(flag iteration.minimise), RELOAD),
+        honoured("qname-minimisation-strict", YES_NO, is("no"), plain!(flag iteration.minimise_strictly), RELOAD),
+        honoured("use-caps-for-id", YES_NO, is("no"), plain!(flag transport.caps), RELOAD),
+        honoured("caps-exempt", NAME, words("none"), CAPS_EXEMPT, RELOAD).alias(&["caps-whitelist"]),
         honoured("root-hints", PATH, words("the addresses of 2026, built in"), list(add_hints, show_hints), RELOAD)
             .checked(checks::file)
             .note("in master-file format; what is wrong in it is an error with its line"),
@@ -89,8 +82,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "after so many replies that nobody asked for the cache is cleared, within a second; 0 for never; replies to questions that have had theirs count too, since their ports \
              stay open for a while",
         ),
-        honoured("fast-server-num", AT_LEAST_1, is("3"), plain!(number servers.fast_number), RESTART),
-        honoured("fast-server-permil", COUNT, is("0"), plain!(number servers.fast_permil), RESTART)
+        honoured("fast-server-num", AT_LEAST_1, is("3"), plain!(number servers.fast_number), RELOAD),
+        honoured("fast-server-permil", COUNT, is("0"), plain!(number servers.fast_permil), RELOAD)
             .alias(&["low-rtt-permil", "low-rtt-pct"]),
         inert("low-rtt", TEXT, "none", "Unbound ignores it too"),
         honoured(
@@ -98,12 +91,19 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             &[Kind::Netblock, Kind::Text],
             words("none"),
             list(add_client_string, show_client_strings),
-            RESTART,
+            RELOAD,
         )
         .note("the first 255 octets are sent"),
-        honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RESTART),
-        not_yet("disable-edns-do", YES_NO, "no", "the client's DO bit goes upstream", &["no"]),
-        not_yet("dns-error-reporting", YES_NO, "no", "no errors are reported to agents", &["no"]).since("1.23"),
+        honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RELOAD),
+        honoured("disable-edns-do", YES_NO, is("no"), plain!(flag transport.no_dnssec_ok), RELOAD)
+            .note("a query with DO gets its answer without EDNS"),
+        changes_nothing(
+            "dns-error-reporting",
+            YES_NO,
+            "no",
+            "what Unbound reports to agents is that answers do not validate, and none is validated",
+        )
+        .since("1.23"),
     ],
 );
 
@@ -111,6 +111,36 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
 const PERMIT: Field = list(|config, args| add_ports(config, args, true), |config, emit| show_ports(config, true, emit));
 const AVOID: Field =
     list(|config, args| add_ports(config, args, false), |config, emit| show_ports(config, false, emit));
+
+/// Addresses that no server is asked at.
+const NEVER: Field = list(
+    |config, args| {
+        config.servers.never.extend(args.netblock(0));
+        Ok(())
+    },
+    |config, emit| config.servers.never.iter().for_each(|block| emit(&block.to_string())),
+);
+const CAPS_EXEMPT: Field = list(
+    |config, args| {
+        config.transport.caps_exempt.push(args.name.to_vec());
+        Ok(())
+    },
+    |config, emit| show_names(&config.transport.caps_exempt, emit),
+);
+const NAT64: Field = field(
+    |config, args| {
+        config.servers.nat64_prefix = args.netblock(0).unwrap_or(config.servers.nat64_prefix);
+        Ok(())
+    },
+    |config, emit| emit(&config.servers.nat64_prefix.to_string()),
+);
+
+fn show_names(names: &[Vec<u8>], emit: &mut dyn FnMut(&str)) {
+    for name in names {
+        let text = name_text::to_text(name);
+        emit(text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text));
+    }
+}
 
 fn show_ports(config: &Config, permitted: bool, emit: &mut dyn FnMut(&str)) {
     let mut ports = vec![!permitted; 1 << 16];

@@ -191,9 +191,12 @@ fn what_is_not_there_yet_warns_when_it_matters() {
     let found = read(format!("server:\nmodule-config: \"python respip validator iterator\"\n{ROOT}")).unwrap().warnings;
     let found: Vec<(Severity, &str)> = found.iter().map(|one| (one.severity, &one.message[..50])).collect();
     assert_eq!(found, [(Severity::Warning, "module-config: python, respip is not supported yet")]);
-    let found = warnings("do-nat64: yes\ndo-not-query-address: 10.0.0.0/8\nlocal-zone: a ipset");
-    assert_eq!(found[0], "test.conf:2: do-nat64: is not supported yet; IPv4 servers are asked over IPv4 alone");
-    assert!(found[1].starts_with("test.conf:3: do-not-query-address: is not supported yet"));
+    let found = warnings("ignore-cd-flag: yes\nsend-client-subnet: 10.0.0.0/8\nlocal-zone: a ipset");
+    assert_eq!(
+        found[0],
+        "test.conf:2: ignore-cd-flag: is not supported yet; the client's CD bit goes to the forwarder"
+    );
+    assert!(found[1].starts_with("test.conf:3: send-client-subnet: is not supported yet"));
     assert!(found[2].starts_with("test.conf:4: local-zone: the type ipset is not supported yet"));
     assert_eq!(found.len(), 3);
     let stub =
@@ -295,7 +298,7 @@ fn a_file_that_a_line_names_must_be_there() {
 
 #[test]
 fn one_error_hides_no_other_finding() {
-    let text = "server:\n port: x\n do-not-query-address: 10.0.0.0/8\n interface: 192.0.2.1\nremote-control:\n \
+    let text = "server:\n port: x\n send-client-subnet: 10.0.0.0/8\n interface: 192.0.2.1\nremote-control:\n \
                 control-enable: yes\nforward-zone:\n name: a.\n forward-addr: 192.0.2.1\nforward-zone:\n name: A\n \
                 forward-addr: 192.0.2.2\n";
     let reading = read_bytes("test.conf", text.as_bytes());
@@ -303,7 +306,7 @@ fn one_error_hides_no_other_finding() {
         reading.findings.iter().map(|finding| (finding.line, &finding.message[..17])).collect();
     assert_eq!(
         found,
-        [(2, "port: expected a "), (3, "do-not-query-addr"), (5, "control-enable: y"), (10, "forward-zone: a. "),]
+        [(2, "port: expected a "), (3, "send-client-subne"), (5, "control-enable: y"), (10, "forward-zone: a. "),]
     );
     assert_eq!(reading.config.interfaces.len(), 1, "the host is looked at for what could be read");
     assert_eq!(read(text).unwrap_err().len(), 1, "what stops the start");

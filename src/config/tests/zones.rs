@@ -39,6 +39,10 @@ fn a_zone_without_any_server_is_a_warning() {
         assert!(port.len() == 1 && port[0].contains("-host: dns.example@5300: the port is not"), "{port:?}");
         let local = warnings(&format!(" {kind}-addr: 127.0.0.1\n"));
         assert!(local.len() == 1 && local[0].contains("is never asked"), "{local:?}");
+        let never = "server:\n do-not-query-address: 198.51.100.0/24\n";
+        let never = warnings(&format!(" {kind}-addr: 192.0.2.1\n {kind}-addr: 198.51.100.1\n{never}"));
+        let why = "never asked; do-not-query-address: 198.51.100.0/24 of server: names it";
+        assert!(never.len() == 1 && never[0].contains(why), "{never:?}");
     }
 }
 

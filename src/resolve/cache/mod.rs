@@ -99,6 +99,11 @@ pub struct Cache {
 }
 
 impl Cache {
+    /// Goes on by other rules.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
     /// A cache of so many octets for RRsets (`rrset-cache-size:`) and for messages (`msg-cache-size:`), indexes included, at
     /// least 64 KiB each.
     ///

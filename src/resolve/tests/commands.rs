@@ -230,3 +230,21 @@ fn a_lookup_says_whom_it_would_ask() {
     assert!(text.ends_with("192.0.2.53      \tnot in infra cache.\n"), "{text}");
     assert!(lookup(&mut internet, "a.stub").contains("\nThe noprime stub servers are used:\n"));
 }
+
+#[test]
+fn settings_are_changed_while_questions_are_asked() {
+    let mut internet = internet();
+    let (code, ..) = internet.ask("www.example.com", rtype::A);
+    assert_eq!(code, rcode::NOERROR);
+    let iteration = Iteration { quota: 1, ..Iteration::default() };
+    let infra = Infra { shortest: 700, ..Infra::default() };
+    let options = Options { iteration, infra, questions: 1, ..Options::default() };
+    internet.put(Input::Command(Command::Options(Box::new(options), Rules::default())));
+    let (code, _, asked) = internet.ask("www.example.org", rtype::A);
+    assert_eq!((code, asked.len()), (rcode::SERVFAIL, 1), "one query is all that it may cost: {asked:?}");
+    internet.core.note_rtt("198.51.100.3".parse().unwrap(), 1);
+    assert!(internet.core.servers.iter().all(|server| server.wait() >= 700), "the least wait is another");
+    internet.request(1, "a.example.com", rtype::A);
+    internet.request(2, "b.example.com", rtype::A);
+    assert_eq!(internet.core.in_flight(), 2, "sizes stay");
+}

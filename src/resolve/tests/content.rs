@@ -46,7 +46,7 @@ fn records_of_a_set_get_one_ttl_and_stand_together() {
 
 #[test]
 fn ttls_stay_within_the_limits() {
-    let ttl = TtlLimits { min: 60, max: 1000, max_negative: 90, min_negative: 0 };
+    let ttl = TtlLimits { min: 60, max: 1000, max_negative: 90, ..TtlLimits::default() };
     let limits = Options { ttl, ..Options::default() };
     let got = told(false, rtype::A, limits.clone(), |query| query.reply().a(WWW, 5, 1));
     assert_eq!((got.ttl, got.records[0].as_str()), (60, "0 www.example.com. 60 A 1"));

@@ -4,7 +4,7 @@ use super::super::core::{Command, Input};
 use super::super::*;
 use super::iterate::{Internet, example};
 use super::script::wire;
-use crate::dns::{header, rcode, rtype};
+use crate::dns::{Name, header, rcode, rtype};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,63 @@ fn a_silent_forwarder_leaves_time_for_the_root() {
     let (code, ..) = internet.ask("www.example.com", rtype::A);
     assert_eq!(code, rcode::NOERROR);
     assert!(internet.now - began < Duration::from_secs(4), "{:?}", internet.now - began);
+}
+
+/// What a question of the example costs in time when it is first asked by these zones.
+fn time_behind(zones: Vec<Zone>, options: Options) -> Duration {
+    let mut internet = example(options, false);
+    internet.put(Input::Command(Command::Table(Arc::new(ZoneTable::new(zones, Reachable::default())))));
+    let began = internet.now;
+    let (code, _, asked) = internet.ask("www.example.com", rtype::A);
+    assert_eq!(code, rcode::NOERROR, "{asked:?} {:?}", internet.now - began);
+    internet.now - began
+}
+
+#[test]
+fn a_stream_that_never_opens_leaves_time_for_the_root() {
+    let servers = vec!["203.0.113.9:53".parse().unwrap()];
+    let zone = Zone { servers, first: true, tcp: true, ..Zone::forward(wire(".")) };
+    let streams = StreamOptions { wait: Duration::from_secs(20), ..StreamOptions::default() };
+    let took = time_behind(vec![zone], Options { streams, ..Options::default() });
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn a_forwarder_that_is_not_found_leaves_time_for_the_root() {
+    let host = Name::from_text("ns.silent").unwrap();
+    let zone = Zone { hosts: vec![host], first: true, ..Zone::forward(wire(".")) };
+    let silent = Zone { servers: vec!["203.0.113.9:53".parse().unwrap()], ..Zone::forward(wire("silent")) };
+    let took = time_behind(vec![zone, silent], Options::default());
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn a_forwarder_by_name_is_looked_up_before_the_root_is_asked() {
+    let mut internet = example(Options::default(), false);
+    let host = Name::from_text("ns.elsewhere").unwrap();
+    let zone = Zone { hosts: vec![host], first: true, ..Zone::forward(wire(".")) };
+    let elsewhere = Zone { servers: vec!["203.0.113.9:53".parse().unwrap()], ..Zone::forward(wire("elsewhere")) };
+    let table = ZoneTable::new(vec![zone, elsewhere], Reachable::default());
+    internet.put(Input::Command(Command::Table(Arc::new(table))));
+    internet.request(1, "www.example.com", rtype::A);
+    let asked = &internet.world.sent_to;
+    assert!(!asked.is_empty() && asked.iter().all(|at| at.ip().to_string() == "203.0.113.9"), "{asked:?}");
+}
+
+#[test]
+fn a_zone_that_is_left_leaves_the_one_above_it() {
+    let mut internet = example(Options::default(), false);
+    let zone = |name: &str, server: &str, first| {
+        let servers = vec![server.parse().unwrap()];
+        Zone { servers, first, ..Zone::forward(wire(name)) }
+    };
+    let zones = vec![zone("example.com", "203.0.113.9:53", true), zone("com", "203.0.113.8:53", false)];
+    internet.put(Input::Command(Command::Table(Arc::new(ZoneTable::new(zones, Reachable::default())))));
+    internet.ask("www.example.com", rtype::A);
+    let asked: Vec<String> = internet.world.sent_to.iter().map(|at| at.ip().to_string()).collect();
+    let turn = asked.iter().position(|at| at == "203.0.113.8").expect("the zone above is asked");
+    assert!(asked[..turn].iter().all(|at| at == "203.0.113.9"), "{asked:?}");
+    assert!(asked[turn..].iter().all(|at| at == "203.0.113.8"), "{asked:?}");
 }
 
 #[test]

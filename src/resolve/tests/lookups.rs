@@ -193,7 +193,7 @@ fn a_lookup_ahead_tells_the_cut_that_it_was_begun_for() {
     ];
     let mut internet = Internet::new(false, servers);
     internet.core.options.iteration.fetch_policy = vec![1, 0, 0, 0, 0];
-    let reachable = Reachable { not_localhost: false, ip4: true, ip6: false };
+    let reachable = Reachable { not_localhost: false, ip6: false, ..Reachable::default() };
     internet.put(Input::Command(Command::Table(Arc::new(ZoneTable::new(Vec::new(), reachable)))));
     internet.world.answers.clear();
     let (code, _, asked) = internet.ask("www.gl", rtype::A);

@@ -1,5 +1,6 @@
 //! The resolver against scripted servers.
 
+mod caps;
 mod causes;
 mod commands;
 mod content;
@@ -10,6 +11,7 @@ mod iterate;
 mod limits;
 mod lookups;
 mod ports;
+mod rates;
 mod rig;
 mod script;
 mod servers;

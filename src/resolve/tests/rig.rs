@@ -54,7 +54,8 @@ impl Tables {
 const IDLE: u32 = 3;
 const IDLE_STREAMS: u32 = 40;
 
-pub const ANY_SERVER: Reachable = Reachable { not_localhost: false, ip4: true, ip6: true };
+pub const ANY_SERVER: Reachable =
+    Reachable { not_localhost: false, ip4: true, ip6: true, never: Networks::NONE, nat64: None };
 
 impl Rig {
     /// A resolver whose root zone has one server per script.

@@ -117,7 +117,7 @@ fn without_ipv6_no_question_leaves_over_it() {
     let mut rig = Rig::at("[::1]:0", vec![answers(6)]);
     let (server, name) = (rig.address(0), wire("."));
     let zone = Zone { servers: vec![server], ..Zone::forward(name) };
-    let reachable = Reachable { not_localhost: false, ip4: true, ip6: false };
+    let reachable = Reachable { not_localhost: false, ip6: false, ..Reachable::default() };
     rig.tables.send(Arc::new(ZoneTable::new(vec![zone], reachable))).unwrap();
     assert_eq!((rig.ask("a", rtype::A).rcode, rig.seen(0), rig.stats.udp_sent.get()), (rcode::SERVFAIL, 0, 0));
 }

@@ -88,7 +88,10 @@ impl Resolver {
             return Err(io::Error::other("outgoing-port-avoid leaves no port to ask from; permit some"));
         }
         if options.streams.always && options.tcp_connections == 0 {
-            log::warn!("tcp-upstream: yes with outgoing-num-tcp: 0 leaves no way to ask; permit some connections");
+            log::warn!(
+                "all servers are asked over TCP (tcp-upstream: yes, or do-udp: no without udp-upstream-without-downstream), and \
+                 outgoing-num-tcp: 0 or do-tcp: no leaves no connection for that; permit some"
+            );
         }
         for own in table.sources().named() {
             if let Err(cause) = std::net::UdpSocket::bind(own) {

@@ -6,7 +6,9 @@ use crate::answer::policy::Policy;
 use crate::backup;
 use crate::config::Config;
 use crate::config::options::{self, Change, Field, Show, Status};
-use crate::control::{Backend, Flushed, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status as Shown};
+use crate::control::{
+    Backend, Flushed, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status as Shown, ZoneChange,
+};
 use crate::dns::Name;
 use crate::host;
 use crate::stats::Snapshot;
@@ -112,6 +114,18 @@ impl Backend for Program {
         }
     }
 
+    fn change_zone(&mut self, change: ZoneChange<'_>) -> Result<(), String> {
+        self.change_zone_now(change)
+    }
+
+    fn forward_root(&mut self, servers: Option<Vec<&str>>) -> Result<(), String> {
+        self.forward_root_now(servers)
+    }
+
+    fn set_option(&mut self, name: &str, value: &str) -> Result<(), String> {
+        self.set_option_now(name, value)
+    }
+
     fn flush(&mut self, name: &Name, rtype: Option<u16>) -> Result<(), String> {
         self.flush_name(name, rtype).map(drop)
     }
@@ -146,6 +160,10 @@ impl Backend for Program {
 
     fn dump_requestlist(&mut self) -> Pieces {
         self.threads.resolver.questions()
+    }
+
+    fn rates(&mut self, all: bool) -> Pieces {
+        self.threads.resolver.rates(all)
     }
 
     fn load_cache(&mut self) -> Box<dyn Load> {

@@ -3,9 +3,9 @@
 use crate::config::{Config, Diagnostic, Location, RootHint, ScopedAddress, Severity, ZoneClause};
 use crate::control::{ForwardServer, ForwardZone as Shown};
 use crate::dns::Name;
-use crate::resolve::{Hint, Kind, Private, Reachable, Scrub, Sources, Zone, ZoneTable};
+use crate::resolve::{Hint, Kind, Nat64, Networks, Private, Reachable, Scrub, Sources, Zone, ZoneTable};
 use crate::serve::scope::Zones;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Whom to ask from where, with link-local addresses at the interfaces of a moment.
 #[derive(Default, PartialEq)]
@@ -52,8 +52,7 @@ pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
 impl Placed {
     /// The resolver's table.
     pub(super) fn table(&self, config: &Config) -> ZoneTable {
-        let reachable =
-            Reachable { not_localhost: config.do_not_query_localhost, ip4: config.do_ip4, ip6: config.do_ip6 };
+        let reachable = reachable(config);
         let networks = config.private_addresses.iter().map(|block| (block.address, block.prefix));
         let private = Private::new(networks, config.private_domains.iter().map(Vec::as_slice));
         let table = ZoneTable::new(self.zones.clone(), reachable).from_sources(self.sources.clone());
@@ -62,6 +61,21 @@ impl Placed {
         let table = table.without(private).scrubbed(scrub);
         let hints = root_hints(config);
         if hints.is_empty() { table } else { table.with_hints(hints) }
+    }
+}
+
+fn reachable(config: &Config) -> Reachable {
+    let of = &config.servers;
+    let prefix = || match of.nat64_prefix.address {
+        IpAddr::V6(address) => Some(Nat64::new(address, of.nat64_prefix.prefix)),
+        IpAddr::V4(_) => None,
+    };
+    Reachable {
+        not_localhost: config.do_not_query_localhost,
+        ip4: config.do_ip4,
+        ip6: config.do_ip6,
+        never: Networks::new(of.never.iter().map(|block| (block.address, block.prefix))),
+        nat64: if of.nat64 { prefix() } else { None },
     }
 }
 

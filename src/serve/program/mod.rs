@@ -4,6 +4,7 @@
 //! the control socket. It starts the three other threads, and then sleeps until something stirs.
 
 mod backend;
+mod changes;
 mod cut_off;
 mod edits;
 mod flushes;
@@ -99,6 +100,8 @@ pub struct Program {
     /// Who else speaks ARP for our addresses, as it was said.
     rivals: rivals::Known,
     cut_off: cut_off::Known,
+    /// What the control socket has changed since the file was read.
+    changes: changes::Changes,
     seen: gone::Seen,
     stopping: bool,
 }
@@ -250,16 +253,13 @@ impl Program {
         }
         // The resolver first: what is asked in the new epoch is asked by the new table and answered from the new cache. What
         // is in flight is not kept, and the worker's cache is emptied of the rest.
-        self.threads.orders.begin_epoch();
-        self.threads.resolver.ask_by(placed.table(&config));
+        self.config = config;
+        self.instruct_resolver(placed);
+        self.changes.end();
         if let Some(Err(cause)) = known.map(|known| self.threads.resolver.clear(known)) {
             log::warn!("reload: the resolver's cache is emptied late: {cause}");
         }
-        self.placed = placed;
-        super::log::set_verbosity(config.verbosity.saturating_add(self.invocation.verbose));
-        super::log::set_time_form(&config);
-        self.threads.tell_destinations(config.log_destaddr);
-        self.config = config;
+        self.put_beside();
         self.threads.orders.put_in_force(Arc::new(policy), index)?;
         log::info!("configuration {} reloaded", self.invocation.file.display());
         Ok(())

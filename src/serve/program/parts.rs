@@ -6,7 +6,7 @@ use super::sizes::Sizes;
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
 use crate::host::Interface;
-use crate::resolve::{self, ClientStrings, SocketOptions, StreamOptions, TtlLimits, ZoneTable};
+use crate::resolve::{self, Caps, ClientStrings, SocketOptions, StreamOptions, TtlLimits, ZoneTable};
 use crate::serve::scope::Zones;
 use crate::serve::worker::WorkerOptions;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
@@ -41,6 +41,11 @@ impl Parts {
         }
     }
 
+    /// What of a configuration the resolver goes by from a reload on: settings, and what is told of what is kept.
+    pub(super) fn of_resolver(config: &Config) -> (resolve::Options, resolve::Rules) {
+        (resolver_options(config, &Sizes::of(config)), rules(config))
+    }
+
     /// The same within what this machine's memory allows, and whom the resolver asks on a machine without interfaces. For
     /// tests that run the worker and the resolver's core without threads.
     #[doc(hidden)]
@@ -54,7 +59,7 @@ impl Parts {
 fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
     resolve::Options {
         questions: sizes.questions,
-        tcp_connections: config.outgoing_num_tcp as usize,
+        tcp_connections: if config.do_tcp { config.outgoing_num_tcp as usize } else { 0 },
         edns_size: config.edns_buffer_size,
         minimal_responses: config.minimal_responses,
         ttl: TtlLimits {
@@ -62,6 +67,7 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             max: config.cache_max_ttl,
             max_negative: config.cache_max_negative_ttl,
             min_negative: config.cache_min_negative_ttl,
+            original: config.serve_original_ttl,
         },
         patience: Duration::from_secs(12),
         jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
@@ -77,7 +83,13 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             delay_close: milliseconds(config.transport.delay_close),
         },
         streams: streams(config),
+        rates: rates(config),
+        caps: Caps {
+            mixed: config.transport.caps,
+            exempt: config.transport.caps_exempt.iter().map(|name| name.as_slice().into()).collect(),
+        },
         cookies: true,
+        no_dnssec_ok: config.transport.no_dnssec_ok,
         client_strings: client_strings(config),
     }
 }
@@ -88,7 +100,21 @@ fn rules(config: &Config) -> resolve::Rules {
         serve_expired: of.serve.then_some(of.ttl),
         serve_expired_reset: of.reset,
         expired_reply_ttl: of.reply_ttl,
+        original_ttl: config.serve_original_ttl,
         ..resolve::Rules::default()
+    }
+}
+
+fn rates(config: &Config) -> resolve::RateLimits {
+    let of = &config.rates;
+    let by_name = |lines: &[(Vec<u8>, u32)]| lines.iter().map(|(name, rate)| (name.as_slice().into(), *rate)).collect();
+    resolve::RateLimits {
+        rate: of.rate,
+        factor: of.factor,
+        backoff: of.backoff,
+        size: of.size,
+        exact: by_name(&of.exact),
+        below: by_name(&of.below),
     }
 }
 
@@ -102,7 +128,8 @@ fn streams(config: &Config) -> StreamOptions {
         queries: of.reuse_queries,
         idle: milliseconds(of.reuse_timeout),
         wait: milliseconds(of.query_timeout),
-        always: of.tcp,
+        // Without UDP for clients there is none for servers, unless that is asked for.
+        always: of.tcp || !(config.do_udp || of.udp_always),
     }
 }
 
@@ -121,6 +148,8 @@ fn iteration(config: &Config) -> resolve::Iteration {
         minimise: of.minimise,
         strict: of.minimise_strictly,
         name_servers: of.scrub_ns,
+        aliases: of.scrub_cname as usize,
+        signatures: of.scrub_rrsig,
         no_promiscuous: config.iter_scrub_promiscuous,
         only_own_glue: of.harden_glue,
         verify_glue: of.harden_unverified_glue,
@@ -203,13 +232,14 @@ mod tests {
     fn what_the_file_says_reaches_the_resolver() {
         let (options, _, sizes) = resolver(
             "qname-minimisation: no\nqname-minimisation-strict: yes\nharden-glue: no\niter-scrub-ns: 7\n\
-             iter-scrub-promiscuous: no\nmax-global-quota: 8\nmax-sent-count: 9\nmax-query-restarts: 10\n\
+             iter-scrub-promiscuous: no\niter-scrub-cname: 3\niter-scrub-rrsig: 4\ndisable-edns-do: yes\nmax-global-quota: 8\nmax-sent-count: 9\nmax-query-restarts: 10\n\
              outbound-msg-retry: 6\ntarget-fetch-policy: \"0 -1\"\ninfra-host-ttl: 60\ninfra-cache-numhosts: 50\n\
              infra-cache-min-rtt: 20\ninfra-cache-max-rtt: 2000\nunknown-server-time-limit: 300\nprefer-ip6: yes\n\
              fast-server-permil: 900\nfast-server-num: 2\nmsg-cache-size: 8m\nrrset-cache-size: 16m",
         );
         let of = options.iteration;
         assert_eq!((of.minimise, of.strict, of.only_own_glue, of.no_promiscuous), (false, true, false, false));
+        assert_eq!((of.aliases, of.signatures, options.no_dnssec_ok), (3, 4, true));
         assert_eq!((of.name_servers, of.quota, of.sends, of.restarts, of.retries), (7, 8, 9, 10, 6));
         assert_eq!(of.fetch_policy, [0, -1]);
         let memory = Duration::from_secs(60);
@@ -217,6 +247,19 @@ mod tests {
         let preference = resolve::Preference { ip4: false, ip6: true, fast_permil: 900, fast_number: 2 };
         assert_eq!(options.preference, preference);
         assert_eq!(sizes, (6 << 20, 16 << 20, 2 << 20));
+    }
+
+    #[test]
+    fn servers_are_asked_over_what_clients_may_ask_over() {
+        let ways = |lines: &str| {
+            let (options, ..) = resolver(lines);
+            (options.streams.always, options.tcp_connections)
+        };
+        assert_eq!(ways(""), (false, 10));
+        assert_eq!(ways("tcp-upstream: yes"), (true, 10));
+        assert_eq!(ways("do-udp: no"), (true, 10));
+        assert_eq!(ways("do-udp: no\nudp-upstream-without-downstream: yes"), (false, 10));
+        assert_eq!(ways("do-tcp: no"), (false, 0));
     }
 
     #[test]

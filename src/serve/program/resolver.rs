@@ -2,7 +2,9 @@
 
 use crate::control::{self, Pieces};
 use crate::dns::Name;
-use crate::resolve::{Cache, Cleared, Command, Dumping, Flush, Flushed, Flushing, Lines, Loading, ZoneTable};
+use crate::resolve::{
+    Cache, Cleared, Command, Dumping, Flush, Flushed, Flushing, Lines, Loading, Options, Rules, ZoneTable,
+};
 use crate::ring::doorbell::Doorbell;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,6 +43,11 @@ impl ToResolver {
         let late =
             "the resolver has not answered within five seconds; what it was asked is still carried out, try again";
         heard.recv_timeout(PATIENCE).map_err(|_| late.to_owned())
+    }
+
+    /// Has it go by other settings.
+    pub(super) fn go_by(&self, options: Options, rules: Rules) {
+        self.give(Command::Options(Box::new(options), rules));
     }
 
     /// Has it ask by another table.
@@ -123,6 +130,14 @@ impl ToResolver {
     /// The questions in flight, as text in pieces.
     pub(super) fn questions(&self) -> Pieces {
         self.listing(Command::Questions)
+    }
+
+    /// The rates of zones that are at their limit, or of all, as text in pieces.
+    pub(super) fn rates(&self, all: bool) -> Pieces {
+        match all {
+            true => self.listing(|from, to| Command::Rates(from, true, to)),
+            false => self.listing(|from, to| Command::Rates(from, false, to)),
+        }
     }
 
     fn listing(&self, command: fn(usize, Sender<Lines>) -> Command) -> Pieces {

@@ -109,6 +109,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         lost_lines: Default::default(),
         rivals: super::rivals::Known::default(),
         cut_off,
+        changes: super::changes::Changes::default(),
         seen,
         stopping: false,
     })

@@ -247,6 +247,12 @@ impl Threads {
         Cache::new(rrsets, messages, rules, hash_key)
     }
 
+    /// Has the resolver go by other settings.
+    pub(super) fn go_by(&mut self, options: resolve::Options, rules: resolve::Rules) {
+        self.known.1 = rules;
+        self.resolver.go_by(options, rules);
+    }
+
     /// Has streams tell the worker which address was asked: log-destaddr.
     pub(super) fn tell_destinations(&self, wanted: bool) {
         self.tells_destinations.store(wanted, Ordering::Relaxed);

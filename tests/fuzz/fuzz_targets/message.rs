@@ -56,6 +56,8 @@ fn answerer() -> Answerer {
         deny_any: false,
         error_ratelimit: 100,
         rrset_roundrobin: true,
+        original_ttl: false,
+        no_dnssec_ok: false,
         prefetch: true,
         log_queries: true,
         log_replies: true,

@@ -50,6 +50,8 @@ fn answerer() -> Answerer {
         deny_any: false,
         error_ratelimit: 100,
         rrset_roundrobin: true,
+        original_ttl: false,
+        no_dnssec_ok: false,
         prefetch: true,
         log_queries: false,
         log_replies: false,

@@ -21,6 +21,8 @@ pub struct Waiting {
     pub is_known: bool,
     /// A reply came that was not taken, or the core has lost its patience: what is still to come is for the newer ones.
     pub is_past: bool,
+    /// Another question than its own was answered: nothing comes any more.
+    pub is_vain: bool,
     slot: u16,
     serial: u64,
 }
@@ -124,6 +126,7 @@ impl World for Network {
             octets,
             is_known: false,
             is_past: false,
+            is_vain: false,
             slot,
             serial,
         });
@@ -154,6 +157,7 @@ impl World for Network {
                 octets,
                 is_known: false,
                 is_past: false,
+                is_vain: false,
                 slot,
                 serial,
             });

@@ -134,10 +134,24 @@ impl<'a> Run<'a> {
             return Ok(true);
         }
         if let Some((place, entry)) = self.in_range(step.number)? {
+            let query = self.served.network.waiting[place].octets.clone();
             self.reply(place, entry)?;
+            self.give_up_in_vain(&query)?;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// A server of a range that has answered another question than that of `query` will not answer it later: Unbound goes on
+    /// at once with what is none of its question, and the core when it has waited for long enough.
+    fn give_up_in_vain(&mut self, query: &[u8]) -> Result<(), String> {
+        let waiting = &mut self.served.network.waiting;
+        let Some(place) = waiting.iter().position(|left| left.is_past && left.octets == query) else { return Ok(()) };
+        waiting[place].is_vain = true;
+        match self.served.in_flight() > 0 {
+            true => self.then(|run| run.served.time_out(place).or(Ok(()))),
+            false => Ok(()),
+        }
     }
 
     /// Whether the query at `place` goes to `server`, if one is named, and matches.
@@ -311,7 +325,7 @@ impl<'a> Run<'a> {
     }
 
     fn at_the_end(&mut self) -> Result<(), String> {
-        if !self.served.network.waiting.is_empty() {
+        if self.served.network.waiting.iter().any(|query| !query.is_vain) {
             return Err(format!("at the end{}", self.what_waits()));
         }
         match self.served.answers.front() {

@@ -87,8 +87,8 @@ mod tests {
             ("server: module-config: \"dns64 validator iterator\"", "dns64"),
             ("server: module-config: \"validator iterator\"", ""),
             ("server: trust-anchor: \". DS 1 2 3 00\"\nrpz: name: rpz.example", "rpz, validation"),
-            ("server: do-nat64: yes", "do-nat64 is not there yet"),
-            ("server: do-nat64: no", ""),
+            ("server: ignore-cd-flag: yes", "ignore-cd-flag is not there yet"),
+            ("server: ignore-cd-flag: no", ""),
             ("server: qname-minimisation: yes", ""),
         ] {
             assert_eq!(of(text), found, "{text}");

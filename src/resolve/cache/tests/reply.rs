@@ -54,7 +54,7 @@ pub struct Judged {
 
 /// Judges a reply; `None` when it is malformed or no answer by its code.
 pub fn judge(octets: Octets) -> Option<Judged> {
-    let (mut reply, mut normalizer) = (Reply::new(), Normalizer::default());
+    let (mut reply, mut normalizer) = (Reply::new(8), Normalizer::new(11));
     reply.parse(&octets.message)?;
     if !matches!(reply.rcode, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN) {
         return None;
