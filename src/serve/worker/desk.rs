@@ -6,7 +6,7 @@ use crate::answer::cache::Answer;
 use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via};
 use crate::answer::view::Ahead;
 use crate::dns::rcode;
-use crate::serve::pending::{Origin, Waiter};
+use crate::serve::pending::{Kept, Origin, Waiter};
 use crate::stats::WorkerStats;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,12 +61,12 @@ impl Desk {
             Decision::Drop => return Outcome::Drop,
             Decision::Miss(miss) => miss,
         };
-        let from = Origin { client, local, since: now.nanoseconds };
-        let Some(waiter) = Waiter::new(route(), from, &message[..len]) else {
+        let Some(kept) = Kept::of(&message[..len]) else {
             self.stats.outcomes.dropped.add(1);
             return Outcome::Drop;
         };
-        if self.misses.ask(miss, waiter) {
+        let waiter = || Waiter { route: route(), from: Origin { client, local, since: now.nanoseconds } };
+        if self.misses.ask(miss, kept, waiter) {
             return Outcome::Waits;
         }
         self.stats.outcomes.overload.add(1);
@@ -99,7 +99,7 @@ impl Desk {
     pub(super) fn reply_late(&mut self, waiter: &Waiter<Route>, via: Via, now: Now) -> Option<&mut [u8]> {
         let Origin { client, local, .. } = waiter.from;
         let arrival = Arrival { client, via, local, now: now.seconds };
-        self.misses.complete(&mut self.answerer, waiter, arrival, waited(waiter, now))
+        self.misses.complete(&mut self.answerer, arrival, waited(waiter, now))
     }
 }
 
