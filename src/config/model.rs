@@ -1,6 +1,7 @@
 //! [`Config`]: what the configuration says, in types.
 
 use super::access::AccessRule;
+use super::client_limits::ClientLimits;
 use super::diagnostic::{Files, Location};
 use super::lists;
 use super::local_data::LocalData;
@@ -52,6 +53,8 @@ pub struct Config {
     /// `access-control:` lines in order. The longest prefix wins; of equal ones the last line, as in Unbound. They stand
     /// over [`super::default_access_control`].
     pub access_control: Vec<AccessRule>,
+    /// Directives that limit clients.
+    pub clients: ClientLimits,
 
     /// `local-zone:` lines.
     pub local_zones: LocalZones,
@@ -302,6 +305,7 @@ impl Default for Config {
             tcp_idle_timeout: 30_000,
             xdp: Xdp::default(),
             access_control: Vec::new(),
+            clients: ClientLimits::default(),
             local_zones: LocalZones::default(),
             local_data: LocalData::default(),
             unblock_lan_zones: false,

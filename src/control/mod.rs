@@ -10,6 +10,7 @@
 //! | `request` | octets to a command, or to a command with its lines |
 //! | `backend` | what the rest of the program does for a command |
 //! | `command` | the commands: arguments checked, backend called, Unbound's replies |
+//! | `clients` | the commands about clients' rates and cookies |
 //! | `local` | the commands that edit local data, one by one and in batches |
 //! | `report` | `status`, and the lines of `stats` |
 //! | `reply` | the text of a reply, limited in size |
@@ -19,6 +20,7 @@
 mod arguments;
 mod backend;
 mod client;
+mod clients;
 mod command;
 mod connection;
 #[cfg(any(test, fuzzing))]
@@ -31,7 +33,8 @@ mod request;
 mod server;
 
 pub use backend::{
-    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status,
+    Backend, CookieChange, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces,
+    Status,
 };
 pub use client::{Answer, Progress, Question};
 pub use report::rcode_word;

@@ -3,15 +3,17 @@
 //! Two fixed slabs: questions (found by name hash through chains) and waiters (linked per question). Equal questions
 //! are asked once. Nothing is allocated after start.
 
+use crate::answer::CookieOption;
 use crate::answer::cache::KeyFixed;
+use crate::answer::clients::Place;
 use crate::answer::decide::Miss;
 use crate::dns::edns::{self, Edns};
 use crate::dns::question::Question;
 use crate::dns::{header, put_u16};
 use std::net::SocketAddr;
 
-/// Longest query kept: header, question, OPT with an NSID option.
-pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN + edns::OPTION;
+/// Longest query kept: header, question, OPT with the options NSID and cookie.
+pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN + edns::OPTION + size_of::<CookieOption>();
 
 /// Waiters one question may have; beyond it a query gets SERVFAIL, so that one slow name cannot take every place.
 const MAX_WAITERS_PER_QUESTION: u32 = 1024;
@@ -25,6 +27,8 @@ pub struct Waiter<R> {
     pub route: R,
     /// Whose it is.
     pub from: Origin,
+    /// Where its client is counted.
+    pub place: Place,
 }
 
 /// Whose query it is, and since when it waits.
@@ -38,7 +42,8 @@ pub struct Origin {
     pub since: u64,
 }
 
-/// The parts of a query that matter while it waits: header, question, and an OPT record, of whose options NSID alone.
+/// The parts of a query that matter while it waits: header, question, and an OPT record, of whose options NSID, and with the
+/// cookie that the reply is to bring.
 #[derive(Clone, Copy)]
 pub struct Kept<'a> {
     /// All of it up to the options.
@@ -46,19 +51,20 @@ pub struct Kept<'a> {
     /// OPT stands at its end.
     has_opt: bool,
     asks_nsid: bool,
+    cookie: Option<&'a CookieOption>,
 }
 
 impl<'a> Kept<'a> {
     /// `None` when the query is none that could have been a miss.
     #[inline]
-    pub fn of(message: &'a [u8]) -> Option<Kept<'a>> {
+    pub fn of(message: &'a [u8], cookie: Option<&'a CookieOption>) -> Option<Kept<'a>> {
         let end = Question::parse(message)?.end();
         if header::counts(message)[3] != 1 {
-            return Some(Kept { front: message.get(..end)?, has_opt: false, asks_nsid: false });
+            return Some(Kept { front: message.get(..end)?, has_opt: false, asks_nsid: false, cookie });
         }
         let front = message.get(..end + edns::LEN)?;
         let asks_nsid = Edns::parse(message, end).is_ok_and(|edns| edns.asks_nsid(message));
-        Some(Kept { front, has_opt: true, asks_nsid })
+        Some(Kept { front, has_opt: true, asks_nsid, cookie })
     }
 
     /// Writes the query; gives its length. There is room: no question that can be read is longer.
@@ -71,6 +77,10 @@ impl<'a> Kept<'a> {
             if self.asks_nsid {
                 edns::append(query, len - edns::LEN, &[0, edns::NSID as u8, 0, 0]);
                 len += edns::OPTION;
+            }
+            if let Some(cookie) = self.cookie {
+                edns::append(query, self.front.len() - edns::LEN, cookie);
+                len += cookie.len();
             }
         }
         len as u16
@@ -296,8 +306,8 @@ impl<R: Copy> Pending<R> {
         self.questions.get(ticket as u32 as usize).is_some_and(|slot| slot.epoch == self.epoch)
     }
 
-    /// Takes the waiter of a question that came first, with its query, as it came but without EDNS options other than NSID; the
-    /// question is over when its last is taken.
+    /// Takes the waiter of a question that came first, with its query as [`Kept`] has it; the question is over when its last is
+    /// taken.
     #[inline]
     pub fn take_waiter(&mut self, ticket: u64) -> Option<(Waiter<R>, &[u8])> {
         self.question(ticket)?;

@@ -19,7 +19,7 @@ fn join(pending: &mut Pending<u32>, label: u8, route: u32) -> Joined {
     let message = message(label);
     let name = [1, label, 0];
     let miss = Miss { name: &name, hash: HashKey::fixed(1).name(&name), key: KEY };
-    pending.join(miss, Kept::of(&message).unwrap(), || Waiter { route, from: origin() })
+    pending.join(miss, Kept::of(&message, None).unwrap(), || Waiter { route, from: origin(), place: Place::NONE })
 }
 
 #[test]
@@ -51,10 +51,25 @@ fn a_waiting_query_still_asks_for_nsid() {
     put_u16(&mut message, 28, options.len() as u16);
     message.extend_from_slice(&options);
     let mut query = [0xee; MAX_QUERY];
-    let len = Kept::of(&message).unwrap().write(&mut query);
+    let len = Kept::of(&message, None).unwrap().write(&mut query);
     let kept = &query[..usize::from(len)];
     assert_eq!(&kept[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
     assert!(Edns::parse(kept, 19).is_ok_and(|edns| edns.asks_nsid(kept)));
+}
+
+#[test]
+fn a_waiting_query_keeps_the_cookie_of_its_reply() {
+    let mut message = message(b'a');
+    message.truncate(19 + edns::LEN);
+    put_u16(&mut message, 28, 4);
+    message.extend_from_slice(&[0, 3, 0, 0]);
+    let option: CookieOption = std::array::from_fn(|at| [0, 10, 0, 24].get(at).copied().unwrap_or(at as u8));
+    let mut query = [0xee; MAX_QUERY];
+    let len = Kept::of(&message, Some(&option)).unwrap().write(&mut query);
+    let kept = &query[..usize::from(len)];
+    let edns = Edns::parse(kept, 19).unwrap();
+    assert!(edns.asks_nsid(kept));
+    assert_eq!(edns.option(kept, edns::COOKIE), Some(&option[4..]));
 }
 
 #[test]

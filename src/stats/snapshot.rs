@@ -106,6 +106,18 @@ thread_figures! {
         recursive_replies: outcomes.recursive_replies,
         /// num.queries_ip_ratelimited
         rate_limited: outcomes.rate_limited,
+        /// num.queries_cookie_valid
+        cookie_valid: outcomes.cookie_valid,
+        /// num.queries_cookie_client
+        cookie_client: outcomes.cookie_client,
+        /// num.queries_cookie_invalid
+        cookie_invalid: outcomes.cookie_invalid,
+        /// num.queries_wait_limit
+        wait_limited: outcomes.wait_limited,
+        /// num.queries_discard_timeout
+        discarded: outcomes.discarded,
+        /// num.queries_timed_out
+        timed_out: outcomes.timed_out,
         /// unwanted.queries
         unwanted: outcomes.unwanted,
         /// Dropped on purpose.
@@ -162,6 +174,8 @@ thread_figures! {
         pending: outcomes.pending,
         /// requestlist.max, since the start
         pending_max: outcomes.pending_max,
+        /// query.queue_time_us.max, since the start
+        queue_time_max: outcomes.queue_time_max,
         /// msg.cache.count
         cache_entries: outcomes.cache_entries,
         /// mem.cache.message

@@ -3,7 +3,7 @@
 use crate::answer::acl::{Access, Acl};
 use crate::answer::cache::{AnswerCache, KeyFixed};
 use crate::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
-use crate::answer::policy::Policy;
+use crate::answer::policy::{ClientRules, Policy};
 use crate::answer::zones::{LocalRecord, ZoneType, ZonesBuilder};
 use crate::dns::body::{Counts, for_each_record};
 use crate::dns::header;
@@ -68,6 +68,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         deny_any: false,
         error_ratelimit: 100,
         rrset_roundrobin: true,
+        clients: ClientRules::default(),
         prefetch: false,
         log_queries: false,
         log_replies: false,
@@ -127,7 +128,10 @@ impl Query {
         match answerer.decide(&mut buffer, len, arrival, ahead.as_ref()) {
             Decision::Reply(len) => Reply::Message(buffer[..len].to_vec()),
             Decision::Drop => Reply::Dropped,
-            Decision::Miss(miss) => Reply::Missed { name: miss.name.to_vec(), hash: miss.hash, key: miss.key },
+            Decision::Miss => {
+                let (miss, _) = answerer.missed();
+                Reply::Missed { name: miss.name.to_vec(), hash: miss.hash, key: miss.key }
+            }
         }
     }
 }

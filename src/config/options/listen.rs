@@ -43,8 +43,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             RELOAD,
         )
         .note(
-            "allow_cookie: cookies are not looked at, so that none counts as right: every question over UDP gets TC and \
-             REFUSED, those over TCP are answered",
+            "allow_cookie: a question over UDP without a cookie gets TC and REFUSED, one with a wrong one BADCOOKIE and \
+             the right one; without answer-cookie none is right. Those over TCP are answered",
         ),
         honoured("so-rcvbuf", BYTES, is("0"), plain!(number so_rcvbuf), RESTART),
         honoured("so-sndbuf", BYTES, is("0"), plain!(number so_sndbuf), RESTART),
@@ -144,39 +144,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("edns-tcp-keepalive-timeout", COUNT, "120000", "means nothing without edns-tcp-keepalive"),
         honoured("tcp-auth-query-timeout", COUNT, is("3000"), plain!(number transport.query_timeout), RESTART),
         changes_nothing("stream-wait-size", BYTES, "4m", "waiting TCP answers have a fixed bound of their own"),
-        not_yet("sock-queue-timeout", COUNT, "0", "queries are answered however long they waited in a socket", &["0"]),
-        not_yet("ip-ratelimit", COUNT, "0", "clients are not limited", &["0"]),
-        not_yet("ip-ratelimit-cookie", COUNT, "0", "clients are not limited", &["0"]),
-        inert("ip-ratelimit-factor", COUNT, "10", "means nothing without ip-ratelimit"),
-        inert("ip-ratelimit-backoff", YES_NO, "no", "means nothing without ip-ratelimit"),
-        inert("ip-ratelimit-size", BYTES, "4m", "means nothing without ip-ratelimit"),
-        inert("ip-ratelimit-slabs", SLABS, "4", "means nothing without ip-ratelimit"),
-        not_yet("discard-timeout", COUNT, "1900", "an answer is sent however long it took", &["0", "1900"]),
-        not_yet("wait-limit", COUNT, "1000", "only num-queries-per-thread limits questions in flight", &["0", "1000"]),
-        not_yet(
-            "wait-limit-cookie",
-            COUNT,
-            "10000",
-            "only num-queries-per-thread limits questions in flight",
-            &["0", "10000"],
-        ),
-        not_yet(
-            "wait-limit-netblock",
-            &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
-            "none",
-            "only num-queries-per-thread limits",
-            &[],
-        ),
-        not_yet(
-            "wait-limit-cookie-netblock",
-            &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
-            "none",
-            "only num-queries-per-thread limits",
-            &[],
-        ),
-        not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored; allow_cookie serves over TCP alone", &["no"]),
-        inert("cookie-secret", &[Kind::Secret], "random", "means nothing without answer-cookie"),
-        inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
     ],
 );
 

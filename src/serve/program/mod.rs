@@ -4,6 +4,7 @@
 //! the control socket. It starts the three other threads, and then sleeps until something stirs.
 
 mod backend;
+mod cookie_secrets;
 mod cut_off;
 mod edits;
 mod flushes;

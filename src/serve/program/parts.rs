@@ -24,6 +24,8 @@ pub struct Parts {
     pub resolver: resolve::Options,
     /// Octets of the answer cache.
     pub cache: usize,
+    /// Octets of the table of clients.
+    pub clients: usize,
     /// Octets of the resolver's cache, for RRsets and for messages.
     pub known: (usize, usize),
     /// What of that is told.
@@ -36,6 +38,7 @@ impl Parts {
             worker: worker_options(config, policy, sizes),
             resolver: resolver_options(config, sizes),
             cache: sizes.answers,
+            clients: sizes.clients,
             known: (sizes.rrsets, sizes.messages),
             rules: rules(config),
         }

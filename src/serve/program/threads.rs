@@ -6,6 +6,7 @@ use super::resolver::ToResolver;
 use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes};
 use super::tuning;
 use crate::answer::cache::{AnswerCache, Index};
+use crate::answer::clients::Clients;
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::Config;
@@ -131,6 +132,7 @@ impl Threads {
         threads.start_resolver(parts.resolver, table, links)?;
         threads.start_stream(config, sockets.tcp, stream_queries, stream_replies_end)?;
         let answerer = threads.answerer(policy, AnswerCache::new(parts.cache), events);
+        let answerer = answerer.with_clients(Clients::new(parts.clients, hash_key)?);
         threads.start_worker(parts.worker, answerer, sockets.udp, queues, worker_links)?;
         Ok(threads)
     }

@@ -104,6 +104,8 @@ pub struct Worker {
     housekeeping: u64,
     /// The moment of the last turn, in nanoseconds.
     latest: u64,
+    /// The system's clocks count: it runs on a thread.
+    runs: bool,
 }
 
 /// The worker's clock at one turn.
@@ -147,12 +149,16 @@ impl Worker {
             turns: 0,
             housekeeping: 0,
             latest: 0,
+            runs: false,
         }
     }
 
     /// Serves until `stop` is set (and the bell rung).
     pub fn run(mut self, stop: &AtomicBool) {
         self.xsks.iter_mut().for_each(open_port);
+        self.runs = true;
+        let now = self.now();
+        self.look_at_wall_clock(now);
         crate::sys::allocator::watch_this_thread();
         while !stop.load(Ordering::Relaxed) {
             let now = self.now();
@@ -187,6 +193,7 @@ impl Worker {
     }
 
     /// Serves every source once; true when there was anything.
+    #[inline(always)]
     fn turn(&mut self, now: Now) -> bool {
         let mut worked = false;
         for port in &mut self.xsks {
@@ -198,7 +205,7 @@ impl Worker {
         worked |= self.obey(now);
         if now.nanoseconds.wrapping_sub(self.housekeeping) >= HOUSEKEEPING {
             self.housekeeping = now.nanoseconds;
-            self.keep_house();
+            self.keep_house(now);
         }
         self.turns = self.turns.wrapping_add(1);
         worked
@@ -270,8 +277,15 @@ impl Worker {
         Some(sent)
     }
 
-    /// Refreshes the gauges that others read.
-    fn keep_house(&mut self) {
+    fn look_at_wall_clock(&mut self, now: Now) {
+        if self.runs {
+            self.desk.answerer.set_wall_clock(clock::unix_seconds(), now.seconds);
+        }
+    }
+
+    /// Refreshes the gauges that others read, and follows the wall clock.
+    fn keep_house(&mut self, now: Now) {
+        self.look_at_wall_clock(now);
         let cache = self.desk.answerer.cache();
         let outcomes = &self.desk.stats.outcomes;
         outcomes.cache_entries.set(cache.entries());
