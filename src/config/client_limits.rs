@@ -27,6 +27,10 @@ pub struct ClientLimits {
     pub wait_cookie_blocks: Vec<(Netblock, i32)>,
     /// `discard-timeout:` in milliseconds; 0 for never.
     pub discard_timeout: u32,
+    /// `sock-queue-timeout:` in seconds; 0 for never.
+    pub queue_timeout: u32,
+    /// `tcp-connection-limit:`, connections at a time of all clients of a netblock together.
+    pub connections: Vec<(Netblock, u32)>,
     /// `answer-cookie:`
     pub answer_cookie: bool,
     /// `cookie-secret:`; `None` for one that is drawn.
@@ -50,6 +54,8 @@ impl Default for ClientLimits {
             wait_blocks: Vec::new(),
             wait_cookie_blocks: Vec::new(),
             discard_timeout: 1900,
+            queue_timeout: 0,
+            connections: Vec::new(),
             answer_cookie: false,
             cookie_secret: None,
             cookie_secret_file: PathBuf::new(),

@@ -43,6 +43,12 @@ pub struct Config {
     pub ip_freebind: bool,
     /// `ip-transparent:`, taken for `ip-freebind:`.
     pub ip_transparent: bool,
+    /// `ip-dscp:`, 0 to 63, the class of what is sent.
+    pub dscp: u8,
+    /// `tcp-mss:` in octets, towards clients; 0 for what the kernel takes.
+    pub tcp_mss: u32,
+    /// `outgoing-tcp-mss:` in octets, towards servers; 0 for what the kernel takes.
+    pub outgoing_tcp_mss: u32,
     /// `incoming-num-tcp:`, TCP connections at a time; 0 for none.
     pub incoming_num_tcp: u32,
     /// `tcp-idle-timeout:` in milliseconds, 1 to 120,000.
@@ -301,6 +307,9 @@ impl Default for Config {
             ip_transparent: false,
             so_rcvbuf: 0,
             so_sndbuf: 0,
+            dscp: 0,
+            tcp_mss: 0,
+            outgoing_tcp_mss: 0,
             incoming_num_tcp: 10,
             tcp_idle_timeout: 30_000,
             xdp: Xdp::default(),

@@ -177,6 +177,8 @@ counters! {
         timeouts,
         /// Questions given up: SERVFAIL.
         failures,
+        /// requestlist.overwritten: those of them that a newer one took the place of
+        overwritten,
         /// Questions in flight, a gauge.
         in_flight,
         /// rrset.cache.count, a gauge
@@ -199,6 +201,8 @@ counters! {
         accepted,
         /// Connections open, a gauge.
         open,
+        /// Connections that tcp-connection-limit had closed at once.
+        refused,
         /// Times the table was full, so that new connections had to wait in the kernel.
         table_full,
         /// Connections closed because nothing came, or nothing was read, for too long.

@@ -218,12 +218,16 @@ pub struct Snapshot {
     pub upstream_timeouts: u64,
     /// Questions given up.
     pub upstream_failures: u64,
+    /// requestlist.overwritten
+    pub upstream_overwritten: u64,
     /// Questions in flight, a gauge.
     pub upstream_in_flight: u64,
     /// What the resolver keeps, gauges.
     pub known: KnownFigures,
     /// tcpusage: stream connections now open, a gauge.
     pub stream_connections: u64,
+    /// Connections that were closed for tcp-connection-limit.
+    pub streams_refused: u64,
     /// Heap allocations of the worker since it runs: 0 unless there is a bug.
     pub worker_allocations: u64,
     /// One per interface.
@@ -276,9 +280,11 @@ impl Snapshot {
             upstream_unwanted: upstream.unwanted.get(),
             upstream_timeouts: upstream.timeouts.get(),
             upstream_failures: upstream.failures.get(),
+            upstream_overwritten: upstream.overwritten.get(),
             upstream_in_flight: upstream.in_flight.get(),
             known: KnownFigures::from(upstream),
             stream_connections: 0,
+            streams_refused: 0,
             worker_allocations: 0,
             xdp,
         }
@@ -298,6 +304,8 @@ impl Snapshot {
             (&mut self.upstream_unwanted, base.upstream_unwanted),
             (&mut self.upstream_timeouts, base.upstream_timeouts),
             (&mut self.upstream_failures, base.upstream_failures),
+            (&mut self.upstream_overwritten, base.upstream_overwritten),
+            (&mut self.streams_refused, base.streams_refused),
         ] {
             *counter = counter.saturating_sub(before);
         }

@@ -16,9 +16,9 @@ pub fn monotonic_coarse_ns() -> u64 {
     nanoseconds(ClockId::MonotonicCoarse)
 }
 
-/// Seconds since 1970 on the wall clock.
-pub fn unix_seconds() -> u64 {
-    u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or_default()
+/// Microseconds since 1970 on the wall clock.
+pub fn unix_micros() -> u64 {
+    nanoseconds(ClockId::Realtime) / 1000
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {

@@ -14,7 +14,9 @@ const LONGEST_FILE: u64 = 4096;
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
-        not_yet("sock-queue-timeout", COUNT, "0", "queries are answered however long they waited in a socket", &["0"]),
+        honoured("sock-queue-timeout", COUNT, is("0"), plain!(number clients.queue_timeout), RESTART).note(
+            "of kernel UDP sockets; a frame of AF_XDP tells no time, and a queue of these holds no more than a moment's",
+        ),
         honoured("ip-ratelimit", COUNT, is("0"), plain!(number clients.rate), RELOAD)
             .note("the same over AF_XDP, UDP and TCP; what gets no answer for it is counted in num.queries_ip_ratelimited"),
         honoured("ip-ratelimit-cookie", COUNT, is("0"), plain!(number clients.rate_cookie), RELOAD)

@@ -18,6 +18,9 @@ const MODES: [XdpMode; 3] = [XdpMode::Auto, XdpMode::Native, XdpMode::Generic];
 const TOGGLE: &[&str] = &["auto", "yes", "no"];
 const TOGGLES: [Toggle; 3] = [Toggle::Auto, Toggle::Yes, Toggle::No];
 
+/// What the kernel takes for TCP_MAXSEG, and 0.
+const MSS: &[Kind] = &[Kind::Number(0, 32_767)];
+
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
@@ -124,16 +127,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             .note("does what ip-freebind does: the socket option IP_TRANSPARENT itself is not set"),
         honoured("ip-freebind", YES_NO, is("no"), plain!(flag ip_freebind), RESTART)
             .note("absent addresses are bound without it too; with it that is expected, and no warning"),
-        not_yet("ip-dscp", &[Kind::Number(0, 63)], "0", "answers carry DSCP 0", &["0"]),
+        honoured("ip-dscp", &[Kind::Number(0, 63)], is("0"), plain!(number dscp), RESTART)
+            .note("on answers by every way, over AF_XDP too, and on queries to servers"),
         not_yet("proxy-protocol-port", PORT, "none", "the PROXYv2 header is not read; such queries are malformed", &[]),
-        not_yet("tcp-mss", COUNT, "0", "the kernel's maximum segment size holds", &["0"]),
-        not_yet(
+        honoured("tcp-mss", MSS, is("0"), plain!(number tcp_mss), RESTART),
+        honoured(
             "tcp-connection-limit",
             &[Kind::Netblock, NUMBER],
-            "none",
-            "only incoming-num-tcp limits connections",
-            &[],
-        ),
+            words("none"),
+            list(add_connection_limit, show_connection_limits),
+            RESTART,
+        )
+        .note("of all clients of the netblock together; one too many is closed at once"),
         not_yet(
             "edns-tcp-keepalive",
             YES_NO,
@@ -160,6 +165,15 @@ fn set_port(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
 fn set_idle_timeout(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     config.tcp_idle_timeout = args.number::<u32>(0).clamp(1, 120_000);
     Ok(())
+}
+
+fn add_connection_limit(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    config.clients.connections.extend(args.netblock(0).map(|block| (block, args.number(1))));
+    Ok(())
+}
+
+fn show_connection_limits(config: &Config, emit: &mut dyn FnMut(&str)) {
+    config.clients.connections.iter().for_each(|(block, limit)| emit(&format!("{block} {limit}")));
 }
 
 fn show_interfaces(config: &Config, emit: &mut dyn FnMut(&str)) {

@@ -33,6 +33,7 @@ pub(super) fn another_value(spec: &OptionSpec) -> String {
                 "yes"
             }
         }
+        [Kind::Number(_, 63)] => "46",
         [Kind::Number(..)] => "77",
         [Kind::Bytes] => "78848",
         [Kind::Netblock] => "192.0.2.0/24",

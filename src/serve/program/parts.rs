@@ -78,6 +78,8 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             most: config.outgoing_range as usize,
             connected: config.transport.connect,
             delay_close: milliseconds(config.transport.delay_close),
+            dscp: config.dscp,
+            mss: config.outgoing_tcp_mss,
         },
         streams: streams(config),
         cookies: true,
@@ -170,6 +172,8 @@ fn worker_options(config: &Config, policy: &Policy, sizes: &Sizes) -> WorkerOpti
         waiters: sizes.waiters,
         datagram: usize::from(policy.max_udp_size).max(4096),
         idle: IdleOptions { busy_poll, own_core },
+        class: config.dscp << 2,
+        queue_limit: u64::from(config.clients.queue_timeout) * 1_000_000,
     }
 }
 

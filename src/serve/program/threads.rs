@@ -18,6 +18,7 @@ use crate::serve::events::{self, QueryEvent, RingSink};
 use crate::serve::fast_path::Queues;
 use crate::serve::listen::Sockets;
 use crate::serve::stream::{StreamOptions, StreamServer};
+use crate::serve::stream_limits::ConnectionLimits;
 use crate::serve::stream_message::StreamMessage;
 use crate::serve::worker::{self, Worker, WorkerOptions};
 use crate::stats::{Streams, Upstream, WorkerStats};
@@ -162,6 +163,8 @@ impl Threads {
         }
         let (own, worker) = (self.bells.stream.clone(), self.bells.worker.clone());
         let server = StreamServer::new(stream_options(config), listeners, queries, replies, own, worker);
+        let limits = config.clients.connections.iter().map(|(block, most)| (block.address, block.prefix, *most));
+        let server = server.with_limits(ConnectionLimits::new(limits));
         self.stats.streams = Some(server.stats());
         self.tells_destinations = server.tells_destinations();
         self.tell_destinations(config.log_destaddr);

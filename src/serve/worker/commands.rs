@@ -105,7 +105,7 @@ impl Worker {
     /// Gives the list back, empty.
     fn attach(&mut self, mut queues: Queues) -> Queues {
         for (queue, share) in queues.drain(..) {
-            let mut port = XskPort::new(queue, share, self.next_port);
+            let mut port = XskPort::new(queue, share, self.next_port, self.class);
             self.next_port += 1;
             open_port(&mut port);
             // There is room: see MAX_PORTS.

@@ -41,6 +41,8 @@ pub(super) struct Desk {
     pub(super) answerer: Answerer,
     pub(super) misses: Misses,
     pub(super) stats: Arc<WorkerStats>,
+    /// See [`super::WorkerOptions::queue_limit`].
+    pub(super) queue_limit: u64,
 }
 
 const SERVFAIL: Answer<'static> = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
@@ -59,7 +61,7 @@ impl Desk {
                 Outcome::Reply(len)
             }
             Decision::Drop => Outcome::Drop,
-            Decision::Miss => self.have_wait(message, len, arrival, now, route),
+            Decision::Miss => self.have_wait(message, len, &arrival, now, route),
         }
     }
 
@@ -69,11 +71,11 @@ impl Desk {
         &mut self,
         message: &mut [u8],
         len: usize,
-        arrival: Arrival,
+        arrival: &Arrival,
         now: Now,
         route: impl FnOnce() -> Route,
     ) -> Outcome {
-        let Arrival { client, local, .. } = arrival;
+        let &Arrival { client, local, .. } = arrival;
         let (miss, Waits { place, cookie }) = self.answerer.missed();
         let waiter = || Waiter { route: route(), from: Origin { client, local, since: now.nanoseconds }, place };
         let kept = Kept::of(&message[..len], cookie);
@@ -88,7 +90,17 @@ impl Desk {
         }
         self.stats.outcomes.overload.add(1);
         let given = Given { name: None, answer: SERVFAIL, waited: 0, error: None };
-        self.answerer.complete(message, len, arrival, given).map_or(Outcome::Drop, Outcome::Reply)
+        self.answerer.complete(message, len, *arrival, given).map_or(Outcome::Drop, Outcome::Reply)
+    }
+
+    /// Counts a query that was so many microseconds in a socket's queue; whether it is dropped for that.
+    #[cold]
+    pub(super) fn is_stale(&self, age: u64) -> bool {
+        let outcomes = &self.stats.outcomes;
+        outcomes.queue_time_max.set(outcomes.queue_time_max.get().max(age));
+        let stale = age > self.queue_limit;
+        outcomes.timed_out.add(u64::from(stale));
+        stale
     }
 
     /// The next query that waits for an answer that has come; `Some(None)`: an answer has been delivered to all. Each

@@ -24,7 +24,7 @@ use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::WorkerStats;
 use crate::sys::clock;
-use crate::sys::mmsg::UdpPeer;
+use crate::sys::mmsg::{UdpBatch, UdpPeer};
 use arrayvec::ArrayVec;
 use desk::Desk;
 use idle::{Idle, IdleOptions};
@@ -85,6 +85,10 @@ pub struct WorkerOptions {
     pub datagram: usize,
     /// How to idle.
     pub idle: IdleOptions,
+    /// `ip-dscp`: the traffic class of what leaves over AF_XDP.
+    pub class: u8,
+    /// `sock-queue-timeout`: microseconds after which a datagram in a socket's queue is too old; 0 for never.
+    pub queue_limit: u64,
 }
 
 /// See the module's text.
@@ -93,7 +97,9 @@ pub struct Worker {
     xsks: Vec<XskPort>,
     next_port: u32,
     udp: Vec<UdpPort>,
-    udp_batch: crate::sys::mmsg::UdpBatch,
+    /// See [`WorkerOptions::class`].
+    class: u8,
+    udp_batch: UdpBatch,
     streams: StreamPort,
     commands: Consumer<Option<Order>>,
     done: Producer<Option<Done>>,
@@ -135,11 +141,15 @@ impl Worker {
         let streams = StreamPort::new(queries, replies, links.stream_bell, Arc::clone(&stats));
         let misses = Misses::new(options, links.requests, links.responses, links.resolver_bell, Arc::clone(&stats));
         Worker {
-            desk: Desk { answerer, misses, stats },
+            desk: Desk { answerer, misses, stats, queue_limit: options.queue_limit },
             next_port: queues.len() as u32,
-            xsks: ports(queues),
+            xsks: ports(queues, options.class),
+            class: options.class,
             udp: udp.into_iter().map(UdpPort::new).collect(),
-            udp_batch: crate::sys::mmsg::UdpBatch::new(options.datagram),
+            udp_batch: match options.queue_limit {
+                0 => UdpBatch::new(options.datagram),
+                _ => UdpBatch::new(options.datagram).with_ages(),
+            },
             streams,
             commands: links.commands,
             done: links.done,
@@ -223,7 +233,13 @@ impl Worker {
     }
 
     /// Takes finished questions into the cache and to every query that waits; many of them take several turns.
+    #[inline]
     fn deliver(&mut self, now: Now) -> bool {
+        !self.desk.misses.responses_empty() && self.deliver_some(now)
+    }
+
+    #[inline(never)]
+    fn deliver_some(&mut self, now: Now) -> bool {
         let mut worked = false;
         for _ in 0..LATE_PER_TURN {
             let Some(step) = self.desk.next_late(now) else { break };
@@ -279,7 +295,7 @@ impl Worker {
 
     fn look_at_wall_clock(&mut self, now: Now) {
         if self.runs {
-            self.desk.answerer.set_wall_clock(clock::unix_seconds(), now.seconds);
+            self.desk.answerer.set_wall_clock(clock::unix_micros() / 1_000_000, now.seconds);
         }
     }
 
@@ -331,9 +347,9 @@ impl Worker {
 }
 
 /// Room for every port there may be, so that taking in a recreated interface allocates nothing.
-fn ports(queues: Queues) -> Vec<XskPort> {
+fn ports(queues: Queues, class: u8) -> Vec<XskPort> {
     let mut ports = Vec::with_capacity(MAX_PORTS.max(queues.len()));
-    ports.extend((0..).zip(queues).map(|(id, (queue, share))| XskPort::new(queue, share, id)));
+    ports.extend((0..).zip(queues).map(|(id, (queue, share))| XskPort::new(queue, share, id, class)));
     ports
 }
 
