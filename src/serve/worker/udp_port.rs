@@ -47,9 +47,14 @@ impl UdpPort {
     pub(super) fn serve(&mut self, number: u16, batch: &mut UdpBatch, desk: &mut Desk, now: Now) -> bool {
         // An error here is a pending ICMP error of an earlier reply; the next call finds the queries.
         let fd = self.fd.as_fd();
-        let received = if desk.queue_limit == 0 { batch.receive(fd) } else { receive_aged(batch, fd, desk) };
-        let received = received.unwrap_or(1);
+        let received = match desk.queue_limit {
+            0 => batch.receive(fd).unwrap_or(1),
+            _ => receive_aged(batch, fd, desk).unwrap_or(1),
+        };
         self.ready = received > 0;
+        if received == 0 {
+            return false;
+        }
         let (mut queries, mut link_local) = (0, 0);
         for place in 0..received {
             let Some(datagram) = batch.datagram(place) else { break };
@@ -71,7 +76,7 @@ impl UdpPort {
         desk.stats.places.udp_replies.add(sent.sent as u64);
         desk.stats.places.reply_no_room.add(sent.lost as u64);
         desk.misses.ring();
-        received > 0
+        true
     }
 
     /// Sends a late reply.
