@@ -1,91 +1,113 @@
-//! access-control: who may ask what (unbound.conf(5)). The longest matching prefix decides, whatever the order.
+//! access-control: who may ask what (unbound.conf(5)), and what else holds for clients by their addresses. The longest
+//! matching prefix decides, whatever the order.
 
 use std::net::IpAddr;
 
 pub use crate::config::AccessAction as Access;
 
-/// Compiled access-control: disjoint ranges in ascending order, found by bisection. IPv4 stands among the
-/// v4-mapped addresses of one 128-bit space, apart from native IPv6.
+/// Compiled access-control.
+pub type Acl = Blocks<Access>;
+
+/// What holds for which addresses: disjoint ranges in ascending order, found by bisection.
 #[derive(Clone, Debug)]
-pub struct Acl {
+pub struct Blocks<T> {
     /// First address of each range and what holds from there to the next range.
-    v4: Vec<(u32, Access)>,
-    v6: Vec<(u128, Access)>,
+    v4: Vec<(u32, T)>,
+    v6: Vec<(u128, T)>,
+    /// What holds for the others.
+    otherwise: T,
 }
 
 impl Acl {
     /// Compiles rules of (address, prefix length, access). Of two rules for one prefix the later wins. What no rule
     /// matches is refused; the caller puts Unbound's default (localhost) among the rules.
     pub fn new(rules: &[(IpAddr, u8, Access)]) -> Acl {
-        let mut v4 = Vec::new();
-        let mut v6 = Vec::new();
-        for &(address, prefix, access) in rules {
-            match address {
-                IpAddr::V4(v4_address) => {
-                    let base = u128::from(u32::from(v4_address)) << 96;
-                    v4.push((base, prefix.min(32), access));
-                }
-                IpAddr::V6(v6_address) => v6.push((u128::from(v6_address), prefix.min(128), access)),
-            }
-        }
-        Acl {
-            v4: ranges(v4).into_iter().map(|(start, access)| ((start >> 96) as u32, access)).collect(),
-            v6: ranges(v6),
-        }
+        Blocks::of(rules, Access::Refuse)
     }
 
     /// What `client` may do.
     #[inline]
     pub fn access(&self, client: IpAddr) -> Access {
-        match client {
+        self.at(client)
+    }
+}
+
+impl<T: Copy + PartialEq> Blocks<T> {
+    /// Compiles rules of (address, prefix length, what holds). Of two rules for one prefix the later wins; for what no rule
+    /// matches `otherwise` holds.
+    pub fn of(rules: &[(IpAddr, u8, T)], otherwise: T) -> Blocks<T> {
+        // In one space of 128 bits each.
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for &(address, prefix, what) in rules {
+            match address {
+                IpAddr::V4(v4_address) => {
+                    let base = u128::from(u32::from(v4_address)) << 96;
+                    v4.push((base, prefix.min(32), what));
+                }
+                IpAddr::V6(v6_address) => v6.push((u128::from(v6_address), prefix.min(128), what)),
+            }
+        }
+        let v4 = ranges(v4, otherwise).into_iter().map(|(start, what)| ((start >> 96) as u32, what)).collect();
+        Blocks { v4, v6: ranges(v6, otherwise), otherwise }
+    }
+
+    /// What holds for an address.
+    #[inline]
+    pub fn at(&self, address: IpAddr) -> T {
+        match address {
             IpAddr::V4(address) => find(&self.v4, u32::from(address)),
             IpAddr::V6(address) => find(&self.v6, u128::from(address)),
         }
+        .unwrap_or(self.otherwise)
     }
 }
 
 #[inline]
-fn find<T: Ord + Copy>(ranges: &[(T, Access)], address: T) -> Access {
+fn find<A: Ord + Copy, T: Copy>(ranges: &[(A, T)], address: A) -> Option<T> {
     let above = ranges.partition_point(|&(start, _)| start <= address);
-    above.checked_sub(1).and_then(|place| ranges.get(place)).map_or(Access::Refuse, |&(_, access)| access)
+    above.checked_sub(1).and_then(|place| ranges.get(place)).map(|&(_, what)| what)
 }
 
-/// Turns prefixes into disjoint ranges: each begins where the access that holds becomes another. Of two prefixes one holds
-/// the other or they have nothing in common, so in the order of their starts those that hold an address are a stack, the
-/// longest on top.
-fn ranges(mut rules: Vec<(u128, u8, Access)>) -> Vec<(u128, Access)> {
+/// Turns prefixes into disjoint ranges: each begins where what holds becomes another. Of two prefixes one holds the other or
+/// they have nothing in common, so in the order of their starts those that hold an address are a stack, the longest on top.
+fn ranges<T: Copy + PartialEq>(mut rules: Vec<(u128, u8, T)>, otherwise: T) -> Vec<(u128, T)> {
     let span = |prefix: u8| if prefix == 0 { u128::MAX } else { (1u128 << (128 - u32::from(prefix))) - 1 };
     for (base, prefix, _) in &mut rules {
         *base &= !span(*prefix);
     }
     // The sort is stable: of two rules for one prefix the later one comes to lie on top.
     rules.sort_by_key(|&(start, prefix, _)| (start, prefix));
-    let mut ranges = vec![(0, Access::Refuse)];
-    let mut holding: Vec<(u128, Access)> = Vec::new();
-    for (start, prefix, access) in rules {
-        end_before(Some(start), &mut holding, &mut ranges);
-        holding.push((start | span(prefix), access));
-        begin(start, access, &mut ranges);
+    let mut ranges = vec![(0, otherwise)];
+    let mut holding: Vec<(u128, T)> = Vec::new();
+    for (start, prefix, what) in rules {
+        end_before(Some(start), &mut holding, otherwise, &mut ranges);
+        holding.push((start | span(prefix), what));
+        begin(start, what, &mut ranges);
     }
-    end_before(None, &mut holding, &mut ranges);
+    end_before(None, &mut holding, otherwise, &mut ranges);
     ranges
 }
 
 /// Ends the prefixes that hold nothing from `next` on; without one, all of them.
-fn end_before(next: Option<u128>, holding: &mut Vec<(u128, Access)>, ranges: &mut Vec<(u128, Access)>) {
+fn end_before<T: Copy + PartialEq>(
+    next: Option<u128>,
+    holding: &mut Vec<(u128, T)>,
+    otherwise: T,
+    ranges: &mut Vec<(u128, T)>,
+) {
     while let Some((end, _)) = holding.pop_if(|(end, _)| next.is_none_or(|next| *end < next)) {
-        let below = holding.last().map_or(Access::Refuse, |&(_, access)| access);
+        let below = holding.last().map_or(otherwise, |&(_, what)| what);
         if let Some(after) = end.checked_add(1) {
             begin(after, below, ranges);
         }
     }
 }
 
-/// From `start` on, `access` holds.
-fn begin(start: u128, access: Access, ranges: &mut Vec<(u128, Access)>) {
+/// From `start` on, `what` holds.
+fn begin<T: Copy + PartialEq>(start: u128, what: T, ranges: &mut Vec<(u128, T)>) {
     let _ = ranges.pop_if(|last| last.0 == start);
-    if ranges.last().is_none_or(|last| last.1 != access) {
-        ranges.push((start, access));
+    if ranges.last().is_none_or(|last| last.1 != what) {
+        ranges.push((start, what));
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::acl::Access;
 use super::cache::{Answer, AnswerCache, KeyFixed};
+use super::clients::{Clients, Place};
 use super::error_rate::ErrorRate;
 use super::policy::Policy;
-use super::reply::Asked;
+use super::reply::{Asked, CookieOption};
 use super::scans::Scans;
 use crate::dns::Name;
 use crate::dns::cause::Cause;
@@ -41,14 +42,23 @@ pub struct Arrival {
 }
 
 /// What to do with a query.
-#[derive(Clone, Copy, Debug)]
-pub enum Decision<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
     /// The reply stands in the buffer, this many octets of it.
     Reply(usize),
     /// No answer, on purpose.
     Drop,
-    /// Ask upstream for this. The query still stands in the buffer, as it came.
-    Miss(Miss<'a>),
+    /// Ask upstream for what [`Answerer::missed`] says. The query still stands in the buffer, as it came.
+    Miss,
+}
+
+/// What there is to keep of a query that waits, beside its octets.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits<'a> {
+    /// Where its client is counted: [`Answerer::end_wait`].
+    pub place: Place,
+    /// The option with the cookie that its reply is to bring.
+    pub cookie: Option<&'a CookieOption>,
 }
 
 /// A question whose answer is about to run out, while it was told once more.
@@ -66,7 +76,16 @@ pub(super) struct Ending {
 pub(super) enum Outcome {
     Reply(usize),
     Drop,
-    Miss { scanned: Scanned, key: KeyFixed },
+    /// What is missed is in [`Answerer`].
+    Miss,
+}
+
+/// What a query was about that is to be asked upstream.
+#[derive(Clone, Copy)]
+pub(super) struct Missed {
+    pub(super) scanned: Scanned,
+    pub(super) key: KeyFixed,
+    pub(super) place: Place,
 }
 
 /// Where the name stands that is looked for.
@@ -113,6 +132,9 @@ pub enum Event<'a> {
     Reply(Replied),
     /// log-servfail: the forward zone whose servers failed, and why. There is no one client.
     Failed(&'a [u8], Cause),
+    /// A client has come to ask more often than this many times a second: ip-ratelimit, or with a valid cookie
+    /// ip-ratelimit-cookie.
+    Limited(u32, bool),
 }
 
 /// What log-replies tells of a reply.
@@ -147,15 +169,32 @@ pub struct Answerer {
     pub(super) scratch: Box<[u8]>,
     pub(super) rebuilt: Box<[u8]>,
     pub(super) errors: ErrorRate,
+    /// What the last query that was a miss was about.
+    pub(super) missed: Missed,
+    /// What is known of clients; `None`: they are not counted.
+    pub(super) clients: Option<Clients>,
+    /// The cookie of the last query, when cookies are answered.
+    pub(super) cookie: Option<Cookie>,
+    /// Seconds by which the wall clock (since 1970, modulo 2^32) is ahead of the caller's.
+    pub(super) wall: u32,
     /// What the last answer was told from, when it is to be asked anew.
     pub(super) ending: Option<Ending>,
     /// The name of what [`Self::take_ending`] gave last.
     asked_anew: Name,
 }
 
+/// The cookie of a query.
+#[derive(Clone, Copy)]
+pub(super) struct Cookie {
+    /// What the reply is to bring.
+    pub(super) option: CookieOption,
+    /// The client had it from this server.
+    pub(super) is_valid: bool,
+}
+
 /// A question and all that is known of it so far.
-pub(super) struct Query {
-    pub(super) asked: Asked,
+pub(super) struct Query<'a> {
+    pub(super) asked: Asked<'a>,
     pub(super) question: Question,
     /// Where its name was scanned to.
     pub(super) scan: u8,
@@ -183,9 +222,38 @@ impl Answerer {
             scratch: vec![0; 1 << 17].into_boxed_slice(),
             rebuilt: vec![0; 1 << 16].into_boxed_slice(),
             errors: ErrorRate::default(),
+            missed: Missed { scanned: Scanned::Alias, key: KeyFixed::new(0, false, false), place: Place::NONE },
+            clients: None,
+            cookie: None,
+            wall: 0,
             ending: None,
             asked_anew: Name::ROOT,
         }
+    }
+
+    /// What is to be asked upstream for the query that was a [`Decision::Miss`] just now, and what there is to keep of it.
+    pub fn missed(&self) -> (Miss<'_>, Waits<'_>) {
+        let Missed { scanned, key, place } = self.missed;
+        let scan = match scanned {
+            Scanned::Query(place) => self.scans.at(place),
+            Scanned::Alias => &self.alias,
+        };
+        let cookie = match self.policy.clients.cookies {
+            None => None,
+            Some(_) => self.cookie.as_ref().map(|kept| &kept.option),
+        };
+        (Miss { name: scan.lower(), hash: scan.hash(), key }, Waits { place, cookie })
+    }
+
+    /// Counts clients in this table: without one, nothing limits them.
+    pub fn with_clients(mut self, clients: Clients) -> Answerer {
+        self.clients = Some(clients);
+        self
+    }
+
+    /// Says what the wall clock shows (seconds since 1970) at a moment of the caller's clock: cookies have times in them.
+    pub fn set_wall_clock(&mut self, wall: u64, now: u32) {
+        self.wall = (wall as u32).wrapping_sub(now);
     }
 
     /// Swaps the policy; gives the old one back, to be dropped elsewhere.

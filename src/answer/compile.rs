@@ -1,13 +1,15 @@
 //! A configuration becomes a [`Policy`].
 
-use super::acl::Acl;
-use super::policy::Policy;
+use super::acl::{Acl, Blocks};
+use super::policy::{ClientRules, Policy, RateRules, Secrets, WaitRules};
 use super::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
-use crate::config::{self, Config, Diagnostic, Severity, default_zones};
+use crate::config::{self, Config, Diagnostic, Netblock, Severity, default_zones};
+use crate::dns::cookie::Secret;
 use crate::dns::edns;
 use crate::dns::scan::HashKey;
 use crate::sys::memory;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, OnceLock};
 
 /// Octets of a zone beside its name, and of a record beside its data, while they are compiled.
 const ZONE: usize = 64;
@@ -41,6 +43,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         rrset_roundrobin: config.rrset_roundrobin,
         original_ttl: config.serve_original_ttl,
         no_dnssec_ok: config.transport.no_dnssec_ok,
+        clients: clients(config)?,
         prefetch: config.prefetch,
         log_queries: config.log_queries,
         log_replies: config.log_replies,
@@ -63,6 +66,46 @@ fn acl(config: &Config) -> Acl {
         .collect();
     rules.extend(config.access_control.iter().map(|rule| (rule.netblock.address, rule.netblock.prefix, rule.action)));
     Acl::new(&rules)
+}
+
+fn clients(config: &Config) -> Result<ClientRules, Vec<Diagnostic>> {
+    let of = &config.clients;
+    let rates =
+        RateRules { limit: of.rate, with_cookie: of.rate_cookie, factor: of.rate_factor, backoff: of.rate_backoff };
+    let waits = || WaitRules {
+        all: waits(&of.wait_blocks, of.wait),
+        with_cookie: waits(&of.wait_cookie_blocks, of.wait_cookie),
+    };
+    Ok(ClientRules {
+        rates: (of.rate != 0 || of.rate_cookie != 0).then_some(rates),
+        waits: (of.wait != 0).then(|| Arc::new(waits())),
+        discard_after: u64::from(of.discard_timeout) * 1000,
+        cookies: if of.answer_cookie { Some(Arc::new(secrets(config)?)) } else { None },
+    })
+}
+
+/// The limits of blocks over Unbound's default, which has none for localhost.
+fn waits(blocks: &[(Netblock, i32)], otherwise: u32) -> Blocks<Option<u32>> {
+    let localhost = [(IpAddr::from([127, 0, 0, 0]), 8, None), (Ipv6Addr::LOCALHOST.into(), 128, None)];
+    let blocks = blocks.iter().map(|(block, most)| (block.address, block.prefix, u32::try_from(*most).ok()));
+    Blocks::of(&localhost.into_iter().chain(blocks).collect::<Vec<_>>(), Some(otherwise))
+}
+
+/// Those of the file; else the one of the configuration; else one that is drawn and holds as long as the process.
+fn secrets(config: &Config) -> Result<Secrets, Vec<Diagnostic>> {
+    static DRAWN: OnceLock<Secret> = OnceLock::new();
+    if let [active, rest @ ..] = &config.clients.cookie_secrets[..] {
+        return Ok(Secrets { active: *active, staging: rest.first().copied() });
+    }
+    let drawn = || match DRAWN.get() {
+        Some(secret) => Ok(*secret),
+        None => Secret::random().map(|secret| *DRAWN.get_or_init(|| secret)),
+    };
+    let active = config.clients.cookie_secret.map_or_else(drawn, Ok).map_err(|cause| {
+        let text = format!("getrandom: {cause}; cookie-secret: gives a secret that need not be drawn");
+        vec![Diagnostic::whole(Severity::Error, &config.files, text)]
+    })?;
+    Ok(Secrets { active, staging: None })
 }
 
 /// How many zones before its turn a name's place in the tables is fetched.

@@ -1,13 +1,13 @@
 //! Where a query becomes an answer.
 //!
-//! The order is Unbound's: access control, header, question, EDNS, CHAOS, local zones, recursion rights, cache.
+//! The order is Unbound's: access control, header, rate, question, EDNS, cookie, CHAOS, local zones, recursion rights, cache.
 
-pub use super::answerer::{Answerer, Arrival, Decision, Event, EventSink, Given, Miss, Replied, Via};
+pub use super::answerer::{Answerer, Arrival, Decision, Event, EventSink, Given, Miss, Replied, Via, Waits};
 
 use super::acl::Access;
 use super::admit::meta_type_error;
 use super::alias;
-use super::answerer::{Ending, Outcome, Query, Scanned};
+use super::answerer::{Ending, Missed, Outcome, Query, Scanned};
 use super::cache::{DNSSEC_OK, KNOWN_ONLY, KeyFixed};
 use super::local::Local;
 use super::reply::Asked;
@@ -23,17 +23,11 @@ impl Answerer {
     /// Decides about the query in `message[..len]` and writes the reply over it. `ahead`: it was looked at before, as it
     /// stands there.
     #[inline]
-    pub fn decide(&mut self, message: &mut [u8], len: usize, arrival: Arrival, ahead: Option<&Ahead>) -> Decision<'_> {
+    pub fn decide(&mut self, message: &mut [u8], len: usize, arrival: Arrival, ahead: Option<&Ahead>) -> Decision {
         match self.decide_counted(message, len, arrival, ahead.map(|ahead| &ahead.view), None) {
             Outcome::Reply(len) => Decision::Reply(len),
             Outcome::Drop => Decision::Drop,
-            Outcome::Miss { scanned, key } => {
-                let scan = match scanned {
-                    Scanned::Query(place) => self.scans.at(place),
-                    Scanned::Alias => &self.alias,
-                };
-                Decision::Miss(Miss { name: scan.lower(), hash: scan.hash(), key })
-            }
+            Outcome::Miss => Decision::Miss,
         }
     }
 
@@ -42,7 +36,7 @@ impl Answerer {
     pub fn complete(&mut self, message: &mut [u8], len: usize, arrival: Arrival, given: Given<'_>) -> Option<usize> {
         match self.decide_counted(message, len, arrival, None, Some(given)) {
             Outcome::Reply(len) => Some(len),
-            Outcome::Drop | Outcome::Miss { .. } => None,
+            Outcome::Drop | Outcome::Miss => None,
         }
     }
 
@@ -114,6 +108,9 @@ impl Answerer {
         }
         if !replay {
             self.stats.outcomes.queries.add(1);
+            if self.policy.clients.rates.is_some() && !self.may_come(&message[..len], client, now) {
+                return Outcome::Drop;
+            }
         }
         let own = if view.is_none() { Self::read(&message[..len]) } else { None };
         let Some(view) = view.or(own.as_ref()) else {
@@ -127,15 +124,32 @@ impl Answerer {
             self.stats.count_question(flags, question.qtype, question.qclass);
             return self.error(message, len, code, now);
         }
+        // Lives as long as what is written of it; there is none as a rule.
+        let cookie;
         let mut asked = Asked::new(flags, Some(question), self.policy.edns_buffer_size);
         if let Err(outcome) = self.take_edns(message, view.edns, &mut asked, via, now) {
             return outcome;
         }
-        if access == Access::AllowCookie && via != Via::Stream {
-            // Cookies are not checked yet, so no cookie is a valid one: to TCP, as Unbound sends clients without, and tells
-            // them why whatever ede: says.
-            asked.error = Some(ExtendedError::other("DNS Cookie needed for UDP replies"));
-            return self.limited(now, |_| Outcome::Reply(asked.empty(message, flag::TC, rcode::REFUSED)));
+        if self.policy.clients.cookies.is_some() {
+            let taken = match replay {
+                false => self.take_cookie(&mut message[..len], &asked, client, now),
+                true => Ok(Self::kept_cookie(&message[..len], &asked)),
+            };
+            match taken {
+                Err(outcome) => return outcome,
+                Ok(None) => {}
+                Ok(Some(option)) => {
+                    cookie = option;
+                    asked.tell_cookie(&cookie);
+                }
+            }
+        }
+        if access == Access::AllowCookie
+            && via != Via::Stream
+            && !replay
+            && let Some(outcome) = self.demand_cookie(message, &mut asked)
+        {
+            return outcome;
         }
         let mut query = Query { asked, question, scan: view.scan, access, client, udp: via != Via::Stream, replay };
         if !replay {
@@ -148,7 +162,7 @@ impl Answerer {
     fn decide_question(
         &mut self,
         message: &mut [u8],
-        query: &mut Query,
+        query: &mut Query<'_>,
         now: u32,
         given: Option<Given<'_>>,
     ) -> Outcome {
@@ -177,7 +191,7 @@ impl Answerer {
     }
 
     /// Who may have recursion: the non-local actions, and queries without RD (cache snooping).
-    fn check_recursion(&mut self, message: &mut [u8], query: &mut Query, now: u32) -> Option<Outcome> {
+    fn check_recursion(&mut self, message: &mut [u8], query: &mut Query<'_>, now: u32) -> Option<Outcome> {
         let asked = &mut query.asked;
         match query.access {
             Access::DenyNonLocal => {
@@ -210,7 +224,7 @@ impl Answerer {
     fn answer_cached(
         &mut self,
         message: &mut [u8],
-        query: &mut Query,
+        query: &mut Query<'_>,
         alias: Option<u32>,
         now: u32,
         given: Option<Given<'_>>,
@@ -241,10 +255,8 @@ impl Answerer {
                     (hit.answer, age, hit.rotates, failed.then_some(ExtendedError::CACHED_ERROR))
                 }
                 None => {
-                    self.stats.outcomes.cache_misses.add(1);
-                    let only = if asked.flags & flag::RD == 0 { KNOWN_ONLY } else { 0 };
-                    let key = KeyFixed { bits: key.bits | only, ..key };
-                    return Outcome::Miss { scanned, key };
+                    let (flags, client) = (asked.flags, query.client);
+                    return self.miss(scanned, key, flags, client, now);
                 }
             },
         };
@@ -262,7 +274,18 @@ impl Answerer {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, message: &[u8], question: Question, client: SocketAddr) {
+    /// It has to be asked upstream, if the client may have one more query wait. It stands apart: the way of those that are
+    /// answered at once is to be short.
+    #[inline(never)]
+    fn miss(&mut self, scanned: Scanned, key: KeyFixed, flags: u16, client: SocketAddr, now: u32) -> Outcome {
+        self.stats.outcomes.cache_misses.add(1);
+        let Some(place) = self.begin_wait(client, now) else { return Outcome::Drop };
+        let only = if flags & flag::RD == 0 { KNOWN_ONLY } else { 0 };
+        self.missed = Missed { scanned, key: KeyFixed { bits: key.bits | only, ..key }, place };
+        Outcome::Miss
+    }
+
+    pub(super) fn event(&mut self, event: Event<'_>, message: &[u8], question: Question, client: SocketAddr) {
         let name = &message[header::LEN..header::LEN + question.name_len];
         self.events.event(event, client, name, question.qtype, question.qclass);
     }
@@ -272,7 +295,7 @@ impl Answerer {
     }
 
     #[inline]
-    fn count_query(&self, query: &Query) {
+    fn count_query(&self, query: &Query<'_>) {
         let outcomes = &self.stats.outcomes;
         self.stats.count_question(query.asked.flags, query.question.qtype, query.question.qclass);
         outcomes.query_tcp.add(u64::from(!query.udp));

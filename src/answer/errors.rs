@@ -43,7 +43,7 @@ impl Answerer {
 }
 
 /// `message` has a whole header.
-fn as_far_as_readable(message: &[u8], edns_buffer_size: u16) -> Asked {
+fn as_far_as_readable(message: &[u8], edns_buffer_size: u16) -> Asked<'static> {
     // Several questions cannot be one, so none is carried.
     let question = if header::counts(message)[0] == 1 { Question::parse(message) } else { None };
     let mut asked = Asked::new(header::flags(message), question, edns_buffer_size);

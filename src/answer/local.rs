@@ -18,7 +18,7 @@ pub(super) enum Local {
 
 impl Answerer {
     /// id.server., version.server. and their older names (RFC 4892).
-    pub(super) fn chaos(&mut self, message: &mut [u8], query: &Query) -> Option<Outcome> {
+    pub(super) fn chaos(&mut self, message: &mut [u8], query: &Query<'_>) -> Option<Outcome> {
         if !matches!(query.question.qtype, rtype::TXT | rtype::ANY) {
             return None;
         }
@@ -42,7 +42,13 @@ impl Answerer {
         Some(Outcome::Reply(query.asked.answer(message, 0, answer, 0, None)))
     }
 
-    pub(super) fn local(&mut self, message: &mut [u8], query: &mut Query, zone: ZoneRef, exact: Option<u32>) -> Local {
+    pub(super) fn local(
+        &mut self,
+        message: &mut [u8],
+        query: &mut Query<'_>,
+        zone: ZoneRef,
+        exact: Option<u32>,
+    ) -> Local {
         let question = query.question;
         let policy = &*self.policy;
         let kind = policy.zones.zone_type(zone);

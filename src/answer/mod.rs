@@ -8,7 +8,9 @@ mod admit;
 mod alias;
 mod answerer;
 pub mod cache;
+pub mod clients;
 pub mod compile;
+mod cookies;
 pub mod decide;
 mod error_rate;
 mod errors;
@@ -21,4 +23,4 @@ mod tests;
 pub mod view;
 pub mod zones;
 
-pub use reply::shorten;
+pub use reply::{CookieOption, shorten};

@@ -1,7 +1,8 @@
 //! What a configuration means for answers: immutable, shared, swapped whole on reload.
 
-use super::acl::Acl;
+use super::acl::{Acl, Blocks};
 use super::zones::Zones;
+use crate::dns::cookie::Secret;
 use crate::dns::scan::HashKey;
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub struct Policy {
     pub original_ttl: bool,
     /// disable-edns-do: a query with DO gets a reply without EDNS.
     pub no_dnssec_ok: bool,
+    /// What clients are limited by.
+    pub clients: ClientRules,
     /// prefetch: what is used is asked anew before it runs out.
     pub prefetch: bool,
     /// log-queries.
@@ -56,4 +59,48 @@ pub struct Policy {
     pub log_servfail: bool,
     /// log-local-actions: log what inform zones log for every local zone.
     pub log_local_actions: bool,
+}
+
+/// What clients are limited by. As it is made by default, by nothing.
+#[derive(Clone, Default)]
+pub struct ClientRules {
+    /// ip-ratelimit and its kin, where queries are counted.
+    pub rates: Option<RateRules>,
+    /// wait-limit and its kin, where those that wait are counted.
+    pub waits: Option<Arc<WaitRules>>,
+    /// discard-timeout: microseconds after which nobody waits for an answer any more; 0 for never.
+    pub discard_after: u64,
+    /// answer-cookie: what cookies are made with.
+    pub cookies: Option<Arc<Secrets>>,
+}
+
+/// How many queries a client may send a second. 0 for any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateRules {
+    /// ip-ratelimit
+    pub limit: u32,
+    /// ip-ratelimit-cookie: with a valid cookie.
+    pub with_cookie: u32,
+    /// ip-ratelimit-factor: of those beyond, one of so many is answered; 0 for none.
+    pub factor: u32,
+    /// ip-ratelimit-backoff: the most of the last seconds counts.
+    pub backoff: bool,
+}
+
+/// How many queries of a client may wait for upstream; `None` for any number.
+#[derive(Clone, Debug)]
+pub struct WaitRules {
+    /// wait-limit and wait-limit-netblock
+    pub all: Blocks<Option<u32>>,
+    /// wait-limit-cookie and wait-limit-cookie-netblock: with a valid cookie.
+    pub with_cookie: Blocks<Option<u32>>,
+}
+
+/// What cookies are made with: cookie-secret or cookie-secret-file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// Cookies are made and checked with it.
+    pub active: Secret,
+    /// Cookies are checked with it, while servers that share secrets go from one to the other.
+    pub staging: Option<Secret>,
 }

@@ -2,6 +2,7 @@
 
 use super::cache::Answer;
 use crate::dns::body::{self, Counts};
+use crate::dns::cookie;
 use crate::dns::edns::{self, Edns, ExtendedError};
 use crate::dns::header::{self, flag};
 use crate::dns::question::Question;
@@ -10,7 +11,7 @@ use crate::dns::{rcode, rtype};
 use std::sync::Arc;
 
 /// What a reply needs to know of its query.
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     /// The query's flags word.
     pub flags: u16,
     /// Octets of header and question.
@@ -21,28 +22,40 @@ pub(super) struct Asked {
     pub limit: usize,
     /// What our OPT records advertise.
     pub edns_buffer_size: u16,
-    /// Octets of an OPT record with the option NSID.
+    /// Octets of an OPT record with the options that there must be room for.
     opt_len: usize,
     /// See [`Self::tell_nsid`].
     nsid: Option<Arc<[u8]>>,
     /// The reply has no OPT record, whatever the query has.
     pub no_opt: bool,
+    /// See [`Self::tell_cookie`].
+    cookie: Option<&'a CookieOption>,
     /// What is told beside the response code, as far as there is room.
     pub error: Option<ExtendedError>,
 }
 
-impl Asked {
+/// The option with a cookie as it is sent, code and length at its front.
+pub type CookieOption = [u8; edns::OPTION + cookie::WHOLE];
+
+impl<'a> Asked<'a> {
     /// Without a question that can be read, the reply has none.
-    pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked {
+    pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked<'a> {
         let end = question.map_or(header::LEN, |question| question.end());
-        let (edns, nsid, error) = (None, None, None);
-        Asked { flags, end, edns, limit: 512, edns_buffer_size, opt_len: edns::LEN, nsid, no_opt: false, error }
+        let opt_len = edns::LEN;
+        let (edns, nsid, cookie, error) = (None, None, None, None);
+        Asked { flags, end, edns, limit: 512, edns_buffer_size, opt_len, nsid, no_opt: false, cookie, error }
     }
 
     /// Has the reply to a query that asks for it bring the option NSID, code and length at its front.
     pub(super) fn tell_nsid(&mut self, option: &Arc<[u8]>) {
-        self.opt_len = edns::LEN + option.len();
+        self.opt_len += option.len();
         self.nsid = Some(Arc::clone(option));
+    }
+
+    /// Has the reply bring a cookie.
+    pub(super) fn tell_cookie(&mut self, option: &'a CookieOption) {
+        self.opt_len += option.len();
+        self.cookie = Some(option);
     }
 
     /// Octets an OPT record will take; none where even an empty reply would have no room for it.
@@ -67,8 +80,8 @@ impl Asked {
             && end + self.opt_len <= room
         {
             edns::write(message, end, self.edns_buffer_size, rcode, edns.bits & edns::DO);
-            end = match (&self.nsid, self.error) {
-                (None, None) => end + self.opt_len,
+            end = match (self.opt_len, self.error) {
+                (edns::LEN, None) => end + edns::LEN,
                 _ => self.append_options(message, end, room),
             };
             counts[2] += 1;
@@ -82,11 +95,14 @@ impl Asked {
         end
     }
 
-    /// Appends the options of the OPT record at `opt`, behind which the message ends: NSID, for which there is room, and the
-    /// error as far as there is. Gives the reply's length.
+    /// Appends the options of the OPT record at `opt`, behind which the message ends: cookie and NSID, for which there is room,
+    /// and the error as far as there is. Gives the reply's length.
     #[cold]
     fn append_options(&self, message: &mut [u8], opt: usize, room: usize) -> usize {
         let end = opt + self.opt_len;
+        if let Some(cookie) = self.cookie {
+            edns::append(message, opt, cookie);
+        }
         if let Some(nsid) = &self.nsid {
             edns::append(message, opt, nsid);
         }

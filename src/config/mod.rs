@@ -9,6 +9,7 @@ mod access;
 mod address;
 mod check;
 pub mod cli;
+mod client_limits;
 pub mod default_zones;
 mod diagnostic;
 mod duplicates;
@@ -39,6 +40,7 @@ mod xdp;
 
 pub use access::{AccessAction, AccessRule, default_access_control};
 pub use address::ScopedAddress;
+pub use client_limits::ClientLimits;
 pub use diagnostic::{Diagnostic, Files, Location, Severity};
 pub use findings::{Counts, findings, findings_json, grouped};
 pub use local_data::{LocalData, LocalRecord};

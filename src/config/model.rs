@@ -1,6 +1,7 @@
 //! [`Config`]: what the configuration says, in types.
 
 use super::access::AccessRule;
+use super::client_limits::ClientLimits;
 use super::diagnostic::{Files, Location};
 use super::lists;
 use super::local_data::LocalData;
@@ -42,6 +43,12 @@ pub struct Config {
     pub ip_freebind: bool,
     /// `ip-transparent:`, taken for `ip-freebind:`.
     pub ip_transparent: bool,
+    /// `ip-dscp:`, 0 to 63, the class of what is sent.
+    pub dscp: u8,
+    /// `tcp-mss:` in octets, towards clients; 0 for what the kernel takes.
+    pub tcp_mss: u32,
+    /// `outgoing-tcp-mss:` in octets, towards servers; 0 for what the kernel takes.
+    pub outgoing_tcp_mss: u32,
     /// `incoming-num-tcp:`, TCP connections at a time; 0 for none.
     pub incoming_num_tcp: u32,
     /// `tcp-idle-timeout:` in milliseconds, 1 to 120,000.
@@ -52,6 +59,8 @@ pub struct Config {
     /// `access-control:` lines in order. The longest prefix wins; of equal ones the last line, as in Unbound. They stand
     /// over [`super::default_access_control`].
     pub access_control: Vec<AccessRule>,
+    /// Directives that limit clients.
+    pub clients: ClientLimits,
 
     /// `local-zone:` lines.
     pub local_zones: LocalZones,
@@ -308,10 +317,14 @@ impl Default for Config {
             ip_transparent: false,
             so_rcvbuf: 0,
             so_sndbuf: 0,
+            dscp: 0,
+            tcp_mss: 0,
+            outgoing_tcp_mss: 0,
             incoming_num_tcp: 10,
             tcp_idle_timeout: 30_000,
             xdp: Xdp::default(),
             access_control: Vec::new(),
+            clients: ClientLimits::default(),
             local_zones: LocalZones::default(),
             local_data: LocalData::default(),
             unblock_lan_zones: false,

@@ -229,7 +229,9 @@ pub(super) fn check<'a>(kind: Kind, word: &'a [u8], name: &mut NameBuf) -> Resul
         Kind::Secret if text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
             Ok(Value::Text(text))
         }
-        Kind::YesNo | Kind::Ports | Kind::Secret => Err(expected(kind, text)),
+        Kind::YesNo | Kind::Ports => Err(expected(kind, text)),
+        // It may be one with a slip of the pen: nobody is to read it in a log.
+        Kind::Secret => Err(format!("expected {kind}, not {} characters like these", text.chars().count())),
         Kind::Path | Kind::Reverse | Kind::Text | Kind::Name | Kind::Record => Ok(Value::Text(text)),
     }
 }

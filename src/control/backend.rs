@@ -1,6 +1,7 @@
 //! What the commands ask of the rest of the program.
 
 use crate::dns::Name;
+use crate::dns::cookie::Secret;
 use crate::stats::Snapshot;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -96,8 +97,28 @@ pub trait Backend {
     /// Begins to take in such text as [`Self::dump_cache`] gives.
     fn load_cache(&mut self) -> Box<dyn Load>;
 
+    /// Emits who asks how often: those beyond the limit, or all that are known.
+    fn list_rates(&mut self, all: bool, emit: &mut dyn FnMut(&str)) -> Result<(), String>;
+
+    /// The secrets of cookies that are in force, the active one first.
+    fn cookie_secrets(&mut self) -> Vec<Secret>;
+
+    /// Changes the secrets in their file and puts them in force.
+    fn change_secrets(&mut self, change: CookieChange) -> Result<(), String>;
+
     /// Which servers a name would be asked of, as text.
     fn lookup(&mut self, name: &Name) -> Result<String, String>;
+}
+
+/// What to do with the secrets of cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieChange {
+    /// A staging one; the active one where there is none.
+    Add(Secret),
+    /// The staging one becomes active, the active one staging.
+    Activate,
+    /// The staging one goes.
+    Drop,
 }
 
 /// A long reply, made a piece at a time as the client takes it. After an error there is no more.

@@ -4,7 +4,7 @@ use super::arguments::{name_of, split_word, two_arguments};
 use super::backend::{Backend, Flushed, Load, Pieces};
 use super::reply::Reply;
 use super::request::Request;
-use super::{local, report, zones};
+use super::{clients, local, report, zones};
 use crate::dns::Name;
 use crate::number;
 use crate::stats::Snapshot;
@@ -36,6 +36,9 @@ const WITHOUT_ARGUMENT: &[&str] = &[
     "dump_infra",
     "dump_requestlist",
     "flush_requestlist",
+    "print_cookie_secrets",
+    "activate_cookie_secret",
+    "drop_cookie_secret",
 ];
 
 /// Commands of Unbound that are not carried out, and what to do instead.
@@ -55,11 +58,6 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
             "view_local_datas_remove",
         ],
         "there are no views",
-    ),
-    (&["ip_ratelimit_list"], "see the counters of stats"),
-    (
-        &["print_cookie_secrets", "add_cookie_secret", "drop_cookie_secret", "activate_cookie_secret"],
-        "there are no DNS cookies",
     ),
 ];
 
@@ -88,7 +86,7 @@ pub(super) fn carry_out(
             return Reaction::Load(backend.load_cache(), octets);
         }
         Request::Line(line) => {
-            log::debug!("control: {line:?}");
+            log::debug!("control: {:?}", clients::without_secrets(&line));
             match line.trim() {
                 "dump_cache" => return Reaction::Pieces(backend.dump_cache()),
                 "dump_infra" => return Reaction::Pieces(backend.dump_infra()),
@@ -138,6 +136,7 @@ fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, r
         "list_insecure" | "list_auth_zones" => {}
         "get_option" => get_option(arguments, backend, reply),
         _ if zones::command(word, arguments, backend, reply) => {}
+        _ if clients::command(word, arguments, backend, reply) => {}
         _ if local::command(word, arguments, backend, reply) => {}
         _ => match UNSUPPORTED.iter().find(|(words, _)| words.contains(&word)) {
             Some((_, instead)) => reply.line(format_args!("error {word} is not supported yet: {instead}")),

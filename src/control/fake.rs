@@ -1,9 +1,11 @@
 //! A backend for tests and the fuzz target: it remembers what it was asked.
 
 use super::backend::{
-    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status, ZoneChange,
+    Backend, CookieChange, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces,
+    Status, ZoneChange,
 };
 use crate::dns::Name;
+use crate::dns::cookie::Secret;
 use crate::stats::{Frames, QueueFigures, Snapshot, SocketDrops, Upstream, Watchdog, WorkerStats, XdpFigures, XdpMode};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -260,6 +262,19 @@ impl Backend for Fake {
 
     fn load_cache(&mut self) -> Box<dyn Load> {
         Box::new(Loaded(Arc::clone(&self.loaded)))
+    }
+
+    fn list_rates(&mut self, all: bool, emit: &mut dyn FnMut(&str)) -> Result<(), String> {
+        emit(if all { "192.0.2.1 3 limit 5" } else { "192.0.2.2 7 limit 5" });
+        self.call("list_rates")
+    }
+
+    fn cookie_secrets(&mut self) -> Vec<Secret> {
+        vec![Secret([1; 16]), Secret([2; 16])]
+    }
+
+    fn change_secrets(&mut self, change: CookieChange) -> Result<(), String> {
+        self.call(format!("{change:?}"))
     }
 
     fn lookup(&mut self, name: &Name) -> Result<String, String> {

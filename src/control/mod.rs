@@ -11,6 +11,7 @@
 //! | `backend` | what the rest of the program does for a command |
 //! | `command` | the commands: arguments checked, backend called, Unbound's replies |
 //! | `zones` | the commands that change whom is asked, and single directives |
+//! | `clients` | the commands about clients' rates and cookies |
 //! | `local` | the commands that edit local data, one by one and in batches |
 //! | `report` | `status`, and the lines of `stats` |
 //! | `reply` | the text of a reply, limited in size |
@@ -20,6 +21,7 @@
 mod arguments;
 mod backend;
 mod client;
+mod clients;
 mod command;
 mod connection;
 #[cfg(any(test, fuzzing))]
@@ -33,7 +35,8 @@ mod server;
 mod zones;
 
 pub use backend::{
-    Backend, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status, ZoneChange,
+    Backend, CookieChange, EditError, Flushed, ForwardServer, ForwardZone, Load, LocalEditor, NotInForce, Pieces,
+    Status, ZoneChange,
 };
 pub use client::{Answer, Progress, Question};
 pub use report::rcode_word;

@@ -98,12 +98,12 @@ fn bind_word(figures: &XdpFigures) -> &'static str {
 /// `stats`: `extended` and `inhibit_zero` as the directives have them.
 pub(super) fn stats(figures: &Snapshot, extended: bool, inhibit_zero: bool, reply: &mut Reply) {
     for (number, thread) in figures.threads.iter().enumerate() {
-        // Stream connections are not a worker's: they are shown with the first thread, so that the total is their sum.
-        let connections = if number == 0 { figures.stream_connections } else { 0 };
-        thread_lines(&format!("thread{number}"), thread, connections, reply);
+        // What is not a worker's is shown with the first thread, so that the total is the sum.
+        let others = if number == 0 { Others::of(figures) } else { Others::default() };
+        thread_lines(&format!("thread{number}"), thread, others, reply);
     }
     let total = figures.total();
-    thread_lines("total", &total, figures.stream_connections, reply);
+    thread_lines("total", &total, Others::of(figures), reply);
     let now = figures.now.duration_since(UNIX_EPOCH).unwrap_or_default();
     for (name, time) in [("now", now), ("up", figures.up), ("elapsed", figures.elapsed)] {
         reply.line(format_args!("time.{name}={}", seconds(time)));
@@ -131,24 +131,37 @@ fn numbers(prefix: &str, lines: &[(&str, u64)], reply: &mut Reply) {
     }
 }
 
-fn thread_lines(thread: &str, figures: &ThreadFigures, connections: u64, reply: &mut Reply) {
+/// Figures that Unbound has for each thread and are here no worker's.
+#[derive(Clone, Copy, Default)]
+struct Others {
+    connections: u64,
+    overwritten: u64,
+}
+
+impl Others {
+    fn of(figures: &Snapshot) -> Others {
+        Others { connections: figures.stream_connections, overwritten: figures.upstream_overwritten }
+    }
+}
+
+fn thread_lines(thread: &str, figures: &ThreadFigures, others: Others, reply: &mut Reply) {
     let prefix = format!("{thread}.");
     numbers(
         &prefix,
         &[
             ("num.queries", figures.queries),
             ("num.queries_ip_ratelimited", figures.rate_limited),
-            ("num.queries_cookie_valid", 0),
-            ("num.queries_cookie_client", 0),
-            ("num.queries_cookie_invalid", 0),
-            ("num.queries_discard_timeout", 0),
+            ("num.queries_cookie_valid", figures.cookie_valid),
+            ("num.queries_cookie_client", figures.cookie_client),
+            ("num.queries_cookie_invalid", figures.cookie_invalid),
+            ("num.queries_discard_timeout", figures.discarded),
             ("num.queries_replyaddr_limit", 0),
-            ("num.queries_wait_limit", 0),
+            ("num.queries_wait_limit", figures.wait_limited),
             ("num.cachehits", figures.hits()),
             ("num.cachemiss", figures.misses()),
             ("num.prefetch", figures.prefetched),
-            ("num.queries_timed_out", 0),
-            ("query.queue_time_us.max", 0),
+            ("num.queries_timed_out", figures.timed_out),
+            ("query.queue_time_us.max", figures.queue_time_max),
             ("num.expired", figures.expired),
             ("num.recursivereplies", figures.recursive_replies),
             ("num.dns_error_reports", 0),
@@ -161,7 +174,7 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, connections: u64, reply: 
         &prefix,
         &[
             ("requestlist.max", figures.pending_max),
-            ("requestlist.overwritten", 0),
+            ("requestlist.overwritten", others.overwritten),
             ("requestlist.exceeded", figures.overload),
             ("requestlist.current.all", figures.pending),
             ("requestlist.current.user", figures.pending),
@@ -172,7 +185,7 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, connections: u64, reply: 
     let wait = figures.recursion_time_us.checked_div(figures.recursive_replies).unwrap_or(0);
     reply.line(format_args!("{prefix}recursion.time.avg={}", seconds(Duration::from_micros(wait))));
     reply.line(format_args!("{prefix}recursion.time.median={}", general(median(&figures.recursion))));
-    reply.line(format_args!("{prefix}tcpusage={connections}"));
+    reply.line(format_args!("{prefix}tcpusage={}", others.connections));
 }
 
 fn ratio(sum: u64, count: u64) -> f64 {
@@ -325,6 +338,7 @@ fn outcome_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
             ("worker.events_lost", total.events_lost),
             ("dropped", total.dropped),
             ("errors_limited", total.errors_limited),
+            ("tcp.refused", figures.streams_refused),
             ("coalesced", total.coalesced),
             ("cache.evicted", total.cache_evicted),
             ("upstream.replies", figures.upstream_replies),

@@ -59,21 +59,26 @@ impl Edns {
 
     /// Whether it has the option [`NSID`]. `message` is the one it was read from, not yet written over.
     pub fn asks_nsid(&self, message: &[u8]) -> bool {
+        self.option(message, NSID).is_some()
+    }
+
+    /// The data of its first option of this code; `message` as for [`Self::asks_nsid`].
+    pub fn option<'a>(&self, message: &'a [u8], code: u16) -> Option<&'a [u8]> {
         let (at, len) = (usize::from(self.options.0), usize::from(self.options.1));
-        message.get(at..at + len).is_some_and(|options| has_option(options, NSID))
+        find_option(message.get(at..at + len)?, code)
     }
 }
 
-fn has_option(mut options: &[u8], code: u16) -> bool {
+fn find_option(mut options: &[u8], code: u16) -> Option<&[u8]> {
     for _ in 0..MOST_OPTIONS {
-        let (Some(found), Some(len)) = (get_u16(options, 0), get_u16(options, 2)) else { return false };
-        let Some(rest) = options.get(OPTION + usize::from(len)..) else { return false };
+        let (found, len) = (get_u16(options, 0)?, usize::from(get_u16(options, 2)?));
+        let (data, rest) = options.get(OPTION..)?.split_at_checked(len)?;
         if found == code {
-            return true;
+            return Some(data);
         }
         options = rest;
     }
-    false
+    None
 }
 
 /// The additional record is not a well-formed OPT record.
@@ -203,8 +208,8 @@ mod tests {
         }
         let mut many = [[0, 10, 0, 0]; 101];
         many[99] = [0, 3, 0, 0];
-        assert!(has_option(many.as_flattened(), NSID));
+        assert!(find_option(many.as_flattened(), NSID).is_some());
         many.swap(99, 100);
-        assert!(!has_option(many.as_flattened(), NSID), "as far as it is looked");
+        assert!(find_option(many.as_flattened(), NSID).is_none(), "as far as it is looked");
     }
 }

@@ -8,12 +8,14 @@
 //! | `scan` | a question's name, folded to lower case and hashed suffix by suffix |
 //! | `question` | the question section of a query |
 //! | `edns` | the OPT record (RFC 6891) |
+//! | `cookie` | server cookies (RFC 9018) |
 //! | `record` | walking the records of a message, compression followed |
 //! | `cause` | why a question was not answered |
 //! | `body` | the records of an answer as they stand behind a question: writer and reader |
 
 pub mod body;
 pub mod cause;
+pub mod cookie;
 pub mod edns;
 pub mod header;
 pub mod name;

@@ -29,6 +29,12 @@ impl HashKey {
         HashKey { start: seed ^ 0x9e37_79b9_7f4a_7c15, factor: seed.wrapping_mul(2) | 0xbf58_476d_1ce4_e5b9 }
     }
 
+    /// Hash of two words.
+    #[inline]
+    pub fn pair(self, first: u64, second: u64) -> u64 {
+        self.mix(self.mix(self.start, first), second)
+    }
+
     #[inline]
     fn mix(self, hash: u64, word: u64) -> u64 {
         let product = u128::from(hash ^ word) * u128::from(self.factor);

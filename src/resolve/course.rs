@@ -24,6 +24,7 @@ impl<W: World> Turn<'_, W> {
             (question.uncached, question.cause) = (true, Cause::new(Why::GivenUp));
             // Nor is it asked elsewhere: its state is wanted.
             question.is_unzoned = true;
+            self.core.stats.overwritten.add(1);
             self.fail(id);
             self.publish_failures();
         }

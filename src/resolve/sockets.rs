@@ -61,13 +61,17 @@ pub struct SocketOptions {
     pub connected: bool,
     /// How long a socket stays open for what was not answered in time (`delay-close:`).
     pub delay_close: Duration,
+    /// The class of what is sent (`ip-dscp:`).
+    pub dscp: u8,
+    /// The longest segment of TCP in octets (`outgoing-tcp-mss:`), 0 for the kernel's.
+    pub mss: u32,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
         // Below lie most ports that services of this host may want to bind later.
         let ports = (16384..=65535).collect();
-        SocketOptions { ports, most: 4096, connected: true, delay_close: Duration::ZERO }
+        SocketOptions { ports, most: 4096, connected: true, delay_close: Duration::ZERO, dscp: 0, mss: 0 }
     }
 }
 

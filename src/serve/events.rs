@@ -1,5 +1,5 @@
-//! What the worker wants logged about queries and replies (log-queries, log-replies, log-servfail, inform zones), carried to
-//! main over a ring.
+//! What the worker wants logged about queries and replies (log-queries, log-replies, log-servfail, inform zones, who asks too
+//! often), carried to main over a ring.
 
 use super::log::{QUERY, REPLY, asked_for};
 use crate::answer::decide::{Event, EventSink, Replied};
@@ -36,6 +36,7 @@ enum Kind {
     Zone(ZoneType),
     Reply(Replied),
     Failed(Cause),
+    Limited(u32, bool),
 }
 
 impl QueryEvent {
@@ -83,6 +84,7 @@ impl EventSink for RingSink {
             Event::Zone(zone, kind) => (zone, Kind::Zone(kind)),
             Event::Reply(replied) => (&[][..], Kind::Reply(replied)),
             Event::Failed(zone, cause) => (zone, Kind::Failed(cause)),
+            Event::Limited(limit, has_cookie) => (&[][..], Kind::Limited(limit, has_cookie)),
         };
         (slot.client, slot.qtype, slot.qclass, slot.kind) = (client, qtype, qclass, kind);
         (slot.name_len, slot.zone_len) = (name.len().min(255) as u8, zone.len().min(255) as u8);
@@ -133,6 +135,10 @@ impl fmt::Display for QueryEvent {
                 let (code, len) = (rcode_word(replied.rcode), replied.len);
                 write!(f, "{client} {name} {qtype} {qclass} {code} {seconds}.{micros:06} {cached} {len}")?;
                 write_destination(f, replied)
+            }
+            Kind::Limited(limit, has_cookie) => {
+                let cookie = if *has_cookie { "(cookie)" } else { "" };
+                write!(f, "ip_ratelimit exceeded {client} {limit}{cookie} {name} {qclass} {qtype}")
             }
             Kind::Failed(cause) => {
                 write!(f, "SERVFAIL <{name} {qtype} {qclass}>: ")?;

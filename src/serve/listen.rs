@@ -3,7 +3,7 @@
 use crate::config::{Config, Diagnostic, Host, ScopedAddress, Severity};
 use crate::host::{self, Detection, Interface, Links, Named};
 use crate::serve::scope::{Unplaced, Zones, at_interface};
-use crate::sys::socket::{ListenError, UdpOptions, tcp_listener, udp_listener};
+use crate::sys::socket::{ListenError, TcpOptions, UdpOptions, tcp_listener, udp_listener};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
@@ -112,7 +112,7 @@ pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Sockets, String
     for &address in addresses {
         let mut waited_for = false;
         if config.do_tcp && config.incoming_num_tcp > 0 {
-            let open = |freebind| tcp_listener(address, BACKLOG, freebind);
+            let open = |freebind| tcp_listener(address, &tcp_options(config, freebind));
             sockets.tcp.push(here_or_later(open, &mut waited_for)?);
         }
         if config.do_udp {
@@ -134,8 +134,14 @@ fn udp_options(config: &Config, address: SocketAddr, freebind: bool) -> UdpOptio
         send_buffer: usize::try_from(config.so_sndbuf).unwrap_or(0),
         pktinfo: address.ip().is_unspecified(),
         freebind,
+        dscp: config.dscp,
+        timestamps: config.clients.queue_timeout != 0,
         busy_poll_us: 0,
     }
+}
+
+fn tcp_options(config: &Config, freebind: bool) -> TcpOptions {
+    TcpOptions { backlog: BACKLOG, freebind, dscp: config.dscp, mss: config.tcp_mss }
 }
 
 /// Opens a socket as usual, and when its address is not here so that it waits for it.

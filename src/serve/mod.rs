@@ -10,5 +10,6 @@ pub mod program;
 pub mod scope;
 pub mod stream;
 mod stream_connection;
+pub mod stream_limits;
 pub mod stream_message;
 pub mod worker;

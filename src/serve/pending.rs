@@ -3,30 +3,32 @@
 //! Two fixed slabs: questions (found by name hash through chains) and waiters (linked per question). Equal questions
 //! are asked once. Nothing is allocated after start.
 
+use crate::answer::CookieOption;
 use crate::answer::cache::KeyFixed;
+use crate::answer::clients::Place;
 use crate::answer::decide::Miss;
 use crate::dns::edns::{self, Edns};
 use crate::dns::question::Question;
 use crate::dns::{header, put_u16};
 use std::net::SocketAddr;
 
-/// Longest query kept: header, question, OPT with an NSID option.
-pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN + edns::OPTION;
+/// Longest query kept: header, question, OPT with the options NSID and cookie.
+pub const MAX_QUERY: usize = header::LEN + 255 + 4 + edns::LEN + edns::OPTION + size_of::<CookieOption>();
 
 /// Waiters one question may have; beyond it a query gets SERVFAIL, so that one slow name cannot take every place.
 const MAX_WAITERS_PER_QUESTION: u32 = 1024;
 
 const NONE: u32 = u32::MAX;
 
-/// A query that waits, as it came but without EDNS options other than NSID, and the way its reply goes back.
+/// A query that waits: whose it is, and the way its reply goes back.
 #[derive(Clone, Copy)]
 pub struct Waiter<R> {
     /// The way back.
     pub route: R,
     /// Whose it is.
     pub from: Origin,
-    len: u16,
-    query: [u8; MAX_QUERY],
+    /// Where its client is counted.
+    pub place: Place,
 }
 
 /// Whose query it is, and since when it waits.
@@ -40,29 +42,48 @@ pub struct Origin {
     pub since: u64,
 }
 
-impl<R> Waiter<R> {
-    /// Keeps the parts of a query that matter: header, question, and an OPT record, of whose options NSID alone. `None` when
-    /// the query is none that could have been a miss.
-    pub fn new(route: R, from: Origin, message: &[u8]) -> Option<Waiter<R>> {
+/// The parts of a query that matter while it waits: header, question, and an OPT record, of whose options NSID, and with the
+/// cookie that the reply is to bring.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    /// All of it up to the options.
+    front: &'a [u8],
+    /// OPT stands at its end.
+    has_opt: bool,
+    asks_nsid: bool,
+    cookie: Option<&'a CookieOption>,
+}
+
+impl<'a> Kept<'a> {
+    /// `None` when the query is none that could have been a miss.
+    #[inline]
+    pub fn of(message: &'a [u8], cookie: Option<&'a CookieOption>) -> Option<Kept<'a>> {
         let end = Question::parse(message)?.end();
-        let mut query = [0; MAX_QUERY];
-        let mut len = end;
-        query[..end].copy_from_slice(message.get(..end)?);
-        if header::counts(message)[3] == 1 {
-            query[end..end + edns::LEN].copy_from_slice(message.get(end..end + edns::LEN)?);
-            len += edns::LEN;
-            put_u16(&mut query, len - 2, 0);
-            if Edns::parse(message, end).is_ok_and(|edns| edns.asks_nsid(message)) {
-                edns::append(&mut query, end, &[0, edns::NSID as u8, 0, 0]);
-                len += edns::OPTION;
-            }
+        if header::counts(message)[3] != 1 {
+            return Some(Kept { front: message.get(..end)?, has_opt: false, asks_nsid: false, cookie });
         }
-        Some(Waiter { route, from, len: len as u16, query })
+        let front = message.get(..end + edns::LEN)?;
+        let asks_nsid = Edns::parse(message, end).is_ok_and(|edns| edns.asks_nsid(message));
+        Some(Kept { front, has_opt: true, asks_nsid, cookie })
     }
 
-    /// The query.
-    pub fn query(&self) -> &[u8] {
-        &self.query[..usize::from(self.len)]
+    /// Writes the query; gives its length. There is room: no question that can be read is longer.
+    #[inline]
+    fn write(&self, query: &mut [u8; MAX_QUERY]) -> u16 {
+        let mut len = self.front.len().min(MAX_QUERY);
+        query[..len].copy_from_slice(&self.front[..len]);
+        if self.has_opt {
+            put_u16(query, len - 2, 0);
+            if self.asks_nsid {
+                edns::append(query, len - edns::LEN, &[0, edns::NSID as u8, 0, 0]);
+                len += edns::OPTION;
+            }
+            if let Some(cookie) = self.cookie {
+                edns::append(query, self.front.len() - edns::LEN, cookie);
+                len += cookie.len();
+            }
+        }
+        len as u16
     }
 }
 
@@ -85,9 +106,12 @@ struct QuestionSlot {
     waiters: u32,
 }
 
+/// It is written and read where it lies: copied whole it would cost more than all else of a miss at the worker.
 struct WaiterSlot<R> {
     waiter: Option<Waiter<R>>,
     next: u32,
+    len: u16,
+    query: [u8; MAX_QUERY],
 }
 
 /// What became of a query that joined.
@@ -133,7 +157,9 @@ impl<R: Copy> Pending<R> {
                     waiters: 0,
                 })
                 .collect(),
-            waiters: (0..waiters).map(|at| WaiterSlot { waiter: None, next: link(at, waiters) }).collect(),
+            waiters: (0..waiters)
+                .map(|at| WaiterSlot { waiter: None, next: link(at, waiters), len: 0, query: [0; MAX_QUERY] })
+                .collect(),
             chains: vec![NONE; questions.next_power_of_two()],
             free_question: if questions > 0 { 0 } else { NONE },
             free_waiter: if waiters > 0 { 0 } else { NONE },
@@ -167,8 +193,9 @@ impl<R: Copy> Pending<R> {
         (hash >> 7) as usize & (self.chains.len() - 1)
     }
 
-    /// Lets a query wait for a question.
-    pub fn join(&mut self, miss: Miss<'_>, waiter: Waiter<R>) -> Joined {
+    /// Lets a query wait for a question; `waiter` says whose it is, if there is a place.
+    #[inline]
+    pub fn join(&mut self, miss: Miss<'_>, kept: Kept<'_>, waiter: impl FnOnce() -> Waiter<R>) -> Joined {
         if self.free_waiter == NONE {
             return Joined::Full;
         }
@@ -176,11 +203,11 @@ impl<R: Copy> Pending<R> {
             if self.questions[at as usize].waiters >= MAX_WAITERS_PER_QUESTION {
                 return Joined::Full;
             }
-            self.add_waiter(at, waiter);
+            self.add_waiter(at, kept, waiter);
             return Joined::Waits;
         }
         let Some(at) = self.add(&miss) else { return Joined::Full };
-        self.add_waiter(at, waiter);
+        self.add_waiter(at, kept, waiter);
         Joined::First(self.ticket(at))
     }
 
@@ -238,11 +265,13 @@ impl<R: Copy> Pending<R> {
         Some(at)
     }
 
-    fn add_waiter(&mut self, question: u32, waiter: Waiter<R>) {
+    #[inline]
+    fn add_waiter(&mut self, question: u32, kept: Kept<'_>, waiter: impl FnOnce() -> Waiter<R>) {
         let at = self.free_waiter;
         let slot = &mut self.waiters[at as usize];
         self.free_waiter = slot.next;
-        slot.waiter = Some(waiter);
+        slot.waiter = Some(waiter());
+        slot.len = kept.write(&mut slot.query);
         slot.next = NONE;
         let question = &mut self.questions[question as usize];
         let last = std::mem::replace(&mut question.last_waiter, at);
@@ -277,8 +306,10 @@ impl<R: Copy> Pending<R> {
         self.questions.get(ticket as u32 as usize).is_some_and(|slot| slot.epoch == self.epoch)
     }
 
-    /// Takes the waiter of a question that came first; the question is over when its last is taken.
-    pub fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<R>> {
+    /// Takes the waiter of a question that came first, with its query as [`Kept`] has it; the question is over when its last is
+    /// taken.
+    #[inline]
+    pub fn take_waiter(&mut self, ticket: u64) -> Option<(Waiter<R>, &[u8])> {
         self.question(ticket)?;
         let at = ticket as u32;
         let question = &mut self.questions[at as usize];
@@ -288,7 +319,6 @@ impl<R: Copy> Pending<R> {
             return None;
         }
         let slot = self.waiters.get_mut(place as usize)?;
-        let waiter = slot.waiter.take();
         question.first_waiter = slot.next;
         question.waiters -= 1;
         slot.next = self.free_waiter;
@@ -296,7 +326,8 @@ impl<R: Copy> Pending<R> {
         if question.waiters == 0 {
             self.give_back(at);
         }
-        waiter
+        let slot = self.waiters.get(place as usize)?;
+        Some((slot.waiter?, slot.query.get(..usize::from(slot.len))?))
     }
 
     /// Takes a question out of the chain in which queries find it.

@@ -17,9 +17,9 @@ fn message(label: u8) -> Vec<u8> {
 
 fn join(pending: &mut Pending<u32>, label: u8, route: u32) -> Joined {
     let message = message(label);
-    let waiter = Waiter::new(route, origin(), &message).unwrap();
     let name = [1, label, 0];
-    pending.join(Miss { name: &name, hash: HashKey::fixed(1).name(&name), key: KEY }, waiter)
+    let miss = Miss { name: &name, hash: HashKey::fixed(1).name(&name), key: KEY };
+    pending.join(miss, Kept::of(&message, None).unwrap(), || Waiter { route, from: origin(), place: Place::NONE })
 }
 
 #[test]
@@ -30,10 +30,9 @@ fn equal_questions_share_one_ticket() {
     assert!(matches!(join(&mut pending, b'b', 3), Joined::First(_)));
     assert_eq!(pending.question(ticket).unwrap().name, b"\x01a\0");
     let mut routes = Vec::new();
-    while let Some(waiter) = pending.take_waiter(ticket) {
-        assert_eq!(waiter.query().len(), 19 + edns::LEN, "options are left out");
-        assert_eq!(&waiter.query()[28..], &[0, 0]);
-        let kept = waiter.query();
+    while let Some((waiter, kept)) = pending.take_waiter(ticket) {
+        assert_eq!(kept.len(), 19 + edns::LEN, "options are left out");
+        assert_eq!(&kept[28..], &[0, 0]);
         assert!(Edns::parse(kept, 19).is_ok_and(|edns| !edns.asks_nsid(kept) && edns.bits == edns::DO));
         routes.push(waiter.route);
     }
@@ -51,9 +50,26 @@ fn a_waiting_query_still_asks_for_nsid() {
     message.truncate(19 + edns::LEN);
     put_u16(&mut message, 28, options.len() as u16);
     message.extend_from_slice(&options);
-    let waiter = Waiter::new(0, origin(), &message).unwrap();
-    assert_eq!(&waiter.query()[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
-    assert!(Edns::parse(waiter.query(), 19).is_ok_and(|edns| edns.asks_nsid(waiter.query())));
+    let mut query = [0xee; MAX_QUERY];
+    let len = Kept::of(&message, None).unwrap().write(&mut query);
+    let kept = &query[..usize::from(len)];
+    assert_eq!(&kept[28..], &[0, 4, 0, 3, 0, 0], "and no other option is kept");
+    assert!(Edns::parse(kept, 19).is_ok_and(|edns| edns.asks_nsid(kept)));
+}
+
+#[test]
+fn a_waiting_query_keeps_the_cookie_of_its_reply() {
+    let mut message = message(b'a');
+    message.truncate(19 + edns::LEN);
+    put_u16(&mut message, 28, 4);
+    message.extend_from_slice(&[0, 3, 0, 0]);
+    let option: CookieOption = std::array::from_fn(|at| [0, 10, 0, 24].get(at).copied().unwrap_or(at as u8));
+    let mut query = [0xee; MAX_QUERY];
+    let len = Kept::of(&message, Some(&option)).unwrap().write(&mut query);
+    let kept = &query[..usize::from(len)];
+    let edns = Edns::parse(kept, 19).unwrap();
+    assert!(edns.asks_nsid(kept));
+    assert_eq!(edns.option(kept, edns::COOKIE), Some(&option[4..]));
 }
 
 #[test]
@@ -64,7 +80,7 @@ fn nobody_joins_a_question_whose_answer_is_there() {
     assert_eq!(pending.close(ticket).unwrap().name, b"\x01a\0");
     let Joined::First(next) = join(&mut pending, b'a', 3) else { panic!("joined") };
     let routes = |pending: &mut Pending<u32>, ticket| -> Vec<u32> {
-        std::iter::from_fn(|| pending.take_waiter(ticket).map(|waiter| waiter.route)).collect()
+        std::iter::from_fn(|| pending.take_waiter(ticket).map(|(waiter, _)| waiter.route)).collect()
     };
     assert_eq!(routes(&mut pending, ticket), [1, 2]);
     assert!(pending.close(ticket).is_none());
@@ -82,7 +98,7 @@ fn what_nobody_waits_for_can_be_joined_and_comes_to_an_end() {
     assert!(pending.begin(miss).is_none(), "it is asked already");
     assert_eq!(join(&mut pending, b'a', 1), Joined::Waits);
     assert_eq!(pending.close(ticket).unwrap().name, name);
-    assert_eq!(pending.take_waiter(ticket).map(|waiter| waiter.route), Some(1));
+    assert_eq!(pending.take_waiter(ticket).map(|(waiter, _)| waiter.route), Some(1));
     assert!(pending.take_waiter(ticket).is_none() && pending.is_empty());
     let ticket = pending.begin(miss).unwrap();
     assert!(pending.close(ticket).is_some() && pending.take_waiter(ticket).is_none());

@@ -8,6 +8,7 @@
 //! that is busy, the queries wait in the connections, and in the end in the kernel's buffers. Nothing is lost.
 
 use super::stream_connection::{Connection, End};
+use super::stream_limits::{ConnectionLimits, Counted};
 use super::stream_message::StreamMessage;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
@@ -51,6 +52,7 @@ impl Default for StreamOptions {
 struct Slot {
     generation: u32,
     connection: Option<Connection>,
+    counted: Counted,
 }
 
 /// Who a descriptor that is ready belongs to.
@@ -63,6 +65,7 @@ enum Ready {
 /// Listeners, connections and the way to the worker and back.
 pub struct StreamServer {
     options: StreamOptions,
+    limits: ConnectionLimits,
     listeners: Vec<OwnedFd>,
     slots: Vec<Slot>,
     free: Vec<usize>,
@@ -96,6 +99,7 @@ impl StreamServer {
         let max = options.max_connections;
         StreamServer {
             options,
+            limits: ConnectionLimits::new([]),
             listeners,
             slots: std::iter::repeat_with(Slot::default).take(max).collect(),
             free: (0..max).rev().collect(),
@@ -111,6 +115,12 @@ impl StreamServer {
             first: 0,
             accept_again: 0,
         }
+    }
+
+    /// The same with limits for netblocks.
+    pub fn with_limits(mut self, limits: ConnectionLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// The thread's counters.
@@ -277,6 +287,10 @@ impl StreamServer {
                 Err(_) => return,
             };
             let Some(client) = client else { continue };
+            let Some(counted) = self.limits.admit(client.ip()) else {
+                self.stats.refused.add(1);
+                continue;
+            };
             self.free.pop();
             self.stats.accepted.add(1);
             if self.free.is_empty() {
@@ -286,6 +300,7 @@ impl StreamServer {
             let timeout = idle_timeout(self.options.idle_timeout, max - self.free.len(), max);
             let slot = &mut self.slots[place];
             slot.generation = slot.generation.wrapping_add(1);
+            slot.counted = counted;
             slot.connection = Some(Connection::new(socket, client, now, timeout));
         }
     }
@@ -349,7 +364,9 @@ impl StreamServer {
 
     /// Counts first: who sees the connection closed finds it counted.
     fn close(&mut self, i: usize, end: End) {
-        let Some(connection) = self.slots.get_mut(i).and_then(|slot| slot.connection.take()) else { return };
+        let Some(slot) = self.slots.get_mut(i) else { return };
+        let Some(connection) = slot.connection.take() else { return };
+        self.limits.leave(slot.counted.take());
         match end {
             End::Client => {}
             End::Malformed => self.stats.malformed.add(1),

@@ -85,8 +85,22 @@ counters! {
         recursive_replies,
         /// Replies that the resolver knew without asking anybody; counted as cache misses when they were asked for.
         known_replies,
-        /// num.queries_ip_ratelimited
+        /// num.queries_ip_ratelimited; they are among the dropped
         rate_limited,
+        /// num.queries_cookie_valid
+        cookie_valid,
+        /// num.queries_cookie_client
+        cookie_client,
+        /// num.queries_cookie_invalid
+        cookie_invalid,
+        /// num.queries_wait_limit: too many of the client's wait; they are among the dropped
+        wait_limited,
+        /// num.queries_discard_timeout: the answer came too late; they are among the dropped
+        discarded,
+        /// num.queries_timed_out: too long in a socket's queue; they are among the dropped
+        timed_out,
+        /// query.queue_time_us.max, since the start
+        queue_time_max,
         /// unwanted.queries: refused or dropped by access-control
         unwanted,
         /// Dropped on purpose: too short, a response, denied by ACL or zone.
@@ -165,6 +179,8 @@ counters! {
         failures,
         /// Queries that were not sent, since their zone had its share (num.query.ratelimited).
         rate_limited,
+        /// requestlist.overwritten: those of them that a newer one took the place of
+        overwritten,
         /// Questions in flight, a gauge.
         in_flight,
         /// rrset.cache.count, a gauge
@@ -187,6 +203,8 @@ counters! {
         accepted,
         /// Connections open, a gauge.
         open,
+        /// Connections that tcp-connection-limit had closed at once.
+        refused,
         /// Times the table was full, so that new connections had to wait in the kernel.
         table_full,
         /// Connections closed because nothing came, or nothing was read, for too long.

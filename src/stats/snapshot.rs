@@ -106,6 +106,18 @@ thread_figures! {
         recursive_replies: outcomes.recursive_replies,
         /// num.queries_ip_ratelimited
         rate_limited: outcomes.rate_limited,
+        /// num.queries_cookie_valid
+        cookie_valid: outcomes.cookie_valid,
+        /// num.queries_cookie_client
+        cookie_client: outcomes.cookie_client,
+        /// num.queries_cookie_invalid
+        cookie_invalid: outcomes.cookie_invalid,
+        /// num.queries_wait_limit
+        wait_limited: outcomes.wait_limited,
+        /// num.queries_discard_timeout
+        discarded: outcomes.discarded,
+        /// num.queries_timed_out
+        timed_out: outcomes.timed_out,
         /// unwanted.queries
         unwanted: outcomes.unwanted,
         /// Dropped on purpose.
@@ -162,6 +174,8 @@ thread_figures! {
         pending: outcomes.pending,
         /// requestlist.max, since the start
         pending_max: outcomes.pending_max,
+        /// query.queue_time_us.max, since the start
+        queue_time_max: outcomes.queue_time_max,
         /// msg.cache.count
         cache_entries: outcomes.cache_entries,
         /// mem.cache.message
@@ -206,12 +220,16 @@ pub struct Snapshot {
     pub upstream_failures: u64,
     /// Queries that were not sent upstream for ratelimit.
     pub upstream_rate_limited: u64,
+    /// requestlist.overwritten
+    pub upstream_overwritten: u64,
     /// Questions in flight, a gauge.
     pub upstream_in_flight: u64,
     /// What the resolver keeps, gauges.
     pub known: KnownFigures,
     /// tcpusage: stream connections now open, a gauge.
     pub stream_connections: u64,
+    /// Connections that were closed for tcp-connection-limit.
+    pub streams_refused: u64,
     /// Heap allocations of the worker since it runs: 0 unless there is a bug.
     pub worker_allocations: u64,
     /// One per interface.
@@ -265,9 +283,11 @@ impl Snapshot {
             upstream_timeouts: upstream.timeouts.get(),
             upstream_failures: upstream.failures.get(),
             upstream_rate_limited: upstream.rate_limited.get(),
+            upstream_overwritten: upstream.overwritten.get(),
             upstream_in_flight: upstream.in_flight.get(),
             known: KnownFigures::from(upstream),
             stream_connections: 0,
+            streams_refused: 0,
             worker_allocations: 0,
             xdp,
         }
@@ -288,6 +308,8 @@ impl Snapshot {
             (&mut self.upstream_timeouts, base.upstream_timeouts),
             (&mut self.upstream_failures, base.upstream_failures),
             (&mut self.upstream_rate_limited, base.upstream_rate_limited),
+            (&mut self.upstream_overwritten, base.upstream_overwritten),
+            (&mut self.streams_refused, base.streams_refused),
         ] {
             *counter = counter.saturating_sub(before);
         }

@@ -16,6 +16,11 @@ pub fn monotonic_coarse_ns() -> u64 {
     nanoseconds(ClockId::MonotonicCoarse)
 }
 
+/// Microseconds since 1970 on the wall clock.
+pub fn unix_micros() -> u64 {
+    nanoseconds(ClockId::Realtime) / 1000
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64

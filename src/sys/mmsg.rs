@@ -3,6 +3,7 @@
 //! The system calls are made directly: musl's sendmmsg sends one datagram per call.
 
 use super::sockaddr::{self, MAX_SOCKADDR, V4_PKTINFO, V6_PKTINFO};
+use super::stamps::{self, CMSG_HEADER, Stamps};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
 use std::mem::offset_of;
@@ -14,8 +15,6 @@ pub const BATCH: usize = 64;
 /// Octets between the ends of two buffers. Buffers of a power of two would otherwise all begin in the same L1 cache set.
 const COLOUR: usize = 128;
 
-/// Header of a control message: length, level and type (`struct cmsghdr`, cmsg(3)).
-const CMSG_HEADER: usize = 16;
 const MAX_CONTROL: usize = CMSG_HEADER + V6_PKTINFO.next_multiple_of(8);
 
 /// `struct iovec` with the address as a number, so that a batch may move to its thread.
@@ -131,6 +130,8 @@ pub struct Datagram<'a> {
     pub len: usize,
     /// The sender; `None` when the kernel gave no IPv4 or IPv6 address. Such a datagram cannot be answered.
     pub peer: Option<SocketAddr>,
+    /// The sender, for an answer that comes later.
+    pub way: &'a UdpPeer,
     /// The address it was sent to, known when the socket was opened with pktinfo.
     pub local: Option<IpAddr>,
     /// The datagram was longer than the buffer.
@@ -160,6 +161,8 @@ pub struct UdpBatch {
     /// The buffers of what is to be sent, in its order.
     places: [usize; BATCH],
     received: usize,
+    /// Where control messages are received into that tell when datagrams came, if that is asked for.
+    stamps: Option<Box<Stamps<BATCH>>>,
     /// Headers, from the first, that were received into or sent from since they were made ready.
     used: usize,
 }
@@ -179,8 +182,14 @@ impl UdpBatch {
             replies: [None; BATCH],
             places: [0; BATCH],
             received: 0,
+            stamps: None,
             used: BATCH,
         }
+    }
+
+    /// The same for [`Self::receive_aged`], which needs room for what the kernel tells.
+    pub fn with_ages(self) -> Self {
+        UdpBatch { stamps: Some(Box::new(Stamps::new())), ..self }
     }
 
     /// Octets of one buffer.
@@ -191,8 +200,48 @@ impl UdpBatch {
     /// Receives what is there, at most [`BATCH`] datagrams, without waiting. 0: nothing there. Replies of the batch
     /// before that were not sent are forgotten.
     pub fn receive(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
-        self.received = 0;
         self.make_ready();
+        let received = self.receive_ready(fd)?;
+        self.take_in(received);
+        Ok(received)
+    }
+
+    /// The same with sockets that tell when datagrams came (`UdpOptions::timestamps`): [`Self::age`] knows then.
+    #[cold]
+    pub fn receive_aged(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        self.make_ready();
+        let Some(stamps) = &mut self.stamps else { return Ok(0) };
+        let controls = stamps.controls.as_mut_ptr().expose_provenance();
+        for (i, header) in self.headers.iter_mut().enumerate() {
+            header.hdr.control = controls + i * stamps::ROOM;
+            header.hdr.control_len = stamps::ROOM;
+        }
+        let received = self.receive_ready(fd)?;
+        if let Some(stamps) = &mut self.stamps {
+            for i in 0..received {
+                let hdr = &mut self.headers[i].hdr;
+                hdr.control_len = stamps.read(i, hdr.control_len, &mut self.peers[i].control);
+            }
+        }
+        self.take_in(received);
+        Ok(received)
+    }
+
+    /// Microseconds that datagram `i` was in its socket's queue, as far as [`Self::receive_aged`] was told.
+    pub fn age(&self, i: usize) -> Option<u64> {
+        self.stamps.as_ref()?.age(i)
+    }
+
+    /// Leaves nothing of datagram `i`.
+    pub fn forget(&mut self, i: usize) {
+        if let Some(len) = self.lens.get_mut(i) {
+            *len = 0;
+        }
+    }
+
+    #[inline]
+    fn receive_ready(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        self.received = 0;
         let outcome = system_call(libc::SYS_recvmmsg, fd, &mut self.headers[..]);
         let received = *outcome.as_ref().unwrap_or(&0);
         // The kernel may have begun with one more than it received.
@@ -203,6 +252,11 @@ impl UdpBatch {
             }
             _ => {}
         }
+        Ok(received)
+    }
+
+    #[inline]
+    fn take_in(&mut self, received: usize) {
         for i in 0..received {
             let MMsgHdr { hdr, len } = self.headers[i];
             self.lens[i] = (len as usize).min(self.size);
@@ -212,7 +266,6 @@ impl UdpBatch {
             self.peers[i].pin_source();
         }
         self.received = received;
-        Ok(received)
     }
 
     /// Points the headers in use to the buffers they receive into. The others point there still: where nothing was received
@@ -248,14 +301,10 @@ impl UdpBatch {
             buffer: &mut self.buffers[start..start + self.size],
             len: self.lens[i],
             peer: self.peers[i].address(),
+            way: &self.peers[i],
             local: self.peers[i].local(),
             truncated: self.truncated[i],
         })
-    }
-
-    /// The sender of datagram `i`, for an answer that comes later; `None` beyond those received last.
-    pub fn peer(&self, i: usize) -> Option<UdpPeer> {
-        self.peers[..self.received].get(i).copied()
     }
 
     /// Marks datagram `i` as answered with the first `len` octets of its buffer. Those without a mark get no answer.
@@ -355,7 +404,7 @@ fn send_header(peer: &mut UdpPeer, iov: usize) -> MsgHdr {
 /// recvmmsg or sendmmsg, never waiting. Gives back the number of messages.
 fn system_call(number: libc::c_long, fd: BorrowedFd<'_>, headers: &mut [MMsgHdr]) -> io::Result<usize> {
     // SAFETY: the callers give headers alone that hold addresses and lengths of buffers which live across the call: name and
-    // control of a `UdpPeer`, one `IoVec` of one datagram. A batch's stay where they are as long as it lives, boxed and
+    // control of a `UdpPeer` (or a `Control` of the batch for the latter), one `IoVec` of one datagram. A batch's stay where they are as long as it lives, boxed and
     // never resized, so a header that nothing was written to since it was filled is as good as new. recvmmsg's fifth argument is a null time-out;
     // sendmmsg takes four.
     let done = unsafe {

@@ -115,7 +115,7 @@ fn wildcard_sockets_answer_from_the_address_asked() {
         let mut batch = UdpBatch::new(65535);
         assert_eq!(batch.receive(fd.as_fd()).unwrap(), 1);
         assert_eq!(batch.datagram(0).unwrap().local, Some(ask.parse().unwrap()));
-        let late = batch.peer(0).unwrap();
+        let late = *batch.datagram(0).unwrap().way;
         // The interface is the routing table's choice, not the one the query came in by.
         let interface = if ask.contains(':') { 16..20 } else { 0..4 };
         assert_eq!(late.control[CMSG_HEADER..][interface], [0; 4]);
@@ -170,7 +170,7 @@ fn a_reply_too_long_for_its_interface_is_shortened() {
         batch.set_reply(1, 70_000);
         batch.set_reply(2, 6);
         assert_eq!(batch.send(fd.as_fd(), to_five), Sent { sent: 2, lost: 0 });
-        let late = batch.peer(0).unwrap();
+        let late = *batch.datagram(0).unwrap().way;
         send_one(fd.as_fd(), &late, &mut [b'l'; 70_000], to_five).unwrap();
         let mut reply = [0; 16];
         assert_eq!((client.recv(&mut reply).unwrap(), reply[0]), (5, b'c'));
@@ -183,4 +183,34 @@ fn a_reply_too_long_for_its_interface_is_shortened() {
 fn a_dead_socket_is_an_error() {
     let (reader, _writer) = rustix::pipe::pipe().unwrap();
     assert!(UdpBatch::new(512).receive(reader.as_fd()).is_err());
+}
+
+#[test]
+fn a_datagram_tells_for_how_long_it_waited_and_where_it_came() {
+    for (address, pktinfo) in [("127.0.0.1:0", false), ("0.0.0.0:0", true), ("[::]:0", true)] {
+        let options = UdpOptions { pktinfo, timestamps: true, ..UdpOptions::default() };
+        let fd = udp_listener(address.parse().unwrap(), &options).unwrap();
+        let port = SocketAddr::try_from(rustix::net::getsockname(&fd).unwrap()).unwrap().port();
+        let local = if address.starts_with('[') { "::1" } else { "127.0.0.1" };
+        let client = client(local);
+        client.send_to(b"one", (local, port)).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let mut batch = UdpBatch::new(512).with_ages();
+        assert_eq!(batch.receive_aged(fd.as_fd()).unwrap(), 1);
+        assert!(batch.age(0).is_some_and(|age| age >= 20_000), "{address}: {:?}", batch.age(0));
+        let datagram = batch.datagram(0).unwrap();
+        assert_eq!((datagram.len, datagram.peer), (3, Some(client.local_addr().unwrap())));
+        assert_eq!(datagram.local, pktinfo.then(|| local.parse().unwrap()), "{address}");
+        batch.set_reply(0, 3);
+        assert_eq!(batch.send(fd.as_fd(), unshortened), Sent { sent: 1, lost: 0 });
+        assert_eq!(client.recv(&mut [0; 8]).unwrap(), 3);
+        // Nothing is told of what came to a socket that was not asked.
+        let (plain, port) = server("127.0.0.1:0", false);
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        other.send_to(b"two", ("127.0.0.1", port)).unwrap();
+        assert_eq!(batch.receive_aged(plain.as_fd()).unwrap(), 1);
+        assert_eq!(batch.age(0), None);
+        batch.forget(0);
+        assert_eq!(batch.datagram(0).unwrap().len, 0);
+    }
 }

@@ -25,5 +25,6 @@ pub mod privileges;
 pub mod signals;
 pub mod sockaddr;
 pub mod socket;
+mod stamps;
 mod syscalls;
 pub mod upstream;

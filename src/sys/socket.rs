@@ -19,8 +19,25 @@ pub struct UdpOptions {
     pub pktinfo: bool,
     /// Bind the address although no interface carries it (IP_FREEBIND): it is served as soon as one does.
     pub freebind: bool,
+    /// `ip-dscp`, 0 to 63: the class of what is sent (RFC 2474).
+    pub dscp: u8,
+    /// Have the kernel tell when datagrams came (SO_TIMESTAMP).
+    pub timestamps: bool,
     /// Microseconds to busy poll the device queue in receive calls (SO_BUSY_POLL); 0 is off.
     pub busy_poll_us: u32,
+}
+
+/// Settings of a TCP listener; its connections have them too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpOptions {
+    /// Connections that may wait to be accepted.
+    pub backlog: i32,
+    /// As in [`UdpOptions`].
+    pub freebind: bool,
+    /// As in [`UdpOptions`].
+    pub dscp: u8,
+    /// `tcp-mss`, the longest segment in octets (TCP_MAXSEG); 0 leaves it to the kernel.
+    pub mss: u32,
 }
 
 /// A listener that could not be opened.
@@ -109,6 +126,11 @@ pub fn udp_listener(address: SocketAddr, options: &UdpOptions) -> Result<OwnedFd
         };
         set_option(fd.as_fd(), level, name, 1).map_err(|cause| failed("pktinfo", cause))?;
     }
+    if options.timestamps {
+        set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMP, 1)
+            .map_err(|cause| failed("SO_TIMESTAMP", cause))?;
+    }
+    set_dscp(fd.as_fd(), &address, options.dscp).map_err(|cause| failed("ip-dscp", cause))?;
     if options.busy_poll_us > 0
         && let Err(cause) =
             set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_BUSY_POLL, options.busy_poll_us as libc::c_int)
@@ -122,9 +144,8 @@ pub fn udp_listener(address: SocketAddr, options: &UdpOptions) -> Result<OwnedFd
     Ok(fd)
 }
 
-/// Opens a TCP listener at `address`: not blocking, closed on exec. Connections inherit TCP_NODELAY. `freebind` as in
-/// [`UdpOptions`].
-pub fn tcp_listener(address: SocketAddr, backlog: i32, freebind: bool) -> Result<OwnedFd, ListenError> {
+/// Opens a TCP listener at `address`: not blocking, closed on exec. Connections inherit TCP_NODELAY and what `options` say.
+pub fn tcp_listener(address: SocketAddr, options: &TcpOptions) -> Result<OwnedFd, ListenError> {
     let failed = failure(address, "TCP");
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = socket_with(family(address), SocketType::STREAM, flags, Some(ipproto::TCP))
@@ -134,11 +155,13 @@ pub fn tcp_listener(address: SocketAddr, backlog: i32, freebind: bool) -> Result
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&fd, true).map_err(|cause| failed("IPV6_V6ONLY", cause))?;
     }
-    if freebind {
+    set_dscp(fd.as_fd(), &address, options.dscp).map_err(|cause| failed("ip-dscp", cause))?;
+    set_mss(fd.as_fd(), options.mss).map_err(|cause| failed("tcp-mss", cause))?;
+    if options.freebind {
         set_freebind(fd.as_fd(), address).map_err(|cause| failed("IP_FREEBIND", cause))?;
     }
     bind(&fd, &address).map_err(|cause| failed("bind", cause))?;
-    listen(&fd, backlog).map_err(|cause| failed("listen", cause))?;
+    listen(&fd, options.backlog).map_err(|cause| failed("listen", cause))?;
     Ok(fd)
 }
 
@@ -169,6 +192,27 @@ fn set_freebind(fd: BorrowedFd<'_>, address: SocketAddr) -> rustix::io::Result<(
 fn udp6_options(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
     sockopt::set_ipv6_v6only(fd, true)?;
     sockopt::set_ipv6_mtu_discover(fd, Ipv6PathMtuDiscovery::INTERFACE)
+}
+
+/// Gives what a socket of the family of `address` sends a class (`ip-dscp`, 0 to 63); 0 leaves it as it is.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_dscp(fd: BorrowedFd<'_>, address: &SocketAddr, dscp: u8) -> rustix::io::Result<()> {
+    let (level, name) = match address {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    if dscp == 0 { Ok(()) } else { set_option(fd, level, name, libc::c_int::from(dscp) << 2) }
+}
+
+/// Sets the longest segment that a TCP socket sends and takes (TCP_MAXSEG of tcp(7)); 0 leaves it to the kernel.
+///
+/// # Errors
+/// The kernel's: it takes 88 to 32767.
+pub fn set_mss(fd: BorrowedFd<'_>, octets: u32) -> rustix::io::Result<()> {
+    let octets = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX);
+    if octets == 0 { Ok(()) } else { set_option(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, octets) }
 }
 
 /// With privilege past the system's limit, else within it and a warning when that is less than asked.
@@ -223,15 +267,33 @@ mod tests {
     use super::*;
     use rustix::net::getsockname;
 
+    const TCP: TcpOptions = TcpOptions { backlog: 16, freebind: false, dscp: 0, mss: 0 };
+
+    #[test]
+    fn class_and_segments_are_what_was_asked_for() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let address: SocketAddr = address.parse().unwrap();
+            let udp = udp_listener(address, &UdpOptions { dscp: 46, ..UdpOptions::default() }).unwrap();
+            let tcp = tcp_listener(address, &TcpOptions { dscp: 10, mss: 1200, ..TCP }).unwrap();
+            let class = |fd: &OwnedFd| match address {
+                SocketAddr::V4(_) => u32::from(sockopt::ip_tos(fd).unwrap()),
+                SocketAddr::V6(_) => sockopt::ipv6_tclass(fd).unwrap(),
+            };
+            assert_eq!((class(&udp), class(&tcp)), (46 << 2, 10 << 2), "{address}");
+        }
+        let refused = tcp_listener("127.0.0.1:0".parse().unwrap(), &TcpOptions { mss: 7, ..TCP }).unwrap_err();
+        assert!(refused.to_string().contains("tcp-mss"), "{refused}");
+    }
+
     fn port_of(fd: &OwnedFd) -> u16 {
         SocketAddr::try_from(getsockname(fd).unwrap()).unwrap().port()
     }
 
     #[test]
     fn a_taken_tcp_address_names_its_owner() {
-        let first = tcp_listener("127.0.0.1:0".parse().unwrap(), 16, false).unwrap();
+        let first = tcp_listener("127.0.0.1:0".parse().unwrap(), &TCP).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port_of(&first)));
-        let error = tcp_listener(address, 16, false).unwrap_err();
+        let error = tcp_listener(address, &TCP).unwrap_err();
         assert_eq!(error.cause.raw_os_error(), Some(libc::EADDRINUSE));
         let text = error.to_string();
         assert!(text.starts_with(&format!("TCP {address}: ")), "{text}");
@@ -250,7 +312,7 @@ mod tests {
         for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
             let address = address.parse().unwrap();
             udp_listener(address, &UdpOptions { freebind: true, ..UdpOptions::default() }).unwrap();
-            tcp_listener(address, 16, true).unwrap();
+            tcp_listener(address, &TcpOptions { freebind: true, ..TCP }).unwrap();
         }
         let error = udp_listener("[fe80::77]:0".parse().unwrap(), &UdpOptions::default()).unwrap_err();
         assert!(error.to_string().contains("fe80::77%eth0"), "{error}");
@@ -266,8 +328,8 @@ mod tests {
 
     #[test]
     fn ipv6_wildcard_leaves_ipv4_alone() {
-        let six = tcp_listener("[::]:0".parse().unwrap(), 16, false).unwrap();
+        let six = tcp_listener("[::]:0".parse().unwrap(), &TCP).unwrap();
         let four = SocketAddr::from(([0, 0, 0, 0], port_of(&six)));
-        assert!(tcp_listener(four, 16, false).is_ok());
+        assert!(tcp_listener(four, &TCP).is_ok());
     }
 }

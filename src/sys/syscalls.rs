@@ -189,8 +189,11 @@ const SOCKETS: [(i32, i32, i32); 9] = [
 /// Levels and options that a running server sets: that TCP upstream does not wait with small messages, buffers of the watch
 /// over interfaces, and what libbpf asks of netlink. All that listens has its options by now. Above all not IP_TRANSPARENT, SO_BINDTODEVICE,
 /// SO_ATTACH_FILTER, SO_ATTACH_BPF, TCP_REPAIR, nor those of netfilter and multicast.
-const OPTIONS: [(i32, i32); 6] = [
+const OPTIONS: [(i32, i32); 9] = [
     (libc::IPPROTO_TCP, libc::TCP_NODELAY),
+    (libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+    (libc::IPPROTO_IP, libc::IP_TOS),
+    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
     (libc::SOL_SOCKET, libc::SO_RCVBUF),
     (libc::SOL_SOCKET, libc::SO_SNDBUF),
     (libc::SOL_SOCKET, libc::SO_RCVBUFFORCE),

@@ -11,7 +11,7 @@ mod reply;
 
 pub use frame::{UdpFrame, WireError, parse_udp_frame};
 pub use path::ReturnPath;
-pub use reply::{reply_in_place, write_headers};
+pub use reply::{reply_in_place, set_traffic_class, write_headers};
 
 /// Ethernet header: destination, source, type (IEEE 802.3).
 pub const ETHERNET_LEN: usize = 14;

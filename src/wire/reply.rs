@@ -45,6 +45,23 @@ pub fn write_headers(frame: &mut [u8], path: &ReturnPath, payload_len: usize) ->
     frame_len
 }
 
+/// Gives an answer's packet, whose headers stand, another traffic class than 0 (RFC 2474: DSCP and two bits).
+#[cold]
+pub fn set_traffic_class(frame: &mut [u8], path: &ReturnPath, class: u8) {
+    let link = if path.vlan().is_some() { ETHERNET_LEN + VLAN_TAG_LEN } else { ETHERNET_LEN };
+    let Some(packet) = frame.get_mut(link..) else { return };
+    if path.is_v6() {
+        if let [version, flow, ..] = packet {
+            (*version, *flow) = (0x60 | class >> 4, class << 4);
+        }
+    } else if let Some(ip) = packet.first_chunk_mut::<IPV4_LEN>() {
+        ip[1] = class;
+        ip[10..12].copy_from_slice(&[0, 0]);
+        let sum = checksum::finish(checksum::sum(ip));
+        ip[10..12].copy_from_slice(&sum);
+    }
+}
+
 /// Ethernet header and tag; what is behind them.
 #[inline(always)]
 fn write_link<'a>(frame: &'a mut [u8], path: &ReturnPath) -> Option<&'a mut [u8]> {
@@ -107,6 +124,24 @@ mod tests {
         0x04, 0xd2, 0, 53, 0, 20, 0xbe, 0xef, // UDP
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
     ];
+
+    #[test]
+    fn a_traffic_class_is_all_that_changes_and_the_checksum_follows() {
+        let mut frame = [0u8; 80];
+        frame[..54].copy_from_slice(&QUERY);
+        let view = parse_udp_frame(&frame[..54]).expect("a good frame");
+        reply_in_place(&mut frame, &view, 12);
+        let before = frame;
+        set_traffic_class(&mut frame, view.return_path(), 0xb8);
+        assert_eq!((frame[15], checksum::finish(checksum::sum(&frame[14..34]))), (0xb8, [0, 0]));
+        let changed: Vec<usize> = (0..80).filter(|&at| frame[at] != before[at]).collect();
+        assert!(changed.iter().all(|at| [15, 24, 25].contains(at)), "{changed:?}");
+        let mut path = ReturnPath::default();
+        path.set_v6([1; 16], [2; 16]);
+        write_headers(&mut frame, &path, 12);
+        set_traffic_class(&mut frame, &path, 0xb8);
+        assert_eq!(frame[14..18], [0x6b, 0x80, 0, 0]);
+    }
 
     #[test]
     fn ipv4_reply_byte_by_byte() {

@@ -3,7 +3,7 @@
 use crate::answer::acl::{Access, Acl};
 use crate::answer::cache::{AnswerCache, KeyFixed};
 use crate::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
-use crate::answer::policy::Policy;
+use crate::answer::policy::{ClientRules, Policy};
 use crate::answer::zones::{LocalRecord, ZoneType, ZonesBuilder};
 use crate::dns::body::{Counts, for_each_record};
 use crate::dns::header;
@@ -70,6 +70,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         rrset_roundrobin: true,
         original_ttl: false,
         no_dnssec_ok: false,
+        clients: ClientRules::default(),
         prefetch: false,
         log_queries: false,
         log_replies: false,
@@ -129,7 +130,10 @@ impl Query {
         match answerer.decide(&mut buffer, len, arrival, ahead.as_ref()) {
             Decision::Reply(len) => Reply::Message(buffer[..len].to_vec()),
             Decision::Drop => Reply::Dropped,
-            Decision::Miss(miss) => Reply::Missed { name: miss.name.to_vec(), hash: miss.hash, key: miss.key },
+            Decision::Miss => {
+                let (miss, _) = answerer.missed();
+                Reply::Missed { name: miss.name.to_vec(), hash: miss.hash, key: miss.key }
+            }
         }
     }
 }

@@ -18,6 +18,9 @@ const MODES: [XdpMode; 3] = [XdpMode::Auto, XdpMode::Native, XdpMode::Generic];
 const TOGGLE: &[&str] = &["auto", "yes", "no"];
 const TOGGLES: [Toggle; 3] = [Toggle::Auto, Toggle::Yes, Toggle::No];
 
+/// What the kernel takes for TCP_MAXSEG, and 0.
+const MSS: &[Kind] = &[Kind::Number(0, 32_767)];
+
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
@@ -43,8 +46,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             RELOAD,
         )
         .note(
-            "allow_cookie: cookies are not looked at, so that none counts as right: every question over UDP gets TC and \
-             REFUSED, those over TCP are answered",
+            "allow_cookie: a question over UDP without a cookie gets TC and REFUSED, one with a wrong one BADCOOKIE and \
+             the right one; without answer-cookie none is right. Those over TCP are answered",
         ),
         honoured("so-rcvbuf", BYTES, is("0"), plain!(number so_rcvbuf), RESTART),
         honoured("so-sndbuf", BYTES, is("0"), plain!(number so_sndbuf), RESTART),
@@ -124,16 +127,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             .note("does what ip-freebind does: the socket option IP_TRANSPARENT itself is not set"),
         honoured("ip-freebind", YES_NO, is("no"), plain!(flag ip_freebind), RESTART)
             .note("absent addresses are bound without it too; with it that is expected, and no warning"),
-        not_yet("ip-dscp", &[Kind::Number(0, 63)], "0", "answers carry DSCP 0", &["0"]),
+        honoured("ip-dscp", &[Kind::Number(0, 63)], is("0"), plain!(number dscp), RESTART)
+            .note("on answers by every way, over AF_XDP too, and on queries to servers"),
         not_yet("proxy-protocol-port", PORT, "none", "the PROXYv2 header is not read; such queries are malformed", &[]),
-        not_yet("tcp-mss", COUNT, "0", "the kernel's maximum segment size holds", &["0"]),
-        not_yet(
+        honoured("tcp-mss", MSS, is("0"), plain!(number tcp_mss), RESTART),
+        honoured(
             "tcp-connection-limit",
             &[Kind::Netblock, NUMBER],
-            "none",
-            "only incoming-num-tcp limits connections",
-            &[],
-        ),
+            words("none"),
+            list(add_connection_limit, show_connection_limits),
+            RESTART,
+        )
+        .note("of all clients of the netblock together; one too many is closed at once"),
         not_yet(
             "edns-tcp-keepalive",
             YES_NO,
@@ -144,39 +149,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("edns-tcp-keepalive-timeout", COUNT, "120000", "means nothing without edns-tcp-keepalive"),
         honoured("tcp-auth-query-timeout", COUNT, is("3000"), plain!(number transport.query_timeout), RELOAD),
         changes_nothing("stream-wait-size", BYTES, "4m", "waiting TCP answers have a fixed bound of their own"),
-        not_yet("sock-queue-timeout", COUNT, "0", "queries are answered however long they waited in a socket", &["0"]),
-        not_yet("ip-ratelimit", COUNT, "0", "clients are not limited", &["0"]),
-        not_yet("ip-ratelimit-cookie", COUNT, "0", "clients are not limited", &["0"]),
-        inert("ip-ratelimit-factor", COUNT, "10", "means nothing without ip-ratelimit"),
-        inert("ip-ratelimit-backoff", YES_NO, "no", "means nothing without ip-ratelimit"),
-        inert("ip-ratelimit-size", BYTES, "4m", "means nothing without ip-ratelimit"),
-        inert("ip-ratelimit-slabs", SLABS, "4", "means nothing without ip-ratelimit"),
-        not_yet("discard-timeout", COUNT, "1900", "an answer is sent however long it took", &["0", "1900"]),
-        not_yet("wait-limit", COUNT, "1000", "only num-queries-per-thread limits questions in flight", &["0", "1000"]),
-        not_yet(
-            "wait-limit-cookie",
-            COUNT,
-            "10000",
-            "only num-queries-per-thread limits questions in flight",
-            &["0", "10000"],
-        ),
-        not_yet(
-            "wait-limit-netblock",
-            &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
-            "none",
-            "only num-queries-per-thread limits",
-            &[],
-        ),
-        not_yet(
-            "wait-limit-cookie-netblock",
-            &[Kind::Netblock, Kind::Number(-1, i32::MAX as i64)],
-            "none",
-            "only num-queries-per-thread limits",
-            &[],
-        ),
-        not_yet("answer-cookie", YES_NO, "no", "DNS cookies are ignored; allow_cookie serves over TCP alone", &["no"]),
-        inert("cookie-secret", &[Kind::Secret], "random", "means nothing without answer-cookie"),
-        inert("cookie-secret-file", PATH, "none", "means nothing without answer-cookie"),
     ],
 );
 
@@ -193,6 +165,15 @@ fn set_port(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
 fn set_idle_timeout(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     config.tcp_idle_timeout = args.number::<u32>(0).clamp(1, 120_000);
     Ok(())
+}
+
+fn add_connection_limit(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    config.clients.connections.extend(args.netblock(0).map(|block| (block, args.number(1))));
+    Ok(())
+}
+
+fn show_connection_limits(config: &Config, emit: &mut dyn FnMut(&str)) {
+    config.clients.connections.iter().for_each(|(block, limit)| emit(&format!("{block} {limit}")));
 }
 
 fn show_interfaces(config: &Config, emit: &mut dyn FnMut(&str)) {

@@ -9,6 +9,7 @@ mod answers;
 mod cache;
 mod checks;
 pub(super) mod clause;
+mod clients;
 mod dnssec;
 mod features;
 mod field;
@@ -41,6 +42,7 @@ use std::sync::OnceLock;
 pub fn all() -> impl Iterator<Item = &'static OptionSpec> {
     let tables = [
         listen::OPTIONS,
+        clients::OPTIONS,
         answers::OPTIONS,
         cache::OPTIONS,
         upstream::OPTIONS,

@@ -37,11 +37,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("outgoing-port-permit", &[Kind::Ports], is("16384-65535"), PERMIT, RESTART),
         honoured("outgoing-port-avoid", &[Kind::Ports], words("none"), AVOID, RESTART),
         honoured("outgoing-num-tcp", COUNT, is("10"), plain!(number outgoing_num_tcp), RESTART),
-        changes_nothing(
+        honoured(
             "outgoing-tcp-mss",
-            COUNT,
-            "0",
-            "the kernel's maximum segment size works for every path it knows",
+            &[Kind::Number(0, 32_767)],
+            is("0"),
+            plain!(number outgoing_tcp_mss),
+            RESTART,
         ),
         honoured("max-reuse-tcp-queries", COUNT, is("200"), plain!(number transport.reuse_queries), RELOAD)
             .note("one after the other and at once; 0 is taken for 1"),

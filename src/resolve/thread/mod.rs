@@ -99,7 +99,7 @@ impl Resolver {
             }
         }
         let inbox = Inbox::new(usize::from(options.edns_size).max(4096));
-        let mut world = Real::new(&links.bell, links.responses, options.sockets.connected)?;
+        let mut world = Real::new(&links.bell, links.responses, &options.sockets)?;
         let mut core = Core::new(options, links.stats, links.troubles);
         core.handle(Input::Command(Command::Table(table)), Duration::ZERO, &mut world);
         Ok(Resolver {

@@ -1,11 +1,12 @@
 //! The real world: the kernel's sockets, one epoll instance, the kernel's random numbers, the ring to the worker.
 
 use super::random::Random;
-use crate::resolve::Response;
 use crate::resolve::trouble::{Failure, TCP};
 use crate::resolve::world::{Sent, World};
+use crate::resolve::{Response, SocketOptions};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::Producer;
+use crate::sys::socket::{set_dscp, set_mss};
 use crate::sys::upstream::Inbox;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -59,6 +60,9 @@ pub(super) struct Real {
     pub(super) published: bool,
     /// UDP sockets are connected to their server.
     connects: bool,
+    /// See [`SocketOptions`].
+    dscp: u8,
+    mss: u32,
     udp: Vec<Option<Udp>>,
     streams: Vec<Option<Stream>>,
     serial: u64,
@@ -69,12 +73,13 @@ impl Real {
     ///
     /// # Errors
     /// When the epoll instance cannot be made or the kernel gives no random numbers.
-    pub(super) fn new(bell: &Doorbell, responses: Producer<Response>, connects: bool) -> io::Result<Real> {
+    pub(super) fn new(bell: &Doorbell, responses: Producer<Response>, options: &SocketOptions) -> io::Result<Real> {
+        let (connects, dscp, mss) = (options.connected, options.dscp, options.mss);
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&poller, bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
         let random = Random::new().map_err(io::Error::other)?;
         let (udp, streams) = Default::default();
-        Ok(Real { poller, random, responses, published: false, connects, udp, streams, serial: 0 })
+        Ok(Real { poller, random, responses, published: false, connects, dscp, mss, udp, streams, serial: 0 })
     }
 
     /// The epoll instance.
@@ -201,6 +206,7 @@ impl World for Real {
     /// Events come by the edge: one for each datagram that arrives, and the kernel need not look again whether there is more.
     fn open_udp(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure> {
         let fd = Real::socket(SocketType::DGRAM, &server)?;
+        set_dscp(fd.as_fd(), &server, self.dscp).map_err(Failure::of("setsockopt"))?;
         bind(&fd, &source).map_err(Failure::of("bind"))?;
         if self.connects {
             connect(&fd, &server).map_err(Failure::of("connect"))?;
@@ -246,6 +252,8 @@ impl World for Real {
 
     fn open_stream(&mut self, slot: u16, source: SocketAddr, server: SocketAddr) -> Result<(), Failure> {
         let fd = Real::socket(SocketType::STREAM, &server)?;
+        set_dscp(fd.as_fd(), &server, self.dscp).map_err(Failure::of("setsockopt"))?;
+        set_mss(fd.as_fd(), self.mss).map_err(Failure::of("setsockopt"))?;
         if !source.ip().is_unspecified() {
             bind(&fd, &source).map_err(Failure::of("bind"))?;
         }

@@ -7,14 +7,19 @@ use crate::backup;
 use crate::config::Config;
 use crate::config::options::{self, Change, Field, Show, Status};
 use crate::control::{
-    Backend, Flushed, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status as Shown, ZoneChange,
+    Backend, CookieChange, Flushed, ForwardZone, Load, LocalEditor, NotInForce, Pieces, Status as Shown, ZoneChange,
 };
 use crate::dns::Name;
+use crate::dns::cookie::Secret;
 use crate::host;
+use crate::serve::worker::{Command, Done};
 use crate::stats::Snapshot;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Places of the table of clients that the worker looks at in one piece.
+const CLIENTS_AT_ONCE: usize = 1024;
 
 impl Backend for Program {
     fn status(&mut self) -> Shown {
@@ -170,6 +175,18 @@ impl Backend for Program {
         Box::new(self.threads.resolver.load())
     }
 
+    fn list_rates(&mut self, all: bool, emit: &mut dyn FnMut(&str)) -> Result<(), String> {
+        self.clients_rates(all, emit)
+    }
+
+    fn cookie_secrets(&mut self) -> Vec<Secret> {
+        self.secrets_in_force()
+    }
+
+    fn change_secrets(&mut self, change: CookieChange) -> Result<(), String> {
+        self.change_secrets_to(change)
+    }
+
     fn lookup(&mut self, name: &Name) -> Result<String, String> {
         self.threads.resolver.lookup(name)
     }
@@ -201,6 +218,20 @@ impl Program {
             Change::Restart => &self.at_start,
             Change::Reload | Change::RestartFor(_) => &self.config,
         }
+    }
+
+    /// Asks the worker for its table, a piece at a time.
+    fn clients_rates(&mut self, all: bool, emit: &mut dyn FnMut(&str)) -> Result<(), String> {
+        let limit = self.config.clients.rate;
+        let (mut from, mut list) = (Some(0), Vec::with_capacity(CLIENTS_AT_ONCE));
+        while let Some(at) = from {
+            let Done::Clients(next, found) = self.threads.orders.ask(Command::Clients(at, list))? else { break };
+            (from, list) = (next, found);
+            for (client, rate) in list.drain(..).filter(|(_, rate)| all || *rate >= limit) {
+                emit(&format!("{client} {rate} limit {limit}"));
+            }
+        }
+        Ok(())
     }
 
     fn tuning(&self) -> Vec<String> {

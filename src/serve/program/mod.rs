@@ -5,6 +5,7 @@
 
 mod backend;
 mod changes;
+mod cookie_secrets;
 mod cut_off;
 mod edits;
 mod flushes;
@@ -324,6 +325,7 @@ impl Program {
         let stats = &self.threads.stats;
         let mut snapshot = Snapshot::collect([&*stats.worker], &stats.upstream, self.fast_path.figures(), up);
         snapshot.stream_connections = stats.streams.as_ref().map_or(0, |streams| streams.open.get());
+        snapshot.streams_refused = stats.streams.as_ref().map_or(0, |streams| streams.refused.get());
         snapshot.worker_allocations = crate::sys::allocator::watched_allocations();
         snapshot
     }

@@ -24,6 +24,8 @@ pub struct Parts {
     pub resolver: resolve::Options,
     /// Octets of the answer cache.
     pub cache: usize,
+    /// Octets of the table of clients.
+    pub clients: usize,
     /// Octets of the resolver's cache, for RRsets and for messages.
     pub known: (usize, usize),
     /// What of that is told.
@@ -36,6 +38,7 @@ impl Parts {
             worker: worker_options(config, policy, sizes),
             resolver: resolver_options(config, sizes),
             cache: sizes.answers,
+            clients: sizes.clients,
             known: (sizes.rrsets, sizes.messages),
             rules: rules(config),
         }
@@ -81,6 +84,8 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
             most: config.outgoing_range as usize,
             connected: config.transport.connect,
             delay_close: milliseconds(config.transport.delay_close),
+            dscp: config.dscp,
+            mss: config.outgoing_tcp_mss,
         },
         streams: streams(config),
         rates: rates(config),
@@ -196,6 +201,8 @@ fn worker_options(config: &Config, policy: &Policy, sizes: &Sizes) -> WorkerOpti
         waiters: sizes.waiters,
         datagram: usize::from(policy.max_udp_size).max(4096),
         idle: IdleOptions { busy_poll, own_core },
+        class: config.dscp << 2,
+        queue_limit: u64::from(config.clients.queue_timeout) * 1_000_000,
     }
 }
 

@@ -68,6 +68,12 @@ fn folders(config: &Config, file: &Path, root: Option<&Path>) -> Folders {
     config.files.folders().for_each(|folder| add(&mut folders.read, inside(folder, root), root));
     let hints = config.root_hints.files.iter().map(|file| config.directory.join(file));
     hints.for_each(|file| add_home(&mut folders.read, &inside(&file, root), root));
+    // The secrets of cookies are changed by command.
+    let secrets = inside(&config.directory.join(&config.clients.cookie_secret_file), root);
+    if !config.clients.cookie_secret_file.as_os_str().is_empty() {
+        let may = secrets.parent().is_some_and(writable);
+        add_home(if may { &mut folders.own } else { &mut folders.read }, &secrets, root);
+    }
     if !config.logfile.as_os_str().is_empty() && !config.use_syslog {
         add_home(&mut folders.write, &inside(&config.logfile, root), root);
     }

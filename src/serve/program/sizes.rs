@@ -42,6 +42,8 @@ pub(super) struct Sizes {
     pub(super) answers: usize,
     pub(super) rrsets: usize,
     pub(super) messages: usize,
+    /// Octets of the table of clients, which is as bounded.
+    pub(super) clients: usize,
 }
 
 impl Sizes {
@@ -67,6 +69,7 @@ impl Sizes {
             answers: octets(answers - messages),
             rrsets: octets(rrsets),
             messages: octets(messages),
+            clients: octets(granted(config.clients.size)),
         }
     }
 
@@ -84,17 +87,19 @@ impl Sizes {
             EVENTS * size_of::<QueryEvent>(),
         ];
         let states = self.questions.saturating_mul(STATE);
-        let caches = [self.answers, self.rrsets, self.messages];
+        let caches = [self.answers, self.rrsets, self.messages, self.clients];
         let wanted = rings.into_iter().chain(caches).chain([states]).chain([STACK; THREADS]);
         let pieces: Vec<u64> = wanted.map(|octets| octets as u64).collect();
         memory::address_space(&pieces).map_err(|cause| {
             let mb = |octets: usize| octets.div_ceil(1 << 20);
             format!(
                 "{cause}. It is {} MB for rings between the threads (little of it is ever touched), {} MB for msg-cache-size, \
-                 {} MB for rrset-cache-size, {} MB for questions (num-queries-per-thread), {THREADS} MB of stacks",
+                 {} MB for rrset-cache-size, {} MB for ip-ratelimit-size, {} MB for questions (num-queries-per-thread), \
+                 {THREADS} MB of stacks",
                 mb(rings.iter().sum()),
                 mb(self.answers.saturating_add(self.messages)),
                 mb(self.rrsets),
+                mb(self.clients),
                 mb(states)
             )
         })

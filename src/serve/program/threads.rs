@@ -6,6 +6,7 @@ use super::resolver::ToResolver;
 use super::sizes::{EVENTS, REQUESTS, RESPONSES, STACK, STREAM_QUERIES, Sizes};
 use super::tuning;
 use crate::answer::cache::{AnswerCache, Index};
+use crate::answer::clients::Clients;
 use crate::answer::decide::Answerer;
 use crate::answer::policy::Policy;
 use crate::config::Config;
@@ -17,6 +18,7 @@ use crate::serve::events::{self, QueryEvent, RingSink};
 use crate::serve::fast_path::Queues;
 use crate::serve::listen::Sockets;
 use crate::serve::stream::{StreamOptions, StreamServer};
+use crate::serve::stream_limits::ConnectionLimits;
 use crate::serve::stream_message::StreamMessage;
 use crate::serve::worker::{self, Worker, WorkerOptions};
 use crate::stats::{Streams, Upstream, WorkerStats};
@@ -131,6 +133,7 @@ impl Threads {
         threads.start_resolver(parts.resolver, table, links)?;
         threads.start_stream(config, sockets.tcp, stream_queries, stream_replies_end)?;
         let answerer = threads.answerer(policy, AnswerCache::new(parts.cache), events);
+        let answerer = answerer.with_clients(Clients::new(parts.clients, hash_key)?);
         threads.start_worker(parts.worker, answerer, sockets.udp, queues, worker_links)?;
         Ok(threads)
     }
@@ -160,6 +163,8 @@ impl Threads {
         }
         let (own, worker) = (self.bells.stream.clone(), self.bells.worker.clone());
         let server = StreamServer::new(stream_options(config), listeners, queries, replies, own, worker);
+        let limits = config.clients.connections.iter().map(|(block, most)| (block.address, block.prefix, *most));
+        let server = server.with_limits(ConnectionLimits::new(limits));
         self.stats.streams = Some(server.stats());
         self.tells_destinations = server.tells_destinations();
         self.tell_destinations(config.log_destaddr);

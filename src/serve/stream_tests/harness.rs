@@ -2,7 +2,7 @@
 
 use super::super::*;
 use crate::ring::spsc;
-use crate::sys::socket::tcp_listener;
+use crate::sys::socket::{TcpOptions, tcp_listener};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::AtomicU64;
@@ -33,7 +33,8 @@ impl Harness {
     }
 
     pub(super) fn with_rings(options: StreamOptions, queries: usize, replies: usize) -> Self {
-        let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64, false).unwrap();
+        let listener =
+            tcp_listener("127.0.0.1:0".parse().unwrap(), &TcpOptions { backlog: 64, ..TcpOptions::default() }).unwrap();
         let address = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
         let (to_worker, queries) = spsc::channel_zeroed(queries);
         let (replies, from_worker) = spsc::channel_zeroed(replies);

@@ -3,7 +3,7 @@
 use super::super::*;
 use super::harness::*;
 use crate::ring::spsc;
-use crate::sys::socket::tcp_listener;
+use crate::sys::socket::{TcpOptions, tcp_listener};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -163,7 +163,8 @@ fn a_busy_worker_gets_every_query_in_the_end() {
 
 #[test]
 fn one_connection_does_not_keep_the_others_from_a_busy_worker() {
-    let listener = tcp_listener("127.0.0.1:0".parse().unwrap(), 64, false).unwrap();
+    let listener =
+        tcp_listener("127.0.0.1:0".parse().unwrap(), &TcpOptions { backlog: 64, ..TcpOptions::default() }).unwrap();
     let address: SocketAddr = rustix::net::getsockname(&listener).unwrap().try_into().unwrap();
     let (to_worker, mut queries) = spsc::channel_zeroed(2);
     let (_replies, from_worker) = spsc::channel_zeroed(256);

@@ -5,6 +5,7 @@ use crate::answer::cache::{Flush, Index};
 use crate::answer::policy::Policy;
 use crate::serve::fast_path::Queues;
 use crate::xdp::Queue;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What main asks of the worker.
@@ -23,6 +24,8 @@ pub enum Command {
     Attach(Queues),
     /// Give back the queues of the interface of an index, in the list that comes with it and has the room.
     Detach(u32, Vec<Queue>),
+    /// Say who asks how often, from this place of the table on, as far as the list that comes with it has room.
+    Clients(usize, Vec<(IpAddr, u32)>),
 }
 
 /// A command and the epoch that it belongs to.
@@ -45,6 +48,8 @@ pub enum Done {
     Attached(Queues),
     /// The queues of the interface.
     Detached(Vec<Queue>),
+    /// Clients that asked this second with how often they did, and where to go on.
+    Clients(Option<usize>, Vec<(IpAddr, u32)>),
 }
 
 impl Worker {
@@ -89,6 +94,10 @@ impl Worker {
                 Done::Cleared(entries, index)
             }
             Command::Attach(queues) => Done::Attached(self.attach(queues)),
+            Command::Clients(from, mut list) => {
+                let next = self.desk.answerer.list_clients(from, now.seconds, &mut list);
+                Done::Clients(next, list)
+            }
             Command::Detach(index, queues) => Done::Detached(self.detach(index, queues, now)),
         })
     }
@@ -96,7 +105,7 @@ impl Worker {
     /// Gives the list back, empty.
     fn attach(&mut self, mut queues: Queues) -> Queues {
         for (queue, share) in queues.drain(..) {
-            let mut port = XskPort::new(queue, share, self.next_port);
+            let mut port = XskPort::new(queue, share, self.next_port, self.class);
             self.next_port += 1;
             open_port(&mut port);
             // There is room: see MAX_PORTS.

@@ -3,10 +3,10 @@
 use super::Now;
 use super::misses::{Misses, Route};
 use crate::answer::cache::Answer;
-use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via};
+use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via, Waits};
 use crate::answer::view::Ahead;
 use crate::dns::rcode;
-use crate::serve::pending::{Origin, Waiter};
+use crate::serve::pending::{Kept, Origin, Waiter};
 use crate::stats::WorkerStats;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub(super) struct Desk {
     pub(super) answerer: Answerer,
     pub(super) misses: Misses,
     pub(super) stats: Arc<WorkerStats>,
+    /// See [`super::WorkerOptions::queue_limit`].
+    pub(super) queue_limit: u64,
 }
 
 const SERVFAIL: Answer<'static> = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
@@ -51,55 +53,90 @@ impl Desk {
     pub(super) fn serve(&mut self, query: Incoming<'_>, now: Now, route: impl FnOnce() -> Route) -> Outcome {
         let Incoming { message, len, client, via, local, ahead } = query;
         let arrival = Arrival { client, via, local, now: now.seconds };
-        let miss = match self.answerer.decide(message, len, arrival, ahead) {
+        match self.answerer.decide(message, len, arrival, ahead) {
             Decision::Reply(len) => {
                 if let Some((miss, left)) = self.answerer.take_ending(now.seconds) {
                     self.misses.refresh(miss, left);
                 }
-                return Outcome::Reply(len);
+                Outcome::Reply(len)
             }
-            Decision::Drop => return Outcome::Drop,
-            Decision::Miss(miss) => miss,
-        };
-        let from = Origin { client, local, since: now.nanoseconds };
-        let Some(waiter) = Waiter::new(route(), from, &message[..len]) else {
+            Decision::Drop => Outcome::Drop,
+            Decision::Miss => self.have_wait(message, len, &arrival, now, route),
+        }
+    }
+
+    /// Has a query wait that was missed just now. It stands apart: the way of those that are answered at once is to be short.
+    #[inline(never)]
+    fn have_wait(
+        &mut self,
+        message: &mut [u8],
+        len: usize,
+        arrival: &Arrival,
+        now: Now,
+        route: impl FnOnce() -> Route,
+    ) -> Outcome {
+        let &Arrival { client, local, .. } = arrival;
+        let (miss, Waits { place, cookie }) = self.answerer.missed();
+        let waiter = || Waiter { route: route(), from: Origin { client, local, since: now.nanoseconds }, place };
+        let kept = Kept::of(&message[..len], cookie);
+        let is_kept = kept.is_some();
+        if kept.is_some_and(|kept| self.misses.ask(miss, kept, waiter)) {
+            return Outcome::Waits;
+        }
+        self.answerer.end_wait(place, client);
+        if !is_kept {
             self.stats.outcomes.dropped.add(1);
             return Outcome::Drop;
-        };
-        if self.misses.ask(miss, waiter) {
-            return Outcome::Waits;
         }
         self.stats.outcomes.overload.add(1);
         let given = Given { name: None, answer: SERVFAIL, waited: 0, error: None };
-        self.answerer.complete(message, len, arrival, given).map_or(Outcome::Drop, Outcome::Reply)
+        self.answerer.complete(message, len, *arrival, given).map_or(Outcome::Drop, Outcome::Reply)
+    }
+
+    /// Counts a query that was so many microseconds in a socket's queue; whether it is dropped for that.
+    #[cold]
+    pub(super) fn is_stale(&self, age: u64) -> bool {
+        let outcomes = &self.stats.outcomes;
+        outcomes.queue_time_max.set(outcomes.queue_time_max.get().max(age));
+        let stale = age > self.queue_limit;
+        outcomes.timed_out.add(u64::from(stale));
+        stale
     }
 
     /// The next query that waits for an answer that has come; `Some(None)`: an answer has been delivered to all. Each
     /// is a bounded piece of work.
     pub(super) fn next_late(&mut self, now: Now) -> Option<Option<Waiter<Route>>> {
         let ticket = self.misses.next_response(&mut self.answerer, now)?;
-        let waiter = self.misses.take_waiter(ticket);
-        if waiter.is_some() && self.misses.is_expired() {
-            self.stats.outcomes.expired.add(1);
+        let Some(waiter) = self.misses.take_waiter(ticket) else {
+            self.misses.end_response();
+            return Some(None);
+        };
+        self.answerer.end_wait(waiter.place, waiter.from.client);
+        let (outcomes, waited) = (&self.stats.outcomes, waited(&waiter, now));
+        if self.answerer.is_too_late(waited) {
+            outcomes.discarded.add(1);
+            outcomes.dropped.add(1);
+            return Some(Some(waiter));
         }
-        match &waiter {
-            None => self.misses.end_response(),
-            Some(_) if self.misses.was_known() => self.stats.outcomes.known_replies.add(1),
-            Some(waiter) => {
-                let waited = waited(waiter, now);
-                self.stats.outcomes.recursive_replies.add(1);
-                self.stats.outcomes.recursion_time_us.add(waited);
-                self.stats.recursion.add(waited);
-            }
+        outcomes.expired.add(u64::from(self.misses.is_expired()));
+        if self.misses.was_known() {
+            outcomes.known_replies.add(1);
+        } else {
+            outcomes.recursive_replies.add(1);
+            outcomes.recursion_time_us.add(waited);
+            self.stats.recursion.add(waited);
         }
-        Some(waiter)
+        Some(Some(waiter))
     }
 
-    /// Writes the reply to a query of [`Self::next_late`]; `None`: no reply, by policy.
+    /// Writes the reply to a query of [`Self::next_late`]; `None`: no reply, by policy or because it comes too late.
     pub(super) fn reply_late(&mut self, waiter: &Waiter<Route>, via: Via, now: Now) -> Option<&mut [u8]> {
         let Origin { client, local, .. } = waiter.from;
-        let arrival = Arrival { client, via, local, now: now.seconds };
-        self.misses.complete(&mut self.answerer, waiter, arrival, waited(waiter, now))
+        let (arrival, waited) = (Arrival { client, via, local, now: now.seconds }, waited(waiter, now));
+        if self.answerer.is_too_late(waited) {
+            return None;
+        }
+        self.misses.complete(&mut self.answerer, arrival, waited)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Misses: handed to the resolver, remembered, and delivered.
 
-use super::super::pending::{Joined, MAX_QUERY, Pending, Waiter};
+use super::super::pending::{Joined, Kept, Pending, Waiter};
 use super::{Now, WorkerOptions};
 use crate::answer::cache::{Answer, AnswerCache, CHECKING_DISABLED, DNSSEC_OK, KNOWN_ONLY};
 use crate::answer::decide::{Answerer, Arrival, Given, Miss, Via};
@@ -36,8 +36,10 @@ pub(super) struct Misses {
     at_hand: bool,
     /// The name it answers.
     delivered: Name,
-    /// Where late replies are written.
+    /// Where late replies are written, over the queries that they answer.
     buffer: Box<[u8]>,
+    /// Octets of the query there.
+    query: usize,
 }
 
 impl Misses {
@@ -58,13 +60,15 @@ impl Misses {
             at_hand: false,
             delivered: Name::ROOT,
             buffer: vec![0; 1 << 16].into_boxed_slice(),
+            query: 0,
         }
     }
 
     /// Has a query wait for the answer to a question, and asks upstream if nobody has. False when there is no room.
-    pub(super) fn ask(&mut self, miss: Miss<'_>, waiter: Waiter<Route>) -> bool {
+    #[inline]
+    pub(super) fn ask(&mut self, miss: Miss<'_>, kept: Kept<'_>, waiter: impl FnOnce() -> Waiter<Route>) -> bool {
         let outcomes = &self.stats.outcomes;
-        let ticket = match self.pending.join(miss, waiter) {
+        let ticket = match self.pending.join(miss, kept, waiter) {
             Joined::Full => return false,
             Joined::Waits => {
                 outcomes.coalesced.add(1);
@@ -145,30 +149,26 @@ impl Misses {
         self.responses.front().is_some_and(|response| response.expired)
     }
 
+    /// The next that waits for a ticket's answer; [`Self::complete`] is about its query until the next is taken.
+    #[inline]
     pub(super) fn take_waiter(&mut self, ticket: u64) -> Option<Waiter<Route>> {
-        self.pending.take_waiter(ticket)
+        let (waiter, query) = self.pending.take_waiter(ticket)?;
+        self.query = query.len();
+        self.buffer[..query.len()].copy_from_slice(query);
+        Some(waiter)
     }
 
-    /// Writes the reply to a query that waited for the response at hand, for so many microseconds; `None`: no reply, by
-    /// policy.
-    pub(super) fn complete(
-        &mut self,
-        answerer: &mut Answerer,
-        waiter: &Waiter<Route>,
-        arrival: Arrival,
-        waited: u64,
-    ) -> Option<&mut [u8]> {
+    /// Writes the reply to the query that was taken last and waited for the response at hand, for so many microseconds; `None`:
+    /// no reply, by policy.
+    pub(super) fn complete(&mut self, answerer: &mut Answerer, arrival: Arrival, waited: u64) -> Option<&mut [u8]> {
         let response = self.responses.front()?;
         let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
         let error = match response.expired {
             true => Some(ExtendedError::STALE_ANSWER),
             false => response.cause.extended_error(),
         };
-        let query = waiter.query();
-        debug_assert!(query.len() <= MAX_QUERY);
-        self.buffer[..query.len()].copy_from_slice(query);
         let given = Given { name: Some(self.delivered.as_wire()), answer, waited, error };
-        let len = answerer.complete(&mut self.buffer, query.len(), arrival, given)?;
+        let len = answerer.complete(&mut self.buffer, self.query, arrival, given)?;
         Some(&mut self.buffer[..len])
     }
 

@@ -24,7 +24,7 @@ use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::WorkerStats;
 use crate::sys::clock;
-use crate::sys::mmsg::UdpPeer;
+use crate::sys::mmsg::{UdpBatch, UdpPeer};
 use arrayvec::ArrayVec;
 use desk::Desk;
 use idle::{Idle, IdleOptions};
@@ -85,6 +85,10 @@ pub struct WorkerOptions {
     pub datagram: usize,
     /// How to idle.
     pub idle: IdleOptions,
+    /// `ip-dscp`: the traffic class of what leaves over AF_XDP.
+    pub class: u8,
+    /// `sock-queue-timeout`: microseconds after which a datagram in a socket's queue is too old; 0 for never.
+    pub queue_limit: u64,
 }
 
 /// See the module's text.
@@ -93,7 +97,9 @@ pub struct Worker {
     xsks: Vec<XskPort>,
     next_port: u32,
     udp: Vec<UdpPort>,
-    udp_batch: crate::sys::mmsg::UdpBatch,
+    /// See [`WorkerOptions::class`].
+    class: u8,
+    udp_batch: UdpBatch,
     streams: StreamPort,
     commands: Consumer<Option<Order>>,
     done: Producer<Option<Done>>,
@@ -104,6 +110,8 @@ pub struct Worker {
     housekeeping: u64,
     /// The moment of the last turn, in nanoseconds.
     latest: u64,
+    /// The system's clocks count: it runs on a thread.
+    runs: bool,
 }
 
 /// The worker's clock at one turn.
@@ -133,11 +141,15 @@ impl Worker {
         let streams = StreamPort::new(queries, replies, links.stream_bell, Arc::clone(&stats));
         let misses = Misses::new(options, links.requests, links.responses, links.resolver_bell, Arc::clone(&stats));
         Worker {
-            desk: Desk { answerer, misses, stats },
+            desk: Desk { answerer, misses, stats, queue_limit: options.queue_limit },
             next_port: queues.len() as u32,
-            xsks: ports(queues),
+            xsks: ports(queues, options.class),
+            class: options.class,
             udp: udp.into_iter().map(UdpPort::new).collect(),
-            udp_batch: crate::sys::mmsg::UdpBatch::new(options.datagram),
+            udp_batch: match options.queue_limit {
+                0 => UdpBatch::new(options.datagram),
+                _ => UdpBatch::new(options.datagram).with_ages(),
+            },
             streams,
             commands: links.commands,
             done: links.done,
@@ -147,12 +159,16 @@ impl Worker {
             turns: 0,
             housekeeping: 0,
             latest: 0,
+            runs: false,
         }
     }
 
     /// Serves until `stop` is set (and the bell rung).
     pub fn run(mut self, stop: &AtomicBool) {
         self.xsks.iter_mut().for_each(open_port);
+        self.runs = true;
+        let now = self.now();
+        self.look_at_wall_clock(now);
         crate::sys::allocator::watch_this_thread();
         while !stop.load(Ordering::Relaxed) {
             let now = self.now();
@@ -187,6 +203,7 @@ impl Worker {
     }
 
     /// Serves every source once; true when there was anything.
+    #[inline(always)]
     fn turn(&mut self, now: Now) -> bool {
         let mut worked = false;
         for port in &mut self.xsks {
@@ -198,7 +215,7 @@ impl Worker {
         worked |= self.obey(now);
         if now.nanoseconds.wrapping_sub(self.housekeeping) >= HOUSEKEEPING {
             self.housekeeping = now.nanoseconds;
-            self.keep_house();
+            self.keep_house(now);
         }
         self.turns = self.turns.wrapping_add(1);
         worked
@@ -216,7 +233,13 @@ impl Worker {
     }
 
     /// Takes finished questions into the cache and to every query that waits; many of them take several turns.
+    #[inline]
     fn deliver(&mut self, now: Now) -> bool {
+        !self.desk.misses.responses_empty() && self.deliver_some(now)
+    }
+
+    #[inline(never)]
+    fn deliver_some(&mut self, now: Now) -> bool {
         let mut worked = false;
         for _ in 0..LATE_PER_TURN {
             let Some(step) = self.desk.next_late(now) else { break };
@@ -270,8 +293,15 @@ impl Worker {
         Some(sent)
     }
 
-    /// Refreshes the gauges that others read.
-    fn keep_house(&mut self) {
+    fn look_at_wall_clock(&mut self, now: Now) {
+        if self.runs {
+            self.desk.answerer.set_wall_clock(clock::unix_micros() / 1_000_000, now.seconds);
+        }
+    }
+
+    /// Refreshes the gauges that others read, and follows the wall clock.
+    fn keep_house(&mut self, now: Now) {
+        self.look_at_wall_clock(now);
         let cache = self.desk.answerer.cache();
         let outcomes = &self.desk.stats.outcomes;
         outcomes.cache_entries.set(cache.entries());
@@ -317,9 +347,9 @@ impl Worker {
 }
 
 /// Room for every port there may be, so that taking in a recreated interface allocates nothing.
-fn ports(queues: Queues) -> Vec<XskPort> {
+fn ports(queues: Queues, class: u8) -> Vec<XskPort> {
     let mut ports = Vec::with_capacity(MAX_PORTS.max(queues.len()));
-    ports.extend((0..).zip(queues).map(|(id, (queue, share))| XskPort::new(queue, share, id)));
+    ports.extend((0..).zip(queues).map(|(id, (queue, share))| XskPort::new(queue, share, id, class)));
     ports
 }
 

@@ -8,6 +8,7 @@ use crate::answer::shorten;
 use crate::serve::scope::at_interface;
 use crate::sys::mmsg::{self, UdpBatch, UdpPeer};
 use crate::wire::ReturnPath;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -45,21 +46,27 @@ impl UdpPort {
     /// Receives a batch and answers it; true when there was one. `number` is this port's among the worker's.
     pub(super) fn serve(&mut self, number: u16, batch: &mut UdpBatch, desk: &mut Desk, now: Now) -> bool {
         // An error here is a pending ICMP error of an earlier reply; the next call finds the queries.
-        let received = batch.receive(self.fd.as_fd()).unwrap_or(1);
+        let fd = self.fd.as_fd();
+        let received = match desk.queue_limit {
+            0 => batch.receive(fd).unwrap_or(1),
+            _ => receive_aged(batch, fd, desk).unwrap_or(1),
+        };
         self.ready = received > 0;
+        if received == 0 {
+            return false;
+        }
         let (mut queries, mut link_local) = (0, 0);
         for place in 0..received {
-            let Some(peer) = batch.peer(place) else { break };
             let Some(datagram) = batch.datagram(place) else { break };
             queries += 1;
             link_local += u64::from(datagram.local.is_some_and(is_link_local));
-            let (message, len) = (datagram.buffer, datagram.len);
+            let (message, len, way) = (datagram.buffer, datagram.len, datagram.way);
             let (client, via) = (client_or_nobody(datagram.peer), Via::Datagram(message.len()));
             // The kernel tells the address only to a socket of many.
             let local = self.bound.filter(|_| desk.answerer.logs_destinations());
             let local = local.map(|bound| SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port()));
             let incoming = Incoming { message, len, client, via, local, ahead: None };
-            if let Outcome::Reply(len) = desk.serve(incoming, now, || Route::Udp { port: number, peer }) {
+            if let Outcome::Reply(len) = desk.serve(incoming, now, || Route::Udp { port: number, peer: *way }) {
                 batch.set_reply(place, len);
             }
         }
@@ -69,13 +76,26 @@ impl UdpPort {
         desk.stats.places.udp_replies.add(sent.sent as u64);
         desk.stats.places.reply_no_room.add(sent.lost as u64);
         desk.misses.ring();
-        received > 0
+        true
     }
 
     /// Sends a late reply.
     pub(super) fn send_one(&self, peer: &UdpPeer, reply: &mut [u8]) -> bool {
         mmsg::send_one(self.fd.as_fd(), peer, reply, shorten).is_ok()
     }
+}
+
+/// Receives a batch, and leaves nothing of the datagrams in it that were in the queue for too long: they are dropped as all
+/// that is too short for a query.
+#[cold]
+fn receive_aged(batch: &mut UdpBatch, fd: BorrowedFd<'_>, desk: &Desk) -> io::Result<usize> {
+    let received = batch.receive_aged(fd)?;
+    for place in 0..received {
+        if batch.age(place).is_some_and(|age| desk.is_stale(age)) {
+            batch.forget(place);
+        }
+    }
+    Ok(received)
 }
 
 fn is_link_local(address: IpAddr) -> bool {

@@ -6,7 +6,9 @@ use super::misses::Route;
 use crate::answer::decide::Via;
 use crate::answer::view::Ahead;
 use crate::serve::fast_path::QueueShare;
-use crate::wire::{ReturnPath, UdpFrame, VLAN_TAG_LEN, parse_udp_frame, reply_in_place, write_headers};
+use crate::wire::{
+    ReturnPath, UdpFrame, VLAN_TAG_LEN, parse_udp_frame, reply_in_place, set_traffic_class, write_headers,
+};
 use crate::xdp::{BATCH, Frame, Queue, RxBatch};
 use arrayvec::ArrayVec;
 use std::os::fd::BorrowedFd;
@@ -28,11 +30,21 @@ pub(super) struct Way {
     /// Never given again, so that a late reply cannot leave by the wrong interface.
     id: u32,
     share: Arc<QueueShare>,
+    /// Traffic class of what leaves here (ip-dscp).
+    class: u8,
 }
 
 impl Way {
-    pub(super) fn new(id: u32, share: Arc<QueueShare>) -> Way {
-        Way { id, share }
+    pub(super) fn new(id: u32, share: Arc<QueueShare>, class: u8) -> Way {
+        Way { id, share, class }
+    }
+
+    /// Gives a frame that is ready the traffic class of this way.
+    #[inline]
+    fn mark(&self, frame: &mut [u8], path: &ReturnPath) {
+        if self.class != 0 {
+            set_traffic_class(frame, path, self.class);
+        }
     }
 
     /// The way back of what came in here.
@@ -66,8 +78,8 @@ enum Unanswered {
 type Batch = ArrayVec<Result<Seen, Unanswered>, BATCH>;
 
 impl XskPort {
-    pub(super) fn new(queue: Queue, share: Arc<QueueShare>, id: u32) -> XskPort {
-        XskPort { way: Way::new(id, share), queue, batch: RxBatch::new(), proven: false }
+    pub(super) fn new(queue: Queue, share: Arc<QueueShare>, id: u32, class: u8) -> XskPort {
+        XskPort { way: Way::new(id, share, class), queue, batch: RxBatch::new(), proven: false }
     }
 
     pub(super) fn way(&self) -> &Way {
@@ -174,6 +186,7 @@ impl XskPort {
         };
         place.copy_from_slice(reply);
         let len = write_headers(data, path, reply.len());
+        self.way.mark(data, path);
         let sent = self.queue.transmit(frame, len);
         self.way.share.stats.tx.add(u64::from(sent));
         sent
@@ -268,7 +281,11 @@ fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, way: &Way, desk: 
         ahead: seen.ahead.as_ref(),
     };
     match desk.serve(incoming, now, || way.back(*path)) {
-        Outcome::Reply(len) => Some(reply_in_place(data, &seen.frame, len)),
+        Outcome::Reply(len) => {
+            let len = reply_in_place(data, &seen.frame, len);
+            way.mark(data, path);
+            Some(len)
+        }
         Outcome::Drop | Outcome::Waits => None,
     }
 }

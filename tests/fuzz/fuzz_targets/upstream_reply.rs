@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use runbound::answer::acl::{Access, Acl};
 use runbound::answer::cache::{Answer, AnswerCache, KeyFixed};
 use runbound::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
-use runbound::answer::policy::Policy;
+use runbound::answer::policy::{ClientRules, Policy};
 use runbound::answer::zones::ZonesBuilder;
 use runbound::dns::body::{Counts, for_each_record};
 use runbound::dns::question::Question;
@@ -121,7 +121,7 @@ fn serve(query: &[u8], question: &Question, dnssec_ok: bool, answer: Answer<'_>,
                     None => match answerer.decide(&mut message, query.len(), arrival, None) {
                         Decision::Reply(size) => Some(size),
                         Decision::Drop => None,
-                        Decision::Miss(_) => continue,
+                        Decision::Miss => continue,
                     },
                 };
                 let size = size.expect("an answer that is told on");

@@ -4,6 +4,7 @@
 use crate::compare::Transport;
 use crate::network::Network;
 use runbound::answer::cache::{AnswerCache, Flush};
+use runbound::answer::clients::Clients;
 use runbound::answer::compile;
 use runbound::answer::decide::{Answerer, Event, EventSink, Via};
 use runbound::config::Config;
@@ -100,6 +101,7 @@ impl Served {
         };
         let stats: Arc<WorkerStats> = Arc::default();
         let answerer = Answerer::new(policy, AnswerCache::new(parts.cache), Arc::clone(&stats), Box::new(NoEvents));
+        let answerer = answerer.with_clients(Clients::new(parts.clients, HashKey::fixed(1))?);
         let (datagram, table) = (parts.worker.datagram, Arc::new(table));
         let mut served = Served {
             worker: Worker::new(parts.worker, answerer, stats, Queues::new(), Vec::new(), links),

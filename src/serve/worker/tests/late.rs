@@ -59,7 +59,7 @@ fn what_no_queue_takes_leaves_by_the_kernel() {
 #[test]
 fn a_queue_that_sends_nowhere_takes_no_late_reply() {
     let share: Arc<QueueShare> = Arc::default();
-    let way = Way::new(7, Arc::clone(&share));
+    let way = Way::new(7, Arc::clone(&share), 0);
     assert!(way.takes(7) && !way.takes(8));
     share.set_away(true);
     assert!(!way.takes(7), "its bond has failed over");

@@ -103,7 +103,7 @@ impl Rig {
             main_bell: bell(),
         };
         let idle = IdleOptions { busy_poll: idle::BusyPoll::No, own_core: false };
-        let options = WorkerOptions { questions: 64, waiters, datagram: 4096, idle };
+        let options = WorkerOptions { questions: 64, waiters, datagram: 4096, idle, class: 0, queue_limit: 0 };
         let stats: Arc<WorkerStats> = Arc::default();
         let told = Told::default();
         let events = Box::new(Recorder(Arc::clone(&told)));
