@@ -1,7 +1,7 @@
 //! Questions that were asked upstream, and the queries that wait for each.
 //!
 //! Two fixed slabs: questions (found by name hash through chains) and waiters (linked per question). Equal questions
-//! are asked once. Nothing is allocated after start.
+//! are asked once. Nothing is allocated after start, and memory is taken as places are.
 
 use crate::answer::CookieOption;
 use crate::answer::cache::KeyFixed;
@@ -107,6 +107,23 @@ struct QuestionSlot {
 }
 
 /// It is written and read where it lies: copied whole it would cost more than all else of a miss at the worker.
+impl QuestionSlot {
+    const EMPTY: QuestionSlot = QuestionSlot {
+        name: [0; 255],
+        name_len: 0,
+        key: KeyFixed { qtype: 0, qclass: 0, bits: 0 },
+        hash: 0,
+        epoch: 0,
+        generation: 0,
+        next: NONE,
+        open: false,
+        alone: false,
+        first_waiter: NONE,
+        last_waiter: NONE,
+        waiters: 0,
+    };
+}
+
 struct WaiterSlot<R> {
     waiter: Option<Waiter<R>>,
     next: u32,
@@ -129,6 +146,8 @@ pub enum Joined {
 pub struct Pending<R> {
     questions: Vec<QuestionSlot>,
     waiters: Vec<WaiterSlot<R>>,
+    /// So many of both, for which there is room from the start; memory there is for those that were ever in use together.
+    most: (usize, usize),
     chains: Vec<u32>,
     free_question: u32,
     free_waiter: u32,
@@ -139,30 +158,13 @@ pub struct Pending<R> {
 impl<R: Copy> Pending<R> {
     /// Places for this many questions and this many waiting queries.
     pub fn new(questions: usize, waiters: usize) -> Pending<R> {
-        let link = |at: usize, total: usize| if at + 1 < total { at as u32 + 1 } else { NONE };
         Pending {
-            questions: (0..questions)
-                .map(|at| QuestionSlot {
-                    name: [0; 255],
-                    name_len: 0,
-                    key: KeyFixed { qtype: 0, qclass: 0, bits: 0 },
-                    hash: 0,
-                    epoch: 0,
-                    generation: 0,
-                    next: link(at, questions),
-                    open: false,
-                    alone: false,
-                    first_waiter: NONE,
-                    last_waiter: NONE,
-                    waiters: 0,
-                })
-                .collect(),
-            waiters: (0..waiters)
-                .map(|at| WaiterSlot { waiter: None, next: link(at, waiters), len: 0, query: [0; MAX_QUERY] })
-                .collect(),
+            questions: Vec::with_capacity(questions),
+            waiters: Vec::with_capacity(waiters),
+            most: (questions, waiters),
             chains: vec![NONE; questions.next_power_of_two()],
-            free_question: if questions > 0 { 0 } else { NONE },
-            free_waiter: if waiters > 0 { 0 } else { NONE },
+            free_question: NONE,
+            free_waiter: NONE,
             in_use: 0,
             epoch: 0,
         }
@@ -196,7 +198,7 @@ impl<R: Copy> Pending<R> {
     /// Lets a query wait for a question; `waiter` says whose it is, if there is a place.
     #[inline]
     pub fn join(&mut self, miss: Miss<'_>, kept: Kept<'_>, waiter: impl FnOnce() -> Waiter<R>) -> Joined {
-        if self.free_waiter == NONE {
+        if self.free_waiter == NONE && !self.add_place_to_wait() {
             return Joined::Full;
         }
         if let Some(at) = self.find(&miss) {
@@ -213,7 +215,7 @@ impl<R: Copy> Pending<R> {
 
     /// Takes a place for a question that nobody need wait for; `None` when it is asked already, or half of the places are taken.
     pub fn begin(&mut self, miss: Miss<'_>) -> Option<u64> {
-        if self.in_use >= self.questions.len() / 2 || self.find(&miss).is_some() {
+        if self.in_use >= self.most.0 / 2 || self.find(&miss).is_some() {
             return None;
         }
         let at = self.add(&miss)?;
@@ -246,7 +248,7 @@ impl<R: Copy> Pending<R> {
 
     /// Takes a place; `None` when there is none.
     fn add(&mut self, miss: &Miss<'_>) -> Option<u32> {
-        if self.free_question == NONE || miss.name.len() > 255 {
+        if miss.name.len() > 255 || (self.free_question == NONE && !self.add_place_to_ask()) {
             return None;
         }
         let (at, chain) = (self.free_question, self.chain(miss.hash));
@@ -263,6 +265,30 @@ impl<R: Copy> Pending<R> {
         self.chains[chain] = at;
         self.in_use += 1;
         Some(at)
+    }
+
+    /// One more free place for a question; false when there are as many as there may be.
+    #[cold]
+    fn add_place_to_ask(&mut self) -> bool {
+        let at = self.questions.len();
+        let grows = at < self.most.0;
+        if grows {
+            self.questions.push(QuestionSlot::EMPTY);
+            self.free_question = at as u32;
+        }
+        grows
+    }
+
+    /// The same for a query that waits.
+    #[cold]
+    fn add_place_to_wait(&mut self) -> bool {
+        let at = self.waiters.len();
+        let grows = at < self.most.1;
+        if grows {
+            self.waiters.push(WaiterSlot { waiter: None, next: NONE, len: 0, query: [0; MAX_QUERY] });
+            self.free_waiter = at as u32;
+        }
+        grows
     }
 
     #[inline]

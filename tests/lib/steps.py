@@ -15,7 +15,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = f"{ROOT}/target/x86_64-unknown-linux-musl/release"
-E2E = ["binary", "clients", "client_limits", "compare", "bad_messages", "control", "local_edits", "upstream_failures", "recursion", "internet",
+E2E = ["binary", "clients", "client_limits", "compare", "bad_messages", "control", "local_edits", "upstream_failures", "recursion", "memory", "internet",
        "hostile_internet", "no_interference", "unsound_frames", "conservation", "lifecycle", "late_worker", "limits", "million_zones",
        "deployment", "reattach", "below", "absent_addresses", "moving_address", "one_network", "promise", "tags_beside",
        "unit_findings",
@@ -30,7 +30,7 @@ MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kerne
             *((name, "appliance", [name]) for name in ("vm_appliance_bad_input", "vm_appliance_cloudinit", "vm_appliance_upgrade",
                                                        "vm_appliance_bond"))]
 # What runs only when it is named, or with --all.
-ON_DEMAND = [("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
+ON_DEMAND = [("soak", "build", ["soak"]), ("appliance_twice", "appliance", ["appliance_build"]), ("vm_appliance_ways", "appliance", ["vm_appliance"]),
              *((name, "appliance", [name]) for name in ("vm_appliance_kill", "vm_appliance_load")),
              ("vm_vlans_kernels", "vm-build", ["vm_vlans", "6.12", "6.1", "newest"]), ("vm_bonds_newest", "vm-build", ["vm_bonds", "newest"])]
 FUZZ_TARGETS = sorted(name.removesuffix(".rs") for name in os.listdir(f"{ROOT}/tests/fuzz/fuzz_targets"))

@@ -312,7 +312,7 @@ class Server:
 
     def receive_ring(self, name):
         """The length of a card's receive ring."""
-        now = self.guest.sh(f"ethtool -g {name}").partition("Current hardware settings:")[2]
+        now = self.guest.sh(f"ip netns exec host ethtool -g {name}").partition("Current hardware settings:")[2]
         return int(re.search(r"^RX:\s+(\d+)", now, re.M).group(1))
 
     def in_drivers(self, names):

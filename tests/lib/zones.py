@@ -320,7 +320,7 @@ def wrong_tag(host, check):
     wrong = of_installed(host, "bridge-vlan")
     good = len(wrong) == 1 and wrong[0]["level"] == "warn" and "veth-bnd has tag=41" in wrong[0]["text"] and "in VLAN 40" in wrong[0]["text"]
     if check.check(good, "a wrong tag is named, and that of the network", wrong):
-        host.on_host(wrong[0]["fix"])
+        host.on_host("PATH=$PATH:/usr/local/bin\n" + wrong[0]["fix"])
     check.equal([one["level"] for one in of_installed(host, "bridge-vlan")], ["ok"], "the printed command sets the right one")
 
 

@@ -47,10 +47,23 @@ fn arp_flux(subject: &Subject, carrier: &Link, ip: Ipv4Addr, found: &mut Vec<Fin
         let text = format!("who else answers ARP for {ip} cannot be told: {why}");
         found.push(perhaps(links, &rivals, text));
     } else if read && rivals.is_empty() {
-        let text = format!("no other interface answers ARP for {ip} or asks in its name");
-        found.push(Finding::new(Level::Ok, "arp-flux", text));
+        found.push(nobody(links, ip));
     }
     rivals
+}
+
+/// Nobody does where that can be seen. A card of a routed mesh answers for all of the host's addresses, wherever its cable leads.
+fn nobody(links: &Links, ip: Ipv4Addr) -> Finding {
+    let text = format!("no other interface answers ARP for {ip} or asks in its name");
+    let answers = |link: &&Link| link.up && link.arp_ignore.is_some_and(arp::answers);
+    let cards: Vec<&str> = links.unnumbered().filter(answers).map(|link| link.name.as_str()).collect();
+    if cards.is_empty() {
+        return Finding::new(Level::Ok, "arp-flux", text);
+    }
+    let why = "which have no network and may answer for an address of a routed mesh, would answer for it, too, if they led to its network";
+    let fix: Vec<String> = cards.iter().map(|card| advice::sysctl(card, "arp_ignore", 1)).collect();
+    let text = format!("{text}; {}, {why}; of one that does and is in no mesh, the command ends it", cards.join(", "));
+    Finding::new(Level::Info, "arp-flux", text).with_fix(fix.join("\n"))
 }
 
 /// Which ports of an Open vSwitch hear the requests is not told: those that would answer are named, with the commands that end it.

@@ -45,6 +45,9 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     let mut pair =
         Pair { site, bridge, hosts: place.hosts(&port), untagged: place.untagged(), port, unnumbered: Vec::new() };
     pair.unnumbered = links.map_or_else(Vec::new, |links| hosts::unnumbered(links, &pair.host_names()));
+    if !run.prints && !pair.unnumbered.is_empty() {
+        run.note(&left_open(&pair));
+    }
     if !run.prints {
         lost::keeps_what_is_served(run, &pair, facts.as_ref())?;
     }
@@ -259,4 +262,13 @@ fn is_hardware(nic: &str, facts: Option<&Facts>) -> Result<(), SetupError> {
     }
     let cause = if facts.links.by_name(nic).is_some() { "is no hardware" } else { "there is no such interface" };
     Err(SetupError::new(Path::new(&what), cause, &format!("name hardware of this host: {}", hardware.join(" "))))
+}
+
+/// What is said of the cards that go on answering ARP for every address of the host.
+fn left_open(pair: &Pair) -> String {
+    let cards = pair.unnumbered.join(", ");
+    format!(
+        "{cards}: no network, and this host has an address of none (a /32 on lo or a dummy), so ARP goes on being answered there for all \
+         addresses, as a routed mesh needs; where one leads to the network of the pair instead, set its arp_ignore to 1"
+    )
 }

@@ -372,6 +372,12 @@ fn the_cards_of_a_routed_mesh_go_on_answering_for_the_hosts_address() {
     let all = crate::host::Ipv4Conf { arp_ignore: Some(3), ..crate::host::Ipv4Conf::default() };
     let found = one("arp-later", &with_all(Facts { proxmox: true, ..recorded::facts("mesh") }, all));
     assert!(fix(&found).contains("\nsysctl -w net.ipv4.conf.all.arp_ignore=0\n"), "{found}");
+    let quiet = ["vmbr0", "fwbr100i0"].into_iter().fold(recorded::facts("mesh"), |facts, bridge| {
+        changed(facts, bridge, |link| (link.arp_ignore, link.arp_announce) = (Some(1), Some(2)))
+    });
+    let found = one("arp-flux", &quiet);
+    assert_eq!(found.level, Level::Info, "whom such a card answers is not seen from here: {found}");
+    assert!(fix(&found).starts_with("sysctl -w net.ipv4.conf.enp65s0f0.arp_ignore=1\n"), "{found}");
     // Where such a card hears the requests for our address as well, it gets the host's as its own.
     let mut facts = recorded::facts("mesh");
     facts = changed(facts, "vmbr0", |link| (link.arp_ignore, link.arp_announce) = (Some(1), Some(2)));
