@@ -42,7 +42,6 @@ pub use interfaces::{Interface, InterfaceAddress, is_link_local, rx_queues, zone
 pub use ipv4_conf::Ipv4Conf;
 pub use links::{AttachedProgram, Kind, Link, Links};
 pub use names::{GUESTS_BRIDGE, Named};
-pub use netlink::loopback_packets;
 pub use occupant::{Occupant, Probe, occupants};
 pub use pair::{PAIR, PAIR_FILE, PAIR_METRIC, PAIR_SYSCTL, is_of_pair, pair_addresses, pair_addresses_now};
 pub use paths::{PathProbe, PathState, Use};

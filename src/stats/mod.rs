@@ -59,8 +59,9 @@ counters! {
         xdp_bad_checksums,
         /// Queries from kernel UDP sockets.
         udp_queries,
-        /// Those of them to a link-local address that a wildcard socket took: none that XDP was to have.
-        udp_link_local,
+        /// Those of them that XDP was not to have: to a link-local address that a wildcard socket took, or of this host itself,
+        /// which asks an address of its own from that address, or from loopback.
+        udp_never_xdp,
         /// Replies through kernel UDP sockets.
         udp_replies,
         /// Queries from streams.

@@ -5,14 +5,12 @@ mod address;
 mod bridge;
 mod forwarding;
 mod link;
-mod loopback;
 mod message;
 mod route;
 mod slave;
 
 #[cfg(test)]
 pub(super) use link::BOND_MODES;
-pub use loopback::loopback_packets;
 pub(super) use message::LinkHeader;
 pub(super) use route::answer_way;
 

@@ -357,7 +357,7 @@ impl FastPath {
             self.attached.iter_mut().for_each(Attached::forget_unseen);
             return;
         }
-        if let Some(sight) = self.unseen.look(seen, kernel, || host::loopback_packets().ok()) {
+        if let Some(sight) = self.unseen.look(seen, kernel) {
             let serving = self.attached.iter_mut().filter(|attached| !attached.target.stands_by());
             serving.for_each(|attached| attached.take_unseen(sight, now));
         }

@@ -53,7 +53,7 @@ pub(super) enum Cause {
     Vlan,
     /// The program passed them: they are sent to another MAC than that of their address's interface.
     Mac,
-    /// No program saw them, and they do not come over loopback.
+    /// No program saw them, and they are not this host's own.
     Unseen,
 }
 
@@ -217,7 +217,6 @@ pub(super) struct Unseen(Option<Base>);
 struct Base {
     frames: Frames,
     kernel: u64,
-    loopback: u64,
 }
 
 /// What is known of it.
@@ -261,33 +260,21 @@ impl Frames {
 }
 
 impl Unseen {
-    /// Takes what all programs together saw, and the queries that kernel sockets had; tells what that says, when there were enough.
-    /// Of the queries of kernel sockets are left out those that a program passed, that may be the kernel's by the plan, or that
-    /// this host may have sent to itself: `loopback` tells the packets of that, queries and answers, and is asked seldom.
-    pub(super) fn look(
-        &mut self,
-        frames: Frames,
-        kernel: u64,
-        loopback: impl FnOnce() -> Option<u64>,
-    ) -> Option<Sight> {
+    /// Takes what all programs together saw, and the queries of others that kernel sockets had; tells what that says, when there
+    /// were enough. Of the queries of kernel sockets are left out those that a program passed, and that may be the kernel's by the
+    /// plan.
+    pub(super) fn look(&mut self, frames: Frames, kernel: u64) -> Option<Sight> {
         let Some(base) = &self.0 else {
-            self.0 = loopback().map(|loopback| Base { frames, kernel, loopback });
+            self.0 = Some(Base { frames, kernel });
             return None;
         };
         let (grown, queries) = (frames.since(&base.frames), kernel.saturating_sub(base.kernel));
-        let rest = queries.saturating_sub(grown.passed).saturating_sub(grown.others);
-        // Without what went over loopback it is no less than that.
-        if judge(rest, rest + grown.redirected) == Verdict::Open {
-            return None;
-        }
-        let loopback = loopback()?;
-        let local = loopback.saturating_sub(base.loopback).div_ceil(2);
-        let unseen = rest.saturating_sub(local);
+        let unseen = queries.saturating_sub(grown.passed).saturating_sub(grown.others);
         let verdict = judge(unseen, unseen + grown.redirected);
         if verdict == Verdict::Open && queries < MANY {
             return None;
         }
-        self.0 = Some(Base { frames, kernel, loopback });
+        self.0 = Some(Base { frames, kernel });
         match verdict {
             Verdict::Broken => Some(Sight::Unseen { queries: unseen, of: unseen + grown.redirected }),
             Verdict::Kept => Some(Sight::Seen),

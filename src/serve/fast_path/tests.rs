@@ -20,7 +20,7 @@ fn queries_of_another_plan_are_not_counted_against_this_one() {
     let mut path = FastPath::off();
     path.take_plan(&plan, &links);
     let sight = |queries| Some(promise::Sight::Unseen { queries, of: queries });
-    let look = |path: &mut FastPath, kernel| path.unseen.look(promise::Frames::default(), kernel, || Some(0));
+    let look = |path: &mut FastPath, kernel| path.unseen.look(promise::Frames::default(), kernel);
     assert_eq!(look(&mut path, 0), None, "counting begins");
     path.take_plan(&plan, &links);
     assert_eq!(look(&mut path, 100), sight(100), "the same plan, and they come by kernel sockets");

@@ -133,7 +133,7 @@ impl Program {
                 }
                 let places = &self.threads.stats.worker.places;
                 // What the plan leaves to the kernel without a word is no broken promise.
-                let kernel = places.udp_queries.get().saturating_sub(places.udp_link_local.get());
+                let kernel = places.udp_queries.get().saturating_sub(places.udp_never_xdp.get());
                 self.fast_path.verify(kernel, Instant::now());
                 watch = Instant::now() + WATCH_EVERY;
             }

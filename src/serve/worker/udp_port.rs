@@ -55,13 +55,14 @@ impl UdpPort {
         if received == 0 {
             return false;
         }
-        let (mut queries, mut link_local) = (0, 0);
+        let (mut queries, mut never_xdp) = (0, 0);
         for place in 0..received {
             let Some(datagram) = batch.datagram(place) else { break };
             queries += 1;
-            link_local += u64::from(datagram.local.is_some_and(is_link_local));
             let (message, len, way) = (datagram.buffer, datagram.len, datagram.way);
             let (client, via) = (client_or_nobody(datagram.peer), Via::Datagram(message.len()));
+            let asked = datagram.local.or(self.bound.map(|bound| bound.ip()));
+            never_xdp += u64::from(is_never_xdps(client.ip(), asked, datagram.local));
             // The kernel tells the address only to a socket of many.
             let local = self.bound.filter(|_| desk.answerer.logs_destinations());
             let local = local.map(|bound| SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port()));
@@ -72,7 +73,7 @@ impl UdpPort {
         }
         let sent = batch.send(self.fd.as_fd(), shorten);
         desk.stats.places.udp_queries.add(queries);
-        desk.stats.places.udp_link_local.add(link_local);
+        desk.stats.places.udp_never_xdp.add(never_xdp);
         desk.stats.places.udp_replies.add(sent.sent as u64);
         desk.stats.places.reply_no_room.add(sent.lost as u64);
         desk.misses.ring();
@@ -96,6 +97,12 @@ fn receive_aged(batch: &mut UdpBatch, fd: BorrowedFd<'_>, desk: &Desk) -> io::Re
         }
     }
     Ok(received)
+}
+
+/// Whether the plan promises nothing for a query: a host asks an address of its own from that address unless a program binds to
+/// another (ip_route_output_key_hash_rcu in net/ipv4/route.c). `wild`: what a socket of many was asked at.
+fn is_never_xdps(client: IpAddr, asked: Option<IpAddr>, wild: Option<IpAddr>) -> bool {
+    client.is_loopback() || asked == Some(client) || wild.is_some_and(is_link_local)
 }
 
 fn is_link_local(address: IpAddr) -> bool {
@@ -149,5 +156,14 @@ mod tests {
         }
         let far = port("[::]:53").peer(&path("2001:db8::9", global), 7).unwrap();
         assert_eq!(far.address(), Some("[2001:db8::9]:1234".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_this_host_asks_itself_is_none_that_xdp_was_to_have() {
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        let own = Some(of("192.0.2.1"));
+        assert!(is_never_xdps(of("192.0.2.1"), own, None) && is_never_xdps(of("127.0.0.1"), own, None));
+        assert!(is_never_xdps(of("fe80::9"), Some(of("fe80::1")), Some(of("fe80::1"))));
+        assert!(!is_never_xdps(of("192.0.2.9"), own, None) && !is_never_xdps(of("192.0.2.9"), own, own));
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn is_nobodys(run: &mut Run, pair: &Pair, place: &Place) -> Result<()
     let (probes, unreached): (Vec<Probe>, Vec<Probe>) = all.partition(|probe| !probe.ways.is_empty());
     if !unreached.is_empty() {
         let why = match bridge {
-            Some(_) => format!("no port of {} that is up leads there", pair.bridge),
+            Some(_) => format!("no port of {} that is up and has a carrier leads there", pair.bridge),
             None => format!("{} is not up", pair.bridge),
         };
         run.note(&unknown(&unreached, &why));
@@ -64,7 +64,7 @@ fn refusal(pair: &Pair, links: &Links, Occupant { ip, mac, link }: &Occupant) ->
 
 /// The ports of the bridge at which the network of a VLAN is, each with the tag that its frames have there.
 fn ways(links: &Links, bridge: &Link, stanza: Option<&Bridge>, vlan: Option<u16>) -> Vec<(u32, Option<u16>)> {
-    let up = |link: &&Link| link.up && link.mac.is_some();
+    let up = |link: &&Link| link.up && link.carrier && link.mac.is_some();
     if bridge.kind.is_open_vswitch() {
         // No link tells the VLANs of the ports of a switch, nor which of several switches has them: the file does of its uplinks.
         let Some(stanza) = stanza else { return Vec::new() };
