@@ -151,9 +151,11 @@ pub fn reinstall(
     }
     let addresses: Vec<String> = pair.iter().map(|own| format!("--address {own}")).collect();
     let share = if bridge == PROXMOX_BRIDGE { " --share-bridge" } else { "" };
+    // Where that is what is written already, it is what is in force that was set otherwise, and only the hook sets it back.
+    let back = if vlan.is_some() { format!("\nifup --force {PAIR}") } else { String::new() };
     let vlan = vlan.map_or_else(String::new, |vlan| format!(" --vlan {vlan}"));
     let words = addresses.join(" ");
-    Some(format!("runbound --install {words} --bridge {}{vlan}{share} --replace --now", quoted(bridge)))
+    Some(format!("runbound --install {words} --bridge {}{vlan}{share} --replace --now{back}", quoted(bridge)))
 }
 
 /// The one that writes anew what the last one wrote of its pair, for what is set by hand goes with the pair. `length`: with another

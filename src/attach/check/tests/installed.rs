@@ -16,8 +16,7 @@ fn the_network_of_another_vlan_is_installed_anew() {
     let mut facts = installed(recorded::facts("vlan_aware"));
     let own = InterfaceAddress { ip: "192.168.10.201".parse().unwrap(), prefix: 24 };
     facts = changed(facts, "vmbr0.20", |link| link.addresses.push(own));
-    let again =
-        "runbound --install --address 192.168.10.250/24 --bridge vmbr0 --vlan 20 --share-bridge --replace --now";
+    let again = "runbound --install --address 192.168.10.250/24 --bridge vmbr0 --vlan 20 --share-bridge --replace --now\nifup --force veth-rb";
     assert_eq!(fix(&one("bridge-vlan", &facts)), again);
     let row = VlanRange { first: 10, last: 10, pvid: false, untagged: false, state: BridgePortState::Forwarding };
     let facts = changed(installed(recorded::facts("vlan_aware")), "veth-bnd", |link| {
