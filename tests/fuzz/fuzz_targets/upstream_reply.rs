@@ -52,6 +52,7 @@ fn answerer() -> Answerer {
         rrset_roundrobin: true,
         original_ttl: false,
         no_dnssec_ok: false,
+        clients: ClientRules::default(),
         prefetch: true,
         log_queries: false,
         log_replies: false,
