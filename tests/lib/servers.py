@@ -95,6 +95,13 @@ class Server:
         """stats_noreset as a dictionary; numbers are numbers, the rest (xdp.mode) is text."""
         return read_counters(self.control("stats_noreset"))
 
+    def accounts_for_all(self):
+        """Whether every query that was taken is answered, or dropped and counted."""
+        counters = self.counters()
+        taken, answered = (sum(counters[f"xdp.{way}{kind}"] for way in ("", "kernel.udp.", "kernel.tcp."))
+                           for kind in ("queries", "replies"))
+        return taken == answered + counters["runbound.dropped"] + counters["xdp.reply_no_room"]
+
     def frames(self):
         """The frames of all interfaces by place (total, free, fill, rx, tx, completion, driver, lost, twice), summed."""
         found = {}
