@@ -28,13 +28,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RELOAD),
         honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RELOAD),
         honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RELOAD),
-        honoured(
-            "serve-original-ttl",
-            YES_NO,
-            is("no"),
-            plain!(flag serve_original_ttl),
-            RELOAD,
-        ),
+        honoured("serve-original-ttl", YES_NO, is("no"), plain!(flag serve_original_ttl), RELOAD),
         honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RELOAD)
             .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \
                    times follow every answer and are kept as long as the server is"),

@@ -11,6 +11,16 @@ const NETBLOCK_AND_LIMIT: &[Kind] = &[Kind::Netblock, Kind::Number(-1, i32::MAX 
 /// Octets of a file of secrets, at most.
 const LONGEST_FILE: u64 = 4096;
 
+/// A list of netblocks, each with its limit.
+macro_rules! blocks {
+    ($list:ident) => {
+        list(
+            |config, args| add_block(&mut config.clients.$list, args),
+            |config, emit| show_blocks(&config.clients.$list, emit),
+        )
+    };
+}
+
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
@@ -35,20 +45,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "wait-limit-netblock",
             NETBLOCK_AND_LIMIT,
             words("-1, no limit, for 127.0.0.0/8 and ::1"),
-            list(
-                |config, args| add_block(&mut config.clients.wait_blocks, args),
-                |config, emit| show_blocks(&config.clients.wait_blocks, emit),
-            ),
+            blocks!(wait_blocks),
             RELOAD,
         ),
         honoured(
             "wait-limit-cookie-netblock",
             NETBLOCK_AND_LIMIT,
             words("-1, no limit, for 127.0.0.0/8 and ::1"),
-            list(
-                |config, args| add_block(&mut config.clients.wait_cookie_blocks, args),
-                |config, emit| show_blocks(&config.clients.wait_cookie_blocks, emit),
-            ),
+            blocks!(wait_cookie_blocks),
             RELOAD,
         ),
         honoured("answer-cookie", YES_NO, is("no"), plain!(flag clients.answer_cookie), RELOAD),
