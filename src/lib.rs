@@ -16,6 +16,7 @@ pub mod serve;
 pub mod setup;
 pub mod stats;
 pub mod sys;
+pub mod validate;
 pub mod whole_file;
 pub mod wire;
 pub mod words;

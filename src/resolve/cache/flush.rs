@@ -8,10 +8,10 @@ use super::messages::{Message, MessageKey};
 use super::rrset::{Key, Rrset, flag};
 use super::rrsets::seconds;
 use super::store::Walk;
-use super::trust::Security;
 use crate::dns::Name;
 use crate::dns::name::is_at_or_below;
 use crate::dns::{class, rcode, rtype};
+use crate::validate::Security;
 use std::time::Duration;
 
 /// Types that go with a name (do_flush_name in Unbound's daemon/remote.c).

@@ -5,13 +5,14 @@ use super::Cache;
 use super::messages::{Head, MessageKey, Sections, Times};
 use super::rrset::{Draft, Key, flag, is_nsec_of_apex};
 use super::rrsets::{Moment, Outcome, Stored, seconds};
-use super::trust::{Security, Trust};
+use super::trust::Trust;
 use crate::dns::name::Name;
 use crate::dns::record::{expand_rdata, layout, read_name};
 use crate::dns::{class, header, rcode, rtype};
 use crate::resolve::normalize::Piece;
 use crate::resolve::reply::{Reply, Set};
 use crate::resolve::ttl::WITHOUT_RECORDS;
+use crate::validate::Security;
 use std::time::Duration;
 
 /// Seconds for which what has expired is told without asking anew, when that has failed.

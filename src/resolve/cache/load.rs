@@ -6,11 +6,12 @@ use super::intake::{Context, Learnt};
 use super::messages::{Head, MessageKey, NO_EDE};
 use super::rrset::{Draft, Key, RrsetRef, flag};
 use super::rrsets::Moment;
-use super::trust::{Security, Trust};
+use super::trust::Trust;
 use crate::config::{Record, class_of, rtype_of};
 use crate::dns::name_text::{self, NameBuf};
 use crate::dns::{get_u16, header, rtype};
 use crate::number;
+use crate::validate::Security;
 use std::time::Duration;
 
 /// What entries begin with.

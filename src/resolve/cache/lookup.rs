@@ -3,11 +3,11 @@
 use super::messages::{Head, Message, MessageKey, NO_EDE, Sections};
 use super::rrset::{Key, Rrset, RrsetRef};
 use super::rrsets::{RrsetCache, seconds};
-use super::trust::Security;
 use super::{BelowNxdomain, Cache};
 use crate::dns::name::{Name, is_at_or_below, label_count};
 use crate::dns::scan::NameScan;
 use crate::dns::{header, rcode, rtype};
+use crate::validate::Security;
 use std::time::Duration;
 
 /// A question to the cache.

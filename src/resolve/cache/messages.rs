@@ -3,10 +3,10 @@
 use super::rrset::RrsetRef;
 use super::rrsets::seconds;
 use super::store::{Store, Walk};
-use super::trust::Security;
 use crate::dns::name::{MAX_LEN, uncompressed_len};
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{get_u16, get_u32, header, put_u16, put_u32, rcode};
+use crate::validate::Security;
 use std::time::Duration;
 
 const EXPIRES: usize = 0; // u32, second

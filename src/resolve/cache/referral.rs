@@ -5,9 +5,9 @@ use super::lookup::{Climb, Found, Hit};
 use super::messages::{Head, NO_EDE};
 use super::rrset::Key;
 use super::rrsets::seconds;
-use super::trust::Security;
 use crate::dns::name::Name;
 use crate::dns::{header, rcode, rtype};
+use crate::validate::Security;
 use std::time::Duration;
 
 impl Cache {

@@ -1,9 +1,10 @@
 //! How an RRset lies in the store: header, owner, data. The data is that of every record and then of every signature (RRSIG)
 //! over them, each behind its length, names in it in full.
 
-use super::trust::{Security, Trust};
+use super::trust::Trust;
 use crate::dns::name::{MAX_LEN, uncompressed_len};
 use crate::dns::{get_u16, get_u32, put_u16, put_u32, rtype};
+use crate::validate::Security;
 
 const STAMP: usize = 0; // u64, see RrsetRef
 const KEPT: usize = 8; // u32, second it came

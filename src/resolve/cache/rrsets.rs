@@ -2,10 +2,11 @@
 
 use super::rrset::{Draft, Key, Rrset, RrsetRef, Standing, first_stamp, next_stamp, set_standing};
 use super::store::{Store, Walk};
-use super::trust::{Security, Trust};
+use super::trust::Trust;
 use crate::dns::name::{is_at_or_below, uncompressed_len};
 use crate::dns::rtype;
 use crate::dns::scan::{HashKey, NameScan};
+use crate::validate::Security;
 use std::time::Duration;
 
 /// When something was learnt, as far as that decides what it may replace.

@@ -1,4 +1,4 @@
-//! How far an RRset is believed, and what its signatures proved.
+//! How far an RRset is believed.
 
 /// How far the source of an RRset is believed (RFC 2181 section 5.4.1), in the order and by the numbers of Unbound's
 /// rrset_trust, which its cache dumps hold.
@@ -71,42 +71,6 @@ impl Trust {
     }
 }
 
-/// What validation made of an RRset or a message, less proven before more, by the numbers of Unbound's sec_status, which its
-/// cache dumps hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Security {
-    /// Not validated yet.
-    #[default]
-    Unchecked = 0,
-    /// Should have validated and did not.
-    Bogus = 1,
-    /// Below no trust anchor.
-    Indeterminate = 2,
-    /// Below a trust anchor, and proven to be without signatures.
-    Insecure = 3,
-    /// Validated.
-    Secure = 5,
-}
-
-impl Security {
-    /// The number of Unbound.
-    pub fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// From Unbound's number. One of a key sentinel's failure, 4, is a failure.
-    pub fn from_number(number: u8) -> Option<Security> {
-        match number {
-            0 => Some(Security::Unchecked),
-            1 | 4 => Some(Security::Bogus),
-            2 => Some(Security::Indeterminate),
-            3 => Some(Security::Insecure),
-            5 => Some(Security::Secure),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,9 +82,5 @@ mod tests {
         }
         assert_eq!(Trust::from_number(13), None);
         assert!(Trust::AuthoritativeAuthority > Trust::Answer && Trust::AuthoritativeAnswer.number() == 8);
-        for number in [0, 1, 2, 3, 5] {
-            assert_eq!(Security::from_number(number).map(Security::number), Some(number));
-        }
-        assert_eq!((Security::from_number(4), Security::from_number(6)), (Some(Security::Bogus), None));
     }
 }

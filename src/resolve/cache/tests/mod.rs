@@ -13,9 +13,10 @@ use super::load::Loaded;
 use super::messages::{Head, NO_EDE, Sections};
 use super::rrset::flag;
 use super::rrsets::{Checked, Moment, Outcome, Stored};
-use super::trust::{Security, Trust};
+use super::trust::Trust;
 use super::*;
 use crate::dns::{Name, class, rtype};
+use crate::validate::Security;
 use std::time::Duration;
 
 const KEY: HashKey = HashKey::fixed(11);
