@@ -246,13 +246,15 @@ impl Answerer {
             None => match self.cache.get(scan.lower(), scan.hash(), key, now) {
                 Some(hit) => {
                     self.stats.outcomes.cache_hits.add(1);
-                    let failed = hit.answer.rcode == rcode::SERVFAIL;
+                    let answer = hit.answer;
+                    let failed = answer.rcode == rcode::SERVFAIL;
                     if hit.refresh && self.policy.prefetch && !failed {
                         let name = Name::from_wire(scan.lower()).unwrap_or(Name::ROOT);
                         self.ending = Some(Ending { name, hash: scan.hash(), key, left: hit.left });
                     }
                     let age = if self.policy.original_ttl { 0 } else { hit.age };
-                    (hit.answer, age, hit.rotates, failed.then_some(ExtendedError::CACHED_ERROR))
+                    let error = || answer.flaw.extended_error().unwrap_or(ExtendedError::CACHED_ERROR);
+                    (answer, age, hit.rotates, failed.then(error))
                 }
                 None => {
                     let (flags, client) = (asked.flags, query.client);
@@ -264,7 +266,9 @@ impl Answerer {
         asked.error = error.filter(|error| self.policy.ede && is_told(error));
         let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
         let Some(ttl) = alias else {
-            return Outcome::Reply(asked.answer(message, 0, answer, age, rotate));
+            let wants = answer.secure && (asked.flags & flag::AD != 0 || key.bits & DNSSEC_OK != 0);
+            let extra = if wants { flag::AD } else { 0 };
+            return Outcome::Reply(asked.answer(message, extra, answer, age, rotate));
         };
         let fixed = Fixed { rtype: rtype::CNAME, class: class::IN, ttl };
         let qname = &message[header::LEN..header::LEN + query.question.name_len];

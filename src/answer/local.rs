@@ -38,7 +38,7 @@ impl Answerer {
         record[10] = ((text.len() + 1) >> 8) as u8;
         record[12] = text.len() as u8;
         record[13..13 + text.len()].copy_from_slice(text);
-        let answer = Answer { rcode: rcode::NOERROR, counts: [1, 0, 0], body: &record[..13 + text.len()] };
+        let answer = Answer::new(rcode::NOERROR, [1, 0, 0], &record[..13 + text.len()]);
         Some(Outcome::Reply(query.asked.answer(message, 0, answer, 0, None)))
     }
 

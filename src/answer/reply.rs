@@ -154,7 +154,7 @@ impl<'a> Asked<'a> {
         age: u32,
         rotate: Option<u16>,
     ) -> usize {
-        let Answer { rcode, counts, body } = answer;
+        let Answer { rcode, counts, body, .. } = answer;
         if body.len() > self.room(message) {
             return self.cut(message, extra, answer, age, rotate);
         }

@@ -1,6 +1,7 @@
 //! Why a question was not answered.
 
 use super::edns::ExtendedError;
+use super::flaw::Flaw;
 use super::rcode;
 use bytemuck::Zeroable;
 use std::net::{IpAddr, Ipv6Addr};
@@ -38,6 +39,8 @@ pub enum Why {
     Rate,
     /// Replies in another case than the query had, which then did not say the same.
     Differ,
+    /// What was answered should have been validated, and was not: [`Cause::flaw`].
+    Bogus,
 }
 
 /// Why a question was not answered, and by whom.
@@ -47,18 +50,25 @@ pub struct Cause {
     pub why: Why,
     /// The code of [`Why::Rcode`].
     pub rcode: u16,
+    /// The reason of [`Why::Bogus`].
+    pub flaw: Flaw,
     server: [u8; 16],
 }
 
 impl Cause {
     /// That went wrong, at no server.
     pub const fn new(why: Why) -> Cause {
-        Cause { why, rcode: 0, server: [0; 16] }
+        Cause { why, rcode: 0, flaw: Flaw::None, server: [0; 16] }
     }
 
     /// A server answered with this error.
     pub const fn code(rcode: u16) -> Cause {
         Cause { rcode, ..Cause::new(Why::Rcode) }
+    }
+
+    /// What was answered is bogus for this reason.
+    pub const fn bogus(flaw: Flaw) -> Cause {
+        Cause { flaw, ..Cause::new(Why::Bogus) }
     }
 
     /// That went wrong at `server`.
@@ -84,6 +94,7 @@ impl Cause {
             Why::Rate => Some(ExtendedError::other("exceeded ratelimit for zone")),
             Why::Differ => Some(ExtendedError::other("0x20 failed, then got different replies")),
             Why::Lengths => Some(ExtendedError::other("sanitize: records of inappropriate length have been removed.")),
+            Why::Bogus => self.flaw.extended_error(),
             Why::Rcode | Why::Unknown | Why::GivenUp => None,
         }
     }

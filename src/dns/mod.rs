@@ -10,6 +10,7 @@
 //! | `edns` | the OPT record (RFC 6891) |
 //! | `cookie` | server cookies (RFC 9018) |
 //! | `record` | walking the records of a message, compression followed |
+//! | `flaw` | why something is not secure |
 //! | `cause` | why a question was not answered |
 //! | `body` | the records of an answer as they stand behind a question: writer and reader |
 
@@ -17,6 +18,7 @@ pub mod body;
 pub mod cause;
 pub mod cookie;
 pub mod edns;
+pub mod flaw;
 pub mod header;
 pub mod name;
 pub mod name_text;

@@ -3,6 +3,8 @@
 //! A lookup has the budget of the question that began it, and holds it beyond that question's end (TARGET_COUNT_REF in Unbound's
 //! iterator.c): a question that is answered soon would have others flooded by what it has left behind otherwise.
 
+use crate::validate::Budget as Proof;
+
 /// What is spent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Budget {
@@ -12,6 +14,10 @@ pub struct Budget {
     pub lookups: u8,
     /// Name servers that have no address, as others than the cache have told.
     pub nowhere: u8,
+    /// Lookups of keys begun.
+    pub key_lookups: u16,
+    /// Signatures and hashes that may still be computed.
+    pub proof: Proof,
     /// Questions and lookups that have it.
     holders: u32,
 }

@@ -4,7 +4,7 @@
 //! gigabytes is dumped while questions are answered. Main may have given up waiting: then nobody hears it.
 
 use super::Name;
-use super::cache::{Cache, Dumping, Flushed, Flushing, Loading};
+use super::cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading};
 use super::core::{Core, Turn};
 use super::listing;
 use super::order::{Cleared, Command};
@@ -12,6 +12,9 @@ use super::question::Phase;
 use super::rated;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
+use crate::dns::name::is_at_or_below;
+use crate::dns::rtype;
+use crate::validate::keys::Standing;
 use std::net::IpAddr;
 use std::sync::mpsc::Sender;
 
@@ -76,6 +79,7 @@ impl<W: World> Turn<'_, W> {
     fn clear(&mut self, empty: Box<Cache>) -> Cleared {
         self.keep_nothing_in_flight();
         self.core.cuts.forget_below(&[0]);
+        self.forget_keys(|_, _| true);
         let old = self.core.cache.replace(*empty);
         let flushed = old.as_ref().map_or_else(Flushed::default, |old| Flushed {
             rrsets: old.rrsets.count(),
@@ -86,6 +90,9 @@ impl<W: World> Turn<'_, W> {
 
     fn flush_name(&mut self, name: &Name, rtype: Option<u16>) -> Flushed {
         self.keep_nothing_in_flight();
+        if matches!(rtype, Some(rtype::DS | rtype::DNSKEY)) {
+            self.forget_keys(|of, _| of == name.as_wire());
+        }
         let Some(cache) = &mut self.core.cache else { return Flushed::default() };
         match rtype {
             Some(rtype) => cache.flush_type(name.as_wire(), rtype),
@@ -96,9 +103,21 @@ impl<W: World> Turn<'_, W> {
     fn flush_on(&mut self, flushing: &mut Flushing) -> Option<Flushed> {
         // With every piece: who began since the last may have met what this one takes out.
         self.keep_nothing_in_flight();
+        match flushing.what() {
+            Flush::Zone(zone) => self.forget_keys(|of, _| is_at_or_below(of, zone.as_wire())),
+            Flush::Bogus => self.forget_keys(|_, standing| matches!(standing, Standing::Bogus(_))),
+            Flush::Negative => {}
+        }
         match &mut self.core.cache {
             Some(cache) => cache.flush_on(flushing, FLUSH_BUCKETS, self.now),
             None => Some(Flushed::default()),
+        }
+    }
+
+    /// Forgets what is known of the keys of zones.
+    fn forget_keys(&mut self, is_of: impl FnMut(&[u8], &Standing) -> bool) {
+        if let Some(validator) = &mut self.core.validator {
+            validator.keys.flush(is_of);
         }
     }
 

@@ -19,6 +19,7 @@ use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
 use super::keys::Keys;
 pub(super) use super::order::Command;
+use super::proving::Validator;
 use super::question::{NONE, Phase};
 use super::questions::Questions;
 use super::rates::Rates;
@@ -120,6 +121,8 @@ pub struct Core {
     /// A reply with its question in plain case.
     pub(super) plain: Vec<u8>,
     pub(super) spare_chains: SpareChains,
+    /// What validates; `None`: nothing is validated.
+    pub(super) validator: Option<Validator>,
 }
 
 /// One input being handled.
@@ -167,6 +170,7 @@ impl Core {
             caps_key: RandomState::new(),
             plain: Vec::new(),
             spare_chains: SpareChains::default(),
+            validator: options.validation.clone().map(Validator::new),
             options,
         }
     }
@@ -200,6 +204,8 @@ impl Core {
         self.servers.set_infra(options.infra);
         self.streams.options.clone_from(&options.streams);
         self.rates.set_limits(options.rates.clone());
+        // Other rules may want other proofs: none is left of before.
+        self.validator = options.validation.clone().map(Validator::new);
         if let Some(cache) = &mut self.cache {
             cache.set_rules(rules);
         }
@@ -311,6 +317,7 @@ impl<W: World> Turn<'_, W> {
             let Some(id) = self.core.retry.pop_front() else { break };
             let question = self.core.questions.get(id);
             match question.phase {
+                Phase::Choose if question.held.is_some() => self.prove(id),
                 Phase::Choose if question.cut == NONE => self.begin(id),
                 Phase::Choose => self.choose(id),
                 _ => {}

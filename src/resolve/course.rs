@@ -6,7 +6,7 @@ use super::question::{NONE, Phase};
 use super::table::Kind;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
-use crate::dns::rcode;
+use crate::dns::{class, rcode, rtype};
 use std::time::Duration;
 
 /// The part of a question's patience that a zone has that is only asked first.
@@ -44,9 +44,12 @@ impl<W: World> Turn<'_, W> {
         question.target.set_lower(&question.name);
         (question.qtype, question.qclass) = (request.qtype, request.qclass);
         question.dnssec_ok = request.dnssec_ok;
-        question.checking_disabled = request.checking_disabled;
+        let ignores = self.core.validator.as_ref().is_some_and(|validator| validator.rules.ignore_cd);
+        question.checking_disabled = request.checking_disabled && !ignores;
         question.known_only = request.known_only;
         question.refreshes = request.refresh.then_some(request.left);
+        question.validates =
+            self.core.validator.is_some() && request.qclass == class::IN && request.qtype != rtype::RRSIG;
         question.started = self.now;
         self.begin(id);
     }
@@ -55,7 +58,7 @@ impl<W: World> Turn<'_, W> {
     fn decline(&mut self, ticket: u64) {
         let Some(response) = self.world.room() else { return };
         (response.ticket, response.rcode, response.ttl) = (ticket, rcode::SERVFAIL, 0);
-        (response.known, response.expired) = (false, false);
+        (response.known, response.expired, response.secure) = (false, false, false);
         response.set_cause(Cause::new(Why::GivenUp), &[]);
         response.set_body(&[], [0; 3]);
         self.world.publish();
@@ -81,7 +84,7 @@ impl<W: World> Turn<'_, W> {
         question.uncached |= zone.no_cache;
         let (cut, kind, is_root) = (zone_cuts[place as usize], zone.kind, zone.name == [0]);
         // What is known has been checked by the forwarders, where those do that.
-        let looks = !(kind == Kind::Forward && question.checking_disabled);
+        let looks = question.validates || !(kind == Kind::Forward && question.checking_disabled);
         if looks && (self.answer_from_cache(id) || self.serve_expired(id)) || self.refer(id) {
             return;
         }
@@ -126,6 +129,9 @@ impl<W: World> Turn<'_, W> {
             return self.core.retry.push_back(id);
         }
         if self.core.questions.get(id).lookup.is_some() {
+            if self.core.questions.get(id).is_for_keys() {
+                self.learn_keys(id, None);
+            }
             self.end_lookup(id, &[]);
             return self.give_back(id);
         }
@@ -195,6 +201,7 @@ impl<W: World> Turn<'_, W> {
     /// Gives a question's state back, and its place at a cut.
     pub(super) fn give_back(&mut self, id: u32) {
         self.put_back_chain(id);
+        self.core.questions.get_mut(id).held = None;
         self.go_to_cut(id, NONE);
         self.core.questions.give_back(id);
     }
@@ -204,7 +211,8 @@ impl<W: World> Turn<'_, W> {
         while let Some(&id) = self.core.failed.front() {
             let Some(response) = self.world.room() else { return };
             let question = self.core.questions.get(id);
-            (response.ticket, response.known, response.expired) = (question.ticket, false, false);
+            (response.ticket, response.known) = (question.ticket, false);
+            (response.expired, response.secure) = (false, false);
             response.rcode = rcode::SERVFAIL;
             (response.ttl, response.refresh_after) = (question.failure_ttl(), u32::MAX);
             let zone = self.core.cuts.get(question.cut).filter(|_| question.cause.why != Why::NoZone);

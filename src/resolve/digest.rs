@@ -5,6 +5,7 @@
 use super::asked::{Asked, Scrub};
 use super::chain::{Composer, Target};
 use super::classify::Class;
+use super::held::Held;
 use super::normalize::{Normalizer, Piece, Verdict};
 use super::private::Private;
 use super::question::Question;
@@ -169,6 +170,14 @@ impl Digest {
         response.set_body(&scratch[written.place], written.counts)
     }
 
+    /// The answer of the reply that was judged, to be held; `None` when it cannot be written.
+    pub(super) fn hold(&mut self, message: &[u8], question: &Question, minimal: bool) -> Option<Held> {
+        let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
+        let mut composer = Composer { message, reply, answer, target: target(question, minimal), rdata };
+        let written = composer.answer(question.chain.as_deref(), scratch).ok()?;
+        Held::new(scratch, &written, reply.rcode)
+    }
+
     /// Keeps the aliases of the reply that was judged, and has the question go on with their end; false when it may not.
     pub(super) fn follow(&mut self, message: &[u8], question: &mut Question, how: Following) -> bool {
         let Digest { reply, normalizer: answer, scratch, rdata, .. } = self;
@@ -182,9 +191,9 @@ impl Digest {
 }
 
 fn target(question: &Question, minimal: bool) -> Target<'_> {
-    let Question { name, qtype, dnssec_ok, .. } = question;
+    let Question { name, qtype, .. } = question;
     let asked = Name::from_wire(question.asked_name()).unwrap_or(question.target);
-    Target { name, asked, qtype: *qtype, dnssec_ok: *dnssec_ok, minimal }
+    Target { name, asked, qtype: *qtype, dnssec_ok: question.writes_dnssec(), minimal }
 }
 
 /// One question and the replies to it, without servers and sockets: what fuzzing calls.

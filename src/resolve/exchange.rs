@@ -279,12 +279,14 @@ impl<W: World> Turn<'_, W> {
         let question = self.core.questions.get(id);
         let has_edns = !question.without_edns && self.core.servers[server].knows_edns(self.now);
         // What is kept is kept for who asks with DO, too.
-        let wants = !self.core.options.no_dnssec_ok && (question.dnssec_ok || self.is_kept(id));
+        let wants = !self.core.options.no_dnssec_ok && (question.writes_dnssec() || self.is_kept(id));
         let bits = if wants { edns::DO } else { 0 };
         // What is lost may be lost because its reply comes in fragments.
         let largest = if question.rounds > 0 { UNFRAGMENTED } else { u16::MAX };
         let edns = has_edns.then_some((self.core.options.edns_size.min(largest), bits));
-        let cd = if question.checking_disabled { header::flag::CD } else { 0 };
+        // What is validated here need not be by others; a forwarder may look for better at first.
+        let checks_here = self.core.validator.is_some() && !rd;
+        let cd = if question.checking_disabled || checks_here { header::flag::CD } else { 0 };
         let rd = if rd { header::flag::RD } else { 0 };
         let asked = (question.asked_name(), question.asked_type(), question.qclass);
         let mut len = write_query(&mut self.core.query, (message_id, rd | cd), asked, edns);

@@ -11,6 +11,7 @@ use super::known::leads_to;
 use super::question::{Phase, Stale};
 use super::world::World;
 use crate::dns::cause::Cause;
+use crate::validate::Security;
 
 /// Why it is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +94,7 @@ impl<W: World> Turn<'_, W> {
         let (scratch, rdata) = digest.buffers();
         let mut target = question.name.to_lower();
         let mut chain: Option<Box<Chain>> = None;
+        let mut secure = true;
         for _ in 0..=options.iteration.restarts {
             if when == When::Failed {
                 // What has expired for too long may be told again from now on (`serve-expired-ttl-reset:`).
@@ -101,6 +103,10 @@ impl<W: World> Turn<'_, W> {
             }
             let ask = Ask { expired: true, ..Ask::new(&target, question.qtype, question.qclass) };
             let hit = cache.lookup(&ask, self.now)?;
+            if question.validates && matches!(hit.security(), Security::Unchecked | Security::Bogus) {
+                return None;
+            }
+            secure &= question.validates && hit.security() == Security::Secure;
             let wanted = Wanted {
                 name: &question.name,
                 qtype: question.qtype,
@@ -127,7 +133,7 @@ impl<W: World> Turn<'_, W> {
                 let written = hit.compose(&wanted, scratch, rdata).ok()?;
                 (response.rcode, response.ticket) = (hit.rcode(), question.ticket);
                 (response.ttl, response.refresh_after) = (0, u32::MAX);
-                (response.known, response.expired) = (when == When::Begins, true);
+                (response.known, response.expired, response.secure) = (when == When::Begins, true, secure);
                 response.set_cause(Cause::default(), &[]);
                 response.set_body(&scratch[written.place.clone()], written.counts);
                 self.world.publish();

@@ -98,6 +98,8 @@ impl<W: World> Turn<'_, W> {
             Class::Answer | Class::Alias if is_minimised => self.show_more(id),
             Class::Answer if is_kept && self.is_asked_by_worker(id) && self.answer_as_kept(id) => {}
             Class::Answer if self.answered(id, message) => {}
+            // That a name is an alias is all that there is to say of its keys.
+            Class::Alias if self.core.questions.get(id).is_for_keys() && self.answered(id, message) => {}
             Class::Alias => self.chase(id, message),
             Class::Lame => {
                 let (cut, qtype) = (self.core.questions.get(id).cut, self.core.questions.get(id).asked_type());
@@ -177,6 +179,10 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn answered(&mut self, id: u32, message: &[u8]) -> bool {
         if self.core.questions.get(id).lookup.is_none() {
             return self.respond(id, message);
+        }
+        if self.core.questions.get(id).is_for_keys() {
+            let answer = self.core.digest.hold(message, self.core.questions.get(id), false);
+            self.learn_keys(id, answer);
         }
         if self.core.questions.get(id).is_priming() {
             self.primed(message);

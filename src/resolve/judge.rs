@@ -42,6 +42,7 @@ impl<W: World> Turn<'_, W> {
         match verdict {
             Verdict::Answer if is_kept && self.is_asked_by_worker(id) && self.answer_as_kept(id) => {}
             Verdict::Answer if self.answered(id, message) => {}
+            Verdict::Chase if self.core.questions.get(id).is_for_keys() && self.answered(id, message) => {}
             Verdict::Chase => self.chase(id, message),
             _ => self.pass_over(id, asked),
         }
@@ -108,6 +109,9 @@ impl<W: World> Turn<'_, W> {
     /// Publishes the answer; false when it cannot be written.
     pub(super) fn respond(&mut self, id: u32, message: &[u8]) -> bool {
         let question = self.core.questions.get(id);
+        if question.validates {
+            return self.hold_reply(id, message);
+        }
         if question.stale == Stale::Told {
             self.finish(id);
             return true;
@@ -116,7 +120,8 @@ impl<W: World> Turn<'_, W> {
         if !self.core.digest.tell(message, question, self.core.options.minimal_responses, response) {
             return false;
         }
-        (response.ticket, response.known, response.expired) = (question.ticket, false, false);
+        (response.ticket, response.known) = (question.ticket, false);
+        (response.expired, response.secure) = (false, false);
         self.world.publish();
         self.finish(id);
         true

@@ -4,13 +4,16 @@ use super::cache::{Ask, Climb, Context, Hit, Key, MessageKey, Rrset, RrsetRef, S
 use super::classify::Class;
 use super::core::{Core, Turn};
 use super::cuts::{Cut, Known, Source};
+use super::held::Held;
 use super::lookups::TYPES;
 use super::question::{NONE, Stale};
 use super::table::MAX_SERVERS;
 use super::world::World;
 use crate::dns::cause::Cause;
+use crate::dns::flaw::Flaw;
 use crate::dns::name::{Name, label_count, suffixes};
 use crate::dns::{class, rcode, rtype};
+use crate::validate::Security;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -72,11 +75,12 @@ impl<W: World> Turn<'_, W> {
         let end = if leads_on { leads_to(&hit, question.qtype) } else { None };
         let alias = end.filter(|target| *target != question.target);
         let (scratch, rdata) = digest.buffers();
+        let is_proven = hit.is_proven() && question.chain.is_none();
         let wanted = Wanted {
             name: &question.name,
             qtype: question.qtype,
-            dnssec_ok: question.dnssec_ok,
-            minimal: options.minimal_responses,
+            dnssec_ok: if is_proven && alias.is_none() { question.dnssec_ok } else { question.writes_dnssec() },
+            minimal: options.minimal_responses && !question.is_for_keys(),
             chain: question.chain.as_deref(),
         };
         if let Some(target) = alias {
@@ -87,6 +91,15 @@ impl<W: World> Turn<'_, W> {
             question.follow_alias(&target);
             return if question.restarts > options.iteration.restarts { Found::TooMany } else { Found::Alias };
         }
+        if question.is_for_keys() {
+            let written = hit.compose(&wanted, scratch, rdata);
+            let answer = written.ok().and_then(|written| Held::new(scratch, &written, hit.rcode()));
+            self.learn_keys(id, answer);
+            self.recall(id);
+            self.end_lookup(id, &[]);
+            self.give_back(id);
+            return Found::Answer;
+        }
         if question.lookup.is_some() {
             let addresses: Vec<IpAddr> = hit.rrsets(0).flat_map(|set| addresses_of(&set)).collect();
             self.recall(id);
@@ -94,8 +107,20 @@ impl<W: World> Turn<'_, W> {
             self.give_back(id);
             return Found::Answer;
         }
+        if question.validates && !is_proven {
+            let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return Found::Nothing };
+            let Some(mut held) = Held::new(scratch, &written, hit.rcode()) else { return Found::Nothing };
+            held.take_from(&hit, is_known);
+            self.hold(id, held);
+            return Found::Answer;
+        }
         if question.stale == Stale::Told {
             self.finish(id);
+            return Found::Answer;
+        }
+        if question.validates && hit.head.security == Security::Bogus && !question.checking_disabled {
+            let (flaw, ttl) = (Flaw::of_code(hit.head.ede), hit.head.ttl);
+            self.fail_as_bogus(id, flaw, ttl);
             return Found::Answer;
         }
         let Some(response) = self.world.room() else { return Found::Nothing };
@@ -104,6 +129,7 @@ impl<W: World> Turn<'_, W> {
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
         (response.known, response.expired) = (is_known, false);
+        response.secure = question.validates && hit.head.security == Security::Secure;
         response.set_cause(question.remark(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);
@@ -133,7 +159,7 @@ impl<W: World> Turn<'_, W> {
         let Some(response) = self.world.room() else { return false };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return false };
         (response.rcode, response.ttl, response.ticket) = (rcode::NOERROR, 0, question.ticket);
-        (response.known, response.expired) = (is_known, false);
+        (response.known, response.expired, response.secure) = (is_known, false, false);
         response.set_cause(Cause::default(), &[]);
         response.set_body(&scratch[written.place.clone()], written.counts);
         self.world.publish();
@@ -147,14 +173,16 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn answer_as_kept(&mut self, id: u32) -> bool {
         self.core.questions.get_mut(id).refreshes = None;
         let Core { learnt, options, .. } = &*self.core;
-        !learnt.is_told_as_it_came(options.minimal_responses) && matches!(self.look(id, false), Found::Answer)
+        let is_as_it_came =
+            learnt.is_told_as_it_came(options.minimal_responses) && !self.core.questions.get(id).validates;
+        !is_as_it_came && matches!(self.look(id, false), Found::Answer)
     }
 
     /// Whether what is said to a question by the servers of its cut is kept. What a forwarder was told not to check is not: who
     /// asks without CD would be told of it.
     pub(super) fn is_kept(&self, id: u32) -> bool {
         let question = self.core.questions.get(id);
-        let is_unchecked = || question.checking_disabled && self.is_forwarded(id);
+        let is_unchecked = || question.checking_disabled && !question.validates && self.is_forwarded(id);
         self.core.cache.is_some() && !question.uncached && !is_unchecked()
     }
 

@@ -338,6 +338,11 @@ impl<W: World> Turn<'_, W> {
 }
 
 impl Lookup {
+    /// One for keys.
+    pub fn keys() -> Lookup {
+        Lookup { keys: true, ..Lookup::default() }
+    }
+
     /// One for who comes later.
     pub fn ahead() -> Lookup {
         Lookup { is_ahead: true, ..Lookup::default() }

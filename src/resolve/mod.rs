@@ -14,6 +14,7 @@
 //! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
+//! | `proving`, `held` | what is answered is validated before it is told |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source`, `networks`, `nat64` | which servers are asked for which names, from which addresses and where |
@@ -47,6 +48,7 @@ mod digest;
 mod exchange;
 mod expired;
 mod glue;
+mod held;
 mod hints;
 mod iterate;
 mod judge;
@@ -63,6 +65,7 @@ mod options;
 mod order;
 mod over_tcp;
 mod private;
+mod proving;
 mod question;
 mod questions;
 mod rated;
@@ -176,6 +179,8 @@ pub struct Response {
     pub known: bool,
     /// It has expired.
     pub expired: bool,
+    /// It is validated.
+    pub secure: bool,
     /// Why every server failed, when they did.
     pub cause: Cause,
     zone_len: u8,

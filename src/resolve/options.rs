@@ -7,6 +7,7 @@ use super::rates::RateLimits;
 use super::sockets::SocketOptions;
 use super::streams::StreamOptions;
 use super::ttl::TtlLimits;
+use crate::validate::Rules;
 use std::time::Duration;
 
 /// How authoritative servers are asked, and what of their replies is believed.
@@ -140,6 +141,8 @@ pub struct Options {
     pub client_strings: ClientStrings,
     /// How connections to servers are used.
     pub streams: StreamOptions,
+    /// What answers are validated by; `None`: nothing is.
+    pub validation: Option<Rules>,
 }
 
 impl Default for Options {
@@ -164,6 +167,7 @@ impl Default for Options {
             no_dnssec_ok: false,
             client_strings: ClientStrings::default(),
             streams: StreamOptions::default(),
+            validation: None,
         }
     }
 }

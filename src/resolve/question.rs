@@ -2,6 +2,7 @@
 
 use super::caps::Compared;
 use super::chain::Chain;
+use super::held::Held;
 use super::tries::{Addressee, Tries};
 use super::ttl::{SILENCE, WITHOUT_RECORDS};
 use crate::dns::Name;
@@ -33,6 +34,8 @@ pub struct Lookup {
     pub glue: bool,
     /// It asks the servers of the root's hints, or of a stub zone, who its servers are.
     pub primes: bool,
+    /// It asks for DS or DNSKEY, so that something may be validated.
+    pub keys: bool,
 }
 
 /// How much of a question's target is shown (`minimise`).
@@ -149,6 +152,12 @@ pub struct Question {
     pub wait: u32,
     /// Records of the chain so far.
     pub chain: Option<Box<Chain>>,
+    /// Its answer is validated before it is told.
+    pub validates: bool,
+    /// Its answer, while it is validated.
+    pub held: Option<Box<Held>>,
+    /// Seconds for which its failure may be kept, where that does not follow from how its servers were.
+    pub bogus_for: Option<u32>,
     /// How much of the target is shown to the servers.
     pub shown: Shown,
     /// It is asked for the sake of these, and for no worker; taken when they are told.
@@ -253,6 +262,9 @@ impl Question {
         sent: Duration::ZERO,
         wait: 0,
         chain: None,
+        validates: false,
+        held: None,
+        bogus_for: None,
         shown: Shown::WHOLE,
         lookup: None,
         depth: 0,
@@ -307,6 +319,9 @@ impl Question {
     /// server that is silent may be back any moment, so the least of RFC 9520 section 3.2 has to do; one that answered
     /// with an error will give the same answer again.
     pub fn failure_ttl(&self) -> u32 {
+        if let Some(seconds) = self.bogus_for {
+            return if self.uncached { 0 } else { seconds };
+        }
         match (self.uncached || !self.was_sent, self.unheard) {
             (true, _) => 0,
             (false, true) => SILENCE,

@@ -69,6 +69,7 @@ impl<W: World> Turn<'_, W> {
                 self.count_loss(id);
                 return self.end_probe(id);
             }
+            Phase::Await if self.core.questions.get(id).held.is_some() => return self.unprovable(id),
             _ => {}
         }
         self.choose(id);

@@ -53,6 +53,9 @@ pub trait World {
         Ok(((u64::from(self.draw()?) * u64::from(bound)) >> 16) as u32)
     }
 
+    /// Seconds since 1970 by the clock of the wall, modulo 2³²: what signatures are judged by.
+    fn wall(&mut self) -> u32;
+
     /// The place of the next answer, when there is one.
     fn room(&mut self) -> Option<&mut Response>;
 

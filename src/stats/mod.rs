@@ -182,6 +182,12 @@ counters! {
         rate_limited,
         /// requestlist.overwritten: those of them that a newer one took the place of
         overwritten,
+        /// Answers that should have been validated and were not.
+        bogus,
+        /// num.rrset.bogus
+        bogus_rrsets,
+        /// num.valops: signatures checked
+        signatures,
         /// Questions in flight, a gauge.
         in_flight,
         /// rrset.cache.count, a gauge

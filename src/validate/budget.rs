@@ -16,6 +16,14 @@ pub struct Budget {
 
 /// SHA-1 of a short block that are counted as one hash.
 const ROUNDS_OF_A_HASH: u32 = 16;
+/// Signatures checked and hashes computed for one question at most.
+const MOST: (u32, u32) = (200, 600);
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget::new(MOST.0, MOST.1)
+    }
+}
 
 impl Budget {
     /// That many signatures and hashes.

@@ -7,14 +7,35 @@
 //! |---|---|
 //! | `set` | an RRset and its signatures as they are validated |
 //! | `budget` | what one question may cost |
-//! | `flaw` | why something is not secure, for extended errors and the log |
 
+pub mod algorithm;
+pub mod anchors;
 pub mod budget;
-pub mod flaw;
+pub mod canonical;
+pub mod chain;
+pub mod denial;
+pub mod dnskey;
+mod hash;
+pub mod iterations;
+pub mod keys;
+pub mod learn;
+pub mod message;
+pub mod nsec;
+pub mod nsec3;
+pub mod parts;
+pub mod proof;
+mod rsa;
+pub mod rules;
 pub mod set;
+pub mod signature;
+pub mod types;
 
+pub use crate::dns::flaw::Flaw;
+pub use algorithm::Fakes;
 pub use budget::Budget;
-pub use flaw::Flaw;
+pub use dnskey::Keys;
+pub use iterations::Iterations;
+pub use rules::{Date, Rules};
 pub use set::Set;
 
 /// What validation made of an RRset or a message, less proven before more, by the numbers of Unbound's sec_status, which its
@@ -77,3 +98,4 @@ mod tests {
         assert_eq!((Security::from_number(4), Security::from_number(6)), (Some(Security::Bogus), None));
     }
 }
+pub mod autotrust;

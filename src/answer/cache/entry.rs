@@ -2,6 +2,7 @@
 //! go on behind it.
 
 use super::{Answer, CHECKING_DISABLED, DNSSEC_OK, Hit, KeyFixed};
+use crate::dns::flaw::Flaw;
 use crate::dns::name::{MAX_LEN, Name};
 use crate::dns::record::{Record, read_name};
 use crate::dns::{body, get_u16, get_u32, header, rtype};
@@ -17,10 +18,13 @@ const BODY_LEN: usize = 30; // u16
 const RCODE: usize = 32; // u8
 const BITS: usize = 33; // u8: DO, CD and the states below
 const NAME_LEN: usize = 34; // u8
+const FLAW: usize = 35; // u8
 const REFRESH: usize = 36; // u32, second from which it is to be asked anew by who uses it
 const HEADER: usize = 40;
 
 const KEY_BITS: u8 = DNSSEC_OK | CHECKING_DISABLED;
+/// The answer is validated.
+const SECURE: u8 = 0x08;
 const ROTATES: u8 = 0x10;
 const USED: u8 = 0x20;
 /// The answer goes by an alias.
@@ -52,7 +56,7 @@ pub(super) fn write(entry: &mut [u8], name: &[u8], hash: u64, key: KeyFixed, ans
         entry[COUNTS + 2 * place..][..2].copy_from_slice(&count.to_be_bytes());
     }
     entry[BODY_LEN..RCODE].copy_from_slice(&(answer.body.len() as u16).to_be_bytes());
-    let mut states = 0;
+    let mut states = if answer.secure { SECURE } else { 0 };
     for set in body::rrsets(answer.body, answer.counts) {
         states |= if set.records > 1 { ROTATES } else { 0 };
         let is_alias = set.section == 0 && matches!(set.rtype, rtype::CNAME | rtype::DNAME);
@@ -61,6 +65,7 @@ pub(super) fn write(entry: &mut [u8], name: &[u8], hash: u64, key: KeyFixed, ans
     entry[RCODE] = answer.rcode as u8;
     entry[BITS] = key.bits & KEY_BITS | states;
     entry[NAME_LEN] = name.len() as u8;
+    entry[FLAW] = answer.flaw as u8;
     set_refresh(entry, kept.saturating_add(ttl - ttl / 10));
     entry[HEADER..HEADER + name.len()].copy_from_slice(name);
     entry[HEADER + name.len()..][..answer.body.len()].copy_from_slice(answer.body);
@@ -102,6 +107,8 @@ pub(super) fn read(entry: &mut [u8], name_len: usize, now: u32) -> Option<Hit<'_
             rcode: u16::from(entry[RCODE]),
             counts: [0, 2, 4].map(|part| get_u16(entry, COUNTS + part).unwrap_or(0)),
             body: entry.get(body..body + body_len)?,
+            secure: entry[BITS] & SECURE != 0,
+            flaw: Flaw::from_number(entry[FLAW]),
         },
         age: now.saturating_sub(kept),
         left: expires - now,

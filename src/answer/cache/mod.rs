@@ -12,6 +12,7 @@ mod tests;
 
 use crate::dns::body::Counts;
 use crate::dns::class;
+use crate::dns::flaw::Flaw;
 use crate::sys::prefetch::prefetch;
 use bytemuck::Zeroable;
 use entry::ALIGN;
@@ -62,6 +63,17 @@ pub struct Answer<'a> {
     pub counts: Counts,
     /// The records (see [`crate::dns::body`]).
     pub body: &'a [u8],
+    /// It is validated.
+    pub secure: bool,
+    /// Of a failure: why it is bogus.
+    pub flaw: Flaw,
+}
+
+impl<'a> Answer<'a> {
+    /// One of which nothing is proven.
+    pub const fn new(rcode: u16, counts: Counts, body: &'a [u8]) -> Answer<'a> {
+        Answer { rcode, counts, body, secure: false, flaw: Flaw::None }
+    }
 }
 
 /// A kept answer.

@@ -9,7 +9,7 @@ const KEY: HashKey = HashKey::fixed(5);
 const A: KeyFixed = KeyFixed { qtype: 1, qclass: 1, bits: 0 };
 
 fn answer(body: &[u8]) -> Answer<'_> {
-    Answer { rcode: 0, counts: [0, 0, 0], body }
+    Answer::new(0, [0, 0, 0], body)
 }
 
 fn name(number: u32) -> Vec<u8> {
@@ -100,7 +100,7 @@ fn put_alias(cache: &mut AnswerCache) {
     writer.push(0, www.as_wire(), fixed(rtype::CNAME), target.as_wire(), true).unwrap();
     writer.push(0, target.as_wire(), fixed(rtype::A), &[192, 0, 2, 1], true).unwrap();
     let (counts, place) = writer.finish();
-    let answer = Answer { rcode: 0, counts, body: &message[place] };
+    let answer = Answer::new(0, counts, &message[place]);
     cache.put(www.as_wire(), KEY.name(www.as_wire()), A, answer, 0, 300);
 }
 

@@ -41,7 +41,7 @@ fn every_reply_is_told_with_its_length_and_what_it_waited() {
     let asked = query("www.example", rtype::A);
     let (name, ..) = asked.ask(&mut answerer, None).missed();
     assert_eq!(last(), None, "not before there is a reply");
-    let answer = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
+    let answer = Answer::new(rcode::SERVFAIL, [0; 3], &[]);
     let len =
         asked.ask(&mut answerer, Some(Given { name: Some(&name), answer, waited: 42, error: None })).message().len();
     let replied = Replied { rcode: rcode::SERVFAIL, waited: Some(42), len, local: None, stream: false };

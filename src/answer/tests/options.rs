@@ -31,7 +31,7 @@ fn who_asks_for_nsid_is_told_it_wherever_the_answer_is_from() {
     let asked = query("www.example", rtype::A).edns(1232, 0).nsid();
     let (name, hash, key) = asked.ask(&mut answerer, None).missed();
     let body = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4][..], &[192, 0, 2, 1]].concat();
-    let answer = Answer { rcode: rcode::NOERROR, counts: [1, 0, 0], body: &body };
+    let answer = Answer::new(rcode::NOERROR, [1, 0, 0], &body);
     let late = asked.ask(&mut answerer, Some(Given { name: Some(&name), answer, waited: 7, error: None })).message();
     assert_eq!(options(&late).as_deref(), Some(NSID), "an answer from upstream");
     answerer.cache().put(&name, hash, key, answer, 1, 60);
@@ -127,7 +127,7 @@ fn a_failure_says_why_and_a_kept_one_that_it_was_kept() {
     let mut answerer = answerer(|policy| (policy.ede, policy.nsid) = (true, Some(NSID.into())));
     let asked = query("www.example", rtype::A).edns(1232, 0).nsid();
     let (name, hash, key) = asked.ask(&mut answerer, None).missed();
-    let answer = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
+    let answer = Answer::new(rcode::SERVFAIL, [0; 3], &[]);
     for (cause, code) in [
         (Why::Silence, Some(22)),
         (Why::NoServer, Some(22)),

@@ -13,7 +13,7 @@ fn address_of<'m>(owner: &[u8], message: &'m mut [u8]) -> Answer<'m> {
     let fixed = Fixed { rtype: rtype::A, class: class::IN, ttl: 300 };
     writer.push(0, owner, fixed, &[192, 0, 2, 1], true).unwrap();
     let (counts, place) = writer.finish();
-    Answer { rcode: 0, counts, body: &message[place] }
+    Answer::new(0, counts, &message[place])
 }
 
 #[test]

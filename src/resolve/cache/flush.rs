@@ -81,6 +81,11 @@ pub struct Flushing {
 }
 
 impl Flushing {
+    /// What it takes out.
+    pub fn what(&self) -> Flush {
+        self.flush
+    }
+
     /// Begins one.
     pub fn new(flush: Flush) -> Flushing {
         Flushing { flush, messages: None, rrsets: Walk::default(), flushed: Flushed::default() }

@@ -110,6 +110,17 @@ impl<'a> Hit<'a> {
         cache.found.sections.0[section].iter().filter_map(|rrset| cache.rrsets.follow(*rrset))
     }
 
+    /// Whether all of it was validated, with whatever outcome.
+    pub fn is_proven(&self) -> bool {
+        self.is_message && self.head.security != Security::Unchecked
+    }
+
+    /// What validation made of it; of RRsets without a message, of the least proven.
+    pub fn security(&self) -> Security {
+        let least = || self.rrsets(0).map(|set| set.security()).min().unwrap_or_default();
+        if self.is_message { self.head.security } else { least() }
+    }
+
     /// The alias behind the DNAME that is the answer section's only RRset.
     pub fn alias(&self) -> Option<&'a Alias> {
         self.cache.found.alias.as_ref()

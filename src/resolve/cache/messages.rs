@@ -3,10 +3,12 @@
 use super::rrset::RrsetRef;
 use super::rrsets::seconds;
 use super::store::{Store, Walk};
+use crate::dns::flaw::Flaw;
 use crate::dns::name::{MAX_LEN, uncompressed_len};
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{get_u16, get_u32, header, put_u16, put_u32, rcode};
 use crate::validate::Security;
+use crate::validate::message::Verdict;
 use std::time::Duration;
 
 const EXPIRES: usize = 0; // u32, second
@@ -308,6 +310,36 @@ impl MessageCache {
             put_u32(octets, RECHECK, recheck);
             put_u32(octets, SERVED_UNTIL, before.max(served_until));
         }
+    }
+
+    /// Writes down what validation made of the message kept under `key`, if that is still the one of these RRsets and this code;
+    /// it is kept for `ttl` seconds from `now` at most.
+    pub fn set_verdict(
+        &mut self,
+        key: &MessageKey,
+        (rrsets, rcode): (&[RrsetRef], u16),
+        verdict: &Verdict,
+        ttl: u32,
+        now: Duration,
+    ) {
+        let place = self.hash(key).and_then(|hash| find(&self.store, key, hash));
+        let Some(octets) = place.and_then(|place| self.store.get_mut(place)) else { return };
+        let message = Message::new(octets);
+        let is_it = message.rcode() == rcode && message.rrsets().map(|(_, rrset)| rrset).eq(rrsets.iter().copied());
+        if !is_it {
+            return;
+        }
+        self.has_had_secure |= verdict.security == Security::Secure;
+        let now = seconds(now);
+        let expires = message.u32(EXPIRES).min(now.saturating_add(ttl));
+        let flags = message.u16(FLAGS) & !0xf | verdict.rcode & 0xf;
+        let ede = if verdict.flaw == Flaw::None { NO_EDE } else { verdict.flaw.code() };
+        octets[SECURITY] = verdict.security.number();
+        put_u16(octets, FLAGS, flags);
+        put_u16(octets, EDE, ede);
+        put_u32(octets, EXPIRES, expires);
+        let prefetch = get_u32(octets, PREFETCH).unwrap_or(0).min(expires);
+        put_u32(octets, PREFETCH, prefetch);
     }
 
     /// Moves the time from which a message is fetched anew by `seconds` (for a fetch ahead that takes longer).

@@ -40,7 +40,8 @@ pub use load::Loading;
 pub use lookup::{Ask, Climb, Hit};
 pub use messages::{MessageCache, MessageKey};
 pub use rrset::{Draft, Key, Rrset, RrsetRef};
-pub use rrsets::{RrsetCache, seconds};
+pub use rrsets::{Checked, RrsetCache, seconds};
+pub use trust::Trust;
 
 use crate::dns::scan::{HashKey, NameScan};
 

@@ -4,7 +4,7 @@
 use super::trust::Trust;
 use crate::dns::name::{MAX_LEN, uncompressed_len};
 use crate::dns::{get_u16, get_u32, put_u16, put_u32, rtype};
-use crate::validate::Security;
+use crate::validate::{Security, Set};
 
 const STAMP: usize = 0; // u64, see RrsetRef
 const KEPT: usize = 8; // u32, second it came
@@ -55,6 +55,16 @@ impl<'a> Key<'a> {
     /// The plain key.
     pub fn new(owner: &'a [u8], rtype: u16, class: u16) -> Key<'a> {
         Key { owner, rtype, class, flags: 0, covered: 0 }
+    }
+
+    /// That of an RRset that stands in a section of a message (0 answer, 1 authority, 2 additional).
+    pub fn of(set: &Set<'a>, section: usize) -> Key<'a> {
+        let flags = match set.rtype {
+            rtype::SOA if section == 1 => flag::SOA_NEGATIVE,
+            rtype::NSEC if set.records.first().is_some_and(|data| is_nsec_of_apex(data)) => flag::NSEC_AT_APEX,
+            _ => 0,
+        };
+        Key { flags, ..Key::new(set.owner, set.rtype, set.class) }
     }
 
     /// The same with these flags.
@@ -228,6 +238,12 @@ impl<'a> Rrset<'a> {
     pub(super) fn has_data_of(&self, other: &Rrset) -> bool {
         (self.count(), self.signature_count()) == (other.count(), other.signature_count())
             && self.all_data().eq(other.all_data())
+    }
+
+    /// True when it has exactly these records and signatures, in this order.
+    pub fn has_data(&self, set: &Set<'_>) -> bool {
+        (usize::from(self.count()), usize::from(self.signature_count())) == (set.records.len(), set.signatures.len())
+            && self.all_data().eq(set.records.iter().chain(set.signatures).copied())
     }
 
     fn all_data(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {

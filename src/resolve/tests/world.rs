@@ -33,6 +33,8 @@ pub struct ScriptWorld {
     pub answers: Vec<(u64, u16, u16)>,
     /// Random numbers that the kernel has still.
     pub draws: usize,
+    /// Seconds since 1970.
+    pub wall: u32,
     /// What comes of the next messages; of those after them nothing bad.
     pub outcomes: VecDeque<Sent>,
     response: Box<Response>,
@@ -52,6 +54,7 @@ impl ScriptWorld {
             places: usize::MAX,
             answers: Vec::new(),
             draws: usize::MAX,
+            wall: 0,
             outcomes: VecDeque::new(),
             response: Box::new(Response::zeroed()),
             opened: 0,
@@ -116,6 +119,10 @@ impl World for ScriptWorld {
         let mixed = (self.seed ^ self.seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         Ok((mixed >> 48) as u16)
+    }
+
+    fn wall(&mut self) -> u32 {
+        self.wall
     }
 
     fn room(&mut self) -> Option<&mut Response> {

@@ -291,6 +291,11 @@ impl World for Real {
         self.random.u16().map_err(|_| Failure::NO_RANDOM)
     }
 
+    fn wall(&mut self) -> u32 {
+        // Modulo 2³², as RRSIG has it (RFC 4034 section 3.1.5).
+        rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec as u32
+    }
+
     #[inline]
     fn room(&mut self) -> Option<&mut Response> {
         self.responses.reserve()

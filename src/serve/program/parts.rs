@@ -1,8 +1,8 @@
 //! What a configuration makes of the worker and the resolver, whoever runs them: the threads, or a test with a clock and a
 //! network of its own.
 
-use super::forwards;
 use super::sizes::Sizes;
+use super::{forwards, validation};
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
 use crate::host::Interface;
@@ -96,6 +96,7 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         cookies: true,
         no_dnssec_ok: config.transport.no_dnssec_ok,
         client_strings: client_strings(config),
+        validation: validation::rules(config),
     }
 }
 

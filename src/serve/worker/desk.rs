@@ -45,7 +45,7 @@ pub(super) struct Desk {
     pub(super) queue_limit: u64,
 }
 
-const SERVFAIL: Answer<'static> = Answer { rcode: rcode::SERVFAIL, counts: [0; 3], body: &[] };
+const SERVFAIL: Answer<'static> = Answer::new(rcode::SERVFAIL, [0; 3], &[]);
 
 impl Desk {
     /// Answers a query or has it wait; `route` is the way a late reply goes. Call [`Misses::ring`] after a batch.

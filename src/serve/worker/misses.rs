@@ -162,7 +162,7 @@ impl Misses {
     /// no reply, by policy.
     pub(super) fn complete(&mut self, answerer: &mut Answerer, arrival: Arrival, waited: u64) -> Option<&mut [u8]> {
         let response = self.responses.front()?;
-        let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+        let answer = answer_of(response);
         let error = match response.expired {
             true => Some(ExtendedError::STALE_ANSWER),
             false => response.cause.extended_error(),
@@ -186,11 +186,17 @@ fn keep(cache: &mut AnswerCache, miss: &Miss<'_>, response: &Response, now: u32)
     if response.rcode == rcode::SERVFAIL && cache.get(name, hash, key, now).is_some() {
         return;
     }
-    let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+    let answer = answer_of(response);
     cache.put(name, hash, key, answer, now, response.ttl);
     if response.refresh_after < response.ttl {
         cache.set_refresh(name, hash, key, now.saturating_add(response.refresh_after));
     }
+}
+
+/// What a response says.
+fn answer_of(response: &Response) -> Answer<'_> {
+    let flaw = response.cause.flaw;
+    Answer { secure: response.secure, flaw, ..Answer::new(response.rcode, response.counts, response.body()) }
 }
 
 /// The query of a miss as the resolver wants it.

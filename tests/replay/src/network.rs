@@ -41,6 +41,8 @@ pub struct Network {
     /// In the order in which they left.
     pub waiting: Vec<Waiting>,
     responses: Producer<Response>,
+    /// Seconds since 1970, when every scenario begins.
+    pub wall: u32,
     /// Answers handed to the worker.
     pub answered: usize,
     opened: u64,
@@ -51,7 +53,7 @@ impl Network {
     /// Nothing is open yet.
     pub fn new(responses: Producer<Response>) -> Network {
         let (udp, streams, waiting) = Default::default();
-        Network { udp, streams, waiting, responses, answered: 0, opened: 0, seed: 1 }
+        Network { udp, streams, waiting, responses, wall: 0, answered: 0, opened: 0, seed: 1 }
     }
 
     /// Forgets the queries whose replies the core does not wait for any more.
@@ -174,6 +176,10 @@ impl World for Network {
         let mixed = (self.seed ^ self.seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         Ok((mixed >> 48) as u16)
+    }
+
+    fn wall(&mut self) -> u32 {
+        self.wall
     }
 
     fn room(&mut self) -> Option<&mut Response> {

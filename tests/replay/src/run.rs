@@ -6,6 +6,7 @@ use crate::message;
 use crate::scenario::{Adjust, Entry, Expression, File, Match, Scenario, Step, Values, What};
 use crate::served::Served;
 use runbound::config::Config;
+use runbound::validate::Fakes;
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -70,9 +71,9 @@ struct Run<'a> {
     variables: HashMap<String, String>,
 }
 
-/// Runs `scenario` by `config`, its files being in `folder`.
-pub fn run(scenario: &Scenario, config: &Config, folder: &Path) -> Outcome {
-    let served = match Served::new(config) {
+/// Runs `scenario` by `config`, its files being in `folder`; `fakes`: which signatures count as valid.
+pub fn run(scenario: &Scenario, config: &Config, fakes: Fakes, folder: &Path) -> Outcome {
+    let served = match Served::new(config, fakes) {
         Ok(served) => served,
         Err(cause) => return Outcome::Fail(format!("the configuration cannot be used: {cause}")),
     };

@@ -19,6 +19,7 @@ use runbound::serve::program::Parts;
 use runbound::serve::stream_message::StreamMessage;
 use runbound::serve::worker::{Command, Done, Links, Order, Worker};
 use runbound::stats::WorkerStats;
+use runbound::validate::Fakes;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, mpsc};
@@ -71,14 +72,17 @@ pub struct Served {
 }
 
 impl Served {
-    /// Begins to serve by `config`.
+    /// Begins to serve by `config`; `fakes`: which signatures count as valid.
     ///
     /// # Errors
     /// What of the configuration cannot be compiled, or what the system refused.
-    pub fn new(config: &Config) -> Result<Served, String> {
+    pub fn new(config: &Config, fakes: Fakes) -> Result<Served, String> {
         let refused = |findings: Vec<_>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let policy = Arc::new(compile::policy(config, HashKey::fixed(1), "host").map_err(refused)?);
-        let (parts, table) = Parts::without_threads(config, &policy);
+        let (mut parts, table) = Parts::without_threads(config, &policy);
+        if let Some(rules) = &mut parts.resolver.validation {
+            rules.fakes = fakes;
+        }
         let cache = Cache::new(1 << 22, 1 << 22, parts.rules, HashKey::fixed(1))?;
         let (requests, requests_end) = spsc::channel_zeroed(SLOTS);
         let (responses, responses_end) = spsc::channel_zeroed(SLOTS);
@@ -139,6 +143,7 @@ impl Served {
 
     fn put(&mut self, input: Input<'_>) {
         let now = self.core_now();
+        self.network.wall = self.clock.as_secs() as u32;
         self.core.handle(input, now, &mut self.network);
     }
 

@@ -15,7 +15,7 @@ struct Feature {
 }
 
 /// See the module's text.
-const FEATURES: [Feature; 10] = [
+const FEATURES: [Feature; 9] = [
     Feature { reason: "auth-zone", directives: &["auth-zone"], modules: &[] },
     Feature { reason: "rpz", directives: &["rpz"], modules: &[] },
     Feature {
@@ -37,11 +37,6 @@ const FEATURES: [Feature; 10] = [
     Feature { reason: "ipsec", directives: &["ipsecmod-enabled"], modules: &["ipsecmod"] },
     Feature { reason: "cachedb", directives: &["cachedb"], modules: &["cachedb"] },
     Feature { reason: "views", directives: &["view", "access-control-view"], modules: &[] },
-    Feature {
-        reason: "validation",
-        directives: &["trust-anchor", "trust-anchor-file", "trusted-keys-file", "auto-trust-anchor-file"],
-        modules: &[],
-    },
 ];
 
 /// All reasons to skip a scenario; none: it is to be run.
@@ -66,7 +61,6 @@ fn not_yet(clause: &str, name: &str, value: &str) -> Option<String> {
         |spec: &&OptionSpec| spec.clause.word() == clause && (spec.name == name || spec.aliases.contains(&name));
     let asks = match options::all().find(is_meant)?.status {
         Status::NotYet { harmless, .. } | Status::Refused { harmless, .. } => !harmless.contains(&value),
-        Status::WordsNotYet { harmless, .. } => value.split_whitespace().any(|word| !harmless.contains(&word)),
         _ => false,
     };
     asks.then(|| format!("{name} is not there yet"))
@@ -86,7 +80,7 @@ mod tests {
             ("forward-zone: name: . forward-addr: 192.0.2.1", ""),
             ("server: module-config: \"dns64 validator iterator\"", "dns64"),
             ("server: module-config: \"validator iterator\"", ""),
-            ("server: trust-anchor: \". DS 1 2 3 00\"\nrpz: name: rpz.example", "rpz, validation"),
+            ("server: trust-anchor: \". DS 1 2 3 00\"\nrpz: name: rpz.example", "rpz"),
             ("server: ignore-cd-flag: yes", "ignore-cd-flag is not there yet"),
             ("server: ignore-cd-flag: no", ""),
             ("server: qname-minimisation: yes", ""),

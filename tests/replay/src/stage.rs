@@ -7,6 +7,7 @@ use crate::scenario::{Scenario, parse};
 use crate::skip;
 use crate::used::Used;
 use runbound::config::{self, Config, Severity};
+use runbound::validate::Fakes;
 use std::fmt;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -90,7 +91,14 @@ fn perform(scenario: &Scenario) -> Result<Outcome, String> {
         folder.write(&file.name, &run::at_the_start(&file.contents)?)?;
     }
     let path = folder.write("unbound.conf", &format!("{DEFAULTS}{}", scenario.configuration_in(&folder.0)))?;
-    Ok(run::run(scenario, &configured(&path)?, &folder.0))
+    Ok(run::run(scenario, &configured(&path)?, fakes(scenario), &folder.0))
+}
+
+/// Signatures that count as valid in Unbound's harness, whatever they are: the server knows no such thing.
+fn fakes(scenario: &Scenario) -> Fakes {
+    let used = Used::of(&scenario.configuration_in(Path::new("/")));
+    let has = |directive| used.values(directive).last() == Some("yes");
+    Fakes { dsa: has("fake-dsa"), sha1: has("fake-sha1") }
 }
 
 /// The configuration as the server reads it, but that it may leave questions to nobody.

@@ -1,5 +1,6 @@
 //! Why something is not secure.
 
+use super::edns::ExtendedError;
 use bytemuck::Zeroable;
 
 /// Why something is bogus, or insecure though it has signatures: the code of its extended error (RFC 8914) and words for the log.
@@ -43,9 +44,49 @@ pub enum Flaw {
     Unreachable,
     /// A record is malformed.
     Malformed,
+    /// There are records to prove that something does not exist, and they do not prove it.
+    DenialWrong,
 }
 
 impl Flaw {
+    const ALL: [Flaw; 19] = [
+        Flaw::None,
+        Flaw::Mismatch,
+        Flaw::Expired,
+        Flaw::NotYetValid,
+        Flaw::ExpiredBeforeValid,
+        Flaw::KeyMissing,
+        Flaw::SignaturesMissing,
+        Flaw::NoZoneKey,
+        Flaw::DenialMissing,
+        Flaw::UnknownAlgorithm,
+        Flaw::UnknownDigest,
+        Flaw::Iterations,
+        Flaw::AnchorMismatch,
+        Flaw::DelegationMismatch,
+        Flaw::Downgraded,
+        Flaw::Work,
+        Flaw::Unreachable,
+        Flaw::Malformed,
+        Flaw::DenialWrong,
+    ];
+
+    /// By its number here; what is none gives [`Flaw::None`].
+    #[inline]
+    pub fn from_number(number: u8) -> Flaw {
+        Flaw::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+
+    /// The one that comes closest to an INFO-CODE.
+    pub fn of_code(code: u16) -> Flaw {
+        Flaw::ALL.into_iter().skip(1).find(|flaw| flaw.code() == code).unwrap_or_default()
+    }
+
+    /// It as an extended error; nothing where there is none.
+    pub fn extended_error(self) -> Option<ExtendedError> {
+        (self != Flaw::None).then(|| ExtendedError { code: self.code(), text: self.text() })
+    }
+
     /// The INFO-CODE of its extended error.
     pub fn code(self) -> u16 {
         match self {
@@ -63,7 +104,8 @@ impl Flaw {
             | Flaw::ExpiredBeforeValid
             | Flaw::Work
             | Flaw::Unreachable
-            | Flaw::Malformed => 6,
+            | Flaw::Malformed
+            | Flaw::DenialWrong => 6,
         }
     }
 
@@ -88,6 +130,21 @@ impl Flaw {
             Flaw::Work => "more signatures or hashes than one question may cost",
             Flaw::Unreachable => "keys could not be fetched",
             Flaw::Malformed => "a record is malformed",
+            Flaw::DenialWrong => "proof that it does not exist does not fit",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Flaw;
+
+    #[test]
+    fn numbers_and_codes_lead_back() {
+        for (number, flaw) in Flaw::ALL.into_iter().enumerate() {
+            assert_eq!((flaw as usize, Flaw::from_number(number as u8)), (number, flaw));
+            assert_eq!(Flaw::of_code(flaw.code()).code(), flaw.code());
+        }
+        assert_eq!((Flaw::from_number(200), Flaw::of_code(49152)), (Flaw::None, Flaw::None));
     }
 }

@@ -1,0 +1,258 @@
+//! What is answered is proven before it is told: held until the keys are there, judged, written down, told.
+//!
+//! ```text
+//! answer complete ─▶ hold ─▶ prove ─┬─ verdict ─▶ written down in the cache ─▶ told, or SERVFAIL
+//!                             ▲     └─ DS or DNSKEY wanted ─▶ lookup ─▶ learnt ─┐
+//!                             └─────────────────────────────────────────────────┘
+//! ```
+//!
+//! The judgement is [`crate::validate`]'s, which knows neither caches nor servers. Whatever it finds out on the way is kept: of
+//! zones in its cache of keys, of RRsets and messages in the resolver's. So it begins anew each time that keys have come.
+
+use super::cache::{Checked, Key, MessageKey, Trust};
+use super::core::{Core, Turn};
+use super::held::Held;
+use super::question::{Lookup, Phase, Question, Stale};
+use super::world::World;
+use crate::dns::cause::Cause;
+use crate::dns::flaw::Flaw;
+use crate::dns::{Name, rtype};
+use crate::validate::keys::KeyCache;
+use crate::validate::message::{Asked, Outcome, Verdict, validate};
+use crate::validate::parts::Parts;
+use crate::validate::{Rules, Security, learn};
+
+/// Lookups of keys for one question: a name has at most 127 labels, each of which may be a zone with DS and DNSKEY.
+const MOST_LOOKUPS: u16 = 300;
+
+/// What validates.
+#[derive(Debug)]
+pub struct Validator {
+    /// By what.
+    pub rules: Rules,
+    /// Zones, and what is known of their keys.
+    pub keys: KeyCache,
+}
+
+impl Validator {
+    /// One that knows nothing yet.
+    pub fn new(rules: Rules) -> Validator {
+        let keys = KeyCache::new(rules.key_cache);
+        Validator { rules, keys }
+    }
+}
+
+impl Question {
+    /// True of a lookup that is for keys.
+    pub(super) fn is_for_keys(&self) -> bool {
+        self.lookup.as_ref().is_some_and(|lookup| lookup.keys)
+    }
+
+    /// What is written for it has all DNSSEC records: it is validated, and told as its client wants it afterwards.
+    pub(super) fn writes_dnssec(&self) -> bool {
+        self.dnssec_ok || self.validates || self.is_for_keys()
+    }
+}
+
+impl<W: World> Turn<'_, W> {
+    /// Holds the reply in hand, which answers a question; false when it cannot be written.
+    pub(super) fn hold_reply(&mut self, id: u32, message: &[u8]) -> bool {
+        let Core { digest, questions, options, .. } = &mut *self.core;
+        let question = questions.get(id);
+        let Some(held) = digest.hold(message, question, options.minimal_responses) else { return false };
+        self.hold(id, held);
+        true
+    }
+
+    /// Holds an answer, and tells it when it is proven.
+    pub(super) fn hold(&mut self, id: u32, mut held: Held) {
+        self.recall(id);
+        self.recognise(&mut held.parts);
+        self.core.questions.get_mut(id).held = Some(Box::new(held));
+        self.prove(id);
+    }
+
+    /// Judges what is held of a question, as far as the keys are known.
+    pub(super) fn prove(&mut self, id: u32) {
+        let wall = self.world.wall();
+        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else {
+            return self.unprovable(id);
+        };
+        let Some(mut held) = questions.get_mut(id).held.take() else { return };
+        let question = questions.get(id);
+        let (name, qtype) = (question.name, question.qtype);
+        let asked = Asked { name: &name, qtype, rcode: held.rcode };
+        let Validator { rules, keys } = validator;
+        let (keys, rules) = ((keys, super::cache::seconds(self.now)), (&*rules, rules.clock(wall)));
+        let budget = &mut questions.budget_mut(id).proof;
+        let before = budget.checked;
+        let outcome = validate(asked, &mut held.parts, keys, rules, budget);
+        stats.signatures.add(u64::from(budget.checked - before));
+        match outcome {
+            Outcome::Verdict(verdict) => self.decided(id, *held, verdict),
+            Outcome::Wants(name, rtype) => {
+                self.core.questions.get_mut(id).held = Some(held);
+                self.await_keys(id, &name, rtype);
+            }
+        }
+    }
+
+    /// Has a question wait for DS or DNSKEY of a name.
+    fn await_keys(&mut self, id: u32, name: &Name, rtype: u16) {
+        let budget = self.core.questions.budget_mut(id);
+        budget.key_lookups = budget.key_lookups.saturating_add(1);
+        let may = budget.key_lookups <= MOST_LOOKUPS;
+        match may && self.begin_lookup(id, name, rtype, Lookup::keys()) {
+            true => self.wait_for_lookups(id),
+            false => self.unprovable(id),
+        }
+    }
+
+    /// What is held of a question cannot be proven: keys are not to be had in time.
+    pub(super) fn unprovable(&mut self, id: u32) {
+        if let Some(held) = self.core.questions.get_mut(id).held.take() {
+            let (security, flaw, rcode) = (Security::Bogus, Flaw::Unreachable, held.rcode);
+            self.decided(id, *held, Verdict { security, flaw, rcode });
+        }
+    }
+
+    /// What is held of a question is decided: it is written down and told.
+    fn decided(&mut self, id: u32, mut held: Held, mut verdict: Verdict) {
+        let Core { validator, stats, .. } = &mut *self.core;
+        let (permissive, cleans, bogus_ttl) = validator.as_ref().map_or((false, true, 60), |validator| {
+            let rules = &validator.rules;
+            (rules.permissive, rules.clean_additional, rules.bogus_ttl)
+        });
+        if verdict.security == Security::Bogus && permissive {
+            verdict.security = Security::Indeterminate;
+        }
+        held.rcode = verdict.rcode;
+        match verdict.security {
+            Security::Secure => {
+                if cleans {
+                    held.parts.retain(|part, _| part.section != 2 || part.known == Security::Secure);
+                }
+                held.limit(u32::MAX);
+            }
+            Security::Bogus => {
+                stats.bogus.add(1);
+                held.limit(bogus_ttl);
+            }
+            _ => {}
+        }
+        self.write_down(id, &held, &verdict, bogus_ttl);
+        let is_told = verdict.security != Security::Bogus || self.core.questions.get(id).checking_disabled;
+        match is_told {
+            true => self.tell_held(id, &held, verdict.security == Security::Secure),
+            false => self.fail_as_bogus(id, verdict.flaw, held.ttl),
+        }
+    }
+
+    /// Tells an answer that is decided.
+    fn tell_held(&mut self, id: u32, held: &Held, secure: bool) {
+        let Core { questions, digest, .. } = &mut *self.core;
+        let question = questions.get(id);
+        if question.stale == Stale::Told {
+            return self.finish(id);
+        }
+        let Some(response) = self.world.room() else { return self.fail(id) };
+        let (scratch, _) = digest.buffers();
+        if held.tell(question, scratch, response).is_err() {
+            return self.fail(id);
+        }
+        (response.ticket, response.rcode) = (question.ticket, held.rcode);
+        response.ttl = if question.uncached { 0 } else { held.ttl };
+        response.refresh_after = held.refresh_after.min(response.ttl - response.ttl / 10);
+        (response.known, response.expired, response.secure) = (held.known, false, secure);
+        response.set_cause(question.remark(), &[]);
+        self.world.publish();
+        self.finish(id);
+    }
+
+    /// Ends a question whose answer is bogus, for so many seconds.
+    pub(super) fn fail_as_bogus(&mut self, id: u32, flaw: Flaw, ttl: u32) {
+        self.recall(id);
+        let question = self.core.questions.get_mut(id);
+        (question.cause, question.bogus_for) = (Cause::bogus(flaw), Some(ttl));
+        if question.stale == Stale::Told {
+            return self.finish(id);
+        }
+        question.phase = Phase::Failed;
+        self.core.stats.failures.add(1);
+        self.core.questions.ended(id);
+        self.core.failed.push_back(id);
+    }
+
+    /// Takes note of what is known already of the RRsets of an answer: a signature is checked once for as long as it is kept.
+    fn recognise(&mut self, parts: &mut Parts) {
+        let Some(cache) = &mut self.core.cache else { return };
+        let views = parts.views();
+        let mut known = Vec::with_capacity(parts.sets.len());
+        for (nth, part) in parts.sets.iter().enumerate() {
+            let set = views.set(parts, nth);
+            let same =
+                set.and_then(|set| cache.rrsets.peek(&Key::of(&set, part.section)).filter(|kept| kept.has_data(&set)));
+            let is_secure = same.is_some_and(|kept| kept.security() == Security::Secure);
+            known.push(if is_secure { Security::Secure } else { part.known });
+        }
+        parts.sets.iter_mut().zip(known).for_each(|(part, known)| part.known = known);
+    }
+
+    /// Writes down what was found of the RRsets of an answer, and of the message that is kept of it.
+    fn write_down(&mut self, id: u32, held: &Held, verdict: &Verdict, bogus_ttl: u32) {
+        self.write_down_sets(&held.parts, bogus_ttl);
+        let Core { cache: Some(cache), questions, .. } = &mut *self.core else { return };
+        let question = questions.get(id);
+        let Some(kept) = held.kept.as_ref().filter(|_| !question.uncached) else { return };
+        let (name, qtype, qclass) = (question.target.as_wire(), question.qtype, question.qclass);
+        let key = MessageKey { name, qtype, qclass, checking_disabled: false };
+        cache.messages.set_verdict(&key, (&kept.rrsets, kept.rcode), verdict, held.ttl, self.now);
+    }
+
+    fn write_down_sets(&mut self, parts: &Parts, bogus_ttl: u32) {
+        let now = self.now;
+        let Some(cache) = &mut self.core.cache else { return };
+        let views = parts.views();
+        for (nth, part) in parts.sets.iter().enumerate().filter(|(_, part)| part.known != Security::Unchecked) {
+            let Some(set) = views.set(parts, nth) else { continue };
+            let Some(kept) = cache.rrsets.peek(&Key::of(&set, part.section)).filter(|kept| kept.has_data(&set)) else {
+                continue;
+            };
+            let left = kept.ttl(super::cache::seconds(now));
+            let (trust, ttl) = match part.known {
+                Security::Secure => (Trust::Validated, part.ttl.min(left)),
+                Security::Bogus => (Trust::None, bogus_ttl.min(left)),
+                _ => (Trust::None, left),
+            };
+            if part.known == Security::Bogus {
+                self.core.stats.bogus_rrsets.add(1);
+            }
+            let reference = kept.reference();
+            cache.rrsets.set_security(reference, &Checked { security: part.known, trust, ttl }, now);
+        }
+    }
+
+    /// A lookup of keys has come to this, or to nothing: what it says of the name is taken note of.
+    pub(super) fn learn_keys(&mut self, id: u32, answer: Option<Held>) {
+        let wall = self.world.wall();
+        let mut answer = answer;
+        if let Some(held) = &mut answer {
+            self.recognise(&mut held.parts);
+        }
+        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return };
+        let (name, qtype) = (questions.get(id).name, questions.get(id).qtype);
+        let Validator { rules, keys } = validator;
+        let (bogus_ttl, mut parts) = (rules.bogus_ttl, answer.map(|held| held.parts));
+        let (keys, rules) = ((keys, super::cache::seconds(self.now)), (&*rules, rules.clock(wall)));
+        let budget = &mut questions.budget_mut(id).proof;
+        let before = budget.checked;
+        match qtype {
+            rtype::DS => learn::delegation(&name, parts.as_mut(), keys, rules, budget),
+            _ => learn::zone_keys(&name, parts.as_mut(), keys, rules, budget),
+        }
+        stats.signatures.add(u64::from(budget.checked - before));
+        if let Some(parts) = parts {
+            self.write_down_sets(&parts, bogus_ttl);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What of the configuration validation goes by.
+
+use crate::config::{Config, OverrideDate};
+use crate::validate::{Date, Iterations, Rules};
+use std::sync::Arc;
+
+/// The rules of a configuration; `None`: nothing is validated, as it has no validator or trusts nobody.
+pub(super) fn rules(config: &Config) -> Option<Rules> {
+    let of = &config.validation;
+    if !of.is_on() {
+        return None;
+    }
+    let (anchors, _) = of.anchors(|record| record.is_known());
+    let date = match of.override_date() {
+        OverrideDate::Clock => Date::Wall,
+        OverrideDate::Ignored => Date::Any,
+        OverrideDate::Fixed(second) => Date::Fixed(second),
+    };
+    let pairs: Vec<(u32, u16)> =
+        of.nsec3_iterations.iter().map(|&(bits, most)| (bits, u16::try_from(most).unwrap_or(u16::MAX))).collect();
+    Some(Rules {
+        anchors: Arc::new(anchors),
+        date,
+        skew_min: of.skew_min,
+        skew_max: of.skew_max,
+        iterations: Iterations::new(&pairs).unwrap_or_default(),
+        harden_stripped: of.harden_stripped,
+        harden_downgrade: of.harden_downgrade,
+        permissive: of.permissive,
+        clean_additional: of.clean_additional,
+        bogus_ttl: of.bogus_ttl,
+        restarts: u8::try_from(of.max_restart).unwrap_or(u8::MAX),
+        ignore_cd: of.ignore_cd,
+        key_cache: usize::try_from(of.key_cache).unwrap_or(usize::MAX),
+        ..Rules::default()
+    })
+}

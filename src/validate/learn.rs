@@ -1,0 +1,188 @@
+//! What the answers to lookups of keys say: of a name, whether a zone begins there and by which keys it signs.
+
+use super::anchors::Closest;
+use super::chain::{self, AnchorRecords, Verdict};
+use super::denial::Denial;
+use super::dnskey::Keys;
+use super::keys::{Delegation, KeyCache, Standing, Way, largest_key};
+use super::message::{expanded_from, proofs_of};
+use super::parts::{Part, Parts};
+use super::proof::NoDs;
+use super::signature::{self, Signed};
+use super::{Budget, Clock, Flaw, Rules, Security, Set};
+use crate::dns::name::{Name, parent};
+use crate::dns::{class, rtype};
+
+/// Seconds for which it is remembered that a name has no keys that could be had (Unbound's NULL_KEY_TTL).
+const UNREACHABLE: u32 = 60;
+/// Seconds for which what was proven is remembered when nothing says for how long it holds.
+const PROVEN: u32 = 60;
+
+/// Takes note of what was answered to a question for the DNSKEYs of a name; `None`: nothing was.
+pub fn zone_keys(
+    name: &Name,
+    answer: Option<&mut Parts>,
+    (keys, now): (&mut KeyCache, u32),
+    (rules, clock): (&Rules, Clock),
+    budget: &mut Budget,
+) {
+    let (standing, ttl) = match answer {
+        None => (Standing::Bogus(Flaw::Unreachable), UNREACHABLE),
+        Some(parts) => judge_keys(name, parts, (keys, now), (rules, clock), budget),
+    };
+    keys.put(name.as_wire(), standing, ttl, now);
+}
+
+fn judge_keys(
+    name: &Name,
+    parts: &mut Parts,
+    (keys, now): (&KeyCache, u32),
+    (rules, clock): (&Rules, Clock),
+    budget: &mut Budget,
+) -> (Standing, u32) {
+    let bogus = |flaw| (Standing::Bogus(flaw), rules.bogus_ttl);
+    let Some(nth) = find(parts, name, rtype::DNSKEY) else { return bogus(Flaw::KeyMissing) };
+    let (verdict, most) = {
+        let views = parts.views();
+        let Some(set) = views.set(parts, nth) else { return bogus(Flaw::Malformed) };
+        if set.signatures.is_empty() && !rules.harden_stripped {
+            return (Standing::Insecure(Flaw::None), set.ttl);
+        }
+        match keys.delegation(name.as_wire(), now) {
+            Some((delegation, left)) => {
+                let records = delegation.records();
+                let ds = Set { rtype: rtype::DS, records: &records, signatures: &[], ..set };
+                (chain::keys_by_ds(&ds, &set, &rules.step(clock), budget), left)
+            }
+            None => match rules.anchors.closest(name.as_wire(), class::IN) {
+                Some(Closest::Anchor { zone, anchor }) if zone == name.as_wire() => {
+                    let (ds, dnskey) = (slices(&anchor.ds), slices(&anchor.keys));
+                    let records = AnchorRecords { ds: &ds, dnskey: &dnskey };
+                    (chain::keys_by_anchor(records, &set, &rules.step(clock), budget), u32::MAX)
+                }
+                // The DS that it was asked for is gone.
+                _ => return (Standing::Bogus(Flaw::Unreachable), 0),
+            },
+        }
+    };
+    let part = &mut parts.sets[nth];
+    match verdict {
+        Verdict::Secure(found, ttl) => {
+            (part.known, part.ttl) = (Security::Secure, part.ttl.min(ttl));
+            (Standing::Secure(found), ttl.min(most))
+        }
+        Verdict::Insecure(flaw) => {
+            part.known = Security::Insecure;
+            (Standing::Insecure(flaw), part.ttl.min(most))
+        }
+        Verdict::Bogus(flaw) => {
+            (part.known, part.flaw) = (Security::Bogus, flaw);
+            bogus(flaw)
+        }
+    }
+}
+
+/// Takes note of what was answered to a question for the DS of a name; `None`: nothing was.
+pub fn delegation(
+    name: &Name,
+    answer: Option<&mut Parts>,
+    (keys, now): (&mut KeyCache, u32),
+    (rules, clock): (&Rules, Clock),
+    budget: &mut Budget,
+) {
+    let above = parent(name.as_wire()).unwrap_or(&[0]);
+    // Where nothing above it is signed, there is nothing to be known.
+    let Way::Keys(parent) = keys.way(rules, above, now) else { return };
+    let parent = parent.clone();
+    let (standing, ttl) = match answer {
+        None => (Standing::Bogus(Flaw::Unreachable), UNREACHABLE),
+        Some(parts) => judge_delegation(name, parts, &parent, (rules, clock), budget),
+    };
+    keys.put(name.as_wire(), standing, ttl, now);
+}
+
+fn judge_delegation(
+    name: &Name,
+    parts: &mut Parts,
+    parent: &Keys,
+    (rules, clock): (&Rules, Clock),
+    budget: &mut Budget,
+) -> (Standing, u32) {
+    let bogus = |flaw| (Standing::Bogus(flaw), rules.bogus_ttl);
+    let mut verify = |set: &Set| signature::verify(set, parent, &clock, budget);
+    if let Some(nth) = find(parts, name, rtype::DS) {
+        return match judge(parts, nth, &mut verify) {
+            Err(flaw) => bogus(flaw),
+            Ok(ttl) => match parts.views().set(parts, nth).map(|set| set.records) {
+                None => bogus(Flaw::Malformed),
+                Some(records) => match chain::is_usable(records, rules.fakes) {
+                    Ok(()) => (Standing::Delegated(Delegation::new(records)), ttl),
+                    Err(flaw) => (Standing::Insecure(flaw), ttl),
+                },
+            },
+        };
+    }
+    if let Some(nth) = find(parts, name, rtype::CNAME) {
+        // An alias is no zone.
+        return judge(parts, nth, &mut verify).map_or_else(bogus, |ttl| (Standing::NoCut, ttl));
+    }
+    let ttl = judge_proofs(parts, &mut verify).unwrap_or(PROVEN);
+    let views = parts.views();
+    let proofs = proofs_of(parts, &views, parent.zone());
+    let mut denial = Denial::new(parent.zone(), &proofs, rules.iterations.of_key(largest_key(parent)));
+    match denial.no_ds(name.as_wire(), budget) {
+        NoDs::Insecure(flaw) => (Standing::Insecure(flaw), ttl),
+        NoDs::NotDelegated | NoDs::NoName => (Standing::NoCut, ttl),
+        NoDs::Bogus(flaw) => bogus(flaw),
+    }
+}
+
+fn find(parts: &Parts, name: &Name, rtype: u16) -> Option<usize> {
+    let is_it = |part: &Part| {
+        (part.section, part.rtype) == (0, rtype) && part.owner.as_wire().eq_ignore_ascii_case(name.as_wire())
+    };
+    parts.sets.iter().position(is_it)
+}
+
+/// Judges an RRset, unless that was done; gives the seconds that it may be kept.
+fn judge(parts: &mut Parts, nth: usize, verify: &mut impl FnMut(&Set) -> Result<Signed, Flaw>) -> Result<u32, Flaw> {
+    if parts.sets[nth].known == Security::Secure {
+        return Ok(parts.sets[nth].ttl);
+    }
+    let signed = {
+        let views = parts.views();
+        views.set(parts, nth).ok_or(Flaw::Malformed).and_then(|set| match set.signatures {
+            [] => Err(Flaw::SignaturesMissing),
+            _ if expanded_from(&set).is_some() => Err(Flaw::Mismatch),
+            _ => verify(&set),
+        })
+    };
+    let part = &mut parts.sets[nth];
+    match signed {
+        Ok(Signed { ttl, .. }) => {
+            (part.known, part.ttl) = (Security::Secure, part.ttl.min(ttl));
+            Ok(part.ttl)
+        }
+        Err(flaw) => {
+            (part.known, part.flaw) = (Security::Bogus, flaw);
+            Err(flaw)
+        }
+    }
+}
+
+/// Judges what proves that there is no DS; gives the seconds that it may be kept.
+fn judge_proofs(parts: &mut Parts, verify: &mut impl FnMut(&Set) -> Result<Signed, Flaw>) -> Option<u32> {
+    let mut least = None;
+    for nth in 0..parts.sets.len() {
+        let part = &parts.sets[nth];
+        if part.section == 1 && matches!(part.rtype, rtype::NSEC | rtype::NSEC3 | rtype::SOA) {
+            let ttl = judge(parts, nth, verify).ok();
+            least = least.into_iter().chain(ttl).min();
+        }
+    }
+    least
+}
+
+fn slices(all: &[Vec<u8>]) -> Vec<&[u8]> {
+    all.iter().map(|data| &data[..]).collect()
+}

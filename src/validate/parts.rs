@@ -1,0 +1,146 @@
+//! A whole answer taken apart into the RRsets that are validated.
+
+use super::{Flaw, Security, Set};
+use crate::dns::name::{MAX_LEN, Name};
+use crate::dns::record::{Record, expand_rdata, read_name};
+use crate::dns::{get_u16, header, question, rtype};
+use std::ops::Range;
+
+/// More RRsets than this make an answer malformed.
+const MOST_SETS: usize = 1024;
+/// Octets by which names in full make data longer, at most.
+const LONGER: usize = 2 * MAX_LEN;
+
+/// One RRset of an answer; its data lies in [`Parts`].
+#[derive(Debug)]
+pub struct Part {
+    /// 0 answer, 1 authority, 2 additional.
+    pub section: usize,
+    /// The owner.
+    pub owner: Name,
+    /// Type.
+    pub rtype: u16,
+    /// Class.
+    pub class: u16,
+    /// The least TTL of its records.
+    pub ttl: u32,
+    /// What is known of it already.
+    pub known: Security,
+    /// Why it is no better.
+    pub flaw: Flaw,
+    records: Vec<Range<usize>>,
+    signatures: Vec<Range<usize>>,
+}
+
+/// The RRsets of an answer, names in their data in full.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The RRsets, in the order of their first records. Signatures belong to what they cover; those that cover nothing that is
+    /// there come last, and prove nothing.
+    pub sets: Vec<Part>,
+    data: Vec<u8>,
+}
+
+/// The data of records and signatures of each RRset, as slices.
+#[derive(Debug)]
+pub struct Views<'a>(Vec<(Vec<&'a [u8]>, Vec<&'a [u8]>)>);
+
+impl Parts {
+    /// Takes a message apart (RFC 1035 section 4.1), an OPT record left out. `None` when it is malformed.
+    pub fn of(message: &[u8]) -> Option<Parts> {
+        let [questions, sections @ ..] = header::counts(message);
+        let mut at = match (message.len() >= header::LEN, questions) {
+            (false, _) => return None,
+            (true, 0) => header::LEN,
+            (true, _) => question::Question::parse(message)?.end(),
+        };
+        let mut parts = Parts::default();
+        let mut loose = Vec::new();
+        for (section, count) in sections.into_iter().enumerate() {
+            for _ in 0..count {
+                let record = Record::at(message, at)?;
+                at = record.end();
+                if record.rtype == rtype::OPT {
+                    continue;
+                }
+                let (owner, _) = read_name(message, record.owner)?;
+                let place = parts.copy_data(message, &record)?;
+                match record.rtype {
+                    rtype::RRSIG => loose.push((section, owner, record, place)),
+                    _ => parts.add(section, owner, &record, place)?,
+                }
+            }
+        }
+        for (section, owner, record, place) in loose {
+            let covered = get_u16(&parts.data, place.start)?;
+            match parts.find(section, &owner, covered, record.class) {
+                Some(of) => parts.sets[of].signatures.push(place),
+                None => parts.add(section, owner, &record, place)?,
+            }
+        }
+        Some(parts)
+    }
+
+    fn copy_data(&mut self, message: &[u8], record: &Record) -> Option<Range<usize>> {
+        let start = self.data.len();
+        self.data.resize(start + record.rdata.len() + LONGER, 0);
+        let len = expand_rdata(message, record, &mut self.data[start..])?;
+        self.data.truncate(start + len);
+        Some(start..start + len)
+    }
+
+    fn add(&mut self, section: usize, owner: Name, record: &Record, place: Range<usize>) -> Option<()> {
+        match self.find(section, &owner, record.rtype, record.class) {
+            Some(of) => {
+                let part = &mut self.sets[of];
+                part.ttl = part.ttl.min(record.ttl);
+                part.records.push(place);
+            }
+            None if self.sets.len() >= MOST_SETS => return None,
+            None => {
+                let Record { rtype, class, ttl, .. } = *record;
+                let records = vec![place];
+                self.sets.push(Part {
+                    section,
+                    owner,
+                    rtype,
+                    class,
+                    ttl,
+                    known: Security::Unchecked,
+                    flaw: Flaw::None,
+                    records,
+                    signatures: Vec::new(),
+                });
+            }
+        }
+        Some(())
+    }
+
+    /// Records of an RRset stand together, so the last is looked at first.
+    fn find(&self, section: usize, owner: &Name, rtype: u16, class: u16) -> Option<usize> {
+        self.sets.iter().rposition(|part| {
+            (part.section, part.rtype, part.class) == (section, rtype, class)
+                && part.owner.as_wire().eq_ignore_ascii_case(owner.as_wire())
+        })
+    }
+
+    /// Leaves out RRsets; `keeps` is given each, and whether it is signed.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&Part, bool) -> bool) {
+        self.sets.retain(|part| keeps(part, !part.signatures.is_empty()));
+    }
+
+    /// The data of all, as slices for [`Views::set`].
+    pub fn views(&self) -> Views<'_> {
+        let slices = |places: &[Range<usize>]| places.iter().filter_map(|place| self.data.get(place.clone())).collect();
+        Views(self.sets.iter().map(|part| (slices(&part.records), slices(&part.signatures))).collect())
+    }
+}
+
+impl<'a> Views<'a> {
+    /// RRset number `nth` as it is validated.
+    pub fn set(&'a self, parts: &'a Parts, nth: usize) -> Option<Set<'a>> {
+        let (part, (records, signatures)) = (parts.sets.get(nth)?, self.0.get(nth)?);
+        let Part { rtype, class, ttl, .. } = *part;
+        Some(Set { owner: part.owner.as_wire(), rtype, class, ttl, records, signatures })
+    }
+}
