@@ -23,7 +23,7 @@ pub enum Flaw {
     SignaturesMissing,
     /// The key that signed has no zone key bit.
     NoZoneKey,
-    /// The proof that something does not exist is missing, or does not prove it.
+    /// The proof that something does not exist is missing.
     DenialMissing,
     /// All algorithms are unknown here.
     UnknownAlgorithm,
@@ -43,6 +43,8 @@ pub enum Flaw {
     Unreachable,
     /// A record is malformed.
     Malformed,
+    /// There are records to prove that something does not exist, and they do not prove it.
+    DenialWrong,
 }
 
 impl Flaw {
@@ -63,7 +65,8 @@ impl Flaw {
             | Flaw::ExpiredBeforeValid
             | Flaw::Work
             | Flaw::Unreachable
-            | Flaw::Malformed => 6,
+            | Flaw::Malformed
+            | Flaw::DenialWrong => 6,
         }
     }
 
@@ -88,6 +91,7 @@ impl Flaw {
             Flaw::Work => "more signatures or hashes than one question may cost",
             Flaw::Unreachable => "keys could not be fetched",
             Flaw::Malformed => "a record is malformed",
+            Flaw::DenialWrong => "proof that it does not exist does not fit",
         }
     }
 }

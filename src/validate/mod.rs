@@ -8,13 +8,30 @@
 //! | `set` | an RRset and its signatures as they are validated |
 //! | `budget` | what one question may cost |
 //! | `flaw` | why something is not secure, for extended errors and the log |
+//! | `denial` | what the records of a message prove not to exist |
+//! | `proof` | what can be proven of that |
+//! | `nsec`, `nsec3` | the records, and the proofs by each |
+//! | `types` | type bitmaps |
+//! | `hash`, `iterations` | hashes of names, and how often they are hashed again |
 
 pub mod budget;
+pub mod denial;
 pub mod flaw;
+pub mod hash;
+pub mod iterations;
+pub mod nsec;
+pub mod nsec3;
+pub mod proof;
 pub mod set;
+#[cfg(test)]
+mod tests;
+pub mod types;
 
 pub use budget::Budget;
+pub use denial::Denial;
 pub use flaw::Flaw;
+pub use iterations::Iterations;
+pub use proof::{Negative, NoDs, Proof};
 pub use set::Set;
 
 /// What validation made of an RRset or a message, less proven before more, by the numbers of Unbound's sec_status, which its
@@ -63,17 +80,4 @@ pub struct Clock {
     pub skew_min: u32,
     /// Most seconds (`val-sig-skew-max:`). Within both, a tenth of the signature's validity counts, as in Unbound.
     pub skew_max: u32,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Security;
-
-    #[test]
-    fn numbers_are_those_of_unbound() {
-        for number in [0, 1, 2, 3, 5] {
-            assert_eq!(Security::from_number(number).map(Security::number), Some(number));
-        }
-        assert_eq!((Security::from_number(4), Security::from_number(6)), (Some(Security::Bogus), None));
-    }
 }

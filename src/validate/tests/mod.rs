@@ -1,0 +1,15 @@
+//! Denial of existence against zones that are made here, and against what a name server and a slow search would say of them.
+
+mod chains;
+mod exhaustive;
+mod zone;
+
+use super::Security;
+
+#[test]
+fn numbers_are_those_of_unbound() {
+    for number in [0, 1, 2, 3, 5] {
+        assert_eq!(Security::from_number(number).map(Security::number), Some(number));
+    }
+    assert_eq!((Security::from_number(4), Security::from_number(6)), (Some(Security::Bogus), None));
+}
