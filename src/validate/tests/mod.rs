@@ -2,6 +2,7 @@
 
 mod chains;
 mod exhaustive;
+mod rfc;
 mod zone;
 
 use super::Security;
