@@ -3,12 +3,13 @@
 use super::budget::Budget;
 use super::flaw::Flaw;
 use super::hash::Hasher;
-use super::nsec::{self, NSEC, Nsec};
-use super::nsec3::{Chain, NSEC3, Nsec3};
+use super::nsec::{self, Nsec};
+use super::nsec3::{Chain, Nsec3};
 use super::proof::{Negative, NoDs, Proof};
 use super::set::Set;
-use super::types::{DS, Said};
+use super::types::Said;
 use crate::dns::name::{is_at_or_below, suffixes};
+use crate::dns::rtype::{DS, NSEC, NSEC3};
 
 /// The records of one message by which one zone denies, and the hashes of names that were computed for it.
 ///

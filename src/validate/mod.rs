@@ -11,14 +11,19 @@
 //! | `denial` | what the records of a message prove not to exist |
 //! | `proof` | what can be proven of that |
 //! | `nsec`, `nsec3` | the records, and the proofs by each |
+//! | `aggressive` | answers made from records that denied something else (RFC 8198) |
+//! | `negative`, `negative_zone` | such records, kept by what they deny |
 //! | `types` | type bitmaps |
 //! | `hash`, `iterations` | hashes of names, and how often they are hashed again |
 
+pub mod aggressive;
 pub mod budget;
 pub mod denial;
 pub mod flaw;
 pub mod hash;
 pub mod iterations;
+pub mod negative;
+mod negative_zone;
 pub mod nsec;
 pub mod nsec3;
 pub mod proof;
@@ -31,6 +36,7 @@ pub use budget::Budget;
 pub use denial::Denial;
 pub use flaw::Flaw;
 pub use iterations::Iterations;
+pub use negative::NegativeCache;
 pub use proof::{Negative, NoDs, Proof};
 pub use set::Set;
 

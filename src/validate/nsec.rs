@@ -3,12 +3,10 @@
 use super::flaw::Flaw;
 use super::proof::{NoDs, wildcard};
 use super::set::Set;
-use super::types::{DS, Said, Types};
-use crate::dns::name::{MAX_LABEL, MAX_LEN, is_at_or_below, label_count, suffixes, uncompressed_len};
+use super::types::{Said, Types};
+use crate::dns::name::{MAX_LEN, is_at_or_below, label_count, suffixes, uncompressed_len};
+use crate::dns::rtype::{DS, NSEC};
 use std::cmp::Ordering;
-
-/// The type's number.
-pub const NSEC: u16 = 47;
 
 /// The canonical order of two wire names (RFC 4034 section 6.1), letter case ignored.
 pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
@@ -21,14 +19,10 @@ pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
         all
     };
     let (a, b) = (labels(a), labels(b));
-    let lower = |label: &[u8]| -> [u8; MAX_LABEL] {
-        let mut octets = [0; MAX_LABEL];
-        octets[..label.len()].copy_from_slice(label);
-        octets.make_ascii_lowercase();
-        octets
-    };
     let differing = a.iter().rev().zip(b.iter().rev()).find(|(a, b)| !a.eq_ignore_ascii_case(b));
-    differing.map_or(a.len().cmp(&b.len()), |(a, b)| lower(a)[..a.len()].cmp(&lower(b)[..b.len()]))
+    differing.map_or(a.len().cmp(&b.len()), |(a, b)| {
+        a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
+    })
 }
 
 /// One record.
@@ -160,7 +154,7 @@ pub fn no_ds(records: &impl Nsecs, name: &[u8]) -> Option<NoDs> {
         let is_of_child = nsec.types.is_apex() && name != [0];
         return Some(match nsec.types {
             types if is_of_child || types.has(DS) => NoDs::Bogus(Flaw::DenialWrong),
-            types if types.is_cut() || types.is_apex() => NoDs::Insecure(Flaw::None),
+            types if types.is_cut() => NoDs::Insecure(Flaw::None),
             _ => NoDs::NotDelegated,
         });
     }

@@ -5,11 +5,10 @@ use super::flaw::Flaw;
 use super::hash::{HASH, Hash, Hasher, from_label};
 use super::proof::{NoDs, Proof, wildcard};
 use super::set::Set;
-use super::types::{DS, Said, Types};
+use super::types::{Said, Types};
 use crate::dns::name::{MAX_LEN, label_count, parent, suffixes};
+use crate::dns::rtype::{DS, NSEC3};
 
-/// The type's number.
-pub const NSEC3: u16 = 50;
 /// The algorithm number of SHA-1, the only one there is.
 const SHA1: u8 = 1;
 /// The flag: delegations without DS may lie in the span.
@@ -92,33 +91,39 @@ pub struct Chain<'c, 'a, S> {
 }
 
 /// What is known of the names above one that does not exist.
-enum Above<'n> {
-    /// The closest encloser, and the span that the next closer name lies in.
-    Encloser(&'n [u8], OptOut),
+pub(super) enum Above<'n, 'c> {
+    /// The closest encloser with its record, and the one in whose span the next closer name lies.
+    Encloser {
+        /// The name.
+        name: &'n [u8],
+        /// Its record.
+        at: Nsec3<'c>,
+        /// The next closer name's.
+        span: Nsec3<'c>,
+    },
     /// A delegation to an unsigned zone.
     InsecureCut,
     /// Nothing is proven.
     Unproven,
 }
 
-/// True in a span with opt-out.
-type OptOut = bool;
-
 const WRONG: Proof = Proof::Bogus(Flaw::DenialWrong);
 
-impl<S: Nsec3s> Chain<'_, '_, S> {
-    fn matching(&mut self, name: &[u8]) -> Result<Option<Nsec3<'_>>, Flaw> {
+impl<'c, S: Nsec3s> Chain<'c, '_, S> {
+    /// The record of a name.
+    pub(super) fn matching(&mut self, name: &[u8]) -> Result<Option<Nsec3<'c>>, Flaw> {
         let hash = self.hasher.hash(name, self.budget)?;
         Ok(self.records.matching(&hash))
     }
 
-    fn covering(&mut self, name: &[u8]) -> Result<Option<Nsec3<'_>>, Flaw> {
+    /// The record that covers a name.
+    pub(super) fn covering(&mut self, name: &[u8]) -> Result<Option<Nsec3<'c>>, Flaw> {
         let hash = self.hasher.hash(name, self.budget)?;
         Ok(self.records.covering(&hash))
     }
 
     /// The closest encloser of a name that is not there itself (RFC 5155 section 8.3).
-    fn above<'n>(&mut self, qname: &'n [u8]) -> Result<Above<'n>, Flaw> {
+    pub(super) fn above<'n>(&mut self, qname: &'n [u8]) -> Result<Above<'n, 'c>, Flaw> {
         let mut next_closer = qname;
         for encloser in suffixes(qname).skip(1).take_while(|suffix| suffix.len() >= self.zone.len()) {
             if let Some(nsec3) = self.matching(encloser)? {
@@ -129,7 +134,7 @@ impl<S: Nsec3s> Chain<'_, '_, S> {
                     return Ok(Above::Unproven);
                 }
                 let span = self.covering(next_closer)?;
-                return Ok(span.map_or(Above::Unproven, |span| Above::Encloser(encloser, span.opt_out)));
+                return Ok(span.map_or(Above::Unproven, |span| Above::Encloser { name: encloser, at: nsec3, span }));
             }
             next_closer = encloser;
         }
@@ -145,7 +150,7 @@ impl<S: Nsec3s> Chain<'_, '_, S> {
             return Ok(WRONG);
         }
         let (encloser, opt_out) = match self.above(qname)? {
-            Above::Encloser(encloser, opt_out) => (encloser, opt_out),
+            Above::Encloser { name, span, .. } => (name, span.opt_out),
             Above::InsecureCut => return Ok(Proof::Insecure(Flaw::None)),
             Above::Unproven => return Ok(WRONG),
         };
@@ -185,7 +190,7 @@ impl<S: Nsec3s> Chain<'_, '_, S> {
             });
         }
         let (encloser, opt_out) = match self.above(qname)? {
-            Above::Encloser(encloser, opt_out) => (encloser, opt_out),
+            Above::Encloser { name, span, .. } => (name, span.opt_out),
             Above::InsecureCut => return Ok(Proof::Insecure(Flaw::None)),
             Above::Unproven => return Ok(WRONG),
         };
@@ -222,13 +227,13 @@ impl<S: Nsec3s> Chain<'_, '_, S> {
             let is_of_child = nsec3.types.is_apex() && name != [0];
             return Ok(match nsec3.types {
                 types if is_of_child || types.has(DS) => wrong,
-                types if types.is_cut() || types.is_apex() => NoDs::Insecure(Flaw::None),
+                types if types.is_cut() => NoDs::Insecure(Flaw::None),
                 _ => NoDs::NotDelegated,
             });
         }
         // A delegation above does not say what is here.
-        let Above::Encloser(encloser, opt_out) = self.above(name)? else { return Ok(wrong) };
-        if opt_out {
+        let Above::Encloser { name: encloser, span, .. } = self.above(name)? else { return Ok(wrong) };
+        if span.opt_out {
             return Ok(NoDs::Insecure(Flaw::None));
         }
         match self.say_of_wildcard(encloser, DS)? {

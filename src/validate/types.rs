@@ -1,12 +1,7 @@
 //! The types that an NSEC or NSEC3 record says its name has (RFC 4034 section 4.1.2), and what follows from them for a question.
 
-/// NS, CNAME, SOA, DNAME, DS, ANY.
-const NS: u16 = 2;
-const CNAME: u16 = 5;
-const SOA: u16 = 6;
-const DNAME: u16 = 39;
-/// DS: asked at the parent's side of a zone cut.
-pub const DS: u16 = 43;
+use crate::dns::rtype::{CNAME, DNAME, DS, NS, SOA};
+
 /// Most octets of a window's bitmap.
 const WINDOW: usize = 32;
 

@@ -1,12 +1,11 @@
 //! The chains of a zone's NSEC and NSEC3 records, and the proofs that a name server takes from them.
 
-use super::zone::{DS, Labels, NS, NSEC, RRSIG, Zone, wire};
+use super::zone::{Labels, Zone, wire};
+use crate::dns::rtype::{DS, NS, NSEC, NSEC3, RRSIG};
 use crate::validate::Set;
 use crate::validate::hash::{Hash, to_label};
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
-
-pub const NSEC3: u16 = 50;
 
 /// An RRset of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Every name and type of small zones: what is proven is true, and what is true is proven, by no record less than it takes.
 
 use super::chains::{Denying, Nsec3Chain, NsecChain, Record, with_sets};
-use super::zone::{ASKED, DS, Labels, NS, Truth, Zone, wire};
+use super::zone::{ASKED, Labels, Truth, Zone, wire};
+use crate::dns::rtype::{DS, NS};
 use crate::validate::{Budget, Denial, Flaw, NoDs, Proof};
 use proptest::prelude::*;
 
@@ -146,6 +147,12 @@ proptest! {
         }
         prop_assert_ne!(no_data(&below, &records, &below.apex, DS), Proof::Secure);
         prop_assert!(matches!(no_ds(&below, &records, &below.apex), NoDs::Bogus(_)));
+    }
+
+    #[test]
+    fn of_the_root(zone in Zone::any(&[])) {
+        all_prove_the_truth(&zone, &NsecChain::new(&zone))?;
+        all_prove_the_truth(&zone, &Nsec3Chain::new(&zone, false, b"", 0))?;
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod chains;
 mod exhaustive;
+mod negative;
+mod octets;
 mod rfc;
 mod zone;
 

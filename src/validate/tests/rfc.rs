@@ -1,13 +1,11 @@
 //! The examples of RFC 4035 appendix B and of RFC 5155 appendix B, and what RFC 6840 section 4 forbids.
 
-use super::chains::{NSEC3, Record, bitmap, with_sets};
-use super::zone::{A, CNAME, DNAME, DS, NS, NSEC, RRSIG, SOA};
+use super::chains::{Record, bitmap, with_sets};
 use crate::dns::name::Name;
+use crate::dns::rtype::{A, AAAA, CNAME, DNAME, DNSKEY, DS, MX, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA};
 use crate::validate::hash::from_label;
 use crate::validate::{Budget, Denial, Flaw, Negative, NoDs, Proof};
 
-const MX: u16 = 15;
-const AAAA: u16 = 28;
 const INSECURE: Proof = Proof::Insecure(Flaw::None);
 const WRONG: Proof = Proof::Bogus(Flaw::DenialWrong);
 
@@ -56,7 +54,7 @@ fn no_ds(records: &[Record], name: &str) -> NoDs {
 
 #[test]
 fn responses_of_rfc_4035() {
-    let apex = nsec("@", "a", &[NS, SOA, MX, 48]);
+    let apex = nsec("@", "a", &[NS, SOA, MX, DNSKEY]);
     let b = nsec("b", "ns1", &[NS]);
     let x_y_w = nsec("x.y.w", "xx", &[MX]);
     let wildcard = nsec("*.w", "x.w", &[MX]);
@@ -79,8 +77,11 @@ fn responses_of_rfc_4035() {
 
 #[test]
 fn responses_of_rfc_5155() {
-    let apex =
-        nsec3("0p9mhaveqvm6t7vbl5lop2u3t2rp3tom", "2t7b4g4vsa5smi47k61mv5bv1a22bojr", &[MX, 48, NS, SOA, 51, RRSIG]);
+    let apex = nsec3(
+        "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom",
+        "2t7b4g4vsa5smi47k61mv5bv1a22bojr",
+        &[MX, DNSKEY, NS, SOA, NSEC3PARAM, RRSIG],
+    );
     let ns1 = nsec3("2t7b4g4vsa5smi47k61mv5bv1a22bojr", "2vptu5timamqttgl4luu9kg21e0aor3s", &[A, RRSIG]);
     let a = nsec3("35mthgpgcu1qg68fab165klnsnk3dpvl", "b4um86eghhds6nea196smvmlo4ors995", &[NS, DS, RRSIG]);
     let x_w = nsec3("b4um86eghhds6nea196smvmlo4ors995", "gjeqe526plbf1g8mklp59enfd789njgi", &[MX, RRSIG]);
