@@ -24,7 +24,7 @@ pub enum Flaw {
     SignaturesMissing,
     /// The key that signed has no zone key bit.
     NoZoneKey,
-    /// The proof that something does not exist is missing, or does not prove it.
+    /// The proof that something does not exist is missing.
     DenialMissing,
     /// All algorithms are unknown here.
     UnknownAlgorithm,

@@ -5,21 +5,42 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `message`, `parts` | a whole answer, and the RRsets that it is taken apart into |
+//! | `learn`, `keys` | what answers say of the keys of zones, and what is known of them |
+//! | `anchors`, `autotrust` | what is trusted without proof, and how that follows its zone's keys (RFC 5011) |
+//! | `rules` | what validation goes by |
+//! | `canonical` | canonical form and order of names, data and RRsets |
+//! | `algorithm` | which algorithms and digests there are, and their signatures |
+//! | `rsa` | RSA keys as DNSKEY holds them |
+//! | `dnskey` | DNSKEY records, and the keys of a zone |
+//! | `signature` | RRSIG records, and whether they prove an RRset |
+//! | `chain` | the keys of a zone proved by a DS RRset or a trust anchor |
+//! | `denial` | what the records of a message prove not to exist |
+//! | `proof` | what can be proven of that |
+//! | `nsec`, `nsec3` | the records, and the proofs by each |
+//! | `aggressive` | answers made from records that denied something else (RFC 8198) |
+//! | `negative`, `negative_zone` | such records, kept by what they deny |
+//! | `types` | type bitmaps |
+//! | `hash`, `iterations` | hashes of names, and how often they are hashed again |
 //! | `set` | an RRset and its signatures as they are validated |
 //! | `budget` | what one question may cost |
 
+pub mod aggressive;
 pub mod algorithm;
 pub mod anchors;
+pub mod autotrust;
 pub mod budget;
 pub mod canonical;
 pub mod chain;
 pub mod denial;
 pub mod dnskey;
-mod hash;
+pub mod hash;
 pub mod iterations;
 pub mod keys;
 pub mod learn;
 pub mod message;
+pub mod negative;
+mod negative_zone;
 pub mod nsec;
 pub mod nsec3;
 pub mod parts;
@@ -28,15 +49,21 @@ mod rsa;
 pub mod rules;
 pub mod set;
 pub mod signature;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 pub use crate::dns::flaw::Flaw;
 pub use algorithm::Fakes;
 pub use budget::Budget;
+pub use denial::Denial;
 pub use dnskey::Keys;
 pub use iterations::Iterations;
+pub use negative::NegativeCache;
+pub use proof::{Negative, NoDs, Proof};
 pub use rules::{Date, Rules};
 pub use set::Set;
+pub use signature::{Signed, verify};
 
 /// What validation made of an RRset or a message, less proven before more, by the numbers of Unbound's sec_status, which its
 /// cache dumps hold.
@@ -86,16 +113,3 @@ pub struct Clock {
     pub skew_max: u32,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Security;
-
-    #[test]
-    fn numbers_are_those_of_unbound() {
-        for number in [0, 1, 2, 3, 5] {
-            assert_eq!(Security::from_number(number).map(Security::number), Some(number));
-        }
-        assert_eq!((Security::from_number(4), Security::from_number(6)), (Some(Security::Bogus), None));
-    }
-}
-pub mod autotrust;

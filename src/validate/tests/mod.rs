@@ -1,6 +1,13 @@
-//! Signatures of other signers: zones that BIND's dnssec-signzone made, and examples of RFCs.
+//! Signatures of other signers: zones that BIND's dnssec-signzone made, and examples of RFCs. Denial of existence against zones
+//! that are made here, and against what a name server and a slow search would say of them.
 
+mod chains;
+mod exhaustive;
 mod hostile;
+mod model;
+mod negative;
+mod octets;
+mod rfc;
 mod signed_zones;
 mod zone;
 
