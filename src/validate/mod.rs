@@ -8,11 +8,16 @@
 //! | `set` | an RRset and its signatures as they are validated |
 //! | `budget` | what one question may cost |
 //! | `flaw` | why something is not secure, for extended errors and the log |
+//! | `anchors` | what is trusted without proof, and where nothing is validated |
+//! | `autotrust` | anchors that follow a zone's keys (RFC 5011) |
 
+pub mod anchors;
+pub mod autotrust;
 pub mod budget;
 pub mod flaw;
 pub mod set;
 
+pub use anchors::{Anchor, AnchorRecord, Anchors, Closest};
 pub use budget::Budget;
 pub use flaw::Flaw;
 pub use set::Set;
