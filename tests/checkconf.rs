@@ -83,7 +83,7 @@ const TOO_LONG: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 const NEWER: [&str; 2] = ["syntax error", "unknown keyword"];
 
 /// Directives and values of which the two programs may think differently, and why; no values are all values.
-const DIFFERENCES: [(&str, &[&str], &str); 14] = [
+const DIFFERENCES: [(&str, &[&str], &str); 15] = [
     ("access-control", &["allow_cookie"], "came with Unbound 1.18"),
     ("interface-action", &["allow_cookie"], "came with Unbound 1.18"),
     ("local-zone", &["block_a", "block_aaaa", "block_a_wdata", "block_aaaa_wdata"], "came with Unbound 1.21"),
@@ -92,7 +92,8 @@ const DIFFERENCES: [(&str, &[&str], &str); 14] = [
     ("forward-tls-upstream", &["yes"], "is not there yet, and an error for safety's sake"),
     ("stub-tls-upstream", &["yes"], "is not there yet, and an error for safety's sake"),
     ("root-hints", &["/dev/null"], "what is in it is read, and names no server"),
-    ("auto-trust-anchor-file", &["/dev/null"], "what is in it is not read"),
+    ("trust-anchor-file", &["/dev/null"], "regular files alone are read"),
+    ("trusted-keys-file", &["/dev/null"], "regular files alone are read"),
     ("username", &[], "users are the host's; --check-config says it beside the configuration"),
     ("chroot", &[], "folders are the host's; --check-config says it beside the configuration"),
     ("directory", &[], "folders are the host's; --check-config says it beside the configuration"),

@@ -1,5 +1,6 @@
 //! The local zones that are there without a word in the file (RFC 6303, 6761, 7686, 8375, 9462, 9665; Unbound 1.26's list).
 
+use super::lan_zones;
 use super::local_data::LocalData;
 use super::local_zones::LocalZoneType;
 use super::model::Config;
@@ -31,53 +32,13 @@ const ALWAYS: &[&str] = &[
     "invalid",
 ];
 
-/// Reverse zones of private and special addresses, all but 100.64.0.0/10's; `unblock-lan-zones: yes` leaves them out.
-const LAN: &[&str] = &[
-    "10.in-addr.arpa",
-    "16.172.in-addr.arpa",
-    "17.172.in-addr.arpa",
-    "18.172.in-addr.arpa",
-    "19.172.in-addr.arpa",
-    "20.172.in-addr.arpa",
-    "21.172.in-addr.arpa",
-    "22.172.in-addr.arpa",
-    "23.172.in-addr.arpa",
-    "24.172.in-addr.arpa",
-    "25.172.in-addr.arpa",
-    "26.172.in-addr.arpa",
-    "27.172.in-addr.arpa",
-    "28.172.in-addr.arpa",
-    "29.172.in-addr.arpa",
-    "30.172.in-addr.arpa",
-    "31.172.in-addr.arpa",
-    "168.192.in-addr.arpa",
-    "0.in-addr.arpa",
-    "254.169.in-addr.arpa",
-    "2.0.192.in-addr.arpa",
-    "100.51.198.in-addr.arpa",
-    "113.0.203.in-addr.arpa",
-    "255.255.255.255.in-addr.arpa",
-    "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
-    "d.f.ip6.arpa",
-    "8.e.f.ip6.arpa",
-    "9.e.f.ip6.arpa",
-    "a.e.f.ip6.arpa",
-    "b.e.f.ip6.arpa",
-    "8.b.d.0.1.0.0.2.ip6.arpa",
-];
-
-/// 100.64.0.0/10, shared address space (RFC 7793): 64.100.in-addr.arpa to 127.100.in-addr.arpa.
-fn shared_space() -> impl Iterator<Item = String> {
-    (64..128).map(|octet| format!("{octet}.100.in-addr.arpa"))
-}
-
 /// The built-in zones that `config` neither names in a `local-zone:` line nor leaves out.
 ///
 /// A line of any type but `ipset` replaces the zone and all of its records; `nodefault` does nothing beside.
 pub fn missing_from(config: &Config) -> Vec<DefaultZone> {
     let mut wanted: Vec<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
     if !config.unblock_lan_zones {
-        wanted.extend(LAN.iter().map(|name| (*name).to_owned()).chain(shared_space()));
+        wanted.extend(lan_zones::names());
     }
     let names: Vec<NameBuf> = wanted.iter().map(|name| wire(name)).collect();
     let mut taken: HashSet<&[u8]> = HashSet::new();

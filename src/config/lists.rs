@@ -45,6 +45,12 @@ pub(super) fn nsec3_iterations(text: &str) -> Result<(), String> {
     }
 }
 
+/// The pairs of a list that was checked so; what is below zero is zero.
+pub(super) fn pairs(text: &str) -> Vec<(u32, u32)> {
+    let numbers: Vec<u32> = numbers(text).unwrap_or_default().into_iter().map(|number| number.max(0) as u32).collect();
+    numbers.as_chunks::<2>().0.iter().map(|&[first, second]| (first, second)).collect()
+}
+
 /// `interface-automatic-ports:`
 pub(super) fn port_list(text: &str) -> Result<(), String> {
     for word in text.split_ascii_whitespace() {

@@ -7,6 +7,8 @@
 
 mod access;
 mod address;
+mod anchor_files;
+mod bind_keys;
 mod check;
 pub mod cli;
 mod client_limits;
@@ -15,10 +17,12 @@ mod diagnostic;
 mod duplicates;
 mod findings;
 mod include;
+mod lan_zones;
 mod lexer;
 mod lists;
 mod local_data;
 mod local_zones;
+mod master;
 mod model;
 mod noted;
 mod one_line;
@@ -34,6 +38,7 @@ mod root_hints;
 mod servers;
 pub mod site;
 mod tokens;
+mod validation;
 mod values;
 mod wire_parts;
 mod xdp;
@@ -53,6 +58,7 @@ pub use record_text::{class_of, class_word, record_text, rtype_of, rtype_word};
 pub use report::{directives, json_string};
 pub use root_hints::{RootHint, RootHints};
 pub use servers::{Expired, ForwardServer, Servers, ZoneClause};
+pub use validation::{AnchorSource, AutoAnchor, OverrideDate, Validation};
 pub use values::{Host, Kind, Netblock};
 pub use xdp::{Toggle, Xdp, XdpInterface, XdpMode, XdpUse};
 

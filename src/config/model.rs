@@ -8,6 +8,7 @@ use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::root_hints::RootHints;
 use super::servers::{Expired, Rates, Servers, Source, UpstreamTransport, ZoneClause};
+use super::validation::Validation;
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
 use std::ops::RangeInclusive;
@@ -129,6 +130,8 @@ pub struct Config {
     pub rates: Rates,
     /// Directives about answers that have expired.
     pub expired: Expired,
+    /// Directives about DNSSEC validation.
+    pub validation: Validation,
     /// Directives about how queries leave.
     pub transport: UpstreamTransport,
     /// `stub-zone:` clauses in order.
@@ -358,6 +361,7 @@ impl Default for Config {
             servers: Servers::default(),
             rates: Rates::default(),
             expired: Expired::default(),
+            validation: Validation::default(),
             transport: UpstreamTransport::default(),
             do_not_query_localhost: true,
             unwanted_reply_threshold: 0,

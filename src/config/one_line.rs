@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(set("no-such", "1").unwrap_err(), "unknown option");
         assert!(set("prefetch", "maybe").unwrap_err().contains("yes or no"));
         assert!(set("prefetch", "yes\nport: 1").is_err() || set("prefetch", "yes\nport: 1").unwrap().port == 53);
-        let (.., said) = with_option(Config::default(), "ignore-cd-flag", "yes").unwrap();
+        let (.., said) = with_option(Config::default(), "send-client-subnet", "10.0.0.0/8").unwrap();
         assert!(said[0].contains("is not supported yet"), "{said:?}");
     }
 

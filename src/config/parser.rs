@@ -269,14 +269,6 @@ impl Parser {
             Status::NotYet { instead, harmless } if !asks_nothing(harmless) => {
                 self.warning(at, format!("{}: is not supported yet; {instead}", spec.name));
             }
-            Status::WordsNotYet { instead, harmless } => {
-                let text = String::from_utf8_lossy(first);
-                let wanting: Vec<&str> = text.split_whitespace().filter(|word| !harmless.contains(word)).collect();
-                if !wanting.is_empty() {
-                    let message = format!("{}: {} is not supported yet; {instead}", spec.name, wanting.join(", "));
-                    self.warning(at, message);
-                }
-            }
             Status::ChangesNothing(why) if first != spec.default.text().as_bytes() => {
                 self.tell(Severity::Info, at, format!("{}: changes nothing here: {why}", spec.name));
             }

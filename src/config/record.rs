@@ -31,12 +31,20 @@ impl Record {
     /// # Errors
     /// What is wrong, for a message that names the line. `self` holds nothing of use then.
     pub fn read(&mut self, text: &[u8]) -> Result<(), String> {
+        self.read_with_ttl(text, None)
+    }
+
+    /// The same, where a record that names no TTL has this one.
+    ///
+    /// # Errors
+    /// As before.
+    pub(super) fn read_with_ttl(&mut self, text: &[u8], default: Option<u32>) -> Result<(), String> {
         let mut tokens = Tokens::new(text);
         let owner = tokens.next().transpose()?.ok_or("the record is empty; write \"name A 192.0.2.1\"")?;
         let owner = if owner.text == b"@" { b"." } else { owner.text };
         name_text::parse(owner, &mut self.owner).map_err(|error| format!("owner name: {error}"))?;
         self.class = 1;
-        self.ttl = DEFAULT_TTL;
+        self.ttl = default.unwrap_or(DEFAULT_TTL);
         self.rdata.clear();
         self.rtype = self.read_ttl_class_type(&mut tokens)?;
         rdata::read(self.rtype, tokens, &mut self.rdata)?;

@@ -51,7 +51,7 @@ fn table_row(spec: &OptionSpec) -> String {
         Status::AcceptedWithoutEffect(why) | Status::ChangesNothing(why) | Status::Refused { why, .. } => {
             why.to_owned()
         }
-        Status::NotYet { instead, .. } | Status::WordsNotYet { instead, .. } => instead.to_owned(),
+        Status::NotYet { instead, .. } => instead.to_owned(),
     };
     match spec.since {
         Some("runbound") if note.is_empty() => note.push_str("this server's own"),

@@ -1,6 +1,7 @@
 //! `root-hints:`, a file with the names and addresses of the root's servers (RFC 9609), in master-file format (RFC 1035,
 //! section 5).
 
+use super::master::{Entries, Entry, Flaw};
 use super::tokens::{Token, Tokens, period};
 use crate::dns::name_text::{self, NameBuf};
 use crate::whole_file;
@@ -50,9 +51,6 @@ pub(super) fn read(path: &Path) -> Result<Hints, String> {
     })
 }
 
-/// Line and cause.
-type Flaw = (usize, String);
-
 #[derive(Default)]
 struct Reader {
     origin: NameBuf,
@@ -67,9 +65,9 @@ fn parse(text: &[u8]) -> Result<Hints, Flaw> {
     let mut reader = Reader::default();
     // The root.
     let _ = reader.origin.try_push(0);
-    let mut lines = Lines { text, line: 1 };
-    while let Some((line, entry)) = lines.next().transpose()? {
-        reader.entry(&entry, line).map_err(|cause| (line, cause))?;
+    for entry in Entries::new(text) {
+        let Entry { line, text, .. } = entry?;
+        reader.entry(&text, line).map_err(|cause| (line, cause))?;
     }
     reader.finish().map_err(|cause| (0, cause))
 }
@@ -188,63 +186,6 @@ impl Reader {
             return Err("no name server of the root has an address in it; add A and AAAA records".into());
         }
         Ok(Hints { servers, passed_over: self.passed_over })
-    }
-}
-
-/// Entries of a master file: lines without comments, those within parentheses as one.
-struct Lines<'a> {
-    text: &'a [u8],
-    line: usize,
-}
-
-impl Iterator for Lines<'_> {
-    /// The number of the first line, and the text.
-    type Item = Result<(usize, Vec<u8>), Flaw>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.text.is_empty() {
-            return None;
-        }
-        let (start, mut entry) = (self.line, Vec::new());
-        let (mut depth, mut quoted, mut comment, mut escaped) = (0u32, false, false, false);
-        for (at, &byte) in self.text.iter().enumerate() {
-            if byte == b'\n' {
-                self.line += 1;
-                comment = false;
-                if depth == 0 {
-                    self.text = &self.text[at + 1..];
-                    return Some(if quoted {
-                        Err((start, "a quoted string has no end".into()))
-                    } else {
-                        Ok((start, entry))
-                    });
-                }
-                entry.push(b' ');
-                continue;
-            }
-            match byte {
-                _ if comment => continue,
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => quoted = !quoted,
-                b';' if !quoted => {
-                    comment = true;
-                    continue;
-                }
-                b'(' if !quoted => depth += 1,
-                b')' if !quoted => match depth.checked_sub(1) {
-                    Some(less) => depth = less,
-                    None => return Some(Err((self.line, "a ) without its (".into()))),
-                },
-                _ => {}
-            }
-            entry.push(byte);
-        }
-        self.text = &[];
-        if depth > 0 || quoted {
-            return Some(Err((start, "the file ends within parentheses or quotes that begin here".into())));
-        }
-        Some(Ok((start, entry)))
     }
 }
 

@@ -27,12 +27,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("local-data", &[Kind::Record], words("none"), shown_by("list_local_data", add_record), RELOAD),
         honoured("local-data-ptr", &[Kind::Reverse], words("none"), shown_by("list_local_data", add_reverse), RELOAD),
         honoured("unblock-lan-zones", YES_NO, is("no"), plain!(flag unblock_lan_zones), RELOAD),
-        inert(
-            "insecure-lan-zones",
-            YES_NO,
-            "no",
-            "means nothing without validation: nothing is validated below them either",
-        ),
+        honoured("insecure-lan-zones", YES_NO, is("no"), plain!(flag validation.insecure_lan), RELOAD),
         honoured("minimal-responses", YES_NO, is("yes"), plain!(flag minimal_responses), RELOAD),
         honoured("rrset-roundrobin", YES_NO, is("yes"), plain!(flag rrset_roundrobin), RELOAD),
         honoured("error-ratelimit", COUNT, is("100"), plain!(number error_ratelimit), RELOAD).since("runbound").note(

@@ -21,7 +21,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
         honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
-        changes_nothing("prefetch-key", YES_NO, "no", "no DNSKEY is fetched"),
+        honoured("prefetch-key", YES_NO, is("no"), plain!(flag validation.prefetch_key), RELOAD),
         honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RELOAD),
         honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RELOAD)
             .note("how long it is kept is for msg-cache-size and rrset-cache-size to say"),
@@ -41,10 +41,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("infra-cache-max-rtt", COUNT, is("120000"), plain!(number servers.max_rtt), RELOAD)
             .note("servers are compared by waits of 12000 at most; one try waits for 3000 at most, and is repeated"),
         changes_nothing("infra-keep-probing", YES_NO, "no", "a server that was silent is asked again by itself"),
-        inert("key-cache-size", BYTES, "4m", "there is no validation"),
+        honoured("key-cache-size", BYTES, is("4m"), plain!(number validation.key_cache), RESTART),
         inert("key-cache-slabs", SLABS, "4", NO_LOCKS),
-        inert("neg-cache-size", BYTES, "1m", "there is no validation and so no use of NSEC records"),
-        inert("aggressive-nsec", YES_NO, "yes", "there is no validation; every name is asked"),
+        honoured("neg-cache-size", BYTES, is("1m"), plain!(number validation.negative_cache), RESTART),
+        honoured("aggressive-nsec", YES_NO, is("yes"), plain!(flag validation.aggressive), RELOAD),
         honoured("ratelimit", COUNT, is("0"), plain!(number rates.rate), RELOAD),
         honoured("ratelimit-factor", COUNT, is("10"), plain!(number rates.factor), RELOAD),
         honoured("ratelimit-backoff", YES_NO, is("no"), plain!(flag rates.backoff), RELOAD),

@@ -34,20 +34,6 @@ pub(super) fn reverse(_: &mut Config, args: &mut Args<'_>) -> Result<(), String>
     args.record.read(text.as_bytes())
 }
 
-/// A DS or DNSKEY record, or nothing.
-pub(super) fn anchor(_: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    const DS: u16 = 43;
-    const DNSKEY: u16 = 48;
-    if args.bytes(0).is_empty() {
-        return Ok(());
-    }
-    args.record.read(args.bytes(0))?;
-    match args.record.rtype {
-        DS | DNSKEY => Ok(()),
-        _ => Err("a trust anchor is a DS or a DNSKEY record".into()),
-    }
-}
-
 pub(super) fn define_tags(_: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     args.noted.define_tags(args.text(0));
     Ok(())

@@ -2,56 +2,62 @@
 
 use super::*;
 
-const UNVALIDATED: &str = "answers are not validated; the forwarder's AD bit is not believed either";
-const NO_VALIDATION: &str = "means nothing without validation, of which the trust anchor's warning speaks";
-const RECURSION: &str = "is about delegations that are validated, and none is yet";
-const ANCHOR_FILE: &str = "the trust anchor does not move without validation";
-
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
-        words_not_yet(
-            "module-config",
-            &[Kind::Modules],
-            "validator iterator",
-            "local data, cache and forwarders alone make the answers",
-            &["iterator", "validator", "subnetcache"],
+        honoured("module-config", &[Kind::Modules], is("validator iterator"), anchors::MODULES, RELOAD).note(
+            "validator, iterator and subnetcache; without validator, or without an anchor, nothing is validated; of other \
+             modules there is a warning",
         ),
-        not_yet("auto-trust-anchor-file", PATH, "none", UNVALIDATED, &[""]).checked(checks::file),
-        not_yet("trust-anchor-file", PATH, "none", UNVALIDATED, &[""]).checked(checks::file),
-        not_yet("trust-anchor", &[Kind::Record], "none", UNVALIDATED, &[]).checked(checks::anchor),
-        not_yet("trusted-keys-file", PATH, "none", UNVALIDATED, &[""]).checked(checks::file),
+        honoured("auto-trust-anchor-file", PATH, words("none"), anchors::AUTO_FILE, RELOAD).checked(checks::file).note(
+            "for a file that is torn or empty, or may not be read, the root's keys that are built in stand in, with a \
+             warning, unless it is of another zone (Unbound does not start)",
+        ),
+        honoured("trust-anchor-file", PATH, words("none"), anchors::ANCHOR_FILE, RELOAD)
+            .checked(checks::file)
+            .note("a bad line costs itself alone, with a warning, unless nothing is left"),
+        honoured("trust-anchor", &[Kind::Record], words("none"), anchors::ANCHOR, RELOAD),
+        honoured("trusted-keys-file", PATH, words("none"), anchors::KEY_FILE, RELOAD).checked(checks::file).note(
+            "trust-anchors and managed-keys clauses are read beside trusted-keys; all of them stay as they are; a bad key \
+             costs itself alone, with a warning, unless nothing is left",
+        ),
         inert("dlv-anchor", TEXT, "none", "DLV is history, Unbound ignores it too"),
         inert("dlv-anchor-file", PATH, "none", "DLV is history, Unbound ignores it too"),
-        inert("trust-anchor-signaling", YES_NO, "yes", NO_VALIDATION),
-        inert("root-key-sentinel", YES_NO, "yes", NO_VALIDATION),
-        inert("domain-insecure", NAME, "none", NO_VALIDATION),
-        inert("val-override-date", &[Kind::Date], "none", NO_VALIDATION),
-        inert("val-sig-skew-min", COUNT, "3600", NO_VALIDATION),
-        inert("val-sig-skew-max", COUNT, "86400", NO_VALIDATION),
-        inert("val-max-restart", COUNT, "5", NO_VALIDATION),
-        inert("val-validation-attempts", COUNT, "32", NO_VALIDATION).since("1.26"),
-        inert("val-hash-attempts", COUNT, "32", NO_VALIDATION).since("1.26"),
-        inert("val-bogus-ttl", COUNT, "60", NO_VALIDATION),
-        inert("val-clean-additional", YES_NO, "yes", NO_VALIDATION),
-        inert("val-log-level", COUNT, "0", NO_VALIDATION),
-        inert("val-permissive-mode", YES_NO, "no", NO_VALIDATION),
-        inert("val-nsec3-keysize-iterations", &[Kind::KeyIterations], "1024 150 2048 150 4096 150", NO_VALIDATION),
-        not_yet("ignore-cd-flag", YES_NO, "no", "the client's CD bit goes to the forwarder", &["no"]),
+        honoured("trust-anchor-signaling", YES_NO, is("yes"), plain!(flag validation.signaling), RELOAD),
+        honoured("root-key-sentinel", YES_NO, is("yes"), plain!(flag validation.sentinel), RELOAD),
+        honoured("domain-insecure", NAME, words("none"), anchors::INSECURE, RELOAD),
+        honoured("val-override-date", &[Kind::Date], words("none"), plain!(text validation.date), RELOAD),
+        honoured("val-sig-skew-min", COUNT, is("3600"), plain!(number validation.skew_min), RELOAD),
+        honoured("val-sig-skew-max", COUNT, is("86400"), plain!(number validation.skew_max), RELOAD),
+        honoured("val-max-restart", COUNT, is("5"), plain!(number validation.max_restart), RELOAD),
+        honoured("val-validation-attempts", COUNT, is("32"), plain!(number validation.signatures), RELOAD).since("1.26"),
+        honoured("val-hash-attempts", COUNT, is("32"), plain!(number validation.hashes), RELOAD).since("1.26"),
+        honoured("val-bogus-ttl", COUNT, is("60"), plain!(number validation.bogus_ttl), RELOAD),
+        honoured("val-clean-additional", YES_NO, is("yes"), plain!(flag validation.clean_additional), RELOAD),
+        honoured("val-log-level", COUNT, is("0"), plain!(number validation.log_level), RELOAD),
+        honoured("val-permissive-mode", YES_NO, is("no"), plain!(flag validation.permissive), RELOAD),
+        honoured(
+            "val-nsec3-keysize-iterations",
+            &[Kind::KeyIterations],
+            is("1024 150 2048 150 4096 150"),
+            anchors::ITERATIONS,
+            RELOAD,
+        ),
+        honoured("ignore-cd-flag", YES_NO, is("no"), plain!(flag validation.ignore_cd), RELOAD),
         inert("fake-dsa", YES_NO, "no", "is for tests of Unbound"),
         inert("fake-sha1", YES_NO, "no", "is for tests of Unbound"),
-        inert("add-holddown", COUNT, "2592000", ANCHOR_FILE),
-        inert("del-holddown", COUNT, "2592000", ANCHOR_FILE),
-        inert("keep-missing", COUNT, "31622400", ANCHOR_FILE),
-        inert("permit-small-holddown", YES_NO, "no", ANCHOR_FILE),
+        honoured("add-holddown", COUNT, is("2592000"), plain!(number validation.add_holddown), RELOAD),
+        honoured("del-holddown", COUNT, is("2592000"), plain!(number validation.del_holddown), RELOAD),
+        honoured("keep-missing", COUNT, is("31622400"), plain!(number validation.keep_missing), RELOAD),
+        honoured("permit-small-holddown", YES_NO, is("no"), plain!(flag validation.small_holddown), RELOAD),
         inert("zonemd-permissive-mode", YES_NO, "no", "no zone is loaded, of which auth-zone's warning speaks"),
-        inert("disable-dnssec-lame-check", YES_NO, "no", RECURSION),
+        honoured("disable-dnssec-lame-check", YES_NO, is("no"), plain!(flag validation.no_lame_check), RELOAD),
         honoured("harden-glue", YES_NO, is("yes"), plain!(flag iteration.harden_glue), RELOAD),
         honoured("harden-unverified-glue", YES_NO, is("no"), plain!(flag iteration.harden_unverified_glue), RELOAD),
-        inert("harden-dnssec-stripped", YES_NO, "yes", NO_VALIDATION),
-        inert("harden-below-nxdomain", YES_NO, "yes", "needs validated answers; names below NXDOMAIN are asked"),
+        honoured("harden-dnssec-stripped", YES_NO, is("yes"), plain!(flag validation.harden_stripped), RELOAD),
+        honoured("harden-below-nxdomain", YES_NO, is("yes"), plain!(flag validation.harden_below_nxdomain), RELOAD),
         honoured("harden-referral-path", YES_NO, is("no"), plain!(flag iteration.harden_referral), RELOAD),
-        inert("harden-algo-downgrade", YES_NO, "no", NO_VALIDATION),
+        honoured("harden-algo-downgrade", YES_NO, is("no"), plain!(flag validation.harden_downgrade), RELOAD),
         honoured("harden-unknown-additional", YES_NO, is("no"), plain!(flag harden_unknown_additional), RELOAD)
             .note("yes takes records of types that a resolver has no use for out of what stands beside an answer"),
     ],

@@ -5,6 +5,7 @@
 //! by a function that wants every one of these, so a directive is described in one place and wholly. Rows of `server:`
 //! stand in files by topic, the other clauses have files of their own.
 
+mod anchors;
 mod answers;
 mod cache;
 mod checks;
@@ -33,7 +34,7 @@ use super::values::{Host, Kind, NUMBER, Netblock};
 use field::{field, list, plain, shown_by, yes_no};
 use row::{
     AT_LEAST_1, BYTES, COUNT, NAME, NAT64_PREFIX, NETBLOCK, PATH, PORT, REAL_PORT, RELOAD, RESTART, SLABS, TEXT,
-    YES_NO, changes_nothing, honoured, inert, inside, is, not_yet, refused, words, words_not_yet,
+    YES_NO, changes_nothing, honoured, inert, inside, is, not_yet, refused, words,
 };
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -22,14 +22,6 @@ pub enum Status {
         /// Values that ask for what happens anyway.
         harmless: &'static [&'static str],
     },
-    /// A value of several words, of which those that are not `harmless` would change answers and do not yet: a warning
-    /// names them.
-    WordsNotYet {
-        /// What happens instead.
-        instead: &'static str,
-        /// Words that ask for what happens anyway.
-        harmless: &'static [&'static str],
-    },
     /// It does nothing yet, and going on without it would be unsafe: an error.
     Refused {
         /// Why, and what to do.
@@ -52,7 +44,7 @@ impl Status {
             Status::Honoured(..) => "honoured",
             Status::AcceptedWithoutEffect(_) => "no effect",
             Status::ChangesNothing(_) => "no effect: info",
-            Status::NotYet { .. } | Status::WordsNotYet { .. } => "not yet: warning",
+            Status::NotYet { .. } => "not yet: warning",
             Status::Refused { .. } => "not yet: error",
         }
     }
@@ -211,17 +203,6 @@ pub(super) const fn changes_nothing(
     why: &'static str,
 ) -> Row {
     row(name, args, Unset::Words(default), Status::ChangesNothing(why))
-}
-
-/// A directive of several words, of which a warning names those that are not `harmless`.
-pub(super) const fn words_not_yet(
-    name: &'static str,
-    args: &'static [Kind],
-    default: &'static str,
-    instead: &'static str,
-    harmless: &'static [&'static str],
-) -> Row {
-    row(name, args, Unset::Words(default), Status::WordsNotYet { instead, harmless })
 }
 
 /// A directive of which there is a warning, unless its value is `harmless`.

@@ -8,7 +8,7 @@ use super::{ROOT, read};
 #[test]
 fn files_of_the_field_load() {
     for (name, text, warnings) in [
-        ("debian", include_str!("../testdata/debian.conf"), 1),
+        ("debian", include_str!("../testdata/debian.conf"), 0),
         ("opnsense", include_str!("../testdata/opnsense.conf"), 1),
         ("pfsense", include_str!("../testdata/pfsense.conf"), 1),
         ("pi-hole", include_str!("../testdata/pi-hole.conf"), 0),

@@ -26,6 +26,15 @@ pub(super) fn with_line(spec: &OptionSpec, value: &str) -> Config {
 pub(super) fn another_value(spec: &OptionSpec) -> String {
     let text = match spec.args {
         _ if spec.name == "root-hints" => concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/testdata/root.hints"),
+        _ if spec.name == "trust-anchor" => ". DS 38696 8 2 00",
+        _ if spec.name == "auto-trust-anchor-file" => {
+            concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/testdata/root.key")
+        }
+        _ if ["trust-anchor-file", "trusted-keys-file"].contains(&spec.name) => {
+            concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/testdata/root.ds")
+        }
+        [Kind::Modules] => "iterator",
+        [Kind::KeyIterations] => "1024 77",
         [Kind::YesNo] => {
             if spec.default.text() == "yes" {
                 "no"

@@ -113,9 +113,7 @@ impl Backend for Program {
             Status::AcceptedWithoutEffect(why) | Status::ChangesNothing(why) | Status::Refused { why, .. } => {
                 Err(format!("{name} has no effect: {why}"))
             }
-            Status::NotYet { instead, .. } | Status::WordsNotYet { instead, .. } => {
-                Err(format!("{name} is not supported yet: {instead}"))
-            }
+            Status::NotYet { instead, .. } => Err(format!("{name} is not supported yet: {instead}")),
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Changes that a log line names.
 const NAMED: usize = 10;
 /// Directives whose lines have commands of their own, or that Unbound does not set either.
-const NOT_SET: [&str; 9] = [
+const NOT_SET: [&str; 12] = [
     "interface",
     "outgoing-interface",
     "access-control",
@@ -23,6 +23,9 @@ const NOT_SET: [&str; 9] = [
     "local-data",
     "local-data-ptr",
     "root-hints",
+    "auto-trust-anchor-file",
+    "trust-anchor-file",
+    "trusted-keys-file",
     "ratelimit-for-domain",
     "ratelimit-below-domain",
 ];

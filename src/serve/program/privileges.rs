@@ -68,6 +68,21 @@ fn folders(config: &Config, file: &Path, root: Option<&Path>) -> Folders {
     config.files.folders().for_each(|folder| add(&mut folders.read, inside(folder, root), root));
     let hints = config.root_hints.files.iter().map(|file| config.directory.join(file));
     hints.for_each(|file| add_home(&mut folders.read, &inside(&file, root), root));
+    let validation = &config.validation;
+    let anchors = validation.anchor_files.iter().chain(&validation.key_files);
+    for file in anchors.map(|source| inside(&config.directory.join(&source.text), root)) {
+        // Of a pattern, the folder below which it finds its files.
+        let is_fixed = |path: &&Path| !path.to_string_lossy().contains(['*', '?', '[', '{']);
+        match file.ancestors().find(is_fixed) {
+            Some(folder) if folder != file => add(&mut folders.read, folder.to_owned(), root),
+            _ => add_home(&mut folders.read, &file, root),
+        }
+    }
+    // A state file is written anew in its folder.
+    for file in validation.auto.iter().map(|auto| inside(&config.directory.join(&auto.file), root)) {
+        let may = file.parent().is_some_and(writable);
+        add_home(if may { &mut folders.own } else { &mut folders.read }, &file, root);
+    }
     // The secrets of cookies are changed by command.
     let secrets = inside(&config.directory.join(&config.clients.cookie_secret_file), root);
     if !config.clients.cookie_secret_file.as_os_str().is_empty() {
@@ -143,6 +158,7 @@ fn enter_directory(config: &Config, root: Option<&Path>) -> Result<(), String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::{AnchorSource, AutoAnchor, Location};
 
     #[test]
     fn what_was_named_stays_open_and_the_root_does_not() {
@@ -158,12 +174,21 @@ mod tests {
         config.logfile = "/var/log/runbound/log".into();
         config.pidfile = "/runbound.pid".into();
         config.root_hints.files = vec!["hints/root".into(), "/usr/share/dns/root.hints".into()];
+        let source = |text: &str| AnchorSource { text: text.into(), at: Location::default(), records: Vec::new() };
+        config.validation.anchor_files = vec![source("anchors/root.ds")];
+        config.validation.key_files = vec![source("/srv/keys/*/bind.keys")];
+        let auto = |file: PathBuf| AutoAnchor { file, at: Location::default(), point: None, stands_in: false };
+        config.validation.auto = vec![auto(top.join("state/root.key")), auto("/no-such-folder/root.key".into())];
+        std::fs::create_dir_all(top.join("state")).unwrap();
         let found = folders(&config, &file, None);
         let facts = FACTS.map(PathBuf::from);
         let read: Vec<_> = found.read.iter().filter(|path| !facts.contains(path)).collect();
         let hints = [Path::new("/etc/runbound/hints"), Path::new("/usr/share/dns")];
         assert_eq!(read[..3], [&top.join("etc"), &top.join("real"), Path::new("/srv/")]);
-        assert_eq!(read[3..], hints);
+        assert_eq!(read[3..5], hints);
+        let anchors = [Path::new("/etc/runbound/anchors"), Path::new("/srv/keys"), Path::new("/no-such-folder")];
+        assert_eq!(read[5..], anchors);
+        assert!(found.own.contains(&top.join("state")), "{found:?}");
         assert_eq!(found.write, [Path::new("/var/log/runbound")]);
         assert_eq!(found.remove, [Path::new("/runbound.pid")]);
 

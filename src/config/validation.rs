@@ -1,0 +1,263 @@
+//! Directives about DNSSEC validation.
+
+use super::diagnostic::Location;
+use super::lan_zones;
+use crate::dns::name_text::{self, NameBuf};
+use crate::number;
+use crate::validate::anchors::{AnchorRecord, Anchors};
+use crate::validate::autotrust::Point;
+use std::path::PathBuf;
+
+/// What `module-config:` is unless a file says otherwise.
+const MODULES: &str = "validator iterator";
+
+/// A `trust-anchor:` line, or a file of anchors that do not change by themselves, with what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnchorSource {
+    /// The value of the directive.
+    pub text: String,
+    /// Its line.
+    pub at: Location,
+    /// The records, each with file and line where these are not the directive's.
+    pub records: Vec<AnchorRecord>,
+}
+
+/// An `auto-trust-anchor-file:` line and what its file held when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutoAnchor {
+    /// The file, as the line has it.
+    pub file: PathBuf,
+    /// Its line.
+    pub at: Location,
+    /// The state of the file; `None` where no file is looked at.
+    pub point: Option<Point>,
+    /// The file could not be used: the keys of the root that are built in stand in for it.
+    pub stands_in: bool,
+}
+
+/// Directives about what is trusted and how it is validated. Times are in seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// `module-config:`
+    pub modules: String,
+    /// `trust-anchor:` lines.
+    pub anchors: Vec<AnchorSource>,
+    /// `trust-anchor-file:` lines.
+    pub anchor_files: Vec<AnchorSource>,
+    /// `trusted-keys-file:` lines.
+    pub key_files: Vec<AnchorSource>,
+    /// `auto-trust-anchor-file:` lines.
+    pub auto: Vec<AutoAnchor>,
+    /// `domain-insecure:` names, lower case wire form.
+    pub insecure: Vec<Vec<u8>>,
+    /// `insecure-lan-zones:`, nothing is validated below the reverse zones of private addresses.
+    pub insecure_lan: bool,
+
+    /// `val-override-date:` as the file has it: see [`Validation::override_date`].
+    pub date: String,
+    /// `val-sig-skew-min:`
+    pub skew_min: u32,
+    /// `val-sig-skew-max:`
+    pub skew_max: u32,
+    /// `val-bogus-ttl:`
+    pub bogus_ttl: u32,
+    /// `val-max-restart:`, how often other servers are asked for what is bogus.
+    pub max_restart: u32,
+    /// `val-clean-additional:`, bogus RRsets beside an answer are left out.
+    pub clean_additional: bool,
+    /// `val-permissive-mode:`, what is bogus is told all the same, without AD.
+    pub permissive: bool,
+    /// `val-log-level:`
+    pub log_level: u32,
+    /// `val-nsec3-keysize-iterations:`, sizes of keys in bits going up, and most iterations.
+    pub nsec3_iterations: Vec<(u32, u32)>,
+    /// `val-validation-attempts:`
+    pub signatures: u32,
+    /// `val-hash-attempts:`
+    pub hashes: u32,
+    /// `ignore-cd-flag:`
+    pub ignore_cd: bool,
+    /// `disable-dnssec-lame-check:`
+    pub no_lame_check: bool,
+    /// `harden-dnssec-stripped:`, a zone of an anchor must be signed.
+    pub harden_stripped: bool,
+    /// `harden-algo-downgrade:`, every algorithm that is told of must have signed.
+    pub harden_downgrade: bool,
+    /// `harden-below-nxdomain:`, a secure NXDOMAIN holds below its name.
+    pub harden_below_nxdomain: bool,
+    /// `aggressive-nsec:`
+    pub aggressive: bool,
+    /// `neg-cache-size:` in bytes.
+    pub negative_cache: u64,
+    /// `key-cache-size:` in bytes.
+    pub key_cache: u64,
+    /// `prefetch-key:`
+    pub prefetch_key: bool,
+    /// `trust-anchor-signaling:` (RFC 8145)
+    pub signaling: bool,
+    /// `root-key-sentinel:` (RFC 8509)
+    pub sentinel: bool,
+    /// `add-holddown:`
+    pub add_holddown: u32,
+    /// `del-holddown:`
+    pub del_holddown: u32,
+    /// `keep-missing:`; 0 for ever.
+    pub keep_missing: u32,
+    /// `permit-small-holddown:`, queries for keys may be less than an hour apart.
+    pub small_holddown: bool,
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Validation {
+            modules: MODULES.to_owned(),
+            anchors: Vec::new(),
+            anchor_files: Vec::new(),
+            key_files: Vec::new(),
+            auto: Vec::new(),
+            insecure: Vec::new(),
+            insecure_lan: false,
+            date: String::new(),
+            skew_min: 3600,
+            skew_max: 86_400,
+            bogus_ttl: 60,
+            max_restart: 5,
+            clean_additional: true,
+            permissive: false,
+            log_level: 0,
+            nsec3_iterations: vec![(1024, 150), (2048, 150), (4096, 150)],
+            signatures: 32,
+            hashes: 32,
+            ignore_cd: false,
+            no_lame_check: false,
+            harden_stripped: true,
+            harden_downgrade: false,
+            harden_below_nxdomain: true,
+            aggressive: true,
+            negative_cache: 1 << 20,
+            key_cache: 4 << 20,
+            prefetch_key: false,
+            signaling: true,
+            sentinel: true,
+            add_holddown: 30 * 86_400,
+            del_holddown: 30 * 86_400,
+            keep_missing: 366 * 86_400,
+            small_holddown: false,
+        }
+    }
+}
+
+/// What `val-override-date:` says of the time by which signatures are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverrideDate {
+    /// The clock's.
+    Clock,
+    /// None: their times are not looked at.
+    Ignored,
+    /// This one, in seconds since 1970 modulo 2³² (RFC 4034 section 3.1.5).
+    Fixed(u32),
+}
+
+impl Validation {
+    /// Whether `module-config:` has the validator.
+    pub fn has_validator(&self) -> bool {
+        self.modules.split_ascii_whitespace().any(|module| module == "validator")
+    }
+
+    /// Whether answers are validated: there is the validator, and something is trusted.
+    pub fn is_on(&self) -> bool {
+        self.has_validator() && (self.records().next().is_some() || self.points().next().is_some())
+    }
+
+    /// All records that are trusted and do not change by themselves.
+    pub fn records(&self) -> impl Iterator<Item = &AnchorRecord> {
+        let all = [&self.anchor_files, &self.key_files, &self.anchors];
+        all.into_iter().flatten().flat_map(|source| &source.records)
+    }
+
+    /// The zones whose anchors follow their keys, with their files.
+    pub fn points(&self) -> impl Iterator<Item = (&AutoAnchor, &Point)> {
+        self.auto.iter().filter_map(|auto| Some((auto, auto.point.as_ref()?))).filter(|(_, point)| !point.revoked)
+    }
+
+    /// The anchors and insecure points of all directives, and the zones of whose anchors `is_known` takes none: they are no
+    /// anchors then.
+    pub fn anchors(&self, is_known: impl Fn(&AnchorRecord) -> bool) -> (Anchors, Vec<Vec<u8>>) {
+        let lan: Vec<Vec<u8>> = lan_zones::names().filter(|_| self.insecure_lan).map(|name| wire(&name)).collect();
+        let insecure = self.insecure.iter().chain(&lan).map(|name| &name[..]);
+        let (mut anchors, ignored) = Anchors::new(self.records(), insecure, is_known);
+        for (auto, point) in self.points() {
+            if !auto.stands_in || anchors.get(&point.zone, point.class).is_none() {
+                anchors.replace(&point.zone, point.class, point.anchor());
+            }
+        }
+        (anchors, ignored)
+    }
+
+    /// What `val-override-date:` says.
+    pub fn override_date(&self) -> OverrideDate {
+        match (self.date.as_str(), number::read(&self.date, i64::MIN..=i64::MAX)) {
+            ("" | "0", _) | (_, Err(_)) => OverrideDate::Clock,
+            (_, Ok(-1)) => OverrideDate::Ignored,
+            (text, Ok(date)) if text.len() == 14 => OverrideDate::Fixed(seconds_of(date) as u32),
+            (_, Ok(seconds)) => OverrideDate::Fixed(seconds as u32),
+        }
+    }
+
+    /// Most NSEC3 iterations that are computed for a key of so many bits (RFC 9276).
+    pub fn most_iterations(&self, bits: u32) -> u32 {
+        let row = self.nsec3_iterations.iter().find(|(size, _)| bits <= *size);
+        row.or(self.nsec3_iterations.last()).map_or(0, |(_, most)| *most)
+    }
+}
+
+/// Seconds since 1970 of YYYYMMDDHHMMSS, UTC.
+fn seconds_of(date: i64) -> i64 {
+    let part = |place: u32, count: u32| date / 10i64.pow(place) % 10i64.pow(count);
+    let (year, month, day) = (part(10, 4), part(8, 2), part(6, 2));
+    // Years that begin in March, so that the day of a leap year comes last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = 365 * year + leaps + (153 * month + 2) / 5 + day - 1 - 719_468;
+    days * 86_400 + part(4, 2) * 3600 + part(2, 2) * 60 + part(0, 2)
+}
+
+fn wire(text: &str) -> Vec<u8> {
+    let mut name = NameBuf::new();
+    // All of the list's names are good.
+    let _ = name_text::parse_lower(text.as_bytes(), &mut name);
+    name.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dated(date: &str) -> OverrideDate {
+        Validation { date: date.into(), ..Validation::default() }.override_date()
+    }
+
+    #[test]
+    fn dates_are_seconds_digits_or_none() {
+        for (text, seconds) in [
+            ("20090824074640", 1_251_100_000),
+            ("19700101000000", 0),
+            ("20000229235959", 951_868_799),
+            ("20000301000000", 951_868_800),
+            ("1251100000", 1_251_100_000),
+        ] {
+            assert_eq!(dated(text), OverrideDate::Fixed(seconds), "{text}");
+        }
+        assert_eq!(
+            (dated(""), dated("0"), dated("-1")),
+            (OverrideDate::Clock, OverrideDate::Clock, OverrideDate::Ignored)
+        );
+    }
+
+    #[test]
+    fn iterations_go_by_the_next_larger_key() {
+        let validation = Validation { nsec3_iterations: vec![(1024, 150), (2048, 500)], ..Validation::default() };
+        let most = |bits| validation.most_iterations(bits);
+        assert_eq!([most(512), most(1024), most(1025), most(2048), most(4096)], [150, 150, 500, 500, 500]);
+    }
+}
