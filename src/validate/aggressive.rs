@@ -1,6 +1,6 @@
 //! Answers made from records that denied something else (RFC 8198).
 
-use super::flaw::Flaw;
+use super::Flaw;
 use super::hash::Hash;
 use super::nsec::{Nsec, Nsecs};
 use super::nsec3::{Above, Chain, Nsec3, Nsec3s};

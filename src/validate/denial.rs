@@ -1,7 +1,7 @@
 //! Denial of existence: what the NSEC and NSEC3 records of a message prove (RFC 4035 section 5.4, RFC 5155 section 8).
 
+use super::Flaw;
 use super::budget::Budget;
-use super::flaw::Flaw;
 use super::hash::Hasher;
 use super::nsec::{self, Nsec};
 use super::nsec3::{Chain, Nsec3};

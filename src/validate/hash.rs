@@ -1,7 +1,7 @@
 //! Hashes of names (RFC 5155 section 5), each name once.
 
+use super::Flaw;
 use super::budget::Budget;
-use super::flaw::Flaw;
 use crate::dns::name::MAX_LEN;
 use sha1::block_api::compress;
 use sha1::{Digest, Sha1};

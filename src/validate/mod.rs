@@ -112,4 +112,3 @@ pub struct Clock {
     /// Most seconds (`val-sig-skew-max:`). Within both, a tenth of the signature's validity counts, as in Unbound.
     pub skew_max: u32,
 }
-

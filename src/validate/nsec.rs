@@ -1,6 +1,6 @@
 //! NSEC records (RFC 4034 section 4) and what they prove (RFC 4035 section 5.4, RFC 6840 section 4).
 
-use super::flaw::Flaw;
+use super::Flaw;
 use super::proof::{NoDs, wildcard};
 use super::set::Set;
 use super::types::{Said, Types};

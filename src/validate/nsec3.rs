@@ -1,7 +1,7 @@
 //! NSEC3 records (RFC 5155) and what they prove (section 8).
 
+use super::Flaw;
 use super::budget::Budget;
-use super::flaw::Flaw;
 use super::hash::{HASH, Hash, Hasher, from_label};
 use super::proof::{NoDs, Proof, wildcard};
 use super::set::Set;

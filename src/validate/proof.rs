@@ -1,6 +1,6 @@
 //! What records prove, or do not.
 
-use super::flaw::Flaw;
+use super::Flaw;
 
 /// What the records say of a claim that something does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
