@@ -89,6 +89,10 @@ impl Wheel {
                 return Some(id);
             }
             self.done += 1;
+            // After a long sleep nothing is left to go off: the clock may have stood still for years.
+            if target - self.done > SLOTS as u64 && self.occupied == [0; SLOTS / 64] {
+                self.done = target;
+            }
         }
         None
     }
@@ -131,6 +135,16 @@ mod tests {
         assert_eq!(wheel.expired(MS(380)), Some(0));
         wheel.cancel(2);
         assert_eq!((wheel.next(), wheel.expired(MS(60_000))), (None, None));
+    }
+
+    #[test]
+    fn sleeps_for_years_in_no_time() {
+        let mut wheel = Wheel::new(2);
+        wheel.arm(0, MS(12_000));
+        let years = Duration::from_secs(3_000_000_000);
+        assert_eq!((wheel.expired(years), wheel.expired(years)), (Some(0), None));
+        wheel.arm(1, years + MS(376));
+        assert_eq!(wheel.next(), Some(years + MS(380)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod threads;
 mod tuning;
 mod unread;
 mod unwanted;
-mod validation;
+pub mod validation;
 
 use super::fast_path::FastPath;
 use super::scope::Zones;

@@ -11,6 +11,7 @@ use crate::serve::scope::Zones;
 use crate::serve::worker::WorkerOptions;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
 use crate::sys::cpu;
+use crate::validate::Fakes;
 use std::time::Duration;
 
 /// Busy threads besides the worker: the resolver, and the kernel's packet work.
@@ -96,7 +97,7 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         cookies: true,
         no_dnssec_ok: config.transport.no_dnssec_ok,
         client_strings: client_strings(config),
-        validation: validation::rules(config),
+        validation: validation::rules(config, Fakes::default()),
     }
 }
 

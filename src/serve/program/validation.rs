@@ -1,16 +1,18 @@
 //! What of the configuration validation goes by.
 
 use crate::config::{Config, OverrideDate};
-use crate::validate::{Date, Iterations, Rules};
+use crate::validate::{Date, Fakes, Iterations, Rules};
 use std::sync::Arc;
 
-/// The rules of a configuration; `None`: nothing is validated, as it has no validator or trusts nobody.
-pub(super) fn rules(config: &Config) -> Option<Rules> {
+/// The rules of a configuration; `None`: nothing is validated, as it has no validator or trusts nobody. `fakes`: which signatures
+/// count as valid, none but in scenarios.
+pub fn rules(config: &Config, fakes: Fakes) -> Option<Rules> {
     let of = &config.validation;
     if !of.is_on() {
         return None;
     }
-    let (anchors, _) = of.anchors(|record| record.is_known());
+    let (anchors, _) =
+        of.anchors(|record| record.is_known() || record.algorithm().is_some_and(|algorithm| fakes.has(algorithm)));
     let date = match of.override_date() {
         OverrideDate::Clock => Date::Wall,
         OverrideDate::Ignored => Date::Any,
@@ -32,6 +34,6 @@ pub(super) fn rules(config: &Config) -> Option<Rules> {
         restarts: u8::try_from(of.max_restart).unwrap_or(u8::MAX),
         ignore_cd: of.ignore_cd,
         key_cache: usize::try_from(of.key_cache).unwrap_or(usize::MAX),
-        ..Rules::default()
+        fakes,
     })
 }

@@ -15,7 +15,7 @@ use runbound::resolve::{Cache, Command as CoreCommand, Core, Input, Request, Wor
 use runbound::ring::doorbell::Doorbell;
 use runbound::ring::spsc::{self, Consumer, Producer};
 use runbound::serve::fast_path::Queues;
-use runbound::serve::program::Parts;
+use runbound::serve::program::{Parts, validation};
 use runbound::serve::stream_message::StreamMessage;
 use runbound::serve::worker::{Command, Done, Links, Order, Worker};
 use runbound::stats::WorkerStats;
@@ -80,9 +80,7 @@ impl Served {
         let refused = |findings: Vec<_>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let policy = Arc::new(compile::policy(config, HashKey::fixed(1), "host").map_err(refused)?);
         let (mut parts, table) = Parts::without_threads(config, &policy);
-        if let Some(rules) = &mut parts.resolver.validation {
-            rules.fakes = fakes;
-        }
+        parts.resolver.validation = validation::rules(config, fakes);
         let cache = Cache::new(1 << 22, 1 << 22, parts.rules, HashKey::fixed(1))?;
         let (requests, requests_end) = spsc::channel_zeroed(SLOTS);
         let (responses, responses_end) = spsc::channel_zeroed(SLOTS);
