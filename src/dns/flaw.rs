@@ -94,7 +94,7 @@ impl Flaw {
             Flaw::UnknownDigest => 2,
             Flaw::Expired => 7,
             Flaw::NotYetValid => 8,
-            Flaw::KeyMissing | Flaw::AnchorMismatch | Flaw::DelegationMismatch => 9,
+            Flaw::KeyMissing | Flaw::AnchorMismatch | Flaw::DelegationMismatch | Flaw::Unreachable => 9,
             Flaw::SignaturesMissing | Flaw::Downgraded => 10,
             Flaw::NoZoneKey => 11,
             Flaw::DenialMissing => 12,
@@ -103,7 +103,6 @@ impl Flaw {
             | Flaw::Mismatch
             | Flaw::ExpiredBeforeValid
             | Flaw::Work
-            | Flaw::Unreachable
             | Flaw::Malformed
             | Flaw::DenialWrong => 6,
         }

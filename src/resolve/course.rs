@@ -2,10 +2,11 @@
 
 use super::Request;
 use super::core::{Core, Turn};
-use super::question::{NONE, Phase};
+use super::question::{NONE, Phase, Question};
 use super::table::Kind;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
+use crate::dns::flaw::Flaw;
 use crate::dns::{class, rcode, rtype};
 use std::time::Duration;
 
@@ -128,6 +129,12 @@ impl<W: World> Turn<'_, W> {
         if self.leave_zone(id) {
             return self.core.retry.push_back(id);
         }
+        let Question { flaw, lookup, .. } = self.core.questions.get(id);
+        if *flaw != Flaw::None && lookup.is_none() {
+            // Nobody else has told anything: what was told is bogus.
+            let (flaw, ttl) = (*flaw, self.core.validator.as_ref().map_or(0, |validator| validator.rules.bogus_ttl));
+            return self.fail_as_bogus(id, flaw, ttl);
+        }
         if self.core.questions.get(id).lookup.is_some() {
             if self.core.questions.get(id).is_for_keys() {
                 self.learn_keys(id, None);
@@ -192,7 +199,7 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// What a question was told by is not told to who has its state next.
-    fn put_back_chain(&mut self, id: u32) {
+    pub(super) fn put_back_chain(&mut self, id: u32) {
         if let Some(chain) = self.core.questions.get_mut(id).chain.take() {
             self.core.spare_chains.put_back(chain);
         }

@@ -158,7 +158,16 @@ impl<W: World> Turn<'_, W> {
         let cut = self.core.cuts.get(question.cut)?;
         let passed = question.tried | question.failed | cut.lame(question.asked_type(), self.now);
         let recursive = cut.recursive(self.now);
-        self.fastest(id, passed | recursive).or_else(|| if recursive == 0 { None } else { self.fastest(id, passed) })
+        let distrusted = self.distrusted(id);
+        if let Some(place) = self.fastest(id, passed | recursive | distrusted) {
+            return Some(place);
+        }
+        if recursive | distrusted == 0 {
+            return None;
+        }
+        // Who has told what was bogus is asked again when there is nobody else, nor anybody to be looked for.
+        let distrusted = if self.has_unknown_servers(id) { distrusted } else { 0 };
+        self.fastest(id, passed | distrusted)
     }
 
     /// One of the fastest servers of a question's cut but for those `passed` over, drawn at random.

@@ -182,7 +182,9 @@ impl<W: World> Turn<'_, W> {
         }
         if self.core.questions.get(id).is_for_keys() {
             let answer = self.core.digest.hold(message, self.core.questions.get(id), false);
-            self.learn_keys(id, answer);
+            if !self.learn_keys(id, answer) {
+                return true;
+            }
         }
         if self.core.questions.get(id).is_priming() {
             self.primed(message);

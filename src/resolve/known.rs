@@ -94,7 +94,9 @@ impl<W: World> Turn<'_, W> {
         if question.is_for_keys() {
             let written = hit.compose(&wanted, scratch, rdata);
             let answer = written.ok().and_then(|written| Held::new(scratch, &written, hit.rcode()));
-            self.learn_keys(id, answer);
+            if !self.learn_keys(id, answer) {
+                return Found::Answer;
+            }
             self.recall(id);
             self.end_lookup(id, &[]);
             self.give_back(id);

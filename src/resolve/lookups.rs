@@ -72,6 +72,11 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
+    /// Whether there are name servers of the question's cut whose addresses are not known.
+    pub(super) fn has_unknown_servers(&mut self, id: u32) -> bool {
+        !self.unknown_servers(id).is_empty()
+    }
+
     /// Numbers of the name servers of the question's cut whose addresses are not known.
     fn unknown_servers(&mut self, id: u32) -> Vec<usize> {
         let cut = self.core.cuts.get_mut(self.core.questions.get(id).cut);

@@ -10,9 +10,9 @@
 //! zones in its cache of keys, of RRsets and messages in the resolver's. So it begins anew each time that keys have come.
 
 use super::cache::{Checked, Key, MessageKey, Trust};
-use super::core::{Core, Turn};
+use super::core::{Core, Turn, bit};
 use super::held::Held;
-use super::question::{Lookup, Phase, Question, Stale};
+use super::question::{Lookup, NONE, Phase, Question, Shown, Stale};
 use super::world::World;
 use crate::dns::cause::Cause;
 use crate::dns::flaw::Flaw;
@@ -118,7 +118,7 @@ impl<W: World> Turn<'_, W> {
 
     /// What is held of a question is decided: it is written down and told.
     fn decided(&mut self, id: u32, mut held: Held, mut verdict: Verdict) {
-        let Core { validator, stats, .. } = &mut *self.core;
+        let Core { validator, .. } = &mut *self.core;
         let (permissive, cleans, bogus_ttl) = validator.as_ref().map_or((false, true, 60), |validator| {
             let rules = &validator.rules;
             (rules.permissive, rules.clean_additional, rules.bogus_ttl)
@@ -134,11 +134,14 @@ impl<W: World> Turn<'_, W> {
                 }
                 held.limit(u32::MAX);
             }
-            Security::Bogus => {
-                stats.bogus.add(1);
-                held.limit(bogus_ttl);
-            }
+            Security::Bogus => held.limit(bogus_ttl),
             _ => {}
+        }
+        if verdict.security == Security::Bogus {
+            if self.ask_elsewhere(id, &held, verdict.flaw) {
+                return;
+            }
+            self.core.stats.bogus.add(1);
         }
         self.write_down(id, &held, &verdict, bogus_ttl);
         let is_told = verdict.security != Security::Bogus || self.core.questions.get(id).checking_disabled;
@@ -146,6 +149,61 @@ impl<W: World> Turn<'_, W> {
             true => self.tell_held(id, &held, verdict.security == Security::Secure),
             false => self.fail_as_bogus(id, verdict.flaw, held.ttl),
         }
+    }
+
+    /// What was told to a question is bogus: it is asked anew, of others (`val-max-restart:`). False when that was done often
+    /// enough, or there is nobody else.
+    fn ask_elsewhere(&mut self, id: u32, held: &Held, flaw: Flaw) -> bool {
+        let most = self.core.validator.as_ref().map_or(0, |validator| validator.rules.restarts);
+        let question = self.core.questions.get_mut(id);
+        let server = question.asked.server;
+        // Broken keys are no fault of who was asked for the data.
+        let is_over = question.bogus_tries >= most || matches!(flaw, Flaw::Work | Flaw::Unreachable);
+        if is_over {
+            return false;
+        }
+        if !held.known && !question.distrusted.contains(&server) {
+            question.distrusted.push(server);
+        }
+        let distrusted = self.distrusted(id);
+        let others = self.core.seats(id).iter().zip(0u8..).any(|(_, place)| distrusted & bit(place) == 0);
+        if !others && !self.has_unknown_servers(id) {
+            return false;
+        }
+        self.forget_bogus(id, held);
+        self.put_back_chain(id);
+        let question = self.core.questions.get_mut(id);
+        (question.bogus_tries, question.flaw) = (question.bogus_tries + 1, flaw);
+        let name = question.name;
+        question.follow_alias(&name);
+        (question.restarts, question.shown) = (0, Shown::WHOLE);
+        self.go_to_cut(id, NONE);
+        self.core.retry.push_back(id);
+        true
+    }
+
+    /// Servers of a question's cut that have told what was bogus.
+    pub(super) fn distrusted(&self, id: u32) -> u64 {
+        let distrusted = &self.core.questions.get(id).distrusted;
+        if distrusted.is_empty() {
+            return 0;
+        }
+        let seats = self.core.seats(id).iter().zip(0u8..).filter(|(seat, _)| distrusted.contains(&seat.server));
+        seats.fold(0, |bits, (_, place)| bits | bit(place))
+    }
+
+    /// Takes out of the cache what was found to be bogus, and the message that is kept of it.
+    fn forget_bogus(&mut self, id: u32, held: &Held) {
+        let Core { cache: Some(cache), questions, .. } = &mut *self.core else { return };
+        let views = held.parts.views();
+        for (nth, part) in held.parts.sets.iter().enumerate().filter(|(_, part)| part.known != Security::Secure) {
+            if let Some(set) = views.set(&held.parts, nth) {
+                cache.rrsets.remove(&Key::of(&set, part.section));
+            }
+        }
+        let question = questions.get(id);
+        let (name, qtype, qclass) = (question.target.as_wire(), question.qtype, question.qclass);
+        cache.messages.remove(&MessageKey { name, qtype, qclass, checking_disabled: false });
     }
 
     /// Tells an answer that is decided.
@@ -232,27 +290,33 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    /// A lookup of keys has come to this, or to nothing: what it says of the name is taken note of.
-    pub(super) fn learn_keys(&mut self, id: u32, answer: Option<Held>) {
+    /// A lookup of keys has come to this, or to nothing: what it says of the name is taken note of. False when it is asked anew.
+    pub(super) fn learn_keys(&mut self, id: u32, mut answer: Option<Held>) -> bool {
         let wall = self.world.wall();
-        let mut answer = answer;
         if let Some(held) = &mut answer {
+            self.recall(id);
             self.recognise(&mut held.parts);
         }
-        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return };
+        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return true };
         let (name, qtype) = (questions.get(id).name, questions.get(id).qtype);
         let Validator { rules, keys } = validator;
-        let (bogus_ttl, mut parts) = (rules.bogus_ttl, answer.map(|held| held.parts));
-        let (keys, rules) = ((keys, super::cache::seconds(self.now)), (&*rules, rules.clock(wall)));
+        let (bogus_ttl, now, clock) = (rules.bogus_ttl, super::cache::seconds(self.now), rules.clock(wall));
+        let parts = answer.as_mut().map(|held| &mut held.parts);
         let budget = &mut questions.budget_mut(id).proof;
         let before = budget.checked;
         match qtype {
-            rtype::DS => learn::delegation(&name, parts.as_mut(), keys, rules, budget),
-            _ => learn::zone_keys(&name, parts.as_mut(), keys, rules, budget),
+            rtype::DS => learn::delegation(&name, parts, (keys, now), (rules, clock), budget),
+            _ => learn::zone_keys(&name, parts, (keys, now), (rules, clock), budget),
         }
         stats.signatures.add(u64::from(budget.checked - before));
-        if let Some(parts) = parts {
-            self.write_down_sets(&parts, bogus_ttl);
+        let flaw = keys.flaw(name.as_wire(), now);
+        let Some(held) = answer else { return true };
+        if let Some(flaw) = flaw
+            && self.ask_elsewhere(id, &held, flaw)
+        {
+            return false;
         }
+        self.write_down_sets(&held.parts, bogus_ttl);
+        true
     }
 }

@@ -7,6 +7,7 @@ use super::tries::{Addressee, Tries};
 use super::ttl::{SILENCE, WITHOUT_RECORDS};
 use crate::dns::Name;
 use crate::dns::cause::{Cause, Why};
+use crate::dns::flaw::Flaw;
 use std::time::Duration;
 
 /// No question.
@@ -156,6 +157,12 @@ pub struct Question {
     pub validates: bool,
     /// Its answer, while it is validated.
     pub held: Option<Box<Held>>,
+    /// Servers that have told what was bogus.
+    pub distrusted: Vec<u32>,
+    /// How often it was asked anew since what was told was bogus.
+    pub bogus_tries: u8,
+    /// Why that was.
+    pub flaw: Flaw,
     /// Seconds for which its failure may be kept, where that does not follow from how its servers were.
     pub bogus_for: Option<u32>,
     /// How much of the target is shown to the servers.
@@ -264,6 +271,9 @@ impl Question {
         chain: None,
         validates: false,
         held: None,
+        distrusted: Vec::new(),
+        bogus_tries: 0,
+        flaw: Flaw::None,
         bogus_for: None,
         shown: Shown::WHOLE,
         lookup: None,

@@ -130,6 +130,10 @@ impl Reply {
         let hash = name_hash(message, record.owner)?;
         let ttl = ttl_of(&record);
         let (class, owner) = (record.class, record.owner);
+        let section = match record.rtype {
+            rtype::RRSIG if section > 0 => self.section_of_covered(message, &record, (section, covered, hash)),
+            _ => section,
+        };
         let entry = self.entries.len() as u32;
         let same = self.sets.iter().rposition(|set| {
             (set.section, set.rtype, set.covered, set.class, set.hash) == (section, record.rtype, covered, class, hash)
@@ -165,6 +169,20 @@ impl Reply {
     }
 
     /// Joins RRSIGs with the sets they cover.
+    /// The section of what a signature covers: it may come in a later one (Unbound's msgparse.c).
+    fn section_of_covered(
+        &self,
+        message: &[u8],
+        record: &Record,
+        (section, covered, hash): (usize, u16, u32),
+    ) -> usize {
+        let of = self.sets.iter().filter(|set| {
+            (set.rtype, set.class, set.hash) == (covered, record.class, hash)
+                && same_name(message, set.owner, message, record.owner)
+        });
+        of.map(|set| set.section).max().unwrap_or(section)
+    }
+
     fn attach(&mut self, message: &[u8]) {
         for place in 0..self.sets.len() {
             let signatures = self.sets[place].clone();

@@ -132,6 +132,14 @@ impl KeyCache {
         self.get(name, now).is_some_and(|standing| !matches!(standing, Standing::NoCut | Standing::Delegated(_)))
     }
 
+    /// Why a name is bogus, if it is.
+    pub fn flaw(&self, name: &[u8], now: u32) -> Option<Flaw> {
+        match self.get(name, now) {
+            Some(Standing::Bogus(flaw)) => Some(*flaw),
+            _ => None,
+        }
+    }
+
     /// The DS that a name's parent has for it, and the seconds for which that is known.
     pub fn delegation(&self, name: &[u8], now: u32) -> Option<(&Delegation, u32)> {
         let entry = self.entries.get(name).filter(|entry| now < entry.until)?;

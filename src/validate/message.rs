@@ -258,16 +258,6 @@ impl Trial<'_> {
                 (proof, verdict.rcode) = (instead, rcode::NOERROR);
             }
         }
-        if matches!(proof, Proof::Bogus(_)) && end.as_wire() != zone.as_wire() {
-            // Between the zone that denies and the name there may be a delegation to one that proves nothing.
-            let above = parent(end.as_wire()).filter(|_| qtype == rtype::DS);
-            if let (security @ (Security::Insecure | Security::Indeterminate), flaw) =
-                self.judge_name(above.unwrap_or(end.as_wire()), Flaw::DenialMissing)?
-            {
-                verdict.and(security, flaw);
-                return Ok(());
-            }
-        }
         count(proof, verdict);
         Ok(())
     }
