@@ -57,7 +57,7 @@ impl<W: World> Turn<'_, W> {
 
     /// `leads_on`: aliases without what is asked for are not all of the answer.
     fn look(&mut self, id: u32, leads_on: bool) -> Found {
-        let Core { cache: Some(cache), questions, cuts, options, digest, spare_chains, .. } = &mut *self.core else {
+        let Core { cache: Some(cache), questions, table, options, digest, spare_chains, .. } = &mut *self.core else {
             return Found::Nothing;
         };
         let is_known = questions.budget(id).used == 0;
@@ -65,7 +65,8 @@ impl<W: World> Turn<'_, W> {
         if question.uncached || question.wants_glue() || question.is_priming() || question.refreshes.is_some() {
             return Found::Nothing;
         }
-        let stub = cuts.get(question.cut).filter(|cut| cut.source.zone().is_some()).map(|cut| cut.name);
+        let zone = if question.is_unzoned { None } else { table.find(question.parent_side()) };
+        let stub = zone.and_then(|place| Name::from_wire(&table.zone(place)?.name));
         let ask = Ask {
             stub: stub.as_ref().map(Name::as_wire),
             ..Ask::new(&question.target, question.qtype, question.qclass)
@@ -93,7 +94,10 @@ impl<W: World> Turn<'_, W> {
         }
         if question.is_for_keys() {
             let written = hit.compose(&wanted, scratch, rdata);
-            let answer = written.ok().and_then(|written| Held::new(scratch, &written, hit.rcode()));
+            let mut answer = written.ok().and_then(|written| Held::new(scratch, &written, hit.rcode()));
+            if let Some(held) = &mut answer {
+                held.take_from(&hit, true);
+            }
             if !self.learn_keys(id, answer) {
                 return Found::Answer;
             }
@@ -153,11 +157,18 @@ impl<W: World> Turn<'_, W> {
         let wanted = Wanted {
             name: &question.name,
             qtype: question.qtype,
-            dnssec_ok: question.dnssec_ok,
+            dnssec_ok: question.writes_dnssec(),
             minimal: options.minimal_responses,
             chain: question.chain.as_deref(),
         };
         let (scratch, rdata) = digest.buffers();
+        if question.validates {
+            let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return false };
+            let Some(mut held) = Held::new(scratch, &written, rcode::NOERROR) else { return false };
+            (held.ttl, held.known) = (0, is_known);
+            self.hold(id, held);
+            return true;
+        }
         let Some(response) = self.world.room() else { return false };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return false };
         (response.rcode, response.ttl, response.ticket) = (rcode::NOERROR, 0, question.ticket);
@@ -199,7 +210,7 @@ impl<W: World> Turn<'_, W> {
         let (reply, answer) = digest.parts();
         let kept = Kept { message, reply, answer, asked: &asked };
         let referral = matches!(class, Class::Referral(_) | Class::Alias);
-        let mut context = Context { referral, ..Context::at(self.now) };
+        let mut context = Context { referral, provisional: question.validates, ..Context::at(self.now) };
         context.moment.started = question.started;
         // A referral on the way is no answer to what is asked anew.
         context.moment.leeway = if matches!(class, Class::Referral(_)) { 0 } else { question.refreshes.unwrap_or(0) };

@@ -91,7 +91,7 @@ mod with_cookies;
 mod world;
 
 pub use asked::Scrub;
-pub use cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
+pub use cache::{BelowNxdomain, Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
 pub use caps::Caps;
 pub use client_string::ClientStrings;
 pub use core::{Core, Input};

@@ -16,8 +16,8 @@ use super::question::{Lookup, NONE, Phase, Question, Shown, Stale};
 use super::world::World;
 use crate::dns::cause::Cause;
 use crate::dns::flaw::Flaw;
-use crate::dns::{Name, rtype};
-use crate::validate::keys::KeyCache;
+use crate::dns::{Name, rcode, rtype};
+use crate::validate::keys::{KeyCache, Standing};
 use crate::validate::message::{Asked, Outcome, Verdict, validate};
 use crate::validate::parts::Parts;
 use crate::validate::{Rules, Security, learn};
@@ -81,7 +81,7 @@ impl<W: World> Turn<'_, W> {
         let Some(mut held) = questions.get_mut(id).held.take() else { return };
         let question = questions.get(id);
         let (name, qtype) = (question.name, question.qtype);
-        let asked = Asked { name: &name, qtype, rcode: held.rcode };
+        let asked = Asked { name: &name, qtype, rcode: held.rcode, refers: question.known_only };
         let Validator { rules, keys } = validator;
         let (keys, rules) = ((keys, super::cache::seconds(self.now)), (&*rules, rules.clock(wall)));
         let budget = &mut questions.budget_mut(id).proof;
@@ -112,7 +112,7 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn unprovable(&mut self, id: u32) {
         if let Some(held) = self.core.questions.get_mut(id).held.take() {
             let (security, flaw, rcode) = (Security::Bogus, Flaw::Unreachable, held.rcode);
-            self.decided(id, *held, Verdict { security, flaw, rcode });
+            self.decided(id, *held, Verdict { security, flaw, rcode, lacks_keys: true });
         }
     }
 
@@ -138,7 +138,8 @@ impl<W: World> Turn<'_, W> {
             _ => {}
         }
         if verdict.security == Security::Bogus {
-            if self.ask_elsewhere(id, &held, verdict.flaw) {
+            // Broken keys are no fault of who was asked for the data.
+            if !verdict.lacks_keys && self.ask_elsewhere(id, &held, verdict.flaw) {
                 return;
             }
             self.core.stats.bogus.add(1);
@@ -146,7 +147,12 @@ impl<W: World> Turn<'_, W> {
         self.write_down(id, &held, &verdict, bogus_ttl);
         let is_told = verdict.security != Security::Bogus || self.core.questions.get(id).checking_disabled;
         match is_told {
-            true => self.tell_held(id, &held, verdict.security == Security::Secure),
+            // What a DNAME makes too long is told as such, and not as proven (RFC 6672 section 2.2, as Unbound).
+            true => {
+                let is_of_use = matches!(held.rcode, rcode::NOERROR | rcode::NXDOMAIN);
+                self.tell_held(id, &held, verdict.security == Security::Secure && is_of_use)
+            }
+            false if self.end_with_expired(id) => {}
             false => self.fail_as_bogus(id, verdict.flaw, held.ttl),
         }
     }
@@ -157,7 +163,6 @@ impl<W: World> Turn<'_, W> {
         let most = self.core.validator.as_ref().map_or(0, |validator| validator.rules.restarts);
         let question = self.core.questions.get_mut(id);
         let server = question.asked.server;
-        // Broken keys are no fault of who was asked for the data.
         let is_over = question.bogus_tries >= most || matches!(flaw, Flaw::Work | Flaw::Unreachable);
         if is_over {
             return false;
@@ -167,7 +172,7 @@ impl<W: World> Turn<'_, W> {
         }
         let distrusted = self.distrusted(id);
         let others = self.core.seats(id).iter().zip(0u8..).any(|(_, place)| distrusted & bit(place) == 0);
-        if !others && !self.has_unknown_servers(id) {
+        if !held.known && !others && !self.has_unknown_servers(id) {
             return false;
         }
         self.forget_bogus(id, held);
@@ -197,9 +202,14 @@ impl<W: World> Turn<'_, W> {
         let Core { cache: Some(cache), questions, .. } = &mut *self.core else { return };
         let views = held.parts.views();
         for (nth, part) in held.parts.sets.iter().enumerate().filter(|(_, part)| part.known != Security::Secure) {
-            if let Some(set) = views.set(&held.parts, nth) {
-                cache.rrsets.remove(&Key::of(&set, part.section));
+            let Some(set) = views.set(&held.parts, nth) else { continue };
+            let key = Key::of(&set, part.section);
+            if cache.rrsets.peek(&key).is_some_and(|kept| kept.has_data(&set)) {
+                cache.rrsets.remove(&key);
             }
+        }
+        if held.kept.is_none() {
+            return;
         }
         let question = questions.get(id);
         let (name, qtype, qclass) = (question.target.as_wire(), question.qtype, question.qclass);
@@ -309,8 +319,15 @@ impl<W: World> Turn<'_, W> {
             _ => learn::zone_keys(&name, parts, (keys, now), (rules, clock), budget),
         }
         stats.signatures.add(u64::from(budget.checked - before));
+        let Some(held) = answer else {
+            let flaw = questions.get(id).flaw;
+            if flaw != Flaw::None {
+                // That is known of it; nobody else has told anything.
+                keys.put(name.as_wire(), Standing::Bogus(flaw), bogus_ttl, now);
+            }
+            return true;
+        };
         let flaw = keys.flaw(name.as_wire(), now);
-        let Some(held) = answer else { return true };
         if let Some(flaw) = flaw
             && self.ask_elsewhere(id, &held, flaw)
         {

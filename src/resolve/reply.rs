@@ -131,7 +131,7 @@ impl Reply {
         let ttl = ttl_of(&record);
         let (class, owner) = (record.class, record.owner);
         let section = match record.rtype {
-            rtype::RRSIG if section > 0 => self.section_of_covered(message, &record, (section, covered, hash)),
+            rtype::RRSIG => self.section_of_signature(message, &record, (section, covered, hash)),
             _ => section,
         };
         let entry = self.entries.len() as u32;
@@ -169,18 +169,21 @@ impl Reply {
     }
 
     /// Joins RRSIGs with the sets they cover.
-    /// The section of what a signature covers: it may come in a later one (Unbound's msgparse.c).
-    fn section_of_covered(
+    /// The section that a signature belongs to, which may have come in another: that of what it covers, else that of others
+    /// over the same (Unbound's msgparse.c).
+    fn section_of_signature(
         &self,
         message: &[u8],
         record: &Record,
         (section, covered, hash): (usize, u16, u32),
     ) -> usize {
-        let of = self.sets.iter().filter(|set| {
-            (set.rtype, set.class, set.hash) == (covered, record.class, hash)
+        let is_of = |set: &&Set, rtype: u16, covered: u16| {
+            (set.rtype, set.covered, set.class, set.hash) == (rtype, covered, record.class, hash)
                 && same_name(message, set.owner, message, record.owner)
-        });
-        of.map(|set| set.section).max().unwrap_or(section)
+        };
+        let data = || self.sets.iter().filter(|set| is_of(set, covered, 0)).map(|set| set.section).max();
+        let others = || self.sets.iter().find(|set| is_of(set, rtype::RRSIG, covered)).map(|set| set.section);
+        data().or_else(others).unwrap_or(section)
     }
 
     fn attach(&mut self, message: &[u8]) {
@@ -189,19 +192,29 @@ impl Reply {
             if signatures.rtype != rtype::RRSIG {
                 continue;
             }
-            let covered = self.sets.iter_mut().find(|set| {
-                (set.section, set.rtype, set.class, set.hash)
-                    == (signatures.section, signatures.covered, signatures.class, signatures.hash)
+            let covers = |set: &Set| {
+                (set.rtype, set.class, set.hash) == (signatures.covered, signatures.class, signatures.hash)
                     && set.rtype != rtype::RRSIG
                     && same_name(message, set.owner, message, signatures.owner)
-            });
-            if let Some(set) = covered {
-                set.signatures = place as u32;
+            };
+            let is_here = |set: &Set| set.section == signatures.section && covers(set);
+            let covered = self.sets.iter().position(is_here).or_else(|| self.sets.iter().position(covers));
+            if let Some(set) = covered.and_then(|place| self.sets.get_mut(place)) {
+                let before = std::mem::replace(&mut set.signatures, place as u32);
+                if let Some(others) = self.sets.get(before as usize).cloned()
+                    && let Some(entry) = self.entries.get_mut(signatures.last as usize)
+                {
+                    // Some came before what they cover, some behind: they are told together.
+                    entry.next = others.first;
+                    self.sets[place].last = others.last;
+                    self.sets[place].count += others.count;
+                }
+                let Some(set) = covered.and_then(|place| self.sets.get_mut(place)) else { continue };
                 // One TTL for both: the signature's own would let one outlive the other in a cache.
                 set.ttl = set.ttl.min(signatures.ttl);
                 self.sets[place].attached = true;
             }
-            self.sets[place].count = signatures.count.min(self.most_signatures);
+            self.sets[place].count = self.sets[place].count.min(self.most_signatures);
         }
     }
 

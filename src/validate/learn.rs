@@ -27,6 +27,7 @@ pub fn zone_keys(
     budget: &mut Budget,
 ) {
     let (standing, ttl) = match answer {
+        None if !rules.harden_stripped => (Standing::Insecure(Flaw::None), UNREACHABLE),
         None => (Standing::Bogus(Flaw::Unreachable), UNREACHABLE),
         Some(parts) => judge_keys(name, parts, (keys, now), (rules, clock), budget),
     };
@@ -41,7 +42,13 @@ fn judge_keys(
     budget: &mut Budget,
 ) -> (Standing, u32) {
     let bogus = |flaw| (Standing::Bogus(flaw), rules.bogus_ttl);
-    let Some(nth) = find(parts, name, rtype::DNSKEY) else { return bogus(Flaw::KeyMissing) };
+    let Some(nth) = find(parts, name, rtype::DNSKEY) else {
+        return if rules.harden_stripped {
+            bogus(Flaw::KeyMissing)
+        } else {
+            (Standing::Insecure(Flaw::None), UNREACHABLE)
+        };
+    };
     let (verdict, most) = {
         let views = parts.views();
         let Some(set) = views.set(parts, nth) else { return bogus(Flaw::Malformed) };

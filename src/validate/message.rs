@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub qtype: u16,
     /// RCODE of the answer.
     pub rcode: u16,
+    /// It may be a referral: all that is to be proven is who the servers are.
+    pub refers: bool,
 }
 
 /// What an answer amounts to.
@@ -32,6 +34,8 @@ pub struct Verdict {
     pub flaw: Flaw,
     /// The code it should have had: what is said not to exist was proven to be without data.
     pub rcode: u16,
+    /// It is bogus, and that for the keys of a zone.
+    pub lacks_keys: bool,
 }
 
 /// What came of looking at an answer.
@@ -81,11 +85,13 @@ struct Found {
     flaw: Flaw,
     /// Seconds it may be kept.
     ttl: u32,
+    /// It is bogus for the keys of its zone.
+    lacks_keys: bool,
 }
 
 impl Found {
     fn new(security: Security, flaw: Flaw) -> Found {
-        Found { security, flaw, ttl: u32::MAX }
+        Found { security, flaw, ttl: u32::MAX, lacks_keys: false }
     }
 }
 
@@ -99,7 +105,8 @@ impl Verdict {
 
 impl Trial<'_> {
     fn run(&mut self, parts: &mut Parts) -> Judged<Verdict> {
-        let mut verdict = Verdict { security: Security::Secure, flaw: Flaw::None, rcode: self.asked.rcode };
+        let mut verdict =
+            Verdict { security: Security::Secure, flaw: Flaw::None, rcode: self.asked.rcode, lacks_keys: false };
         drop_unsigned_servers(parts);
         for section in [0, 1] {
             for nth in 0..parts.sets.len() {
@@ -111,6 +118,7 @@ impl Trial<'_> {
                 (part.known, part.flaw, part.ttl) = (found.security, found.flaw, part.ttl.min(found.ttl));
                 verdict.and(found.security, found.flaw);
                 if verdict.security == Security::Bogus {
+                    verdict.lacks_keys = found.lacks_keys;
                     return Ok(verdict);
                 }
             }
@@ -119,7 +127,7 @@ impl Trial<'_> {
         let views = parts.views();
         self.judge_wildcards(parts, &views, &mut verdict);
         let (end, has_data) = self.end_of_aliases(parts, &views);
-        if !has_data {
+        if !has_data && !(self.asked.refers && is_referral(parts)) {
             self.judge_denial(parts, &views, &end, &mut verdict)?;
         }
         Ok(verdict)
@@ -152,7 +160,7 @@ impl Trial<'_> {
                     Err(flaw) => Found::new(Security::Bogus, flaw),
                 })
             }
-            Way::Bogus(flaw) => Ok(Found::new(Security::Bogus, flaw)),
+            Way::Bogus(flaw) => Ok(Found { lacks_keys: true, ..Found::new(Security::Bogus, flaw) }),
             Way::Wants(name, rtype) => Err(Wanted(name, rtype)),
             // Who signed it is no zone of its own, or nothing is to be proven of it: what of the owner itself?
             Way::Keys(_) | Way::Insecure(_) | Way::Indeterminate => self.judge_unsigned(set, Flaw::KeyMissing),
@@ -201,7 +209,13 @@ impl Trial<'_> {
             let proofs = proofs_of(parts, views, zone.as_wire());
             let owner = part.owner.to_lower();
             let mut denial = self.denial(zone.as_wire(), &proofs);
-            count(denial.expanded(owner.as_wire(), labels, self.budget), verdict);
+            count(
+                match denial.expanded(owner.as_wire(), labels, self.budget) {
+                    Proof::Bogus(_) => Proof::Bogus(Flaw::DenialWrong),
+                    proof => proof,
+                },
+                verdict,
+            );
         }
     }
 
@@ -317,6 +331,11 @@ fn made_of(parts: &Parts, views: &Views<'_>, nth: usize) -> Option<usize> {
             views.set(parts, at).and_then(|dname| owner.with_end(part.owner.as_wire(), dname.records.first()?));
         target.is_some_and(|target| cname.records.iter().all(|data| data.eq_ignore_ascii_case(target.as_wire())))
     })
+}
+
+fn is_referral(parts: &Parts) -> bool {
+    let has = |section, rtype| parts.sets.iter().any(|part| (part.section, part.rtype) == (section, rtype));
+    parts.sets.iter().all(|part| part.section != 0) && has(1, rtype::NS) && !has(1, rtype::SOA)
 }
 
 fn is_proof(part: &Part) -> bool {

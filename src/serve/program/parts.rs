@@ -6,7 +6,7 @@ use super::{forwards, validation};
 use crate::answer::policy::Policy;
 use crate::config::{Config, Toggle};
 use crate::host::Interface;
-use crate::resolve::{self, Caps, ClientStrings, SocketOptions, StreamOptions, TtlLimits, ZoneTable};
+use crate::resolve::{self, BelowNxdomain, Caps, ClientStrings, SocketOptions, StreamOptions, TtlLimits, ZoneTable};
 use crate::serve::scope::Zones;
 use crate::serve::worker::WorkerOptions;
 use crate::serve::worker::idle::{BusyPoll, IdleOptions};
@@ -103,7 +103,12 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
 
 fn rules(config: &Config) -> resolve::Rules {
     let of = &config.expired;
+    let below_nxdomain = match config.validation.harden_below_nxdomain {
+        true => BelowNxdomain::IfSecure,
+        false => BelowNxdomain::Ask,
+    };
     resolve::Rules {
+        below_nxdomain,
         serve_expired: of.serve.then_some(of.ttl),
         serve_expired_reset: of.reset,
         expired_reply_ttl: of.reply_ttl,
