@@ -2,6 +2,7 @@
 
 mod hostile;
 mod signed_zones;
+mod signer;
 mod zone;
 
 use super::Security;
