@@ -87,21 +87,23 @@ impl Flaw {
         (self != Flaw::None).then(|| ExtendedError { code: self.code(), text: self.text() })
     }
 
-    /// The INFO-CODE of its extended error.
+    /// The INFO-CODE of its extended error, as Unbound tells it.
     pub fn code(self) -> u16 {
         match self {
             Flaw::UnknownAlgorithm => 1,
             Flaw::UnknownDigest => 2,
             Flaw::Expired => 7,
-            Flaw::NotYetValid => 8,
-            Flaw::KeyMissing | Flaw::AnchorMismatch | Flaw::DelegationMismatch | Flaw::Unreachable => 9,
-            Flaw::SignaturesMissing | Flaw::Downgraded => 10,
+            Flaw::NotYetValid | Flaw::ExpiredBeforeValid => 8,
+            Flaw::KeyMissing | Flaw::Unreachable => 9,
+            Flaw::SignaturesMissing => 10,
             Flaw::NoZoneKey => 11,
             Flaw::DenialMissing => 12,
             Flaw::Iterations => 27,
             Flaw::None
             | Flaw::Mismatch
-            | Flaw::ExpiredBeforeValid
+            | Flaw::AnchorMismatch
+            | Flaw::DelegationMismatch
+            | Flaw::Downgraded
             | Flaw::Work
             | Flaw::Malformed
             | Flaw::DenialWrong => 6,

@@ -12,7 +12,8 @@ const MAX_LABELS: usize = 127;
 /// Canonical order of two names in wire form (RFC 4034 section 6.1): label by label from the root, letter case ignored.
 pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
     let (a, b) = (Labels::of(a), Labels::of(b));
-    let differing = a.from_root().zip(b.from_root()).map(|(a, b)| folded(a).cmp(folded(b))).find(|order| order.is_ne());
+    let differing =
+        a.root_first().zip(b.root_first()).map(|(a, b)| folded(a).cmp(folded(b))).find(|order| order.is_ne());
     differing.unwrap_or(a.count.cmp(&b.count))
 }
 
@@ -99,7 +100,7 @@ impl<'a> Labels<'a> {
     }
 
     /// The labels, that beside the root first.
-    fn from_root(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+    fn root_first(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         self.starts[..self.count].iter().rev().map(|&start| {
             let rest = &self.name[usize::from(start)..];
             let len = usize::from(rest[0]);
@@ -111,4 +112,62 @@ impl<'a> Labels<'a> {
 /// The octets of a label with small letters.
 fn folded(label: &[u8]) -> impl Iterator<Item = u8> + '_ {
     label.iter().map(u8::to_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 4034 section 6.1.
+    #[test]
+    fn names_are_in_order() {
+        let names: [&[u8]; 9] = [
+            b"\x07example\0",
+            b"\x01a\x07example\0",
+            b"\x08yljkjljk\x01a\x07example\0",
+            b"\x01Z\x01a\x07example\0",
+            b"\x04zABC\x01a\x07EXAMPLE\0",
+            b"\x01z\x07example\0",
+            b"\x01\x01\x01z\x07example\0",
+            b"\x01*\x01z\x07example\0",
+            b"\x01\xc8\x01z\x07example\0",
+        ];
+        for (at, name) in names.iter().enumerate() {
+            for (other_at, other) in names.iter().enumerate() {
+                assert_eq!(compare(name, other), at.cmp(&other_at), "{name:?} {other:?}");
+            }
+        }
+        assert_eq!(compare(b"\x01A\0", b"\x01a\0"), Ordering::Equal);
+        assert_eq!(compare(b"\0", b"\x01a\0"), Ordering::Less);
+    }
+
+    #[test]
+    fn labels_count_no_asterisk_in_front() {
+        for (name, count) in
+            [(&b"\0"[..], 0), (b"\x01*\0", 0), (b"\x01a\x01b\0", 2), (b"\x01*\x01b\0", 1), (b"\x01a\x01*\0", 2)]
+        {
+            assert_eq!(labels(name), count, "{name:?}");
+        }
+        assert_eq!(last_labels(b"\x01a\x01b\x01c\0", 2), b"\x01b\x01c\0");
+        assert_eq!(last_labels(b"\x01a\0", 0), b"\0");
+        assert_eq!(last_labels(b"\x01a\0", 5), b"\x01a\0");
+    }
+
+    #[test]
+    fn names_in_data_are_small_where_the_type_says_so() {
+        for (rtype, from, to) in [
+            (rtype::NS, &b"\x01A\0"[..], &b"\x01a\0"[..]),
+            (rtype::MX, b"AB\x01A\0", b"AB\x01a\0"),
+            (rtype::SOA, b"\x01A\0\x01B\0AAAA", b"\x01a\0\x01b\0AAAA"),
+            (rtype::SRV, b"AAAAAA\x01A\0", b"AAAAAA\x01a\0"),
+            (rtype::NAPTR, b"AAAA\x01A\x01A\x01A\x01A\0", b"AAAA\x01A\x01A\x01A\x01a\0"),
+            (rtype::RRSIG, b"AAAAAAAAAAAAAAAAAA\x01A\0A", b"AAAAAAAAAAAAAAAAAA\x01a\0A"),
+            (rtype::NSEC, b"\x01A\0\0\x01A", b"\x01A\0\0\x01A"),
+            (rtype::TXT, b"\x01A", b"\x01A"),
+            (rtype::SVCB, b"\0\x01\x01A\0", b"\0\x01\x01A\0"),
+            (rtype::NS, b"\x05A", b"\x05A"),
+        ] {
+            assert_eq!(data(rtype, from), to, "{rtype}");
+        }
+    }
 }

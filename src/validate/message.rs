@@ -209,13 +209,7 @@ impl Trial<'_> {
             let proofs = proofs_of(parts, views, zone.as_wire());
             let owner = part.owner.to_lower();
             let mut denial = self.denial(zone.as_wire(), &proofs);
-            count(
-                match denial.expanded(owner.as_wire(), labels, self.budget) {
-                    Proof::Bogus(_) => Proof::Bogus(Flaw::DenialWrong),
-                    proof => proof,
-                },
-                verdict,
-            );
+            count(denial.expanded(owner.as_wire(), labels, self.budget), verdict);
         }
     }
 
@@ -281,6 +275,8 @@ fn count(proof: Proof, verdict: &mut Verdict) {
     match proof {
         Proof::Secure => {}
         Proof::Insecure(flaw) => verdict.and(Security::Insecure, flaw),
+        // That none came is said of a delegation alone, as by Unbound.
+        Proof::Bogus(Flaw::DenialMissing) => verdict.and(Security::Bogus, Flaw::DenialWrong),
         Proof::Bogus(flaw) => verdict.and(Security::Bogus, flaw),
     }
 }

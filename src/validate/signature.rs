@@ -138,7 +138,7 @@ pub fn verify_by(set: &Set<'_>, key: &Key, keys: &Keys, clock: &Clock, budget: &
     for rrsig in set.signatures {
         let Some(rrsig) = check.parsed(rrsig) else { continue };
         if (rrsig.algorithm, rrsig.tag) != (key.algorithm, key.tag) {
-            check.note(Flaw::KeyMissing);
+            check.note(Flaw::SignaturesMissing);
         } else if let Some(signed) = check.by_any(&rrsig, from_ref(key), budget)? {
             return Ok(signed);
         }
@@ -193,8 +193,7 @@ impl<'a> Check<'a> {
         }
         self.signed.clear();
         for key in keys {
-            let tried = self.by_key(rrsig, key, budget);
-            match tried {
+            match self.by_key(rrsig, key, budget) {
                 Ok(signed) => return Ok(Some(signed)),
                 Err(Flaw::Work) => return Err(Flaw::Work),
                 Err(flaw) => self.note(flaw),
@@ -319,7 +318,7 @@ fn weight(flaw: Flaw) -> u8 {
     match flaw {
         Flaw::None => 0,
         Flaw::UnknownAlgorithm => 1,
-        Flaw::KeyMissing => 2,
+        Flaw::KeyMissing | Flaw::SignaturesMissing => 2,
         Flaw::NoZoneKey => 3,
         Flaw::Malformed => 4,
         Flaw::Mismatch => 5,

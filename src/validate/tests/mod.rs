@@ -9,6 +9,7 @@ mod negative;
 mod octets;
 mod rfc;
 mod signed_zones;
+mod signer;
 mod zone;
 
 use super::Security;
