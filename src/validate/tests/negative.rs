@@ -168,6 +168,16 @@ fn a_new_record_takes_the_place_of_what_it_contradicts() {
 }
 
 #[test]
+fn a_wildcard_that_is_a_zone_cut_answers_nothing() {
+    let mut zone = small();
+    zone.names.insert(name(&["z", "*"]), [NS].into());
+    let mut cache = filled(&zone, &NsecChain::new(&zone).all());
+    assert!([A, DS, 255].iter().all(|&qtype| by_nsec(&mut cache, &name(&["z", "c"]), qtype).is_none()));
+    let mut cache = filled(&zone, &Nsec3Chain::new(&zone, false, b"", 0).all());
+    assert!([A, DS, 255].iter().all(|&qtype| by_nsec3(&mut cache, &name(&["z", "c"]), qtype).is_none()));
+}
+
+#[test]
 fn the_deepest_zone_answers_and_the_parent_for_a_ds() {
     let parent = Zone::new(&["z"], vec![(vec!["a"], vec![NS])]);
     let child = Zone::new(&["z", "a"], vec![(vec!["x"], vec![A])]);
