@@ -122,6 +122,14 @@ fn an_alias_and_what_ends_the_zone_deny_nothing_else() {
 }
 
 #[test]
+fn only_the_last_record_leads_back_and_to_the_apex() {
+    let apex = nsec("@", "a", &[NS, SOA]);
+    assert_eq!(name_error(&[nsec("c", "@", &[A]), apex.clone()], "d"), Proof::Secure);
+    assert_eq!(name_error(&[nsec("c", "a", &[A]), apex.clone()], "d"), WRONG);
+    assert_eq!(name_error(&[nsec("c", "d", &[A]), apex], "d"), WRONG);
+}
+
+#[test]
 fn too_many_iterations_are_insecure_and_several_chains_bogus() {
     let mut first = nsec3("2t7b4g4vsa5smi47k61mv5bv1a22bojr", "2vptu5timamqttgl4luu9kg21e0aor3s", &[A, RRSIG]);
     let other = nsec3("35mthgpgcu1qg68fab165klnsnk3dpvl", "b4um86eghhds6nea196smvmlo4ors995", &[]);
