@@ -65,8 +65,9 @@ pub fn by_nsec<'r>(records: &'r impl Nsecs, qname: &[u8], qtype: u16) -> Option<
     }
     let (answer, nsec) = match at(records, wildcard, qtype) {
         _ if !is_record => return None,
+        // A wildcard is no zone cut (RFC 4592 section 4.2).
+        Some((nsec, _)) if nsec.owner.eq_ignore_ascii_case(wildcard) && nsec.types.is_cut() => return None,
         Some((nsec, Said::Absent)) => (Answer::NoData, Some(nsec)),
-        Some((nsec, _)) if nsec.types.is_cut() => return None,
         _ => (Answer::Wildcard { labels: label_count(encloser) as u8 }, None),
     };
     Some(Synthesis::new(answer, [over].into_iter().chain(nsec)))

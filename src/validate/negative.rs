@@ -23,7 +23,7 @@ const MOST_SALT: usize = 64;
 /// What an entry costs beside its data: its part of two trees, and what the allocator adds.
 const ENTRY: usize = 256;
 /// What a zone costs beside its name.
-const ZONE: usize = 256;
+const ZONE: usize = 768;
 /// Octets of the class at the end of a zone's key.
 const CLASS: usize = 2;
 
@@ -82,15 +82,15 @@ impl NegativeCache {
         if let Some(nsec) = Nsec::read(set, zone) {
             let denied = self.zones.get(&key[..]).map(|zone| zone.denied_by_nsec(&nsec));
             self.remove_all(&key, denied);
-            self.put(key.clone(), Place::Name(sort_key(nsec.owner)[..].into()), Entry::of_nsec(&nsec, expires));
+            self.put(&key, Place::Name(sort_key(nsec.owner)[..].into()), Entry::of_nsec(&nsec, expires));
         }
         let is_usable = |nsec3: &Nsec3<'_>| nsec3.iterations <= self.most_iterations && nsec3.salt.len() <= MOST_SALT;
         if let Some(nsec3) = Nsec3::read_all(set, zone).find(is_usable) {
             let denied = self.zones.get(&key[..]).map(|zone| zone.denied_by_nsec3(&nsec3));
             self.remove_all(&key, denied);
-            self.put(key.clone(), Place::Hash(nsec3.owner), Entry::of_nsec3(&nsec3, expires));
-            if let Some(zone) = self.zones.get_mut(&key[..]) {
-                (zone.salt, zone.iterations) = (nsec3.salt.into(), nsec3.iterations);
+            let zone = self.zone(&key);
+            if self.zones.get_mut(&zone).is_some_and(|zone| zone.begin_chain(&nsec3)) {
+                self.put(&key, Place::Hash(nsec3.owner), Entry::of_nsec3(&nsec3, expires));
             }
         }
         self.make_room();
@@ -164,17 +164,20 @@ impl NegativeCache {
         zones.next().map(|(key, zone)| (key.clone(), zone))
     }
 
+    /// The key of a zone, which is there then.
+    fn zone(&mut self, key: &[u8]) -> Arc<[u8]> {
+        if let Some((known, _)) = self.zones.get_key_value(key) {
+            return known.clone();
+        }
+        let new: Arc<[u8]> = key.into();
+        self.used += ZONE + new.len();
+        self.zones.insert(new.clone(), Zone::default());
+        new
+    }
+
     /// Puts an entry in the place of what is there.
-    fn put(&mut self, key: Key, place: Place, mut entry: Entry) {
-        let zone_key = match self.zones.get_key_value(&key[..]) {
-            Some((known, _)) => known.clone(),
-            None => {
-                let new: Arc<[u8]> = key[..].into();
-                self.used += ZONE + new.len();
-                self.zones.insert(new.clone(), Zone::default());
-                new
-            }
-        };
+    fn put(&mut self, key: &[u8], place: Place, mut entry: Entry) {
+        let zone_key = self.zone(key);
         self.take(&zone_key, &place);
         self.used += cost(&place, &entry);
         entry.used_at = self.next_use;

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Most places that one question is answered from.
 const SEEN: usize = 8;
+/// Most records that go when one contradicts them. What is left is valid by itself.
+const MOST_DENIED: usize = 256;
 
 /// Where a record is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,8 @@ pub(super) enum Place {
 pub(super) struct Entry {
     /// Of NSEC the owner, the next name, the types; of NSEC3 the next hash and the types.
     data: Box<[u8]>,
-    owner_len: usize,
-    next_len: usize,
+    owner_len: u8,
+    next_len: u8,
     opt_out: bool,
     expires: u32,
     /// Its number in the order of use.
@@ -67,14 +69,15 @@ impl Entry {
     pub fn of_nsec(nsec: &Nsec<'_>, expires: u32) -> Entry {
         let names = [nsec.owner, nsec.next].concat().to_ascii_lowercase();
         let data = [&names[..], nsec.types.octets()].concat().into();
-        let (owner_len, next_len) = (nsec.owner.len(), nsec.next.len());
+        // Names have at most 255 octets.
+        let (owner_len, next_len) = (nsec.owner.len() as u8, nsec.next.len() as u8);
         Entry { data, owner_len, next_len, opt_out: false, expires, used_at: 0 }
     }
 
     /// Of an NSEC3 record.
     pub fn of_nsec3(nsec3: &Nsec3<'_>, expires: u32) -> Entry {
         let data = [&nsec3.next[..], nsec3.types.octets()].concat().into();
-        Entry { data, owner_len: 0, next_len: HASH, opt_out: nsec3.opt_out, expires, used_at: 0 }
+        Entry { data, owner_len: 0, next_len: HASH as u8, opt_out: nsec3.opt_out, expires, used_at: 0 }
     }
 
     /// Octets of its data.
@@ -83,8 +86,8 @@ impl Entry {
     }
 
     fn nsec(&self) -> Option<Nsec<'_>> {
-        let (owner, rest) = self.data.split_at_checked(self.owner_len)?;
-        let (next, types) = rest.split_at_checked(self.next_len)?;
+        let (owner, rest) = self.data.split_at_checked(usize::from(self.owner_len))?;
+        let (next, types) = rest.split_at_checked(usize::from(self.next_len))?;
         Some(Nsec { owner, next, types: Types::read(types)? })
     }
 }
@@ -140,21 +143,34 @@ impl Zone {
         let (owner, next) = (sort_key(nsec.owner), sort_key(nsec.next));
         let end = if owner < next { Excluded(&next[..]) } else { Unbounded };
         let within = self.by_name.range::<[u8], _>((Excluded(&owner[..]), end));
-        within.map(|(key, _)| Place::Name(key.clone())).collect()
+        within.take(MOST_DENIED).map(|(key, _)| Place::Name(key.clone())).collect()
+    }
+
+    /// True when an NSEC3 record is of the zone's chain.
+    fn is_of_chain(&self, nsec3: &Nsec3<'_>) -> bool {
+        (&self.salt[..], self.iterations) == (nsec3.salt, nsec3.iterations)
+    }
+
+    /// Begins the chain of an NSEC3 record, if that is another one; false while there are records of the old one.
+    pub fn begin_chain(&mut self, nsec3: &Nsec3<'_>) -> bool {
+        if !self.is_of_chain(nsec3) && self.by_hash.is_empty() {
+            (self.salt, self.iterations) = (nsec3.salt.into(), nsec3.iterations);
+        }
+        self.is_of_chain(nsec3)
     }
 
     /// Where records are that an NSEC3 record says are none: those in its span, and all of another chain.
     pub fn denied_by_nsec3(&self, nsec3: &Nsec3<'_>) -> Vec<Place> {
-        let is_of_chain = (&self.salt[..], self.iterations) == (nsec3.salt, nsec3.iterations);
-        if !is_of_chain {
-            return self.by_hash.keys().copied().map(Place::Hash).collect();
+        if !self.is_of_chain(nsec3) {
+            return self.by_hash.keys().take(MOST_DENIED).copied().map(Place::Hash).collect();
         }
         let (owner, next) = (Excluded(nsec3.owner), Excluded(nsec3.next));
         let (first, second) = match nsec3.owner < nsec3.next {
             true => (self.by_hash.range((owner, next)), None),
             false => (self.by_hash.range((owner, Unbounded)), Some(self.by_hash.range((Unbounded, next)))),
         };
-        first.chain(second.into_iter().flatten()).map(|(hash, _)| Place::Hash(*hash)).collect()
+        let within = first.chain(second.into_iter().flatten());
+        within.take(MOST_DENIED).map(|(hash, _)| Place::Hash(*hash)).collect()
     }
 
     /// What of the zone has not expired by `now`.

@@ -43,8 +43,13 @@ impl<'a> Nsec<'a> {
         let (first, others) = set.records.split_first().filter(|_| set.rtype == NSEC)?;
         let next = first.get(..uncompressed_len(first, 0)?)?;
         let types = Types::read(first.get(next.len()..)?)?;
+        let is_name = uncompressed_len(set.owner, 0) == Some(set.owner.len());
         let is_of_zone = is_at_or_below(set.owner, zone) && is_at_or_below(next, zone);
-        (is_of_zone && others.iter().all(|other| other == first)).then_some(Nsec { owner: set.owner, next, types })
+        (is_name && is_of_zone && others.iter().all(|other| other == first)).then_some(Nsec {
+            owner: set.owner,
+            next,
+            types,
+        })
     }
 
     /// True when nothing exists between its name and the next but what `name` may be: `name` lies there, and the record is of

@@ -1,9 +1,9 @@
 //! The examples of RFC 4035 appendix B and of RFC 5155 appendix B, and what RFC 6840 section 4 forbids.
 
-use super::chains::{Record, bitmap, with_sets};
+use super::chains::{Record, bitmap, hash, with_sets};
 use crate::dns::name::Name;
 use crate::dns::rtype::{A, AAAA, CNAME, DNAME, DNSKEY, DS, MX, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA};
-use crate::validate::hash::from_label;
+use crate::validate::hash::{from_label, to_label};
 use crate::validate::{Budget, Denial, Flaw, Negative, NoDs, Proof};
 
 const INSECURE: Proof = Proof::Insecure(Flaw::None);
@@ -119,6 +119,60 @@ fn an_alias_and_what_ends_the_zone_deny_nothing_else() {
         assert_eq!(name_error(&records, "x.a"), proof, "{types:?}");
         assert_eq!(name_error(&records, "b"), Proof::Secure, "{types:?}");
     }
+}
+
+#[test]
+fn only_the_last_record_leads_back_and_to_the_apex() {
+    let apex = nsec("@", "a", &[NS, SOA]);
+    assert_eq!(name_error(&[nsec("c", "@", &[A]), apex.clone()], "d"), Proof::Secure);
+    assert_eq!(name_error(&[nsec("c", "a", &[A]), apex.clone()], "d"), WRONG);
+    assert_eq!(name_error(&[nsec("c", "d", &[A]), apex], "d"), WRONG);
+}
+
+#[test]
+fn records_of_the_parent_and_of_siblings_deny_nothing_of_a_zone() {
+    let above = [nsec("a", "c", &[A]), nsec("@", "a", &[NS, SOA]), nsec("b", "c", &[NS, DS])];
+    let (zone, name) = (wire("b"), wire("x.b"));
+    let proof = with_sets(&above, |sets| {
+        let (mut denial, mut budget) = (Denial::new(&zone, sets, 150), Budget::new(0, 100));
+        (denial.name_error(&name, &mut budget), denial.no_data(&zone, A, &mut budget), denial.no_ds(&name, &mut budget))
+    });
+    assert_eq!(proof, (WRONG, WRONG, NoDs::Bogus(Flaw::DenialWrong)));
+}
+
+#[test]
+fn an_apex_has_no_say_on_its_ds() {
+    assert_eq!(no_data(&[nsec("@", "a", &[NS])], "@", DS), WRONG);
+    assert_eq!(no_ds(&[nsec("@", "a", &[NS])], "@"), NoDs::Bogus(Flaw::DenialWrong));
+    let record = nsec("b", "c", &[NS, SOA]);
+    assert_eq!(no_ds(std::slice::from_ref(&record), "b"), NoDs::Bogus(Flaw::DenialWrong));
+    assert_eq!(no_data(&[record], "b", DS), WRONG);
+    let label = String::from_utf8(to_label(&hash(&wire("b"), b"\xaa\xbb\xcc\xdd", 12)).to_vec()).unwrap();
+    let record = nsec3(&label, &label, &[NS, SOA, RRSIG]);
+    assert_eq!(no_ds(std::slice::from_ref(&record), "b"), NoDs::Bogus(Flaw::DenialWrong));
+    assert_eq!(no_data(&[record], "b", DS), WRONG);
+}
+
+#[test]
+fn of_records_that_contradict_each_other_the_cautious_count() {
+    // An older one spans more, and knows of no encloser.
+    let mut records = [nsec("@", "xx", &[NS, SOA]), nsec("a.w", "xx", &[A])];
+    for _ in 0..2 {
+        assert_eq!(expanded(&records, "b.w", 2), Proof::Secure);
+        assert_eq!(expanded(&records, "b.w", 1), WRONG);
+        records.swap(0, 1);
+    }
+    // Of a name that one denies and another has.
+    let name = "x.c.x.w";
+    let label = String::from_utf8(to_label(&hash(&wire(name), b"\xaa\xbb\xcc\xdd", 12)).to_vec()).unwrap();
+    let mut records = vec![
+        nsec3("0p9mhaveqvm6t7vbl5lop2u3t2rp3tom", "2t7b4g4vsa5smi47k61mv5bv1a22bojr", &[NS, SOA, RRSIG]),
+        nsec3("b4um86eghhds6nea196smvmlo4ors995", "gjeqe526plbf1g8mklp59enfd789njgi", &[MX, RRSIG]),
+        nsec3("35mthgpgcu1qg68fab165klnsnk3dpvl", "b4um86eghhds6nea196smvmlo4ors995", &[NS, DS, RRSIG]),
+    ];
+    assert_eq!(name_error(&records, name), INSECURE);
+    records.push(nsec3(&label, &label, &[A, RRSIG]));
+    assert_eq!(name_error(&records, name), WRONG);
 }
 
 #[test]
