@@ -9,10 +9,12 @@
 //! | `budget` | what one question may cost |
 //! | `flaw` | why something is not secure, for extended errors and the log |
 //! | `anchors` | what is trusted without proof, and where nothing is validated |
-//! | `autotrust` | anchors that follow a zone's keys (RFC 5011) |
+//! | `autotrust`, `autotrust_step`, `autotrust_text` | anchors that follow a zone's keys (RFC 5011): what is known of each, what becomes of it, the file |
 
 pub mod anchors;
 pub mod autotrust;
+pub mod autotrust_step;
+mod autotrust_text;
 pub mod budget;
 pub mod flaw;
 pub mod set;
