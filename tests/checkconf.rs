@@ -5,6 +5,7 @@
 
 use runbound::config::options::{self, Clause, OptionSpec};
 use runbound::config::{self, Kind};
+use runbound::validate::autotrust::{Key, Point, State};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -247,4 +248,37 @@ fn lines_fit_one_another_as_in_unbound() {
     }
     let _ = std::fs::remove_dir_all(&folder);
     assert!(found.is_empty(), "\n{found}");
+}
+
+/// What this server writes down of an anchor that follows its zone's keys is read by Unbound, and is no other zone's to it.
+#[test]
+fn unbound_reads_the_file_of_an_anchor() {
+    let folder = std::env::temp_dir().join(format!("runbound-checkconf-anchor-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("root.key");
+    let key = |state, changed, last| Key {
+        rtype: 48,
+        ttl: 172_800,
+        data: [&[1, 1, 3, 8, 3, 1, 0, 1][..], &[0xc5; 255], &[last]].concat(),
+        state,
+        count: 3,
+        changed,
+    };
+    let keys = vec![key(State::Valid, 1_251_100_000, 1), key(State::Pending, 1_251_100_001, 3)];
+    let times =
+        Point { queried: 1_251_100_000, succeeded: 1_251_100_000, next_probe: 1_251_143_200, ..Point::default() };
+    let point = Point { zone: vec![0], class: 1, interval: 43_200, retry: 8640, keys, ..times };
+    let main = main_file(
+        &folder,
+        Clause::Server,
+        &format!(" module-config: \"validator iterator\"\n auto-trust-anchor-file: {}", file.display()),
+    );
+    let revoked = Point { revoked: true, ..point.clone() };
+    for point in [&point, &revoked] {
+        runbound::resolve::anchor_file::write(&file, point).expect("a file");
+        assert_eq!((unbound(&main), ours(&main)), (None, None));
+    }
+    std::fs::write(&file, point.text().replace(";;id: . 1", ";;id: example. 1")).expect("a file");
+    assert!(unbound(&main).is_some() && ours(&main).is_some());
+    let _ = std::fs::remove_dir_all(&folder);
 }

@@ -115,3 +115,42 @@ proptest::proptest! {
         let _ = crate::config::bind_keys::read(&octets);
     }
 }
+
+/// What is written is read as it was; only the order of the keys turns round, as in Unbound.
+#[test]
+fn a_file_is_read_as_it_was_written() {
+    let key = |state, count, changed, text: &str| {
+        let mut record = Record::default();
+        record.read(format!("a. 10800 IN DNSKEY {text}").as_bytes()).unwrap();
+        Key { rtype: DNSKEY, ttl: 10800, data: record.rdata, state, count, changed }
+    };
+    let revoked = KSK.replacen("257", "385", 1);
+    let mut point = Point {
+        zone: EXAMPLE.to_vec(),
+        class: 1,
+        queried: 1_251_100_000,
+        succeeded: 1_251_100_000,
+        next_probe: 1_251_105_000,
+        failed: 2,
+        interval: 5400,
+        retry: 3600,
+        keys: vec![key(State::Pending, 2, 7, KSK), key(State::Revoked, 0, 1_251_100_000, &revoked)],
+        ..Point::default()
+    };
+    let text = point.text();
+    assert!(
+        text.starts_with(
+            "; autotrust trust anchor file\n;;id: example.com. 1\n;;last_queried: 1251100000 ;;Mon Aug 24 07:46:40 2009\n\
+             ;;last_success: 1251100000 ;;Mon Aug 24 07:46:40 2009\n"
+        ) && text.ends_with(&format!(
+            "\nexample.com.\t10800\tIN\tDNSKEY\t{revoked} ;{{id = 55710 (ksk), size = 512b}} ;;state=4 [ REVOKED ] ;;count=0 \
+             ;;lastchange=1251100000 ;;Mon Aug 24 07:46:40 2009\n"
+        )),
+        "{text}"
+    );
+    let Found { found, passed_over } = state(text.as_bytes());
+    point.keys.reverse();
+    assert_eq!((found.as_ref(), passed_over), (Some(&point), vec![]));
+    point.revoked = true;
+    assert!(state(point.text().as_bytes()).found.unwrap().revoked);
+}

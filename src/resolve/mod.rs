@@ -28,7 +28,9 @@
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 //! | `cache/` | RRsets and messages that are known |
+//! | `anchor_file` | the files of anchors that follow their zones' keys, written |
 
+pub mod anchor_file;
 mod asked;
 mod authority;
 mod budget;
