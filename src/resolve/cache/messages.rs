@@ -294,6 +294,23 @@ impl MessageCache {
         Some((place, Message::new(self.store.get(place)?)))
     }
 
+    /// Has the slots for a message fetched from memory, by the hash of its key.
+    pub(super) fn fetch_slots(&self, hash: u64) {
+        self.store.fetch_slots(hash);
+    }
+
+    /// Has the message fetched from memory that a hash may be of; gives its slot. Its slots must have been fetched.
+    pub(super) fn fetch(&self, hash: u64) -> Option<u32> {
+        let slot = self.store.guess(hash)?;
+        self.store.fetch_entry(slot);
+        Some(slot)
+    }
+
+    /// The first RRset of the message in a slot, which must have been fetched.
+    pub(super) fn first_of(&self, slot: u32) -> Option<RrsetRef> {
+        Message::new(self.store.get(slot)?).rrsets().next().map(|(_, rrset)| rrset)
+    }
+
     /// Takes note that the message at a place was used.
     pub(super) fn touch(&mut self, place: u32) {
         self.store.touch(place);
