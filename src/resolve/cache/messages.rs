@@ -4,7 +4,7 @@ use super::rrset::RrsetRef;
 use super::rrsets::seconds;
 use super::store::{Store, Walk};
 use super::trust::Security;
-use crate::dns::name::{MAX_LEN, uncompressed_len};
+use crate::dns::name::{MAX_LEN, is_same, uncompressed_len};
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{get_u16, get_u32, header, put_u16, put_u32, rcode};
 use std::time::Duration;
@@ -138,7 +138,7 @@ impl<'a> Message<'a> {
     fn is_of(&self, key: &MessageKey) -> bool {
         let own = self.key();
         (own.qtype, own.qclass, own.checking_disabled) == (key.qtype, key.qclass, key.checking_disabled)
-            && own.name.eq_ignore_ascii_case(key.name)
+            && is_same(own.name, key.name)
     }
 
     /// What it says besides its RRsets; its TTL is what is left at `now`, in seconds.
