@@ -135,11 +135,14 @@ impl Resolver {
             self.step(now);
             if !self.world.has_room() {
                 std::thread::sleep(NO_ROOM_SLEEP);
-            } else if !self.poll(Duration::ZERO) && !self.has_work(now) {
+            } else if self.has_work(now) {
+                self.poll(Duration::ZERO);
+            } else {
                 self.bell.arm();
                 let timeout = self.longest_sleep(now, stop);
                 self.poll(timeout);
-                self.bell.disarm();
+                // What was rung is a place like any other.
+                self.bell.rise();
             }
         }
     }
