@@ -66,7 +66,7 @@ impl Name {
         self
     }
 
-    /// Becomes `other` in lower case. Only the octets that it has are written: most names are short, and where many lie in
+    /// Becomes `other` in lower case. Few octets but those that it has are written: most names are short, and where many lie in
     /// a table the rest of each need not come into the core's caches.
     #[inline]
     pub fn set_lower(&mut self, other: &Name) {
@@ -82,9 +82,8 @@ impl Name {
 
     #[inline]
     fn set_lower_wire(&mut self, wire: &[u8]) {
-        let octets = &mut self.octets[..wire.len()];
-        octets.copy_from_slice(wire);
-        octets.make_ascii_lowercase();
+        self.octets[..wire.len()].copy_from_slice(wire);
+        fold_front(&mut self.octets, wire.len());
         self.len = wire.len() as u8;
     }
 
@@ -108,6 +107,24 @@ impl Name {
     pub fn is_at_or_below(&self, zone: &[u8]) -> bool {
         is_at_or_below(self.as_wire(), zone)
     }
+}
+
+/// Folds the first `len` octets to lower case, a block at a time: so some behind them are, too.
+#[inline]
+pub(super) fn fold_front(octets: &mut [u8], len: usize) {
+    const BLOCK: usize = 16;
+    let end = len.next_multiple_of(BLOCK).min(octets.len());
+    let (blocks, rest) = octets[..end].as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        block.iter_mut().for_each(u8::make_ascii_lowercase);
+    }
+    rest.make_ascii_lowercase();
+}
+
+/// Whether two names in wire form are equal, letter case ignored. Most are in the same case.
+#[inline]
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
 }
 
 /// Number of labels of a wire name, the root not counted.

@@ -3,7 +3,7 @@
 //! Zones and local data are found by the hash of a suffix, the cache by the hash of the whole name, so one pass over
 //! the name serves every table. The hash is keyed with random words: whoever chooses names cannot choose collisions.
 
-use super::name::{MAX_LEN, uncompressed_len};
+use super::name::{MAX_LEN, fold_front, uncompressed_len};
 
 /// Most labels a name can have, the root included: 127 of one octet and the root.
 const MAX_SUFFIXES: usize = 128;
@@ -104,9 +104,9 @@ impl NameScan {
     #[inline]
     pub fn scan_whole(&mut self, name: &[u8], key: HashKey) {
         self.len = name.len();
-        let lower = &mut self.lower[..name.len()];
-        lower.copy_from_slice(name);
-        lower.make_ascii_lowercase();
+        self.lower[..name.len()].copy_from_slice(name);
+        fold_front(&mut self.lower, name.len());
+        let lower = &self.lower[..name.len()];
         let mut at = 0;
         let mut suffixes = 0;
         while lower[at] != 0 {

@@ -13,7 +13,7 @@
 //! their name servers are, equal ones for the same (`lookups`); these have states of their own, and each question pays for those
 //! that it began (`budget`).
 
-use super::cache::{Cache, Learnt, Rules};
+use super::cache::{Cache, Learnt, MessageKey, Rules};
 use super::chain::{QUERY, SpareChains};
 use super::cuts::{Cut, Cuts, Seat};
 use super::digest::Digest;
@@ -39,6 +39,9 @@ use std::hash::RandomState;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Tries in flight for which there is room from the start.
+const KEYS: usize = 512;
 
 /// What happens to the core.
 pub enum Input<'a> {
@@ -151,7 +154,7 @@ impl Core {
             hints_cut: NONE,
             servers: Servers::new(options.infra),
             questions: Questions::new(states, lookups),
-            keys: Keys::new(states + lookups),
+            keys: Keys::new(KEYS.min(states + lookups)),
             timers: Wheel::new(states + lookups),
             sockets: Sockets::new(options.sockets.clone()),
             streams: Streams::new(options.tcp_connections, options.streams.clone()),
@@ -178,6 +181,34 @@ impl Core {
     /// Has it keep what it learns, and answer from that.
     pub fn with_cache(self, cache: Cache) -> Core {
         Core { cache: Some(cache), ..self }
+    }
+
+    /// Has what is known of these fetched from memory: they come next. Changes nothing but time.
+    #[inline]
+    pub fn look_ahead<'a>(&mut self, requests: impl Iterator<Item = &'a Request>) {
+        let key = |request: &'a Request| {
+            let Request { qtype, qclass, .. } = *request;
+            MessageKey { name: request.name(), qtype, qclass, checking_disabled: false }
+        };
+        if let Some(cache) = &mut self.cache {
+            cache.look_ahead(requests.map(key));
+        }
+    }
+
+    /// Something comes through a UDP socket soon: has fetched from memory what that needs, in steps that each need what the one
+    /// before has fetched. Changes nothing but time.
+    #[inline]
+    pub fn expect_reply(&self, slot: u16, step: u8) {
+        let question = self.questions.first(slot).map(|id| self.questions.get(id));
+        match (step, question) {
+            (0, Some(question)) => question.fetch(),
+            (_, Some(question)) => {
+                if let Some(cache) = &self.cache {
+                    cache.expect(question.place);
+                }
+            }
+            (_, None) => {}
+        }
     }
 
     /// Does all that follows from `input` at `now`, which counts from about when the core was made and never goes backwards.

@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::{Iteration, Response, TtlLimits};
 use crate::dns::Name;
 use crate::dns::cause::{Cause, Why};
-use crate::dns::name::is_at_or_below;
+use crate::dns::name::{is_at_or_below, is_same};
 use crate::dns::{get_u16, header, question, rcode};
 use bytemuck::Zeroable;
 
@@ -42,7 +42,7 @@ pub(super) fn is_reply_to(message: &[u8], question: &Question) -> bool {
         1 => {
             let name = question.asked_name();
             let end = header::LEN + name.len();
-            message.get(header::LEN..end).is_some_and(|repeated| repeated.eq_ignore_ascii_case(name))
+            message.get(header::LEN..end).is_some_and(|repeated| is_same(repeated, name))
                 && get_u16(message, end) == Some(question.asked_type())
                 && get_u16(message, end + 2) == Some(question.qclass)
         }

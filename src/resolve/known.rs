@@ -71,7 +71,10 @@ impl<W: World> Turn<'_, W> {
             stub: stub.as_ref().map(Name::as_wire),
             ..Ask::new(&question.target, question.qtype, question.qclass)
         };
-        let Some(hit) = cache.lookup(&ask, self.now) else { return Found::Nothing };
+        let Some(hit) = cache.lookup(&ask, self.now) else {
+            question.place = cache.place_of(&ask);
+            return Found::Nothing;
+        };
         // An alias of itself is all that there is to say.
         let end = if leads_on { leads_to(&hit, question.qtype) } else { None };
         let alias = end.filter(|target| *target != question.target);

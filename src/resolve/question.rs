@@ -1,5 +1,6 @@
 //! A question in flight: what it asks, where it stands, what it has cost.
 
+use super::cache::Expected;
 use super::caps::Compared;
 use super::chain::Chain;
 use super::held::Held;
@@ -8,6 +9,7 @@ use super::ttl::{SILENCE, WITHOUT_RECORDS};
 use crate::dns::Name;
 use crate::dns::cause::{Cause, Why};
 use crate::dns::flaw::Flaw;
+use crate::sys::prefetch::prefetch;
 use std::time::Duration;
 
 /// No question.
@@ -99,6 +101,8 @@ pub struct Question {
     pub qtype: u16,
     /// QCLASS.
     pub qclass: u16,
+    /// What the cache finds what is kept of the target by, once it had nothing.
+    pub(super) place: Expected,
     /// Ask with DO.
     pub dnssec_ok: bool,
     /// Ask with CD.
@@ -241,6 +245,7 @@ impl Question {
         target: Name::ROOT,
         qtype: 0,
         qclass: 0,
+        place: Expected::NOWHERE,
         dnssec_ok: false,
         checking_disabled: false,
         cut: NONE,
@@ -300,6 +305,17 @@ impl Question {
         standing: Standing::Ended,
         is_lookup: false,
     };
+
+    /// Has what a reply needs of it fetched from memory.
+    #[inline]
+    pub fn fetch(&self) {
+        prefetch(&self.place);
+        prefetch(&self.tries);
+        prefetch(&self.phase);
+        prefetch(&self.cut);
+        prefetch(&self.target);
+        prefetch(&self.name);
+    }
 
     /// Forgets what was tried, for a new target. No try may be left.
     pub fn start_over(&mut self) {

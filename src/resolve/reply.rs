@@ -1,6 +1,6 @@
 //! A reply taken apart: its records gathered into RRsets, nothing copied.
 
-use crate::dns::name::MAX_LEN;
+use crate::dns::name::{MAX_LEN, is_same, uncompressed_len};
 use crate::dns::record::Record;
 use crate::dns::{get_u16, header, question::Question, rtype};
 use std::ops::Range;
@@ -320,20 +320,38 @@ pub fn records<'e>(entries: &'e [Entry], set: &Set) -> impl Iterator<Item = &'e 
 
 /// Hash of a name in a message, letter case ignored; `None` when it is malformed.
 pub fn name_hash(message: &[u8], place: usize) -> Option<u32> {
+    // The bit that tells capitals; other octets that differ in it alone may have one hash.
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let mut labels = Labels::new(message, place);
-    let mut hash = 0x811c_9dc5u32;
+    let mut hash = 0;
     for label in &mut labels {
-        hash = (hash ^ label.len() as u32).wrapping_mul(0x0100_0193);
-        for octet in label {
-            hash = (hash ^ u32::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
-        }
+        let (words, rest) = label.as_chunks::<8>();
+        hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word) | CASE));
+        let last = rest.iter().fold(label.len() as u64, |word, octet| word << 8 | u64::from(octet | 0x20));
+        hash = mix(hash, last);
     }
-    (!labels.malformed).then_some(hash)
+    (!labels.malformed).then_some((hash >> 32) as u32 ^ hash as u32)
+}
+
+/// True when the name at `other_place`, without pointers, is that at `place`, in full or all of it behind one pointer, as most
+/// owners are. False says nothing.
+fn stands_in_full(message: &[u8], place: usize, other: &[u8], other_place: usize) -> bool {
+    let Some(len) = uncompressed_len(other, other_place) else { return false };
+    let place = match get_u16(message, place) {
+        Some(pointer @ 0xc000..) if usize::from(pointer & 0x3fff) < place => usize::from(pointer & 0x3fff),
+        _ => place,
+    };
+    let octets = message.get(place..place + len);
+    octets.is_some_and(|octets| is_same(octets, &other[other_place..other_place + len]))
 }
 
 /// True when two names are equal, letter case ignored.
 pub fn same_name(message: &[u8], place: usize, other: &[u8], other_place: usize) -> bool {
     if place == other_place && std::ptr::eq(message, other) {
+        return true;
+    }
+    if stands_in_full(message, place, other, other_place) {
         return true;
     }
     let (mut one, mut two) = (Labels::new(message, place), Labels::new(other, other_place));

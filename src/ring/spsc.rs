@@ -157,6 +157,15 @@ impl<T> Consumer<T> {
         Some(unsafe { &mut *self.shared.slot(self.head) })
     }
 
+    /// The filled slot number `place` behind the oldest, of those that were there when [`front`](Self::front) or
+    /// [`len`](Self::len) looked last.
+    #[inline]
+    pub fn behind(&self, place: usize) -> Option<&T> {
+        let is_filled = place < self.tail_seen.wrapping_sub(self.head);
+        // SAFETY: as in `front`, and nobody writes to the slot while `&self` is borrowed: `front` wants `&mut self`.
+        is_filled.then(|| unsafe { &*self.shared.slot(self.head.wrapping_add(place)) })
+    }
+
     /// Gives the slot that [`front`](Self::front) showed back to the producer. Without one it does nothing.
     #[inline]
     pub fn release(&mut self) {
@@ -213,6 +222,29 @@ mod tests {
         assert_eq!(consumer.front().copied(), Some(2));
         assert_eq!(producer.free(), 1);
         assert!(producer.reserve().is_some());
+    }
+
+    #[test]
+    fn what_is_behind_the_oldest_is_what_comes_next() {
+        let (mut producer, mut consumer) = channel(4, || 0u32);
+        let mut seen = Vec::new();
+        for round in 0..3 {
+            for value in 0..3 {
+                *producer.reserve().expect("a free slot") = round * 10 + value;
+                producer.publish();
+            }
+            assert_eq!(consumer.len(), 3);
+            assert_eq!(
+                [0, 1, 2, 3].map(|place| consumer.behind(place).copied()),
+                [Some(round * 10), Some(round * 10 + 1), Some(round * 10 + 2), None]
+            );
+            while let Some(value) = consumer.front() {
+                seen.push(*value);
+                consumer.release();
+            }
+            assert_eq!(consumer.behind(0), None);
+        }
+        assert_eq!(seen, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
     }
 
     #[test]

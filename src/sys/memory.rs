@@ -5,6 +5,7 @@
 
 use super::memory_groups::{Groups, text_of};
 use bytemuck::Zeroable;
+use rustix::mm::{Advice, madvise};
 use rustix::process::{Resource, getrlimit};
 use std::cell::Cell;
 use std::fs::File;
@@ -71,6 +72,28 @@ pub fn reserve(octets: &mut Vec<u8>, more: usize) -> Result<(), String> {
 pub fn zeroed<T: Zeroable>(len: usize) -> Result<Box<[T]>, String> {
     let octets = len.saturating_mul(size_of::<T>());
     trying(|| bytemuck::allocation::try_zeroed_slice_box(len)).map_err(|()| refusal(octets as u64))
+}
+
+/// Octets from which [`in_large_pages`] does anything: a few times a large page.
+const LARGE: usize = 8 << 20;
+
+/// Takes memory that is read and written all over now, in large pages where the kernel has some to give (transparent_hugepage
+/// `madvise` or `always`). In small ones the processor would look for nearly every value where its page is first, in a guest for
+/// longer than for the value; and what is read before it is written to would be given small ones.
+///
+/// Nothing but time and memory depends on it, so a kernel that refuses is not told of.
+pub fn in_large_pages<T>(memory: &mut [T]) {
+    let octets = size_of_val(memory);
+    if octets < LARGE {
+        return;
+    }
+    let page = rustix::param::page_size();
+    let before = memory.as_ptr().addr().wrapping_neg() % page;
+    let start = memory.as_mut_ptr().cast::<std::ffi::c_void>().wrapping_byte_add(before);
+    for advice in [Advice::LinuxHugepage, Advice::LinuxPopulateWrite] {
+        // SAFETY: the pages lie within `memory`, and neither advice changes any of their content.
+        let _ = unsafe { madvise(start, (octets - before) / page * page, advice) };
+    }
 }
 
 /// Carries out what may be refused memory and says so itself, as `try_reserve` does.

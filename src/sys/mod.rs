@@ -17,6 +17,8 @@ pub mod memory;
 mod memory_groups;
 pub mod mmsg;
 pub mod netlink;
+#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
+mod octets;
 pub mod owner;
 pub mod packet;
 pub mod place;

@@ -41,9 +41,10 @@ impl Inbox {
             return Ok(1);
         }
         let mut pieces = [MaybeUninit::<libc::iovec>::uninit(); BATCH];
-        let mut headers = [MaybeUninit::<libc::mmsghdr>::zeroed(); BATCH];
+        let mut headers = [MaybeUninit::<libc::mmsghdr>::uninit(); BATCH];
         for (place, room) in self.octets.chunks_exact_mut(self.size).take(most).enumerate() {
             pieces[place].write(libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() });
+            headers[place] = MaybeUninit::zeroed();
             // SAFETY: all-zero octets are a valid `mmsghdr`: null pointers and lengths of zero.
             let header = unsafe { headers[place].assume_init_mut() };
             header.msg_hdr.msg_iov = pieces[place].as_mut_ptr();

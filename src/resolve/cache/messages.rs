@@ -4,7 +4,7 @@ use super::rrset::RrsetRef;
 use super::rrsets::seconds;
 use super::store::{Store, Walk};
 use crate::dns::flaw::Flaw;
-use crate::dns::name::{MAX_LEN, uncompressed_len};
+use crate::dns::name::{MAX_LEN, is_same, uncompressed_len};
 use crate::dns::scan::{HashKey, NameScan};
 use crate::dns::{get_u16, get_u32, header, put_u16, put_u32, rcode};
 use crate::validate::Security;
@@ -140,7 +140,7 @@ impl<'a> Message<'a> {
     fn is_of(&self, key: &MessageKey) -> bool {
         let own = self.key();
         (own.qtype, own.qclass, own.checking_disabled) == (key.qtype, key.qclass, key.checking_disabled)
-            && own.name.eq_ignore_ascii_case(key.name)
+            && is_same(own.name, key.name)
     }
 
     /// What it says besides its RRsets; its TTL is what is left at `now`, in seconds.
@@ -294,6 +294,23 @@ impl MessageCache {
     pub(super) fn find(&self, key: &MessageKey, hash: u64) -> Option<(u32, Message<'_>)> {
         let place = find(&self.store, key, hash)?;
         Some((place, Message::new(self.store.get(place)?)))
+    }
+
+    /// Has the slots for a message fetched from memory, by the hash of its key.
+    pub(super) fn fetch_slots(&self, hash: u64) {
+        self.store.fetch_slots(hash);
+    }
+
+    /// Has the message fetched from memory that a hash may be of; gives its slot. Its slots must have been fetched.
+    pub(super) fn fetch(&self, hash: u64) -> Option<u32> {
+        let slot = self.store.guess(hash)?;
+        self.store.fetch_entry(slot);
+        Some(slot)
+    }
+
+    /// The first RRset of the message in a slot, which must have been fetched.
+    pub(super) fn first_of(&self, slot: u32) -> Option<RrsetRef> {
+        Message::new(self.store.get(slot)?).rrsets().next().map(|(_, rrset)| rrset)
     }
 
     /// Takes note that the message at a place was used.

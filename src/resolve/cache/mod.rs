@@ -11,12 +11,14 @@
 //! | `rrset`, `rrsets` | how an RRset lies in the store; what takes the place of what |
 //! | `messages` | messages as references to RRsets |
 //! | `lookup` | what answers a question: a message, or RRsets alone |
+//! | `ahead` | what several look-ups will read, fetched from memory together |
 //! | `referral` | where a name's servers are |
 //! | `intake` | a scrubbed reply becomes RRsets and a message |
 //! | `compose` | what was found becomes the body of a response |
 //! | `flush` | taking entries out by name, zone and kind |
 //! | `dump`, `load` | all of it as text, and back |
 
+mod ahead;
 mod compose;
 mod dump;
 mod flush;
@@ -32,6 +34,7 @@ mod store;
 mod tests;
 mod trust;
 
+pub use ahead::{AHEAD, Expected};
 pub use compose::Wanted;
 pub use dump::{Dumping, write_rrset};
 pub use flush::{Flush, Flushed, Flushing};

@@ -2,7 +2,7 @@
 //! over them, each behind its length, names in it in full.
 
 use super::trust::Trust;
-use crate::dns::name::{MAX_LEN, uncompressed_len};
+use crate::dns::name::{MAX_LEN, is_same, uncompressed_len};
 use crate::dns::{get_u16, get_u32, put_u16, put_u32, rtype};
 use crate::validate::{Security, Set};
 
@@ -160,7 +160,7 @@ impl<'a> Rrset<'a> {
     pub(super) fn is_of(&self, key: &Key) -> bool {
         let own = self.key();
         (own.rtype, own.class, own.flags, own.covered) == (key.rtype, key.class, key.flags, key.covered)
-            && own.owner.eq_ignore_ascii_case(key.owner)
+            && is_same(own.owner, key.owner)
     }
 
     /// The owner, wire form, in the letter case that came first.

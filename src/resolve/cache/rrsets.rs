@@ -179,6 +179,21 @@ impl RrsetCache {
         Some(Rrset::new(self.store.get(place)?, place))
     }
 
+    /// Has the slots for a key fetched from memory, by its hash.
+    pub(super) fn fetch_slots(&self, hash: u64) {
+        self.store.fetch_slots(hash);
+    }
+
+    /// Has the slot fetched that a reference leads to.
+    pub(super) fn fetch_slot(&self, rrset: RrsetRef) {
+        self.store.fetch_slot(rrset.place);
+    }
+
+    /// Has the RRset fetched that a reference leads to, whose slot must have been fetched.
+    pub(super) fn fetch(&self, rrset: RrsetRef) {
+        self.store.fetch_entry(rrset.place);
+    }
+
     /// False when no DNAME is there, so that none need be looked for at every name above one that is asked for.
     pub(super) fn may_have_dnames(&self) -> bool {
         self.has_had_dname

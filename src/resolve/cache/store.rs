@@ -3,10 +3,12 @@
 //! New entries are written at the head. To make room the oldest is dropped; one that was used since it was written or moved is
 //! moved to the head instead, once for every time that it was used, so what is in use outlives a flood of what is asked once.
 //! An entry keeps its slot of the index for as long as it lives, wherever it lies: the slot's number is a lasting name for it.
-//! All memory is asked for at once and taken by the page as it is written to; nothing is allocated afterwards.
+//! All memory is asked for at once and taken by the page as it is written to, but for a large store's index, which is taken at
+//! once; nothing is allocated afterwards.
 
 use crate::dns::{get_u32, put_u32};
 use crate::sys::memory;
+use crate::sys::prefetch::prefetch;
 use bytemuck::Zeroable;
 
 /// Entries begin at multiples of this, and are multiples of it long.
@@ -19,6 +21,8 @@ const DEAD: u32 = 1;
 const USED: u32 = 2;
 const STATES: u32 = ALIGN as u32 - 1;
 
+/// Octets that the processor fetches at a time.
+const LINE: usize = 64;
 const WAYS: usize = 8;
 /// A slot of the index for as many octets.
 const OCTETS_PER_SLOT: usize = 64;
@@ -68,7 +72,8 @@ impl Store {
         let octets = octets.clamp(LEAST, MOST);
         let buckets = octets / (OCTETS_PER_SLOT * WAYS);
         let ring = (octets - buckets * size_of::<Bucket>()) / ALIGN * ALIGN;
-        let (buckets, ring) = (memory::zeroed(buckets)?, memory::zeroed(ring)?);
+        let (mut buckets, ring) = (memory::zeroed(buckets)?, memory::zeroed(ring)?);
+        memory::in_large_pages(&mut buckets);
         Ok(Store { buckets, ring, head: 0, tail: 0, used: 0, entries: 0, evicted: 0 })
     }
 
@@ -106,6 +111,38 @@ impl Store {
         let at = self.place(slot)?;
         let len = self.len_at(at);
         self.ring.get_mut(at + HEADER..at + len)
+    }
+
+    /// Has the slots for a hash fetched from memory, for [`Self::find`] a moment later.
+    #[inline]
+    pub(super) fn fetch_slots(&self, hash: u64) {
+        prefetch(&self.buckets[self.bucket(hash).0]);
+    }
+
+    /// A slot that may be that of the entry with this hash, by the slots alone.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64) -> Option<u32> {
+        let (bucket, tag) = self.bucket(hash);
+        let way = self.buckets[bucket].0.iter().position(|slot| slot.tag == tag && slot.place != 0)?;
+        Some((bucket * WAYS + way) as u32)
+    }
+
+    /// Has a slot fetched from memory.
+    #[inline]
+    pub(super) fn fetch_slot(&self, slot: u32) {
+        if let Some(bucket) = self.buckets.get(slot as usize / WAYS) {
+            prefetch(bucket);
+        }
+    }
+
+    /// Has the beginning of the entry in a slot fetched from memory.
+    #[inline]
+    pub(super) fn fetch_entry(&self, slot: u32) {
+        for part in
+            self.place(slot).and_then(|at| self.ring.get(at..)).into_iter().flat_map(|entry| entry.chunks(LINE).take(2))
+        {
+            prefetch(&part[0]);
+        }
     }
 
     /// Takes note that the entry in a slot was used.
@@ -233,8 +270,9 @@ impl Store {
             Some((self.word_at(at) & USED != 0, (at + size - self.tail) % size))
         };
         let slots = &self.buckets[bucket].0;
-        // An empty slot has no value and comes first.
-        let way = (0..WAYS).min_by_key(|&way| value(&slots[way])).unwrap_or(0);
+        // Only of a full bucket are the entries looked at: they lie far apart.
+        let empty = slots.iter().position(|slot| slot.place == 0);
+        let way = empty.or_else(|| (0..WAYS).min_by_key(|&way| value(&slots[way]))).unwrap_or(0);
         let slot = (first + way) as u32;
         if slots[way].place != 0 {
             self.remove(slot);

@@ -3,7 +3,7 @@
 mod random;
 mod real;
 
-use super::cache::Cache;
+use super::cache::{AHEAD, Cache};
 use super::core::{Core, Input};
 use super::options::Options;
 use super::order::Command;
@@ -135,11 +135,14 @@ impl Resolver {
             self.step(now);
             if !self.world.has_room() {
                 std::thread::sleep(NO_ROOM_SLEEP);
-            } else if !self.poll(Duration::ZERO) && !self.has_work(now) {
+            } else if self.has_work(now) {
+                self.poll(Duration::ZERO);
+            } else {
                 self.bell.arm();
                 let timeout = self.longest_sleep(now, stop);
                 self.poll(timeout);
-                self.bell.disarm();
+                // What was rung is a place like any other.
+                self.bell.rise();
             }
         }
     }
@@ -191,7 +194,10 @@ impl Resolver {
     }
 
     fn take_requests(&mut self, now: Duration) {
-        for _ in 0..REQUESTS_PER_STEP {
+        for taken in 0..REQUESTS_PER_STEP {
+            if taken % AHEAD == 0 && self.requests.len() > 1 {
+                self.core.look_ahead((0..AHEAD).map_while(|place| self.requests.behind(place)));
+            }
             let Some(epoch) = self.requests.front().map(|request| request.epoch) else { break };
             if epoch != self.epoch {
                 // Main sends what an epoch brings before the worker knows of the epoch, so it is here by now.
@@ -228,12 +234,24 @@ impl Resolver {
                 return;
             }
             self.look_again_if_full();
+            self.look_ahead_at_places();
             match self.places.pop() {
                 None => return,
                 // Who rings may do so only after the waking thread has looked: left there, it would end every wait at once.
                 Some(Place::Bell) => self.bell.disarm(),
                 Some(Place::Udp(slot)) => self.receive(slot, now),
                 Some(Place::Stream(slot)) => self.drive_stream(slot, now),
+            }
+        }
+    }
+
+    /// What comes through the sockets whose turn it is soon is looked for in memory while others have theirs.
+    #[inline]
+    fn look_ahead_at_places(&self) {
+        for step in [0, 1] {
+            let place = self.places.len().checked_sub(3 - usize::from(step)).and_then(|nth| self.places.get(nth));
+            if let Some(&Place::Udp(slot)) = place {
+                self.core.expect_reply(slot, step);
             }
         }
     }
