@@ -15,7 +15,7 @@ struct Feature {
 }
 
 /// See the module's text.
-const FEATURES: [Feature; 10] = [
+const FEATURES: [Feature; 11] = [
     Feature { reason: "auth-zone", directives: &["auth-zone"], modules: &[] },
     Feature { reason: "rpz", directives: &["rpz"], modules: &[] },
     Feature {
@@ -36,6 +36,7 @@ const FEATURES: [Feature; 10] = [
     },
     Feature { reason: "ipsec", directives: &["ipsecmod-enabled"], modules: &["ipsecmod"] },
     Feature { reason: "cachedb", directives: &["cachedb"], modules: &["cachedb"] },
+    Feature { reason: "python, dynlib", directives: &[], modules: &["python", "dynlib"] },
     Feature { reason: "views", directives: &["view", "access-control-view"], modules: &[] },
     Feature {
         reason: "validation",
@@ -66,7 +67,6 @@ fn not_yet(clause: &str, name: &str, value: &str) -> Option<String> {
         |spec: &&OptionSpec| spec.clause.word() == clause && (spec.name == name || spec.aliases.contains(&name));
     let asks = match options::all().find(is_meant)?.status {
         Status::NotYet { harmless, .. } | Status::Refused { harmless, .. } => !harmless.contains(&value),
-        Status::WordsNotYet { harmless, .. } => value.split_whitespace().any(|word| !harmless.contains(&word)),
         _ => false,
     };
     asks.then(|| format!("{name} is not there yet"))
@@ -87,8 +87,9 @@ mod tests {
             ("server: module-config: \"dns64 validator iterator\"", "dns64"),
             ("server: module-config: \"validator iterator\"", ""),
             ("server: trust-anchor: \". DS 1 2 3 00\"\nrpz: name: rpz.example", "rpz, validation"),
-            ("server: ignore-cd-flag: yes", "ignore-cd-flag is not there yet"),
-            ("server: ignore-cd-flag: no", ""),
+            ("server: module-config: \"python validator iterator\"", "python, dynlib"),
+            ("server: http-notls-downstream: yes", "http-notls-downstream is not there yet"),
+            ("server: http-notls-downstream: no", ""),
             ("server: qname-minimisation: yes", ""),
         ] {
             assert_eq!(of(text), found, "{text}");
