@@ -1,5 +1,6 @@
 //! What only the whole configuration shows: clauses that lack something, data that its zone forbids.
 
+use super::anchor_checks;
 use super::diagnostic::{Diagnostic, Severity};
 use super::duplicates;
 use super::local_zones::{LocalZones, ZoneIndex};
@@ -29,6 +30,7 @@ pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     remote_control(config, &mut findings);
     dates(config, &mut findings);
     redirect_zones(config, &mut findings);
+    findings.extend(anchor_checks::findings(config));
     findings
 }
 

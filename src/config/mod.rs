@@ -7,6 +7,7 @@
 
 mod access;
 mod address;
+mod anchor_checks;
 mod anchor_files;
 mod bind_keys;
 mod check;

@@ -15,7 +15,7 @@ struct Feature {
 }
 
 /// See the module's text.
-const FEATURES: [Feature; 9] = [
+const FEATURES: [Feature; 10] = [
     Feature { reason: "auth-zone", directives: &["auth-zone"], modules: &[] },
     Feature { reason: "rpz", directives: &["rpz"], modules: &[] },
     Feature {
@@ -36,6 +36,7 @@ const FEATURES: [Feature; 9] = [
     },
     Feature { reason: "ipsec", directives: &["ipsecmod-enabled"], modules: &["ipsecmod"] },
     Feature { reason: "cachedb", directives: &["cachedb"], modules: &["cachedb"] },
+    Feature { reason: "python, dynlib", directives: &[], modules: &["python", "dynlib"] },
     Feature { reason: "views", directives: &["view", "access-control-view"], modules: &[] },
 ];
 
@@ -81,8 +82,9 @@ mod tests {
             ("server: module-config: \"dns64 validator iterator\"", "dns64"),
             ("server: module-config: \"validator iterator\"", ""),
             ("server: trust-anchor: \". DS 1 2 3 00\"\nrpz: name: rpz.example", "rpz"),
-            ("server: ignore-cd-flag: yes", "ignore-cd-flag is not there yet"),
-            ("server: ignore-cd-flag: no", ""),
+            ("server: module-config: \"python validator iterator\"", "python, dynlib"),
+            ("server: http-notls-downstream: yes", "http-notls-downstream is not there yet"),
+            ("server: http-notls-downstream: no", ""),
             ("server: qname-minimisation: yes", ""),
         ] {
             assert_eq!(of(text), found, "{text}");
