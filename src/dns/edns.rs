@@ -11,6 +11,8 @@ pub const OPTION: usize = 4;
 pub const NSID: u16 = 3;
 /// The option with a cookie (RFC 7873).
 pub const COOKIE: u16 = 10;
+/// The option by which a client asks for how long its connection may be idle, and is told it (RFC 7828).
+pub const KEEPALIVE: u16 = 11;
 /// The option that tells more of an error (RFC 8914).
 pub const EDE: u16 = 15;
 /// Options of one query that are looked at (Unbound's MAX_PARSED_EDNS_OPTIONS).

@@ -7,6 +7,7 @@ use runbound::answer::cache::{AnswerCache, Flush};
 use runbound::answer::clients::Clients;
 use runbound::answer::compile;
 use runbound::answer::decide::{Answerer, Event, EventSink, Via};
+use runbound::answer::keepalive::{IdleTime, Keepalive};
 use runbound::config::Config;
 use runbound::dns::question::Question;
 use runbound::dns::scan::HashKey;
@@ -68,6 +69,8 @@ pub struct Served {
     /// The core's clock is ahead by this: queries time out while the scenario's time stands still.
     ahead: Duration,
     datagram: usize,
+    /// That of the one connection that stands for all.
+    idle: IdleTime,
 }
 
 impl Served {
@@ -103,6 +106,8 @@ impl Served {
         let answerer = Answerer::new(policy, AnswerCache::new(parts.cache), Arc::clone(&stats), Box::new(NoEvents));
         let answerer = answerer.with_clients(Clients::new(parts.clients, HashKey::fixed(1))?);
         let (datagram, table) = (parts.worker.datagram, Arc::new(table));
+        let tells = config.clients.keepalive;
+        let idle = if tells { IdleTime::told(config.stream_timeout().into()) } else { IdleTime::default() };
         let mut served = Served {
             worker: Worker::new(parts.worker, answerer, stats, Queues::new(), Vec::new(), links),
             queries,
@@ -117,6 +122,7 @@ impl Served {
             clock: Duration::ZERO,
             ahead: Duration::ZERO,
             datagram,
+            idle,
         };
         served.put(Input::Command(CoreCommand::Table(table)));
         Ok(served)
@@ -155,6 +161,10 @@ impl Served {
             Transport::Tcp => Via::Stream,
         });
         slot.set_message(message);
+        slot.set_keepalive(match transport {
+            Transport::Udp => Keepalive::Silent,
+            Transport::Tcp => self.idle.after(message),
+        });
         self.queries.publish();
         self.settle()
     }
