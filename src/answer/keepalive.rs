@@ -1,10 +1,8 @@
 //! For how long a connection may be idle, told to who asks over it: edns-tcp-keepalive (RFC 7828).
 
-use super::answerer::{Answerer, Outcome};
-use super::reply::Asked;
 use crate::dns::edns::{self, Edns};
+use crate::dns::header;
 use crate::dns::question::Question;
-use crate::dns::{header, rcode};
 
 /// What the reply to a query over a stream says of its connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,27 +50,6 @@ fn asks(query: &[u8]) -> Option<&[u8]> {
     let has_opt = query.len() >= header::LEN && header::counts(query)[3] == 1;
     let end = if has_opt { Question::parse(query)?.end() } else { return None };
     Edns::parse(query, end).ok()?.option(query, edns::KEEPALIVE)
-}
-
-impl Answerer {
-    /// Has the reply to a query with an OPT record tell of its connection.
-    #[cold]
-    pub(super) fn tell_keepalive(
-        &mut self,
-        message: &mut [u8],
-        asked: &mut Asked<'_>,
-        keepalive: Keepalive,
-        now: u32,
-    ) -> Result<(), Outcome> {
-        match keepalive {
-            Keepalive::Silent => {}
-            Keepalive::Timeout(tenths) => asked.tell_keepalive(tenths),
-            Keepalive::Malformed => {
-                return Err(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::FORMERR))));
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
