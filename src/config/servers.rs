@@ -146,7 +146,7 @@ pub struct Expired {
 
 impl Default for Expired {
     fn default() -> Self {
-        Expired { serve: false, ttl: 0, reset: false, reply_ttl: 30, client_timeout: 0, ede: false }
+        Expired { serve: false, ttl: 86_400, reset: false, reply_ttl: 30, client_timeout: 1800, ede: false }
     }
 }
 
