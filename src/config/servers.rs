@@ -79,6 +79,8 @@ pub struct UpstreamTransport {
     pub caps_exempt: Vec<Vec<u8>>,
     /// `disable-edns-do:`, no query has DO.
     pub no_dnssec_ok: bool,
+    /// `dns-error-reporting:`
+    pub reports_errors: bool,
     /// `edns-client-string:`, whom it is told.
     pub client_strings: Vec<(Netblock, String)>,
     /// `edns-client-string-opcode:`
@@ -98,6 +100,7 @@ impl Default for UpstreamTransport {
             caps: false,
             caps_exempt: Vec::new(),
             no_dnssec_ok: false,
+            reports_errors: false,
             client_strings: Vec::new(),
             client_string_code: 65001,
         }

@@ -91,6 +91,8 @@ pub struct Cut {
     pub(super) until: Duration,
     /// Addresses of its name servers that nobody who answers for their names has confirmed: the last to be asked.
     pub doubtful: Vec<u32>,
+    /// Whom its servers want errors reported to.
+    pub(super) agent: Option<Box<Name>>,
     /// The cut that its parent made of it when all its servers had failed, and until when that is not asked for again.
     pub(super) parent_side: Option<(u32, Duration)>,
     /// The NS RRset of the cache that it was made from.
@@ -114,6 +116,7 @@ impl Cut {
             servers: Vec::new(),
             until,
             doubtful: Vec::new(),
+            agent: None,
             parent_side: None,
             origin: None,
             users: 0,

@@ -247,6 +247,8 @@ impl<W: World> Turn<'_, W> {
             }
         }
         self.add_known(&mut cut);
+        let listed = self.core.cuts.named(cut.name.as_wire(), self.now).and_then(|listed| self.core.cuts.get(listed));
+        cut.agent = listed.and_then(|listed| listed.agent.clone());
         let until = cut.until.min(self.now + PARENT_MEMORY);
         self.core.cuts.add_parent_side(cut, until)
     }

@@ -182,6 +182,8 @@ counters! {
         rate_limited,
         /// requestlist.overwritten: those of them that a newer one took the place of
         overwritten,
+        /// num.dns_error_reports
+        error_reports,
         /// Questions in flight, a gauge.
         in_flight,
         /// rrset.cache.count, a gauge
