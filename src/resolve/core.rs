@@ -22,7 +22,7 @@ pub(super) use super::order::Command;
 use super::question::{NONE, Phase};
 use super::questions::Questions;
 use super::rates::Rates;
-use super::report::Reports;
+use super::reports::Reports;
 use super::servers::Servers;
 use super::sockets::Sockets;
 use super::streams::Streams;
