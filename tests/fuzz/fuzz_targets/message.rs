@@ -82,7 +82,12 @@ fuzz_target!(|octets: &[u8]| {
             let len = octets.len().min(message.len());
             message[..len].copy_from_slice(&octets[..len]);
             let client = SocketAddr::from(([192, 0, 2, 1], 1024));
-            match answerer.decide(&mut message, len, Arrival { client, via, local: None, now: *now, keepalive: Keepalive::Silent }, None) {
+            match answerer.decide(
+                &mut message,
+                len,
+                Arrival { client, via, local: None, now: *now, keepalive: Keepalive::Silent },
+                None,
+            ) {
                 Decision::Reply(size) => {
                     assert!((header::LEN..=message.len()).contains(&size));
                     assert_eq!(message[..2], octets[..2], "the reply has the query's ID");
