@@ -2,6 +2,7 @@
 
 use super::answerer::{Answerer, Event, Outcome, Via};
 use super::clients::Place;
+use super::keepalive::Keepalive;
 use super::reply::{Asked, truncated_header};
 use crate::dns::edns::{Edns, NotEdns};
 use crate::dns::header::{self, flag, opcode};
@@ -146,6 +147,25 @@ impl Answerer {
             && edns.asks_nsid(message)
         {
             asked.tell_nsid(nsid);
+        }
+        Ok(())
+    }
+
+    /// Has the reply to a query with an OPT record tell of its connection.
+    #[cold]
+    pub(super) fn tell_keepalive(
+        &mut self,
+        message: &mut [u8],
+        asked: &mut Asked<'_>,
+        keepalive: Keepalive,
+        now: u32,
+    ) -> Result<(), Outcome> {
+        match keepalive {
+            Keepalive::Silent => {}
+            Keepalive::Timeout(tenths) => asked.tell_keepalive(tenths),
+            Keepalive::Malformed => {
+                return Err(self.limited(now, |_| Outcome::Reply(asked.empty(message, 0, rcode::FORMERR))));
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::acl::Access;
 use super::cache::{Answer, AnswerCache, KeyFixed};
 use super::clients::{Clients, Place};
 use super::error_rate::ErrorRate;
+use super::keepalive::Keepalive;
 use super::policy::Policy;
 use super::reply::{Asked, CookieOption};
 use super::scans::Scans;
@@ -39,6 +40,8 @@ pub struct Arrival {
     pub local: Option<SocketAddr>,
     /// When, in seconds of the caller's clock.
     pub now: u32,
+    /// What the reply says of the stream that it came over.
+    pub keepalive: Keepalive,
 }
 
 /// What to do with a query.

@@ -9,6 +9,7 @@ use super::admit::meta_type_error;
 use super::alias;
 use super::answerer::{Ending, Missed, Outcome, Query, Scanned};
 use super::cache::{DNSSEC_OK, KNOWN_ONLY, KeyFixed};
+use super::keepalive::Keepalive;
 use super::local::Local;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
@@ -83,7 +84,7 @@ impl Answerer {
         &mut self,
         message: &mut [u8],
         len: usize,
-        Arrival { client, via, now, .. }: Arrival,
+        Arrival { client, via, now, keepalive, .. }: Arrival,
         view: Option<&View>,
         given: Option<Given<'_>>,
     ) -> Outcome {
@@ -128,6 +129,11 @@ impl Answerer {
         let cookie;
         let mut asked = Asked::new(flags, Some(question), self.policy.edns_buffer_size);
         if let Err(outcome) = self.take_edns(message, view.edns, &mut asked, via, now) {
+            return outcome;
+        }
+        if keepalive != Keepalive::Silent
+            && let Err(outcome) = self.tell_keepalive(message, &mut asked, keepalive, now)
+        {
             return outcome;
         }
         if self.policy.clients.cookies.is_some() {

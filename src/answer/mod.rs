@@ -14,6 +14,7 @@ mod cookies;
 pub mod decide;
 mod error_rate;
 mod errors;
+pub mod keepalive;
 mod local;
 pub mod policy;
 mod reply;

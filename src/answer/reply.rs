@@ -30,6 +30,8 @@ pub(super) struct Asked<'a> {
     pub no_opt: bool,
     /// See [`Self::tell_cookie`].
     cookie: Option<&'a CookieOption>,
+    /// See [`Self::tell_keepalive`].
+    keepalive: Option<u16>,
     /// What is told beside the response code, as far as there is room.
     pub error: Option<ExtendedError>,
 }
@@ -42,8 +44,8 @@ impl<'a> Asked<'a> {
     pub(super) fn new(flags: u16, question: Option<Question>, edns_buffer_size: u16) -> Asked<'a> {
         let end = question.map_or(header::LEN, |question| question.end());
         let opt_len = edns::LEN;
-        let (edns, nsid, cookie, error) = (None, None, None, None);
-        Asked { flags, end, edns, limit: 512, edns_buffer_size, opt_len, nsid, no_opt: false, cookie, error }
+        let (edns, nsid, cookie, keepalive, error) = (None, None, None, None, None);
+        Asked { flags, end, edns, limit: 512, edns_buffer_size, opt_len, nsid, no_opt: false, cookie, keepalive, error }
     }
 
     /// Has the reply to a query that asks for it bring the option NSID, code and length at its front.
@@ -56,6 +58,12 @@ impl<'a> Asked<'a> {
     pub(super) fn tell_cookie(&mut self, option: &'a CookieOption) {
         self.opt_len += option.len();
         self.cookie = Some(option);
+    }
+
+    /// Has the reply say for how many tenths of a second its connection may be idle.
+    pub(super) fn tell_keepalive(&mut self, tenths: u16) {
+        self.opt_len += edns::OPTION + size_of::<u16>();
+        self.keepalive = Some(tenths);
     }
 
     /// Octets an OPT record will take; none where even an empty reply would have no room for it.
@@ -95,7 +103,7 @@ impl<'a> Asked<'a> {
         end
     }
 
-    /// Appends the options of the OPT record at `opt`, behind which the message ends: cookie and NSID, for which there is room,
+    /// Appends the options of the OPT record at `opt`, behind which the message ends: those for which there is room,
     /// and the error as far as there is. Gives the reply's length.
     #[cold]
     fn append_options(&self, message: &mut [u8], opt: usize, room: usize) -> usize {
@@ -105,6 +113,10 @@ impl<'a> Asked<'a> {
         }
         if let Some(nsid) = &self.nsid {
             edns::append(message, opt, nsid);
+        }
+        if let Some(tenths) = self.keepalive {
+            let [high, low] = tenths.to_be_bytes();
+            edns::append(message, opt, &[0, edns::KEEPALIVE as u8, 0, 2, high, low]);
         }
         end + self.error.map_or(0, |error| error.append(message, opt, room - end))
     }

@@ -29,6 +29,7 @@ pub(super) fn semantics(config: &Config) -> Vec<Diagnostic> {
     findings.extend(duplicates::of_clauses(config));
     remote_control(config, &mut findings);
     dates(config, &mut findings);
+    limits(config, &mut findings);
     redirect_zones(config, &mut findings);
     findings.extend(anchor_checks::findings(config));
     findings
@@ -97,6 +98,28 @@ fn dates(config: &Config, findings: &mut Vec<Diagnostic>) {
     if config.log_time_iso && !config.log_time_ascii {
         let message = "log-time-iso: yes does nothing without log-time-ascii: yes; add that line for dates in the log";
         findings.push(Diagnostic::whole(Severity::Info, &config.files, message));
+    }
+}
+
+/// Limits that count nobody, and answers that nobody is left to get.
+fn limits(config: &Config, findings: &mut Vec<Diagnostic>) {
+    let mut warn = |message: String| findings.push(Diagnostic::whole(Severity::Warning, &config.files, &message));
+    let (clients, expired) = (&config.clients, &config.expired);
+    let without_cookies = [
+        ("ip-ratelimit-cookie", clients.rate_cookie != 0),
+        ("wait-limit-cookie-netblock", !clients.wait_cookie_blocks.is_empty()),
+    ];
+    for (directive, is_set) in without_cookies {
+        if is_set && !clients.answer_cookie {
+            warn(format!("{directive} limits nobody, since no client has a cookie of ours; add answer-cookie: yes"));
+        }
+    }
+    let (told, given_up) = (expired.client_timeout, clients.discard_timeout);
+    if expired.serve && given_up != 0 && told > given_up {
+        warn(format!(
+            "serve-expired-client-timeout: {told} is longer than discard-timeout: {given_up}, after which nobody gets an answer; \
+             make it shorter"
+        ));
     }
 }
 

@@ -31,6 +31,10 @@ pub struct ClientLimits {
     pub queue_timeout: u32,
     /// `tcp-connection-limit:`, connections at a time of all clients of a netblock together.
     pub connections: Vec<(Netblock, u32)>,
+    /// `edns-tcp-keepalive:`, clients of streams that ask are told for how long they may be idle.
+    pub keepalive: bool,
+    /// `edns-tcp-keepalive-timeout:` in milliseconds, in place of `tcp-idle-timeout:` with that.
+    pub keepalive_timeout: u32,
     /// `answer-cookie:`
     pub answer_cookie: bool,
     /// `cookie-secret:`; `None` for one that is drawn.
@@ -56,6 +60,8 @@ impl Default for ClientLimits {
             discard_timeout: 1900,
             queue_timeout: 0,
             connections: Vec::new(),
+            keepalive: false,
+            keepalive_timeout: 120_000,
             answer_cookie: false,
             cookie_secret: None,
             cookie_secret_file: PathBuf::new(),

@@ -289,6 +289,11 @@ impl Config {
         self.ip_freebind || self.ip_transparent
     }
 
+    /// For how many milliseconds a client's connection may be idle.
+    pub fn stream_timeout(&self) -> u32 {
+        if self.clients.keepalive { self.clients.keepalive_timeout } else { self.tcp_idle_timeout }
+    }
+
     /// What `nsid:` says; `None` when it is not set.
     pub fn nsid_octets(&self) -> Option<Vec<u8>> {
         if self.nsid.is_empty() { None } else { lists::nsid(&self.nsid).ok() }

@@ -66,16 +66,22 @@ impl Record {
                 );
                 self.ttl = ttl.unwrap_or(DEFAULT_TTL);
             } else if class.is_none()
-                && let Ok(found) = Class::from_str(word)
+                && let Some(found) = class_of(word)
             {
                 class = Some(found);
-                self.class = found.to_int();
+                self.class = found;
             } else {
                 let rtype = Rtype::from_str(word).map_err(|_| format!("{word:?} is no record type"))?;
                 return check_type(rtype, word);
             }
         }
     }
+}
+
+/// A class by its name; ANY stands for itself in local data, as with Unbound.
+fn class_of(word: &str) -> Option<u16> {
+    const ANY: u16 = 255;
+    if word.eq_ignore_ascii_case("ANY") { Some(ANY) } else { Class::from_str(word).ok().map(Class::to_int) }
 }
 
 /// Types that are asked for or sent in messages but never stored (RFC 6895, 3.1; OPT is 41).
@@ -134,6 +140,7 @@ mod tests {
             assert_eq!((record.ttl, record.class, record.rtype), (60, 1, 1), "{text}");
         }
         assert_eq!(record("version.bind CH TXT x").unwrap().class, 3);
+        assert_eq!(record("a.example any TXT x").unwrap().class, 255);
     }
 
     #[test]

@@ -73,8 +73,10 @@ fn table_row(spec: &OptionSpec) -> String {
 const HEAD: &str = "\
 # Configuration
 
-The file is `unbound.conf` as Unbound 1.22 reads it; the default is `/etc/runbound/unbound.conf`. This page is made from
-the table in `src/config/options/`: `RUNBOUND_WRITE_DOCS=1 cargo test --lib configuration_md` writes it, and a test fails when
+The file is `unbound.conf` as Unbound 1.22 reads it; the default is `/etc/runbound/unbound.conf`. The defaults are those of
+the newest version, 1.25. Older ones have others, of which these change answers: up to 1.22, with Debian 12's 1.17 too,
+`serve-expired-ttl` and `serve-expired-client-timeout` are 0 (86400 and 1800 here, as RFC 8767 recommends), and 1.17 has no
+`discard-timeout` and no `wait-limit`. This page is made from the table in `src/config/options/`: `RUNBOUND_WRITE_DOCS=1 cargo test --lib configuration_md` writes it, and a test fails when
 it is out of date.
 
 - **honoured**: does what Unbound does; where not quite, the note says so.

@@ -5,9 +5,11 @@ use super::master::{Entries, Entry, Flaw};
 use super::tokens::{Token, Tokens, period};
 use crate::dns::name_text::{self, NameBuf};
 use crate::whole_file;
+use domain::base::iana::Rtype;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Most octets of a file: that of today has 3,300.
 const MOST_OCTETS: u64 = 1 << 20;
@@ -96,6 +98,9 @@ impl Reader {
             word = tokens.next().transpose()?.ok_or("the record has no type; hints have NS, A and AAAA records")?;
         }
         let rtype = word.utf8()?.to_ascii_uppercase();
+        // As with Unbound: what is no record at all is an error, and records that hints do not have are passed over.
+        Rtype::from_str(&rtype)
+            .map_err(|_| format!("{rtype:?} is no record type; hints have NS, A and AAAA records"))?;
         if !class.eq_ignore_ascii_case("IN") || !["NS", "A", "AAAA"].contains(&rtype.as_str()) {
             let cause =
                 format!("a record of class {class} and type {rtype} is passed over: hints have NS, A and AAAA records");
@@ -234,6 +239,7 @@ mod tests {
             (". NS a.\na. A 192.0.2.256\n", 2, "no address"),
             ("\n\nexample. NS a.\n", 3, "root zone"),
             (". NS\n", 1, "no data"),
+            (". NS a.\na. A 192.0.2.1\nbroken line here\n", 3, "\"LINE\" is no record type"),
             (". 12\n", 1, "no type"),
             (". NS a. b.\n", 1, "more than one value"),
             ("$INCLUDE x\n", 1, "not taken"),

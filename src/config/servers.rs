@@ -79,6 +79,8 @@ pub struct UpstreamTransport {
     pub caps_exempt: Vec<Vec<u8>>,
     /// `disable-edns-do:`, no query has DO.
     pub no_dnssec_ok: bool,
+    /// `dns-error-reporting:`
+    pub reports_errors: bool,
     /// `edns-client-string:`, whom it is told.
     pub client_strings: Vec<(Netblock, String)>,
     /// `edns-client-string-opcode:`
@@ -98,6 +100,7 @@ impl Default for UpstreamTransport {
             caps: false,
             caps_exempt: Vec::new(),
             no_dnssec_ok: false,
+            reports_errors: false,
             client_strings: Vec::new(),
             client_string_code: 65001,
         }
@@ -146,7 +149,7 @@ pub struct Expired {
 
 impl Default for Expired {
     fn default() -> Self {
-        Expired { serve: false, ttl: 0, reset: false, reply_ttl: 30, client_timeout: 0, ede: false }
+        Expired { serve: false, ttl: 86_400, reset: false, reply_ttl: 30, client_timeout: 1800, ede: false }
     }
 }
 

@@ -136,11 +136,13 @@ fn numbers(prefix: &str, lines: &[(&str, u64)], reply: &mut Reply) {
 struct Others {
     connections: u64,
     overwritten: u64,
+    error_reports: u64,
 }
 
 impl Others {
     fn of(figures: &Snapshot) -> Others {
-        Others { connections: figures.stream_connections, overwritten: figures.upstream_overwritten }
+        let error_reports = figures.upstream_error_reports;
+        Others { connections: figures.stream_connections, overwritten: figures.upstream_overwritten, error_reports }
     }
 }
 
@@ -164,7 +166,7 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, others: Others, reply: &m
             ("query.queue_time_us.max", figures.queue_time_max),
             ("num.expired", figures.expired),
             ("num.recursivereplies", figures.recursive_replies),
-            ("num.dns_error_reports", 0),
+            ("num.dns_error_reports", others.error_reports),
         ],
         reply,
     );

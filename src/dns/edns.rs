@@ -11,6 +11,10 @@ pub const OPTION: usize = 4;
 pub const NSID: u16 = 3;
 /// The option with a cookie (RFC 7873).
 pub const COOKIE: u16 = 10;
+/// The option by which a client asks for how long its connection may be idle, and is told it (RFC 7828).
+pub const KEEPALIVE: u16 = 11;
+/// The option by which a server names the agent that errors are reported to (RFC 9567).
+pub const REPORT_CHANNEL: u16 = 18;
 /// The option that tells more of an error (RFC 8914).
 pub const EDE: u16 = 15;
 /// Options of one query that are looked at (Unbound's MAX_PARSED_EDNS_OPTIONS).
@@ -69,7 +73,8 @@ impl Edns {
     }
 }
 
-fn find_option(mut options: &[u8], code: u16) -> Option<&[u8]> {
+/// The data of the first option of a code among those of an OPT record.
+pub fn find_option(mut options: &[u8], code: u16) -> Option<&[u8]> {
     for _ in 0..MOST_OPTIONS {
         let (found, len) = (get_u16(options, 0)?, usize::from(get_u16(options, 2)?));
         let (data, rest) = options.get(OPTION..)?.split_at_checked(len)?;

@@ -23,6 +23,7 @@ use super::proving::Validator;
 use super::question::{NONE, Phase};
 use super::questions::Questions;
 use super::rates::Rates;
+use super::reports::Reports;
 use super::servers::Servers;
 use super::sockets::Sockets;
 use super::streams::Streams;
@@ -119,6 +120,8 @@ pub struct Core {
     pub(super) query: Box<[u8; QUERY]>,
     /// What the servers of zones were sent of late.
     pub(super) rates: Rates,
+    /// What was reported of late.
+    pub(super) reports: Reports,
     /// What the case of names follows from.
     pub(super) caps_key: RandomState,
     /// A reply with its question in plain case.
@@ -170,6 +173,7 @@ impl Core {
             learnt: Learnt::default(),
             query: Box::new([0; QUERY]),
             rates,
+            reports: Reports::default(),
             caps_key: RandomState::new(),
             plain: Vec::new(),
             spare_chains: SpareChains::default(),

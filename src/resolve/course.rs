@@ -142,6 +142,9 @@ impl<W: World> Turn<'_, W> {
             self.end_lookup(id, &[]);
             return self.give_back(id);
         }
+        if let Some(error) = self.core.questions.get(id).cause.extended_error() {
+            self.report_error(id, error);
+        }
         if self.end_with_expired(id) {
             return;
         }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// How long a name server whose address was not found is not looked up again (Unbound's NORR_TTL).
 const NOWHERE_MEMORY: Duration = Duration::from_secs(5);
+/// How long a parent that was asked, as the last resort, for name servers and their addresses is not asked so again.
+pub(super) const PARENT_MEMORY: Duration = Duration::from_secs(60);
 
 /// Where a cut comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,8 @@ struct NameServer {
     has_address: bool,
     /// Without an address: when it may have one.
     again_at: Duration,
+    /// What the parent of its zone says of its addresses is known until then.
+    glue_until: Duration,
 }
 
 /// One cut.
@@ -87,6 +91,10 @@ pub struct Cut {
     pub(super) until: Duration,
     /// Addresses of its name servers that nobody who answers for their names has confirmed: the last to be asked.
     pub doubtful: Vec<u32>,
+    /// Whom its servers want errors reported to.
+    pub(super) agent: Option<Box<Name>>,
+    /// The cut that its parent made of it when all its servers had failed, and until when that is not asked for again.
+    pub(super) parent_side: Option<(u32, Duration)>,
     /// The NS RRset of the cache that it was made from.
     pub origin: Option<RrsetRef>,
     /// Questions that are asked at it.
@@ -108,6 +116,8 @@ impl Cut {
             servers: Vec::new(),
             until,
             doubtful: Vec::new(),
+            agent: None,
+            parent_side: None,
             origin: None,
             users: 0,
             is_held: true,
@@ -150,6 +160,7 @@ impl Cut {
             known,
             has_address,
             again_at: Duration::ZERO,
+            glue_until: Duration::ZERO,
         });
     }
 
@@ -181,6 +192,14 @@ impl Cut {
             None => server.again_at = now + NOWHERE_MEMORY,
         }
         server.known.get_mut(family).map(|known| *known = Known::Yes).is_some()
+    }
+
+    /// Takes note that the parent of name server number `nth`'s zone is asked for its addresses; false when that was done a while
+    /// ago and is not to be done again.
+    pub fn ask_glue(&mut self, nth: usize, now: Duration) -> bool {
+        let Some(server) = self.servers.get_mut(nth).filter(|server| now >= server.glue_until) else { return false };
+        server.glue_until = now + PARENT_MEMORY;
+        true
     }
 
     /// True when a name server turned out to have no address.

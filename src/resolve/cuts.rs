@@ -99,6 +99,24 @@ impl Cuts {
         place
     }
 
+    /// Adds a cut as its parent makes it, for when all servers of the one that is found by its name have failed; it stays as long
+    /// as that one, and is found by it until then.
+    pub fn add_parent_side(&mut self, cut: Cut, until: Duration) -> u32 {
+        let Some(&listed) = self.by_name.get(cut.name.as_wire()) else { return self.add_unheld(cut) };
+        let place = self.add(cut);
+        let before = self.get_mut(listed).and_then(|listed| listed.parent_side.replace((place, until)));
+        if let Some((before, _)) = before {
+            self.release(before);
+        }
+        place
+    }
+
+    /// The cut of a name as its parent makes it, where that is known at `now`.
+    pub fn parent_side(&self, name: &[u8], now: Duration) -> Option<u32> {
+        let (side, until) = self.get(*self.by_name.get(name)?)?.parent_side?;
+        (now < until).then_some(side)
+    }
+
     /// No further question comes to this cut: it goes with its last one.
     pub fn release(&mut self, cut: u32) {
         if let Some(before) = self.get_mut(cut) {
@@ -113,6 +131,9 @@ impl Cuts {
             self.free.push(cut);
             if gone.source.zone().is_none() {
                 self.unseated.extend(gone.seats.iter().map(|seat| seat.server).chain(gone.doubtful));
+            }
+            if let Some((side, _)) = gone.parent_side {
+                self.release(side);
             }
         }
     }

@@ -102,14 +102,12 @@ impl<W: World> Turn<'_, W> {
         if open == 0 && self.trust_doubtful(cut) {
             return true;
         }
-        if open == 0 && !self.is_lost(id) {
-            if self.ask_the_parent_again(id) {
-                return false;
-            }
-            if self.await_glue(id) {
-                self.wait_for_lookups(id);
-                return false;
-            }
+        if open == 0 && !self.is_lost_for_good(id) && self.ask_the_parent_again(id) {
+            return false;
+        }
+        if open == 0 && !self.is_lost(id) && self.await_glue(id) {
+            self.wait_for_lookups(id);
+            return false;
         }
         let question = self.core.questions.get_mut(id);
         if open == 0 || (all_refused && question.pauses >= PAUSES) {
@@ -152,7 +150,8 @@ impl<W: World> Turn<'_, W> {
         self.core.cuts.get(self.core.questions.get(id).cut).is_some_and(Cut::is_forward)
     }
 
-    /// The place within its cut of the server to ask next. One that only resolves for others comes last in a round.
+    /// The place within its cut of the server to ask next. One that only resolves for others comes last: not before all addresses
+    /// of the cut are known, since one may be that of a server which serves it.
     fn select(&mut self, id: u32) -> Option<u8> {
         let question = self.core.questions.get(id);
         let cut = self.core.cuts.get(question.cut)?;
@@ -162,7 +161,7 @@ impl<W: World> Turn<'_, W> {
         if let Some(place) = self.fastest(id, passed | recursive | distrusted) {
             return Some(place);
         }
-        if recursive | distrusted == 0 {
+        if (recursive | distrusted) & !passed == 0 || recursive & !passed != 0 && self.await_addresses(id) {
             return None;
         }
         // Who has told what was bogus is asked again when there is nobody else, nor anybody to be looked for.

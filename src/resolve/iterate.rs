@@ -10,6 +10,7 @@
 
 use super::classify::Class;
 use super::core::{Core, Turn, bit};
+use super::cut::PARENT_MEMORY;
 use super::cuts::{Cut, Known, Source};
 use super::digest::Served;
 use super::lookups::TYPES;
@@ -233,19 +234,39 @@ impl<W: World> Turn<'_, W> {
         question.referred |= 1 << labels;
         let again = question.refetched >> labels & 1 != 0;
         let cut = match again {
-            // The parent's side of it, for this question alone.
-            true => self.core.cuts.add_unheld(cut),
+            true => self.take_parent_side(cut),
             false => self.list_cut(cut),
         };
         if self.core.options.iteration.harden_referral {
             self.check_referral(id, cut);
         }
-        if again && let Some(cut) = self.core.cuts.get(cut) {
-            let question = self.core.questions.get_mut(id);
-            let spent = cut.seats().iter().enumerate().filter(|(_, seat)| question.spent.contains(&seat.server));
-            question.failed = spent.fold(0, |bits, (place, _)| bits | bit(place as u8));
+        if again {
+            self.pass_over_spent(id, cut);
         }
         self.ask_at(id, cut);
+    }
+
+    /// Takes what the parent says of a zone whose servers have all failed. Name servers that the zone itself has told of stay: what
+    /// the parents of these say of them is to be asked for, too.
+    fn take_parent_side(&mut self, mut cut: Cut) -> u32 {
+        for name in self.known_servers(&cut.name) {
+            if !cut.names().any(|other| other == name.as_wire()) {
+                cut.add_name(&name, [Known::No; 2]);
+            }
+        }
+        self.add_known(&mut cut);
+        let listed = self.core.cuts.named(cut.name.as_wire(), self.now).and_then(|listed| self.core.cuts.get(listed));
+        cut.agent = listed.and_then(|listed| listed.agent.clone());
+        let until = cut.until.min(self.now + PARENT_MEMORY);
+        self.core.cuts.add_parent_side(cut, until)
+    }
+
+    /// Servers that have had their chances for a question at the cut that its parent was asked for anew are not asked at `cut`.
+    fn pass_over_spent(&mut self, id: u32, cut: u32) {
+        let Some(cut) = self.core.cuts.get(cut) else { return };
+        let question = self.core.questions.get_mut(id);
+        let spent = cut.seats().iter().enumerate().filter(|(_, seat)| question.spent.contains(&seat.server));
+        question.failed = spent.fold(0, |bits, (place, _)| bits | bit(place as u8));
     }
 
     /// Nobody is left to ask at the question's cut: its parent may know other servers than the cut itself does (the last resort
@@ -271,6 +292,11 @@ impl<W: World> Turn<'_, W> {
         question.spent = spent;
         question.refetched |= 1 << labels;
         question.start_over();
+        if let Some(side) = self.core.cuts.parent_side(name.as_wire(), self.now) {
+            self.pass_over_spent(id, side);
+            self.ask_at(id, side);
+            return true;
+        }
         let cut = cut.unwrap_or_else(|| self.hints());
         self.ask_at(id, cut);
         true

@@ -13,7 +13,11 @@ use crate::dns::cause::{Cause, Why};
 impl<W: World> Turn<'_, W> {
     /// Decides what a whole reply means for its question. `asked`: whose reply it is.
     pub(super) fn judge(&mut self, id: u32, asked: Addressee, message: &[u8]) {
-        if !self.core.digest.read(message) {
+        let is_of_use = self.core.digest.read(message);
+        if self.core.options.reports_errors {
+            self.learn_agent(id, message);
+        }
+        if !is_of_use {
             let may_refuse = asked.edns && self.core.servers[asked.server].may_refuse_edns(self.now);
             return match may_refuse && self.core.digest.refuses_edns() {
                 true => self.ask_without_edns(id, asked),

@@ -296,6 +296,13 @@ impl<W: World> Turn<'_, W> {
         Some(cut)
     }
 
+    /// The name servers of a zone as they are known best, lower case.
+    pub(super) fn known_servers(&mut self, zone: &Name) -> Vec<Name> {
+        let key = Key::new(zone.as_wire(), rtype::NS, class::IN);
+        let set = self.core.cache.as_mut().and_then(|cache| cache.rrsets.get(&key, self.now));
+        set.map_or_else(Vec::new, |set| set.records().filter_map(Name::from_wire).map(|name| name.to_lower()).collect())
+    }
+
     /// Adds to a cut the addresses of its name servers that are in the cache, and takes note of its NS RRset there.
     pub(super) fn add_known(&mut self, cut: &mut Cut) {
         let Some(cache) = self.core.cache.as_mut() else { return };

@@ -26,6 +26,8 @@ const MOST: u8 = 64;
 const MOST_AT_CUT: u8 = 16;
 /// Name servers without an address that one question may come upon before no more are looked up (Unbound's MAX_TARGET_NX).
 const MOST_NOWHERE: u8 = 5;
+/// The same before not even a parent is asked anew (Unbound's MAX_TARGET_NX_FALLBACK).
+const MOST_NOWHERE_AT_PARENT: u8 = 10;
 /// Queries of a question after which nothing more is looked up ahead (Unbound's TARGET_FETCH_STOP).
 const AHEAD_SENDS: u8 = 3;
 /// How long an address is believed that nothing was kept of.
@@ -95,9 +97,13 @@ impl<W: World> Turn<'_, W> {
             && !self.is_awaiting(id)
         {
             let question = self.core.questions.get_mut(id);
+            let (cut, nth) = (question.cut, usize::from(question.glue_asked));
             question.glue_asked = question.glue_asked.saturating_add(1);
             if question.glue_asked > MOST_AT_CUT {
                 break;
+            }
+            if !self.core.cuts.get_mut(cut).is_some_and(|cut| cut.ask_glue(nth, self.now)) {
+                continue;
             }
             for (family, qtype) in TYPES.into_iter().enumerate() {
                 if self.is_wanted(family) {
@@ -175,6 +181,11 @@ impl<W: World> Turn<'_, W> {
     /// True when too many of the name servers that a question has come upon are nowhere.
     pub(super) fn is_lost(&self, id: u32) -> bool {
         self.core.questions.budget(id).nowhere > MOST_NOWHERE
+    }
+
+    /// True when so many are that not even a parent is asked anew.
+    pub(super) fn is_lost_for_good(&self, id: u32) -> bool {
+        self.core.questions.budget(id).nowhere > MOST_NOWHERE_AT_PARENT
     }
 
     /// Has a lookup whose budget is spent go on at the cost of another question that waits for it: what one spends must not keep

@@ -24,6 +24,7 @@
 //! | `cookies`, `with_cookies`, `client_string` | EDNS options of queries: DNS cookies, who asks |
 //! | `rates`, `rated` | how many queries a zone's servers are sent in a second |
 //! | `caps`, `mixed_case` | names in mixed case |
+//! | `report`, `reports` | errors reported to the agents that servers name |
 //! | `keys` | how a reply finds its own |
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
@@ -73,6 +74,8 @@ mod questions;
 mod rated;
 mod rates;
 mod reply;
+mod report;
+mod reports;
 mod scrub;
 mod server;
 mod servers;

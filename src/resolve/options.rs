@@ -137,6 +137,8 @@ pub struct Options {
     pub cookies: bool,
     /// No query has DO (`disable-edns-do:`).
     pub no_dnssec_ok: bool,
+    /// Errors are reported to the agents that servers name (`dns-error-reporting:`).
+    pub reports_errors: bool,
     /// Who asks, for those who are to be told (`edns-client-string:`).
     pub client_strings: ClientStrings,
     /// How connections to servers are used.
@@ -165,6 +167,7 @@ impl Default for Options {
             caps: Caps::default(),
             cookies: true,
             no_dnssec_ok: false,
+            reports_errors: false,
             client_strings: ClientStrings::default(),
             streams: StreamOptions::default(),
             validation: None,

@@ -57,6 +57,8 @@ pub struct Reply {
     pub sets: Vec<Set>,
     /// The reply has an OPT record.
     pub has_edns: bool,
+    /// Where the options of its OPT record stand.
+    pub opt: Option<Range<usize>>,
     /// Records of addresses that have another length than addresses were left out.
     pub lacks_addresses: bool,
     /// RCODE with EDNS's upper bits.
@@ -69,7 +71,7 @@ impl Reply {
     /// Room for usual replies, of which so many signatures over an RRset are taken.
     pub fn new(most_signatures: u32) -> Reply {
         let (entries, sets) = (Vec::with_capacity(512), Vec::with_capacity(128));
-        Reply { entries, sets, has_edns: false, lacks_addresses: false, rcode: 0, most_signatures }
+        Reply { entries, sets, has_edns: false, opt: None, lacks_addresses: false, rcode: 0, most_signatures }
     }
 
     /// Of further replies, so many signatures over an RRset are taken.
@@ -81,7 +83,7 @@ impl Reply {
     pub fn parse(&mut self, message: &[u8]) -> Option<()> {
         self.entries.clear();
         self.sets.clear();
-        (self.has_edns, self.lacks_addresses) = (false, false);
+        (self.has_edns, self.opt, self.lacks_addresses) = (false, None, false);
         self.rcode = header::flags(message) & 0xf;
         if message.len() < header::LEN {
             return None;
@@ -101,6 +103,7 @@ impl Reply {
                         return None;
                     }
                     self.rcode |= (record.ttl >> 24 << 4) as u16;
+                    self.opt = Some(record.rdata.clone());
                 } else {
                     self.add(message, section, record)?;
                 }

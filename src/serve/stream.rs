@@ -10,6 +10,7 @@
 use super::stream_connection::{Connection, End};
 use super::stream_limits::{ConnectionLimits, Counted};
 use super::stream_message::StreamMessage;
+use crate::answer::keepalive::IdleTime;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::stats::Streams;
@@ -35,15 +36,17 @@ const SHORTEST_TIMEOUT: u64 = 200;
 pub struct StreamOptions {
     /// `incoming-num-tcp`: connections at a time over all listeners. Further ones wait in the kernel's backlog.
     pub max_connections: usize,
-    /// `tcp-idle-timeout` in milliseconds; shorter for connections accepted when the table is more than half full.
+    /// `tcp-idle-timeout`, or `edns-tcp-keepalive-timeout`, in milliseconds; shorter for connections accepted when the table is more than half full.
     pub idle_timeout: u64,
+    /// `edns-tcp-keepalive`: clients that ask are told for how long they may be idle.
+    pub tells_idle_time: bool,
     /// `stream-wait-size` in octets: replies waiting for slow readers, over all connections.
     pub wait_size: usize,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        StreamOptions { max_connections: 256, idle_timeout: 30_000, wait_size: 4 << 20 }
+        StreamOptions { max_connections: 256, idle_timeout: 30_000, tells_idle_time: false, wait_size: 4 << 20 }
     }
 }
 
@@ -301,7 +304,9 @@ impl StreamServer {
             let slot = &mut self.slots[place];
             slot.generation = slot.generation.wrapping_add(1);
             slot.counted = counted;
-            slot.connection = Some(Connection::new(socket, client, now, timeout));
+            let idle = if self.options.tells_idle_time { IdleTime::told(timeout) } else { IdleTime::default() };
+            let timeout = timeout.max(SHORTEST_TIMEOUT);
+            slot.connection = Some(Connection::new(socket, client, now, (timeout, idle)));
         }
     }
 
@@ -345,6 +350,7 @@ impl StreamServer {
             message.set_client(connection.client);
             message.set_local(local);
             message.set_message(query);
+            message.set_keepalive(connection.keepalive());
             self.to_worker.publish();
             self.in_flight += 1;
             connection.asked();
@@ -379,15 +385,15 @@ impl StreamServer {
     }
 }
 
-/// The idle time-out of a connection accepted as the `open`th of `max`: Unbound's steps at 50, 65 and 80 % in use.
+/// The idle time-out of a connection accepted as the `open`th of `max`, before what it is at least: Unbound's steps at 50, 65
+/// and 80 % in use.
 fn idle_timeout(configured: u64, open: usize, max: usize) -> u64 {
-    let timeout = match open * 100 / max.max(1) {
+    match open * 100 / max.max(1) {
         0..=50 => configured,
         51..=65 => configured / 100,
         66..=80 => configured / 500,
         _ => 0,
-    };
-    timeout.max(SHORTEST_TIMEOUT)
+    }
 }
 
 #[cfg(test)]

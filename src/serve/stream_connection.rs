@@ -1,6 +1,7 @@
 //! One TCP connection: messages behind their two-octet lengths (RFC 1035 section 4.2.2), both ways, never blocking.
 
 use super::stream_message::MAX_MESSAGE;
+use crate::answer::keepalive::{IdleTime, Keepalive};
 use crate::dns::header::LEN as HEADER_LEN;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -44,14 +45,15 @@ pub(super) struct Connection {
     /// When the client last did its part: connected, completed a message, read of its replies.
     since: u64,
     timeout: u64,
+    idle: IdleTime,
 }
 
 impl Connection {
-    /// A connection that is closed when its client leaves it alone for `timeout` milliseconds.
-    pub fn new(socket: OwnedFd, client: SocketAddr, now: u64, timeout: u64) -> Self {
+    /// A connection that is closed when its client leaves it alone for `timeout` milliseconds; `idle`: whether it is told.
+    pub fn new(socket: OwnedFd, client: SocketAddr, now: u64, (timeout, idle): (u64, IdleTime)) -> Self {
         let (incoming, outgoing) = (Incoming::default(), Outgoing::default());
         let (local, in_flight, read_closed) = (None, 0, false);
-        Connection { socket, client, local, incoming, outgoing, in_flight, read_closed, since: now, timeout }
+        Connection { socket, client, local, incoming, outgoing, in_flight, read_closed, since: now, timeout, idle }
     }
 
     /// What the client is connected to: a system call when it is asked for first. `None`: the kernel does not say.
@@ -87,6 +89,14 @@ impl Connection {
             return Ok(None);
         }
         self.incoming.front()
+    }
+
+    /// What the reply to that query is to say of the connection. To be asked once for each, in order.
+    pub fn keepalive(&mut self) -> Keepalive {
+        match self.incoming.front() {
+            Ok(Some(query)) => self.idle.after(query),
+            _ => Keepalive::Silent,
+        }
     }
 
     /// The query that [`Self::query`] showed is with the worker.
@@ -298,7 +308,8 @@ mod tests {
     fn a_half_closed_connection_is_not_read_again_and_ends_with_its_answers() {
         use std::io::Write;
         let (server, mut client) = std::os::unix::net::UnixStream::pair().unwrap();
-        let mut connection = Connection::new(server.into(), "127.0.0.1:1".parse().unwrap(), 0, 1000);
+        let mut connection =
+            Connection::new(server.into(), "127.0.0.1:1".parse().unwrap(), 0, (1000, IdleTime::default()));
         client.write_all(&framed(HEADER_LEN, 1)).unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
         connection.read(5).unwrap();

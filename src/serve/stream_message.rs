@@ -1,6 +1,7 @@
 //! What the stream thread and the worker say to each other.
 
 use crate::answer::decide::Via;
+use crate::answer::keepalive::Keepalive;
 use bytemuck::Zeroable;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -17,6 +18,8 @@ pub struct StreamMessage {
     local: Address,
     /// See [`Self::via`]: the longest reply, 0 for a stream.
     datagram: u16,
+    /// See [`Self::keepalive`]: what it is, and a time.
+    keepalive: [u16; 2],
     len: u32,
     octets: [u8; MAX_MESSAGE],
 }
@@ -78,6 +81,24 @@ impl StreamMessage {
         self.datagram = match via {
             Via::Stream => 0,
             Via::Datagram(longest) => u16::try_from(longest).unwrap_or(u16::MAX),
+        };
+    }
+
+    /// What the reply is to say of the connection.
+    pub fn keepalive(&self) -> Keepalive {
+        match self.keepalive {
+            [0, _] => Keepalive::Silent,
+            [1, tenths] => Keepalive::Timeout(tenths),
+            _ => Keepalive::Malformed,
+        }
+    }
+
+    /// Has the reply say that of the connection.
+    pub fn set_keepalive(&mut self, keepalive: Keepalive) {
+        self.keepalive = match keepalive {
+            Keepalive::Silent => [0; 2],
+            Keepalive::Timeout(tenths) => [1, tenths],
+            Keepalive::Malformed => [2, 0],
         };
     }
 

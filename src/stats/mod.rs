@@ -188,6 +188,8 @@ counters! {
         bogus_rrsets,
         /// num.valops: signatures checked
         signatures,
+        /// num.dns_error_reports
+        error_reports,
         /// Questions in flight, a gauge.
         in_flight,
         /// rrset.cache.count, a gauge

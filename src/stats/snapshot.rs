@@ -222,6 +222,8 @@ pub struct Snapshot {
     pub upstream_rate_limited: u64,
     /// requestlist.overwritten
     pub upstream_overwritten: u64,
+    /// num.dns_error_reports
+    pub upstream_error_reports: u64,
     /// Questions in flight, a gauge.
     pub upstream_in_flight: u64,
     /// What the resolver keeps, gauges.
@@ -284,6 +286,7 @@ impl Snapshot {
             upstream_failures: upstream.failures.get(),
             upstream_rate_limited: upstream.rate_limited.get(),
             upstream_overwritten: upstream.overwritten.get(),
+            upstream_error_reports: upstream.error_reports.get(),
             upstream_in_flight: upstream.in_flight.get(),
             known: KnownFigures::from(upstream),
             stream_connections: 0,
@@ -309,6 +312,7 @@ impl Snapshot {
             (&mut self.upstream_failures, base.upstream_failures),
             (&mut self.upstream_rate_limited, base.upstream_rate_limited),
             (&mut self.upstream_overwritten, base.upstream_overwritten),
+            (&mut self.upstream_error_reports, base.upstream_error_reports),
             (&mut self.streams_refused, base.streams_refused),
         ] {
             *counter = counter.saturating_sub(before);

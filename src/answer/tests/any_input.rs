@@ -2,6 +2,7 @@
 
 use super::rig::{answerer, query};
 use crate::answer::decide::{Arrival, Decision, Via};
+use crate::answer::keepalive::Keepalive;
 use crate::dns::header::{self, flag};
 
 proptest::proptest! {
@@ -12,7 +13,7 @@ proptest::proptest! {
         buffer.resize(octets.len().max(600), 0);
         let via = if stream { Via::Stream } else { Via::Datagram(1472) };
         let client = "127.0.0.1:1".parse().unwrap();
-        let arrival = Arrival { client, via, local: None, now: 0 };
+        let arrival = Arrival { client, via, local: None, now: 0, keepalive: Keepalive::Silent };
         if let Decision::Reply(len) = answerer.decide(&mut buffer, octets.len(), arrival, None) {
             assert!(len <= buffer.len() && header::flags(&buffer) & flag::QR != 0);
         }

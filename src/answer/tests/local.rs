@@ -2,6 +2,7 @@
 
 use super::rig::{answerer, query, records, wire};
 use crate::answer::decide::{Arrival, Decision, Via};
+use crate::answer::keepalive::Keepalive;
 use crate::dns::header::{self, flag};
 use crate::dns::{edns, rcode, rtype};
 
@@ -43,7 +44,7 @@ fn a_reply_too_long_for_its_way_keeps_question_and_opt() {
     let query = query("many.static.test", rtype::A).edns(4096, 0).message;
     buffer[..query.len()].copy_from_slice(&query);
     let client = "127.0.0.1:1000".parse().unwrap();
-    let arrival = Arrival { client, via: Via::Datagram(4096), local: None, now: 1 };
+    let arrival = Arrival { client, via: Via::Datagram(4096), local: None, now: 1, keepalive: Keepalive::Silent };
     let Decision::Reply(len) = answerer.decide(&mut buffer, query.len(), arrival, None) else { panic!("a reply") };
     assert!(len > 512);
     let whole = buffer[..len].to_vec();

@@ -4,6 +4,7 @@ use super::rig::{Query, answerer, query, records, wire};
 use crate::answer::acl::{Access, Acl};
 use crate::answer::cache::Answer;
 use crate::answer::decide::{Answerer, Given, Via};
+use crate::answer::keepalive::Keepalive;
 use crate::answer::policy::Policy;
 use crate::dns::cause::{Cause, Why};
 use crate::dns::header::{self, flag};
@@ -162,4 +163,18 @@ fn an_extended_error_takes_no_room_from_an_answer() {
     let mut snoop = query("www.example", rtype::A).edns(512, 0).nsid();
     snoop.message[2] = 0;
     assert_eq!(options(&snoop.ask(&mut tight, None).message()), Some(nsid));
+}
+
+#[test]
+fn who_asks_over_a_stream_is_told_for_how_long_it_may_be_idle() {
+    const NSID_AND_KEEPALIVE: &[u8] = &[0, 3, 0, 4, b'n', b's', b'1', b'.', 0, 11, 0, 2, 1, 44];
+    let mut answerer = named();
+    let mut asked = query("many.static.test", rtype::A).edns(1232, 0).nsid();
+    (asked.via, asked.keepalive) = (Via::Stream, Keepalive::Timeout(300));
+    assert_eq!(options(&asked.ask(&mut answerer, None).message()).as_deref(), Some(NSID_AND_KEEPALIVE));
+    let plain = Query { keepalive: Keepalive::Timeout(300), ..query("many.static.test", rtype::A) };
+    assert_eq!(options(&plain.ask(&mut answerer, None).message()), None, "without EDNS");
+    let bad = Query { keepalive: Keepalive::Malformed, ..asked };
+    let reply = bad.ask(&mut answerer, None).message();
+    assert_eq!((header::flags(&reply) & 0xf, header::counts(&reply)[1]), (rcode::FORMERR, 0));
 }

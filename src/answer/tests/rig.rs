@@ -3,6 +3,7 @@
 use crate::answer::acl::{Access, Acl};
 use crate::answer::cache::{AnswerCache, KeyFixed};
 use crate::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
+use crate::answer::keepalive::Keepalive;
 use crate::answer::policy::{ClientRules, Policy};
 use crate::answer::zones::{LocalRecord, ZoneType, ZonesBuilder};
 use crate::dns::body::{Counts, for_each_record};
@@ -89,6 +90,8 @@ pub(super) struct Query {
     pub(super) local: Option<SocketAddr>,
     /// It is looked at before it is decided.
     pub(super) ahead: bool,
+    /// What the reply says of the stream.
+    pub(super) keepalive: Keepalive,
 }
 
 pub(super) fn query(name: &str, qtype: u16) -> Query {
@@ -96,7 +99,14 @@ pub(super) fn query(name: &str, qtype: u16) -> Query {
     message.extend(wire(name));
     message.extend_from_slice(&qtype.to_be_bytes());
     message.extend_from_slice(&[0, 1]);
-    Query { message, client: "127.0.0.1:4242".parse().unwrap(), via: Via::Datagram(1472), local: None, ahead: false }
+    Query {
+        message,
+        client: "127.0.0.1:4242".parse().unwrap(),
+        via: Via::Datagram(1472),
+        local: None,
+        keepalive: Keepalive::Silent,
+        ahead: false,
+    }
 }
 
 impl Query {
@@ -120,7 +130,8 @@ impl Query {
     pub(super) fn ask(&self, answerer: &mut Answerer, given: Option<Given<'_>>) -> Reply {
         let mut buffer = vec![0xee; 70_000];
         buffer[..self.message.len()].copy_from_slice(&self.message);
-        let arrival = Arrival { client: self.client, via: self.via, local: self.local, now: 1 };
+        let arrival =
+            Arrival { client: self.client, via: self.via, local: self.local, now: 1, keepalive: self.keepalive };
         let len = self.message.len();
         if let Some(given) = given {
             let reply = answerer.complete(&mut buffer, len, arrival, given);

@@ -108,14 +108,12 @@ impl ZonesBuilder {
 
     /// As [`Self::node`]; with `flags` [`CUT`], as [`Self::known_cut`].
     pub(super) fn node_with(&mut self, name: &[u8], qclass: u16, flags: u8) -> Result<u32, ZoneError> {
-        if !(class::IN..=class::IN + 15).contains(&qclass) {
-            return Err(ZoneError::Class);
-        }
+        let of_class = Node::flags_of(qclass).ok_or(ZoneError::Class)?;
         let mut node = Node {
             name_at: 0,
             name_len: 0,
             rrset_count: 0,
-            flags: ((qclass - class::IN) as u8) << 4 | flags,
+            flags: of_class | flags,
             kind: ZoneType::Transparent,
             first_rrset: 0,
             zone: 0,

@@ -60,10 +60,25 @@ pub(super) struct Rrset {
     pub(super) len: u32,
 }
 
+/// The last class that has zones, but for ANY.
+const LAST_CLASS: u16 = 15;
+
 impl Node {
-    /// The class, 1 to 16: it stands in the upper half of the flags.
+    /// The flags of a class, 1 to 15 or ANY: it stands in their upper half.
+    pub(super) fn flags_of(qclass: u16) -> Option<u8> {
+        match qclass {
+            class::IN..=LAST_CLASS => Some(((qclass - class::IN) as u8) << 4),
+            class::ANY => Some((LAST_CLASS as u8) << 4),
+            _ => None,
+        }
+    }
+
+    /// The class.
     pub(super) fn class(&self) -> u16 {
-        u16::from(self.flags >> 4) + class::IN
+        match u16::from(self.flags >> 4) + class::IN {
+            qclass @ ..=LAST_CLASS => qclass,
+            _ => class::ANY,
+        }
     }
 
     /// What its name's hash is salted with.

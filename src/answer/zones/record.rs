@@ -24,7 +24,7 @@ pub enum ZoneError {
     CnameNotAlone,
     /// More RRsets or records at one name than this program holds.
     TooMany,
-    /// A class that no server has: 0, or above 16.
+    /// A class that no server has: 0, or above 15 and not ANY.
     Class,
     /// The tables are full (4 GiB of names).
     Full,

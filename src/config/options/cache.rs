@@ -23,11 +23,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
         honoured("prefetch-key", YES_NO, is("no"), plain!(flag validation.prefetch_key), RELOAD),
         honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RELOAD),
-        honoured("serve-expired-ttl", COUNT, is("0"), plain!(number expired.ttl), RELOAD)
+        honoured("serve-expired-ttl", COUNT, is("86400"), plain!(number expired.ttl), RELOAD)
             .note("how long it is kept is for msg-cache-size and rrset-cache-size to say"),
         honoured("serve-expired-ttl-reset", YES_NO, is("no"), plain!(flag expired.reset), RELOAD),
         honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RELOAD),
-        honoured("serve-expired-client-timeout", COUNT, is("0"), plain!(number expired.client_timeout), RELOAD),
+        honoured("serve-expired-client-timeout", COUNT, is("1800"), plain!(number expired.client_timeout), RELOAD)
+            .note("longer than discard-timeout, it leaves nobody who would be told"),
         honoured("serve-original-ttl", YES_NO, is("no"), plain!(flag serve_original_ttl), RELOAD),
         honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RELOAD)
             .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \

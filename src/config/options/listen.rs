@@ -139,14 +139,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             RESTART,
         )
         .note("of all clients of the netblock together; one too many is closed at once"),
-        not_yet(
-            "edns-tcp-keepalive",
-            YES_NO,
-            "no",
-            "the keepalive option is not sent; tcp-idle-timeout holds",
-            &["no"],
-        ),
-        inert("edns-tcp-keepalive-timeout", COUNT, "120000", "means nothing without edns-tcp-keepalive"),
+        honoured("edns-tcp-keepalive", YES_NO, is("no"), plain!(flag clients.keepalive), RESTART),
+        honoured(
+            "edns-tcp-keepalive-timeout",
+            COUNT,
+            is("120000"),
+            field(set_keepalive_timeout, |config, emit| emit(&config.clients.keepalive_timeout.to_string())),
+            RESTART,
+        )
+            .note("in place of tcp-idle-timeout, with edns-tcp-keepalive"),
         honoured("tcp-auth-query-timeout", COUNT, is("3000"), plain!(number transport.query_timeout), RELOAD),
         changes_nothing("stream-wait-size", BYTES, "4m", "waiting TCP answers have a fixed bound of their own"),
     ],
@@ -164,6 +165,12 @@ fn set_port(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
 
 fn set_idle_timeout(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     config.tcp_idle_timeout = args.number::<u32>(0).clamp(1, 120_000);
+    Ok(())
+}
+
+fn set_keepalive_timeout(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    // The longest that the option has a number for.
+    config.clients.keepalive_timeout = args.number::<u32>(0).min(6_553_500);
     Ok(())
 }
 

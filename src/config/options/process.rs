@@ -29,7 +29,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("log-servfail", YES_NO, is("no"), plain!(flag log_servfail), RELOAD),
         honoured("log-destaddr", YES_NO, is("no"), plain!(flag log_destaddr), RELOAD)
             .note("the address that was asked, where Unbound has that of the socket, which may be 0.0.0.0 or ::"),
-        inert("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),
+        changes_nothing("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),
         honoured(
             "statistics-interval",
             &[Kind::NumberOrNothing(0, i32::MAX as i64)],

@@ -98,13 +98,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("edns-client-string-opcode", PORT, is("65001"), plain!(number transport.client_string_code), RELOAD),
         honoured("disable-edns-do", YES_NO, is("no"), plain!(flag transport.no_dnssec_ok), RELOAD)
             .note("a query with DO gets its answer without EDNS"),
-        changes_nothing(
-            "dns-error-reporting",
-            YES_NO,
-            "no",
-            "what Unbound reports to agents is that answers do not validate, and none is validated",
-        )
-        .since("1.23"),
+        honoured("dns-error-reporting", YES_NO, is("no"), plain!(flag transport.reports_errors), RELOAD)
+            .note(
+                "what is reported so far is that servers which have named an agent are not reached any more (extended errors 22 \
+                 and 23); of answers nothing is reported, since none is validated. The same once a minute, 256 reports in \
+                 that time, counted in num.dns_error_reports",
+            )
+            .since("1.23"),
     ],
 );
 

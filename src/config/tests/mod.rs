@@ -166,16 +166,32 @@ fn ports_to_ask_from_are_permitted_and_avoided_in_order() {
     assert_eq!(ports("outgoing-port-permit: 1053\noutgoing-port-avoid: 0-65535"), [0; 0]);
 }
 
+fn told(text: &str) -> Vec<(Severity, String)> {
+    let found = server(text).unwrap().warnings;
+    found.iter().map(|finding| (finding.severity, finding.to_string())).collect()
+}
+
 #[test]
 fn iso_dates_without_dates_are_told() {
-    let told = |text: &str| -> Vec<(Severity, String)> {
-        let found = server(text).unwrap().warnings;
-        found.iter().map(|finding| (finding.severity, finding.to_string())).collect()
-    };
     let [(Severity::Info, line)] = &told("log-time-iso: yes")[..] else { panic!("one line of information") };
     assert!(line.starts_with("test.conf: log-time-iso: yes does nothing without log-time-ascii: yes"), "{line}");
     assert_eq!(told("log-time-iso: yes\nlog-time-ascii: yes"), []);
     assert_eq!(told("log-time-iso: no"), []);
+}
+
+#[test]
+fn limits_that_count_nobody_are_told() {
+    for (lines, part) in [
+        ("ip-ratelimit-cookie: 5", "ip-ratelimit-cookie limits nobody"),
+        ("wait-limit-cookie-netblock: 192.0.2.0/24 5", "wait-limit-cookie-netblock limits nobody"),
+        ("serve-expired: yes\nserve-expired-client-timeout: 2000", "longer than discard-timeout: 1900"),
+    ] {
+        let [(Severity::Warning, line)] = &told(lines)[..] else { panic!("one warning of {lines}") };
+        assert!(line.contains(part), "{line}");
+    }
+    let fine = "ip-ratelimit-cookie: 5\nanswer-cookie: yes\nserve-expired: yes\ndiscard-timeout: 0\n\
+                serve-expired-client-timeout: 2000";
+    assert_eq!(told(fine), []);
 }
 
 #[test]

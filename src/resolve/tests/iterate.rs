@@ -90,6 +90,11 @@ impl Internet {
         panic!("no end: {:?}", self.asked)
     }
 
+    /// The queries that were answered since that was asked for last.
+    pub fn take_asked(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.asked)
+    }
+
     /// Answers the next query; false when there is none.
     pub fn serve(&mut self) -> bool {
         let Some((slot, _, query)) = self.world.sent.get(self.seen).cloned() else { return false };

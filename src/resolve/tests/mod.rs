@@ -12,6 +12,7 @@ mod limits;
 mod lookups;
 mod ports;
 mod rates;
+mod reports;
 mod rig;
 mod script;
 mod servers;

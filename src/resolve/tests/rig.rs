@@ -6,7 +6,7 @@ use crate::dns::body::{Fixed, for_each_record};
 use crate::dns::{class, rtype};
 use crate::ring::{doorbell::Doorbell, spsc};
 use crate::stats::Upstream;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -131,11 +131,12 @@ impl Rig {
 
     /// Has a server refuse TCP, or take it again.
     pub fn set_tcp(&mut self, server: usize, takes: bool) {
-        let address = self.address(server);
-        // Somebody's connection may leave from that port just now.
-        let bind = || std::iter::repeat_with(|| TcpListener::bind(address)).find_map(Result::ok).unwrap();
-        self.servers[server].tcp = takes.then(bind);
-        self.servers[server].tcp.iter().for_each(|tcp| tcp.set_nonblocking(true).unwrap());
+        // The socket keeps its port: once that were free, somebody's connection might leave from there, for good.
+        let tcp = self.servers[server].tcp.as_ref().unwrap();
+        match takes {
+            true => rustix::net::listen(tcp, 128).unwrap(),
+            false => rustix::net::shutdown(tcp, rustix::net::Shutdown::Both).unwrap(),
+        }
     }
 
     /// Queries a server has seen.

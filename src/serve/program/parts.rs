@@ -96,6 +96,7 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         },
         cookies: true,
         no_dnssec_ok: config.transport.no_dnssec_ok,
+        reports_errors: config.transport.reports_errors,
         client_strings: client_strings(config),
         validation: validation::rules(config, Fakes::default()),
     }

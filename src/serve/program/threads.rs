@@ -290,7 +290,8 @@ impl Bells {
 fn stream_options(config: &Config) -> StreamOptions {
     StreamOptions {
         max_connections: config.incoming_num_tcp as usize,
-        idle_timeout: u64::from(config.tcp_idle_timeout),
+        idle_timeout: u64::from(config.stream_timeout()),
+        tells_idle_time: config.clients.keepalive,
         ..StreamOptions::default()
     }
 }

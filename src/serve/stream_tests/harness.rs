@@ -1,6 +1,7 @@
 //! A stream server whose worker, and whose clock, is the test.
 
 use super::super::*;
+use crate::answer::keepalive::Keepalive;
 use crate::ring::spsc;
 use crate::sys::socket::{TcpOptions, tcp_listener};
 use std::io::{ErrorKind, Read, Write};
@@ -22,6 +23,7 @@ pub(super) struct Harness {
     replies: Producer<StreamMessage>,
     pub(super) last_client: Option<SocketAddr>,
     pub(super) last_local: Option<SocketAddr>,
+    pub(super) last_keepalive: Keepalive,
     pub(super) tells_destinations: Arc<AtomicBool>,
     pub(super) stats: Arc<Streams>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -57,6 +59,7 @@ impl Harness {
             replies,
             last_client: None,
             last_local: None,
+            last_keepalive: Keepalive::Silent,
             tells_destinations,
             stats,
             thread: Some(thread),
@@ -74,6 +77,7 @@ impl Harness {
     pub(super) fn try_take(&mut self) -> Option<(u64, Vec<u8>)> {
         let query = self.queries.front().map(|query| {
             (self.last_client, self.last_local) = (Some(query.client()), query.local());
+            self.last_keepalive = query.keepalive();
             (query.token, query.message().to_vec())
         });
         self.queries.release();

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::harness::*;
+use crate::answer::keepalive::Keepalive;
 use crate::ring::spsc;
 use crate::sys::socket::{TcpOptions, tcp_listener};
 use std::io::{Read, Write};
@@ -195,6 +196,26 @@ fn one_connection_does_not_keep_the_others_from_a_busy_worker() {
 #[test]
 fn idle_time_shrinks_as_the_table_fills() {
     let timeouts = [1, 5, 6, 7, 8, 9, 10].map(|open| idle_timeout(30_000, open, 10));
-    assert_eq!(timeouts, [30_000, 30_000, 300, 200, 200, 200, 200]);
+    assert_eq!(timeouts, [30_000, 30_000, 300, 60, 60, 0, 0]);
     assert_eq!(idle_timeout(300_000, 8, 10), 600);
+}
+
+#[test]
+fn who_asks_is_told_for_how_long_its_connection_may_be_idle() {
+    let options = StreamOptions { max_connections: 2, tells_idle_time: true, ..StreamOptions::default() };
+    let mut harness = Harness::new(options);
+    let (mut first, mut second) = (harness.connect(), harness.connect());
+    let asks =
+        [&[0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1][..], &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]];
+    let mut told = |client: &mut TcpStream, message: &[u8]| {
+        client.write_all(&framed(message)).unwrap();
+        let (token, message) = harness.take();
+        harness.reply(token, &message);
+        assert_eq!(receive(client), message);
+        harness.last_keepalive
+    };
+    assert_eq!(told(&mut first, &query(1)), Keepalive::Silent);
+    assert_eq!(told(&mut first, &asks.concat()), Keepalive::Timeout(300));
+    assert_eq!(told(&mut first, &query(1)), Keepalive::Timeout(300), "from then on");
+    assert_eq!(told(&mut second, &asks.concat()), Keepalive::Timeout(0), "the table is full: it may close at once");
 }

@@ -4,6 +4,7 @@ use super::Now;
 use super::misses::{Misses, Route};
 use crate::answer::cache::Answer;
 use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via, Waits};
+use crate::answer::keepalive::Keepalive;
 use crate::answer::view::Ahead;
 use crate::dns::rcode;
 use crate::serve::pending::{Kept, Origin, Waiter};
@@ -21,6 +22,8 @@ pub(super) struct Incoming<'a> {
     pub(super) via: Via,
     /// As in [`Arrival`].
     pub(super) local: Option<SocketAddr>,
+    /// As in [`Arrival`].
+    pub(super) keepalive: Keepalive,
     /// What looking ahead found of it.
     pub(super) ahead: Option<&'a Ahead>,
 }
@@ -51,8 +54,8 @@ impl Desk {
     /// Answers a query or has it wait; `route` is the way a late reply goes. Call [`Misses::ring`] after a batch.
     #[inline]
     pub(super) fn serve(&mut self, query: Incoming<'_>, now: Now, route: impl FnOnce() -> Route) -> Outcome {
-        let Incoming { message, len, client, via, local, ahead } = query;
-        let arrival = Arrival { client, via, local, now: now.seconds };
+        let Incoming { message, len, client, via, local, keepalive, ahead } = query;
+        let arrival = Arrival { client, via, local, now: now.seconds, keepalive };
         match self.answerer.decide(message, len, arrival, ahead) {
             Decision::Reply(len) => {
                 if let Some((miss, left)) = self.answerer.take_ending(now.seconds) {
@@ -132,7 +135,9 @@ impl Desk {
     /// Writes the reply to a query of [`Self::next_late`]; `None`: no reply, by policy or because it comes too late.
     pub(super) fn reply_late(&mut self, waiter: &Waiter<Route>, via: Via, now: Now) -> Option<&mut [u8]> {
         let Origin { client, local, .. } = waiter.from;
-        let (arrival, waited) = (Arrival { client, via, local, now: now.seconds }, waited(waiter, now));
+        let keepalive = waiter.route.keepalive();
+        let arrival = Arrival { client, via, local, now: now.seconds, keepalive };
+        let waited = waited(waiter, now);
         if self.answerer.is_too_late(waited) {
             return None;
         }

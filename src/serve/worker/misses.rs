@@ -4,6 +4,7 @@ use super::super::pending::{Joined, Kept, Pending, Waiter};
 use super::{Now, WorkerOptions};
 use crate::answer::cache::{Answer, AnswerCache, CHECKING_DISABLED, DNSSEC_OK, KNOWN_ONLY};
 use crate::answer::decide::{Answerer, Arrival, Given, Miss, Via};
+use crate::answer::keepalive::Keepalive;
 use crate::dns::edns::ExtendedError;
 use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
@@ -20,9 +21,19 @@ pub(super) enum Route {
     /// Through a kernel UDP socket.
     Udp { port: u16, peer: UdpPeer },
     /// Through the stream thread.
-    Stream { token: u64, via: Via },
+    Stream { token: u64, via: Via, keepalive: Keepalive },
     /// Through an XSK. `link`: index of the interface at which a link-local client is, 0 where that is not known.
     Xsk { port: u32, path: ReturnPath, link: u32 },
+}
+
+impl Route {
+    /// What the reply says of the stream that its query came over.
+    pub(super) fn keepalive(&self) -> Keepalive {
+        match self {
+            Route::Stream { keepalive, .. } => *keepalive,
+            Route::Udp { .. } | Route::Xsk { .. } => Keepalive::Silent,
+        }
+    }
 }
 
 pub(super) struct Misses {

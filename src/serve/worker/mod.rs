@@ -263,7 +263,7 @@ impl Worker {
     fn reply_late(&mut self, waiter: &Waiter<Route>, now: Now) -> Option<bool> {
         let Worker { desk, streams, udp, xsks, .. } = self;
         match &waiter.route {
-            &Route::Stream { token, via } => {
+            &Route::Stream { token, via, .. } => {
                 let reply = desk.reply_late(waiter, via, now).unwrap_or_default();
                 Some(streams.send_late(token, waiter.from.client, reply))
             }

@@ -48,12 +48,12 @@ impl StreamPort {
             && let Some(query) = self.queries.front()
         {
             served += 1;
-            let (token, client, via) = (query.token, query.client(), query.via());
+            let (token, client, via, keepalive) = (query.token, query.client(), query.via(), query.keepalive());
             let local = query.local().filter(|_| desk.answerer.logs_destinations());
             let (message, len) = query.buffer();
-            let incoming = Incoming { message, len, client, via, local, ahead: None };
+            let incoming = Incoming { message, len, client, via, local, keepalive, ahead: None };
             // The stream thread counts its replies, so it is told of those that do not come.
-            let reply = match desk.serve(incoming, now, || Route::Stream { token, via }) {
+            let reply = match desk.serve(incoming, now, || Route::Stream { token, via, keepalive }) {
                 Outcome::Reply(len) => Some(len),
                 Outcome::Drop => Some(0),
                 Outcome::Waits => None,

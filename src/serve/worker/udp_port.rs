@@ -4,6 +4,7 @@ use super::Now;
 use super::desk::{Desk, Incoming, Outcome};
 use super::misses::Route;
 use crate::answer::decide::Via;
+use crate::answer::keepalive::Keepalive;
 use crate::answer::shorten;
 use crate::serve::scope::at_interface;
 use crate::sys::mmsg::{self, UdpBatch, UdpPeer};
@@ -66,7 +67,7 @@ impl UdpPort {
             // The kernel tells the address only to a socket of many.
             let local = self.bound.filter(|_| desk.answerer.logs_destinations());
             let local = local.map(|bound| SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port()));
-            let incoming = Incoming { message, len, client, via, local, ahead: None };
+            let incoming = Incoming { message, len, client, via, local, keepalive: Keepalive::Silent, ahead: None };
             if let Outcome::Reply(len) = desk.serve(incoming, now, || Route::Udp { port: number, peer: *way }) {
                 batch.set_reply(place, len);
             }

@@ -4,6 +4,7 @@ use super::Now;
 use super::desk::{Desk, Incoming, Outcome};
 use super::misses::Route;
 use crate::answer::decide::Via;
+use crate::answer::keepalive::Keepalive;
 use crate::answer::view::Ahead;
 use crate::serve::fast_path::QueueShare;
 use crate::wire::{
@@ -278,6 +279,7 @@ fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, way: &Way, desk: 
         client: seen.frame.client(),
         via: Via::Datagram(limit),
         local: desk.answerer.logs_destinations().then(|| seen.frame.local()),
+        keepalive: Keepalive::Silent,
         ahead: seen.ahead.as_ref(),
     };
     match desk.serve(incoming, now, || way.back(*path)) {

@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use runbound::answer::acl::{Access, Acl};
 use runbound::answer::cache::AnswerCache;
 use runbound::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Via};
+use runbound::answer::keepalive::Keepalive;
 use runbound::answer::policy::{ClientRules, Policy};
 use runbound::answer::zones::{LocalRecord, ZoneType, ZonesBuilder};
 use runbound::dns::body::for_each_record;
@@ -81,7 +82,12 @@ fuzz_target!(|octets: &[u8]| {
             let len = octets.len().min(message.len());
             message[..len].copy_from_slice(&octets[..len]);
             let client = SocketAddr::from(([192, 0, 2, 1], 1024));
-            match answerer.decide(&mut message, len, Arrival { client, via, local: None, now: *now }, None) {
+            match answerer.decide(
+                &mut message,
+                len,
+                Arrival { client, via, local: None, now: *now, keepalive: Keepalive::Silent },
+                None,
+            ) {
                 Decision::Reply(size) => {
                     assert!((header::LEN..=message.len()).contains(&size));
                     assert_eq!(message[..2], octets[..2], "the reply has the query's ID");

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use runbound::answer::acl::{Access, Acl};
 use runbound::answer::cache::{Answer, AnswerCache, KeyFixed};
 use runbound::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
+use runbound::answer::keepalive::Keepalive;
 use runbound::answer::policy::{ClientRules, Policy};
 use runbound::answer::zones::ZonesBuilder;
 use runbound::dns::body::{Counts, for_each_record};
@@ -116,7 +117,7 @@ fn serve(query: &[u8], question: &Question, dnssec_ok: bool, answer: Answer<'_>,
             for via in [Via::Datagram(1452), Via::Stream] {
                 let mut message = vec![0u8; 65535];
                 message[..query.len()].copy_from_slice(query);
-                let arrival = Arrival { client, via, local: None, now: *now };
+                let arrival = Arrival { client, via, local: None, now: *now, keepalive: Keepalive::Silent };
                 let size = match given {
                     Some(given) => answerer.complete(&mut message, query.len(), arrival, given),
                     None => match answerer.decide(&mut message, query.len(), arrival, None) {

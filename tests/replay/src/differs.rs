@@ -44,8 +44,12 @@ impl Differences {
     pub fn apply(&self, file: &Path, scenario: &mut Scenario) -> Option<String> {
         let name = file.file_name().unwrap_or_default().to_owned();
         let Difference { reason, steps } = self.0.get(&(scenario.title.clone(), name))?;
+        let mut last = None;
         for step in steps.steps.iter().cloned() {
-            let place = scenario.steps.iter().position(|other| other.number >= step.number);
+            // Several of one number take the place of one.
+            let is_next = last.replace(step.number) == Some(step.number);
+            let after = |other: u32| if is_next { other > step.number } else { other >= step.number };
+            let place = scenario.steps.iter().position(|other| after(other.number));
             match place {
                 Some(place) if scenario.steps[place].number == step.number => scenario.steps[place] = step,
                 Some(place) => scenario.steps.insert(place, step),

@@ -130,11 +130,13 @@ fn question(line: &Record, message: &mut Vec<u8>) -> Result<(), String> {
 /// # Errors
 /// What is no name, class or type.
 pub fn asked(text: &str, origin: &str) -> Result<(Vec<u8>, u16, u16), String> {
-    let mut words = text.split_whitespace();
+    let mut words = text.split_whitespace().peekable();
     let name = name(words.next().unwrap_or_default(), origin)?;
     let (mut rtype, mut class) = (Rtype::A, Class::IN);
-    for word in words {
-        if let Ok(named) = Class::from_str(word) {
+    while let Some(word) = words.next() {
+        if word == "ANY" && words.peek().is_some() {
+            class = Class::ANY;
+        } else if let Ok(named) = Class::from_str(word) {
             class = named;
         } else if let Ok(named) = Rtype::from_str(word) {
             rtype = named;

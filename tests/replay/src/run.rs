@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
         let Some(place) = waiting.iter().position(|left| left.is_past && left.octets == query) else { return Ok(()) };
         waiting[place].is_vain = true;
         match self.served.in_flight() > 0 {
-            true => self.then(|run| run.served.time_out(place).or(Ok(()))),
+            true => self.served.time_out(place, true).or(Ok(())),
             false => Ok(()),
         }
     }
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
             }
             What::Timeout => {
                 let place = self.outstanding(None, None)?;
-                return self.then(|run| run.served.time_out(place));
+                return self.then(|run| run.served.time_out(place, false));
             }
             What::Error => {
                 let place = self.outstanding(None, None)?;

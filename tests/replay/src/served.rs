@@ -7,6 +7,7 @@ use runbound::answer::cache::{AnswerCache, Flush};
 use runbound::answer::clients::Clients;
 use runbound::answer::compile;
 use runbound::answer::decide::{Answerer, Event, EventSink, Via};
+use runbound::answer::keepalive::{IdleTime, Keepalive};
 use runbound::config::Config;
 use runbound::dns::question::Question;
 use runbound::dns::scan::HashKey;
@@ -69,6 +70,8 @@ pub struct Served {
     /// The core's clock is ahead by this: queries time out while the scenario's time stands still.
     ahead: Duration,
     datagram: usize,
+    /// That of the one connection that stands for all.
+    idle: IdleTime,
 }
 
 impl Served {
@@ -103,8 +106,12 @@ impl Served {
         };
         let stats: Arc<WorkerStats> = Arc::default();
         let answerer = Answerer::new(policy, AnswerCache::new(parts.cache), Arc::clone(&stats), Box::new(NoEvents));
-        let answerer = answerer.with_clients(Clients::new(parts.clients, HashKey::fixed(1))?);
+        let mut answerer = answerer.with_clients(Clients::new(parts.clients, HashKey::fixed(1))?);
+        // Cookies have times in them, which are counted from the beginning, as in Unbound's harness.
+        answerer.set_wall_clock(0, START.as_secs() as u32);
         let (datagram, table) = (parts.worker.datagram, Arc::new(table));
+        let tells = config.clients.keepalive;
+        let idle = if tells { IdleTime::told(config.stream_timeout().into()) } else { IdleTime::default() };
         let mut served = Served {
             worker: Worker::new(parts.worker, answerer, stats, Queues::new(), Vec::new(), links),
             queries,
@@ -119,6 +126,7 @@ impl Served {
             clock: Duration::ZERO,
             ahead: Duration::ZERO,
             datagram,
+            idle,
         };
         served.put(Input::Command(CoreCommand::Table(table)));
         Ok(served)
@@ -158,6 +166,10 @@ impl Served {
             Transport::Tcp => Via::Stream,
         });
         slot.set_message(message);
+        slot.set_keepalive(match transport {
+            Transport::Udp => Keepalive::Silent,
+            Transport::Tcp => self.idle.after(message),
+        });
         self.queries.publish();
         self.settle()
     }
@@ -230,10 +242,11 @@ impl Served {
     }
 
     /// Has the core give up waiting for the query at `place`: its clock goes on until the question is asked again, or ends.
+    /// `is_vain`: nobody has to say so, and whatever is asked meanwhile may be answered.
     ///
     /// # Errors
     /// When nothing comes of it, and as of [`Self::settle`].
-    pub fn time_out(&mut self, place: usize) -> Result<(), String> {
+    pub fn time_out(&mut self, place: usize, is_vain: bool) -> Result<(), String> {
         self.network.waiting[place].is_past = true;
         let query = self.network.waiting[place].octets.clone();
         for _ in 0..ROUNDS {
@@ -241,7 +254,7 @@ impl Served {
             if !self.wait()? || self.network.answered > answered {
                 return Ok(());
             }
-            if self.network.waiting.iter().any(|new| !new.is_known && asks_on(&new.octets, &query)) {
+            if self.network.waiting.iter().any(|new| !new.is_known && (is_vain || asks_on(&new.octets, &query))) {
                 return Ok(());
             }
         }

@@ -1,6 +1,7 @@
 //! The way of a late reply to what came in over AF_XDP.
 
 use super::*;
+use crate::answer::keepalive::Keepalive;
 use crate::serve::fast_path::QueueShare;
 use crate::serve::worker::desk::{Incoming, Outcome};
 use crate::serve::worker::xsk_port::Way;
@@ -43,7 +44,15 @@ fn what_no_queue_takes_leaves_by_the_kernel() {
     let len = message.len();
     message.resize(512, 0);
     let via = Via::Datagram(512);
-    let incoming = Incoming { message: &mut message, len, client: route.destination(), via, local: None, ahead: None };
+    let incoming = Incoming {
+        message: &mut message,
+        len,
+        client: route.destination(),
+        via,
+        local: None,
+        keepalive: Keepalive::Silent,
+        ahead: None,
+    };
     let outcome = rig.worker.desk.serve(incoming, now, || Route::Xsk { port: 7, path: route, link: 0 });
     assert_eq!(outcome, Outcome::Waits);
     let asked = rig.request().unwrap();
