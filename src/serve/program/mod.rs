@@ -104,6 +104,8 @@ pub struct Program {
     /// What the control socket has changed since the file was read.
     changes: changes::Changes,
     seen: gone::Seen,
+    /// What the worker was told that XDP is to have.
+    promised: Vec<SocketAddr>,
     stopping: bool,
 }
 
@@ -131,9 +133,8 @@ impl Program {
                 if self.fast_path.watch() {
                     self.threads.wake_worker();
                 }
-                let places = &self.threads.stats.worker.places;
-                // What the plan leaves to the kernel without a word is no broken promise.
-                let kernel = places.udp_queries.get().saturating_sub(places.udp_never_xdp.get());
+                self.tell_promised();
+                let kernel = self.threads.stats.worker.places.udp_promised.get();
                 self.fast_path.verify(kernel, Instant::now());
                 watch = Instant::now() + WATCH_EVERY;
             }
@@ -318,6 +319,18 @@ impl Program {
             let _ = self.threads.orders.ask(Command::Attach(queues));
         }
         self.fast_path.again().into_iter().chain(untold).min()
+    }
+
+    /// Tells the worker which queries are to come over XDP, where that is news. A worker that is late is told it later.
+    fn tell_promised(&mut self) {
+        let promised = self.fast_path.promised();
+        if promised == self.promised || !self.threads.orders.collect() {
+            return;
+        }
+        // It has the list now, or gets it late, which the log says.
+        let _ = self.threads.orders.ask(Command::Promise(promised.clone()));
+        self.promised = promised;
+        self.fast_path.count_anew();
     }
 
     fn snapshot_now(&self) -> Snapshot {

@@ -111,6 +111,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         cut_off,
         changes: super::changes::Changes::default(),
         seen,
+        promised: Vec::new(),
         stopping: false,
     })
 }
