@@ -1,6 +1,7 @@
 //! What a pair has now and would lose: a host has one pair, so another address takes the place of the first, and another
 //! bridge or VLAN takes it from its clients.
 
+use super::known;
 use super::pair::value;
 use super::{HOOK, Pair, STANZAS, VETH, serves};
 use crate::config;
@@ -11,10 +12,10 @@ use crate::setup::{CONFIGURATION, Run, SetupError};
 use std::path::Path;
 
 /// The pair as it is: by its files, and by what is up.
-struct Before<'a> {
-    stanzas: String,
-    hook: String,
-    links: Option<&'a Links>,
+pub(super) struct Before<'a> {
+    pub(super) stanzas: String,
+    pub(super) hook: String,
+    pub(super) links: Option<&'a Links>,
 }
 
 /// What would go, and what to do.
@@ -51,21 +52,23 @@ fn listed(addresses: &[InterfaceAddress]) -> String {
 
 impl Before<'_> {
     /// The addresses of the pair, by its file and as it is now.
-    fn addresses(&self) -> Vec<InterfaceAddress> {
+    pub(super) fn addresses(&self) -> Vec<InterfaceAddress> {
         pair_addresses_now(&pair_addresses(&self.stanzas), self.links)
     }
 
     /// Where the other end is a port.
-    fn bridge(&self) -> Option<String> {
+    pub(super) fn bridge(&self) -> Option<String> {
         let live = || {
             let links = self.links?;
             Some(links.master(links.peer(links.by_name(VETH)?)?)?.name.clone())
         };
-        value(&self.hook, "BRIDGE").map(str::to_owned).or_else(live)
+        // What the stanzas begin with.
+        let written = || self.stanzas.split_once(" becomes a port of ")?.1.split_whitespace().next();
+        value(&self.hook, "BRIDGE").or_else(written).map(str::to_owned).or_else(live)
     }
 
     /// The VLAN that an address of it is in, if that was given.
-    fn vlan(&self, own: &InterfaceAddress) -> Option<u16> {
+    pub(super) fn vlan(&self, own: &InterfaceAddress) -> Option<u16> {
         let of_trunk = |line: &str| {
             let rest = line.trim().strip_prefix(&format!("up ip address replace {own} dev {VETH}."))?;
             number::read(rest.split_whitespace().next()?, VLANS).ok()
@@ -78,7 +81,12 @@ impl Before<'_> {
             let flags = value(&self.hook, "FLAGS").filter(|flags| !flags.is_empty());
             number::read(flags.and(value(&self.hook, "VLANS"))?, VLANS).ok()
         };
-        self.stanzas.lines().find_map(of_trunk).or_else(live).or_else(access)
+        let live_access = || {
+            let links = self.links.filter(|_| self.hook.is_empty())?;
+            let port = links.peer(links.by_name(VETH)?)?;
+            known::access(port, links.master(port)?)
+        };
+        self.stanzas.lines().find_map(of_trunk).or_else(live).or_else(access).or_else(live_access)
     }
 
     /// What of `served` would leave its bridge, its VLAN, or the pair.
