@@ -2,7 +2,7 @@
 
 use super::hosts::Place;
 use super::left;
-use super::lost::Before;
+use super::lost::{Before, vlan_alone};
 use super::{HOOK, PORT, Port, STANZAS, VETH, installed, is_up};
 use crate::config::site::{PROXMOX_BRIDGE, VLANS};
 use crate::host::{self, Kind, Link, Links};
@@ -40,18 +40,11 @@ fn live(interfaces: &Interfaces, links: &Links) -> Option<Around> {
     if carriers.is_empty() {
         carriers.push(VETH.into());
     }
-    let vlans = if tagged.is_empty() { access(port, bridge).into_iter().collect() } else { tagged };
+    let vlans = if tagged.is_empty() { vlan_alone(port, bridge).into_iter().collect() } else { tagged };
     let stanza = interfaces.bridge(&bridge.name);
     let place = Place { bridge: &bridge.name, stanza: stanza.as_ref(), interfaces, links: Some(links) };
     let hosts = place.hosts(&Port::new(&vlans, None)).into_iter().map(|host| host.name).collect();
     Some((hosts, carriers))
-}
-
-/// The VLAN that a port is in alone, where that is another than its bridge has for frames without a tag.
-pub(super) fn access(port: &Link, bridge: &Link) -> Option<u16> {
-    let own = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true))?.pvid()?;
-    let untagged = bridge.vlans.as_ref().and_then(|table| table.pvid());
-    (Some(own) != untagged).then_some(own)
 }
 
 /// Says of a pair that is to stay as it is that it does, or what of its files is not there any more and how it comes back.

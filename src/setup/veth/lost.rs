@@ -1,12 +1,11 @@
 //! What a pair has now and would lose: a host has one pair, so another address takes the place of the first, and another
 //! bridge or VLAN takes it from its clients.
 
-use super::known;
 use super::pair::value;
 use super::{HOOK, Pair, STANZAS, VETH, serves};
 use crate::config;
 use crate::config::site::VLANS;
-use crate::host::{Facts, InterfaceAddress, Links, is_of_pair, pair_addresses, pair_addresses_now};
+use crate::host::{Facts, InterfaceAddress, Link, Links, is_of_pair, pair_addresses, pair_addresses_now};
 use crate::number;
 use crate::setup::{CONFIGURATION, Run, SetupError};
 use std::path::Path;
@@ -84,7 +83,7 @@ impl Before<'_> {
         let live_access = || {
             let links = self.links.filter(|_| self.hook.is_empty())?;
             let port = links.peer(links.by_name(VETH)?)?;
-            known::access(port, links.master(port)?)
+            vlan_alone(port, links.master(port)?)
         };
         self.stanzas.lines().find_map(of_trunk).or_else(live).or_else(access).or_else(live_access)
     }
@@ -140,6 +139,13 @@ impl Before<'_> {
             None => "make a second pair for it (docs/proxmox.md, A second pair)".to_owned(),
         }
     }
+}
+
+/// The VLAN that a port is in alone, where that is another than its bridge has for frames without a tag.
+pub(super) fn vlan_alone(port: &Link, bridge: &Link) -> Option<u16> {
+    let own = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true))?.pvid()?;
+    let untagged = bridge.vlans.as_ref().and_then(|table| table.pvid());
+    (Some(own) != untagged).then_some(own)
 }
 
 #[cfg(test)]
