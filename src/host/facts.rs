@@ -12,6 +12,7 @@ use super::probe::{self, PortProbe};
 use super::routes::{self, Route};
 use super::switch::{self, SwitchPort};
 use super::unit::Unit;
+use super::untracked::{self, Untracked};
 use super::{Interface, InterfaceAddress, netlink};
 use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
@@ -54,6 +55,8 @@ pub struct Facts {
     pub firewall: Option<Firewall>,
     /// The connection tracking; `None` where the kernel has none.
     pub conntrack: Option<Conntrack>,
+    /// The rules that keep packets out of it; not read where it tracks nothing.
+    pub untracked: Vec<Untracked>,
     /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
     pub switch_ports: Option<Result<Vec<SwitchPort>, String>>,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
@@ -146,6 +149,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let switched = !wanted.listen.is_empty() && links.iter().any(|link| link.kind.is_open_vswitch());
     let programs = links.iter().filter_map(|link| Some(link.program?.id));
     let holders = programs.filter_map(|id| Some((id, owner::of_program(id)?))).collect();
+    let conntrack = Conntrack::read();
     let answers = answers::ways(&links, &wanted.listen);
     Ok(Facts {
         links,
@@ -157,7 +161,8 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
         quiet: quiet_links(&whole_file::read_text(&Path::new("/").join(PAIR_SYSCTL), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
-        conntrack: Conntrack::read(),
+        untracked: conntrack.filter(|tracking| tracking.count > 0).map_or_else(Vec::new, |_| untracked::read()),
+        conntrack,
         routes: routes::routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         routes6: routes::routes6(&fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,

@@ -46,6 +46,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         quiet: Vec::new(),
         firewall: None,
         conntrack: None,
+        untracked: Vec::new(),
         switch_ports: None,
         memlock: None,
         open_files: None,
