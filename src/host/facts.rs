@@ -6,6 +6,7 @@ use super::firewall::Firewall;
 use super::interfaces::with_addresses;
 use super::ipv4_conf::Ipv4Conf;
 use super::links::{AttachedProgram, Link, Links};
+use super::occupant::{self, Occupant};
 use super::pair::{PAIR_FILE, PAIR_SYSCTL, pair_addresses, quiet_links};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
@@ -43,6 +44,8 @@ pub struct Facts {
     pub routes6: Vec<Route>,
     /// Which way answers go to clients in the network of each wanted address.
     pub answers: Vec<AnswerWay>,
+    /// Other hosts that have an IPv4 address which is listened at, too.
+    pub occupants: Vec<Occupant>,
     /// What links that are made later begin with.
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
@@ -151,9 +154,11 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let holders = programs.filter_map(|id| Some((id, owner::of_program(id)?))).collect();
     let conntrack = Conntrack::read();
     let answers = answers::ways(&links, &wanted.listen);
+    let occupants = occupant::others(&links, &wanted.listen);
     Ok(Facts {
         links,
         answers,
+        occupants,
         holders,
         switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),

@@ -4,10 +4,10 @@
 //! A frame is sent at each port of a bridge by itself, and what comes in there is seen before the bridge has it: so a VLAN is asked
 //! of which the host is no part.
 
-use super::Links;
+use super::{Link, Links};
 use crate::sys::packet::{CameIn, PacketSocket};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Probes for each address.
@@ -86,6 +86,19 @@ pub fn occupants(probes: &[Probe], own: &Links) -> io::Result<Vec<Occupant>> {
         }
     }
     Ok(found)
+}
+
+/// Who else has the IPv4 addresses of these links that are listened at, asked for where they are carried. Of IPv6 the kernel finds that
+/// out itself. Nobody is asked without CAP_NET_RAW.
+pub(super) fn others(links: &Links, listen: &[SocketAddr]) -> Vec<Occupant> {
+    let wanted =
+        |ip: IpAddr| listen.iter().any(|socket| socket.ip() == ip || socket.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let asks = |link: &&Link| link.up && link.carrier && link.arp && !link.kind.is_for_addresses();
+    let probes = links.iter().filter(asks).filter_map(|link| Some((link, link.mac?))).flat_map(|(link, mac)| {
+        let own = link.addresses.iter().map(|own| own.ip).filter(|ip| ip.is_ipv4() && !ip.is_loopback() && wanted(*ip));
+        own.map(move |ip| Probe { ip, ways: vec![(link.index, None)], mac })
+    });
+    occupants(&probes.collect::<Vec<_>>(), links).unwrap_or_default()
 }
 
 /// # Errors

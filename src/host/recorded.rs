@@ -45,6 +45,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         pair: Vec::new(),
         quiet: Vec::new(),
         firewall: None,
+        occupants: Vec::new(),
         conntrack: None,
         untracked: Vec::new(),
         switch_ports: None,
