@@ -147,6 +147,8 @@ mod tests {
     #[test]
     fn cut_messages_do_no_harm() {
         let whole = told((28, 0), &[attribute(FRA_DST, &[192, 0, 2, 16]), attribute(FRA_SPORT_RANGE, &[0; 4])]);
-        (0..whole.len()).for_each(|length| drop(rule(&whole[..length])));
+        assert!(rule(&whole).is_some());
+        (0..HEADER).for_each(|length| assert_eq!(rule(&whole[..length]), None));
+        (HEADER..whole.len()).for_each(|length| assert!(rule(&whole[..length]).is_some(), "{length}"));
     }
 }

@@ -3,6 +3,7 @@
 //! Main owns everything that is not on the packet path: configuration, compiled policy, the XDP attachment, signals,
 //! the control socket. It starts the three other threads, and then sleeps until something stirs.
 
+mod allocations;
 mod backend;
 mod changes;
 mod cookie_secrets;
@@ -17,6 +18,7 @@ mod orders;
 mod parts;
 mod pid_file;
 mod privileges;
+mod promised;
 mod resolver;
 mod rivals;
 mod sizes;
@@ -106,6 +108,7 @@ pub struct Program {
     seen: gone::Seen,
     /// What the worker was told that XDP is to have.
     promised: Vec<SocketAddr>,
+    told_allocations: bool,
     stopping: bool,
 }
 
@@ -133,6 +136,7 @@ impl Program {
                 if self.fast_path.watch() {
                     self.threads.wake_worker();
                 }
+                self.tell_allocations();
                 self.tell_promised();
                 let kernel = self.threads.stats.worker.places.udp_promised.get();
                 self.fast_path.verify(kernel, Instant::now());
@@ -319,18 +323,6 @@ impl Program {
             let _ = self.threads.orders.ask(Command::Attach(queues));
         }
         self.fast_path.again().into_iter().chain(untold).min()
-    }
-
-    /// Tells the worker which queries are to come over XDP, where that is news. A worker that is late is told it later.
-    fn tell_promised(&mut self) {
-        let promised = self.fast_path.promised();
-        if promised == self.promised || !self.threads.orders.collect() {
-            return;
-        }
-        // It has the list now, or gets it late, which the log says.
-        let _ = self.threads.orders.ask(Command::Promise(promised.clone()));
-        self.promised = promised;
-        self.fast_path.count_anew();
     }
 
     fn snapshot_now(&self) -> Snapshot {

@@ -112,6 +112,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         changes: super::changes::Changes::default(),
         seen,
         promised: Vec::new(),
+        told_allocations: false,
         stopping: false,
     })
 }
