@@ -6,12 +6,14 @@ use super::firewall::Firewall;
 use super::interfaces::with_addresses;
 use super::ipv4_conf::Ipv4Conf;
 use super::links::{AttachedProgram, Link, Links};
+use super::occupant::{self, Occupant};
 use super::pair::{PAIR_FILE, PAIR_SYSCTL, pair_addresses, quiet_links};
 use super::paths::{self, PathProbe, Use};
 use super::probe::{self, PortProbe};
 use super::routes::{self, Route};
 use super::switch::{self, SwitchPort};
 use super::unit::Unit;
+use super::untracked::{self, Untracked};
 use super::{Interface, InterfaceAddress, netlink};
 use crate::sys::bpf;
 use crate::sys::ethtool::{self, Feature};
@@ -42,6 +44,8 @@ pub struct Facts {
     pub routes6: Vec<Route>,
     /// Which way answers go to clients in the network of each wanted address.
     pub answers: Vec<AnswerWay>,
+    /// Other hosts that have an IPv4 address which is listened at, too.
+    pub occupants: Vec<Occupant>,
     /// What links that are made later begin with.
     pub later: Ipv4Conf,
     /// Whether this is a host of Proxmox VE, whose guests bring bridges of their own.
@@ -54,6 +58,8 @@ pub struct Facts {
     pub firewall: Option<Firewall>,
     /// The connection tracking; `None` where the kernel has none.
     pub conntrack: Option<Conntrack>,
+    /// The rules that keep packets out of it; not read where it tracks nothing.
+    pub untracked: Vec<Untracked>,
     /// The ports of this host's Open vSwitch, or why they cannot be read; `None` without one, or when nothing is listened at.
     pub switch_ports: Option<Result<Vec<SwitchPort>, String>>,
     /// The most that RLIMIT_MEMLOCK can be raised to, in octets; `None` for unlimited.
@@ -146,10 +152,13 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
     let switched = !wanted.listen.is_empty() && links.iter().any(|link| link.kind.is_open_vswitch());
     let programs = links.iter().filter_map(|link| Some(link.program?.id));
     let holders = programs.filter_map(|id| Some((id, owner::of_program(id)?))).collect();
+    let conntrack = Conntrack::read();
     let answers = answers::ways(&links, &wanted.listen);
+    let occupants = occupant::others(&links, &wanted.listen);
     Ok(Facts {
         links,
         answers,
+        occupants,
         holders,
         switch_ports: switched.then(switch::ports),
         later: Ipv4Conf::of_later_links(),
@@ -157,7 +166,8 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         pair: pair_addresses(&whole_file::read_text(&Path::new("/").join(PAIR_FILE), LONGEST_TEXT).unwrap_or_default()),
         quiet: quiet_links(&whole_file::read_text(&Path::new("/").join(PAIR_SYSCTL), LONGEST_TEXT).unwrap_or_default()),
         firewall: proxmox.then(|| Firewall::read(Path::new(PROXMOX))),
-        conntrack: Conntrack::read(),
+        untracked: conntrack.filter(|tracking| tracking.count > 0).map_or_else(Vec::new, |_| untracked::read()),
+        conntrack,
         routes: routes::routes(&fs::read_to_string("/proc/net/route").unwrap_or_default()),
         routes6: routes::routes6(&fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default()),
         memlock: getrlimit(Resource::Memlock).maximum,

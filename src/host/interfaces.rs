@@ -65,6 +65,18 @@ impl InterfaceAddress {
         }
     }
 
+    /// The network it is in, of either family, with its prefix.
+    pub fn subnet(&self) -> InterfaceAddress {
+        let ip = match self.ip {
+            IpAddr::V4(ip) => IpAddr::V4(self.network().unwrap_or(ip)),
+            IpAddr::V6(ip) => {
+                let host = u128::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                IpAddr::V6((ip.to_bits() & !host).into())
+            }
+        };
+        InterfaceAddress { ip, prefix: self.prefix }
+    }
+
     /// The network it is in; `None` of IPv6.
     pub fn network(&self) -> Option<Ipv4Addr> {
         let IpAddr::V4(ip) = self.ip else { return None };

@@ -27,6 +27,7 @@ mod segment;
 mod switch;
 mod unit;
 mod unnumbered;
+mod untracked;
 mod vlan;
 mod watch;
 
@@ -50,6 +51,7 @@ pub use routes::{Route, gateways, routes, routes6, way_to};
 pub use segment::Segment;
 pub use switch::{SwitchMode, SwitchPort};
 pub use unit::{UNIT, Unit, Words};
+pub use untracked::{Passing, Untracked};
 pub use vlan::{VlanProtocol, VlanRange, VlanTable};
 pub use watch::Watch;
 

@@ -4,10 +4,10 @@
 //! A frame is sent at each port of a bridge by itself, and what comes in there is seen before the bridge has it: so a VLAN is asked
 //! of which the host is no part.
 
-use super::Links;
-use crate::sys::packet::PacketSocket;
+use super::{Link, Links};
+use crate::sys::packet::{CameIn, PacketSocket};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Probes for each address.
@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(330);
 const LONGEST: usize = 256;
 /// The least length of an Ethernet frame, without its checksum.
 const SHORTEST: usize = 60;
+/// Ethernet type of a VLAN tag (802.1Q).
+const DOT1Q: u16 = 0x8100;
 /// What begins ARP of IPv4 over Ethernet.
 const ARP: [u8; 6] = [0, 1, 8, 0, 6, 4];
 const ARP_REQUEST: [u8; 2] = [0, 1];
@@ -35,6 +37,13 @@ pub struct Probe {
     pub ways: Vec<(u32, Option<u16>)>,
     /// The MAC to ask from.
     pub mac: [u8; 6],
+}
+
+impl Probe {
+    /// Whether it was asked where a frame came in, in the same VLAN: on a trunk another network may have the address, too.
+    fn is_asked(&self, CameIn { link, tag, .. }: &CameIn) -> bool {
+        self.ways.iter().any(|(way, vlan)| way == link && vlan.map(|vlan| (DOT1Q, vlan)) == *tag)
+    }
 }
 
 /// Who has an address.
@@ -68,15 +77,28 @@ pub fn occupants(probes: &[Probe], own: &Links) -> io::Result<Vec<Occupant>> {
                 break;
             }
             let mut frame = [0; LONGEST];
-            let Some((length, link)) = socket.receive(&mut frame, left)? else { continue };
-            let asked = |ip: IpAddr| probes.iter().any(|probe| probe.ip == ip);
-            let Some((ip, mac)) = told(&frame[..length.min(LONGEST)]) else { continue };
-            if asked(ip) && !is_own(mac) && found.iter().all(|known| known.ip != ip) {
-                found.push(Occupant { ip, mac, link });
+            let Some(came) = socket.receive(&mut frame, left)? else { continue };
+            let Some((ip, mac)) = told(&frame[..came.length.min(LONGEST)]) else { continue };
+            let asked = probes.iter().any(|probe| probe.ip == ip && probe.is_asked(&came));
+            if asked && !is_own(mac) && found.iter().all(|known| known.ip != ip) {
+                found.push(Occupant { ip, mac, link: came.link });
             }
         }
     }
     Ok(found)
+}
+
+/// Who else has the IPv4 addresses of these links that are listened at, asked for where they are carried. Of IPv6 the kernel finds that
+/// out itself. Nobody is asked without CAP_NET_RAW.
+pub(super) fn others(links: &Links, listen: &[SocketAddr]) -> Vec<Occupant> {
+    let wanted =
+        |ip: IpAddr| listen.iter().any(|socket| socket.ip() == ip || socket.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let asks = |link: &&Link| link.up && link.carrier && link.arp && !link.kind.is_for_addresses();
+    let probes = links.iter().filter(asks).filter_map(|link| Some((link, link.mac?))).flat_map(|(link, mac)| {
+        let own = link.addresses.iter().map(|own| own.ip).filter(|ip| ip.is_ipv4() && !ip.is_loopback() && wanted(*ip));
+        own.map(move |ip| Probe { ip, ways: vec![(link.index, None)], mac })
+    });
+    occupants(&probes.collect::<Vec<_>>(), links).unwrap_or_default()
 }
 
 /// # Errors
@@ -105,7 +127,7 @@ fn question(ip: IpAddr, mac: [u8; 6], tag: Option<u16>) -> Vec<u8> {
     };
     let mut frame = [to, mac].concat();
     if let Some(vlan) = tag {
-        frame.extend([0x81, 0]);
+        frame.extend(DOT1Q.to_be_bytes());
         frame.extend(vlan.to_be_bytes());
     }
     frame.extend(kind);
@@ -171,6 +193,18 @@ mod tests {
         assert_eq!(told(&frame), None, "who probes does not have it");
         let tagged = question("192.0.2.7".parse().unwrap(), OURS, Some(10));
         assert_eq!((&tagged[12..16], &tagged[16..46]), (&[0x81, 0, 0, 10][..], &expected[12..]));
+    }
+
+    #[test]
+    fn what_another_vlan_of_a_trunk_says_is_no_answer() {
+        let probe = Probe { ip: "192.0.2.7".parse().unwrap(), ways: vec![(3, Some(10)), (4, None)], mac: OURS };
+        let came = |link, tag| probe.is_asked(&CameIn { length: 60, link, tag });
+        assert!(came(3, Some((0x8100, 10))) && came(4, None));
+        for (link, tag) in
+            [(3, Some((0x8100, 20))), (3, Some((0x88a8, 10))), (3, None), (4, Some((0x8100, 10))), (5, None)]
+        {
+            assert!(!came(link, tag), "{link} {tag:?}");
+        }
     }
 
     #[test]

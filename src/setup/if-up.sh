@@ -13,6 +13,8 @@ HOSTS="@HOSTS@"
 NICS="@NICS@"
 ADDRESSES="@ADDRESSES@"
 NET=/sys/class/net
+# The links that were taken for cards of a mesh since the boot.
+OPENED=/run/runbound.opened
 PORT=veth-bnd
 AGAIN="once that is mended: ifup --force veth-rb"
 
@@ -157,7 +159,8 @@ quiet() {
 }
 
 # A host in a routed mesh has an address that is of no network, a /32 on lo or a dummy; its neighbours ask for it at the cards, which
-# have no network either. Those speak ARP for it, though links begin by speaking for themselves alone.
+# have no network either. Those speak ARP for it, though links begin by speaking for themselves alone. A card that has its network
+# later than its link is taken for one until then.
 keep_mesh() {
     anchors=
     for link in lo $(ip -o link show type dummy | sed 's/^[0-9]*: \([^:@]*\).*/\1/'); do
@@ -170,11 +173,15 @@ keep_mesh() {
         case $link in veth-rb*) continue ;; esac
         case $(ip -d -o link show dev "$link") in
             *" master "* | *NOARP* | *" bridge "* | *" tun "* | *" dummy "* | *" openvswitch "*) continue ;;
-            *link/ether*) ;;
+            # One that is down has its addresses to come.
+            *[\<,]UP[,\>]*link/ether*) ;;
             *) continue ;;
         esac
         own=$(ip -o -4 address show dev "$link") lacks=
-        ! echo "$own" | grep -v ' inet .*/32 ' | grep -q ' inet ' || continue
+        if echo "$own" | grep -v ' inet .*/32 ' | grep -q ' inet '; then
+            leave_mesh "$link"
+            continue
+        fi
         for anchor in $anchors; do
             case $own in *" inet $anchor "*) ;; *) lacks=1 ;; esac
         done
@@ -183,9 +190,19 @@ keep_mesh() {
             file=/proc/sys/net/ipv4/conf/$link/$setting value=$(cat /proc/sys/net/ipv4/conf/default/$setting)
             [ "$value" != 0 ] && [ "$(cat "$file")" = "$value" ] || continue
             attempt "$link may not answer ARP for the host's address" "by hand: sysctl -w net/ipv4/conf/$link/$setting=0" \
-                sh -c 'echo 0 >"$1"' sh "$file"
+                sh -c 'echo 0 >"$1"' sh "$file" && echo "$link" >>$OPENED
         done
     done
+}
+
+# leave_mesh LINK: it has a network of its own, and speaks for itself as others do, if it was keep_mesh that had it do otherwise.
+leave_mesh() {
+    grep -qxF "$1" $OPENED 2>/dev/null || return 0
+    for setting in arp_ignore arp_announce; do
+        file=/proc/sys/net/ipv4/conf/$1/$setting
+        [ "$(cat "$file")" != 0 ] || cat /proc/sys/net/ipv4/conf/default/$setting >"$file"
+    done
+    sed -i "\\|^$1\$|d" $OPENED
 }
 
 # rules NIC ADDRESS: the numbers of the rules that steer the address.

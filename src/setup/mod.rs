@@ -195,9 +195,10 @@ fn put_configuration(run: &mut Run, site: &Site) -> Result<(), SetupError> {
     files::put(run, CONFIGURATION, text.as_bytes(), Kind::Text)?;
     if found.usable().next().is_none() {
         run.note(&format!(
-            "{}: etc/resolv.conf names no resolver to forward to; write one into its forward-zone before \
-             starting, or remove that clause to have names resolved from the root",
-            path.display()
+            "{}: {} names no resolver to forward to; write one into its forward-zone before starting, or remove that clause to \
+             have names resolved from the root",
+            path.display(),
+            run.path("etc/resolv.conf").display()
         ));
     }
     Ok(())
@@ -222,8 +223,9 @@ pub fn uninstall(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), Setup
     }
     files::remove_ours(&mut run, UNIT_FILE)?;
     service::forget(&mut run)?;
+    let settings = sysctl::installed(&run)?;
     veth::remove(&mut run)?;
-    sysctl::remove(&mut run)?;
+    sysctl::remove(&mut run, &settings)?;
     if options.purge {
         files::remove(&mut run, CONFIGURATION)?;
         files::remove_folder(&mut run, FOLDER)?;

@@ -1,7 +1,9 @@
 //! The sysctl snippet: what the interfaces of a pair want, at boot and when they appear; and its end.
 
+mod by_hand;
+
 use super::files::{self, Kind};
-use super::veth::{self, HOOK, Pair, VETH};
+use super::veth::{self, Around, HOOK, Pair, VETH};
 use super::{Run, SYSCTL_FILE, SetupError};
 use crate::host;
 use std::fs;
@@ -66,8 +68,7 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>, now: bool) -> Result<(), S
         veth::put_shown(run, SYSCTL_FILE, &text, Kind::Text)?;
         text
     } else {
-        let hook = run.text(HOOK);
-        let text = match veth::installed(&hook) {
+        let text = match known(run)? {
             Some((hosts, carriers)) => {
                 let unnumbered = Some(unnumbered_now(run, &hosts)?);
                 of(&Names { hosts, carriers, unnumbered })
@@ -100,6 +101,31 @@ pub(super) fn put(run: &mut Run, pair: Option<&Pair>, now: bool) -> Result<(), S
         run.note(&format!("{VETH} is up and needs what the snippet said before; once it is down: sysctl -w {words}"));
     }
     Ok(())
+}
+
+/// What the settings of the pair that is installed are about: by its hook, by the snippet that was written with it, or by the pair
+/// that is up.
+fn known(run: &Run) -> Result<Option<Around>, SetupError> {
+    let by_hook = veth::installed(&run.text(HOOK));
+    let known = by_hook.or_else(|| of_snippet(&run.text(SYSCTL_FILE)));
+    if known.is_some() { Ok(known) } else { veth::around(run) }
+}
+
+/// What a snippet is about, if it was written for a pair.
+fn of_snippet(snippet: &str) -> Option<Around> {
+    let settings = settings(snippet);
+    if !settings.iter().any(|(name, _)| name.starts_with(LINKS_DEFAULT)) {
+        return None;
+    }
+    let links = |what: &str, value: &str| -> Vec<String> {
+        let of = |(name, set): &Setting| {
+            let link = name.strip_prefix(CONF)?.strip_suffix(what)?.strip_suffix('/')?;
+            (set == value && link != "default").then(|| link.to_owned())
+        };
+        settings.iter().filter_map(of).collect()
+    };
+    Some((links("arp_ignore", "1"), links("rp_filter", "2")))
+        .filter(|(hosts, carriers)| !hosts.is_empty() && !carriers.is_empty())
 }
 
 /// Those of this host that must answer ARP for an address that is on none of them.
@@ -160,12 +186,25 @@ fn is_in_force(name: &str, value: &str) -> bool {
     fs::read_to_string(Path::new("/proc/sys").join(name)).is_ok_and(|now| now.trim() == value)
 }
 
-/// Removes it. Where a setting is in force as the snippet has it, the kernel's default takes its place, and what other files
-/// of sysctl.d(5) say of it; also on links that copied it.
-pub(super) fn remove(run: &mut Run) -> Result<(), SetupError> {
+/// What the snippet says, or where it was deleted by hand, what it said of the pair that is there.
+pub(super) fn installed(run: &Run) -> Result<String, SetupError> {
     let snippet = run.text(SYSCTL_FILE);
+    if !snippet.is_empty() {
+        return Ok(snippet);
+    }
+    let names = |(hosts, carriers)| Names { hosts, carriers, unnumbered: Some(Vec::new()) };
+    Ok(known(run)?.map(names).as_ref().map(of).unwrap_or_default())
+}
+
+/// Removes it. Where a setting is in force as `snippet` has it, the kernel's default takes its place, and what other files
+/// of sysctl.d(5) say of it; also on links that copied it.
+pub(super) fn remove(run: &mut Run, snippet: &str) -> Result<(), SetupError> {
     let gone_now = files::remove_ours(run, SYSCTL_FILE)?;
-    if gone_now && run.is_host() { set_back(run, &gone(&snippet, "")) } else { Ok(()) }
+    if gone_now && run.is_host() {
+        set_back(run, &gone(snippet, ""))?;
+    }
+    by_hand::say_left(run);
+    Ok(())
 }
 
 /// Sets back what of `gone` is in force. The file that said it is not there any more, or says it no longer.
@@ -242,84 +281,5 @@ fn apply_others(run: &mut Run, settings: &[Setting]) -> Result<(), SetupError> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn names(hosts: &[&str], unnumbered: Option<&[&str]>) -> Names {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Names { hosts: owned(hosts), carriers: owned(&["veth-rb"]), unnumbered: unnumbered.map(owned) }
-    }
-
-    #[test]
-    fn the_cards_of_a_routed_mesh_go_on_answering_for_the_hosts_address() {
-        let text = of(&names(&["vmbr0"], Some(&["enp65s0f0", "bond1.50"])));
-        for setting in
-            ["enp65s0f0/arp_ignore", "bond1.50/arp_ignore", "enp65s0f0/arp_announce", "bond1.50/arp_announce"]
-        {
-            let own = text.find(&format!("\n-net/ipv4/conf/{setting} = 0\n")).unwrap();
-            // systemd-sysctl writes nothing where the value is that already, and then a link follows what comes after.
-            assert!(own > text.find("\nnet/ipv4/conf/default/arp_announce").unwrap(), "{text}");
-        }
-        assert_eq!(gone(&text, &of(&names(&["vmbr0"], Some(&[])))), [], "what is as the kernel has it stays");
-        assert!(!of(&names(&["vmbr0"], Some(&[]))).contains("mesh") && !text.contains('@'), "{text}");
-    }
-
-    #[test]
-    fn there_is_a_line_for_each_interface() {
-        let text = of(&names(&["vmbr0", "vmbr0.10"], Some(&[])));
-        let of = |link: &str, name: &str, value: &str| (format!("net/ipv4/conf/{link}/{name}"), value.to_owned());
-        let expected = [
-            of("vmbr0", "arp_ignore", "1"),
-            of("vmbr0.10", "arp_ignore", "1"),
-            of("vmbr0", "arp_announce", "2"),
-            of("vmbr0.10", "arp_announce", "2"),
-            of("default", "arp_ignore", "1"),
-            of("default", "arp_announce", "2"),
-            of("veth-rb", "rp_filter", "2"),
-            of("veth-rb", "arp_notify", "1"),
-            ("net/ipv6/conf/veth-rb/ndisc_notify".to_owned(), "1".to_owned()),
-        ];
-        assert_eq!(settings(&text), expected);
-        assert!(!text.contains('@') && text.contains("\n-net/ipv4/conf/vmbr0.10/arp_ignore = 1\n"), "{text}");
-        assert_eq!(settings("-net.ipv4.conf.br-rb.arp_ignore = 1"), [of("br-rb", "arp_ignore", "1")]);
-        assert_eq!(settings(&text.replace('\n', "\r\n")), expected, "written by an editor of another system");
-    }
-
-    #[test]
-    fn without_a_pair_it_is_not_about_links_to_come() {
-        let text = of(&names(&["br-rb"], None));
-        let names: Vec<String> = settings(&text).into_iter().map(|(name, _)| name).collect();
-        let expected = ["br-rb/arp_ignore", "br-rb/arp_announce", "veth-rb/rp_filter", "veth-rb/arp_notify"];
-        assert_eq!(names[..4], expected.map(|name| format!("{CONF}{name}")));
-        assert!(!text.contains("Links begin") && !text.contains("\n\n\n"), "{text}");
-    }
-
-    #[test]
-    fn what_the_next_snippet_has_not_is_set_back_and_foreign_lines_are_not() {
-        let of = |bridge: &str, later: bool| of(&names(&[bridge], later.then_some(&[])));
-        let names = |before: &str, after: &str| -> Vec<String> {
-            gone(before, after).into_iter().map(|(name, value)| format!("{}={value}", &name[CONF.len()..])).collect()
-        };
-        assert_eq!(names(&of("br-rb", true), &of("vmbr0", true)), ["br-rb/arp_ignore=1", "br-rb/arp_announce=2"]);
-        assert_eq!(names(&of("br-rb", true), &of("br-rb", false)), ["default/arp_ignore=1", "default/arp_announce=2"]);
-        assert_eq!(names(&of("br-rb", true), &of("br-rb", true)), [""; 0]);
-        let edited =
-            "net.core.rmem_max = 8388608\nnet.ipv4.conf.eth0.forwarding = 1\nnet.ipv4.conf.eth0.arp_ignore = 8\n";
-        assert_eq!(names(edited, ""), [""; 0]);
-        assert_eq!(names("-net.ipv4.conf.veth-rb.rp_filter = 2", ""), ["veth-rb/rp_filter=2"]);
-    }
-
-    #[test]
-    fn copies_are_told_by_their_value() {
-        let conf = std::env::temp_dir().join(format!("runbound-sysctl-{}", std::process::id()));
-        for (link, value) in
-            [("all", "1"), ("default", "1"), ("lo", "1"), ("eth0.10", "1"), ("eth1", "2"), ("eth2", "0")]
-        {
-            fs::create_dir_all(conf.join(link)).unwrap();
-            fs::write(conf.join(link).join("arp_ignore"), format!("{value}\n")).unwrap();
-        }
-        let found = links_with(&conf, "arp_ignore", "1");
-        fs::remove_dir_all(&conf).unwrap();
-        assert_eq!(found, ["eth0.10", "lo"]);
-    }
-}
+#[path = "sysctl_tests.rs"]
+mod tests;

@@ -24,7 +24,7 @@ enum Found {
 /// Makes the user if it is not there.
 pub(super) fn add(run: &mut Run) -> Result<(), SetupError> {
     let Some(found) = look(run)? else {
-        run.note(&format!("skipped user {NAME}: {} has no etc/passwd", run.root.display()));
+        run.note(&format!("skipped user {NAME}: there is no {}", run.path("etc/passwd").display()));
         return Ok(());
     };
     if found != Found::No {

@@ -7,6 +7,7 @@
 mod check;
 mod guests;
 mod hosts;
+mod known;
 mod left;
 mod lost;
 mod names;
@@ -17,6 +18,7 @@ mod taken;
 
 pub(super) use check::check;
 pub(super) use hosts::unnumbered;
+pub(super) use known::{Around, around};
 pub(super) use names::by_own_names;
 pub(super) use pair::{Pair, installed};
 
@@ -38,18 +40,15 @@ pub(super) const STANZAS: &str = PAIR_FILE;
 pub(super) const HOOK: &str = "etc/network/if-up.d/runbound";
 /// The end that carries the address.
 pub(super) const VETH: &str = PAIR;
+/// The other end.
+const PORT: &str = "veth-bnd";
 /// What has the stanzas read, by every version.
 const SOURCE: &str = "source /etc/network/interfaces.d/*";
 
 /// Writes the files. With `--dry-run` what would be in them is shown.
 pub(super) fn put(run: &mut Run, pair: Option<&Pair>) -> Result<(), SetupError> {
+    let Some(pair) = pair else { return known::say_kept(run) };
     let before = run.text(STANZAS);
-    let Some(pair) = pair else {
-        if !before.is_empty() {
-            run.note(&format!("kept {}; --address and --bridge replace it", run.path(STANZAS).display()));
-        }
-        return Ok(());
-    };
     let bridge = installed(&run.text(HOOK)).and_then(|(hosts, _)| hosts.into_iter().next());
     let steered = pair::value(&run.text(HOOK), "NICS").unwrap_or_default().to_owned();
     put_shown(run, HOOK, &pair.hook(), Kind::Program)?;

@@ -59,9 +59,8 @@ counters! {
         xdp_bad_checksums,
         /// Queries from kernel UDP sockets.
         udp_queries,
-        /// Those of them that XDP was not to have: to a link-local address that a wildcard socket took, or of this host itself,
-        /// which asks an address of its own from that address, or from loopback.
-        udp_never_xdp,
+        /// Those of them that XDP was to have: to an address and port that a program takes by the plan, from another host.
+        udp_promised,
         /// Replies through kernel UDP sockets.
         udp_replies,
         /// Queries from streams.

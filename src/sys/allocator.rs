@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct CountingAllocator;
 
 static WATCHED_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+/// Octets of the first of them: the best clue to where it was.
+static FIRST_OCTETS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
@@ -28,10 +30,15 @@ pub fn watched_allocations() -> u64 {
     WATCHED_ALLOCATIONS.load(Relaxed)
 }
 
-fn count() {
+/// Octets of the first of these allocations; 0 without one.
+pub fn first_watched_octets() -> u64 {
+    FIRST_OCTETS.load(Relaxed)
+}
+
+fn count(octets: usize) {
     // A thread that ends may allocate after its locals are gone; nobody watches it then.
-    if WATCHED.try_with(Cell::get).unwrap_or(false) {
-        WATCHED_ALLOCATIONS.fetch_add(1, Relaxed);
+    if WATCHED.try_with(Cell::get).unwrap_or(false) && WATCHED_ALLOCATIONS.fetch_add(1, Relaxed) == 0 {
+        FIRST_OCTETS.store(octets as u64, Relaxed);
     }
 }
 
@@ -49,19 +56,19 @@ fn told(place: *mut u8, octets: usize) -> *mut u8 {
 // is constant-initialised and has no destructor).
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller keeps GlobalAlloc's contract, which is System's.
         told(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: as above.
         told(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
         // SAFETY: as above.
         told(unsafe { System.realloc(place, layout, size) }, size)
     }

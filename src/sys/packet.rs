@@ -1,6 +1,8 @@
 //! A packet socket (packet(7)) at all links: for asking whether a neighbour has an address that this host has not.
 
-use libc::{AF_PACKET, SOL_SOCKET, c_void, sock_filter, sock_fprog, sockaddr_ll, socklen_t};
+use libc::{
+    AF_PACKET, SOL_PACKET, SOL_SOCKET, c_void, msghdr, sock_filter, sock_fprog, sockaddr_ll, socklen_t, tpacket_auxdata,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -35,6 +37,21 @@ const fn take(octets: u32) -> sock_filter {
     sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: octets }
 }
 
+/// Where a frame came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CameIn {
+    /// Its octets, of which a shorter buffer has the first.
+    pub length: usize,
+    /// The index of the link.
+    pub link: u32,
+    /// The tag that it had there: the kind by its Ethernet type, and the VLAN. `None` without one, or with one of no VLAN.
+    pub tag: Option<(u16, u16)>,
+}
+
+/// As much as the control message with the tag takes, and as aligned as it must be.
+#[repr(C, align(8))]
+struct Control([u8; 64]);
+
 /// The socket. What the host itself sends comes in there, too.
 #[derive(Debug)]
 pub struct PacketSocket(OwnedFd);
@@ -56,6 +73,10 @@ impl PacketSocket {
         let from = (&raw const program).cast::<c_void>();
         // SAFETY: the kernel copies the program, which is as long as it says, before the call ends.
         checked(unsafe { libc::setsockopt(socket.as_raw_fd(), SOL_SOCKET, libc::SO_ATTACH_FILTER, from, size) })?;
+        let (on, size) = (1i32, size_of::<i32>() as socklen_t);
+        let from = (&raw const on).cast::<c_void>();
+        // SAFETY: the kernel copies the number before the call ends.
+        checked(unsafe { libc::setsockopt(socket.as_raw_fd(), SOL_PACKET, libc::PACKET_AUXDATA, from, size) })?;
         let (to, size) = (address(0), size_of::<sockaddr_ll>() as socklen_t);
         // SAFETY: the address is whole and outlives the call.
         checked(unsafe { libc::bind(socket.as_raw_fd(), (&raw const to).cast(), size) })?;
@@ -76,25 +97,29 @@ impl PacketSocket {
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// The next frame, of which `frame` gets as much as it holds: how much that is, and the index of the link. `None` when none
-    /// came for so long.
+    /// The next frame, of which `frame` gets as much as it holds, and where it came in. `None` when none came for so long.
     ///
     /// # Errors
     /// What the kernel says of the socket.
-    pub fn receive(&self, frame: &mut [u8], patience: Duration) -> io::Result<Option<(usize, u32)>> {
+    pub fn receive(&self, frame: &mut [u8], patience: Duration) -> io::Result<Option<CameIn>> {
         let limit = Timespec::try_from(patience).map_err(io::Error::other)?;
         match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
             Ok(_) => {}
             Err(cause) => return Err(cause.into()),
         }
-        let (mut from, mut size) = (address(0), size_of::<sockaddr_ll>() as socklen_t);
-        let start = frame.as_mut_ptr().cast::<c_void>();
-        // SAFETY: the kernel writes no more than the lengths that it is given of both.
-        let got =
-            unsafe { libc::recvfrom(self.0.as_raw_fd(), start, frame.len(), 0, (&raw mut from).cast(), &raw mut size) };
+        let (mut from, mut control) = (address(0), Control([0; 64]));
+        let mut part = libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: frame.len() };
+        // SAFETY: all zeros is a message header of nothing.
+        let mut message: msghdr = unsafe { std::mem::zeroed() };
+        (message.msg_name, message.msg_namelen) = ((&raw mut from).cast(), size_of::<sockaddr_ll>() as socklen_t);
+        (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = size_of::<Control>() as _;
+        // SAFETY: the kernel writes no more than the lengths that it is given of all that the header points to.
+        let got = unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, 0) };
         match usize::try_from(got) {
-            Ok(length) => Ok(Some((length, from.sll_ifindex.unsigned_abs()))),
+            Ok(length) => Ok(Some(CameIn { length, link: from.sll_ifindex.unsigned_abs(), tag: tag(&message) })),
             Err(_) => match io::Error::last_os_error() {
                 // A link that goes down leaves that on the socket.
                 cause if cause.raw_os_error() == Some(libc::ENETDOWN) => Ok(None),
@@ -103,6 +128,21 @@ impl PacketSocket {
             },
         }
     }
+}
+
+/// The tag that a frame had, as the kernel tells it beside the frame.
+fn tag(message: &msghdr) -> Option<(u16, u16)> {
+    // SAFETY: the header is as recvmsg left it, and what it points to is alive; the pointer is that of its first control message,
+    // or null.
+    let first = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() }?;
+    let is_told = first.cmsg_level == SOL_PACKET && first.cmsg_type == libc::PACKET_AUXDATA;
+    // SAFETY: a message of this kind holds that structure, which the kernel wrote whole (its length says so).
+    let told = unsafe {
+        let fits = first.cmsg_len as usize >= libc::CMSG_LEN(size_of::<tpacket_auxdata>() as u32) as usize;
+        (is_told && fits).then(|| libc::CMSG_DATA(first).cast::<tpacket_auxdata>().read_unaligned())
+    }?;
+    let vlan = told.tp_vlan_tci & 0xfff;
+    (told.tp_status & libc::TP_STATUS_VLAN_VALID != 0 && vlan != 0).then_some((told.tp_vlan_tpid, vlan))
 }
 
 fn address(link: u32) -> sockaddr_ll {

@@ -6,7 +6,7 @@ use crate::attach::cause::Outside;
 use crate::attach::cut_off::{self, CutOff};
 use crate::attach::finding::{Finding, Level};
 use crate::config::ScopedAddress;
-use crate::host::{Link, Links, Named, PAIR, PortProbe, PortState, is_link_local, is_of_pair, zone_index};
+use crate::host::{Link, Links, Named, Occupant, PAIR, PortProbe, PortState, is_link_local, is_of_pair, zone_index};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Servers that are known to be units of the same name.
@@ -39,7 +39,12 @@ fn present(subject: &Subject, found: &mut Vec<Finding>) {
     let failed = |CutOff { text, fix, .. }| Finding { fix, ..Finding::new(Level::Fail, "address", text) };
     let mut seen: Vec<IpAddr> = duplicates.iter().filter_map(|duplicate| duplicate.link.parse().ok()).collect();
     found.extend(duplicates.into_iter().map(failed));
-    for ip in subject.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()) {
+    found.extend(subject.facts.occupants.iter().map(|occupant| occupied(subject, occupant)));
+    let named = subject.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
+    // Of all addresses of the host those alone that are worth a word.
+    let is_twice = |ip: &IpAddr| !is_link_local(*ip) && subject.facts.links.carriers(*ip).nth(1).is_some();
+    let any = subject.served.iter().map(|served| served.address.ip).filter(is_twice);
+    for ip in named.chain(any) {
         if seen.contains(&ip) {
             continue;
         }
@@ -69,6 +74,17 @@ fn present(subject: &Subject, found: &mut Vec<Finding>) {
             }
         });
     }
+}
+
+/// Another host answers ARP for it as well. The kernel looks for that of IPv6 addresses alone.
+fn occupied(subject: &Subject, Occupant { ip, mac, link }: &Occupant) -> Finding {
+    let name = subject.facts.links.by_index(*link).map_or("?", |link| link.name.as_str());
+    let mac = mac.map(|octet| format!("{octet:02x}")).join(":");
+    let text = format!(
+        "{ip} is on {name}, and another host has it, too: {mac} answers for it there, and clients ask the one or the other; give one of \
+         the two another address"
+    );
+    Finding::new(Level::Warn, "address", text).with_fix(format!("arping -D -c 3 -I {} {ip}", quoted(name)))
 }
 
 /// An address that no link carries may still be had: 127.0.0.0/8, and with ip_nonlocal_bind every one.

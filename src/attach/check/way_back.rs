@@ -4,7 +4,7 @@ use super::{Served, Subject};
 use crate::attach::advice::{self, quoted};
 use crate::attach::finding::{Finding, Level};
 use crate::attach::plan::Outcome;
-use crate::host::{InterfaceAddress, Kind, Route, is_of_pair};
+use crate::host::{AnswerWay, InterfaceAddress, Kind, Route, is_of_pair};
 use std::net::IpAddr;
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
@@ -56,34 +56,36 @@ fn by_rule(subject: &Subject, served: &Served) -> Option<Finding> {
         return None;
     }
     let (ip, name) = (address.ip, &link.name);
-    let way = &subject.facts.answers.iter().find(|answer| answer.from == ip)?.way;
     let segment = links.segment(link);
     let leads_there = |index: u32| index == link.index || segment.hears.contains(&index) || !segment.whole;
-    let main = links.by_name(&subject.facts.best_route_of(ip)?.link)?;
-    if !leads_there(main.index) {
-        return None;
-    }
-    let (why, table) = match way {
-        Ok((out, _)) if leads_there(*out) => return None,
+    let by_main = |to: IpAddr| subject.facts.best_route_of(to).and_then(|route| links.by_name(&route.link));
+    let is_led_away = |answer: &&AnswerWay| {
+        let away = !matches!(answer.way, Ok((out, _)) if leads_there(out));
+        away && by_main(answer.to).is_some_and(|main| leads_there(main.index))
+    };
+    let AnswerWay { to, tcp, way, rule, .. } =
+        subject.facts.answers.iter().filter(|answer| answer.from == ip).find(is_led_away)?;
+    let why = match way {
         Ok((out, table)) => {
             let out = links.by_index(*out).map_or("another interface", |out| out.name.as_str());
-            (format!("send it out by {out} (table {table})"), Some(*table))
+            format!("send it out by {out} (table {table})")
         }
-        Err(cause) => (format!("lead it nowhere ({cause})"), None),
+        Err(cause) => format!("lead it nowhere ({cause})"),
     };
     let left = match served.outcome {
         Outcome::Kernel { .. } => "no answer reaches them",
         _ => "UDP over XDP is answered, and TCP and all that XDP leaves to the kernel is not",
     };
+    let over = if *tcp { " over TCP" } else { "" };
     let text = format!(
-        "the rules of routing (`ip rule`) have a way of their own for what {ip} sends to clients in its network, at {name}, and \
-         {why}: {left}"
+        "the rules of routing (`ip rule`) have a way of their own for what {ip} answers{over} to clients like {to} in its network, \
+         at {name}, and {why}: {left}"
     );
-    let network = address.network().map(|network| format!("{network}/{}", address.prefix));
-    let fix = table
-        .zip(network)
-        .map(|(table, network)| format!("ip route add {network} dev {} src {ip} table {table}", quoted(name)));
-    Some(Finding { fix, ..Finding::new(Level::Warn, "way-back", text) })
+    // A route in the table that the rule leads to would be the way of all that the rule is about, of the host's own traffic, too.
+    let (program, before) =
+        (if ip.is_ipv4() { "ip" } else { "ip -6" }, rule.map_or(1, |priority| priority.saturating_sub(1)));
+    let fix = format!("{program} rule add from {ip} to {} lookup main priority {before}", address.subnet());
+    Some(Finding::new(Level::Warn, "way-back", text).with_fix(fix))
 }
 
 /// Whether the default route goes out where the clients come in.

@@ -1,7 +1,7 @@
 //! A dump of RTM_GETLINK and the like: the request, the datagrams that answer it, and what stands in a message before its attributes.
 
 use bytemuck::{Pod, Zeroable};
-use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE};
+use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE, RTM_NEWRULE};
 use netlink_packet_core::{
     DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable,
     NetlinkHeader, NetlinkMessage, NetlinkPayload, NlaBuffer, NlasIterator,
@@ -101,14 +101,14 @@ fn request(wanted: &RouteNetlinkMessage) -> Vec<u8> {
 /// That of a row of a VLAN table (linux/rtnetlink.h).
 const RTM_NEWVLAN: u16 = 112;
 
-/// The body of a message, when that is about a link, an address, a route, an entry of a bridge or its VLANs.
+/// The body of a message, when that is about a link, an address, a route, a rule, an entry of a bridge or its VLANs.
 struct Told(Option<Vec<u8>>);
 
 impl NetlinkDeserializable for Told {
     type Error = DecodeError;
 
     fn deserialize(header: &NetlinkHeader, body: &[u8]) -> Result<Self, DecodeError> {
-        let told = [RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_NEWVLAN];
+        let told = [RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_NEWRULE, RTM_NEWVLAN];
         Ok(Told(told.contains(&header.message_type).then(|| body.to_vec())))
     }
 }

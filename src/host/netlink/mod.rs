@@ -7,12 +7,14 @@ mod forwarding;
 mod link;
 mod message;
 mod route;
+mod rule;
 mod slave;
 
 #[cfg(test)]
 pub(super) use link::BOND_MODES;
 pub(super) use message::LinkHeader;
 pub(super) use route::answer_way;
+pub(super) use rule::{Answer, Rule, rules};
 
 use super::detection::Detection;
 use super::links::Link;

@@ -271,19 +271,16 @@ impl Attached {
         doubtful
     }
 
-    /// Compares what was planned with what the program does, `kernel` queries having come by kernel sockets so far; gives the
-    /// frames that the program saw. `more_ports`: kernel sockets are to serve further ports of these addresses.
-    pub(super) fn verify(&mut self, kernel: u64, more_ports: bool, now: Instant) -> promise::Frames {
+    /// Compares what was planned with what the program does, `kernel` promised queries having come by kernel sockets so far; gives
+    /// the frames that the program saw.
+    pub(super) fn verify(&mut self, kernel: u64, now: Instant) -> promise::Frames {
         let Ok(verdicts) = self.attachment.verdicts() else { return promise::Frames::default() };
         let of = |verdict| verdicts.get(verdict);
         let (redirected, vlan, mac) = (of(Verdict::Redirected), of(Verdict::Vlan), of(Verdict::Mac));
         let passed = vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
-        // On a card that others share most frames are for a port that nobody here listens at.
-        let ports = if more_ports { of(Verdict::Port) } else { 0 };
-        let others = ports + of(Verdict::Address) + of(Verdict::IpShape);
         let news = self.promise.look(promise::Counts { redirected, vlan, mac, kernel }, now);
-        self.tell(news);
-        promise::Frames { redirected, passed, others }
+        self.tell(news, now);
+        promise::Frames { redirected, passed, others: of(Verdict::IpShape) }
     }
 
     /// Compares what comes from now on.
@@ -294,19 +291,19 @@ impl Attached {
     /// What is known of queries from outside that no program sees.
     pub(super) fn take_unseen(&mut self, sight: promise::Sight, now: Instant) {
         let news = self.promise.take_unseen(sight, now);
-        self.tell(news);
+        self.tell(news, now);
     }
 
-    /// Nothing is known of them any more.
-    pub(super) fn forget_unseen(&mut self) {
-        self.promise.forget_unseen();
-    }
-
-    fn tell(&self, news: Option<News>) {
+    fn tell(&self, news: Option<News>, now: Instant) {
         let name = &self.target.interface;
         match news {
-            Some(News::Broken(broken)) => log::warn!("{name}: the plan was XDP, but {}", broken.explain(&self.target)),
-            Some(News::Kept) => log::info!("{name}: queries come over XDP, as planned"),
+            Some(News::Broken(broken)) => {
+                log::warn!("{name}: the plan was XDP, but {}", broken.explain(&self.target, now))
+            }
+            Some(News::Kept(None)) => log::info!("{name}: queries come over XDP, as planned"),
+            Some(News::Kept(Some(rest))) => {
+                log::info!("{name}: most queries come over XDP, as planned, but {}", rest.explain(&self.target, now))
+            }
             None => (),
         }
     }
@@ -335,7 +332,7 @@ impl Attached {
 
     /// What kernel sockets serve instead and why, else what is wrong with what XDP serves.
     fn fallback(&self) -> Option<String> {
-        let broken = || self.promise.broken().map(|broken| broken.explain(&self.target));
+        let broken = || self.promise.broken().map(|broken| broken.explain(&self.target, Instant::now()));
         let standby = || self.target.standby.then(|| "stands by: its bond drops what comes in there".to_owned());
         let shut = || Some(self.target.shut().join("; ")).filter(|lines| !lines.is_empty());
         let behind = || self.held.lack().map(str::to_owned);

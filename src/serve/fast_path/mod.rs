@@ -9,6 +9,7 @@ mod refused;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod watch;
 
 use crate::attach::{self, Decision, Outcome, Plan, Tags, Target};
@@ -43,8 +44,6 @@ const UNSETTLED: &str = "XDP comes when the slave that was attached to before is
 
 /// Between two tries to put in force what the kernel refused to an attached program.
 const CATCH_UP: Duration = Duration::from_secs(60);
-/// Between two looks whether the plan comes true.
-const VERIFY_EVERY: Duration = Duration::from_secs(5);
 
 /// All of it.
 #[derive(Default)]
@@ -52,12 +51,10 @@ pub struct FastPath {
     attached: Vec<Attached>,
     refused: Vec<Refused>,
     /// Slaves whose turn comes when the one before has settled in their bond.
-    unsettled: Vec<String>,
+    unsettled: Vec<Target>,
     programs: Programs,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
-    /// By the plan kernel sockets serve further ports of addresses that XDP serves.
-    more_ports: bool,
     /// The words of `xdp-interface:` that nothing comes of, as it was said.
     unused: Vec<String>,
     changes: Changes,
@@ -154,11 +151,10 @@ impl FastPath {
                 );
             }
         }
-        let more_ports = !plan.notes.is_empty();
-        if (&self.decisions, self.more_ports) != (&decisions, more_ports) {
+        if self.decisions != decisions {
             self.count_anew();
         }
-        (self.decisions, self.more_ports) = (decisions, more_ports);
+        self.decisions = decisions;
         self.take_unused(plan);
     }
 
@@ -175,12 +171,6 @@ impl FastPath {
     /// The words of `xdp-interface:` that nothing comes of now, a line each.
     pub fn unused(&self) -> &[String] {
         &self.unused
-    }
-
-    /// What kernel sockets had by another plan, or while an interface had no program, breaks no promise of this one.
-    fn count_anew(&mut self) {
-        self.unseen = Unseen::default();
-        self.attached.iter_mut().for_each(Attached::count_anew);
     }
 
     /// Attaches to the targets that have no program of ours yet. What cannot be attached to is said once for each
@@ -202,10 +192,10 @@ impl FastPath {
             }
             if self.bond_is_unsettled(target, plan, now) {
                 let name = &target.interface;
-                if !before.contains(name) {
+                if before.iter().all(|known| known.interface != *name) {
                     log::info!("{name}: {UNSETTLED}; kernel sockets serve it until then");
                 }
-                self.unsettled.push(name.clone());
+                self.unsettled.push(target.clone());
                 continue;
             }
             let program = match self.program_for(target) {
@@ -341,28 +331,6 @@ impl FastPath {
         self.attached.iter_mut().fold(false, |doubtful, attached| attached.watch() | doubtful)
     }
 
-    /// Compares the plan with the ways that queries come, `kernel` of them by kernel sockets so far; to be called a few times a
-    /// second. What does not come true is a log line for each interface and cause, and shown until it does.
-    pub fn verify(&mut self, kernel: u64, now: Instant) {
-        if self.verified.is_some_and(|at| now < at + VERIFY_EVERY) || self.attached.is_empty() {
-            return;
-        }
-        self.verified = Some(now);
-        let more_ports = self.more_ports;
-        let seen = self.attached.iter_mut().map(|attached| attached.verify(kernel, more_ports, now)).sum();
-        // Where other addresses are the kernel's by the plan, its queries may be theirs.
-        let all_planned = self.decisions.iter().all(|(_, decision)| !decision.outcome.spots().is_empty());
-        if !all_planned || !self.refused.is_empty() || !self.unsettled.is_empty() {
-            self.unseen = Unseen::default();
-            self.attached.iter_mut().for_each(Attached::forget_unseen);
-            return;
-        }
-        if let Some(sight) = self.unseen.look(seen, kernel) {
-            let serving = self.attached.iter_mut().filter(|attached| !attached.target.stands_by());
-            serving.for_each(|attached| attached.take_unseen(sight, now));
-        }
-    }
-
     /// Takes every socket out of the maps: the first step of every way out.
     pub fn close(&self) {
         for attached in &self.attached {
@@ -385,7 +353,7 @@ impl FastPath {
         };
         let attached = self.attached.iter().map(Attached::figures);
         let refused = self.refused.iter().map(|refused| off(&refused.target.interface, &refused.reason));
-        let unsettled = self.unsettled.iter().map(|name| off(name, UNSETTLED));
+        let unsettled = self.unsettled.iter().map(|target| off(&target.interface, UNSETTLED));
         attached.chain(refused).chain(unsettled).chain(self.without().map(|(name, reason)| off(name, reason))).collect()
     }
 

@@ -63,12 +63,19 @@ pub(super) struct Broken {
     pub(super) cause: Cause,
     pub(super) kernel: u64,
     pub(super) of: u64,
+    /// When the last of them were counted.
+    pub(super) at: Instant,
 }
 
 impl Broken {
     /// How many queries come by kernel sockets, why, and what to do, where `target` was to have them.
-    pub(super) fn explain(&self, target: &Target) -> String {
-        let (Self { cause, kernel, of }, name) = (self, &target.interface);
+    pub(super) fn explain(&self, target: &Target, now: Instant) -> String {
+        let (Self { cause, kernel, of, at }, name) = (self, &target.interface);
+        // With few queries it takes long until they say something again.
+        let ago = match now.saturating_duration_since(*at).as_secs() / 60 {
+            0 => String::new(),
+            minutes => format!(" ({minutes} min ago)"),
+        };
         let keep_tags = match &target.tags {
             Tags::Peer { name: peer, .. } => {
                 format!("`ethtool -K {} txvlan off tx-vlan-stag-hw-insert off`", quoted(peer))
@@ -93,7 +100,7 @@ impl Broken {
                     .to_owned()
             }
         };
-        format!("{kernel} of {of} queries came by kernel sockets: {why}")
+        format!("{kernel} of {of} queries came by kernel sockets{ago}: {why}")
     }
 }
 
@@ -102,8 +109,8 @@ impl Broken {
 pub(super) enum News {
     /// The plan does not come true.
     Broken(Broken),
-    /// It does, after all.
-    Kept,
+    /// It does, after all; but for so few.
+    Kept(Option<Broken>),
 }
 
 /// Counts since the program was attached, which only grow.
@@ -115,7 +122,7 @@ pub(super) struct Counts {
     pub(super) vlan: u64,
     /// Those that were passed for their MAC.
     pub(super) mac: u64,
-    /// Queries that kernel sockets had, from whatever interface.
+    /// Promised queries that kernel sockets had, from whatever interface.
     pub(super) kernel: u64,
 }
 
@@ -135,28 +142,61 @@ struct Word {
     broken: Option<Broken>,
     /// What was said last, and when.
     said: Option<(Cause, Instant)>,
-    /// The log's last word is that it is broken.
-    stands: bool,
+    /// The log's last word on it.
+    last: Last,
+    /// A few queries still came by kernel sockets when it was kept before. At first they may be from before it was mended.
+    rests: bool,
+}
+
+/// What a log says last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    /// That it is kept, or nothing.
+    #[default]
+    Kept,
+    /// That it is broken.
+    Broken,
+    /// That it is kept but for a few.
+    Most,
 }
 
 impl Word {
+    /// Takes what the last queries tell, as counted in `count`.
+    fn take(&mut self, verdict: Verdict, count: Broken, now: Instant) -> Option<News> {
+        match verdict {
+            Verdict::Broken => self.give(count, now),
+            Verdict::Kept => self.keep(Some(count).filter(|count| count.kernel > 0)),
+            Verdict::Between => {
+                self.broken = self.broken.map(|_| count);
+                None
+            }
+            Verdict::Open => None,
+        }
+    }
+
     /// It is broken; whether that is to be said. What comes and goes is, once an hour.
     fn give(&mut self, broken: Broken, now: Instant) -> Option<News> {
-        self.broken = Some(broken);
+        (self.broken, self.rests) = (Some(broken), false);
         let is_known = self.said.is_some_and(|(cause, at)| {
-            cause == broken.cause && (self.stands || now.saturating_duration_since(at) < SAID_AGAIN)
+            cause == broken.cause && (self.last == Last::Broken || now.saturating_duration_since(at) < SAID_AGAIN)
         });
         if is_known {
             return None;
         }
-        (self.said, self.stands) = (Some((broken.cause, now)), true);
+        (self.said, self.last) = (Some((broken.cause, now)), Last::Broken);
         Some(News::Broken(broken))
     }
 
-    /// Takes it back; that is said when the other was.
-    fn keep(&mut self) -> Option<News> {
-        self.broken = None;
-        std::mem::take(&mut self.stands).then_some(News::Kept)
+    /// Takes it back; that is said when the other was. A rest is shown until there is none, and said when it lasts.
+    fn keep(&mut self, rest: Option<Broken>) -> Option<News> {
+        self.broken = rest.filter(|_| self.broken.is_some());
+        let lasts = std::mem::replace(&mut self.rests, rest.is_some());
+        self.last = match (self.last, rest) {
+            (Last::Broken | Last::Most, None) => Last::Kept,
+            (Last::Broken, Some(_)) if lasts => Last::Most,
+            _ => return None,
+        };
+        Some(News::Kept(rest))
     }
 }
 
@@ -184,28 +224,17 @@ impl Promise {
         if verdict != Verdict::Open {
             self.base = Some(counts);
         }
-        match verdict {
-            Verdict::Broken if is_ours => {
-                self.passed.give(Broken { cause, kernel: passed.min(kernel), of: redirected + passed }, now)
-            }
-            Verdict::Kept => self.passed.keep(),
-            _ => None,
+        if !is_ours {
+            let count = Broken { cause, kernel: 0, of: redirected, at: now };
+            return self.passed.take(judge(0, redirected), count, now);
         }
+        self.passed.take(verdict, Broken { cause, kernel: passed.min(kernel), of: redirected + passed, at: now }, now)
     }
 
     /// What is known of queries that no program sees.
-    pub(super) fn take_unseen(&mut self, finding: Sight, now: Instant) -> Option<News> {
-        match finding {
-            Sight::Unseen { queries, of } => {
-                self.unseen.give(Broken { cause: Cause::Unseen, kernel: queries, of }, now)
-            }
-            Sight::Seen => self.unseen.keep(),
-        }
-    }
-
-    /// Whether queries come in unseen cannot be told any more.
-    pub(super) fn forget_unseen(&mut self) {
-        self.unseen.broken = None;
+    pub(super) fn take_unseen(&mut self, sight: Sight, now: Instant) -> Option<News> {
+        let Sight { verdict, unseen, of } = sight;
+        self.unseen.take(verdict, Broken { cause: Cause::Unseen, kernel: unseen, of, at: now }, now)
     }
 }
 
@@ -219,13 +248,12 @@ struct Base {
     kernel: u64,
 }
 
-/// What is known of it.
+/// What is known of it: so many of so many come in unseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// So many of so many come in unseen.
-    Unseen { queries: u64, of: u64 },
-    /// They are seen.
-    Seen,
+pub(super) struct Sight {
+    verdict: Verdict,
+    unseen: u64,
+    of: u64,
 }
 
 /// Frames that programs saw since they were attached.
@@ -235,7 +263,7 @@ pub(super) struct Frames {
     pub(super) redirected: u64,
     /// For our addresses, and passed to the kernel.
     pub(super) passed: u64,
-    /// That may be queries which are the kernel's by the plan: for a second port, a link-local address, in fragments.
+    /// That may be queries which are the kernel's whatever is promised: fragments, and packets with IP options.
     pub(super) others: u64,
 }
 
@@ -260,9 +288,8 @@ impl Frames {
 }
 
 impl Unseen {
-    /// Takes what all programs together saw, and the queries of others that kernel sockets had; tells what that says, when there
-    /// were enough. Of the queries of kernel sockets are left out those that a program passed, and that may be the kernel's by the
-    /// plan.
+    /// Takes what all programs together saw, and the promised queries that kernel sockets had; tells what that says, when there
+    /// were enough. Of the queries of kernel sockets are left out those that a program passed.
     pub(super) fn look(&mut self, frames: Frames, kernel: u64) -> Option<Sight> {
         let Some(base) = &self.0 else {
             self.0 = Some(Base { frames, kernel });
@@ -275,11 +302,7 @@ impl Unseen {
             return None;
         }
         self.0 = Some(Base { frames, kernel });
-        match verdict {
-            Verdict::Broken => Some(Sight::Unseen { queries: unseen, of: unseen + grown.redirected }),
-            Verdict::Kept => Some(Sight::Seen),
-            Verdict::Open | Verdict::Between => None,
-        }
+        (verdict != Verdict::Open).then_some(Sight { verdict, unseen, of: unseen + grown.redirected })
     }
 }
 

@@ -6,23 +6,66 @@ use crate::host::{self, Links};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// What is over sooner is not said: a bridge that is made anew, a card that attaching resets.
+/// What is over sooner is said when it is over: a bridge that is made anew, a card that attaching resets.
 const LASTS: Duration = Duration::from_secs(10);
 /// Nor, where the spanning tree lets nothing pass yet, before that: twice the longest forward delay.
 const WAITS: Duration = Duration::from_secs(60);
 /// What is there for less is not shown either: a link that was set up has its carrier by then, and the bridge its port.
 const SETTLES: Duration = Duration::from_secs(2);
 
+/// Of what comes and goes for a link there is a line so often at most.
+const SHORT_EVERY: Duration = Duration::from_secs(60);
+
 /// Those that are known, each with when it was seen first and whether it was said.
 #[derive(Default)]
-pub(super) struct Known(Vec<(CutOff, Instant, bool)>);
+pub(super) struct Known {
+    all: Vec<(CutOff, Instant, bool)>,
+    short: Vec<Short>,
+}
+
+/// What was over before it was said.
+struct Short {
+    link: String,
+    /// What the last was, and how long it lasted.
+    last: String,
+    lasted: Duration,
+    /// How many there were since the last line.
+    times: u32,
+    told: Option<Instant>,
+}
+
+impl Short {
+    fn due_at(&self) -> Option<Instant> {
+        self.told.map(|told| told + SHORT_EVERY).filter(|_| self.times > 0)
+    }
+
+    /// The line, when one is due.
+    fn line(&mut self, now: Instant) -> Option<String> {
+        if self.times == 0 || self.due_at().is_some_and(|due| now < due) {
+            return None;
+        }
+        let Self { link, last, lasted, times, .. } = self;
+        let lasted = match lasted.as_secs() {
+            0 => "less than a second".to_owned(),
+            seconds => format!("{seconds} s"),
+        };
+        let line = match times {
+            1 => format!("for {lasted} nothing came in: {last}; {link} is reached again"),
+            times => {
+                format!("{times} times nothing came in, the last time for {lasted}: {last}; {link} is reached again")
+            }
+        };
+        (self.times, self.told) = (0, Some(now));
+        Some(line)
+    }
+}
 
 impl Known {
     /// Addresses that another host has are said at once: no look later tells more of them.
     pub(super) fn at_start(listen: &[SocketAddr]) -> Self {
         let found = host::links().map(|links| attach::duplicates(listen, &links)).unwrap_or_default();
         found.iter().for_each(|duplicate| log::warn!("{}", line(duplicate)));
-        Self(found.into_iter().map(|duplicate| (duplicate, Instant::now(), true)).collect())
+        Self { all: found.into_iter().map(|duplicate| (duplicate, Instant::now(), true)).collect(), short: Vec::new() }
     }
 
     /// Takes those of now; gives the lines to be said, those of an end first, then those of a beginning. `carriers`: the links that
@@ -30,30 +73,48 @@ impl Known {
     fn review(&mut self, found: Vec<CutOff>, carriers: &[String], now: Instant) -> (Vec<String>, Vec<String>) {
         let is_there = |link: &String| found.iter().any(|cut_off| cut_off.link == *link);
         let is_over = |before: &CutOff| !is_there(&before.link) && carriers.contains(&before.link);
-        let over = self.0.iter().filter(|(before, _, said)| *said && is_over(before));
-        let ended = over.map(|(before, ..)| format!("{} is reached again", before.link)).collect();
+        let over =
+            |said: bool| self.all.iter().filter(move |(before, _, was_said)| *was_said == said && is_over(before));
+        let mut ended: Vec<String> =
+            over(true).map(|(before, ..)| format!("{} is reached again", before.link)).collect();
+        let short: Vec<(CutOff, Instant)> = over(false).map(|(before, since, _)| (before.clone(), *since)).collect();
+        short.into_iter().for_each(|(before, since)| self.take_short(before, now.saturating_duration_since(since)));
+        ended.extend(self.short.iter_mut().filter_map(|short| short.line(now)));
+        self.short.retain(|short| short.told.is_some_and(|told| now < told + SHORT_EVERY));
         let mut begun = Vec::new();
         let mut known = Vec::new();
         for cut_off in found {
-            let before = self.0.iter().find(|(before, ..)| before.link == cut_off.link);
+            let before = self.all.iter().find(|(before, ..)| before.link == cut_off.link);
             let (since, was_said) =
                 before.map_or((now, false), |(before, since, said)| (*since, *said && *before == cut_off));
             let is_due = !was_said && now.saturating_duration_since(since) >= lasts(&cut_off);
             begun.extend(is_due.then(|| line(&cut_off)));
             known.push((cut_off, since, was_said || is_due));
         }
-        self.0 = known;
+        self.all = known;
         (ended, begun)
     }
 
     /// When one is to be looked at again that is to be said if it lasts.
     fn again(&self) -> Option<Instant> {
-        self.0.iter().filter(|(.., said)| !said).map(|(cut_off, since, _)| *since + lasts(cut_off)).min()
+        let lasting = self.all.iter().filter(|(.., said)| !said).map(|(cut_off, since, _)| *since + lasts(cut_off));
+        lasting.chain(self.short.iter().filter_map(Short::due_at)).min()
+    }
+
+    /// What was over before it was to be said.
+    fn take_short(&mut self, CutOff { link, text, .. }: CutOff, lasted: Duration) {
+        let at = self.short.iter().position(|short| short.link == link).unwrap_or_else(|| {
+            self.short.push(Short { link, last: String::new(), lasted, times: 0, told: None });
+            self.short.len() - 1
+        });
+        if let Some(short) = self.short.get_mut(at) {
+            (short.last, short.lasted, short.times) = (text, lasted, short.times.saturating_add(1));
+        }
     }
 
     /// Whether it was seen first just now.
     fn is_fresh(&self, cut_off: &CutOff, now: Instant) -> bool {
-        let known = self.0.iter().find(|(known, ..)| known.link == cut_off.link);
+        let known = self.all.iter().find(|(known, ..)| known.link == cut_off.link);
         known.is_some_and(|(_, since, said)| !said && now.saturating_duration_since(*since) < SETTLES)
     }
 }
@@ -107,6 +168,8 @@ pub(super) fn ended_by(text: &str, commands: &str) -> String {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn what_is_over_by_itself_has_its_time() {
         let (text, now) = ("veth-rb carries 192.0.2.1 and its port is learning".to_owned(), Instant::now());
@@ -129,6 +192,28 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_and_goes_is_a_line_a_minute() {
+        let text = "veth-rb carries 192.0.2.1 and its bridge is down".to_owned();
+        let cut_off = CutOff { link: "veth-rb".to_owned(), text, fix: None, waits: false };
+        let (mut known, carriers, start) = (Known::default(), ["veth-rb".to_owned()], Instant::now());
+        let mut lines = Vec::new();
+        for second in 0..116 {
+            let found = if second % 4 < 2 { vec![cut_off.clone()] } else { Vec::new() };
+            lines.extend(known.review(found, &carriers, start + second * SECOND).0);
+        }
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert!(
+            lines[0].starts_with("for 2 s nothing came in: ") && lines[1].starts_with("15 times nothing"),
+            "{lines:#?}"
+        );
+        let due = known.again().expect("the rest is to be told");
+        let (rest, _) = known.review(Vec::new(), &carriers, due);
+        assert!(rest.len() == 1 && rest[0].contains("times nothing came in, the last time for 2 s"), "{rest:#?}");
+        assert_eq!((known.review(Vec::new(), &carriers, due + SHORT_EVERY).0, known.again()), (Vec::new(), None));
+        assert!(known.short.is_empty());
+    }
+
+    #[test]
     fn what_lasts_is_said_once_and_taken_back() {
         let cut_off = |why: &str| {
             let text = format!("veth-rb carries 192.0.2.1 and {why}");
@@ -139,7 +224,13 @@ mod tests {
         let carriers = ["veth-rb".to_owned()];
         assert_eq!(known.review(vec![cut_off("its bridge is down")], &carriers, now), none, "it may pass");
         assert_eq!(known.again(), Some(now + LASTS));
-        assert_eq!(known.review(Vec::new(), &carriers, now + LASTS), none, "it did");
+        let short =
+            "for 9 s nothing came in: veth-rb carries 192.0.2.1 and its bridge is down; veth-rb is reached again";
+        assert_eq!(
+            known.review(Vec::new(), &carriers, now + LASTS - SECOND),
+            (vec![short.to_owned()], Vec::new()),
+            "it did"
+        );
         known.review(vec![cut_off("its bridge is down")], &carriers, now);
         let said = known.review(vec![cut_off("its bridge is down")], &carriers, now + LASTS);
         let line = "veth-rb carries 192.0.2.1 and its bridge is down; `ip link set br-rb up` ends it";

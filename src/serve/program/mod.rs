@@ -3,6 +3,7 @@
 //! Main owns everything that is not on the packet path: configuration, compiled policy, the XDP attachment, signals,
 //! the control socket. It starts the three other threads, and then sleeps until something stirs.
 
+mod allocations;
 mod backend;
 mod changes;
 mod cookie_secrets;
@@ -17,6 +18,7 @@ mod orders;
 mod parts;
 mod pid_file;
 mod privileges;
+mod promised;
 mod resolver;
 mod rivals;
 mod sizes;
@@ -105,6 +107,9 @@ pub struct Program {
     /// What the control socket has changed since the file was read.
     changes: changes::Changes,
     seen: gone::Seen,
+    /// What the worker was told that XDP is to have.
+    promised: Vec<SocketAddr>,
+    told_allocations: bool,
     stopping: bool,
 }
 
@@ -132,9 +137,9 @@ impl Program {
                 if self.fast_path.watch() {
                     self.threads.wake_worker();
                 }
-                let places = &self.threads.stats.worker.places;
-                // What the plan leaves to the kernel without a word is no broken promise.
-                let kernel = places.udp_queries.get().saturating_sub(places.udp_never_xdp.get());
+                self.tell_allocations();
+                self.tell_promised();
+                let kernel = self.threads.stats.worker.places.udp_promised.get();
                 self.fast_path.verify(kernel, Instant::now());
                 watch = Instant::now() + WATCH_EVERY;
             }

@@ -111,6 +111,8 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         cut_off,
         changes: super::changes::Changes::default(),
         seen,
+        promised: Vec::new(),
+        told_allocations: false,
         stopping: false,
     })
 }

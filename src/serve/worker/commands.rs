@@ -5,7 +5,7 @@ use crate::answer::cache::{Flush, Index};
 use crate::answer::policy::Policy;
 use crate::serve::fast_path::Queues;
 use crate::xdp::Queue;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// What main asks of the worker.
@@ -24,6 +24,8 @@ pub enum Command {
     Attach(Queues),
     /// Give back the queues of the interface of an index, in the list that comes with it and has the room.
     Detach(u32, Vec<Queue>),
+    /// Count the queries of kernel sockets for these addresses, in order, which XDP is to have.
+    Promise(Vec<SocketAddr>),
     /// Say who asks how often, from this place of the table on, as far as the list that comes with it has room.
     Clients(usize, Vec<(IpAddr, u32)>),
 }
@@ -48,6 +50,8 @@ pub enum Done {
     Attached(Queues),
     /// The queues of the interface.
     Detached(Vec<Queue>),
+    /// Those of which the list was used before, to be dropped off the packet path.
+    Promised(Vec<SocketAddr>),
     /// Clients that asked this second with how often they did, and where to go on.
     Clients(Option<usize>, Vec<(IpAddr, u32)>),
 }
@@ -94,6 +98,7 @@ impl Worker {
                 Done::Cleared(entries, index)
             }
             Command::Attach(queues) => Done::Attached(self.attach(queues)),
+            Command::Promise(list) => Done::Promised(std::mem::replace(&mut self.desk.promised, list)),
             Command::Clients(from, mut list) => {
                 let next = self.desk.answerer.list_clients(from, now.seconds, &mut list);
                 Done::Clients(next, list)

@@ -46,6 +46,8 @@ pub(super) struct Desk {
     pub(super) stats: Arc<WorkerStats>,
     /// See [`super::WorkerOptions::queue_limit`].
     pub(super) queue_limit: u64,
+    /// The addresses that XDP is to have all queries for from outside, each with its port. In order; main has made the list.
+    pub(super) promised: Vec<SocketAddr>,
 }
 
 const SERVFAIL: Answer<'static> = Answer::new(rcode::SERVFAIL, [0; 3], &[]);
@@ -94,6 +96,11 @@ impl Desk {
         self.stats.outcomes.overload.add(1);
         let given = Given { name: None, answer: SERVFAIL, waited: 0, error: None };
         self.answerer.complete(message, len, *arrival, given).map_or(Outcome::Drop, Outcome::Reply)
+    }
+
+    /// Whether the queries for an address are to come over XDP.
+    pub(super) fn is_promised(&self, asked: SocketAddr) -> bool {
+        self.promised.binary_search(&asked).is_ok()
     }
 
     /// Counts a query that was so many microseconds in a socket's queue; whether it is dropped for that.

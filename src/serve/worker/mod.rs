@@ -141,7 +141,7 @@ impl Worker {
         let streams = StreamPort::new(queries, replies, links.stream_bell, Arc::clone(&stats));
         let misses = Misses::new(options, links.requests, links.responses, links.resolver_bell, Arc::clone(&stats));
         Worker {
-            desk: Desk { answerer, misses, stats, queue_limit: options.queue_limit },
+            desk: Desk { answerer, misses, stats, queue_limit: options.queue_limit, promised: Vec::new() },
             next_port: queues.len() as u32,
             xsks: ports(queues, options.class),
             class: options.class,

@@ -56,17 +56,17 @@ impl UdpPort {
         if received == 0 {
             return false;
         }
-        let (mut queries, mut never_xdp) = (0, 0);
+        let (mut queries, mut promised) = (0, 0);
         for place in 0..received {
             let Some(datagram) = batch.datagram(place) else { break };
             queries += 1;
             let (message, len, way) = (datagram.buffer, datagram.len, datagram.way);
             let (client, via) = (client_or_nobody(datagram.peer), Via::Datagram(message.len()));
-            let asked = datagram.local.or(self.bound.map(|bound| bound.ip()));
-            never_xdp += u64::from(is_never_xdps(client.ip(), asked, datagram.local));
             // The kernel tells the address only to a socket of many.
-            let local = self.bound.filter(|_| desk.answerer.logs_destinations());
-            let local = local.map(|bound| SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port()));
+            let asked = self.bound.map(|bound| SocketAddr::new(datagram.local.unwrap_or(bound.ip()), bound.port()));
+            promised +=
+                u64::from(asked.is_some_and(|asked| desk.is_promised(asked) && !is_hosts_own(client.ip(), asked.ip())));
+            let local = asked.filter(|_| desk.answerer.logs_destinations());
             let incoming = Incoming { message, len, client, via, local, keepalive: Keepalive::Silent, ahead: None };
             if let Outcome::Reply(len) = desk.serve(incoming, now, || Route::Udp { port: number, peer: *way }) {
                 batch.set_reply(place, len);
@@ -74,7 +74,7 @@ impl UdpPort {
         }
         let sent = batch.send(self.fd.as_fd(), shorten);
         desk.stats.places.udp_queries.add(queries);
-        desk.stats.places.udp_never_xdp.add(never_xdp);
+        desk.stats.places.udp_promised.add(promised);
         desk.stats.places.udp_replies.add(sent.sent as u64);
         desk.stats.places.reply_no_room.add(sent.lost as u64);
         desk.misses.ring();
@@ -100,17 +100,10 @@ fn receive_aged(batch: &mut UdpBatch, fd: BorrowedFd<'_>, desk: &Desk) -> io::Re
     Ok(received)
 }
 
-/// Whether the plan promises nothing for a query: a host asks an address of its own from that address unless a program binds to
-/// another (ip_route_output_key_hash_rcu in net/ipv4/route.c). `wild`: what a socket of many was asked at.
-fn is_never_xdps(client: IpAddr, asked: Option<IpAddr>, wild: Option<IpAddr>) -> bool {
-    client.is_loopback() || asked == Some(client) || wild.is_some_and(is_link_local)
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    }
+/// Whether a query, to what a socket of one address or of many was asked at, is none that came in from outside: a host asks an
+/// address of its own from that address unless a program binds to another (ip_route_output_key_hash_rcu in net/ipv4/route.c).
+fn is_hosts_own(client: IpAddr, asked: IpAddr) -> bool {
+    client.is_loopback() || asked == client
 }
 
 /// A client's address; the unspecified one when the kernel gave none.
@@ -162,9 +155,7 @@ mod tests {
     #[test]
     fn what_this_host_asks_itself_is_none_that_xdp_was_to_have() {
         let of = |text: &str| text.parse::<IpAddr>().unwrap();
-        let own = Some(of("192.0.2.1"));
-        assert!(is_never_xdps(of("192.0.2.1"), own, None) && is_never_xdps(of("127.0.0.1"), own, None));
-        assert!(is_never_xdps(of("fe80::9"), Some(of("fe80::1")), Some(of("fe80::1"))));
-        assert!(!is_never_xdps(of("192.0.2.9"), own, None) && !is_never_xdps(of("192.0.2.9"), own, own));
+        let own = of("192.0.2.1");
+        assert!(is_hosts_own(own, own) && is_hosts_own(of("127.0.0.1"), own) && !is_hosts_own(of("192.0.2.9"), own));
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::setup) fn check<'a>(run: &mut Run, site: &'a Site) -> Result<Optio
     guests::is_lasting(run, &place)?;
     is_internal_port(bridge, &interfaces)?;
     is_bridge(bridge, stanza.is_some(), facts.as_ref())?;
-    carries_vlans(site, bridge, stanza.as_ref(), place.is_aware())?;
+    carries_vlans(site, &place)?;
     // The ports of another bridge are in the VLAN of untagged frames without a word.
     let set = stanza.as_ref().filter(|stanza| stanza.vlan_aware).and_then(|stanza| stanza.pvid);
     let port = Port::new(&site.vlans(), set);
@@ -156,13 +156,16 @@ fn is_bridge(bridge: &str, made: bool, facts: Option<&Facts>) -> Result<(), Setu
 
 /// The names of this host's bridges, but for those that Proxmox makes for guests; `None` where there are none.
 fn bridges(facts: Option<&Facts>) -> Option<String> {
-    let links = facts?.links.iter().filter(|link| link.kind == host::Kind::Bridge);
-    let names: Vec<&str> = links.map(|link| link.name.as_str()).filter(|name| !guests::is_of_guests(name)).collect();
+    let links = &facts?.links;
+    let is_bridge = |name: &str| guests::is_live_bridge(links, name);
+    let names = links.iter().filter(|link| link.kind == host::Kind::Bridge).map(|link| link.name.as_str());
+    let names: Vec<&str> = names.filter(|name| !guests::is_of_guests(name, is_bridge)).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// A VLAN needs a bridge that keeps VLANs apart, and a port of it through which the VLAN goes out.
-fn carries_vlans(site: &Site, bridge: &str, stanza: Option<&Bridge>, aware: bool) -> Result<(), SetupError> {
+fn carries_vlans(site: &Site, place: &Place) -> Result<(), SetupError> {
+    let (bridge, stanza, aware) = (place.bridge, place.stanza, place.is_aware());
     let file = stanza.map_or("/etc/network/interfaces".into(), |stanza| stanza.file.display().to_string());
     for vlan in site.vlans() {
         let what = format!("--vlan {vlan}");
@@ -173,8 +176,8 @@ fn carries_vlans(site: &Site, bridge: &str, stanza: Option<&Bridge>, aware: bool
                 Some(port) => format!("leave --vlan out: its port {port} is in VLAN {vlan} already"),
                 None => format!(
                     "in {file}, below `iface {bridge}`: `bridge-vlan-aware yes` and `bridge-vids 2-4094`, then `ifreload -a`; \
-                     or give runbound a bridge of its own, br-rb with `bridge-ports bond0.{vlan}` (the port your network \
-                     is at), and leave --vlan out"
+                     or give runbound a bridge of its own with `bridge-ports {}`, and leave --vlan out",
+                    guests::ports_in(place, bridge, vlan)
                 ),
             };
             return Err(SetupError::new(Path::new(&what), &format!("{bridge} is not VLAN-aware"), &fix));

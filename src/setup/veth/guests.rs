@@ -2,7 +2,7 @@
 
 use super::hosts::Place;
 use crate::config::site::VLANS;
-use crate::host::{Kind, Links};
+use crate::host::{Kind, Link, Links};
 use crate::number;
 use crate::setup::{Run, SetupError};
 use std::path::Path;
@@ -10,9 +10,9 @@ use std::path::Path;
 /// What the names begin with of what a guest's card is made of on the host, each with the guest's number behind it.
 const OF_ONE: [&str; 5] = ["fwbr", "fwln", "fwpr", "tap", "veth"];
 
-/// Whether an interface of this name comes and goes with guests.
-pub(super) fn is_of_guests(name: &str) -> bool {
-    guest(name).is_some() || per_vlan(name).is_some()
+/// Whether an interface of this name comes and goes with guests. `is_bridge`: of a name, whether it is a bridge.
+pub(super) fn is_of_guests(name: &str, is_bridge: impl Fn(&str) -> bool) -> bool {
+    guest(name).is_some() || per_vlan(name, is_bridge).is_some()
 }
 
 /// # Errors
@@ -28,13 +28,16 @@ pub(super) fn is_lasting(run: &mut Run, place: &Place) -> Result<(), SetupError>
         };
         return Err(SetupError::new(Path::new(&what), &cause, &fix));
     }
-    let Some((bridge, vlan)) = per_vlan(name).filter(|_| place.stanza.is_none()) else { return Ok(()) };
-    let port = uplink(place, vlan).unwrap_or_else(|| format!("bond0.{vlan}"));
+    let is_bridge = |name: &str| {
+        place.interfaces.bridge(name).is_some() || place.links.is_some_and(|links| is_live_bridge(links, name))
+    };
+    let Some((bridge, vlan)) = per_vlan(name, is_bridge).filter(|_| place.stanza.is_none()) else { return Ok(()) };
+    let (own, port) = (free_bridge(place), ports_in(place, bridge, vlan));
     if !run.prints {
         run.note("a bridge of your own on that VLAN is, in /etc/network/interfaces:");
-        bridge_stanza("br-rb", &port).iter().for_each(|line| run.note(&format!("    {line}")));
+        bridge_stanza(&own, &port).iter().for_each(|line| run.note(&format!("    {line}")));
         run.note(&format!(
-            "then `ifreload -a`, and `bridge=br-rb` without `tag={vlan}` for the guests of VLAN {vlan}: Proxmox starts none at {bridge} \
+            "then `ifreload -a`, and `bridge={own}` without `tag={vlan}` for the guests of VLAN {vlan}: Proxmox starts none at {bridge} \
              with that tag while another bridge has {port}"
         ));
     }
@@ -68,11 +71,44 @@ fn guest(name: &str) -> Option<u32> {
     number::read(guest, 1..=u32::MAX).ok()
 }
 
-/// The bridge and the VLAN that a bridge of this name is for: `vmbr0v10`.
-fn per_vlan(name: &str) -> Option<(&str, u16)> {
+/// The bridge and the VLAN that a bridge of this name is for: `vmbr0v10`, and `lanv10` where there is a bridge `lan`.
+fn per_vlan(name: &str, is_bridge: impl Fn(&str) -> bool) -> Option<(&str, u16)> {
     let (bridge, vlan) = name.rsplit_once('v')?;
-    number::read(bridge.strip_prefix("vmbr")?, 0..=u32::MAX).ok()?;
-    Some((bridge, number::read(vlan, VLANS).ok()?))
+    let usual = bridge.strip_prefix("vmbr").is_some_and(|number| number::read(number, 0..=u32::MAX).is_ok());
+    let vlan = number::read(vlan, VLANS).ok()?;
+    (usual || is_bridge(bridge)).then_some((bridge, vlan))
+}
+
+/// A name for a bridge of runbound's own that no bridge has.
+fn free_bridge(place: &Place) -> String {
+    let is_taken = |name: &String| {
+        let live = || place.links.is_some_and(|links| links.by_name(name).is_some());
+        place.interfaces.bridge(name).is_some() || live()
+    };
+    let mut names = std::iter::once("br-rb".to_owned()).chain((2..).map(|number| format!("br-rb{number}")));
+    names.find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+/// The ports that a bridge in `vlan` has beside `bridge`: a VLAN interface on each uplink of that.
+pub(super) fn ports_in(place: &Place, bridge: &str, vlan: u16) -> String {
+    if let Some(port) = uplink(place, vlan) {
+        return port;
+    }
+    let leads_out = |port: &&Link| matches!(port.kind, Kind::Physical | Kind::Bond { .. } | Kind::Vlan { .. });
+    // One that is in a VLAN itself stands on the uplink.
+    let is_vlan = |text: &str| number::read(text, VLANS).is_ok();
+    let uplink = |port: &String| {
+        port.rsplit_once('.').filter(|(_, id)| is_vlan(id)).map_or(port.clone(), |(on, _)| on.to_owned())
+    };
+    let written = place.interfaces.bridge(bridge).filter(|stanza| stanza.complete && !stanza.ports.is_empty());
+    let live = || {
+        let links = place.links?;
+        Some(links.ports(links.by_name(bridge)?).filter(leads_out).map(|port| port.name.clone()).collect::<Vec<_>>())
+    };
+    let ports = written.map(|stanza| stanza.ports.into_iter().map(|(port, _)| port).collect()).or_else(live);
+    let ports: Vec<String> = ports.unwrap_or_default().iter().map(|port| format!("{}.{vlan}", uplink(port))).collect();
+    // Of a bridge without an uplink the administrator knows where the VLAN is.
+    if ports.is_empty() { format!("PORT.{vlan}") } else { ports.join(" ") }
 }
 
 /// The bridge beyond a guest's firewall.
@@ -86,11 +122,16 @@ fn behind(links: &Links, name: &str) -> Option<String> {
             at = peer;
         }
         at = links.master(at)?;
-        if !is_of_guests(&at.name) {
+        if !is_of_guests(&at.name, |name| is_live_bridge(links, name)) {
             return Some(at.name.clone());
         }
     }
     None
+}
+
+/// Whether a bridge of this name is there now.
+pub(super) fn is_live_bridge(links: &Links, name: &str) -> bool {
+    links.by_name(name).is_some_and(|link| link.kind == Kind::Bridge)
 }
 
 /// The VLAN interface by which such a bridge goes out.
@@ -114,11 +155,15 @@ mod tests {
             assert_eq!(guest(name), Some(number), "{name}");
         }
         for name in ["vmbr0", "br-rb", "vnet1", "veth-rb", "vethi0", "tap0", "fwbr", "tap1ix", "veth12"] {
-            assert!(!is_of_guests(name), "{name}");
+            assert!(!is_of_guests(name, |_| false), "{name}");
         }
-        assert_eq!((per_vlan("vmbr0v10"), per_vlan("vmbr12v4094")), (Some(("vmbr0", 10)), Some(("vmbr12", 4094))));
-        for name in ["vmbr0v0", "vmbrv10", "vmbr0v", "brv10", "vmbr0v4095"] {
-            assert_eq!(per_vlan(name), None, "{name}");
+        let is_lan = |name: &str| name == "lan";
+        let known = [("vmbr0v10", ("vmbr0", 10)), ("vmbr12v4094", ("vmbr12", 4094)), ("lanv10", ("lan", 10))];
+        for (name, expected) in known {
+            assert_eq!(per_vlan(name, is_lan), Some(expected));
+        }
+        for name in ["vmbr0v0", "vmbrv10", "vmbr0v", "brv10", "vmbr0v4095", "lanv0", "lanv", "wlanv10"] {
+            assert_eq!(per_vlan(name, is_lan), None, "{name}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! A pair that lives while the file that made it is gone or no more as it was written.
 
-use super::{HOOK, VETH};
+use super::{HOOK, PORT, VETH};
 use crate::host;
 use crate::setup::interfaces::Interfaces;
 use crate::setup::{Run, SetupError, files};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -33,12 +34,23 @@ pub(super) fn by_hand(run: &mut Run) -> Result<(), SetupError> {
         if let Err(cause) = run.command(&hook, &["down"], "run it by hand") {
             run.note(&cause.to_string());
         }
+    } else if is_switched() {
+        let words = ["--timeout=10", "--if-exists", "del-port", PORT];
+        if let Err(cause) = run.command("ovs-vsctl", &words, "run it by hand") {
+            run.note(&cause.to_string());
+        }
     }
     run.command("ip", &["link", "del", "dev", VETH], "run it by hand")
 }
 
+/// Whether the other end is a port of an Open vSwitch, whose database keeps it when the link is gone.
+fn is_switched() -> bool {
+    let master = fs::read_link(format!("/sys/class/net/{PORT}/master"));
+    master.is_ok_and(|master| master.ends_with("ovs-system"))
+}
+
 /// Whether the pair has the MAC that the hook makes for it, which no other program gives.
-fn is_ours() -> Result<bool, SetupError> {
+pub(super) fn is_ours() -> Result<bool, SetupError> {
     let links = host::links().map_err(|cause| SetupError::io(Path::new("the host's links"), &cause))?;
     let veth = links.iter().find(|link| link.name == VETH && matches!(link.kind, host::Kind::Veth { .. }));
     let Some(mac) = veth.and_then(|link| link.mac) else { return Ok(false) };

@@ -5,16 +5,16 @@ use super::pair::value;
 use super::{HOOK, Pair, STANZAS, VETH, serves};
 use crate::config;
 use crate::config::site::VLANS;
-use crate::host::{Facts, InterfaceAddress, Links, is_of_pair, pair_addresses, pair_addresses_now};
+use crate::host::{Facts, InterfaceAddress, Link, Links, is_of_pair, pair_addresses, pair_addresses_now};
 use crate::number;
 use crate::setup::{CONFIGURATION, Run, SetupError};
 use std::path::Path;
 
 /// The pair as it is: by its files, and by what is up.
-struct Before<'a> {
-    stanzas: String,
-    hook: String,
-    links: Option<&'a Links>,
+pub(super) struct Before<'a> {
+    pub(super) stanzas: String,
+    pub(super) hook: String,
+    pub(super) links: Option<&'a Links>,
 }
 
 /// What would go, and what to do.
@@ -51,21 +51,23 @@ fn listed(addresses: &[InterfaceAddress]) -> String {
 
 impl Before<'_> {
     /// The addresses of the pair, by its file and as it is now.
-    fn addresses(&self) -> Vec<InterfaceAddress> {
+    pub(super) fn addresses(&self) -> Vec<InterfaceAddress> {
         pair_addresses_now(&pair_addresses(&self.stanzas), self.links)
     }
 
     /// Where the other end is a port.
-    fn bridge(&self) -> Option<String> {
+    pub(super) fn bridge(&self) -> Option<String> {
         let live = || {
             let links = self.links?;
             Some(links.master(links.peer(links.by_name(VETH)?)?)?.name.clone())
         };
-        value(&self.hook, "BRIDGE").map(str::to_owned).or_else(live)
+        // What the stanzas begin with.
+        let written = || self.stanzas.split_once(" becomes a port of ")?.1.split_whitespace().next();
+        value(&self.hook, "BRIDGE").or_else(written).map(str::to_owned).or_else(live)
     }
 
     /// The VLAN that an address of it is in, if that was given.
-    fn vlan(&self, own: &InterfaceAddress) -> Option<u16> {
+    pub(super) fn vlan(&self, own: &InterfaceAddress) -> Option<u16> {
         let of_trunk = |line: &str| {
             let rest = line.trim().strip_prefix(&format!("up ip address replace {own} dev {VETH}."))?;
             number::read(rest.split_whitespace().next()?, VLANS).ok()
@@ -78,7 +80,12 @@ impl Before<'_> {
             let flags = value(&self.hook, "FLAGS").filter(|flags| !flags.is_empty());
             number::read(flags.and(value(&self.hook, "VLANS"))?, VLANS).ok()
         };
-        self.stanzas.lines().find_map(of_trunk).or_else(live).or_else(access)
+        let live_access = || {
+            let links = self.links.filter(|_| self.hook.is_empty())?;
+            let port = links.peer(links.by_name(VETH)?)?;
+            vlan_alone(port, links.master(port)?)
+        };
+        self.stanzas.lines().find_map(of_trunk).or_else(live).or_else(access).or_else(live_access)
     }
 
     /// What of `served` would leave its bridge, its VLAN, or the pair.
@@ -132,6 +139,13 @@ impl Before<'_> {
             None => "make a second pair for it (docs/proxmox.md, A second pair)".to_owned(),
         }
     }
+}
+
+/// The VLAN that a port is in alone, where that is another than its bridge has for frames without a tag.
+pub(super) fn vlan_alone(port: &Link, bridge: &Link) -> Option<u16> {
+    let own = port.vlans.as_ref().filter(|_| bridge.vlan_filtering == Some(true))?.pvid()?;
+    let untagged = bridge.vlans.as_ref().and_then(|table| table.pvid());
+    (Some(own) != untagged).then_some(own)
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 mod guests;
 mod hosts;
+mod known;
 mod lost;
 mod switch;
 mod taken;
 
 use super::*;
 use crate::config::cli::Setup;
-use crate::setup::{install, uninstall};
+use crate::setup::{SYSCTL_FILE, install, uninstall};
 use std::fs;
 use std::path::PathBuf;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::ScopedAddress;
+use crate::host::Occupant;
 
 #[test]
 fn missing_addresses_fail() {
@@ -324,4 +325,28 @@ fn an_address_that_another_host_has() {
     let (found, plans) = told(&with(Some(Detection::Going)), "[2001:db8::250]:53");
     assert_eq!((found[0].level, plans), (Level::Info, true));
     assert_eq!(told(&with(None), "[2001:db8::250]:53").0[0].level, Level::Ok);
+}
+
+#[test]
+fn an_address_that_another_host_has_too_is_named() {
+    let mut facts = sound();
+    let (ip, link) = ("192.168.10.250".parse().unwrap(), facts.links.by_name("veth-rb").unwrap().index);
+    facts.occupants = vec![Occupant { ip, mac: [2, 0, 0, 0, 0, 9], link }];
+    let found = named("address", &facts);
+    let told = found.iter().find(|finding| finding.level == Level::Warn).expect("a warning");
+    assert!(
+        told.text.contains("192.168.10.250 is on veth-rb, and another host has it, too: 02:00:00:00:00:09"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_address_on_two_interfaces_is_named_also_of_a_wildcard() {
+    let own = InterfaceAddress { ip: "192.168.10.250".parse().unwrap(), prefix: 24 };
+    let facts = changed(sound(), "br-rb", |link| link.addresses.push(own));
+    let found = all(&Config::default(), &["0.0.0.0:53"], &facts);
+    let told =
+        found.iter().find(|finding| finding.name == "address" && finding.level == Level::Warn).expect("a warning");
+    assert!(told.text.contains("192.168.10.250 is on br-rb and veth-rb"), "{told}");
+    assert!(fix(told).contains("ip address del 192.168.10.250/24 dev br-rb"), "{told}");
 }

@@ -1,7 +1,7 @@
 //! Queries that the connection tracking keeps an entry of.
 
 use super::*;
-use crate::host::Conntrack;
+use crate::host::{Conntrack, Untracked};
 
 fn tracked(record: &str, change: impl Fn(&mut Conntrack)) -> Facts {
     let mut tracking = Conntrack { count: 300, most: 262_144, bridged_v4: true, bridged_v6: true, tagged: false };
@@ -20,6 +20,36 @@ fn queries_over_the_pair_are_tracked_until_rules_leave_them_out() {
     ];
     assert_eq!(fix(&found), lines.join("\n"));
     assert_eq!(one("conntrack", &tracked("reference", |tracking| tracking.count = 200_000)).level, Level::Warn);
+}
+
+#[test]
+fn rules_that_are_there_are_seen() {
+    let mut facts = tracked("reference", |_| ());
+    let saved = |line: &str| Untracked::of_line(line, true).unwrap();
+    facts.untracked = vec![saved(
+        "-A PREROUTING -d 192.168.10.250/32 -p udp -m physdev --physdev-in bond0.10 -m udp --dport 53 -j CT --notrack",
+    )];
+    let found = one("conntrack", &facts);
+    assert!(
+        fix(&found).lines().count() == 1 && fix(&found).contains("--physdev-in veth-bnd"),
+        "what is missing: {found}"
+    );
+    facts.untracked.push(saved(
+        "-A PREROUTING -s 192.168.10.250/32 -p udp -m physdev --physdev-in veth-bnd -m udp --sport 53 -j CT --notrack",
+    ));
+    let found = one("conntrack", &facts);
+    assert!(found.level == Level::Ok && found.fix.is_none(), "{found}");
+}
+
+#[test]
+fn each_bridge_on_the_way_out_tracks_anew() {
+    let found = one("conntrack", &tracked("sdn_pair", |_| ()));
+    let entries: Vec<&str> = fix(&found).lines().map(|line| line.split_once("--physdev-in ").unwrap().1).collect();
+    let expected = ["eno1.10 -p udp -d", "pr_vnet1 -p udp -s", "ln_vnet1 -p udp -d", "veth-bnd -p udp -s"];
+    assert_eq!(entries.len(), 4, "{found}");
+    expected.iter().for_each(|start| assert!(entries.iter().any(|entry| entry.starts_with(start)), "{start}: {found}"));
+    let tunnel = changed(tracked("reference", |_| ()), "bond0.10", |link| link.kind = Kind::Other("vxlan".into()));
+    assert!(fix(&one("conntrack", &tunnel)).contains("--physdev-in bond0.10 "), "a tunnel leads out as well");
 }
 
 #[test]

@@ -62,14 +62,16 @@ fn answers(way: Result<(&str, u32), &str>) -> Facts {
     let facts = sound();
     let index = |name: &str| facts.links.by_name(name).unwrap().index;
     let way = way.map(|(name, table)| (index(name), table)).map_err(str::to_owned);
-    Facts { answers: vec![AnswerWay { from: "192.168.10.250".parse().unwrap(), way }], ..facts }
+    let [from, to] = ["192.168.10.250", "192.168.10.251"].map(|ip| ip.parse().unwrap());
+    Facts { answers: vec![AnswerWay { from, to, tcp: true, way, rule: Some(1000) }], ..facts }
 }
 
 #[test]
 fn answers_that_a_rule_sends_another_way_than_the_clients_are_named() {
     let found = one("way-back", &answers(Ok(("lo", 100))));
     assert!(found.level == Level::Warn && found.text.contains("send it out by lo (table 100)"), "{found}");
-    assert_eq!(fix(&found), "ip route add 192.168.10.0/24 dev veth-rb src 192.168.10.250 table 100");
+    assert!(found.text.contains("answers over TCP to clients like 192.168.10.251"), "{found}");
+    assert_eq!(fix(&found), "ip rule add from 192.168.10.250 to 192.168.10.0/24 lookup main priority 999");
     let found = one("way-back", &answers(Err("Network is unreachable (os error 101)")));
     assert!(found.text.contains("lead it nowhere (Network is unreachable"), "{found}");
     for ordinary in ["veth-rb", "br-rb"] {

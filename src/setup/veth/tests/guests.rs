@@ -12,9 +12,24 @@ fn bridges_of_guests_are_refused_with_what_to_do_instead() {
     }
     let (lines, error) = tree.install(&["192.168.10.250/24"], "vmbr0v10", false);
     assert!(error.contains("--bridge vmbr0v10: is what Proxmox makes of vmbr0 for guests with `tag=10`"), "{error}");
-    assert!(error.contains("`bridge-ports bond0.10`") && error.contains("--bridge vmbr0 --vlan 10"), "{error}");
-    assert!(says(&lines, "    iface br-rb inet manual") && says(&lines, "        bridge-ports bond0.10"), "{lines:#?}");
+    assert!(error.contains("`bridge-ports PORT.10`") && error.contains("--bridge vmbr0 --vlan 10"), "{error}");
+    // The name br-rb is taken there.
+    assert!(says(&lines, "    iface br-rb2 inet manual") && says(&lines, "        bridge-ports PORT.10"), "{lines:#?}");
     assert_eq!((tree.text(STANZAS), tree.text(HOOK)), (String::new(), String::new()), "nothing is written");
+}
+
+#[test]
+fn a_bridge_of_any_name_has_its_own_for_guests_vlans() {
+    let tree = Tree::new("guests-lan");
+    let main = "iface lan inet manual\n\tbridge-ports eno1 bond1\n\nsource /etc/network/interfaces.d/*\n";
+    fs::write(tree.0.join("etc/network/interfaces"), main).unwrap();
+    let (lines, error) = tree.install(&["192.168.10.250/24"], "lanv10", false);
+    assert!(error.contains("--bridge lanv10: is what Proxmox makes of lan for guests with `tag=10`"), "{error}");
+    assert!(error.contains("`bridge-ports eno1.10 bond1.10`"), "{error}");
+    assert!(
+        says(&lines, "    iface br-rb inet manual") && says(&lines, "        bridge-ports eno1.10 bond1.10"),
+        "{lines:#?}"
+    );
 }
 
 #[test]
