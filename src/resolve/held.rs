@@ -5,7 +5,7 @@
 use super::Response;
 use super::cache::{Hit, RrsetRef};
 use super::chain::{Unwritable, Written, is_dnssec};
-use super::question::Question;
+use crate::dns::Name;
 use crate::dns::body::{BodyWriter, Fixed};
 use crate::dns::{header, rtype};
 use crate::validate::parts::{Part, Parts, Views};
@@ -17,6 +17,17 @@ pub struct Kept {
     pub rcode: u16,
     /// Its RRsets.
     pub rrsets: Vec<RrsetRef>,
+}
+
+/// Who is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'a> {
+    /// QNAME.
+    pub name: &'a Name,
+    /// QTYPE.
+    pub qtype: u16,
+    /// DNSSEC records are wanted.
+    pub dnssec_ok: bool,
 }
 
 /// See the module's text.
@@ -68,24 +79,24 @@ impl Held {
     ///
     /// # Errors
     /// It is too long.
-    pub fn tell(&self, question: &Question, out: &mut [u8], response: &mut Response) -> Result<(), Unwritable> {
-        let mut writer = BodyWriter::new(out, question.name.as_wire()).ok_or(Unwritable)?;
-        self.write(question, &mut writer).ok_or(Unwritable)?;
+    pub fn tell(&self, client: Client<'_>, out: &mut [u8], response: &mut Response) -> Result<(), Unwritable> {
+        let mut writer = BodyWriter::new(out, client.name.as_wire()).ok_or(Unwritable)?;
+        self.write(client, &mut writer).ok_or(Unwritable)?;
         let (counts, place) = writer.finish();
         if response.set_body(&out[place], counts) { Ok(()) } else { Err(Unwritable) }
     }
 
-    fn write(&self, question: &Question, writer: &mut BodyWriter) -> Option<()> {
+    fn write(&self, client: Client<'_>, writer: &mut BodyWriter) -> Option<()> {
         let views = self.parts.views();
         for section in 0..3 {
             let parts = || self.parts.sets.iter().enumerate().filter(|(_, part)| part.section == section);
             for (nth, part) in parts() {
                 // Of the additional section, signatures come last: they are the first to be done without.
-                self.write_part((nth, part), &views, (true, section != 2), question, writer)?;
+                self.write_part((nth, part), &views, (true, section != 2), client, writer)?;
             }
             if section == 2 {
                 for (nth, part) in parts() {
-                    self.write_part((nth, part), &views, (false, true), question, writer)?;
+                    self.write_part((nth, part), &views, (false, true), client, writer)?;
                 }
             }
         }
@@ -98,11 +109,11 @@ impl Held {
         (nth, part): (usize, &Part),
         views: &Views<'_>,
         (data, signatures): (bool, bool),
-        question: &Question,
+        client: Client<'_>,
         writer: &mut BodyWriter,
     ) -> Option<()> {
-        let wanted = question.dnssec_ok || (part.section == 0 && question.qtype == rtype::ANY);
-        let asked_for = part.section == 0 && part.rtype == question.qtype;
+        let wanted = client.dnssec_ok || (part.section == 0 && client.qtype == rtype::ANY);
+        let asked_for = part.section == 0 && part.rtype == client.qtype;
         if !wanted && !asked_for && is_dnssec(part.rtype) {
             return Some(());
         }

@@ -14,7 +14,7 @@
 //! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
-//! | `proving`, `held` | what is answered is validated before it is told |
+//! | `proving`, `held`, `validator` | what is answered is validated before it is told |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source`, `networks`, `nat64` | which servers are asked for which names, from which addresses and where |
@@ -91,6 +91,7 @@ mod timer;
 mod tries;
 mod trouble;
 mod ttl;
+mod validator;
 mod waiting;
 mod with_cookies;
 mod world;

@@ -11,36 +11,20 @@
 
 use super::cache::{Checked, Key, MessageKey, Trust};
 use super::core::{Core, Turn, bit};
-use super::held::Held;
+use super::held::{Client, Held};
 use super::question::{Lookup, NONE, Phase, Question, Shown, Stale};
+use super::validator::Validator;
 use super::world::World;
 use crate::dns::cause::Cause;
 use crate::dns::flaw::Flaw;
 use crate::dns::{Name, rcode, rtype};
-use crate::validate::keys::{KeyCache, Standing};
+use crate::validate::keys::Standing;
 use crate::validate::message::{Asked, Outcome, Verdict, validate};
 use crate::validate::parts::Parts;
-use crate::validate::{Rules, Security, learn};
+use crate::validate::{Security, learn};
 
 /// Lookups of keys for one question: a name has at most 127 labels, each of which may be a zone with DS and DNSKEY.
 const MOST_LOOKUPS: u16 = 300;
-
-/// What validates.
-#[derive(Debug)]
-pub struct Validator {
-    /// By what.
-    pub rules: Rules,
-    /// Zones, and what is known of their keys.
-    pub keys: KeyCache,
-}
-
-impl Validator {
-    /// One that knows nothing yet.
-    pub fn new(rules: Rules) -> Validator {
-        let keys = KeyCache::new(rules.key_cache);
-        Validator { rules, keys }
-    }
-}
 
 impl Question {
     /// True of a lookup that is for keys.
@@ -225,7 +209,8 @@ impl<W: World> Turn<'_, W> {
         }
         let Some(response) = self.world.room() else { return self.fail(id) };
         let (scratch, _) = digest.buffers();
-        if held.tell(question, scratch, response).is_err() {
+        let client = Client { name: &question.name, qtype: question.qtype, dnssec_ok: question.dnssec_ok };
+        if held.tell(client, scratch, response).is_err() {
             return self.fail(id);
         }
         (response.ticket, response.rcode) = (question.ticket, held.rcode);

@@ -55,7 +55,7 @@ pub enum Way<'a> {
     /// No trust anchor is above it.
     Indeterminate,
     /// DS or DNSKEY of a name are needed first.
-    Wants(Name, u16),
+    Wants(Box<Name>, u16),
 }
 
 #[derive(Debug)]
@@ -232,6 +232,6 @@ pub(super) fn largest_key(keys: &Keys) -> u32 {
     keys.iter().map(bits).max().map_or(0, |bits| bits as u32)
 }
 
-fn named(wire: &[u8]) -> Name {
-    Name::from_wire(wire).unwrap_or(Name::ROOT)
+fn named(wire: &[u8]) -> Box<Name> {
+    Box::new(Name::from_wire(wire).unwrap_or(Name::ROOT))
 }

@@ -39,17 +39,16 @@ pub struct Verdict {
 }
 
 /// What came of looking at an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is decided.
     Verdict(Verdict),
     /// DS or DNSKEY of a name are needed first.
-    Wants(Name, u16),
+    Wants(Box<Name>, u16),
 }
 
 /// What is needed before anything can be said.
-struct Wanted(Name, u16);
+struct Wanted(Box<Name>, u16);
 
 type Judged<T> = Result<T, Wanted>;
 
@@ -127,7 +126,8 @@ impl Trial<'_> {
         let views = parts.views();
         self.judge_wildcards(parts, &views, &mut verdict);
         let (end, has_data) = self.end_of_aliases(parts, &views);
-        if !has_data && !(self.asked.refers && is_referral(parts)) {
+        let is_all = has_data || self.asked.refers && is_referral(parts);
+        if !is_all {
             self.judge_denial(parts, &views, &end, &mut verdict)?;
         }
         Ok(verdict)

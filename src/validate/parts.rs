@@ -41,9 +41,12 @@ pub struct Parts {
     data: Vec<u8>,
 }
 
+/// Data of several records.
+type Slices<'a> = Vec<&'a [u8]>;
+
 /// The data of records and signatures of each RRset, as slices.
 #[derive(Debug)]
-pub struct Views<'a>(Vec<(Vec<&'a [u8]>, Vec<&'a [u8]>)>);
+pub struct Views<'a>(Vec<(Slices<'a>, Slices<'a>)>);
 
 impl Parts {
     /// Takes a message apart (RFC 1035 section 4.1), an OPT record left out. `None` when it is malformed.

@@ -114,7 +114,6 @@ fn rules(config: &Config) -> resolve::Rules {
         serve_expired_reset: of.reset,
         expired_reply_ttl: of.reply_ttl,
         original_ttl: config.serve_original_ttl,
-        ..resolve::Rules::default()
     }
 }
 
