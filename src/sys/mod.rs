@@ -1,4 +1,4 @@
-//! System calls that no safe crate wraps, and the settings of process and socket built on them.
+//! System calls that no safe crate wraps, the settings of process and socket built on them, and what copies and compares octets.
 //!
 //! Everything here is called at start or by one thread for its own sockets; the one global state is what `confine` put in force.
 
