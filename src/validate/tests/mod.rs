@@ -1,6 +1,7 @@
 //! Signatures of other signers: zones that BIND's dnssec-signzone made, and examples of RFCs. Denial of existence against zones
 //! that are made here, and against what a name server and a slow search would say of them.
 
+mod answers;
 mod chains;
 mod exhaustive;
 mod hostile;
