@@ -77,7 +77,7 @@ impl<W: World> Turn<'_, W> {
         let within = if question.left_zone > 0 { usize::from(question.left_zone) } else { usize::MAX };
         let zone = if question.is_unzoned { None } else { table.find_within(question.parent_side(), within) };
         let Some((place, zone)) = zone.and_then(|place| Some((place, table.zone(place)?))) else {
-            return if self.answer_from_cache(id) || self.serve_expired(id) || self.refer(id) {
+            return if self.answer_from_cache(id) || self.serve_expired(id) || self.deny(id) || self.refer(id) {
             } else {
                 self.iterate(id, None)
             };
@@ -86,7 +86,7 @@ impl<W: World> Turn<'_, W> {
         let (cut, kind, is_root) = (zone_cuts[place as usize], zone.kind, zone.name == [0]);
         // What is known has been checked by the forwarders, where those do that.
         let looks = question.validates || !(kind == Kind::Forward && question.checking_disabled);
-        if looks && (self.answer_from_cache(id) || self.serve_expired(id)) || self.refer(id) {
+        if looks && (self.answer_from_cache(id) || self.serve_expired(id) || self.deny(id)) || self.refer(id) {
             return;
         }
         match kind {

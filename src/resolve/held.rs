@@ -60,6 +60,11 @@ impl Held {
         Some(Held { rcode, ttl, refresh_after: ttl - ttl / 10, known: false, kept: None, parts })
     }
 
+    /// Holds what was put together from what is known.
+    pub fn of_parts(parts: Parts, rcode: u16, ttl: u32) -> Held {
+        Held { rcode, ttl, refresh_after: u32::MAX, known: true, kept: None, parts }
+    }
+
     /// Takes over what the cache says of it. `known`: no server was asked for it.
     pub fn take_from(&mut self, hit: &Hit<'_>, known: bool) {
         self.ttl = self.ttl.min(hit.head.ttl);

@@ -15,6 +15,7 @@
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `proving`, `held`, `validator` | what is answered is validated before it is told |
+//! | `denying` | what is known not to exist is not asked for |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
 //! | `table`, `source`, `networks`, `nat64` | which servers are asked for which names, from which addresses and where |
@@ -47,6 +48,7 @@ mod core;
 mod course;
 mod cut;
 mod cuts;
+mod denying;
 mod digest;
 mod exchange;
 mod expired;

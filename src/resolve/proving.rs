@@ -66,7 +66,7 @@ impl<W: World> Turn<'_, W> {
         let question = questions.get(id);
         let (name, qtype) = (question.name, question.qtype);
         let asked = Asked { name: &name, qtype, rcode: held.rcode, refers: question.known_only };
-        let Validator { rules, keys } = validator;
+        let Validator { rules, keys, .. } = validator;
         let (keys, rules) = ((keys, super::cache::seconds(self.now)), (&*rules, rules.clock(wall)));
         let budget = &mut questions.budget_mut(id).proof;
         let before = budget.checked;
@@ -86,10 +86,35 @@ impl<W: World> Turn<'_, W> {
         let budget = self.core.questions.budget_mut(id);
         budget.key_lookups = budget.key_lookups.saturating_add(1);
         let may = budget.key_lookups <= MOST_LOOKUPS;
+        if may
+            && rtype == rtype::DS
+            && let Some(referral) = self.referral_of(name)
+            && self.learn_from_referral(id, name, referral)
+        {
+            return self.prove(id);
+        }
         match may && self.begin_lookup(id, name, rtype, Lookup::keys()) {
             true => self.wait_for_lookups(id),
             false => self.unprovable(id),
         }
+    }
+
+    /// Takes what came with a referral for the answer to a question for the DS of a name; false when it proves nothing.
+    fn learn_from_referral(&mut self, id: u32, name: &Name, mut referral: Held) -> bool {
+        let wall = self.world.wall();
+        self.recognise(&mut referral.parts);
+        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return false };
+        let Validator { rules, keys, .. } = validator;
+        let (now, clock) = (super::cache::seconds(self.now), rules.clock(wall));
+        let budget = &mut questions.budget_mut(id).proof;
+        let before = budget.checked;
+        learn::delegation(name, Some(&mut referral.parts), (&mut *keys, now), (rules, clock), budget);
+        stats.signatures.add(u64::from(budget.checked - before));
+        let proves = keys.flaw(name.as_wire(), now).is_none();
+        if !proves {
+            keys.flush(|of, _| of == name.as_wire());
+        }
+        proves
     }
 
     /// What is held of a question cannot be proven: keys are not to be had in time.
@@ -264,6 +289,9 @@ impl<W: World> Turn<'_, W> {
 
     fn write_down_sets(&mut self, parts: &Parts, bogus_ttl: u32) {
         let now = self.now;
+        if let Some(validator) = &mut self.core.validator {
+            validator.note_denials(parts, super::cache::seconds(now));
+        }
         let Some(cache) = &mut self.core.cache else { return };
         let views = parts.views();
         for (nth, part) in parts.sets.iter().enumerate().filter(|(_, part)| part.known != Security::Unchecked) {
@@ -294,7 +322,7 @@ impl<W: World> Turn<'_, W> {
         }
         let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return true };
         let (name, qtype) = (questions.get(id).name, questions.get(id).qtype);
-        let Validator { rules, keys } = validator;
+        let Validator { rules, keys, .. } = validator;
         let (bogus_ttl, now, clock) = (rules.bogus_ttl, super::cache::seconds(self.now), rules.clock(wall));
         let parts = answer.as_mut().map(|held| &mut held.parts);
         let budget = &mut questions.budget_mut(id).proof;

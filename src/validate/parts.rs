@@ -84,6 +84,25 @@ impl Parts {
         Some(parts)
     }
 
+    /// Adds an RRset behind the others: section and owner; type, class and TTL; data of its records and signatures, names in full.
+    pub fn push<'a>(
+        &mut self,
+        (section, owner): (usize, &Name),
+        (rtype, class, ttl): (u16, u16, u32),
+        records: impl Iterator<Item = &'a [u8]>,
+        signatures: impl Iterator<Item = &'a [u8]>,
+    ) {
+        let data = &mut self.data;
+        let mut copy = |octets: &[u8]| {
+            data.extend_from_slice(octets);
+            data.len() - octets.len()..data.len()
+        };
+        let records = records.map(&mut copy).collect();
+        let signatures = signatures.map(&mut copy).collect();
+        let (known, flaw) = (Security::Unchecked, Flaw::None);
+        self.sets.push(Part { section, owner: *owner, rtype, class, ttl, known, flaw, records, signatures });
+    }
+
     fn copy_data(&mut self, message: &[u8], record: &Record) -> Option<Range<usize>> {
         let start = self.data.len();
         self.data.resize(start + record.rdata.len() + LONGER, 0);

@@ -47,6 +47,10 @@ pub struct Rules {
     pub ignore_cd: bool,
     /// `key-cache-size:`, octets.
     pub key_cache: usize,
+    /// `aggressive-nsec:`
+    pub aggressive: bool,
+    /// `neg-cache-size:`, octets.
+    pub negative_cache: usize,
     /// Which signatures count as valid: none but in scenarios.
     pub fakes: Fakes,
 }
@@ -68,6 +72,8 @@ impl Default for Rules {
             restarts: 5,
             ignore_cd: false,
             key_cache: 4 << 20,
+            aggressive: true,
+            negative_cache: 1 << 20,
             fakes: Fakes::default(),
         }
     }

@@ -42,6 +42,7 @@ pub use intake::{Context, Learnt, Source};
 pub use load::Loading;
 pub use lookup::{Ask, Climb, Hit};
 pub use messages::{MessageCache, MessageKey};
+pub use rrset::flag::{NSEC_AT_APEX, SOA_NEGATIVE};
 pub use rrset::{Draft, Key, Rrset, RrsetRef};
 pub use rrsets::{Checked, RrsetCache, seconds};
 pub use trust::Trust;
