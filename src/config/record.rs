@@ -10,6 +10,22 @@ use std::str::FromStr;
 /// TTL of a record that names none (Unbound's default for local data).
 pub const DEFAULT_TTL: u32 = 3600;
 
+/// Mnemonics of algorithms (IANA "DNS Security Algorithm Numbers").
+const MNEMONICS: [(&str, &str); 12] = [
+    ("RSAMD5", "1"),
+    ("DH", "2"),
+    ("DSA", "3"),
+    ("RSASHA1", "5"),
+    ("DSA-NSEC3-SHA1", "6"),
+    ("RSASHA1-NSEC3-SHA1", "7"),
+    ("RSASHA256", "8"),
+    ("RSASHA512", "10"),
+    ("ECDSAP256SHA256", "13"),
+    ("ECDSAP384SHA384", "14"),
+    ("ED25519", "15"),
+    ("ED448", "16"),
+];
+
 /// A record in wire parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -32,6 +48,25 @@ impl Record {
     /// What is wrong, for a message that names the line. `self` holds nothing of use then.
     pub fn read(&mut self, text: &[u8]) -> Result<(), String> {
         self.read_with_ttl(text, None)
+    }
+
+    /// The same of a DS or DNSKEY record, whose algorithm may be a mnemonic (RFC 4034 appendix A.1).
+    ///
+    /// # Errors
+    /// As before.
+    pub fn read_anchor(&mut self, text: &[u8]) -> Result<(), String> {
+        let text = String::from_utf8_lossy(text);
+        let number =
+            |word: &str| MNEMONICS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, number)| *number);
+        let words: Vec<&str> = text
+            .split_whitespace()
+            .enumerate()
+            .map(|(nth, word)| match nth {
+                0 => word,
+                _ => number(word).unwrap_or(word),
+            })
+            .collect();
+        self.read(words.join(" ").as_bytes())
     }
 
     /// The same, where a record that names no TTL has this one.

@@ -182,6 +182,10 @@ impl Reader {
             name: name.to_vec(),
         };
         let servers: Vec<RootHint> = self.names.into_iter().map(hint).collect();
+        if servers.is_empty() && self.passed_over.is_some() {
+            // Hints for another class than IN, which nobody is asked in.
+            return Ok(Hints { servers, passed_over: self.passed_over });
+        }
         if servers.is_empty() {
             return Err(
                 "there is no NS record of the root in it; take https://www.internic.net/domain/named.root".into()

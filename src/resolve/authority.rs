@@ -36,6 +36,15 @@ impl Normalizer {
         keep_authority(message, reply, asked, rules);
         scrub_additional(message, reply, asked);
         asked.private.scrub(message, reply);
+        for place in 0..reply.sets.len() {
+            let set = &reply.sets[place];
+            // Who says that there is nothing beyond its zone is not believed in an answer either.
+            if (set.section, set.kept, set.rtype) == (0, true, rtype::NSEC)
+                && !is_proof_in_zone(message, reply, set, asked.zone)
+            {
+                reply.sets[place].kept = false;
+            }
+        }
         self.answer.retain(|piece| !matches!(piece, Piece::Set(place) if !reply.sets[*place as usize].kept));
         let question =
             classify::Asked { name: asked.name, qtype: asked.qtype, qclass: asked.qclass, cut: asked.zone, recursion };

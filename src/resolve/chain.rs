@@ -247,6 +247,15 @@ impl Chain {
         (self.start, self.counts, self.ttl) = (written.place.start, written.counts, written.ttl);
     }
 
+    /// It as a whole message.
+    pub fn message(&self) -> Vec<u8> {
+        let mut message = self.message.clone();
+        let [answers, authorities, additionals] = self.counts;
+        header::set_flags(&mut message, header::flag::QR);
+        header::set_counts(&mut message, [1, answers, authorities, additionals]);
+        message
+    }
+
     /// Seconds that the records may be kept.
     pub fn ttl(&self) -> u32 {
         self.ttl

@@ -234,6 +234,11 @@ impl Cut {
         servers.filter(|(_, server)| server.known != [Known::Yes; 2]).map(|(nth, _)| nth)
     }
 
+    /// Whether there is a name server whose addresses are still to be looked up, of both families.
+    pub fn has_unplaced(&self) -> bool {
+        self.servers.iter().any(|server| server.known == [Known::No; 2])
+    }
+
     /// The server at `place` does not serve this cut when it is asked for this type, and is not asked so until then.
     pub fn mark_lame(&mut self, place: u8, qtype: u16, until: Duration) {
         if let Some(seat) = self.seats.get_mut(usize::from(place)) {

@@ -10,7 +10,7 @@ use super::held::Held;
 use super::validator::{REFERRAL, Referral, Validator};
 use super::world::World;
 use crate::dns::name::Name;
-use crate::dns::{class, rcode, rtype};
+use crate::dns::{class, get_u32, rcode, rtype};
 use crate::validate::Security;
 use crate::validate::aggressive::Answer;
 use crate::validate::parts::Parts;
@@ -21,7 +21,7 @@ impl<W: World> Turn<'_, W> {
         let Core { questions, validator: Some(validator), table, .. } = &mut *self.core else { return false };
         let question = questions.get(id);
         let is_of_use =
-            question.validates && question.refreshes.is_none() && !question.uncached && question.chain.is_none();
+            question.validates && !question.is_undenied && question.refreshes.is_none() && !question.uncached;
         if !is_of_use || !validator.rules.aggressive {
             return false;
         }
@@ -40,8 +40,9 @@ impl<W: World> Turn<'_, W> {
         if !is_closest || asked_elsewhere.is_some_and(|zone| zone.name.len() > found.zone.as_wire().len()) {
             return false;
         }
-        let Core { cache: Some(cache), .. } = &mut *self.core else { return false };
-        let mut parts = Parts::default();
+        let Core { cache: Some(cache), questions, .. } = &mut *self.core else { return false };
+        let chain = questions.get(id).chain.as_ref().map(|chain| Parts::of(&chain.message()));
+        let Some(mut parts) = chain.unwrap_or_else(|| Some(Parts::default())) else { return false };
         let soa = Key::new(found.zone.as_wire(), rtype::SOA, class::IN);
         let soa = [soa.with(super::cache::SOA_NEGATIVE), soa]
             .into_iter()
@@ -70,9 +71,13 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    /// What a referral said of the DS of a name a moment ago.
-    pub(super) fn referral_of(&mut self, name: &Name) -> Option<Held> {
+    /// What a referral said of the DS of a name a moment ago, or what is held of a question says itself.
+    pub(super) fn said_of_keys(&mut self, id: u32, name: &Name) -> Option<Held> {
         let now = seconds(self.now);
+        let held = self.core.questions.get(id).held.as_ref();
+        if let Some(parts) = held.map(|held| &held.parts).filter(|parts| parts.may_deny(name)) {
+            return Some(Held::of_parts(parts.clone(), rcode::NOERROR, 0));
+        }
         let referral = self.core.validator.as_mut()?.take_referral(name, now)?;
         Some(Held::of_parts(Parts::of(&referral.message)?, rcode::NOERROR, 0))
     }
@@ -82,6 +87,13 @@ impl Validator {
     /// Takes note of what denies, once it is validated.
     pub(super) fn note_denials(&mut self, parts: &Parts, now: u32) {
         let views = parts.views();
+        // RFC 9077: no longer than what says so of the whole zone.
+        let soa = parts.sets.iter().position(|part| (part.section, part.rtype) == (1, rtype::SOA));
+        let minimum = |data: &[u8]| get_u32(data, data.len().checked_sub(4)?);
+        let most = soa.and_then(|nth| {
+            let set = views.set(parts, nth)?;
+            Some(set.ttl.min(minimum(set.records.first()?)?))
+        });
         for (nth, part) in parts.sets.iter().enumerate() {
             if part.known != Security::Secure || part.rtype != rtype::NSEC {
                 continue;
@@ -90,7 +102,11 @@ impl Validator {
             let signer = crate::validate::message::signer_of(&set);
             let is_expanded = crate::validate::message::expanded_from(&set).is_some();
             if let Some(signer) = signer.filter(|_| !is_expanded) {
-                self.negative.insert(&set, signer.as_wire(), now.saturating_add(part.ttl));
+                self.negative.insert(
+                    &set,
+                    signer.as_wire(),
+                    now.saturating_add(part.ttl.min(most.unwrap_or(u32::MAX))),
+                );
             }
         }
     }

@@ -90,6 +90,14 @@ impl<W: World> Turn<'_, W> {
     /// Decides what a whole reply of a server of a cut means for its question.
     pub(super) fn judge_authoritative(&mut self, id: u32, asked: Addressee, message: &[u8]) {
         let class = self.classify(id, asked, message);
+        if matches!(class, Class::Answer | Class::Alias)
+            && self.lacks_signatures(id)
+            && self.has_others(id, asked.place)
+        {
+            // Another server of the zone may have kept them.
+            self.rule_out(id, asked.place);
+            return self.go_on(id, asked);
+        }
         let is_kept =
             matches!(class, Class::Answer | Class::Alias | Class::Referral(_)) && self.keep(id, message, class);
         let is_minimised = self.core.questions.get(id).is_minimised();

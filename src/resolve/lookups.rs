@@ -74,9 +74,10 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    /// Whether there are name servers of the question's cut whose addresses are not known.
+    /// Whether there are name servers of the question's cut of which no address is known.
     pub(super) fn has_unknown_servers(&mut self, id: u32) -> bool {
-        !self.unknown_servers(id).is_empty()
+        let cut = self.core.cuts.get_mut(self.core.questions.get(id).cut);
+        cut.is_some_and(|cut| cut.unknown(self.now).count() > 0 && cut.has_unplaced())
     }
 
     /// Numbers of the name servers of the question's cut whose addresses are not known.

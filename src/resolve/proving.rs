@@ -9,7 +9,7 @@
 //! The judgement is [`crate::validate`]'s, which knows neither caches nor servers. Whatever it finds out on the way is kept: of
 //! zones in its cache of keys, of RRsets and messages in the resolver's. So it begins anew each time that keys have come.
 
-use super::cache::{Checked, Key, MessageKey, Trust};
+use super::cache::{Checked, Head, Key, MessageKey, Moment, Trust};
 use super::core::{Core, Turn, bit};
 use super::held::{Client, Held};
 use super::question::{Lookup, NONE, Phase, Question, Shown, Stale};
@@ -88,8 +88,8 @@ impl<W: World> Turn<'_, W> {
         let may = budget.key_lookups <= MOST_LOOKUPS;
         if may
             && rtype == rtype::DS
-            && let Some(referral) = self.referral_of(name)
-            && self.learn_from_referral(id, name, referral)
+            && let Some(said) = self.said_of_keys(id, name)
+            && self.learn_from_referral(id, name, said)
         {
             return self.prove(id);
         }
@@ -110,9 +110,10 @@ impl<W: World> Turn<'_, W> {
         let before = budget.checked;
         learn::delegation(name, Some(&mut referral.parts), (&mut *keys, now), (rules, clock), budget);
         stats.signatures.add(u64::from(budget.checked - before));
-        let proves = keys.flaw(name.as_wire(), now).is_none();
-        if !proves {
-            keys.flush(|of, _| of == name.as_wire());
+        let (proves, bogus_ttl) = (keys.flaw(name.as_wire(), now).is_none(), rules.bogus_ttl);
+        match proves {
+            true => self.write_down_sets(&referral.parts, bogus_ttl),
+            false => drop(keys.flush(|of, _| of == name.as_wire())),
         }
         proves
     }
@@ -138,6 +139,8 @@ impl<W: World> Turn<'_, W> {
         held.rcode = verdict.rcode;
         match verdict.security {
             Security::Secure => {
+                // NS RRsets that nobody has signed do not belong to what is told as proven.
+                held.parts.retain(|part, is_signed| (part.section, part.rtype) != (1, rtype::NS) || is_signed);
                 if cleans {
                     held.parts.retain(|part, _| part.section != 2 || part.known == Security::Secure);
                 }
@@ -146,12 +149,20 @@ impl<W: World> Turn<'_, W> {
             Security::Bogus => held.limit(bogus_ttl),
             _ => {}
         }
+        if verdict.security == Security::Bogus && held.is_made && self.core.questions.get(id).lookup.is_none() {
+            // It was not enough after all: somebody is asked.
+            self.core.questions.get_mut(id).is_undenied = true;
+            return self.core.retry.push_back(id);
+        }
         if verdict.security == Security::Bogus {
             // Broken keys are no fault of who was asked for the data.
             if !verdict.lacks_keys && self.ask_elsewhere(id, &held, verdict.flaw) {
                 return;
             }
             self.core.stats.bogus.add(1);
+            if let Some(error) = verdict.flaw.extended_error() {
+                self.report_error(id, error);
+            }
         }
         self.write_down(id, &held, &verdict, bogus_ttl);
         let is_told = verdict.security != Security::Bogus || self.core.questions.get(id).checking_disabled;
@@ -181,7 +192,9 @@ impl<W: World> Turn<'_, W> {
         }
         let distrusted = self.distrusted(id);
         let others = self.core.seats(id).iter().zip(0u8..).any(|(_, place)| distrusted & bit(place) == 0);
-        if !held.known && !others && !self.has_unknown_servers(id) {
+        // One more try of the same may do: what was lost or changed on the way is so once.
+        let has_tried = self.core.questions.get(id).bogus_tries > 0;
+        if !held.known && has_tried && !others && !self.has_unknown_servers(id) {
             return false;
         }
         self.forget_bogus(id, held);
@@ -194,6 +207,25 @@ impl<W: World> Turn<'_, W> {
         self.go_to_cut(id, NONE);
         self.core.retry.push_back(id);
         true
+    }
+
+    /// Whether the reply in hand, of a zone that is known to be signed, has no signature at all (`disable-dnssec-lame-check:`).
+    pub(super) fn lacks_signatures(&mut self, id: u32) -> bool {
+        let now = super::cache::seconds(self.now);
+        let Core { validator: Some(validator), questions, cuts, digest, .. } = &mut *self.core else { return false };
+        let question = questions.get(id);
+        let is_of_use = (question.validates || question.is_for_keys()) && validator.rules.checks_lameness;
+        let Some(cut) = cuts.get(question.cut).filter(|_| is_of_use) else { return false };
+        let has_any = digest.reply().sets.iter().any(|set| set.rtype == rtype::RRSIG);
+        !has_any && validator.keys.is_signed(cut.name.as_wire(), now)
+    }
+
+    /// Whether somebody else than the server at a place can be asked at the question's cut.
+    pub(super) fn has_others(&mut self, id: u32, place: u8) -> bool {
+        let question = self.core.questions.get(id);
+        let passed = question.failed | question.tried | bit(place);
+        let any = self.core.seats(id).iter().zip(0u8..).any(|(_, other)| passed & bit(other) == 0);
+        any || self.has_unknown_servers(id)
     }
 
     /// Servers of a question's cut that have told what was bogus.
@@ -281,10 +313,20 @@ impl<W: World> Turn<'_, W> {
         self.write_down_sets(&held.parts, bogus_ttl);
         let Core { cache: Some(cache), questions, .. } = &mut *self.core else { return };
         let question = questions.get(id);
-        let Some(kept) = held.kept.as_ref().filter(|_| !question.uncached) else { return };
+        if question.uncached {
+            return;
+        }
         let (name, qtype, qclass) = (question.target.as_wire(), question.qtype, question.qclass);
         let key = MessageKey { name, qtype, qclass, checking_disabled: false };
-        cache.messages.set_verdict(&key, (&kept.rrsets, kept.rcode), verdict, held.ttl, self.now);
+        match &held.kept {
+            Some(kept) => cache.messages.set_verdict(&key, (&kept.rrsets, kept.rcode), verdict, held.ttl, self.now),
+            // What has expired was spared for as long as this was not proven.
+            None if verdict.security > Security::Bogus && !held.known && question.chain.is_none() => {
+                let head = Head { security: verdict.security, ..Head::of(held.rcode, held.ttl) };
+                cache.keep_proven(&key, &held.parts, &head, &Moment::at(self.now));
+            }
+            None => {}
+        }
     }
 
     fn write_down_sets(&mut self, parts: &Parts, bogus_ttl: u32) {
@@ -327,6 +369,7 @@ impl<W: World> Turn<'_, W> {
         let parts = answer.as_mut().map(|held| &mut held.parts);
         let budget = &mut questions.budget_mut(id).proof;
         let before = budget.checked;
+        let delegation = keys.delegation(name.as_wire(), now).map(|(of, left)| (of.clone(), left));
         match qtype {
             rtype::DS => learn::delegation(&name, parts, (keys, now), (rules, clock), budget),
             _ => learn::zone_keys(&name, parts, (keys, now), (rules, clock), budget),
@@ -344,6 +387,10 @@ impl<W: World> Turn<'_, W> {
         if let Some(flaw) = flaw
             && self.ask_elsewhere(id, &held, flaw)
         {
+            // What is asked anew is judged by the DS that is known.
+            if let (Some((of, left)), Some(validator)) = (delegation, &mut self.core.validator) {
+                validator.keys.put(name.as_wire(), Standing::Delegated(of), left, now);
+            }
             return false;
         }
         self.write_down_sets(&held.parts, bogus_ttl);

@@ -167,6 +167,8 @@ pub struct Question {
     pub bogus_tries: u8,
     /// Why that was.
     pub flaw: Flaw,
+    /// What is known not to exist does not answer it.
+    pub is_undenied: bool,
     /// Seconds for which its failure may be kept, where that does not follow from how its servers were.
     pub bogus_for: Option<u32>,
     /// How much of the target is shown to the servers.
@@ -279,6 +281,7 @@ impl Question {
         distrusted: Vec::new(),
         bogus_tries: 0,
         flaw: Flaw::None,
+        is_undenied: false,
         bogus_for: None,
         shown: Shown::WHOLE,
         lookup: None,

@@ -132,6 +132,11 @@ impl KeyCache {
         self.get(name, now).is_some_and(|standing| !matches!(standing, Standing::NoCut | Standing::Delegated(_)))
     }
 
+    /// Whether a name is a zone that is known to be signed.
+    pub fn is_signed(&self, name: &[u8], now: u32) -> bool {
+        matches!(self.get(name, now), Some(Standing::Secure(_) | Standing::Delegated(_)))
+    }
+
     /// Why a name is bogus, if it is.
     pub fn flaw(&self, name: &[u8], now: u32) -> Option<Flaw> {
         match self.get(name, now) {

@@ -7,7 +7,7 @@ use super::dnskey::Keys;
 use super::keys::{Delegation, KeyCache, Standing, Way, largest_key};
 use super::message::{expanded_from, proofs_of};
 use super::parts::{Part, Parts};
-use super::proof::NoDs;
+use super::proof::{NoDs, Proof};
 use super::signature::{self, Signed};
 use super::{Budget, Clock, Flaw, Rules, Security, Set};
 use crate::dns::name::{Name, parent};
@@ -130,8 +130,24 @@ fn judge_delegation(
         };
     }
     if let Some(nth) = find(parts, name, rtype::CNAME) {
-        // An alias is no zone.
-        return judge(parts, nth, &mut verify).map_or_else(bogus, |ttl| (Standing::NoCut, ttl));
+        // An alias is no zone. One from a wildcard needs the proof that the name itself is not there.
+        let alias = judge_alias(parts, nth, &mut verify);
+        let labels = parts.views().set(parts, nth).and_then(|set| expanded_from(&set));
+        let is_proven = match (alias, labels) {
+            (Ok(ttl), None) => Ok(ttl),
+            (Ok(ttl), Some(labels)) => {
+                judge_proofs(parts, &mut verify);
+                let views = parts.views();
+                let proofs = proofs_of(parts, &views, parent.zone());
+                let mut denial = Denial::new(parent.zone(), &proofs, rules.iterations.of_key(largest_key(parent)));
+                match denial.expanded(name.as_wire(), labels, budget) {
+                    Proof::Bogus(flaw) => Err(flaw),
+                    Proof::Secure | Proof::Insecure(_) => Ok(ttl),
+                }
+            }
+            (Err(flaw), _) => Err(flaw),
+        };
+        return is_proven.map_or_else(bogus, |ttl| (Standing::NoCut, ttl));
     }
     let ttl = judge_proofs(parts, &mut verify).unwrap_or(PROVEN);
     let views = parts.views();
@@ -151,8 +167,21 @@ fn find(parts: &Parts, name: &Name, rtype: u16) -> Option<usize> {
     parts.sets.iter().position(is_it)
 }
 
-/// Judges an RRset, unless that was done; gives the seconds that it may be kept.
+/// Judges an RRset that no wildcard may have made, unless that was done; gives the seconds that it may be kept.
 fn judge(parts: &mut Parts, nth: usize, verify: &mut impl FnMut(&Set) -> Result<Signed, Flaw>) -> Result<u32, Flaw> {
+    match parts.views().set(parts, nth) {
+        Some(set) if expanded_from(&set).is_none() => {}
+        _ => return Err(Flaw::Mismatch),
+    }
+    judge_alias(parts, nth, verify)
+}
+
+/// The same of one that a wildcard may have made.
+fn judge_alias(
+    parts: &mut Parts,
+    nth: usize,
+    verify: &mut impl FnMut(&Set) -> Result<Signed, Flaw>,
+) -> Result<u32, Flaw> {
     if parts.sets[nth].known == Security::Secure {
         return Ok(parts.sets[nth].ttl);
     }
@@ -160,7 +189,6 @@ fn judge(parts: &mut Parts, nth: usize, verify: &mut impl FnMut(&Set) -> Result<
         let views = parts.views();
         views.set(parts, nth).ok_or(Flaw::Malformed).and_then(|set| match set.signatures {
             [] => Err(Flaw::SignaturesMissing),
-            _ if expanded_from(&set).is_some() => Err(Flaw::Mismatch),
             _ => verify(&set),
         })
     };

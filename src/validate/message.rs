@@ -106,10 +106,9 @@ impl Trial<'_> {
     fn run(&mut self, parts: &mut Parts) -> Judged<Verdict> {
         let mut verdict =
             Verdict { security: Security::Secure, flaw: Flaw::None, rcode: self.asked.rcode, lacks_keys: false };
-        drop_unsigned_servers(parts);
         for section in [0, 1] {
             for nth in 0..parts.sets.len() {
-                if parts.sets[nth].section != section {
+                if parts.sets[nth].section != section || (section == 1 && parts.is_idle(nth)) {
                     continue;
                 }
                 let found = self.judge_part(parts, nth)?;
@@ -125,7 +124,10 @@ impl Trial<'_> {
         self.judge_additional(parts);
         let views = parts.views();
         self.judge_wildcards(parts, &views, &mut verdict);
-        let (end, has_data) = self.end_of_aliases(parts, &views);
+        let Some((end, has_data)) = self.end_of_aliases(parts, &views) else {
+            verdict.and(Security::Bogus, Flaw::DenialWrong);
+            return Ok(verdict);
+        };
         let is_all = has_data || self.asked.refers && is_referral(parts);
         if !is_all {
             self.judge_denial(parts, &views, &end, &mut verdict)?;
@@ -209,7 +211,11 @@ impl Trial<'_> {
             let proofs = proofs_of(parts, views, zone.as_wire());
             let owner = part.owner.to_lower();
             let mut denial = self.denial(zone.as_wire(), &proofs);
-            count(denial.expanded(owner.as_wire(), labels, self.budget), verdict);
+            match denial.expanded(owner.as_wire(), labels, self.budget) {
+                // That none came is told of what is denied alone, as by Unbound.
+                Proof::Bogus(_) => verdict.and(Security::Bogus, Flaw::DenialWrong),
+                proof => count(proof, verdict),
+            }
         }
     }
 
@@ -222,27 +228,28 @@ impl Trial<'_> {
         Denial::new(zone, proofs, self.rules.iterations.of_key(bits))
     }
 
-    /// Where the aliases lead, and whether there is what was asked for.
-    fn end_of_aliases(&self, parts: &Parts, views: &Views<'_>) -> (Name, bool) {
+    /// Where the aliases lead, and whether there is what was asked for. `None`: in a circle.
+    fn end_of_aliases(&self, parts: &Parts, views: &Views<'_>) -> Option<(Name, bool)> {
         let mut name = self.asked.name.to_lower();
         let is_owned = |part: &Part, name: &Name| part.owner.as_wire().eq_ignore_ascii_case(name.as_wire());
         let answer = || parts.sets.iter().enumerate().filter(|(_, part)| part.section == 0);
         let wants = |rtype: u16| self.asked.qtype == rtype || self.asked.qtype == rtype::ANY;
-        // No more aliases than there are RRsets: one that leads in a circle ends.
         for _ in 0..=parts.sets.len() {
             if answer().any(|(_, part)| is_owned(part, &name) && wants(part.rtype)) {
-                return (name, true);
+                return Some((name, true));
             }
             let alias = answer().find(|(_, part)| part.rtype == rtype::CNAME && is_owned(part, &name));
             let target = alias.and_then(|(nth, _)| Name::from_wire(views.set(parts, nth)?.records.first()?));
             match target {
                 Some(target) => name = target.to_lower(),
-                None => break,
+                None => {
+                    // A DNAME whose target gets too long is the answer (RFC 6672 section 2.2).
+                    let is_all = self.asked.rcode == rcode::YXDOMAIN;
+                    return Some((name, is_all && answer().any(|(_, part)| part.rtype == rtype::DNAME)));
+                }
             }
         }
-        // A DNAME whose target gets too long, or that is asked for below itself, is the answer (RFC 6672 section 2.2).
-        let is_all = self.asked.rcode == rcode::YXDOMAIN;
-        (name, is_all && answer().any(|(_, part)| part.rtype == rtype::DNAME))
+        None
     }
 
     /// What is not there needs a proof, by who has signed the rest of what is said of it.
@@ -266,6 +273,10 @@ impl Trial<'_> {
                 (proof, verdict.rcode) = (instead, rcode::NOERROR);
             }
         }
+        if matches!(proof, Proof::Bogus(Flaw::DenialMissing)) && parts.sets.iter().any(is_proof) {
+            // They came, and prove nothing, such as what a wildcard was expanded to.
+            proof = Proof::Bogus(Flaw::DenialWrong);
+        }
         count(proof, verdict);
         Ok(())
     }
@@ -275,17 +286,7 @@ fn count(proof: Proof, verdict: &mut Verdict) {
     match proof {
         Proof::Secure => {}
         Proof::Insecure(flaw) => verdict.and(Security::Insecure, flaw),
-        // That none came is said of a delegation alone, as by Unbound.
-        Proof::Bogus(Flaw::DenialMissing) => verdict.and(Security::Bogus, Flaw::DenialWrong),
         Proof::Bogus(flaw) => verdict.and(Security::Bogus, flaw),
-    }
-}
-
-/// Leaves out NS RRsets of the authority section without signatures: they prove nothing, and nobody needs them.
-fn drop_unsigned_servers(parts: &mut Parts) {
-    let is_only = parts.sets.iter().filter(|part| part.section < 2).count() < 2;
-    if !is_only {
-        parts.retain(|part, is_signed| (part.section, part.rtype) != (1, rtype::NS) || is_signed);
     }
 }
 
@@ -349,7 +350,9 @@ pub(super) fn proofs_of<'a>(parts: &'a Parts, views: &'a Views<'a>, zone: &[u8])
 
 /// The zone by whose keys it is said that something is not there: the deepest that holds the name and has signed a proof.
 fn denying_zone(parts: &Parts, views: &Views<'_>, name: &[u8]) -> Option<Name> {
-    let proofs = parts.sets.iter().enumerate().filter(|(_, part)| is_proof(part));
+    let says =
+        |part: &Part| is_proof(part) || (part.section, part.rtype, part.known) == (1, rtype::SOA, Security::Secure);
+    let proofs = parts.sets.iter().enumerate().filter(|(_, part)| says(part));
     let signers = proofs.filter_map(|(nth, _)| signer_of(&views.set(parts, nth)?));
     signers.filter(|signer| is_at_or_below(name, signer.as_wire())).max_by_key(|signer| signer.as_wire().len())
 }

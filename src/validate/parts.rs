@@ -12,7 +12,7 @@ const MOST_SETS: usize = 1024;
 const LONGER: usize = 2 * MAX_LEN;
 
 /// One RRset of an answer; its data lies in [`Parts`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Part {
     /// 0 answer, 1 authority, 2 additional.
     pub section: usize,
@@ -33,7 +33,7 @@ pub struct Part {
 }
 
 /// The RRsets of an answer, names in their data in full.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Parts {
     /// The RRsets, in the order of their first records. Signatures belong to what they cover; those that cover nothing that is
     /// there come last, and prove nothing.
@@ -149,6 +149,21 @@ impl Parts {
     /// Leaves out RRsets; `keeps` is given each, and whether it is signed.
     pub fn retain(&mut self, mut keeps: impl FnMut(&Part, bool) -> bool) {
         self.sets.retain(|part| keeps(part, !part.signatures.is_empty()));
+    }
+
+    /// Whether an RRset of an authority section says nothing that is to be proven: NS without signatures, beside something else.
+    pub fn is_idle(&self, nth: usize) -> bool {
+        let is_only = self.sets.iter().filter(|part| part.section < 2).count() < 2;
+        self.sets
+            .get(nth)
+            .is_some_and(|part| !is_only && (part.section, part.rtype) == (1, rtype::NS) && part.signatures.is_empty())
+    }
+
+    /// Whether there are NSEC3 records, or an NSEC of this name, in an authority section.
+    pub fn may_deny(&self, name: &Name) -> bool {
+        self.sets.iter().any(|part| {
+            part.section == 1 && (part.rtype == rtype::NSEC3 || part.rtype == rtype::NSEC && part.owner == *name)
+        })
     }
 
     /// The data of all, as slices for [`Views::set`].

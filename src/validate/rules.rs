@@ -47,6 +47,8 @@ pub struct Rules {
     pub ignore_cd: bool,
     /// `key-cache-size:`, octets.
     pub key_cache: usize,
+    /// `disable-dnssec-lame-check: no`
+    pub checks_lameness: bool,
     /// `aggressive-nsec:`
     pub aggressive: bool,
     /// `neg-cache-size:`, octets.
@@ -72,6 +74,7 @@ impl Default for Rules {
             restarts: 5,
             ignore_cd: false,
             key_cache: 4 << 20,
+            checks_lameness: true,
             aggressive: true,
             negative_cache: 1 << 20,
             fakes: Fakes::default(),

@@ -66,7 +66,7 @@ fn add_anchor(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if args.bytes(0).is_empty() {
         return Ok(());
     }
-    args.record.read(args.bytes(0))?;
+    args.record.read_anchor(args.bytes(0))?;
     let text = String::from_utf8_lossy(args.bytes(0)).into_owned();
     let records = vec![anchor_files::of_record(args.record)?];
     config.validation.anchors.push(AnchorSource { text, at: args.at, records });

@@ -26,7 +26,7 @@ pub(super) fn fetched(_: &mut Config, args: &mut Args<'_>) -> Result<(), String>
 
 /// A record; nothing at all is one.
 pub(super) fn record(_: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
-    args.record.read(args.bytes(0))
+    args.record.read_anchor(args.bytes(0))
 }
 
 pub(super) fn reverse(_: &mut Config, args: &mut Args<'_>) -> Result<(), String> {

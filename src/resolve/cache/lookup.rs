@@ -157,6 +157,7 @@ impl Cache {
             return Some(answer);
         }
         if !ask.no_partial
+            && ask.qtype != rtype::ANY
             && let Some(answer) = self.by_dname(ask, now).or_else(|| self.by_cname(ask, now))
         {
             return Some(answer);

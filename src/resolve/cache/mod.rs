@@ -14,6 +14,7 @@
 //! | `ahead` | what several look-ups will read, fetched from memory together |
 //! | `referral` | where a name's servers are |
 //! | `intake` | a scrubbed reply becomes RRsets and a message |
+//! | `proven` | an answer that was held back while it was validated |
 //! | `compose` | what was found becomes the body of a response |
 //! | `flush` | taking entries out by name, zone and kind |
 //! | `dump`, `load` | all of it as text, and back |
@@ -26,6 +27,7 @@ mod intake;
 mod load;
 mod lookup;
 mod messages;
+mod proven;
 mod referral;
 mod rrset;
 mod rrsets;
@@ -41,10 +43,10 @@ pub use flush::{Flush, Flushed, Flushing};
 pub use intake::{Context, Learnt, Source};
 pub use load::Loading;
 pub use lookup::{Ask, Climb, Hit};
-pub use messages::{MessageCache, MessageKey};
+pub use messages::{Head, MessageCache, MessageKey};
 pub use rrset::flag::{NSEC_AT_APEX, SOA_NEGATIVE};
 pub use rrset::{Draft, Key, Rrset, RrsetRef};
-pub use rrsets::{Checked, RrsetCache, seconds};
+pub use rrsets::{Checked, Moment, RrsetCache, seconds};
 pub use trust::Trust;
 
 use crate::dns::scan::{HashKey, NameScan};

@@ -34,6 +34,7 @@ pub fn rules(config: &Config, fakes: Fakes) -> Option<Rules> {
         restarts: u8::try_from(of.max_restart).unwrap_or(u8::MAX),
         ignore_cd: of.ignore_cd,
         key_cache: usize::try_from(of.key_cache).unwrap_or(usize::MAX),
+        checks_lameness: !of.no_lame_check,
         aggressive: of.aggressive,
         negative_cache: usize::try_from(of.negative_cache).unwrap_or(usize::MAX),
         fakes,

@@ -40,10 +40,12 @@ impl Differences {
         Ok(Differences(found))
     }
 
-    /// Puts the steps of the difference that the scenario of a file has, if any, in place of its own; gives why.
+    /// Puts the steps of the difference that the scenario of a file has, if any, in place of its own, and its ranges behind those;
+    /// gives why.
     pub fn apply(&self, file: &Path, scenario: &mut Scenario) -> Option<String> {
         let name = file.file_name().unwrap_or_default().to_owned();
         let Difference { reason, steps } = self.0.get(&(scenario.title.clone(), name))?;
+        scenario.ranges.extend(steps.ranges.iter().cloned());
         let mut last = None;
         for step in steps.steps.iter().cloned() {
             // Several of one number take the place of one.

@@ -77,7 +77,7 @@ pub struct File {
 }
 
 /// A server, or every server, from one step to another.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Range {
     /// First step at which it answers.
     pub first: u32,
