@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::reply::{Asked, CookieOption};
 use super::scans::Scans;
 use crate::dns::Name;
-use crate::dns::cause::Cause;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::edns::ExtendedError;
 use crate::dns::question::Question;
 use crate::dns::scan::NameScan;
@@ -278,7 +278,7 @@ impl Answerer {
 
     /// A question was not answered by the servers of `zone`: logs it when log-servfail asks for it.
     pub fn note_failure(&mut self, question: &Miss<'_>, zone: &[u8], cause: Cause) {
-        if self.policy.log_servfail {
+        if self.policy.log_servfail || (self.policy.log_bogus && cause.why == Why::Bogus) {
             let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
             let Miss { name, key, .. } = question;
             self.events.event(Event::Failed(zone, cause), nobody, name, key.qtype, key.qclass);

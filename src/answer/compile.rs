@@ -49,6 +49,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         log_replies: config.log_replies,
         log_destaddr: config.log_replies && config.log_destaddr,
         log_servfail: config.log_servfail,
+        log_bogus: config.validation.log_level > 0,
         log_local_actions: config.log_local_actions,
     })
 }

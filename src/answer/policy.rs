@@ -57,6 +57,8 @@ pub struct Policy {
     pub log_destaddr: bool,
     /// log-servfail.
     pub log_servfail: bool,
+    /// `val-log-level:` is not 0.
+    pub log_bogus: bool,
     /// log-local-actions: log what inform zones log for every local zone.
     pub log_local_actions: bool,
 }

@@ -103,8 +103,8 @@ A link-local IPv6 address names its interface behind `%`, by name or by index: `
 anew under its name, XDP serves the address there, and kernel sockets after a restart. Netblocks are compared without it.
 
 What no `forward-zone` and no `stub-zone` covers is asked of the authoritative servers, from the root on. A zone of either kind
-without an address and without a name of a server answers SERVFAIL, of which there is a warning. What of this is not
-Unbound's: answers are not validated, and what a forwarder was asked with CD for is kept at the worker alone.
+without an address and without a name of a server answers SERVFAIL, of which there is a warning. With a trust
+anchor answers are validated; without one, what a forwarder was asked with CD for is kept at the worker alone.
 
 What is kept lies in three places. `msg-cache-size` is divided: three quarters hold answers ready to be sent, at the worker,
 where a hit costs a copy; one quarter holds the messages of the resolver's cache, which name the RRsets that `rrset-cache-size`

@@ -185,19 +185,20 @@ impl Composer<'_> {
             return Some(());
         }
         if data {
-            self.write_records(set, set.ttl, writer)?;
+            self.write_records(set, (set.section, set.ttl), writer)?;
         }
         let reply = self.reply;
         if signatures
             && wanted
             && let Some(over) = reply.sets.get(set.signatures as usize)
         {
-            self.write_records(over, set.ttl, writer)?;
+            // They may have come in another section.
+            self.write_records(over, (set.section, set.ttl), writer)?;
         }
         Some(())
     }
 
-    fn write_records(&mut self, set: &Set, ttl: u32, writer: &mut BodyWriter) -> Option<()> {
+    fn write_records(&mut self, set: &Set, (section, ttl): (usize, u32), writer: &mut BodyWriter) -> Option<()> {
         let fixed = Fixed { rtype: set.rtype, class: set.class, ttl };
         // RRSIGs over several types may come to stand together, and are one RRset to a reader.
         let single = set.count == 1 && set.rtype != rtype::RRSIG;
@@ -214,7 +215,7 @@ impl Composer<'_> {
                     self.rdata.get(..len)?
                 }
             };
-            writer.push(set.section, owner.as_wire(), fixed, data, single)?;
+            writer.push(section, owner.as_wire(), fixed, data, single)?;
         }
         Some(())
     }

@@ -17,7 +17,7 @@ use super::validator::Validator;
 use super::world::World;
 use crate::dns::cause::Cause;
 use crate::dns::flaw::Flaw;
-use crate::dns::{Name, rcode, rtype};
+use crate::dns::{Name, class, rcode, rtype};
 use crate::validate::keys::Standing;
 use crate::validate::message::{Asked, Outcome, Verdict, validate};
 use crate::validate::parts::Parts;
@@ -201,6 +201,8 @@ impl<W: World> Turn<'_, W> {
         self.put_back_chain(id);
         let question = self.core.questions.get_mut(id);
         (question.bogus_tries, question.flaw) = (question.bogus_tries + 1, flaw);
+        // Whoever is asked now is to say so; that nothing is there has been contradicted.
+        question.is_undenied = true;
         let name = question.name;
         question.follow_alias(&name);
         (question.restarts, question.shown) = (0, Shown::WHOLE);
@@ -212,12 +214,21 @@ impl<W: World> Turn<'_, W> {
     /// Whether the reply in hand, of a zone that is known to be signed, has no signature at all (`disable-dnssec-lame-check:`).
     pub(super) fn lacks_signatures(&mut self, id: u32) -> bool {
         let now = super::cache::seconds(self.now);
-        let Core { validator: Some(validator), questions, cuts, digest, .. } = &mut *self.core else { return false };
+        let Core { validator: Some(validator), questions, cuts, digest, cache, .. } = &mut *self.core else {
+            return false;
+        };
         let question = questions.get(id);
         let is_of_use = (question.validates || question.is_for_keys()) && validator.rules.checks_lameness;
         let Some(cut) = cuts.get(question.cut).filter(|_| is_of_use) else { return false };
         let has_any = digest.reply().sets.iter().any(|set| set.rtype == rtype::RRSIG);
-        !has_any && validator.keys.is_signed(cut.name.as_wire(), now)
+        if has_any {
+            return false;
+        }
+        let name = cut.name.as_wire();
+        let has_ds = cache
+            .as_mut()
+            .is_some_and(|cache| cache.rrsets.get(&Key::new(name, rtype::DS, class::IN), self.now).is_some());
+        has_ds || validator.keys.is_signed(name, now) || validator.rules.anchors.get(name, class::IN).is_some()
     }
 
     /// Whether somebody else than the server at a place can be asked at the question's cut.

@@ -77,6 +77,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         log_replies: false,
         log_destaddr: false,
         log_servfail: false,
+        log_bogus: false,
         log_local_actions: false,
     };
     change(&mut policy);

@@ -2,6 +2,9 @@
 
 use super::*;
 
+const UNFOLLOWED: &str =
+    "the keys of an auto-trust-anchor-file are trusted and not followed yet, of which its warning speaks";
+
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
@@ -10,8 +13,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
              modules there is a warning",
         ),
         honoured("auto-trust-anchor-file", PATH, words("none"), anchors::AUTO_FILE, RELOAD).checked(checks::file).note(
-            "for a file that is torn or empty, or may not be read, the root's keys that are built in stand in, with a \
-             warning, unless it is of another zone (Unbound does not start)",
+            "its keys are trusted as they are, with a warning: that its zone rolls them over (RFC 5011) is not followed yet, \
+             and it is not written; for a file that is torn or empty, or may not be read, the root's keys that are built in \
+             stand in, with a warning, unless it is of another zone (Unbound does not start)",
         ),
         honoured("trust-anchor-file", PATH, words("none"), anchors::ANCHOR_FILE, RELOAD)
             .checked(checks::file)
@@ -23,18 +27,19 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         ),
         inert("dlv-anchor", TEXT, "none", "DLV is history, Unbound ignores it too"),
         inert("dlv-anchor-file", PATH, "none", "DLV is history, Unbound ignores it too"),
-        honoured("trust-anchor-signaling", YES_NO, is("yes"), plain!(flag validation.signaling), RELOAD),
-        honoured("root-key-sentinel", YES_NO, is("yes"), plain!(flag validation.sentinel), RELOAD),
+        inert("trust-anchor-signaling", YES_NO, "yes", "nobody is told which keys are trusted (RFC 8145)"),
+        inert("root-key-sentinel", YES_NO, "yes", "names that ask for it are answered as any others (RFC 8509)"),
         honoured("domain-insecure", NAME, words("none"), anchors::INSECURE, RELOAD),
         honoured("val-override-date", &[Kind::Date], words("none"), plain!(text validation.date), RELOAD),
         honoured("val-sig-skew-min", COUNT, is("3600"), plain!(number validation.skew_min), RELOAD),
         honoured("val-sig-skew-max", COUNT, is("86400"), plain!(number validation.skew_max), RELOAD),
         honoured("val-max-restart", COUNT, is("5"), plain!(number validation.max_restart), RELOAD),
-        honoured("val-validation-attempts", COUNT, is("32"), plain!(number validation.signatures), RELOAD).since("1.26"),
-        honoured("val-hash-attempts", COUNT, is("32"), plain!(number validation.hashes), RELOAD).since("1.26"),
+        inert("val-validation-attempts", COUNT, "32", "one question may cost 200 signatures").since("1.26"),
+        inert("val-hash-attempts", COUNT, "32", "one question may cost 600 hashes").since("1.26"),
         honoured("val-bogus-ttl", COUNT, is("60"), plain!(number validation.bogus_ttl), RELOAD),
         honoured("val-clean-additional", YES_NO, is("yes"), plain!(flag validation.clean_additional), RELOAD),
-        honoured("val-log-level", COUNT, is("0"), plain!(number validation.log_level), RELOAD),
+        honoured("val-log-level", COUNT, is("0"), plain!(number validation.log_level), RELOAD)
+            .note("from 1 on a line for each failure, with its reason"),
         honoured("val-permissive-mode", YES_NO, is("no"), plain!(flag validation.permissive), RELOAD),
         honoured(
             "val-nsec3-keysize-iterations",
@@ -46,10 +51,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("ignore-cd-flag", YES_NO, is("no"), plain!(flag validation.ignore_cd), RELOAD),
         inert("fake-dsa", YES_NO, "no", "is for tests of Unbound"),
         inert("fake-sha1", YES_NO, "no", "is for tests of Unbound"),
-        honoured("add-holddown", COUNT, is("2592000"), plain!(number validation.add_holddown), RELOAD),
-        honoured("del-holddown", COUNT, is("2592000"), plain!(number validation.del_holddown), RELOAD),
-        honoured("keep-missing", COUNT, is("31622400"), plain!(number validation.keep_missing), RELOAD),
-        honoured("permit-small-holddown", YES_NO, is("no"), plain!(flag validation.small_holddown), RELOAD),
+        inert("add-holddown", COUNT, "2592000", UNFOLLOWED),
+        inert("del-holddown", COUNT, "2592000", UNFOLLOWED),
+        inert("keep-missing", COUNT, "31622400", UNFOLLOWED),
+        inert("permit-small-holddown", YES_NO, "no", UNFOLLOWED),
         inert("zonemd-permissive-mode", YES_NO, "no", "no zone is loaded, of which auth-zone's warning speaks"),
         honoured("disable-dnssec-lame-check", YES_NO, is("no"), plain!(flag validation.no_lame_check), RELOAD),
         honoured("harden-glue", YES_NO, is("yes"), plain!(flag iteration.harden_glue), RELOAD),

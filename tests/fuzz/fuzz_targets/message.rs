@@ -65,6 +65,7 @@ fn answerer() -> Answerer {
         log_replies: true,
         log_destaddr: true,
         log_servfail: true,
+        log_bogus: false,
         log_local_actions: true,
     };
     Answerer::new(Arc::new(policy), AnswerCache::new(1 << 20), Arc::new(WorkerStats::default()), Box::new(NoEvents))

@@ -59,6 +59,7 @@ fn answerer() -> Answerer {
         log_replies: false,
         log_destaddr: false,
         log_servfail: false,
+        log_bogus: false,
         log_local_actions: false,
     };
     Answerer::new(Arc::new(policy), AnswerCache::new(1 << 20), Arc::new(WorkerStats::default()), Box::new(NoEvents))
