@@ -8,16 +8,18 @@ use super::acl::Access;
 use super::admit::meta_type_error;
 use super::alias;
 use super::answerer::{Ending, Missed, Outcome, Query, Scanned};
-use super::cache::{DNSSEC_OK, KNOWN_ONLY, KeyFixed};
+use super::cache::{Answer, DNSSEC_OK, KNOWN_ONLY, KeyFixed};
 use super::keepalive::Keepalive;
 use super::local::Local;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
 use crate::dns::body::Fixed;
 use crate::dns::edns::{self, ExtendedError};
+use crate::dns::flaw::Flaw;
 use crate::dns::header::{self, flag, opcode};
 use crate::dns::question::Question;
 use crate::dns::{Name, class, rcode, rtype};
+use crate::stats::WorkerStats;
 use std::net::SocketAddr;
 
 impl Answerer {
@@ -268,6 +270,7 @@ impl Answerer {
                 }
             },
         };
+        count_proof(&self.stats, &answer);
         let is_told = |error: &ExtendedError| self.policy.ede_expired || *error != ExtendedError::STALE_ANSWER;
         asked.error = error.filter(|error| self.policy.ede && is_told(error));
         let rotate = (rotates && self.policy.rrset_roundrobin).then(|| header::id(message));
@@ -314,5 +317,15 @@ impl Answerer {
             outcomes.query_edns.add(1);
             outcomes.query_do.add(u64::from(edns.bits & edns::DO != 0));
         }
+    }
+}
+
+/// Counts an answer whose proof is known.
+#[inline]
+fn count_proof(stats: &WorkerStats, answer: &Answer<'_>) {
+    if answer.secure {
+        stats.outcomes.secure.add(1);
+    } else if answer.flaw != Flaw::None {
+        stats.outcomes.bogus.add(1);
     }
 }

@@ -93,6 +93,10 @@ counters! {
         cookie_client,
         /// num.queries_cookie_invalid
         cookie_invalid,
+        /// num.answer.secure
+        secure,
+        /// num.answer.bogus
+        bogus,
         /// num.queries_wait_limit: too many of the client's wait; they are among the dropped
         wait_limited,
         /// num.queries_discard_timeout: the answer came too late; they are among the dropped

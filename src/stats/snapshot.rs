@@ -112,6 +112,10 @@ thread_figures! {
         cookie_client: outcomes.cookie_client,
         /// num.queries_cookie_invalid
         cookie_invalid: outcomes.cookie_invalid,
+        /// num.answer.secure
+        secure: outcomes.secure,
+        /// num.answer.bogus
+        bogus: outcomes.bogus,
         /// num.queries_wait_limit
         wait_limited: outcomes.wait_limited,
         /// num.queries_discard_timeout
@@ -222,6 +226,10 @@ pub struct Snapshot {
     pub upstream_rate_limited: u64,
     /// requestlist.overwritten
     pub upstream_overwritten: u64,
+    /// num.rrset.bogus
+    pub upstream_bogus_rrsets: u64,
+    /// num.valops
+    pub upstream_signatures: u64,
     /// num.dns_error_reports
     pub upstream_error_reports: u64,
     /// Questions in flight, a gauge.
@@ -286,6 +294,8 @@ impl Snapshot {
             upstream_failures: upstream.failures.get(),
             upstream_rate_limited: upstream.rate_limited.get(),
             upstream_overwritten: upstream.overwritten.get(),
+            upstream_bogus_rrsets: upstream.bogus_rrsets.get(),
+            upstream_signatures: upstream.signatures.get(),
             upstream_error_reports: upstream.error_reports.get(),
             upstream_in_flight: upstream.in_flight.get(),
             known: KnownFigures::from(upstream),
@@ -312,6 +322,8 @@ impl Snapshot {
             (&mut self.upstream_failures, base.upstream_failures),
             (&mut self.upstream_rate_limited, base.upstream_rate_limited),
             (&mut self.upstream_overwritten, base.upstream_overwritten),
+            (&mut self.upstream_bogus_rrsets, base.upstream_bogus_rrsets),
+            (&mut self.upstream_signatures, base.upstream_signatures),
             (&mut self.upstream_error_reports, base.upstream_error_reports),
             (&mut self.streams_refused, base.streams_refused),
         ] {

@@ -28,7 +28,10 @@ impl Backend for Program {
         Shown {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             verbosity: self.config.verbosity,
-            modules: vec!["iterator"],
+            modules: match self.config.validation.is_on() {
+                true => vec!["validator", "iterator"],
+                false => vec!["iterator"],
+            },
             extended_statistics: self.config.extended_statistics,
             inhibit_zero: self.config.statistics_inhibit_zero,
             sandbox: crate::sys::confine::summary().to_owned(),
