@@ -44,7 +44,7 @@ const WITHOUT_ARGUMENT: &[&str] = &[
 /// Commands of Unbound that are not carried out, and what to do instead.
 const UNSUPPORTED: &[(&[&str], &str)] = &[
     (&["cache_lookup"], "dump_cache has all of it"),
-    (&["insecure_add", "insecure_remove"], "answers are not validated"),
+    (&["insecure_add", "insecure_remove"], "write domain-insecure: lines and reload"),
     (&["auth_zone_reload", "auth_zone_transfer", "rpz_enable", "rpz_disable"], "use local zones"),
     (
         &[

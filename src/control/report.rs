@@ -300,7 +300,7 @@ fn cache_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
             ("msg.cache.count", total.cache_entries.saturating_add(figures.known.messages)),
             ("rrset.cache.count", figures.known.rrsets),
             ("infra.cache.count", figures.known.servers),
-            ("key.cache.count", 0),
+            ("key.cache.count", figures.known.zones),
             ("msg.cache.max_collisions", 0),
             ("rrset.cache.max_collisions", 0),
             ("num.query.authzone.up", 0),

@@ -240,7 +240,15 @@ impl Core {
         self.streams.options.clone_from(&options.streams);
         self.rates.set_limits(options.rates.clone());
         // Other rules may want other proofs: none is left of before.
-        self.validator = options.validation.clone().map(Validator::new);
+        let before = std::mem::replace(&mut self.validator, options.validation.clone().map(Validator::new));
+        let trusted =
+            |validator: &Option<Validator>| validator.as_ref().map(|validator| Arc::clone(&validator.rules.anchors));
+        if trusted(&before) != trusted(&self.validator)
+            && let Some(cache) = &mut self.cache
+        {
+            // What was found by other anchors, or by none, is to be found anew.
+            cache.clear();
+        }
         if let Some(cache) = &mut self.cache {
             cache.set_rules(rules);
         }
@@ -311,6 +319,7 @@ impl Core {
     pub(super) fn note_sizes(&self) {
         self.stats.in_flight.set(self.in_flight() as u64);
         self.stats.servers.set(self.servers.count() as u64);
+        self.stats.zones.set(self.validator.as_ref().map_or(0, |validator| validator.keys.count() as u64));
         if let Some(cache) = &self.cache {
             self.stats.rrsets.set(cache.rrsets.count());
             self.stats.rrset_octets.set(cache.rrsets.octets());

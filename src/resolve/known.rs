@@ -69,6 +69,7 @@ impl<W: World> Turn<'_, W> {
         let stub = zone.and_then(|place| Name::from_wire(&table.zone(place)?.name));
         let ask = Ask {
             stub: stub.as_ref().map(Name::as_wire),
+            no_above: question.is_undenied,
             ..Ask::new(&question.target, question.qtype, question.qclass)
         };
         let Some(hit) = cache.lookup(&ask, self.now) else {
@@ -120,6 +121,8 @@ impl<W: World> Turn<'_, W> {
             let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return Found::Nothing };
             let Some(mut held) = Held::new(scratch, &written, hit.rcode()) else { return Found::Nothing };
             held.take_from(&hit, is_known);
+            // That a name above does not exist may not be enough.
+            held.is_made = !hit.is_message && hit.rcode() == rcode::NXDOMAIN;
             self.hold(id, held);
             return Found::Answer;
         }

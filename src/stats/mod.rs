@@ -205,6 +205,8 @@ counters! {
         message_octets,
         /// infra.cache.count, a gauge
         servers,
+        /// key.cache.count, a gauge
+        zones,
     }
 }
 

@@ -259,6 +259,8 @@ pub struct KnownFigures {
     pub message_octets: u64,
     /// infra.cache.count
     pub servers: u64,
+    /// key.cache.count
+    pub zones: u64,
 }
 
 impl From<&Upstream> for KnownFigures {
@@ -269,6 +271,7 @@ impl From<&Upstream> for KnownFigures {
             messages: upstream.messages.get(),
             message_octets: upstream.message_octets.get(),
             servers: upstream.servers.get(),
+            zones: upstream.zones.get(),
         }
     }
 }

@@ -108,7 +108,7 @@ pub enum Closest<'a> {
 }
 
 /// All anchors, and the names at and below which nothing is validated, by name and class.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Anchors {
     /// An empty anchor is an insecure point.
     points: BTreeMap<(u16, Vec<u8>), Anchor>,

@@ -27,12 +27,23 @@ pub struct Ask<'a> {
     pub stub: Option<&'a [u8]>,
     /// A message that has expired does, too, as far as the rules let it.
     pub expired: bool,
+    /// That a name above does not exist says nothing.
+    pub no_above: bool,
 }
 
 impl<'a> Ask<'a> {
     /// The plain question.
     pub fn new(name: &'a Name, qtype: u16, qclass: u16) -> Ask<'a> {
-        Ask { name, qtype, qclass, checking_disabled: false, no_partial: false, stub: None, expired: false }
+        Ask {
+            name,
+            qtype,
+            qclass,
+            checking_disabled: false,
+            no_partial: false,
+            stub: None,
+            expired: false,
+            no_above: false,
+        }
     }
 
     fn key(&self, name: &'a [u8], qtype: u16) -> MessageKey<'a> {
@@ -254,11 +265,12 @@ impl Cache {
 
     /// That a name above does not exist, so that none below it does (RFC 8020). Validated once more, for this name.
     fn nxdomain_above(&mut self, ask: &Ask, now: u32) -> Option<Answer> {
-        let may_be = match self.rules.below_nxdomain {
-            BelowNxdomain::Ask => false,
-            BelowNxdomain::IfSecure => self.messages.may_have_secure(),
-            BelowNxdomain::Always => true,
-        };
+        let may_be = !ask.no_above
+            && match self.rules.below_nxdomain {
+                BelowNxdomain::Ask => false,
+                BelowNxdomain::IfSecure => self.messages.may_have_secure(),
+                BelowNxdomain::Always => true,
+            };
         if !may_be {
             return None;
         }

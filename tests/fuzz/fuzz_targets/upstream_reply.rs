@@ -152,7 +152,7 @@ fuzz_target!(|octets: &[u8]| {
         walk(&message, question.end(), response.counts, MAX_TTL);
         if question.qclass == class::IN {
             let query = query(replies[0], &question, dnssec_ok);
-            let answer = Answer { rcode: response.rcode, counts: response.counts, body: response.body() };
+            let answer = Answer::new(response.rcode, response.counts, response.body());
             serve(&query, &question, dnssec_ok, answer, response.ttl);
         }
     });
