@@ -2,9 +2,11 @@
 
 use super::diagnostic::{Diagnostic, Location, Severity};
 use super::model::Config;
-use super::validation::{AnchorSource, OverrideDate, Validation};
+use super::validation::{AnchorSource, Validation};
 use crate::dns::name_text;
-use crate::validate::anchors::{AnchorRecord, DS, ROOT_ANCHORS};
+use crate::dns::rtype::DS;
+use crate::validate::Date;
+use crate::validate::anchors::{AnchorRecord, ROOT_ANCHORS};
 use crate::validate::autotrust::State;
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -151,7 +153,7 @@ impl Findings<'_> {
     /// A machine without a clock of its own begins in 1970, and no signature is valid then.
     fn clock(&mut self, now: u64) {
         let validation = &self.config.validation;
-        if now < WRITTEN && validation.is_on() && validation.override_date() == OverrideDate::Clock {
+        if now < WRITTEN && validation.is_on() && validation.override_date() == Date::Wall {
             let message = format!(
                 "the system's clock stands at {now} seconds since 1970, before this program was written: signatures are not valid \
                  yet by it, so that signed names get SERVFAIL; set the clock (timedatectl, chrony)"

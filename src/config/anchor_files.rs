@@ -4,8 +4,9 @@
 use super::master::{Entries, Entry, Flaw, Reader};
 use super::record::Record;
 use crate::dns::name_text::{self, NameBuf};
+use crate::dns::rtype::{DNSKEY, DS};
 use crate::number;
-use crate::validate::anchors::{AnchorRecord, DNSKEY, DS};
+use crate::validate::anchors::AnchorRecord;
 use crate::validate::autotrust::{Key, Point, State};
 use crate::whole_file;
 use std::path::Path;

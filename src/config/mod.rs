@@ -59,7 +59,7 @@ pub use record_text::{class_of, class_word, record_text, rtype_of, rtype_word};
 pub use report::{directives, json_string};
 pub use root_hints::{RootHint, RootHints};
 pub use servers::{Expired, ForwardServer, Servers, ZoneClause};
-pub use validation::{AnchorSource, AutoAnchor, OverrideDate, Validation};
+pub use validation::{AnchorSource, AutoAnchor, Validation};
 pub use values::{Host, Kind, Netblock};
 pub use xdp::{Toggle, Xdp, XdpInterface, XdpMode, XdpUse};
 

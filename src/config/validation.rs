@@ -4,6 +4,7 @@ use super::diagnostic::Location;
 use super::lan_zones;
 use crate::dns::name_text::{self, NameBuf};
 use crate::number;
+use crate::validate::Date;
 use crate::validate::anchors::{AnchorRecord, Anchors};
 use crate::validate::autotrust::Point;
 use std::path::PathBuf;
@@ -71,10 +72,6 @@ pub struct Validation {
     pub log_level: u32,
     /// `val-nsec3-keysize-iterations:`, sizes of keys in bits going up, and most iterations.
     pub nsec3_iterations: Vec<(u32, u32)>,
-    /// `val-validation-attempts:`
-    pub signatures: u32,
-    /// `val-hash-attempts:`
-    pub hashes: u32,
     /// `ignore-cd-flag:`
     pub ignore_cd: bool,
     /// `disable-dnssec-lame-check:`
@@ -91,20 +88,6 @@ pub struct Validation {
     pub negative_cache: u64,
     /// `key-cache-size:` in bytes.
     pub key_cache: u64,
-    /// `prefetch-key:`
-    pub prefetch_key: bool,
-    /// `trust-anchor-signaling:` (RFC 8145)
-    pub signaling: bool,
-    /// `root-key-sentinel:` (RFC 8509)
-    pub sentinel: bool,
-    /// `add-holddown:`
-    pub add_holddown: u32,
-    /// `del-holddown:`
-    pub del_holddown: u32,
-    /// `keep-missing:`; 0 for ever.
-    pub keep_missing: u32,
-    /// `permit-small-holddown:`, queries for keys may be less than an hour apart.
-    pub small_holddown: bool,
 }
 
 impl Default for Validation {
@@ -126,8 +109,6 @@ impl Default for Validation {
             permissive: false,
             log_level: 0,
             nsec3_iterations: vec![(1024, 150), (2048, 150), (4096, 150)],
-            signatures: 32,
-            hashes: 32,
             ignore_cd: false,
             no_lame_check: false,
             harden_stripped: true,
@@ -136,26 +117,8 @@ impl Default for Validation {
             aggressive: true,
             negative_cache: 1 << 20,
             key_cache: 4 << 20,
-            prefetch_key: false,
-            signaling: true,
-            sentinel: true,
-            add_holddown: 30 * 86_400,
-            del_holddown: 30 * 86_400,
-            keep_missing: 366 * 86_400,
-            small_holddown: false,
         }
     }
-}
-
-/// What `val-override-date:` says of the time by which signatures are judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OverrideDate {
-    /// The clock's.
-    Clock,
-    /// None: their times are not looked at.
-    Ignored,
-    /// This one, in seconds since 1970 modulo 2³² (RFC 4034 section 3.1.5).
-    Fixed(u32),
 }
 
 impl Validation {
@@ -195,19 +158,13 @@ impl Validation {
     }
 
     /// What `val-override-date:` says.
-    pub fn override_date(&self) -> OverrideDate {
+    pub fn override_date(&self) -> Date {
         match (self.date.as_str(), number::read(&self.date, i64::MIN..=i64::MAX)) {
-            ("" | "0", _) | (_, Err(_)) => OverrideDate::Clock,
-            (_, Ok(-1)) => OverrideDate::Ignored,
-            (text, Ok(date)) if text.len() == 14 => OverrideDate::Fixed(seconds_of(date) as u32),
-            (_, Ok(seconds)) => OverrideDate::Fixed(seconds as u32),
+            ("" | "0", _) | (_, Err(_)) => Date::Wall,
+            (_, Ok(-1)) => Date::Any,
+            (text, Ok(date)) if text.len() == 14 => Date::Fixed(seconds_of(date) as u32),
+            (_, Ok(seconds)) => Date::Fixed(seconds as u32),
         }
-    }
-
-    /// Most NSEC3 iterations that are computed for a key of so many bits (RFC 9276).
-    pub fn most_iterations(&self, bits: u32) -> u32 {
-        let row = self.nsec3_iterations.iter().find(|(size, _)| bits <= *size);
-        row.or(self.nsec3_iterations.last()).map_or(0, |(_, most)| *most)
     }
 }
 
@@ -233,7 +190,7 @@ fn wire(text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn dated(date: &str) -> OverrideDate {
+    fn dated(date: &str) -> Date {
         Validation { date: date.into(), ..Validation::default() }.override_date()
     }
 
@@ -246,18 +203,8 @@ mod tests {
             ("20000301000000", 951_868_800),
             ("1251100000", 1_251_100_000),
         ] {
-            assert_eq!(dated(text), OverrideDate::Fixed(seconds), "{text}");
+            assert_eq!(dated(text), Date::Fixed(seconds), "{text}");
         }
-        assert_eq!(
-            (dated(""), dated("0"), dated("-1")),
-            (OverrideDate::Clock, OverrideDate::Clock, OverrideDate::Ignored)
-        );
-    }
-
-    #[test]
-    fn iterations_go_by_the_next_larger_key() {
-        let validation = Validation { nsec3_iterations: vec![(1024, 150), (2048, 500)], ..Validation::default() };
-        let most = |bits| validation.most_iterations(bits);
-        assert_eq!([most(512), most(1024), most(1025), most(2048), most(4096)], [150, 150, 500, 500, 500]);
+        assert_eq!((dated(""), dated("0"), dated("-1")), (Date::Wall, Date::Wall, Date::Any));
     }
 }

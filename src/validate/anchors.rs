@@ -1,20 +1,11 @@
 //! Trust anchors: the records that validation starts from, and the names below which none is wanted (RFC 4033 section 5).
 
+use super::algorithm::{digest_len, is_supported};
+use super::dnskey::key_tag;
+use crate::dns::class::IN;
 use crate::dns::name::{MAX_LEN, suffixes};
+use crate::dns::rtype::DS;
 use std::collections::BTreeMap;
-
-/// DS's number (RFC 4034 section 5).
-pub const DS: u16 = 43;
-/// DNSKEY's number (RFC 4034 section 2).
-pub const DNSKEY: u16 = 48;
-/// IN's number.
-const IN: u16 = 1;
-
-/// Algorithms of keys whose signatures are checked here (RFC 8624): RSA with SHA-1, SHA-256 and SHA-512, ECDSA with P-256
-/// and P-384, Ed25519, Ed448.
-pub const ALGORITHMS: [u8; 8] = [5, 7, 8, 10, 13, 14, 15, 16];
-/// Digests of DS records that are computed here: SHA-1, SHA-256, SHA-384.
-pub const DIGESTS: [u8; 3] = [1, 2, 4];
 
 /// The DS records of the root's keys of 2017 and 2024, as IANA publishes them in root-anchors.xml (RFC 9718): key tag, the
 /// text of algorithm, digest and so on.
@@ -30,7 +21,7 @@ pub struct AnchorRecord {
     pub zone: Vec<u8>,
     /// The class.
     pub class: u16,
-    /// [`DS`] or [`DNSKEY`].
+    /// DS or DNSKEY.
     pub rtype: u16,
     /// Its data.
     pub data: Vec<u8>,
@@ -52,17 +43,9 @@ impl AnchorRecord {
 
     /// Whether signatures of its key can be checked and, of a DS, its digest be computed.
     pub fn is_known(&self) -> bool {
-        let digest = self.data.get(3).is_some_and(|digest| DIGESTS.contains(digest));
-        self.algorithm().is_some_and(|algorithm| ALGORITHMS.contains(&algorithm)) && (self.rtype != DS || digest)
+        let digest = self.data.get(3).is_some_and(|&digest| digest_len(digest).is_some());
+        self.algorithm().is_some_and(is_supported) && (self.rtype != DS || digest)
     }
-}
-
-/// The tag of a key by the data of its DNSKEY record (RFC 4034 appendix B). Algorithm 1, which has a rule of its own, is not
-/// used.
-pub fn key_tag(data: &[u8]) -> u16 {
-    let octet = |(place, octet): (usize, &u8)| u32::from(*octet) << if place % 2 == 0 { 8 } else { 0 };
-    let sum = data.iter().enumerate().map(octet).fold(0u32, u32::wrapping_add);
-    (sum.wrapping_add(sum >> 16) & 0xffff) as u16
 }
 
 /// What is trusted of one zone.

@@ -1,6 +1,7 @@
 //! Trust anchors that follow a zone's keys (RFC 5011): what is known of each key, and since when.
 
-use super::anchors::{Anchor, DNSKEY, DS};
+use super::anchors::Anchor;
+use crate::dns::rtype::{DNSKEY, DS};
 
 /// What becomes of a key, by the numbers of Unbound's state files (RFC 5011 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -1,8 +1,10 @@
 //! What becomes of a zone's keys when its DNSKEY RRset was asked for (RFC 5011 sections 2 to 4).
 
-use super::anchors::{Anchor, DNSKEY, DS, key_tag};
+use super::anchors::Anchor;
 use super::autotrust::{Key, Point, State};
+use super::dnskey::key_tag;
 use super::set::Set;
+use crate::dns::rtype::{DNSKEY, DS};
 
 /// The secure entry point bit of a key's flags (RFC 4034 section 2.1.1), and the revoke bit (RFC 5011 section 7).
 const SEP: u16 = 0x0001;

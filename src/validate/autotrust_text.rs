@@ -1,8 +1,9 @@
 //! The file of an anchor that follows its zone's keys, as Unbound writes it.
 
-use super::anchors::{DNSKEY, key_tag};
 use super::autotrust::{Key, Point, State};
+use super::dnskey::key_tag;
 use crate::dns::name_text::to_text;
+use crate::dns::rtype::DNSKEY;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::fmt::Write;

@@ -34,6 +34,8 @@ mod tests {
     fn the_least_size_that_holds_the_key_counts() {
         let iterations = Iterations::new(&[(1024, 1), (2048, 2)]).unwrap();
         assert_eq!([256, 1024, 1025, 2048, 4096].map(|bits| iterations.of_key(bits)), [1, 1, 2, 2, 2]);
+        let iterations = Iterations::new(&[(1024, 150), (2048, 500)]).unwrap();
+        assert_eq!([512, 1024, 1025, 2048, 4096].map(|bits| iterations.of_key(bits)), [150, 150, 500, 500, 500]);
         assert_eq!((Iterations::new(&[]), Iterations::new(&[(2, 1), (2, 1)])), (None, None));
         assert_eq!([0, 8192].map(|bits| Iterations::default().of_key(bits)), [150, 150]);
     }

@@ -3,13 +3,14 @@
 //! An answer is looked at from its beginning each time that keys have come which were wanted; what was found of its RRsets before
 //! is kept in it ([`Parts`]), so no signature is checked twice.
 
+use super::canonical;
 use super::denial::Denial;
 use super::keys::{KeyCache, Way, largest_key};
 use super::parts::{Part, Parts, Views};
 use super::proof::Proof;
 use super::signature::{self, Signed};
 use super::{Budget, Clock, Flaw, Rules, Security, Set};
-use crate::dns::name::{Name, is_at_or_below, label_count, parent, uncompressed_len};
+use crate::dns::name::{Name, is_at_or_below, parent};
 use crate::dns::{rcode, rtype};
 
 /// A question and the code of its answer.
@@ -292,12 +293,10 @@ fn count(proof: Proof, verdict: &mut Verdict) {
 
 /// Who has signed an RRset: of the first signature whose signer may have, the name, lower case.
 pub fn signer_of(set: &Set) -> Option<Name> {
-    const SIGNER: usize = 18;
     set.signatures.iter().find_map(|data| {
-        let len = uncompressed_len(data, SIGNER)?;
-        let signer = Name::from_wire(data.get(SIGNER..SIGNER + len)?)?;
+        let signer = Name::from_wire(signature::signer(data)?)?;
         // Over a DS it is the parent.
-        let may = set.rtype != rtype::DS || set.owner.len() > len || set.owner == [0];
+        let may = set.rtype != rtype::DS || set.owner.len() > signer.as_wire().len() || set.owner == [0];
         (may && is_at_or_below(set.owner, signer.as_wire())).then(|| signer.to_lower())
     })
 }
@@ -305,9 +304,7 @@ pub fn signer_of(set: &Set) -> Option<Name> {
 /// The labels of the closest encloser, when the owner of a signed RRset is what a wildcard was expanded to.
 pub fn expanded_from(set: &Set) -> Option<u8> {
     let signed = set.signatures.iter().filter_map(|data| data.get(3)).copied().min()?;
-    let is_wildcard = set.owner.starts_with(b"\x01*");
-    let own = label_count(set.owner) - usize::from(is_wildcard);
-    (usize::from(signed) < own).then_some(signed)
+    (signed < canonical::labels(set.owner)).then_some(signed)
 }
 
 /// The DNAME that a CNAME without signatures was made of (RFC 6672 section 3.1).
@@ -348,7 +345,8 @@ pub(super) fn proofs_of<'a>(parts: &'a Parts, views: &'a Views<'a>, zone: &[u8])
     sets.filter(|set| is_of(set) && expanded_from(set).is_none()).collect()
 }
 
-/// The zone by whose keys it is said that something is not there: the deepest that holds the name and has signed a proof.
+/// The zone by whose keys it is said that something is not there: the deepest that holds the name and has signed a proof, or a
+/// SOA in its place.
 fn denying_zone(parts: &Parts, views: &Views<'_>, name: &[u8]) -> Option<Name> {
     let says =
         |part: &Part| is_proof(part) || (part.section, part.rtype, part.known) == (1, rtype::SOA, Security::Secure);

@@ -259,7 +259,7 @@ impl Nsec3s for Reading<'_> {
 mod tests {
     use super::*;
     use crate::dns::name::Name;
-    use crate::validate::nsec::compare;
+    use crate::validate::canonical::compare;
 
     proptest::proptest! {
         #[test]

@@ -1,29 +1,13 @@
 //! NSEC records (RFC 4034 section 4) and what they prove (RFC 4035 section 5.4, RFC 6840 section 4).
 
 use super::Flaw;
+use super::canonical::compare;
 use super::proof::{NoDs, wildcard};
 use super::set::Set;
 use super::types::{Said, Types};
 use crate::dns::name::{MAX_LEN, is_at_or_below, label_count, suffixes, uncompressed_len};
 use crate::dns::rtype::{DS, NSEC};
 use std::cmp::Ordering;
-
-/// The canonical order of two wire names (RFC 4034 section 6.1), letter case ignored.
-pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let labels = |wire| {
-        let mut all: arrayvec::ArrayVec<&[u8], 128> = arrayvec::ArrayVec::new();
-        for suffix in suffixes(wire) {
-            let label = suffix.first().map_or(&[][..], |&len| suffix.get(1..=usize::from(len)).unwrap_or(&[]));
-            let _ = all.try_push(label);
-        }
-        all
-    };
-    let (a, b) = (labels(a), labels(b));
-    let differing = a.iter().rev().zip(b.iter().rev()).find(|(a, b)| !a.eq_ignore_ascii_case(b));
-    differing.map_or(a.len().cmp(&b.len()), |(a, b)| {
-        a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
-    })
-}
 
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -41,10 +41,16 @@ pub struct Rrsig<'a> {
     pub head: &'a [u8],
 }
 
+/// The signer's name of a signature's data, wire form; `None` when there is none.
+pub fn signer(data: &[u8]) -> Option<&[u8]> {
+    data.get(FIXED..FIXED + uncompressed_len(data, FIXED)?)
+}
+
 impl<'a> Rrsig<'a> {
     /// Takes data apart; `None` when it is malformed.
     pub fn parse(data: &'a [u8]) -> Option<Rrsig<'a>> {
-        let end = FIXED + uncompressed_len(data, FIXED)?;
+        let signer = signer(data)?;
+        let end = FIXED + signer.len();
         let (head, signature) = data.split_at_checked(end)?;
         (!signature.is_empty()).then_some(Rrsig {
             covered: get_u16(data, 0)?,
@@ -54,7 +60,7 @@ impl<'a> Rrsig<'a> {
             expiration: get_u32(data, 8)?,
             inception: get_u32(data, 12)?,
             tag: get_u16(data, 16)?,
-            signer: &head[FIXED..],
+            signer,
             signature,
             head,
         })

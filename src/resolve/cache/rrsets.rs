@@ -7,6 +7,7 @@ use crate::dns::name::{is_at_or_below, uncompressed_len};
 use crate::dns::rtype;
 use crate::dns::scan::{HashKey, NameScan};
 use crate::validate::Security;
+use crate::validate::signature::signer;
 use std::time::Duration;
 
 /// When something was learnt, as far as that decides what it may replace.
@@ -331,11 +332,4 @@ fn replaces(new: &mut Standing, rtype: u16, old: &Rrset, same: bool, now: u32) -
         return true;
     }
     false
-}
-
-/// The signer's name of a signature's data (RFC 4034 section 3.1).
-fn signer(data: &[u8]) -> Option<&[u8]> {
-    const FIXED: usize = 18;
-    let end = uncompressed_len(data, FIXED)? + FIXED;
-    data.get(FIXED..end)
 }

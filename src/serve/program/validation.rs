@@ -1,7 +1,7 @@
 //! What of the configuration validation goes by.
 
-use crate::config::{Config, OverrideDate};
-use crate::validate::{Date, Fakes, Iterations, Rules};
+use crate::config::Config;
+use crate::validate::{Fakes, Iterations, Rules};
 use std::sync::Arc;
 
 /// The rules of a configuration; `None`: nothing is validated, as it has no validator or trusts nobody. `fakes`: which signatures
@@ -13,16 +13,11 @@ pub fn rules(config: &Config, fakes: Fakes) -> Option<Rules> {
     }
     let (anchors, _) =
         of.anchors(|record| record.is_known() || record.algorithm().is_some_and(|algorithm| fakes.has(algorithm)));
-    let date = match of.override_date() {
-        OverrideDate::Clock => Date::Wall,
-        OverrideDate::Ignored => Date::Any,
-        OverrideDate::Fixed(second) => Date::Fixed(second),
-    };
     let pairs: Vec<(u32, u16)> =
         of.nsec3_iterations.iter().map(|&(bits, most)| (bits, u16::try_from(most).unwrap_or(u16::MAX))).collect();
     Some(Rules {
         anchors: Arc::new(anchors),
-        date,
+        date: of.override_date(),
         skew_min: of.skew_min,
         skew_max: of.skew_max,
         iterations: Iterations::new(&pairs).unwrap_or_default(),
