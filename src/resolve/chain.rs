@@ -179,17 +179,13 @@ impl Composer<'_> {
     }
 
     fn write_set(&mut self, set: &Set, data: bool, signatures: bool, writer: &mut BodyWriter) -> Option<()> {
-        let wanted = self.target.dnssec_ok || (set.section == 0 && self.target.qtype == rtype::ANY);
-        let asked_for = set.section == 0 && set.rtype == self.target.qtype;
-        if !wanted && !asked_for && is_dnssec(set.rtype) {
-            return Some(());
-        }
-        if data {
+        let told = told_of((set.section, set.rtype), (self.target.qtype, self.target.dnssec_ok));
+        if data && told.data {
             self.write_records(set, (set.section, set.ttl), writer)?;
         }
         let reply = self.reply;
         if signatures
-            && wanted
+            && told.signatures
             && let Some(over) = reply.sets.get(set.signatures as usize)
         {
             // They may have come in another section.
@@ -314,9 +310,24 @@ impl Chain {
     }
 }
 
-/// Types that only who asks with DO is told of, unless asked for by name (rrset_belongs_in_reply in Unbound's
-/// msgencode.c).
-pub(super) fn is_dnssec(rtype: u16) -> bool {
+/// What a client is told of an RRset.
+pub(super) struct Told {
+    /// The records themselves.
+    pub data: bool,
+    /// The RRSIGs over them.
+    pub signatures: bool,
+}
+
+/// What of an RRset, `(section, type)`, belongs into what a client is told that asks for QTYPE, with DO or without
+/// (rrset_belongs_in_reply in Unbound's msgencode.c).
+pub(super) fn told_of((section, rtype): (usize, u16), (qtype, dnssec_ok): (u16, bool)) -> Told {
+    let signatures = dnssec_ok || (section == 0 && qtype == rtype::ANY);
+    let is_asked_for = section == 0 && rtype == qtype;
+    Told { data: signatures || is_asked_for || !is_dnssec(rtype), signatures }
+}
+
+/// Types that only who asks with DO is told of, unless asked for by name.
+fn is_dnssec(rtype: u16) -> bool {
     const KEY: u16 = 25;
     matches!(
         rtype,

@@ -135,12 +135,12 @@ impl<W: World> Turn<'_, W> {
             let (flaw, ttl) = (*flaw, self.core.validator.as_ref().map_or(0, |validator| validator.rules.bogus_ttl));
             return self.fail_as_bogus(id, flaw, ttl);
         }
-        if self.core.questions.get(id).lookup.is_some() {
-            if self.core.questions.get(id).is_for_keys() {
-                self.learn_keys(id, None);
-            }
-            self.end_lookup(id, &[]);
-            return self.give_back(id);
+        let question = self.core.questions.get(id);
+        if question.is_for_keys() {
+            return self.end_key_lookup(id, None);
+        }
+        if question.lookup.is_some() {
+            return self.end_lookup(id, &[]);
         }
         if let Some(error) = self.core.questions.get(id).cause.extended_error() {
             self.report_error(id, error);

@@ -91,14 +91,14 @@ impl Validator {
         let soa = parts.sets.iter().position(|part| (part.section, part.rtype) == (1, rtype::SOA));
         let minimum = |data: &[u8]| get_u32(data, data.len().checked_sub(4)?);
         let most = soa.and_then(|nth| {
-            let set = views.set(parts, nth)?;
+            let set = views.set(nth)?;
             Some(set.ttl.min(minimum(set.records.first()?)?))
         });
         for (nth, part) in parts.sets.iter().enumerate() {
             if part.known != Security::Secure || part.rtype != rtype::NSEC {
                 continue;
             }
-            let Some(set) = views.set(parts, nth) else { continue };
+            let Some(set) = views.set(nth) else { continue };
             let signer = crate::validate::message::signer_of(&set);
             let is_expanded = crate::validate::message::expanded_from(&set).is_some();
             if let Some(signer) = signer.filter(|_| !is_expanded) {

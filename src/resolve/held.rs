@@ -4,7 +4,7 @@
 
 use super::Response;
 use super::cache::{Hit, RrsetRef};
-use super::chain::{Unwritable, Written, is_dnssec};
+use super::chain::{Unwritable, Written, told_of};
 use crate::dns::Name;
 use crate::dns::body::{BodyWriter, Fixed};
 use crate::dns::{header, rtype};
@@ -110,7 +110,7 @@ impl Held {
         Some(())
     }
 
-    /// What of an RRset belongs into what a client is told (rrset_belongs_in_reply in Unbound's msgencode.c).
+    /// Writes what of an RRset belongs into what a client is told.
     fn write_part(
         &self,
         (nth, part): (usize, &Part),
@@ -119,20 +119,16 @@ impl Held {
         client: Client<'_>,
         writer: &mut BodyWriter,
     ) -> Option<()> {
-        let wanted = client.dnssec_ok || (part.section == 0 && client.qtype == rtype::ANY);
-        let asked_for = part.section == 0 && part.rtype == client.qtype;
-        if !wanted && !asked_for && is_dnssec(part.rtype) {
-            return Some(());
-        }
+        let told = told_of((part.section, part.rtype), (client.qtype, client.dnssec_ok));
         let Part { section, owner, rtype, class, ttl, .. } = part;
-        let (fixed, set) = (Fixed { rtype: *rtype, class: *class, ttl: *ttl }, views.set(&self.parts, nth)?);
-        if data {
+        let (fixed, set) = (Fixed { rtype: *rtype, class: *class, ttl: *ttl }, views.set(nth)?);
+        if data && told.data {
             let single = set.records.len() == 1 && *rtype != rtype::RRSIG;
             for rdata in set.records {
                 writer.push(*section, owner.as_wire(), fixed, rdata, single)?;
             }
         }
-        if signatures && wanted {
+        if signatures && told.signatures {
             let fixed = Fixed { rtype: rtype::RRSIG, ..fixed };
             for rdata in set.signatures {
                 writer.push(*section, owner.as_wire(), fixed, rdata, false)?;

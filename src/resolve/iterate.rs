@@ -191,17 +191,14 @@ impl<W: World> Turn<'_, W> {
         }
         if self.core.questions.get(id).is_for_keys() {
             let answer = self.core.digest.hold(message, self.core.questions.get(id), false);
-            if !self.learn_keys(id, answer) {
-                return true;
-            }
+            self.end_key_lookup(id, answer);
+            return true;
         }
         if self.core.questions.get(id).is_priming() {
             self.primed(message);
         }
         let addresses = self.core.digest.reply().addresses_in_answer(message);
-        self.recall(id);
         self.end_lookup(id, &addresses);
-        self.give_back(id);
         true
     }
 
@@ -221,8 +218,7 @@ impl<W: World> Turn<'_, W> {
             let mut glue = self.core.digest.reply().glue(message, &question.target);
             glue.retain(|address| address.is_ipv4() == (question.qtype == rtype::A));
             if !glue.is_empty() {
-                self.end_lookup(id, &glue);
-                return self.give_back(id);
+                return self.end_lookup(id, &glue);
             }
         }
         let question = self.core.questions.get_mut(id);

@@ -66,9 +66,8 @@ impl<W: World> Turn<'_, W> {
             return Found::Nothing;
         }
         let zone = if question.is_unzoned { None } else { table.find(question.parent_side()) };
-        let stub = zone.and_then(|place| Name::from_wire(&table.zone(place)?.name));
         let ask = Ask {
-            stub: stub.as_ref().map(Name::as_wire),
+            stub: zone.and_then(|place| Some(&table.zone(place)?.name[..])),
             no_above: question.is_undenied,
             ..Ask::new(&question.target, question.qtype, question.qclass)
         };
@@ -102,19 +101,12 @@ impl<W: World> Turn<'_, W> {
             if let Some(held) = &mut answer {
                 held.take_from(&hit, true);
             }
-            if !self.learn_keys(id, answer) {
-                return Found::Answer;
-            }
-            self.recall(id);
-            self.end_lookup(id, &[]);
-            self.give_back(id);
+            self.end_key_lookup(id, answer);
             return Found::Answer;
         }
         if question.lookup.is_some() {
             let addresses: Vec<IpAddr> = hit.rrsets(0).flat_map(|set| addresses_of(&set)).collect();
-            self.recall(id);
             self.end_lookup(id, &addresses);
-            self.give_back(id);
             return Found::Answer;
         }
         if question.validates && !is_proven {

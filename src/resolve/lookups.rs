@@ -272,10 +272,11 @@ impl<W: World> Turn<'_, W> {
         self.core.questions.get(id).awaited > 0
     }
 
-    /// A lookup has found these addresses, or none: the cuts are told, and who waits for it goes on.
+    /// A lookup has found these addresses, or none: the cuts are told, who waits for it goes on, and its state is given back.
     pub(super) fn end_lookup(&mut self, id: u32, addresses: &[IpAddr]) {
+        self.recall(id);
         let question = self.core.questions.get_mut(id);
-        let Some(lookup) = question.lookup.take() else { return };
+        let Some(lookup) = question.lookup.take() else { return self.give_back(id) };
         let (name, qtype, was_sent) = (question.name, question.qtype, question.was_sent);
         self.core.lookups.remove(&(name.as_wire().into(), qtype, lookup.glue));
         let servers: Vec<u32> = addresses.iter().filter_map(|&address| self.server_at(address)).collect();
@@ -293,6 +294,7 @@ impl<W: World> Turn<'_, W> {
             }
         }
         self.count_nowhere(id, is_nowhere && !is_counted);
+        self.give_back(id);
     }
 
     fn count_nowhere(&mut self, id: u32, in_vain: bool) {

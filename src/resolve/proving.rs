@@ -101,21 +101,33 @@ impl<W: World> Turn<'_, W> {
 
     /// Takes what came with a referral for the answer to a question for the DS of a name; false when it proves nothing.
     fn learn_from_referral(&mut self, id: u32, name: &Name, mut referral: Held) -> bool {
-        let wall = self.world.wall();
-        self.recognise(&mut referral.parts);
-        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return false };
-        let Validator { rules, keys, .. } = validator;
-        let (now, clock) = (super::cache::seconds(self.now), rules.clock(wall));
-        let budget = &mut questions.budget_mut(id).proof;
-        let before = budget.checked;
-        learn::delegation(name, Some(&mut referral.parts), (&mut *keys, now), (rules, clock), budget);
-        stats.signatures.add(u64::from(budget.checked - before));
+        self.learn(id, (name, rtype::DS), Some(&mut referral.parts));
+        let now = super::cache::seconds(self.now);
+        let Some(Validator { rules, keys, .. }) = &mut self.core.validator else { return false };
         let (proves, bogus_ttl) = (keys.flaw(name.as_wire(), now).is_none(), rules.bogus_ttl);
         match proves {
             true => self.write_down_sets(&referral.parts, bogus_ttl),
             false => drop(keys.flush(|of, _| of == name.as_wire())),
         }
         proves
+    }
+
+    /// Takes note of what was answered to a question for DS or DNSKEY of a name; `None`: nothing was.
+    fn learn(&mut self, id: u32, (name, qtype): (&Name, u16), mut answer: Option<&mut Parts>) {
+        if let Some(parts) = &mut answer {
+            self.recognise(parts);
+        }
+        let wall = self.world.wall();
+        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return };
+        let Validator { rules, keys, .. } = validator;
+        let (now, clock) = (super::cache::seconds(self.now), rules.clock(wall));
+        let budget = &mut questions.budget_mut(id).proof;
+        let before = budget.checked;
+        match qtype {
+            rtype::DS => learn::delegation(name, answer, (keys, now), (rules, clock), budget),
+            _ => learn::zone_keys(name, answer, (keys, now), (rules, clock), budget),
+        }
+        stats.signatures.add(u64::from(budget.checked - before));
     }
 
     /// What is held of a question cannot be proven: keys are not to be had in time.
@@ -191,7 +203,7 @@ impl<W: World> Turn<'_, W> {
             question.distrusted.push(server);
         }
         let distrusted = self.distrusted(id);
-        let others = self.core.seats(id).iter().zip(0u8..).any(|(_, place)| distrusted & bit(place) == 0);
+        let others = self.has_seat_but(id, distrusted);
         // One more try of the same may do: what was lost or changed on the way is so once.
         let has_tried = self.core.questions.get(id).bogus_tries > 0;
         if !held.known && has_tried && !others && !self.has_unknown_servers(id) {
@@ -235,8 +247,12 @@ impl<W: World> Turn<'_, W> {
     pub(super) fn has_others(&mut self, id: u32, place: u8) -> bool {
         let question = self.core.questions.get(id);
         let passed = question.failed | question.tried | bit(place);
-        let any = self.core.seats(id).iter().zip(0u8..).any(|(_, other)| passed & bit(other) == 0);
-        any || self.has_unknown_servers(id)
+        self.has_seat_but(id, passed) || self.has_unknown_servers(id)
+    }
+
+    /// Whether a question's cut has a place besides these.
+    fn has_seat_but(&self, id: u32, passed: u64) -> bool {
+        (0u8..).take(self.core.seats(id).len()).any(|place| passed & bit(place) == 0)
     }
 
     /// Servers of a question's cut that have told what was bogus.
@@ -254,7 +270,7 @@ impl<W: World> Turn<'_, W> {
         let Core { cache: Some(cache), questions, .. } = &mut *self.core else { return };
         let views = held.parts.views();
         for (nth, part) in held.parts.sets.iter().enumerate().filter(|(_, part)| part.known != Security::Secure) {
-            let Some(set) = views.set(&held.parts, nth) else { continue };
+            let Some(set) = views.set(nth) else { continue };
             let key = Key::of(&set, part.section);
             if cache.rrsets.peek(&key).is_some_and(|kept| kept.has_data(&set)) {
                 cache.rrsets.remove(&key);
@@ -310,7 +326,7 @@ impl<W: World> Turn<'_, W> {
         let views = parts.views();
         let mut known = Vec::with_capacity(parts.sets.len());
         for (nth, part) in parts.sets.iter().enumerate() {
-            let set = views.set(parts, nth);
+            let set = views.set(nth);
             let same =
                 set.and_then(|set| cache.rrsets.peek(&Key::of(&set, part.section)).filter(|kept| kept.has_data(&set)));
             let is_secure = same.is_some_and(|kept| kept.security() == Security::Secure);
@@ -348,7 +364,7 @@ impl<W: World> Turn<'_, W> {
         let Some(cache) = &mut self.core.cache else { return };
         let views = parts.views();
         for (nth, part) in parts.sets.iter().enumerate().filter(|(_, part)| part.known != Security::Unchecked) {
-            let Some(set) = views.set(parts, nth) else { continue };
+            let Some(set) = views.set(nth) else { continue };
             let Some(kept) = cache.rrsets.peek(&Key::of(&set, part.section)).filter(|kept| kept.has_data(&set)) else {
                 continue;
             };
@@ -366,26 +382,22 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    /// A lookup of keys has come to this, or to nothing: what it says of the name is taken note of. False when it is asked anew.
-    pub(super) fn learn_keys(&mut self, id: u32, mut answer: Option<Held>) -> bool {
-        let wall = self.world.wall();
-        if let Some(held) = &mut answer {
-            self.recall(id);
-            self.recognise(&mut held.parts);
+    /// A lookup of keys has come to this, or to nothing: it ends, unless it is asked anew.
+    pub(super) fn end_key_lookup(&mut self, id: u32, answer: Option<Held>) {
+        if self.learn_keys(id, answer) {
+            self.end_lookup(id, &[]);
         }
-        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return true };
-        let (name, qtype) = (questions.get(id).name, questions.get(id).qtype);
-        let Validator { rules, keys, .. } = validator;
-        let (bogus_ttl, now, clock) = (rules.bogus_ttl, super::cache::seconds(self.now), rules.clock(wall));
-        let parts = answer.as_mut().map(|held| &mut held.parts);
-        let budget = &mut questions.budget_mut(id).proof;
-        let before = budget.checked;
-        let delegation = keys.delegation(name.as_wire(), now).map(|(of, left)| (of.clone(), left));
-        match qtype {
-            rtype::DS => learn::delegation(&name, parts, (keys, now), (rules, clock), budget),
-            _ => learn::zone_keys(&name, parts, (keys, now), (rules, clock), budget),
-        }
-        stats.signatures.add(u64::from(budget.checked - before));
+    }
+
+    /// Takes note of what a lookup of keys has come to. False when it is asked anew.
+    fn learn_keys(&mut self, id: u32, mut answer: Option<Held>) -> bool {
+        self.recall(id);
+        let now = super::cache::seconds(self.now);
+        let Core { questions, validator: Some(validator), .. } = &mut *self.core else { return true };
+        let (name, qtype, bogus_ttl) = (questions.get(id).name, questions.get(id).qtype, validator.rules.bogus_ttl);
+        let delegation = validator.keys.delegation(name.as_wire(), now).map(|(of, left)| (of.clone(), left));
+        self.learn(id, (&name, qtype), answer.as_mut().map(|held| &mut held.parts));
+        let Core { questions, validator: Some(Validator { keys, .. }), .. } = &mut *self.core else { return true };
         let Some(held) = answer else {
             let flaw = questions.get(id).flaw;
             if flaw != Flaw::None {

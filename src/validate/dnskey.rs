@@ -166,6 +166,21 @@ impl Keys {
         &keys[start..start + len]
     }
 
+    /// Bits of the largest, by which iterations of NSEC3 are limited (RFC 9276 section 3.2).
+    pub fn largest(&self) -> u32 {
+        let bits = |key: &Key| match (key.algorithm, key.data.get(FIXED..).unwrap_or_default()) {
+            // RSA: an exponent behind its length, then the modulus (RFC 3110 section 2).
+            (5..=10, [0, high, low, rest @ ..]) => {
+                rest.len().saturating_sub(usize::from(u16::from_be_bytes([*high, *low]))) * 8
+            }
+            (5..=10, [len, rest @ ..]) => rest.len().saturating_sub(usize::from(*len)) * 8,
+            // A point of a curve has two coordinates.
+            (13 | 14, key) => key.len() * 4,
+            (_, key) => key.len() * 8,
+        };
+        self.iter().map(bits).max().map_or(0, |bits| bits as u32)
+    }
+
     /// About how many octets of memory they take, for who keeps them within a limit. A key that is ready for use takes some
     /// times its data.
     pub fn size(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The keys of zones: what is known of each name on the way from a trust anchor to who signed, found by walking down.
 
 use super::anchors::Closest;
-use super::dnskey::{Key, Keys};
+use super::dnskey::Keys;
 use super::{Flaw, Rules};
 use crate::dns::name::{Name, suffixes};
 use crate::dns::{class, rtype};
@@ -67,8 +67,6 @@ struct Entry {
     is_used: bool,
 }
 
-/// Octets of a DNSKEY's data before the key.
-const FIXED: usize = 4;
 /// Octets of an entry besides its name and its keys.
 const ENTRY: usize = 160;
 /// Least seconds that something is known: who asked for it must come to see it.
@@ -220,21 +218,6 @@ impl Standing {
             Standing::Insecure(_) | Standing::Bogus(_) | Standing::NoCut => 0,
         }
     }
-}
-
-/// Bits of the largest key of a zone, by which iterations of NSEC3 are limited (RFC 9276 section 3.2).
-pub(super) fn largest_key(keys: &Keys) -> u32 {
-    let bits = |key: &Key| match (key.algorithm, key.data.get(FIXED..).unwrap_or_default()) {
-        // RSA: an exponent behind its length, then the modulus (RFC 3110 section 2).
-        (5..=10, [0, high, low, rest @ ..]) => {
-            rest.len().saturating_sub(usize::from(u16::from_be_bytes([*high, *low]))) * 8
-        }
-        (5..=10, [len, rest @ ..]) => rest.len().saturating_sub(usize::from(*len)) * 8,
-        // A point of a curve has two coordinates.
-        (13 | 14, key) => key.len() * 4,
-        (_, key) => key.len() * 8,
-    };
-    keys.iter().map(bits).max().map_or(0, |bits| bits as u32)
 }
 
 fn named(wire: &[u8]) -> Box<Name> {

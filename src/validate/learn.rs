@@ -2,9 +2,8 @@
 
 use super::anchors::Closest;
 use super::chain::{self, AnchorRecords, Verdict};
-use super::denial::Denial;
 use super::dnskey::Keys;
-use super::keys::{Delegation, KeyCache, Standing, Way, largest_key};
+use super::keys::{Delegation, KeyCache, Standing, Way};
 use super::message::{expanded_from, proofs_of};
 use super::parts::{Part, Parts};
 use super::proof::{NoDs, Proof};
@@ -50,8 +49,8 @@ fn judge_keys(
         };
     };
     let (verdict, most) = {
-        let views = parts.views();
-        let Some(set) = views.set(parts, nth) else { return bogus(Flaw::Malformed) };
+        let Some(view) = parts.view(nth) else { return bogus(Flaw::Malformed) };
+        let set = view.set();
         if set.signatures.is_empty() && !rules.harden_stripped {
             return (Standing::Insecure(Flaw::None), set.ttl);
         }
@@ -120,10 +119,10 @@ fn judge_delegation(
     if let Some(nth) = find(parts, name, rtype::DS) {
         return match judge(parts, nth, &mut verify) {
             Err(flaw) => bogus(flaw),
-            Ok(ttl) => match parts.views().set(parts, nth).map(|set| set.records) {
+            Ok(ttl) => match parts.view(nth) {
                 None => bogus(Flaw::Malformed),
-                Some(records) => match chain::is_usable(records, rules.fakes) {
-                    Ok(()) => (Standing::Delegated(Delegation::new(records)), ttl),
+                Some(view) => match chain::is_usable(view.set().records, rules.fakes) {
+                    Ok(()) => (Standing::Delegated(Delegation::new(view.set().records)), ttl),
                     Err(flaw) => (Standing::Insecure(flaw), ttl),
                 },
             },
@@ -132,14 +131,14 @@ fn judge_delegation(
     if let Some(nth) = find(parts, name, rtype::CNAME) {
         // An alias is no zone. One from a wildcard needs the proof that the name itself is not there.
         let alias = judge_alias(parts, nth, &mut verify);
-        let labels = parts.views().set(parts, nth).and_then(|set| expanded_from(&set));
+        let labels = parts.view(nth).and_then(|view| expanded_from(&view.set()));
         let is_proven = match (alias, labels) {
             (Ok(ttl), None) => Ok(ttl),
             (Ok(ttl), Some(labels)) => {
                 judge_proofs(parts, &mut verify);
                 let views = parts.views();
                 let proofs = proofs_of(parts, &views, parent.zone());
-                let mut denial = Denial::new(parent.zone(), &proofs, rules.iterations.of_key(largest_key(parent)));
+                let mut denial = rules.denial(parent, &proofs);
                 match denial.expanded(name.as_wire(), labels, budget) {
                     Proof::Bogus(flaw) => Err(flaw),
                     Proof::Secure | Proof::Insecure(_) => Ok(ttl),
@@ -152,7 +151,7 @@ fn judge_delegation(
     let ttl = judge_proofs(parts, &mut verify).unwrap_or(PROVEN);
     let views = parts.views();
     let proofs = proofs_of(parts, &views, parent.zone());
-    let mut denial = Denial::new(parent.zone(), &proofs, rules.iterations.of_key(largest_key(parent)));
+    let mut denial = rules.denial(parent, &proofs);
     match denial.no_ds(name.as_wire(), budget) {
         NoDs::Insecure(flaw) => (Standing::Insecure(flaw), ttl),
         NoDs::NotDelegated | NoDs::NoName => (Standing::NoCut, ttl),
@@ -169,8 +168,8 @@ fn find(parts: &Parts, name: &Name, rtype: u16) -> Option<usize> {
 
 /// Judges an RRset that no wildcard may have made, unless that was done; gives the seconds that it may be kept.
 fn judge(parts: &mut Parts, nth: usize, verify: &mut impl FnMut(&Set) -> Result<Signed, Flaw>) -> Result<u32, Flaw> {
-    match parts.views().set(parts, nth) {
-        Some(set) if expanded_from(&set).is_none() => {}
+    match parts.view(nth) {
+        Some(view) if expanded_from(&view.set()).is_none() => {}
         _ => return Err(Flaw::Mismatch),
     }
     judge_alias(parts, nth, verify)
@@ -185,13 +184,10 @@ fn judge_alias(
     if parts.sets[nth].known == Security::Secure {
         return Ok(parts.sets[nth].ttl);
     }
-    let signed = {
-        let views = parts.views();
-        views.set(parts, nth).ok_or(Flaw::Malformed).and_then(|set| match set.signatures {
-            [] => Err(Flaw::SignaturesMissing),
-            _ => verify(&set),
-        })
-    };
+    let signed = parts.view(nth).ok_or(Flaw::Malformed).and_then(|view| match view.set() {
+        Set { signatures: [], .. } => Err(Flaw::SignaturesMissing),
+        set => verify(&set),
+    });
     let part = &mut parts.sets[nth];
     match signed {
         Ok(Signed { ttl, .. }) => {

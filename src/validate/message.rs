@@ -5,7 +5,7 @@
 
 use super::canonical;
 use super::denial::Denial;
-use super::keys::{KeyCache, Way, largest_key};
+use super::keys::{KeyCache, Way};
 use super::parts::{Part, Parts, Views};
 use super::proof::Proof;
 use super::signature::{self, Signed};
@@ -93,6 +93,10 @@ impl Found {
     fn new(security: Security, flaw: Flaw) -> Found {
         Found { security, flaw, ttl: u32::MAX, lacks_keys: false }
     }
+
+    fn note(&self, part: &mut Part) {
+        (part.known, part.flaw, part.ttl) = (self.security, self.flaw, part.ttl.min(self.ttl));
+    }
 }
 
 impl Verdict {
@@ -113,8 +117,7 @@ impl Trial<'_> {
                     continue;
                 }
                 let found = self.judge_part(parts, nth)?;
-                let part = &mut parts.sets[nth];
-                (part.known, part.flaw, part.ttl) = (found.security, found.flaw, part.ttl.min(found.ttl));
+                found.note(&mut parts.sets[nth]);
                 verdict.and(found.security, found.flaw);
                 if verdict.security == Security::Bogus {
                     verdict.lacks_keys = found.lacks_keys;
@@ -141,15 +144,16 @@ impl Trial<'_> {
         if part.known != Security::Unchecked {
             return Ok(Found::new(part.known, part.flaw));
         }
-        let views = parts.views();
-        if let Some(dname) = made_of(parts, &views, nth) {
+        if let Some(dname) = made_of(parts, nth) {
             return Ok(Found {
                 ttl: parts.sets[dname].ttl,
                 ..Found::new(parts.sets[dname].known, parts.sets[dname].flaw)
             });
         }
-        let Some(set) = views.set(parts, nth) else { return Ok(Found::new(Security::Bogus, Flaw::Malformed)) };
-        self.judge(&set)
+        match parts.view(nth) {
+            Some(view) => self.judge(&view.set()),
+            None => Ok(Found::new(Security::Bogus, Flaw::Malformed)),
+        }
     }
 
     /// What an RRset amounts to, by the keys of who signed it.
@@ -195,8 +199,7 @@ impl Trial<'_> {
                 continue;
             }
             if let Ok(found) = self.judge_part(parts, nth) {
-                let part = &mut parts.sets[nth];
-                (part.known, part.flaw, part.ttl) = (found.security, found.flaw, part.ttl.min(found.ttl));
+                found.note(&mut parts.sets[nth]);
             }
         }
     }
@@ -207,7 +210,7 @@ impl Trial<'_> {
             if part.section != 0 || part.known != Security::Secure {
                 continue;
             }
-            let Some(set) = views.set(parts, nth) else { continue };
+            let Some(set) = views.set(nth) else { continue };
             let (Some(labels), Some(zone)) = (expanded_from(&set), signer_of(&set)) else { continue };
             let proofs = proofs_of(parts, views, zone.as_wire());
             let owner = part.owner.to_lower();
@@ -223,7 +226,7 @@ impl Trial<'_> {
     /// What the proofs of a zone are worth.
     fn denial<'d>(&mut self, zone: &'d [u8], proofs: &[Set<'d>]) -> Denial<'d> {
         let bits = match self.keys.way(self.rules, zone, self.now) {
-            Way::Keys(keys) => largest_key(keys),
+            Way::Keys(keys) => keys.largest(),
             _ => 0,
         };
         Denial::new(zone, proofs, self.rules.iterations.of_key(bits))
@@ -240,7 +243,7 @@ impl Trial<'_> {
                 return Some((name, true));
             }
             let alias = answer().find(|(_, part)| part.rtype == rtype::CNAME && is_owned(part, &name));
-            let target = alias.and_then(|(nth, _)| Name::from_wire(views.set(parts, nth)?.records.first()?));
+            let target = alias.and_then(|(nth, _)| Name::from_wire(views.set(nth)?.records.first()?));
             match target {
                 Some(target) => name = target.to_lower(),
                 None => {
@@ -308,22 +311,23 @@ pub fn expanded_from(set: &Set) -> Option<u8> {
 }
 
 /// The DNAME that a CNAME without signatures was made of (RFC 6672 section 3.1).
-fn made_of(parts: &Parts, views: &Views<'_>, nth: usize) -> Option<usize> {
-    let cname = views.set(parts, nth)?;
-    if cname.rtype != rtype::CNAME || !cname.signatures.is_empty() || parts.sets[nth].section != 0 {
+fn made_of(parts: &Parts, nth: usize) -> Option<usize> {
+    let cname = parts.sets.get(nth).filter(|part| (part.section, part.rtype) == (0, rtype::CNAME))?;
+    let view = parts.view(nth)?;
+    let set = view.set();
+    if !set.signatures.is_empty() {
         return None;
     }
-    let owner = Name::from_wire(cname.owner)?;
+    let owner = cname.owner.as_wire();
     (0..parts.sets.len()).find(|&at| {
         let part = &parts.sets[at];
-        let is_above =
-            || is_at_or_below(cname.owner, part.owner.as_wire()) && cname.owner.len() > part.owner.as_wire().len();
+        let is_above = || is_at_or_below(owner, part.owner.as_wire()) && owner.len() > part.owner.as_wire().len();
         if (part.section, part.rtype, part.known == Security::Unchecked) != (0, rtype::DNAME, false) || !is_above() {
             return false;
         }
         let target =
-            views.set(parts, at).and_then(|dname| owner.with_end(part.owner.as_wire(), dname.records.first()?));
-        target.is_some_and(|target| cname.records.iter().all(|data| data.eq_ignore_ascii_case(target.as_wire())))
+            parts.view(at).and_then(|dname| cname.owner.with_end(part.owner.as_wire(), dname.set().records.first()?));
+        target.is_some_and(|target| set.records.iter().all(|data| data.eq_ignore_ascii_case(target.as_wire())))
     })
 }
 
@@ -339,7 +343,7 @@ fn is_proof(part: &Part) -> bool {
 /// The NSEC and NSEC3 RRsets that a zone has signed.
 pub(super) fn proofs_of<'a>(parts: &'a Parts, views: &'a Views<'a>, zone: &[u8]) -> Vec<Set<'a>> {
     let sets = parts.sets.iter().enumerate().filter(|(_, part)| is_proof(part));
-    let sets = sets.filter_map(|(nth, _)| views.set(parts, nth));
+    let sets = sets.filter_map(|(nth, _)| views.set(nth));
     let is_of = |set: &Set| signer_of(set).is_some_and(|signer| signer.as_wire() == zone);
     // What a wildcard was expanded to says nothing of its neighbours.
     sets.filter(|set| is_of(set) && expanded_from(set).is_none()).collect()
@@ -351,6 +355,6 @@ fn denying_zone(parts: &Parts, views: &Views<'_>, name: &[u8]) -> Option<Name> {
     let says =
         |part: &Part| is_proof(part) || (part.section, part.rtype, part.known) == (1, rtype::SOA, Security::Secure);
     let proofs = parts.sets.iter().enumerate().filter(|(_, part)| says(part));
-    let signers = proofs.filter_map(|(nth, _)| signer_of(&views.set(parts, nth)?));
+    let signers = proofs.filter_map(|(nth, _)| signer_of(&views.set(nth)?));
     signers.filter(|signer| is_at_or_below(name, signer.as_wire())).max_by_key(|signer| signer.as_wire().len())
 }

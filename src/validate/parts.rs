@@ -41,12 +41,17 @@ pub struct Parts {
     data: Vec<u8>,
 }
 
-/// Data of several records.
-type Slices<'a> = Vec<&'a [u8]>;
-
-/// The data of records and signatures of each RRset, as slices.
+/// One RRset of an answer, its data as slices.
 #[derive(Debug)]
-pub struct Views<'a>(Vec<(Slices<'a>, Slices<'a>)>);
+pub struct View<'a> {
+    part: &'a Part,
+    records: Vec<&'a [u8]>,
+    signatures: Vec<&'a [u8]>,
+}
+
+/// All RRsets of an answer, as [`View`]s.
+#[derive(Debug)]
+pub struct Views<'a>(Vec<View<'a>>);
 
 impl Parts {
     /// Takes a message apart (RFC 1035 section 4.1), an OPT record left out. `None` when it is malformed.
@@ -166,18 +171,34 @@ impl Parts {
         })
     }
 
-    /// The data of all, as slices for [`Views::set`].
+    /// RRset number `nth`, for who looks at that one alone.
+    pub fn view(&self, nth: usize) -> Option<View<'_>> {
+        self.sets.get(nth).map(|part| self.view_of(part))
+    }
+
+    /// All RRsets, for who looks at several.
     pub fn views(&self) -> Views<'_> {
+        Views(self.sets.iter().map(|part| self.view_of(part)).collect())
+    }
+
+    fn view_of<'a>(&'a self, part: &'a Part) -> View<'a> {
         let slices = |places: &[Range<usize>]| places.iter().filter_map(|place| self.data.get(place.clone())).collect();
-        Views(self.sets.iter().map(|part| (slices(&part.records), slices(&part.signatures))).collect())
+        View { part, records: slices(&part.records), signatures: slices(&part.signatures) }
     }
 }
 
-impl<'a> Views<'a> {
+impl View<'_> {
+    /// It as it is validated.
+    pub fn set(&self) -> Set<'_> {
+        let View { part, records, signatures } = self;
+        let Part { rtype, class, ttl, .. } = **part;
+        Set { owner: part.owner.as_wire(), rtype, class, ttl, records, signatures }
+    }
+}
+
+impl Views<'_> {
     /// RRset number `nth` as it is validated.
-    pub fn set(&'a self, parts: &'a Parts, nth: usize) -> Option<Set<'a>> {
-        let (part, (records, signatures)) = (parts.sets.get(nth)?, self.0.get(nth)?);
-        let Part { rtype, class, ttl, .. } = *part;
-        Some(Set { owner: part.owner.as_wire(), rtype, class, ttl, records, signatures })
+    pub fn set(&self, nth: usize) -> Option<Set<'_>> {
+        self.0.get(nth).map(View::set)
     }
 }

@@ -3,7 +3,7 @@
 use super::algorithm::Fakes;
 use super::anchors::Anchors;
 use super::iterations::Iterations;
-use super::{Clock, chain};
+use super::{Clock, Denial, Keys, Set, chain};
 use std::sync::Arc;
 
 /// What counts as now.
@@ -91,6 +91,11 @@ impl Rules {
             Date::Any => None,
         };
         Clock { now, skew_min: self.skew_min, skew_max: self.skew_max }
+    }
+
+    /// What proofs that a zone has signed are worth: how often a name is hashed again depends on its keys.
+    pub(super) fn denial<'d>(&self, keys: &'d Keys, proofs: &[Set<'d>]) -> Denial<'d> {
+        Denial::new(keys.zone(), proofs, self.iterations.of_key(keys.largest()))
     }
 
     /// What a step of a chain of trust goes by.

@@ -6,7 +6,7 @@ use super::rrset::Rrset;
 use crate::dns::body::{BodyWriter, Fixed};
 use crate::dns::name::Name;
 use crate::dns::{rcode, rtype};
-use crate::resolve::chain::{Chain, Unwritable, Written, is_dnssec};
+use crate::resolve::chain::{Chain, Unwritable, Written, told_of};
 
 /// What a body is written for.
 #[derive(Clone, Copy)]
@@ -156,20 +156,16 @@ impl<'a> Composing<'a> {
 
     fn set(&mut self, section: usize, set: &Rrset, data: bool, signatures: bool) -> Option<()> {
         let Wanted { qtype, dnssec_ok, .. } = *self.wanted;
-        let wanted = dnssec_ok || (section == 0 && qtype == rtype::ANY);
-        let asked_for = section == 0 && set.rtype() == qtype;
-        if !wanted && !asked_for && is_dnssec(set.rtype()) {
-            return Some(());
-        }
+        let told = told_of((section, set.rtype()), (qtype, dnssec_ok));
         let fixed = Fixed { rtype: set.rtype(), class: set.class(), ttl: self.hit.told_ttl(set) };
-        if data {
+        if data && told.data {
             // RRSIGs over several types may come to stand together, and are one RRset to a reader.
             let single = set.count() == 1 && set.rtype() != rtype::RRSIG;
             for data in set.records() {
                 self.writer.push(section, set.owner(), fixed, data, single)?;
             }
         }
-        if signatures && wanted {
+        if signatures && told.signatures {
             let fixed = Fixed { rtype: rtype::RRSIG, ..fixed };
             for data in set.signatures() {
                 self.writer.push(section, set.owner(), fixed, data, false)?;

@@ -14,7 +14,7 @@ impl Cache {
         let views = parts.views();
         let mut sections = Sections::default();
         for (nth, part) in parts.sets.iter().enumerate() {
-            let Some(set) = views.set(parts, nth) else { return false };
+            let Some(set) = views.set(nth) else { return false };
             self.draft.start(&Key::of(&set, part.section), part.ttl);
             set.records.iter().for_each(|data| self.draft.push(data));
             set.signatures.iter().for_each(|data| self.draft.push_signature(data));
