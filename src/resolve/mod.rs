@@ -14,7 +14,7 @@
 //! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
-//! | `proving`, `held`, `validator` | what is answered is validated before it is told |
+//! | `proving`, `learning`, `held`, `validator` | what is answered is validated before it is told |
 //! | `denying` | what is known not to exist is not asked for |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
@@ -59,6 +59,7 @@ mod iterate;
 mod judge;
 mod keys;
 mod known;
+mod learning;
 mod listing;
 mod lookups;
 mod minimise;

@@ -12,19 +12,15 @@
 use super::cache::{Checked, Head, Key, MessageKey, Moment, Trust};
 use super::core::{Core, Turn, bit};
 use super::held::{Client, Held};
-use super::question::{Lookup, NONE, Phase, Question, Shown, Stale};
+use super::question::{NONE, Phase, Question, Shown, Stale};
 use super::validator::Validator;
 use super::world::World;
 use crate::dns::cause::Cause;
 use crate::dns::flaw::Flaw;
-use crate::dns::{Name, class, rcode, rtype};
-use crate::validate::keys::Standing;
+use crate::dns::{class, rcode, rtype};
+use crate::validate::Security;
 use crate::validate::message::{Asked, Outcome, Verdict, validate};
 use crate::validate::parts::Parts;
-use crate::validate::{Security, learn};
-
-/// Lookups of keys for one question: a name has at most 127 labels, each of which may be a zone with DS and DNSKEY.
-const MOST_LOOKUPS: u16 = 300;
 
 impl Question {
     /// True of a lookup that is for keys.
@@ -79,55 +75,6 @@ impl<W: World> Turn<'_, W> {
                 self.await_keys(id, &name, rtype);
             }
         }
-    }
-
-    /// Has a question wait for DS or DNSKEY of a name.
-    fn await_keys(&mut self, id: u32, name: &Name, rtype: u16) {
-        let budget = self.core.questions.budget_mut(id);
-        budget.key_lookups = budget.key_lookups.saturating_add(1);
-        let may = budget.key_lookups <= MOST_LOOKUPS;
-        if may
-            && rtype == rtype::DS
-            && let Some(said) = self.said_of_keys(id, name)
-            && self.learn_from_referral(id, name, said)
-        {
-            return self.prove(id);
-        }
-        match may && self.begin_lookup(id, name, rtype, Lookup::keys()) {
-            true => self.wait_for_lookups(id),
-            false => self.unprovable(id),
-        }
-    }
-
-    /// Takes what came with a referral for the answer to a question for the DS of a name; false when it proves nothing.
-    fn learn_from_referral(&mut self, id: u32, name: &Name, mut referral: Held) -> bool {
-        self.learn(id, (name, rtype::DS), Some(&mut referral.parts));
-        let now = super::cache::seconds(self.now);
-        let Some(Validator { rules, keys, .. }) = &mut self.core.validator else { return false };
-        let (proves, bogus_ttl) = (keys.flaw(name.as_wire(), now).is_none(), rules.bogus_ttl);
-        match proves {
-            true => self.write_down_sets(&referral.parts, bogus_ttl),
-            false => drop(keys.flush(|of, _| of == name.as_wire())),
-        }
-        proves
-    }
-
-    /// Takes note of what was answered to a question for DS or DNSKEY of a name; `None`: nothing was.
-    fn learn(&mut self, id: u32, (name, qtype): (&Name, u16), mut answer: Option<&mut Parts>) {
-        if let Some(parts) = &mut answer {
-            self.recognise(parts);
-        }
-        let wall = self.world.wall();
-        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return };
-        let Validator { rules, keys, .. } = validator;
-        let (now, clock) = (super::cache::seconds(self.now), rules.clock(wall));
-        let budget = &mut questions.budget_mut(id).proof;
-        let before = budget.checked;
-        match qtype {
-            rtype::DS => learn::delegation(name, answer, (keys, now), (rules, clock), budget),
-            _ => learn::zone_keys(name, answer, (keys, now), (rules, clock), budget),
-        }
-        stats.signatures.add(u64::from(budget.checked - before));
     }
 
     /// What is held of a question cannot be proven: keys are not to be had in time.
@@ -191,7 +138,7 @@ impl<W: World> Turn<'_, W> {
 
     /// What was told to a question is bogus: it is asked anew, of others (`val-max-restart:`). False when that was done often
     /// enough, or there is nobody else.
-    fn ask_elsewhere(&mut self, id: u32, held: &Held, flaw: Flaw) -> bool {
+    pub(super) fn ask_elsewhere(&mut self, id: u32, held: &Held, flaw: Flaw) -> bool {
         let most = self.core.validator.as_ref().map_or(0, |validator| validator.rules.restarts);
         let question = self.core.questions.get_mut(id);
         let server = question.asked.server;
@@ -321,7 +268,7 @@ impl<W: World> Turn<'_, W> {
     }
 
     /// Takes note of what is known already of the RRsets of an answer: a signature is checked once for as long as it is kept.
-    fn recognise(&mut self, parts: &mut Parts) {
+    pub(super) fn recognise(&mut self, parts: &mut Parts) {
         let Some(cache) = &mut self.core.cache else { return };
         let views = parts.views();
         let mut known = Vec::with_capacity(parts.sets.len());
@@ -356,7 +303,8 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    fn write_down_sets(&mut self, parts: &Parts, bogus_ttl: u32) {
+    /// Writes down what was found of the RRsets of an answer.
+    pub(super) fn write_down_sets(&mut self, parts: &Parts, bogus_ttl: u32) {
         let now = self.now;
         if let Some(validator) = &mut self.core.validator {
             validator.note_denials(parts, super::cache::seconds(now));
@@ -380,43 +328,5 @@ impl<W: World> Turn<'_, W> {
             let reference = kept.reference();
             cache.rrsets.set_security(reference, &Checked { security: part.known, trust, ttl }, now);
         }
-    }
-
-    /// A lookup of keys has come to this, or to nothing: it ends, unless it is asked anew.
-    pub(super) fn end_key_lookup(&mut self, id: u32, answer: Option<Held>) {
-        if self.learn_keys(id, answer) {
-            self.end_lookup(id, &[]);
-        }
-    }
-
-    /// Takes note of what a lookup of keys has come to. False when it is asked anew.
-    fn learn_keys(&mut self, id: u32, mut answer: Option<Held>) -> bool {
-        self.recall(id);
-        let now = super::cache::seconds(self.now);
-        let Core { questions, validator: Some(validator), .. } = &mut *self.core else { return true };
-        let (name, qtype, bogus_ttl) = (questions.get(id).name, questions.get(id).qtype, validator.rules.bogus_ttl);
-        let delegation = validator.keys.delegation(name.as_wire(), now).map(|(of, left)| (of.clone(), left));
-        self.learn(id, (&name, qtype), answer.as_mut().map(|held| &mut held.parts));
-        let Core { questions, validator: Some(Validator { keys, .. }), .. } = &mut *self.core else { return true };
-        let Some(held) = answer else {
-            let flaw = questions.get(id).flaw;
-            if flaw != Flaw::None {
-                // That is known of it; nobody else has told anything.
-                keys.put(name.as_wire(), Standing::Bogus(flaw), bogus_ttl, now);
-            }
-            return true;
-        };
-        let flaw = keys.flaw(name.as_wire(), now);
-        if let Some(flaw) = flaw
-            && self.ask_elsewhere(id, &held, flaw)
-        {
-            // What is asked anew is judged by the DS that is known.
-            if let (Some((of, left)), Some(validator)) = (delegation, &mut self.core.validator) {
-                validator.keys.put(name.as_wire(), Standing::Delegated(of), left, now);
-            }
-            return false;
-        }
-        self.write_down_sets(&held.parts, bogus_ttl);
-        true
     }
 }
