@@ -82,6 +82,14 @@ pub struct Validation {
     pub harden_downgrade: bool,
     /// `harden-below-nxdomain:`, a secure NXDOMAIN holds below its name.
     pub harden_below_nxdomain: bool,
+    /// `add-holddown:`, for how long a new key is seen before it is trusted.
+    pub add_holddown: u32,
+    /// `del-holddown:`, for how long one that was revoked is remembered.
+    pub del_holddown: u32,
+    /// `keep-missing:`, for how long one that is not seen any more is trusted; 0 for ever.
+    pub keep_missing: u32,
+    /// `permit-small-holddown:`, keys may be asked for more than once in an hour.
+    pub small_holddown: bool,
     /// `aggressive-nsec:`
     pub aggressive: bool,
     /// `neg-cache-size:` in bytes.
@@ -114,6 +122,10 @@ impl Default for Validation {
             harden_stripped: true,
             harden_downgrade: false,
             harden_below_nxdomain: true,
+            add_holddown: 30 * 86_400,
+            del_holddown: 30 * 86_400,
+            keep_missing: 366 * 86_400,
+            small_holddown: false,
             aggressive: true,
             negative_cache: 1 << 20,
             key_cache: 4 << 20,
@@ -149,12 +161,17 @@ impl Validation {
         let lan: Vec<Vec<u8>> = lan_zones::names().filter(|_| self.insecure_lan).map(|name| wire(&name)).collect();
         let insecure = self.insecure.iter().chain(&lan).map(|name| &name[..]);
         let (mut anchors, ignored) = Anchors::new(self.records(), insecure, is_known);
-        for (auto, point) in self.points() {
-            if !auto.stands_in || anchors.get(&point.zone, point.class).is_none() {
-                anchors.replace(&point.zone, point.class, point.anchor());
-            }
+        for (_, point) in self.followed() {
+            anchors.replace(&point.zone, point.class, point.anchor());
         }
         (anchors, ignored)
+    }
+
+    /// Those of [`Self::points`] that count: what is built in stands in for a file where nothing else is trusted of its zone.
+    pub fn followed(&self) -> impl Iterator<Item = (&AutoAnchor, &Point)> {
+        let is_given =
+            |point: &Point| self.records().any(|record| (record.class, &record.zone) == (point.class, &point.zone));
+        self.points().filter(move |(auto, point)| !auto.stands_in || !is_given(point))
     }
 
     /// What `val-override-date:` says.

@@ -1,6 +1,5 @@
 //! The files of anchors that follow their zones' keys (RFC 5011), written.
 
-use crate::validate::autotrust::Point;
 use crate::whole_file;
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,14 +7,13 @@ use std::path::Path;
 /// What is in it is public.
 const MODE: u32 = 0o644;
 
-/// Writes what is known of a zone's keys to `path`: whenever the process or the power ends, the file is there as it was or as it
+/// Writes the text of what is known of a zone's keys ([`crate::validate::autotrust::Point::text`]) to `path`: whenever the process or the power ends, the file is there as it was or as it
 /// is to be. A link stays one.
 ///
 /// # Errors
 /// Why it could not be written, and what to do; the file is as it was.
-pub fn write(path: &Path, point: &Point) -> Result<(), String> {
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let text = point.text();
     whole_file::write(&target, MODE, |file| file.write_all(text.as_bytes())).map_err(|cause: io::Error| {
         let fix = match cause.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -32,6 +30,7 @@ pub fn write(path: &Path, point: &Point) -> Result<(), String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::validate::autotrust::Point;
     use std::fs;
     use std::path::PathBuf;
     use std::process::{Command, Stdio};
@@ -72,14 +71,14 @@ mod tests {
     #[ignore = "is a part of a_kill_at_any_point_leaves_a_whole_file"]
     fn writes_for_ever() {
         let path = PathBuf::from(std::env::var_os(FILE).unwrap());
-        (1..=u32::MAX).for_each(|number| write(&path, &point(number)).unwrap());
+        (1..=u32::MAX).for_each(|number| write(&path, &point(number).text()).unwrap());
     }
 
     #[test]
     fn a_kill_at_any_point_leaves_a_whole_file() {
         let folder = Folder::new("kill");
         let path = folder.0.join("root.key");
-        write(&path, &point(0)).unwrap();
+        write(&path, &point(0).text()).unwrap();
         let mut furthest = 0;
         for round in 0..40u64 {
             let mut child = Command::new(std::env::current_exe().unwrap())
@@ -102,7 +101,7 @@ mod tests {
         }
         assert!(furthest > 0);
         // What was left half written is in nobody's way.
-        write(&path, &point(7)).unwrap();
+        write(&path, &point(7).text()).unwrap();
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
     }
 
@@ -112,10 +111,10 @@ mod tests {
         let (there, link) = (folder.0.join("there"), folder.0.join("link"));
         fs::write(&there, "").unwrap();
         std::os::unix::fs::symlink("there", &link).unwrap();
-        write(&link, &point(3)).unwrap();
+        write(&link, &point(3).text()).unwrap();
         assert_eq!(number_of(&fs::read_to_string(&there).unwrap()), Some(3));
         assert!(link.is_symlink());
-        let error = write(Path::new("/proc/1/root.key"), &point(1)).unwrap_err();
+        let error = write(Path::new("/proc/1/root.key"), &point(1).text()).unwrap_err();
         assert!(error.starts_with("auto-trust-anchor-file: cannot write /proc/1/root.key: "), "{error}");
     }
 }

@@ -240,7 +240,10 @@ impl Core {
         self.streams.options.clone_from(&options.streams);
         self.rates.set_limits(options.rates.clone());
         // Other rules may want other proofs: none is left of before.
-        let before = std::mem::replace(&mut self.validator, options.validation.clone().map(Validator::new));
+        let mut before = std::mem::replace(&mut self.validator, options.validation.clone().map(Validator::new));
+        if let (Some(before), Some(Validator { following, rules, .. })) = (&mut before, &mut self.validator) {
+            following.go_on(&mut before.following, &mut rules.anchors);
+        }
         let trusted =
             |validator: &Option<Validator>| validator.as_ref().map(|validator| Arc::clone(&validator.rules.anchors));
         if trusted(&before) != trusted(&self.validator)
@@ -277,7 +280,8 @@ impl Core {
     pub fn due(&self, waits: bool) -> Option<Duration> {
         let jostle = if waits && self.questions.is_full() { self.jostle_at() } else { None };
         let patient = self.patient.front().map(|first| first.0);
-        self.timers.next().into_iter().chain(jostle).chain(patient).min()
+        let anchors = self.validator.as_ref().and_then(|validator| validator.following.due());
+        self.timers.next().into_iter().chain(jostle).chain(patient).chain(anchors).min()
     }
 
     /// True when an answer waits for room.
@@ -336,6 +340,7 @@ impl<W: World> Turn<'_, W> {
             self.expire(id);
         }
         self.serve_the_patient();
+        self.follow_anchors();
         self.core.sockets.sweep(self.now, self.world);
         self.core.streams.sweep(self.now, self.world);
     }

@@ -55,7 +55,7 @@ impl<W: World> Turn<'_, W> {
                 self.core.questions.get_mut(id).was_primed = true;
                 // Who is there already, with or without that, may be asked.
                 let primes = || Lookup { primes: true, ..Lookup::default() };
-                self.add_lookup(id, &zone, rtype::NS, primes());
+                self.add_lookup(Some(id), &zone, rtype::NS, primes());
                 match self.begin_lookup(id, &zone, rtype::NS, primes()) {
                     true => self.wait_for_lookups(id),
                     false => self.fail(id),
@@ -318,14 +318,14 @@ impl<W: World> Turn<'_, W> {
         }
         let name = cut.name;
         if (qtype, question.target.as_wire()) != (rtype::NS, name.as_wire()) {
-            self.add_lookup(id, &name, rtype::NS, Lookup::ahead());
+            self.add_lookup(Some(id), &name, rtype::NS, Lookup::ahead());
             return;
         }
         let own: Vec<Name> =
             cut.names().filter_map(Name::from_wire).filter(|own| own.is_at_or_below(name.as_wire())).collect();
         for own in own {
             for qtype in TYPES {
-                self.add_lookup(id, &own, qtype, Lookup::ahead());
+                self.add_lookup(Some(id), &own, qtype, Lookup::ahead());
             }
         }
     }

@@ -62,7 +62,7 @@ impl<W: World> Turn<'_, W> {
         };
         let is_known = questions.budget(id).used == 0;
         let question = questions.get_mut(id);
-        if question.uncached || question.wants_glue() || question.is_priming() || question.refreshes.is_some() {
+        if question.uncached || question.wants_glue() || question.is_fresh() || question.refreshes.is_some() {
             return Found::Nothing;
         }
         let zone = if question.is_unzoned { None } else { table.find(question.parent_side()) };

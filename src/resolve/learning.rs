@@ -80,6 +80,9 @@ impl<W: World> Turn<'_, W> {
         let Core { questions, validator: Some(validator), .. } = &mut *self.core else { return true };
         let (name, qtype, bogus_ttl) = (questions.get(id).name, questions.get(id).qtype, validator.rules.bogus_ttl);
         let delegation = validator.keys.delegation(name.as_wire(), now).map(|(of, left)| (of.clone(), left));
+        if qtype == rtype::DNSKEY && answer.as_ref().is_none_or(|held| !held.known) {
+            self.take_keys(&name, answer.as_ref().map(|held| &held.parts));
+        }
         self.learn(id, (&name, qtype), answer.as_mut().map(|held| &mut held.parts));
         let Core { questions, validator: Some(Validator { keys, .. }), .. } = &mut *self.core else { return true };
         let Some(held) = answer else {

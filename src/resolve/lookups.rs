@@ -150,7 +150,7 @@ impl<W: World> Turn<'_, W> {
         let lookup = match self.core.lookups.get(&key).copied() {
             Some(lookup) if self.waits_for(lookup, id) => return false,
             Some(lookup) => lookup,
-            None if self.may_look_up(id) => match self.add_lookup(id, name, qtype, lookup) {
+            None if self.may_look_up(id) => match self.add_lookup(Some(id), name, qtype, lookup) {
                 Some(lookup) => lookup,
                 None => return false,
             },
@@ -202,8 +202,9 @@ impl<W: World> Turn<'_, W> {
         true
     }
 
-    /// Begins a lookup for the sake of a question that nobody waits for yet; `None` when there is one already, or no room.
-    pub(super) fn add_lookup(&mut self, sake: u32, name: &Name, qtype: u16, lookup: Lookup) -> Option<u32> {
+    /// Begins a lookup for the sake of a question, or of none, that nobody waits for yet; `None` when there is one already, or
+    /// no room.
+    pub(super) fn add_lookup(&mut self, sake: Option<u32>, name: &Name, qtype: u16, lookup: Lookup) -> Option<u32> {
         let key = (name.as_wire().into(), qtype, lookup.glue);
         if self.core.lookups.contains_key(&key) {
             return None;
@@ -211,10 +212,12 @@ impl<W: World> Turn<'_, W> {
         if !lookup.is_ahead {
             self.make_room_for_lookup(sake);
         }
-        let depth = self.core.questions.get(sake).depth.saturating_add(1);
+        let depth = sake.map_or(0, |sake| self.core.questions.get(sake).depth.saturating_add(1));
         let Some(id) = self.core.questions.take_lookup(sake, lookup.is_ahead) else {
-            // That there is no room says little of the servers: what comes of it is not kept for long.
-            self.core.questions.get_mut(sake).unheard |= !lookup.is_ahead;
+            if let Some(sake) = sake {
+                // That there is no room says little of the servers: what comes of it is not kept for long.
+                self.core.questions.get_mut(sake).unheard |= !lookup.is_ahead;
+            }
             return None;
         };
         let question = self.core.questions.get_mut(id);
@@ -231,11 +234,11 @@ impl<W: World> Turn<'_, W> {
 
     /// Sees to it that a state is free for a lookup that the question `sake` needs, if need be by giving up the oldest that has
     /// had its time, as is done with clients' questions.
-    fn make_room_for_lookup(&mut self, sake: u32) {
+    fn make_room_for_lookup(&mut self, sake: Option<u32>) {
         if !self.core.questions.is_full_of_lookups(false) {
             return;
         }
-        let Some(oldest) = self.core.questions.oldest_lookup().filter(|&oldest| oldest != sake) else { return };
+        let Some(oldest) = self.core.questions.oldest_lookup().filter(|&oldest| Some(oldest) != sake) else { return };
         let question = self.core.questions.get_mut(oldest);
         if self.now >= question.started + self.core.options.jostle {
             // No zone that is only asked first keeps it.
@@ -372,6 +375,16 @@ impl Question {
     /// True of a lookup that glue will do for.
     pub fn wants_glue(&self) -> bool {
         self.lookup.as_ref().is_some_and(|lookup| lookup.glue)
+    }
+
+    /// True of a lookup that what is known does not do for.
+    pub fn is_fresh(&self) -> bool {
+        self.is_priming() || self.probes()
+    }
+
+    /// True of the lookup for the keys of an anchor that follows them.
+    pub fn probes(&self) -> bool {
+        self.lookup.as_ref().is_some_and(|lookup| lookup.probes)
     }
 
     /// True of the lookup that asks the root's servers, or a stub zone's, who they are.

@@ -15,6 +15,7 @@
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
 //! | `proving`, `learning`, `held`, `validator` | what is answered is validated before it is told |
+//! | `following`, `followed` | anchors that follow their zones' keys: when these are asked for, who is trusted then |
 //! | `denying` | what is known not to exist is not asked for |
 //! | `order`, `commands`, `listing` | what main has done beside: flushing, dumping, telling |
 //! | `tables` | a new table takes the place of the one before |
@@ -52,6 +53,8 @@ mod denying;
 mod digest;
 mod exchange;
 mod expired;
+mod followed;
+mod following;
 mod glue;
 mod held;
 mod hints;

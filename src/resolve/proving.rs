@@ -151,8 +151,9 @@ impl<W: World> Turn<'_, W> {
         }
         let distrusted = self.distrusted(id);
         let others = self.has_seat_but(id, distrusted);
-        // One more try of the same may do: what was lost or changed on the way is so once.
-        let has_tried = self.core.questions.get(id).bogus_tries > 0;
+        // One more try of the same may do: what was lost or changed on the way is so once. A probe does not come again soon.
+        let question = self.core.questions.get(id);
+        let has_tried = question.bogus_tries > 0 && !question.probes();
         if !held.known && has_tried && !others && !self.has_unknown_servers(id) {
             return false;
         }

@@ -39,6 +39,8 @@ pub struct Lookup {
     pub primes: bool,
     /// It asks for DS or DNSKEY, so that something may be validated.
     pub keys: bool,
+    /// What is known does not do.
+    pub probes: bool,
 }
 
 /// How much of a question's target is shown (`minimise`).

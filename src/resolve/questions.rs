@@ -89,14 +89,23 @@ impl Questions {
         Some(id)
     }
 
-    /// As [`Self::take`], for a lookup for the sake of the question `sake`, at whose cost it is.
-    pub fn take_lookup(&mut self, sake: u32, is_ahead: bool) -> Option<u32> {
+    /// As [`Self::take`], for a lookup for the sake of the question `sake`, at whose cost it is; without one at its own.
+    pub fn take_lookup(&mut self, sake: Option<u32>, is_ahead: bool) -> Option<u32> {
         if self.is_full_of_lookups(is_ahead) {
             return None;
         }
         let id = self.unused()?;
-        let budget = self.states[sake as usize].budget;
-        self.budgets.share(budget);
+        let budget = match sake.map(|sake| self.states[sake as usize].budget) {
+            Some(budget) => {
+                self.budgets.share(budget);
+                Some(budget)
+            }
+            None => self.budgets.open(),
+        };
+        let Some(budget) = budget else {
+            self.free.push(id);
+            return None;
+        };
         self.set_up(id, budget, true);
         match is_ahead {
             true => self.line_up(id),
@@ -310,25 +319,25 @@ mod tests {
     fn lookups_and_clients_keep_to_their_shares() {
         let mut questions = Questions::new(4, 4);
         let asked = questions.take().unwrap();
-        let ahead: Vec<u32> = std::iter::from_fn(|| questions.take_lookup(asked, true)).collect();
+        let ahead: Vec<u32> = std::iter::from_fn(|| questions.take_lookup(Some(asked), true)).collect();
         assert_eq!((ahead.len(), questions.oldest_lookup(), questions.oldest()), (2, Some(ahead[0]), None));
-        let waited: Vec<u32> = std::iter::from_fn(|| questions.take_lookup(asked, false)).collect();
+        let waited: Vec<u32> = std::iter::from_fn(|| questions.take_lookup(Some(asked), false)).collect();
         assert_eq!((waited.len(), questions.is_full_of_lookups(false), questions.is_full()), (2, true, false));
         questions.give_back(ahead[0]);
         assert_eq!(questions.oldest_lookup(), Some(ahead[1]), "who is waited for runs to its end");
         assert_eq!(std::iter::from_fn(|| questions.take()).count(), 3);
-        assert_eq!((questions.take_lookup(asked, true), questions.is_full()), (None, true));
-        assert!(questions.take_lookup(asked, false).is_some());
+        assert_eq!((questions.take_lookup(Some(asked), true), questions.is_full()), (None, true));
+        assert!(questions.take_lookup(Some(asked), false).is_some());
     }
 
     #[test]
     fn a_lookup_is_at_the_cost_of_the_question_that_began_it() {
         let mut questions = Questions::new(2, 4);
         let asked = questions.take().unwrap();
-        let lookup = questions.take_lookup(asked, false).unwrap();
+        let lookup = questions.take_lookup(Some(asked), false).unwrap();
         questions.budget_mut(asked).used = 3;
         questions.give_back(asked);
-        let deeper = questions.take_lookup(lookup, false).unwrap();
+        let deeper = questions.take_lookup(Some(lookup), false).unwrap();
         assert_eq!(questions.budget(deeper).used, 3);
         let other = questions.take().unwrap();
         assert_eq!(questions.budget(other).used, 0);

@@ -35,7 +35,8 @@ impl<W: World> Turn<'_, W> {
         let Some(to) = cuts.get(question.cut).and_then(|cut: &Cut| cut.agent.as_deref()) else { return };
         // Of an alias, what failed is its target, which lies in the agent's zone; the name that was asked for need not.
         let Some(name) = report(&question.target, question.qtype, error.code, to) else { return };
-        if reports.may_send(&name, self.now) && self.add_lookup(id, &name, rtype::TXT, Lookup::ahead()).is_some() {
+        if reports.may_send(&name, self.now) && self.add_lookup(Some(id), &name, rtype::TXT, Lookup::ahead()).is_some()
+        {
             self.core.stats.error_reports.add(1);
         }
     }

@@ -3,6 +3,7 @@
 
 use log::Level;
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -174,19 +175,41 @@ impl NoRoute {
 
 /// The servers that cannot be asked or do not answer now and why: written by the resolver when that changes, read for `status`.
 #[derive(Debug, Default)]
-pub struct Troubles(Mutex<Vec<(SocketAddr, Failure)>>);
+pub struct Troubles {
+    servers: Mutex<Vec<(SocketAddr, Failure)>>,
+    /// By zone of an anchor (wire form): why its keys are not followed.
+    anchors: Mutex<BTreeMap<Box<[u8]>, String>>,
+}
 
 impl Troubles {
     /// Puts what there is in place of what there was.
     pub(super) fn set(&self, list: impl Iterator<Item = (SocketAddr, Failure)>) {
-        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut troubles = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         troubles.clear();
         troubles.extend(list);
     }
 
     /// All of them.
     pub fn list(&self) -> Vec<(SocketAddr, Failure)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of what keeps the keys of an anchor's zone (wire form) from being followed, or that nothing does. Gives it
+    /// back when nothing was known to.
+    pub(super) fn set_anchor(&self, zone: &[u8], trouble: Option<String>) -> Option<String> {
+        let mut anchors = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(trouble) => anchors.insert(zone.into(), trouble.clone()).is_none().then_some(trouble),
+            None => {
+                anchors.remove(zone);
+                None
+            }
+        }
+    }
+
+    /// Why the keys of anchors are not followed, a line each.
+    pub fn anchors(&self) -> Vec<String> {
+        self.anchors.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What validates, as the resolver has it: the rules, what is known of the keys of zones, and of what does not exist.
 
+use super::followed::Following;
 use crate::dns::class;
 use crate::dns::name::{Name, is_at_or_below};
 use crate::validate::anchors::Closest;
@@ -33,15 +34,18 @@ pub struct Validator {
     pub keys: KeyCache,
     /// What is proven not to exist.
     pub negative: NegativeCache,
+    /// The anchors that follow their zones' keys.
+    pub following: Following,
     referrals: VecDeque<Referral>,
 }
 
 impl Validator {
     /// One that knows nothing yet.
-    pub fn new(rules: Rules) -> Validator {
+    pub fn new(mut rules: Rules) -> Validator {
+        let following = Following::new(std::mem::take(&mut rules.followed), rules.timers);
         let keys = KeyCache::new(rules.key_cache);
         let negative = NegativeCache::new(rules.negative_cache, rules.iterations.of_key(u32::MAX));
-        Validator { rules, keys, negative, referrals: VecDeque::new() }
+        Validator { rules, keys, negative, following, referrals: VecDeque::new() }
     }
 
     /// Whether no other trust anchor, or name that nothing is wanted of, lies between a zone and a name below it.

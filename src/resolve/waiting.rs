@@ -136,7 +136,7 @@ impl<W: World> Turn<'_, W> {
     /// As [`Self::probe`], for a question that goes elsewhere: a copy of it is sent.
     pub(super) fn probe_beside(&mut self, id: u32) {
         let Some(place) = self.place_to_probe(id) else { return };
-        let Some(copy) = self.core.questions.take_lookup(id, true) else { return };
+        let Some(copy) = self.core.questions.take_lookup(Some(id), true) else { return };
         let question = self.core.questions.get(id);
         let (name, qtype, qclass, cut) = (question.target, question.qtype, question.qclass, question.cut);
         let probe = self.core.questions.get_mut(copy);

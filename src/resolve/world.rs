@@ -4,6 +4,7 @@ use super::Response;
 use super::trouble::Failure;
 use rustix::io::Errno;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 /// The world as the core sees it. UDP sockets and streams go by the numbers that the core gives them; it opens none twice
 /// without closing it. What comes of them later is told by [`super::core::Input`].
@@ -53,8 +54,11 @@ pub trait World {
         Ok(((u64::from(self.draw()?) * u64::from(bound)) >> 16) as u32)
     }
 
-    /// Seconds since 1970 by the clock of the wall, modulo 2³²: what signatures are judged by.
-    fn wall(&mut self) -> u32;
+    /// Seconds since 1970 by the clock of the wall: what signatures are judged by.
+    fn wall(&mut self) -> u64;
+
+    /// Has the file of an anchor that follows its zone's keys hold this text from now on.
+    fn keep_anchor(&mut self, file: &Path, text: String);
 
     /// The place of the next answer, when there is one.
     fn room(&mut self) -> Option<&mut Response>;

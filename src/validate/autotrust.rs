@@ -2,6 +2,7 @@
 
 use super::anchors::Anchor;
 use crate::dns::rtype::{DNSKEY, DS};
+use std::path::PathBuf;
 
 /// What becomes of a key, by the numbers of Unbound's state files (RFC 5011 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -56,6 +57,15 @@ pub struct Key {
     pub count: u8,
     /// When the state changed, in seconds since 1970; 0 for one that was written by hand.
     pub changed: u64,
+}
+
+/// A zone whose anchor follows its keys, and the file that is kept of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// The file, as the server sees it.
+    pub file: PathBuf,
+    /// What is known of its keys.
+    pub point: Point,
 }
 
 /// A zone whose anchor follows its keys. Times are seconds since 1970.

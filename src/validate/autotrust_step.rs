@@ -33,6 +33,13 @@ pub struct Timers {
     pub small: bool,
 }
 
+impl Default for Timers {
+    /// As without any of these in the configuration.
+    fn default() -> Timers {
+        Timers { add: 30 * 86_400, delete: 30 * 86_400, missing: 366 * 86_400, small: false }
+    }
+}
+
 /// What is to be found out about the DNSKEY RRset that came. Keys and DS records are the data of the records.
 pub trait Verify {
     /// Whether a key that is trusted has signed the RRset.

@@ -145,7 +145,7 @@ pub fn keys_by_anchor(anchor: AnchorRecords<'_>, dnskey: &Set<'_>, rules: &Rules
 
 /// The DS that count: those whose algorithm and digest are known, of the best digest alone when `best` is set (RFC 4509
 /// section 3).
-fn usable_of<'a>(ds: &[&'a [u8]], fakes: Fakes, best: bool) -> Vec<Ds<'a>> {
+pub(super) fn usable_of<'a>(ds: &[&'a [u8]], fakes: Fakes, best: bool) -> Vec<Ds<'a>> {
     let mut usable: Vec<Ds<'a>> =
         ds.iter().filter_map(|data| Ds::parse(data)).filter(|ds| ds.is_usable(fakes).is_ok()).collect();
     let favourite = usable.iter().map(|ds| ds.digest_type).max();

@@ -5,8 +5,9 @@ use super::chain::{self, AnchorRecords, Verdict};
 use super::dnskey::Keys;
 use super::keys::{Delegation, KeyCache, Standing, Way};
 use super::message::{expanded_from, proofs_of};
-use super::parts::{Part, Parts};
+use super::parts::Parts;
 use super::proof::{NoDs, Proof};
+use super::set::slices;
 use super::signature::{self, Signed};
 use super::{Budget, Clock, Flaw, Rules, Security, Set};
 use crate::dns::name::{Name, parent};
@@ -41,7 +42,7 @@ fn judge_keys(
     budget: &mut Budget,
 ) -> (Standing, u32) {
     let bogus = |flaw| (Standing::Bogus(flaw), rules.bogus_ttl);
-    let Some(nth) = find(parts, name, rtype::DNSKEY) else {
+    let Some(nth) = parts.answer(name, rtype::DNSKEY) else {
         return if rules.harden_stripped {
             bogus(Flaw::KeyMissing)
         } else {
@@ -116,7 +117,7 @@ fn judge_delegation(
 ) -> (Standing, u32) {
     let bogus = |flaw| (Standing::Bogus(flaw), rules.bogus_ttl);
     let mut verify = |set: &Set| signature::verify(set, parent, &clock, budget);
-    if let Some(nth) = find(parts, name, rtype::DS) {
+    if let Some(nth) = parts.answer(name, rtype::DS) {
         return match judge(parts, nth, &mut verify) {
             Err(flaw) => bogus(flaw),
             Ok(ttl) => match parts.view(nth) {
@@ -128,7 +129,7 @@ fn judge_delegation(
             },
         };
     }
-    if let Some(nth) = find(parts, name, rtype::CNAME) {
+    if let Some(nth) = parts.answer(name, rtype::CNAME) {
         // An alias is no zone. One from a wildcard needs the proof that the name itself is not there.
         let alias = judge_alias(parts, nth, &mut verify);
         let labels = parts.view(nth).and_then(|view| expanded_from(&view.set()));
@@ -157,13 +158,6 @@ fn judge_delegation(
         NoDs::NotDelegated | NoDs::NoName => (Standing::NoCut, ttl),
         NoDs::Bogus(flaw) => bogus(flaw),
     }
-}
-
-fn find(parts: &Parts, name: &Name, rtype: u16) -> Option<usize> {
-    let is_it = |part: &Part| {
-        (part.section, part.rtype) == (0, rtype) && part.owner.as_wire().eq_ignore_ascii_case(name.as_wire())
-    };
-    parts.sets.iter().position(is_it)
 }
 
 /// Judges an RRset that no wildcard may have made, unless that was done; gives the seconds that it may be kept.
@@ -212,8 +206,4 @@ fn judge_proofs(parts: &mut Parts, verify: &mut impl FnMut(&Set) -> Result<Signe
         }
     }
     least
-}
-
-fn slices(all: &[Vec<u8>]) -> Vec<&[u8]> {
-    all.iter().map(|data| &data[..]).collect()
 }

@@ -8,7 +8,7 @@
 //! | `message`, `parts` | a whole answer, and the RRsets that it is taken apart into |
 //! | `learn`, `keys` | what answers say of the keys of zones, and what is known of them |
 //! | `anchors` | what is trusted without proof, and where nothing is validated |
-//! | `autotrust`, `autotrust_step`, `autotrust_text` | anchors that follow a zone's keys (RFC 5011): what is known of each, what becomes of it, the file |
+//! | `autotrust`, `autotrust_step`, `autotrust_verify`, `autotrust_text` | anchors that follow a zone's keys (RFC 5011): what is known of each, what becomes of it, by which signatures, the file |
 //! | `rules` | what validation goes by |
 //! | `canonical` | canonical form and order of names, data and RRsets |
 //! | `algorithm` | which algorithms and digests there are, and their signatures |
@@ -32,6 +32,7 @@ pub mod anchors;
 pub mod autotrust;
 pub mod autotrust_step;
 mod autotrust_text;
+pub mod autotrust_verify;
 pub mod budget;
 pub mod canonical;
 pub mod chain;

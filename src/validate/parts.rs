@@ -164,6 +164,13 @@ impl Parts {
             .is_some_and(|part| !is_only && (part.section, part.rtype) == (1, rtype::NS) && part.signatures.is_empty())
     }
 
+    /// The number of the RRset of an answer section that has this name and type.
+    pub fn answer(&self, name: &Name, rtype: u16) -> Option<usize> {
+        self.sets.iter().position(|part| {
+            (part.section, part.rtype) == (0, rtype) && part.owner.as_wire().eq_ignore_ascii_case(name.as_wire())
+        })
+    }
+
     /// Whether there are NSEC3 records, or an NSEC of this name, in an authority section.
     pub fn may_deny(&self, name: &Name) -> bool {
         self.sets.iter().any(|part| {

@@ -2,6 +2,8 @@
 
 use super::algorithm::Fakes;
 use super::anchors::Anchors;
+use super::autotrust::Followed;
+use super::autotrust_step::Timers;
 use super::iterations::Iterations;
 use super::{Clock, Denial, Keys, Set, chain};
 use std::sync::Arc;
@@ -53,6 +55,10 @@ pub struct Rules {
     pub aggressive: bool,
     /// `neg-cache-size:`, octets.
     pub negative_cache: usize,
+    /// `auto-trust-anchor-file:`, as the files had it.
+    pub followed: Vec<Followed>,
+    /// How these are followed.
+    pub timers: Timers,
     /// Which signatures count as valid: none but in scenarios.
     pub fakes: Fakes,
 }
@@ -77,16 +83,19 @@ impl Default for Rules {
             checks_lameness: true,
             aggressive: true,
             negative_cache: 1 << 20,
+            followed: Vec::new(),
+            timers: Timers::default(),
             fakes: Fakes::default(),
         }
     }
 }
 
 impl Rules {
-    /// The time when the clock of the wall has `wall`.
-    pub fn clock(&self, wall: u32) -> Clock {
+    /// The time when the clock of the wall has `wall`, seconds since 1970.
+    pub fn clock(&self, wall: u64) -> Clock {
         let now = match self.date {
-            Date::Wall => Some(wall),
+            // Modulo 2³², as RRSIG has it (RFC 4034 section 3.1.5).
+            Date::Wall => Some(wall as u32),
             Date::Fixed(second) => Some(second),
             Date::Any => None,
         };

@@ -17,3 +17,8 @@ pub struct Set<'a> {
     /// The data of the RRSIGs that cover it.
     pub signatures: &'a [&'a [u8]],
 }
+
+/// Data of records as a [`Set`] has it.
+pub(super) fn slices(all: &[Vec<u8>]) -> Vec<&[u8]> {
+    all.iter().map(|data| &data[..]).collect()
+}

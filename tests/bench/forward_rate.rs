@@ -94,6 +94,7 @@ fn main() {
         commands,
         stats: stats.clone(),
         troubles: Arc::default(),
+        anchor_files: mpsc::channel().0,
     };
     let table = Arc::new(ZoneTable::new(vec![zone], reachable));
     let mut resolver = Resolver::new(Options::default(), table, links).expect("resolver");

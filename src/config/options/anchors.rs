@@ -128,18 +128,11 @@ fn add_auto(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if let Some(place) = args.place {
         let path = place.resolve(text);
         match read_state(&path, args)? {
-            Ok(point) => {
-                let file = path.display();
-                args.warning = Some(format!(
-                    "auto-trust-anchor-file: the keys in {file} are trusted, and when their zone rolls them over that is not \
-                     followed yet (RFC 5011); have unbound-anchor keep the file, and reload"
-                ));
-                auto.point = Some(point);
-            }
+            Ok(point) => auto.point = Some(point),
             Err(cause) => {
                 args.warning = Some(format!(
-                    "auto-trust-anchor-file: {cause}; the keys of the root that are built in stand in for it; have \
-                     unbound-anchor write the file anew, and reload"
+                    "auto-trust-anchor-file: {cause}; the keys of the root that are built in stand in for it, and it is written \
+                     anew when they have been seen"
                 ));
                 (auto.point, auto.stands_in) = (Some(built_in()), true);
             }

@@ -2,9 +2,6 @@
 
 use super::*;
 
-const UNFOLLOWED: &str =
-    "the keys of an auto-trust-anchor-file are trusted and not followed yet, of which its warning speaks";
-
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
@@ -13,9 +10,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
              modules there is a warning",
         ),
         honoured("auto-trust-anchor-file", PATH, words("none"), anchors::AUTO_FILE, RELOAD).checked(checks::file).note(
-            "its keys are trusted as they are, with a warning: that its zone rolls them over (RFC 5011) is not followed yet, \
-             and it is not written; for a file that is torn or empty, or may not be read, the root's keys that are built in \
-             stand in, with a warning, unless it is of another zone (Unbound does not start)",
+            "for a file that is torn or empty, or may not be read, the root's keys that are built in stand in, with a warning, \
+             and it is written anew, unless it is of another zone (Unbound does not start)",
         ),
         honoured("trust-anchor-file", PATH, words("none"), anchors::ANCHOR_FILE, RELOAD)
             .checked(checks::file)
@@ -51,10 +47,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("ignore-cd-flag", YES_NO, is("no"), plain!(flag validation.ignore_cd), RELOAD),
         inert("fake-dsa", YES_NO, "no", "is for tests of Unbound"),
         inert("fake-sha1", YES_NO, "no", "is for tests of Unbound"),
-        inert("add-holddown", COUNT, "2592000", UNFOLLOWED),
-        inert("del-holddown", COUNT, "2592000", UNFOLLOWED),
-        inert("keep-missing", COUNT, "31622400", UNFOLLOWED),
-        inert("permit-small-holddown", YES_NO, "no", UNFOLLOWED),
+        honoured("add-holddown", COUNT, is("2592000"), plain!(number validation.add_holddown), RELOAD),
+        honoured("del-holddown", COUNT, is("2592000"), plain!(number validation.del_holddown), RELOAD),
+        honoured("keep-missing", COUNT, is("31622400"), plain!(number validation.keep_missing), RELOAD),
+        honoured("permit-small-holddown", YES_NO, is("no"), plain!(flag validation.small_holddown), RELOAD),
         inert("zonemd-permissive-mode", YES_NO, "no", "no zone is loaded, of which auth-zone's warning speaks"),
         honoured("disable-dnssec-lame-check", YES_NO, is("no"), plain!(flag validation.no_lame_check), RELOAD),
         honoured("harden-glue", YES_NO, is("yes"), plain!(flag iteration.harden_glue), RELOAD),

@@ -98,6 +98,7 @@ impl Rig {
             commands,
             stats: stats.clone(),
             troubles: troubles.clone(),
+            anchor_files: mpsc::channel().0,
         };
         let addresses: Vec<_> = servers.iter().map(|server| server.udp.local_addr().unwrap()).collect();
         let table = Arc::new(table(zones, &addresses));

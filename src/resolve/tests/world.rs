@@ -7,6 +7,7 @@ use bytemuck::Zeroable;
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// An open UDP socket or stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,9 @@ pub struct ScriptWorld {
     /// Random numbers that the kernel has still.
     pub draws: usize,
     /// Seconds since 1970.
-    pub wall: u32,
+    pub wall: u64,
+    /// Files of anchors.
+    pub files: BTreeMap<PathBuf, String>,
     /// What comes of the next messages; of those after them nothing bad.
     pub outcomes: VecDeque<Sent>,
     response: Box<Response>,
@@ -55,6 +58,7 @@ impl ScriptWorld {
             answers: Vec::new(),
             draws: usize::MAX,
             wall: 0,
+            files: BTreeMap::new(),
             outcomes: VecDeque::new(),
             response: Box::new(Response::zeroed()),
             opened: 0,
@@ -121,8 +125,12 @@ impl World for ScriptWorld {
         Ok((mixed >> 48) as u16)
     }
 
-    fn wall(&mut self) -> u32 {
+    fn wall(&mut self) -> u64 {
         self.wall
+    }
+
+    fn keep_anchor(&mut self, file: &Path, text: String) {
+        self.files.insert(file.to_owned(), text);
     }
 
     fn room(&mut self) -> Option<&mut Response> {

@@ -18,9 +18,10 @@ use real::{EVENTS, Place, Real};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 /// Requests taken per step, so that replies do not wait long behind them.
@@ -50,6 +51,8 @@ pub struct Links {
     pub stats: Arc<Upstream>,
     /// What stands in the way to servers.
     pub troubles: Arc<Troubles>,
+    /// Files of anchors that follow their zones' keys, with what they are to hold: main writes them.
+    pub anchor_files: Sender<(PathBuf, String)>,
 }
 
 /// The resolver. One thread owns it.
@@ -99,7 +102,7 @@ impl Resolver {
             }
         }
         let inbox = Inbox::new(usize::from(options.edns_size).max(4096));
-        let mut world = Real::new(&links.bell, links.responses, &options.sockets)?;
+        let mut world = Real::new(&links.bell, links.responses, links.anchor_files, &options.sockets)?;
         let mut core = Core::new(options, links.stats, links.troubles);
         core.handle(Input::Command(Command::Table(table)), Duration::ZERO, &mut world);
         Ok(Resolver {

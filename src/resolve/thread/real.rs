@@ -19,6 +19,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// Events fetched at a time.
@@ -56,6 +58,7 @@ pub(super) struct Real {
     poller: OwnedFd,
     random: Random,
     responses: Producer<Response>,
+    anchor_files: Sender<(PathBuf, String)>,
     /// Answers were published since this was last taken.
     pub(super) published: bool,
     /// UDP sockets are connected to their server.
@@ -73,13 +76,30 @@ impl Real {
     ///
     /// # Errors
     /// When the epoll instance cannot be made or the kernel gives no random numbers.
-    pub(super) fn new(bell: &Doorbell, responses: Producer<Response>, options: &SocketOptions) -> io::Result<Real> {
+    pub(super) fn new(
+        bell: &Doorbell,
+        responses: Producer<Response>,
+        anchor_files: Sender<(PathBuf, String)>,
+        options: &SocketOptions,
+    ) -> io::Result<Real> {
         let (connects, dscp, mss) = (options.connected, options.dscp, options.mss);
         let poller = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&poller, bell.fd(), EventData::new_u64(BELL_TAG), EventFlags::IN)?;
         let random = Random::new().map_err(io::Error::other)?;
         let (udp, streams) = Default::default();
-        Ok(Real { poller, random, responses, published: false, connects, dscp, mss, udp, streams, serial: 0 })
+        Ok(Real {
+            poller,
+            random,
+            responses,
+            anchor_files,
+            published: false,
+            connects,
+            dscp,
+            mss,
+            udp,
+            streams,
+            serial: 0,
+        })
     }
 
     /// The epoll instance.
@@ -291,9 +311,14 @@ impl World for Real {
         self.random.u16().map_err(|_| Failure::NO_RANDOM)
     }
 
-    fn wall(&mut self) -> u32 {
-        // Modulo 2³², as RRSIG has it (RFC 4034 section 3.1.5).
-        rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec as u32
+    fn wall(&mut self) -> u64 {
+        // A clock that stands before 1970 is as wrong as one that stands at it.
+        u64::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec).unwrap_or(0)
+    }
+
+    fn keep_anchor(&mut self, file: &Path, text: String) {
+        // Main is gone only when the program stops.
+        let _ = self.anchor_files.send((file.to_owned(), text));
     }
 
     #[inline]

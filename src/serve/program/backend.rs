@@ -210,7 +210,8 @@ impl Program {
     fn upstream_troubles(&self) -> Vec<String> {
         let refused = self.threads.stats.troubles.list().into_iter();
         let refused = refused.map(|(server, failure)| format!("{server}: {failure}"));
-        self.placed.absent.iter().map(ToString::to_string).chain(refused).collect()
+        let anchors = self.threads.stats.troubles.anchors().into_iter().chain(self.threads.anchor_files.troubles());
+        self.placed.absent.iter().map(ToString::to_string).chain(refused).chain(anchors).collect()
     }
 
     /// Where the value of a directive stands that is in force, by what a change of it takes.

@@ -4,6 +4,7 @@
 //! the control socket. It starts the three other threads, and then sleeps until something stirs.
 
 mod allocations;
+mod anchors;
 mod backend;
 mod changes;
 mod cookie_secrets;
@@ -131,6 +132,7 @@ impl Program {
             self.threads.log_events(self.config.log_tag_queryreply);
             self.tell_lost_lines(Instant::now());
             self.threads.orders.collect();
+            self.write_anchor_files();
             self.defend_cache(self.config.unwanted_reply_threshold);
             // Two looks shortly after one another could both fall into one batch of the worker.
             if Instant::now() >= watch {
@@ -232,6 +234,8 @@ impl Program {
         // First, so that what a reload has to say stands in the new file; and whatever the configuration is like.
         reopen_log();
         self.threads.orders.settle()?;
+        // What is known is read again with the rest.
+        self.write_anchor_files();
         let sandboxed = crate::sys::confine::files_are_closed();
         let loaded = config::load_within(&self.invocation.file, self.chroot.as_deref(), sandboxed);
         let loaded = loaded.map_err(|errors| {
@@ -360,6 +364,7 @@ impl Program {
     fn shut_down(mut self) {
         self.fast_path.close();
         self.threads.end(self.config.log_tag_queryreply);
+        self.write_anchor_files();
         // Nothing is said later.
         self.tell_lost_lines(Instant::now() + lost_lines::PAUSE);
         self.fast_path.end();

@@ -1,5 +1,6 @@
 //! The threads beside main, the rings between them, and what main has of both.
 
+use super::anchors::AnchorFiles;
 use super::orders::Orders;
 use super::parts::Parts;
 use super::resolver::ToResolver;
@@ -45,6 +46,8 @@ pub(super) struct Threads {
     events: Consumer<QueryEvent>,
     /// Read by the thread for streams.
     tells_destinations: Arc<AtomicBool>,
+    /// Files of anchors that the resolver wants written.
+    pub(super) anchor_files: AnchorFiles,
     /// How the worker waits, for `status`.
     pub(super) worker_waits: String,
     /// The counters of all threads.
@@ -95,6 +98,7 @@ impl Threads {
         let (commands, resolver_commands) = mpsc::channel();
         let resolver = ToResolver::new(commands, bells.resolver.clone());
         let known = (parts.known, parts.rules, hash_key);
+        let (anchor_files, to_anchor_files) = AnchorFiles::new();
         let mut threads = Threads {
             handles: Vec::new(),
             stop: Arc::default(),
@@ -105,6 +109,7 @@ impl Threads {
             known,
             events: events_end,
             tells_destinations: Arc::default(),
+            anchor_files,
             worker_waits: String::new(),
             stats: Stats::default(),
         };
@@ -117,6 +122,7 @@ impl Threads {
             commands: resolver_commands,
             stats: Arc::clone(&threads.stats.upstream),
             troubles: Arc::clone(&threads.stats.troubles),
+            anchor_files: to_anchor_files,
         };
         let worker_links = worker::Links {
             bell: bells.worker.clone(),

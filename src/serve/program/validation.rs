@@ -1,6 +1,8 @@
 //! What of the configuration validation goes by.
 
 use crate::config::Config;
+use crate::validate::autotrust::Followed;
+use crate::validate::autotrust_step::Timers;
 use crate::validate::{Fakes, Iterations, Rules};
 use std::sync::Arc;
 
@@ -32,6 +34,16 @@ pub fn rules(config: &Config, fakes: Fakes) -> Option<Rules> {
         checks_lameness: !of.no_lame_check,
         aggressive: of.aggressive,
         negative_cache: usize::try_from(of.negative_cache).unwrap_or(usize::MAX),
+        followed: of
+            .followed()
+            .map(|(auto, point)| Followed { file: config.directory.join(&auto.file), point: point.clone() })
+            .collect(),
+        timers: Timers {
+            add: of.add_holddown,
+            delete: of.del_holddown,
+            missing: of.keep_missing,
+            small: of.small_holddown,
+        },
         fakes,
     })
 }

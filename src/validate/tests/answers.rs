@@ -64,7 +64,7 @@ impl Trial {
         let name = name(asked);
         let mut parts = Parts::of(&message(&name, rtype::A, code, sets)).unwrap();
         let asked = Asked { name: &name, qtype: rtype::A, rcode: code, refers: false };
-        let clock = self.rules.clock(NOW);
+        let clock = self.rules.clock(NOW.into());
         validate(asked, &mut parts, (&mut self.keys, START), (&self.rules, clock), &mut self.budget)
     }
 
@@ -78,7 +78,7 @@ impl Trial {
     fn learn(&mut self, of: &str, qtype: u16, code: u16, sets: &[(usize, &Rrset)]) {
         let name = name(of);
         let mut parts = Parts::of(&message(&name, qtype, code, sets)).unwrap();
-        let clock = self.rules.clock(NOW);
+        let clock = self.rules.clock(NOW.into());
         let how = (&mut self.keys, START);
         match qtype {
             rtype::DS => learn::delegation(&name, Some(&mut parts), how, (&self.rules, clock), &mut self.budget),
@@ -204,7 +204,7 @@ proptest::proptest! {
         if let Some(mut parts) = Parts::of(&octets) {
             let name = name("www.example.");
             let asked = Asked { name: &name, qtype: rtype::A, rcode: 0, refers: false };
-            let clock = trial.rules.clock(NOW);
+            let clock = trial.rules.clock(NOW.into());
             let _ = validate(asked, &mut parts, (&mut trial.keys, START), (&trial.rules, clock), &mut trial.budget);
         }
     }

@@ -1,11 +1,13 @@
 //! The scripted network: the world of the resolver's core. What it sends waits here until a range or a step answers it.
 
 use crate::compare::Transport;
+use runbound::resolve::anchor_file;
 use runbound::resolve::{Core, Failure, Input, Response, Sent, World};
 use runbound::ring::spsc::Producer;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// A query that went out, as long as the core waits for a reply to it.
@@ -42,7 +44,7 @@ pub struct Network {
     pub waiting: Vec<Waiting>,
     responses: Producer<Response>,
     /// Seconds since 1970, when every scenario begins.
-    pub wall: u32,
+    pub wall: u64,
     /// Answers handed to the worker.
     pub answered: usize,
     opened: u64,
@@ -178,8 +180,13 @@ impl World for Network {
         Ok((mixed >> 48) as u16)
     }
 
-    fn wall(&mut self) -> u32 {
+    fn wall(&mut self) -> u64 {
         self.wall
+    }
+
+    fn keep_anchor(&mut self, file: &Path, text: String) {
+        // One that could not be written is not as a step expects it.
+        let _ = anchor_file::write(file, &text);
     }
 
     fn room(&mut self) -> Option<&mut Response> {

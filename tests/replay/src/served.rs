@@ -149,7 +149,7 @@ impl Served {
 
     fn put(&mut self, input: Input<'_>) {
         let now = self.core_now();
-        self.network.wall = self.clock.as_secs() as u32;
+        self.network.wall = self.clock.as_secs();
         self.core.handle(input, now, &mut self.network);
     }
 
@@ -273,7 +273,8 @@ impl Served {
         Ok(true)
     }
 
-    /// Has time pass.
+    /// Has time pass. With nothing in flight it does so at once, as in Unbound's harness: what falls due meanwhile is done at
+    /// the end.
     ///
     /// # Errors
     /// As of [`Self::settle`].
@@ -281,7 +282,7 @@ impl Served {
         let end = self.clock + time;
         for _ in 0..ROUNDS {
             match self.timeout() {
-                Some(timeout) if self.clock + timeout < end => self.clock += timeout,
+                Some(timeout) if self.clock + timeout < end && self.in_flight() > 0 => self.clock += timeout,
                 _ => {
                     self.clock = end;
                     self.put(Input::Due);

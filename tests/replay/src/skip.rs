@@ -15,7 +15,7 @@ struct Feature {
 }
 
 /// See the module's text.
-const FEATURES: [Feature; 11] = [
+const FEATURES: [Feature; 10] = [
     Feature { reason: "auth-zone", directives: &["auth-zone"], modules: &[] },
     Feature { reason: "rpz", directives: &["rpz"], modules: &[] },
     Feature {
@@ -37,7 +37,6 @@ const FEATURES: [Feature; 11] = [
     Feature { reason: "ipsec", directives: &["ipsecmod-enabled"], modules: &["ipsecmod"] },
     Feature { reason: "cachedb", directives: &["cachedb"], modules: &["cachedb"] },
     Feature { reason: "python, dynlib", directives: &[], modules: &["python", "dynlib"] },
-    Feature { reason: "rfc5011", directives: &["auto-trust-anchor-file"], modules: &[] },
     Feature { reason: "views", directives: &["view", "access-control-view"], modules: &[] },
 ];
 

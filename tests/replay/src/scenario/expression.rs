@@ -7,7 +7,7 @@ pub trait Values {
     fn variable(&self, name: &str) -> Option<&str>;
     /// Seconds since 1970.
     fn time(&self) -> i64;
-    /// Seconds until the next timer goes off, with a fraction; `None`: none is set.
+    /// Seconds until the next timer goes off, with a fraction; `None`, which counts as 0: none is set.
     fn timeout(&self) -> Option<f64>;
 }
 
@@ -63,7 +63,7 @@ fn compute(inner: &str, values: &dyn Values) -> Result<String, String> {
     let words: Vec<&str> = words.split_whitespace().collect();
     match words[..] {
         ["time"] => Ok(values.time().to_string()),
-        ["timeout"] => Ok(values.timeout().ok_or("no timer is set, so ${timeout} has no value")?.to_string()),
+        ["timeout"] => Ok(values.timeout().unwrap_or(0.0).to_string()),
         ["ctime", ref rest @ ..] => Ok(ctime(arithmetic(rest, values)? as i64)),
         ["range", low, value, high] => {
             let [low, value, high] = [low, value, high].map(|word| number(word, values));
@@ -178,7 +178,7 @@ mod tests {
                 Err(cause) => assert!(expression == "${ctime ${time + 1}}" && cause.contains("time"), "{cause}"),
             }
         }
-        for wrong in ["${range 1 ${timeout} 2}", "${$y}", "${1 +}", "${", "${}", "${1 ? 2}"] {
+        for wrong in ["${range 1 ${time} 0}", "${$y}", "${1 +}", "${", "${}", "${1 ? 2}"] {
             assert!(text(wrong).is_err(), "{wrong}");
         }
     }
