@@ -4,7 +4,7 @@
 BUILD_PACKAGES="clang llvm libclang-dev m4 make pkg-config musl-tools autoconf automake autopoint gettext flex bison gawk
  libtool linux-libc-dev gcc g++ libc6-dev ca-certificates curl"
 DEMO_PACKAGES="iproute2 bind9-dnsutils procps"
-TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils bind9 dnsperf bpftool libxdp-dev libbpf-dev
+TEST_PACKAGES="$DEMO_PACKAGES python3 util-linux unbound nsd knot knot-dnsutils bind9 ldnsutils dnsperf bpftool libxdp-dev libbpf-dev
  systemd passwd"
 VM_PACKAGES="genisoimage xorriso dnsmasq-base e2fsprogs qemu-utils dash ethtool kmod libcap2-bin cpio zstd xz-utils debootstrap
  debian-archive-keyring"

@@ -5,6 +5,7 @@ waits. Every step prints its own time and result when it is its turn in the list
 times add up to more than the whole took.
 """
 
+import glob
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = f"{ROOT}/target/x86_64-unknown-linux-musl/release"
 E2E = ["binary", "clients", "client_limits", "compare", "bad_messages", "control", "local_edits", "upstream_failures", "recursion", "memory", "internet",
-       "hostile_internet", "no_interference", "unsound_frames", "conservation", "lifecycle", "late_worker", "limits", "million_zones",
+       "hostile_internet", "rollover", "no_interference", "unsound_frames", "conservation", "lifecycle", "late_worker", "limits", "million_zones",
        "deployment", "reattach", "below", "absent_addresses", "moving_address", "one_network", "promise", "tags_beside",
        "unit_findings",
        "user_namespace", "install", "confinement", "proxmox_snippet", "proxmox_recipe", "proxmox_upgrade"]
@@ -38,7 +39,7 @@ FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))  # of random inputs for
 # After so many seconds a step hangs: a machine at a quarter of the speed, with others beside, ends each sooner.
 HANGS = 3600
 LONG_FUZZ = "fuzz-long-"
-COMPILING = ("format", "clippy", "unit", "replay", "build")
+COMPILING = ("format", "clippy", "unit", "replay", "replay-restart", "build")
 SHOWN = 150  # lines of a failed step's output
 
 
@@ -160,6 +161,9 @@ def steps():
     yield Step("unit", ["cargo", "test", "--locked", "--workspace"], count=count_cargo)
     # Our own scenarios, and those of ../shared/replay where that is there.
     yield Step("replay", ["tests/replay/run"], count=count_replay)
+    # Those whose files are written, with what serves killed whenever it has written one.
+    anchors = sorted(glob.glob(f"{ROOT}/tests/replay/scenarios/anchor_*.rpl"))
+    yield Step("replay-restart", ["tests/replay/run", "--restart", *anchors], count=count_replay)
     # The programs as they go into the appliance, so that they are built once and what is tested is what is shipped. Half of
     # the time it keeps one core busy alone, hence beside the unit tests. Not beside clippy: that builds the C libraries for
     # the unit tests, and two such builds at once would meet in the sources of the crate.

@@ -1,7 +1,8 @@
 //! Runs scenarios in Unbound's replay format against runbound's configuration reader, answer path and resolver.
 //!
-//! `tests/replay/run [--list] [DIR|FILE]…` prints a line per scenario and last `N passed, M failed, K skipped`; its status is 1
-//! when one failed. Without arguments it runs those of `tests/replay/scenarios`, and of `../shared/replay` where that is there.
+//! `tests/replay/run [--list|--restart] [DIR|FILE]…` prints a line per scenario and last `N passed, M failed, K skipped`; its
+//! status is 1 when one failed. With `--restart` what serves ends whenever a file was looked at, and another begins with what
+//! the files hold. Without arguments it runs those of `tests/replay/scenarios`, and of `../shared/replay` where that is there.
 
 mod compare;
 mod differs;
@@ -23,17 +24,22 @@ use std::process::ExitCode;
 
 /// The folder of this program's sources.
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
-const USAGE: &str = "usage: tests/replay/run [--list] [DIR|FILE]…";
+const USAGE: &str = "usage: tests/replay/run [--list|--restart] [DIR|FILE]…";
 
 fn main() -> ExitCode {
     let (options, places): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
-    if options.iter().any(|option| option != "--list") {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    }
+    let (lists, restarts) = match options.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (false, false),
+        ["--list"] => (true, false),
+        ["--restart"] => (false, true),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
     let places = if places.is_empty() { usual_places() } else { places.iter().map(PathBuf::from).collect() };
-    let result = files(&places).and_then(|files| if options.is_empty() { run_all(&files) } else { list(&files) });
+    let result = files(&places).and_then(|files| if lists { list(&files) } else { run_all(&files, restarts) });
     match result {
         Ok(code) => code,
         Err(cause) => {
@@ -98,14 +104,14 @@ fn list(files: &[PathBuf]) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_all(files: &[PathBuf]) -> Result<ExitCode, String> {
+fn run_all(files: &[PathBuf], restarts: bool) -> Result<ExitCode, String> {
     let differences = Differences::read(&Path::new(HERE).join("differs"))?;
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     if files.is_empty() {
         return Err("there is no scenario (*.rpl, *.crpl)".into());
     }
     for file in files {
-        let verdict = match stage::run(file, &differences) {
+        let verdict = match stage::run(file, &differences, restarts) {
             // Else a scenario that is run no more would be noticed by nobody.
             Verdict::Skip(reason) if is_own(file) => {
                 Verdict::Fail(format!("it is one of ours, and was skipped: {reason}"))

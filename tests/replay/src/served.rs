@@ -75,11 +75,11 @@ pub struct Served {
 }
 
 impl Served {
-    /// Begins to serve by `config`; `fakes`: which signatures count as valid.
+    /// Begins to serve by `config`, `clock` after the scenario began; `fakes`: which signatures count as valid.
     ///
     /// # Errors
     /// What of the configuration cannot be compiled, or what the system refused.
-    pub fn new(config: &Config, fakes: Fakes) -> Result<Served, String> {
+    pub fn new(config: &Config, fakes: Fakes, clock: Duration) -> Result<Served, String> {
         let refused = |findings: Vec<_>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let policy = Arc::new(compile::policy(config, HashKey::fixed(1), "host").map_err(refused)?);
         let (mut parts, table) = Parts::without_threads(config, &policy);
@@ -123,7 +123,7 @@ impl Served {
             core: Core::new(parts.resolver, Arc::default(), Arc::default()).with_cache(cache),
             network: Network::new(responses),
             answers: VecDeque::new(),
-            clock: Duration::ZERO,
+            clock,
             ahead: Duration::ZERO,
             datagram,
             idle,

@@ -2,7 +2,7 @@
 
 use crate::differs::Differences;
 use crate::message;
-use crate::run::{self, Outcome};
+use crate::run::{self, Outcome, Setting};
 use crate::scenario::{Scenario, parse};
 use crate::skip;
 use crate::used::Used;
@@ -59,15 +59,15 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
     scenario.entries().try_for_each(|entry| message::octets(entry).map(drop))
 }
 
-/// Runs a file's scenario, unless it is to be skipped.
-pub fn run(file: &Path, differences: &Differences) -> Verdict {
+/// Runs a file's scenario, unless it is to be skipped. `restarts`: see [`run::Setting`].
+pub fn run(file: &Path, differences: &Differences, restarts: bool) -> Verdict {
     match read(file) {
-        Ok(scenario) => weigh(file, scenario, differences),
+        Ok(scenario) => weigh(file, scenario, differences, restarts),
         Err(cause) => Verdict::Fail(format!("it cannot be read: {cause}")),
     }
 }
 
-fn weigh(file: &Path, mut scenario: Scenario, differences: &Differences) -> Verdict {
+fn weigh(file: &Path, mut scenario: Scenario, differences: &Differences, restarts: bool) -> Verdict {
     let used = Used::of(&scenario.configuration_in(Path::new("/")));
     let reasons = skip::reasons(&used);
     if !reasons.is_empty() {
@@ -77,7 +77,7 @@ fn weigh(file: &Path, mut scenario: Scenario, differences: &Differences) -> Verd
         return Verdict::Fail(format!("it cannot be read: {cause}"));
     }
     let difference = differences.apply(file, &mut scenario);
-    let outcome = catch_unwind(AssertUnwindSafe(|| perform(&scenario)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| perform(&scenario, restarts)));
     match outcome {
         Ok(Ok(Outcome::Pass)) => difference.map_or(Verdict::Pass, Verdict::Differs),
         Ok(Ok(Outcome::Fail(cause)) | Err(cause)) => Verdict::Fail(cause),
@@ -85,13 +85,15 @@ fn weigh(file: &Path, mut scenario: Scenario, differences: &Differences) -> Verd
     }
 }
 
-fn perform(scenario: &Scenario) -> Result<Outcome, String> {
+fn perform(scenario: &Scenario, restarts: bool) -> Result<Outcome, String> {
     let folder = Folder::new()?;
     for file in &scenario.files {
         folder.write(&file.name, &run::at_the_start(&file.contents)?)?;
     }
     let path = folder.write("unbound.conf", &format!("{DEFAULTS}{}", scenario.configuration_in(&folder.0)))?;
-    Ok(run::run(scenario, &configured(&path)?, fakes(scenario), &folder.0))
+    let configured = || configured(&path);
+    configured()?;
+    Ok(run::run(scenario, Setting { configured: &configured, fakes: fakes(scenario), folder: &folder.0, restarts }))
 }
 
 /// Signatures that count as valid in Unbound's harness, whatever they are: the server knows no such thing.

@@ -8,7 +8,7 @@ const RECORD: &str = "SECTION ANSWER\nwww.example. 60 IN A 198.51.100.1\n";
 
 fn verdict(configuration: &str, steps: &str) -> String {
     let text = format!("{configuration}CONFIG_END\nSCENARIO_BEGIN x\n{steps}\nSCENARIO_END\n");
-    weigh(Path::new("x.rpl"), parse(&text).unwrap(), &Differences::default()).to_string()
+    weigh(Path::new("x.rpl"), parse(&text).unwrap(), &Differences::default(), false).to_string()
 }
 
 /// A step with an entry.
