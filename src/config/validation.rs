@@ -174,6 +174,27 @@ impl Validation {
         self.points().filter(move |(auto, point)| !auto.stands_in || !is_given(point))
     }
 
+    /// Has nothing be validated at and below a name (wire form, lower case), or takes that back.
+    pub fn set_insecure(&mut self, name: &[u8], insecure: bool) {
+        let is_lan =
+            |validation: &Validation| validation.insecure_lan && lan_zones::names().any(|lan| wire(&lan) == name);
+        if !insecure && is_lan(self) {
+            // All the others stay.
+            self.insecure.extend(lan_zones::names().map(|lan| wire(&lan)));
+            self.insecure_lan = false;
+        }
+        self.insecure.retain(|one| one != name);
+        if insecure {
+            self.insecure.push(name.to_vec());
+        }
+    }
+
+    /// The names at and below which nothing is validated, wire form, lower case.
+    pub fn insecure_points(&self) -> Vec<Vec<u8>> {
+        let (anchors, _) = self.anchors(AnchorRecord::is_known);
+        anchors.insecure().map(<[u8]>::to_vec).collect()
+    }
+
     /// What `val-override-date:` says.
     pub fn override_date(&self) -> Date {
         match (self.date.as_str(), number::read(&self.date, i64::MIN..=i64::MAX)) {
@@ -209,6 +230,21 @@ mod tests {
 
     fn dated(date: &str) -> Date {
         Validation { date: date.into(), ..Validation::default() }.override_date()
+    }
+
+    #[test]
+    fn a_name_that_is_taken_out_of_the_insecure_ones_leaves_the_others() {
+        let mut validation = Validation { insecure_lan: true, ..Validation::default() };
+        let lan = validation.insecure_points().len();
+        validation.set_insecure(&wire("example.com"), true);
+        validation.set_insecure(&wire("example.com"), true);
+        assert_eq!(validation.insecure_points().len(), lan + 1);
+        validation.set_insecure(&wire("10.in-addr.arpa"), false);
+        let points = validation.insecure_points();
+        assert_eq!(points.len(), lan);
+        assert!(!points.contains(&wire("10.in-addr.arpa")) && points.contains(&wire("d.f.ip6.arpa")));
+        validation.set_insecure(&wire("example.com"), false);
+        assert_eq!(validation.insecure_points().len(), lan - 1);
     }
 
     #[test]

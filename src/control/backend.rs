@@ -52,6 +52,12 @@ pub trait Backend {
     /// The stub zones in force, and of each whether it is primed.
     fn stubs(&mut self) -> Vec<(ForwardZone, bool)>;
 
+    /// Emits the names at and below which nothing is validated.
+    fn list_insecure(&mut self, emit: &mut dyn FnMut(&str));
+
+    /// Has nothing be validated at and below a name, or takes that back, until the next reload; what is kept of it goes.
+    fn set_insecure(&mut self, name: &Name, insecure: bool) -> Result<(), String>;
+
     /// Emits the values of a directive in force, one a line. On `Err` it is none, or has none to show.
     fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String>;
 
@@ -247,6 +253,8 @@ pub struct ForwardZone {
     pub hosts: Vec<String>,
     /// The servers.
     pub servers: Vec<ForwardServer>,
+    /// It is one of the names of [`Backend::list_insecure`].
+    pub insecure: bool,
 }
 
 /// One `forward-addr:` or `stub-addr:`.

@@ -1,7 +1,7 @@
 //! The commands: arguments checked, the backend called, Unbound's replies written.
 
 use super::arguments::{name_of, split_word, two_arguments};
-use super::backend::{Backend, Flushed, Load, Pieces};
+use super::backend::{Backend, Flushed, ForwardZone, Load, Pieces};
 use super::reply::Reply;
 use super::request::Request;
 use super::{clients, local, report, zones};
@@ -44,7 +44,6 @@ const WITHOUT_ARGUMENT: &[&str] = &[
 /// Commands of Unbound that are not carried out, and what to do instead.
 const UNSUPPORTED: &[(&[&str], &str)] = &[
     (&["cache_lookup"], "dump_cache has all of it"),
-    (&["insecure_add", "insecure_remove"], "write domain-insecure: lines and reload"),
     (&["auth_zone_reload", "auth_zone_transfer", "rpz_enable", "rpz_disable"], "use local zones"),
     (
         &[
@@ -133,7 +132,7 @@ fn command(line: &str, backend: &mut dyn Backend, base: &mut Option<Snapshot>, r
         "list_stubs" => list_stubs(backend, reply),
         "forward" if arguments.is_empty() => root_forward(backend, reply),
         // There are none, and Unbound prints nothing then.
-        "list_insecure" | "list_auth_zones" => {}
+        "list_auth_zones" => {}
         "get_option" => get_option(arguments, backend, reply),
         _ if zones::command(word, arguments, backend, reply) => {}
         _ if clients::command(word, arguments, backend, reply) => {}
@@ -232,14 +231,19 @@ fn lookup(name: &str, backend: &mut dyn Backend, reply: &mut Reply) {
 fn list_stubs(backend: &mut dyn Backend, reply: &mut Reply) {
     for (zone, is_primed) in backend.stubs() {
         let prime = if is_primed { "prime" } else { "noprime" };
-        reply.line(format_args!("{} IN stub {prime} {}", zone.name, report::servers(&zone)));
+        reply.line(format_args!("{} IN stub {prime} {}{}", zone.name, plus_i(&zone), report::servers(&zone)));
     }
 }
 
 fn list_forwards(backend: &mut dyn Backend, reply: &mut Reply) {
     for zone in backend.forwards() {
-        reply.line(format_args!("{} IN forward {}", zone.name, report::servers(&zone)));
+        reply.line(format_args!("{} IN forward {}{}", zone.name, plus_i(&zone), report::servers(&zone)));
     }
+}
+
+/// How a zone below which nothing is validated is marked.
+fn plus_i(zone: &ForwardZone) -> &'static str {
+    if zone.insecure { "+i " } else { "" }
 }
 
 fn root_forward(backend: &mut dyn Backend, reply: &mut Reply) {

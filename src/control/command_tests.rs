@@ -62,7 +62,7 @@ fn replies_are_unbounds() {
         ("get_option foo", "error unknown option\n"),
         (
             "list_stubs",
-            "a.example. IN stub prime ns.example. 192.0.2.8@5300\nb.example. IN stub noprime 192.0.2.8@5300\n",
+            "a.example. IN stub prime +i ns.example. 192.0.2.8@5300\nb.example. IN stub noprime 192.0.2.8@5300\n",
         ),
         ("flush_infra all", "ok\n"),
         ("flush_infra 2001:db8::1", "ok\n"),
@@ -178,7 +178,7 @@ fn zones_and_options_are_changed_as_the_words_say() {
         (
             "forward_add +i example.com 192.0.2.1",
             "ok\n",
-            "zone stub false example.com. Some([\"192.0.2.1\"]) prime false",
+            "zone stub false example.com. Some([\"192.0.2.1\"]) prime false, insecure example.com. true",
         ),
         ("forward_add example.com", "error could not find next argument after example.com\n", ""),
         (
@@ -187,9 +187,22 @@ fn zones_and_options_are_changed_as_the_words_say() {
             "",
         ),
         ("forward_add +x example.com 192.0.2.1", "error: unknown option x\n", ""),
-        ("forward_remove +i example.com", "ok\n", "zone stub false example.com. None prime false"),
+        (
+            "forward_remove +i example.com",
+            "ok\n",
+            "zone stub false example.com. None prime false, insecure example.com. false",
+        ),
         ("forward_remove", "error: this option requires a domain name\n", ""),
-        ("stub_add +ip example.com 192.0.2.1", "ok\n", "zone stub true example.com. Some([\"192.0.2.1\"]) prime true"),
+        (
+            "stub_add +ip example.com 192.0.2.1",
+            "ok\n",
+            "zone stub true example.com. Some([\"192.0.2.1\"]) prime true, insecure example.com. true",
+        ),
+        ("stub_add example.com 192.0.2.1", "ok\n", "zone stub true example.com. Some([\"192.0.2.1\"]) prime false"),
+        ("insecure_add Example.com", "ok\n", "insecure Example.com. true"),
+        ("insecure_remove example.com.", "ok\n", "insecure example.com. false"),
+        ("insecure_add", "error: this option requires a domain name\n", ""),
+        ("list_insecure", "a.example.\n", ""),
         ("stub_remove example.com", "ok\n", "zone stub true example.com. None prime false"),
         ("forward off", "ok\n", "forward None"),
         ("forward 192.0.2.1 192.0.2.2", "ok\n", "forward Some([\"192.0.2.1\", \"192.0.2.2\"])"),

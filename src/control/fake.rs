@@ -180,7 +180,7 @@ impl Backend for Fake {
             tls_name: tls_name.map(str::to_owned),
         });
         let servers = servers.collect();
-        vec![ForwardZone { name: Name::ROOT, hosts: Vec::new(), servers }]
+        vec![ForwardZone { name: Name::ROOT, hosts: Vec::new(), servers, insecure: false }]
     }
 
     fn stubs(&mut self) -> Vec<(ForwardZone, bool)> {
@@ -188,9 +188,17 @@ impl Backend for Fake {
         let name = |text| Name::from_text(text).unwrap_or(Name::ROOT);
         let hosts = vec!["ns.example.".to_owned()];
         vec![
-            (ForwardZone { name: name("a.example"), hosts, servers: vec![server.clone()] }, true),
-            (ForwardZone { name: name("b.example"), hosts: Vec::new(), servers: vec![server] }, false),
+            (ForwardZone { name: name("a.example"), hosts, servers: vec![server.clone()], insecure: true }, true),
+            (ForwardZone { name: name("b.example"), hosts: Vec::new(), servers: vec![server], insecure: false }, false),
         ]
+    }
+
+    fn list_insecure(&mut self, emit: &mut dyn FnMut(&str)) {
+        emit("a.example.");
+    }
+
+    fn set_insecure(&mut self, name: &Name, insecure: bool) -> Result<(), String> {
+        self.call(format!("insecure {name} {insecure}"))
     }
 
     fn option(&mut self, name: &str, emit: &mut dyn FnMut(&str)) -> Result<(), String> {

@@ -160,12 +160,12 @@ fn other_protocols_are_closed_without_a_word() {
 fn a_refused_client_gets_the_reply_though_it_goes_on_sending() {
     let mut lab = Lab::new();
     let mut client = lab.connect();
-    client.write_all(&[b"UBCT1 insecure_add\n".as_slice(), &[b'x'; 50_000]].concat()).unwrap();
+    client.write_all(&[b"UBCT1 rpz_enable\n".as_slice(), &[b'x'; 50_000]].concat()).unwrap();
     lab.handle();
     client.write_all(&[b'x'; 50_000]).unwrap();
     lab.handle();
     let reply = received_to_end(&mut client);
-    assert!(reply.starts_with("error insecure_add is not supported yet"), "{reply}");
+    assert!(reply.starts_with("error rpz_enable is not supported yet"), "{reply}");
 }
 
 #[test]
@@ -369,7 +369,9 @@ fn debians_unbound_control_works() {
                     0,
                 ),
                 (&["forward"], "", "127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n", 0),
-                (&["list_insecure"], "", "", 0),
+                (&["insecure_add", "b.example"], "", "ok\n", 0),
+                (&["insecure_remove", "b.example"], "", "ok\n", 0),
+                (&["list_insecure"], "", "a.example.\n", 0),
                 (&["list_auth_zones"], "", "", 0),
                 (&["get_option", "port"], "", "53\n", 0),
                 (&["log_reopen"], "", "ok\n", 0),

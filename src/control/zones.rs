@@ -1,4 +1,4 @@
-//! The commands that change whom is asked, and single directives.
+//! The commands that change whom is asked, what is not validated, and single directives.
 
 use super::arguments::{name_of, split_word, two_arguments};
 use super::backend::{Backend, ZoneChange};
@@ -12,6 +12,12 @@ pub(super) fn command(word: &str, arguments: &str, backend: &mut dyn Backend, re
         "forward_remove" => remove(arguments, "i", backend, false),
         "stub_add" => add(arguments, "ipt", backend, true),
         "stub_remove" => remove(arguments, "i", backend, true),
+        "insecure_add" => name_of(arguments).and_then(|name| backend.set_insecure(&name, true)),
+        "insecure_remove" => name_of(arguments).and_then(|name| backend.set_insecure(&name, false)),
+        "list_insecure" => {
+            backend.list_insecure(&mut |name| reply.line(format_args!("{name}")));
+            return true;
+        }
         "set_option" => set_option(arguments, backend),
         _ => return false,
     };
@@ -40,7 +46,7 @@ fn options<'a>(arguments: &'a str, known: &str) -> Result<(&'a str, String), Str
     }
 }
 
-/// `+i` has no zone validated, which none is.
+/// `+i` has the zone not validated, `+p` has a stub zone primed.
 fn add(arguments: &str, known: &str, backend: &mut dyn Backend, stub: bool) -> Result<(), String> {
     let (rest, letters) = options(arguments, known)?;
     if letters.contains('t') {
@@ -48,13 +54,15 @@ fn add(arguments: &str, known: &str, backend: &mut dyn Backend, stub: bool) -> R
     }
     let (name, servers) = two_arguments(rest)?;
     let (name, servers) = (name_of(name)?, Some(servers.split_whitespace().collect()));
-    backend.change_zone(ZoneChange { stub, name, servers, prime: letters.contains('p') })
+    backend.change_zone(ZoneChange { stub, name, servers, prime: letters.contains('p') })?;
+    if letters.contains('i') { backend.set_insecure(&name, true) } else { Ok(()) }
 }
 
 fn remove(arguments: &str, known: &str, backend: &mut dyn Backend, stub: bool) -> Result<(), String> {
-    let (rest, _) = options(arguments, known)?;
+    let (rest, letters) = options(arguments, known)?;
     let name = name_of(split_word(rest).0)?;
-    backend.change_zone(ZoneChange { stub, name, servers: None, prime: false })
+    backend.change_zone(ZoneChange { stub, name, servers: None, prime: false })?;
+    if letters.contains('i') { backend.set_insecure(&name, false) } else { Ok(()) }
 }
 
 /// `name: value`; the colon may be left out.

@@ -16,6 +16,7 @@ use crate::dns::name::is_at_or_below;
 use crate::dns::rtype;
 use crate::validate::keys::Standing;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 /// Buckets of eight entries that one piece of a flush walks over.
@@ -53,6 +54,10 @@ impl<W: World> Turn<'_, W> {
             Command::Load(mut loading, text, to) => {
                 let loaded = self.load_on(&mut loading, &text);
                 tell(&to, (loading, loaded));
+            }
+            Command::Insecure(name, insecure, to) => {
+                self.set_insecure(&name, insecure);
+                tell(&to, ());
             }
             Command::Servers(from, to) => tell(&to, listing::servers(self.core, from, LINES, self.now)),
             Command::ForgetServers(at, to) => {
@@ -112,6 +117,17 @@ impl<W: World> Turn<'_, W> {
             Some(cache) => cache.flush_on(flushing, FLUSH_BUCKETS, self.now),
             None => Some(Flushed::default()),
         }
+    }
+
+    /// Has nothing be validated at and below a name, or takes that back.
+    fn set_insecure(&mut self, name: &Name, insecure: bool) {
+        self.keep_nothing_in_flight();
+        let Some(validator) = &mut self.core.validator else { return };
+        let anchors = Arc::make_mut(&mut validator.rules.anchors);
+        match insecure {
+            true => anchors.add_insecure(name.as_wire()),
+            false => anchors.remove_insecure(name.as_wire()),
+        };
     }
 
     /// Forgets what is known of the keys of zones.

@@ -56,7 +56,7 @@ impl<W: World> Turn<'_, W> {
             return false;
         }
         let held = Held::of_parts(parts, code, found.ttl);
-        self.hold(id, held);
+        self.hold(id, Held { is_deduced: true, ..held });
         true
     }
 

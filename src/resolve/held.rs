@@ -43,6 +43,8 @@ pub struct Held {
     pub known: bool,
     /// It was made from what is known not to exist.
     pub is_made: bool,
+    /// It was made of denials of other names (RFC 8198).
+    pub is_deduced: bool,
     /// What is kept of it under the end of its aliases.
     pub kept: Option<Kept>,
     /// Its RRsets.
@@ -59,12 +61,21 @@ impl Held {
         header::set_counts(message, [1, answers, authorities, additionals]);
         let parts = Parts::of(message)?;
         let ttl = written.ttl;
-        Some(Held { rcode, ttl, refresh_after: ttl - ttl / 10, known: false, is_made: false, kept: None, parts })
+        Some(Held {
+            rcode,
+            ttl,
+            refresh_after: ttl - ttl / 10,
+            known: false,
+            is_made: false,
+            is_deduced: false,
+            kept: None,
+            parts,
+        })
     }
 
     /// Holds what was put together from what is known.
     pub fn of_parts(parts: Parts, rcode: u16, ttl: u32) -> Held {
-        Held { rcode, ttl, refresh_after: u32::MAX, known: true, is_made: true, kept: None, parts }
+        Held { rcode, ttl, refresh_after: u32::MAX, known: true, is_made: true, is_deduced: false, kept: None, parts }
     }
 
     /// Takes over what the cache says of it. `known`: no server was asked for it.

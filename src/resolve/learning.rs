@@ -4,6 +4,7 @@
 
 use super::core::{Core, Turn};
 use super::held::Held;
+use super::proving::bogus_sets;
 use super::question::Lookup;
 use super::validator::Validator;
 use super::world::World;
@@ -84,7 +85,9 @@ impl<W: World> Turn<'_, W> {
             self.take_keys(&name, answer.as_ref().map(|held| &held.parts));
         }
         self.learn(id, (&name, qtype), answer.as_mut().map(|held| &mut held.parts));
-        let Core { questions, validator: Some(Validator { keys, .. }), .. } = &mut *self.core else { return true };
+        let Core { questions, validator: Some(Validator { keys, .. }), stats, .. } = &mut *self.core else {
+            return true;
+        };
         let Some(held) = answer else {
             let flaw = questions.get(id).flaw;
             if flaw != Flaw::None {
@@ -93,6 +96,7 @@ impl<W: World> Turn<'_, W> {
             }
             return true;
         };
+        stats.bogus_rrsets.add(bogus_sets(&held.parts));
         let flaw = keys.flaw(name.as_wire(), now);
         if let Some(flaw) = flaw
             && self.ask_elsewhere(id, &held, flaw)

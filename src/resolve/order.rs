@@ -26,6 +26,8 @@ pub enum Command {
     Dump(Box<Dumping>, Sender<(Box<Dumping>, String, bool)>),
     /// Lines of such text, each with its end.
     Load(Box<Loading>, String, Sender<(Box<Loading>, Result<(), String>)>),
+    /// Nothing is validated at and below a name, or it is again. What is kept of it is to be flushed afterwards.
+    Insecure(Box<Name>, bool, Sender<()>),
     /// Lines of what is known of servers, from this place on.
     Servers(usize, Sender<Lines>),
     /// What is known of the servers at an address, or of all, is forgotten.

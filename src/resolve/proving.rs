@@ -113,6 +113,7 @@ impl<W: World> Turn<'_, W> {
             self.core.questions.get_mut(id).is_undenied = true;
             return self.core.retry.push_back(id);
         }
+        self.count(&held);
         if verdict.security == Security::Bogus {
             // Broken keys are no fault of who was asked for the data.
             if !verdict.lacks_keys && self.ask_elsewhere(id, &held, verdict.flaw) {
@@ -133,6 +134,17 @@ impl<W: World> Turn<'_, W> {
             }
             false if self.end_with_expired(id) => {}
             false => self.fail_as_bogus(id, verdict.flaw, held.ttl),
+        }
+    }
+
+    /// Counts what was found of an answer.
+    fn count(&self, held: &Held) {
+        let stats = &self.core.stats;
+        stats.bogus_rrsets.add(bogus_sets(&held.parts));
+        match held.rcode {
+            _ if !held.is_deduced => {}
+            rcode::NXDOMAIN => stats.denied_names.add(1),
+            _ => stats.denied_data.add(1),
         }
     }
 
@@ -323,11 +335,13 @@ impl<W: World> Turn<'_, W> {
                 Security::Bogus => (Trust::None, bogus_ttl.min(left)),
                 _ => (Trust::None, left),
             };
-            if part.known == Security::Bogus {
-                self.core.stats.bogus_rrsets.add(1);
-            }
             let reference = kept.reference();
             cache.rrsets.set_security(reference, &Checked { security: part.known, trust, ttl }, now);
         }
     }
+}
+
+/// How many RRsets were found to be bogus.
+pub(super) fn bogus_sets(parts: &Parts) -> u64 {
+    parts.sets.iter().filter(|part| part.known == Security::Bogus).count() as u64
 }

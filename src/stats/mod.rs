@@ -191,6 +191,10 @@ counters! {
         bogus_rrsets,
         /// num.valops: signatures checked
         signatures,
+        /// num.query.aggressive.NOERROR
+        denied_data,
+        /// num.query.aggressive.NXDOMAIN
+        denied_names,
         /// num.dns_error_reports
         error_reports,
         /// Questions in flight, a gauge.

@@ -230,6 +230,10 @@ pub struct Snapshot {
     pub upstream_bogus_rrsets: u64,
     /// num.valops
     pub upstream_signatures: u64,
+    /// num.query.aggressive.NOERROR
+    pub upstream_denied_data: u64,
+    /// num.query.aggressive.NXDOMAIN
+    pub upstream_denied_names: u64,
     /// num.dns_error_reports
     pub upstream_error_reports: u64,
     /// Questions in flight, a gauge.
@@ -299,6 +303,8 @@ impl Snapshot {
             upstream_overwritten: upstream.overwritten.get(),
             upstream_bogus_rrsets: upstream.bogus_rrsets.get(),
             upstream_signatures: upstream.signatures.get(),
+            upstream_denied_data: upstream.denied_data.get(),
+            upstream_denied_names: upstream.denied_names.get(),
             upstream_error_reports: upstream.error_reports.get(),
             upstream_in_flight: upstream.in_flight.get(),
             known: KnownFigures::from(upstream),
@@ -327,6 +333,8 @@ impl Snapshot {
             (&mut self.upstream_overwritten, base.upstream_overwritten),
             (&mut self.upstream_bogus_rrsets, base.upstream_bogus_rrsets),
             (&mut self.upstream_signatures, base.upstream_signatures),
+            (&mut self.upstream_denied_data, base.upstream_denied_data),
+            (&mut self.upstream_denied_names, base.upstream_denied_names),
             (&mut self.upstream_error_reports, base.upstream_error_reports),
             (&mut self.streams_refused, base.streams_refused),
         ] {

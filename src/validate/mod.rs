@@ -54,7 +54,7 @@ pub mod rules;
 pub mod set;
 pub mod signature;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod types;
 
 pub use crate::dns::flaw::Flaw;

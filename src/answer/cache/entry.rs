@@ -117,6 +117,11 @@ pub(super) fn read(entry: &mut [u8], name_len: usize, now: u32) -> Option<Hit<'_
     })
 }
 
+/// Whether it failed to validate, or was told unchecked.
+pub(super) fn is_unproven(entry: &[u8]) -> bool {
+    entry[FLAW] != Flaw::None as u8 || entry[BITS] & (CHECKING_DISABLED | SECURE) == CHECKING_DISABLED
+}
+
 /// An entry's length, and whether it is dead.
 pub(super) fn len(entry: &[u8]) -> (usize, bool) {
     let word = get_u32(entry, LEN).unwrap_or(DEAD);

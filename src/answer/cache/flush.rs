@@ -19,6 +19,8 @@ pub enum Flush {
         /// Everything below it too.
         below: bool,
     },
+    /// Those that failed to validate, and what was told with CD and is not validated.
+    Bogus,
     /// Those without records of their own: other codes than NOERROR, and empty answer sections.
     Negative,
 }
@@ -30,6 +32,7 @@ impl Flush {
     /// `message`: room to lay out an answer.
     fn takes(&self, entry: &[u8], message: &mut Vec<u8>) -> bool {
         match self {
+            Flush::Bogus => entry::is_unproven(entry),
             Flush::Negative => entry::is_negative(entry),
             Flush::Name { name: wanted, qtype, below } => {
                 let wanted = |name: &[u8], rtype: u16| {

@@ -85,6 +85,27 @@ fn a_zone_is_flushed() {
     assert_eq!(cache.get(name.as_wire(), KEY.name(name.as_wire()), A, 1).unwrap().answer.body, b"y");
 }
 
+#[test]
+fn what_failed_to_validate_is_flushed_and_what_was_told_unchecked() {
+    let mut cache = AnswerCache::new(1 << 20);
+    let unchecked = KeyFixed { bits: CHECKING_DISABLED, ..A };
+    let secure = Answer { secure: true, ..answer(b"x") };
+    for (number, (key, answer)) in [
+        (A, answer(b"x")),
+        (A, secure),
+        (unchecked, secure),
+        (A, Answer { flaw: Flaw::Expired, ..Answer::new(2, [0; 3], b"") }),
+        (unchecked, answer(b"x")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = name(number as u32);
+        cache.put(&name, KEY.name(&name), key, answer, 0, 100);
+    }
+    assert_eq!((flush(&mut cache, Flush::Bogus), cache.entries()), (2, 3));
+}
+
 /// A whole walk.
 fn flush(cache: &mut AnswerCache, flush: Flush) -> u64 {
     cache.begin_flush(flush);

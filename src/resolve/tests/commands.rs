@@ -7,6 +7,7 @@ use super::iterate::{Internet, ROOT, com, root, zone};
 use super::script::wire;
 use crate::dns::scan::HashKey;
 use crate::dns::{Name, class, rcode, rtype};
+use crate::validate::anchors::{AnchorRecord, Anchors};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
@@ -163,6 +164,32 @@ fn what_is_flushed_is_asked_anew() {
     assert_eq!(flush(&mut internet, Flush::Bogus), Flushed::default());
     flush(&mut internet, Flush::Zone(*name("com")));
     assert_eq!(ask(&mut internet, "a.example.com"), 3, "the delegations are gone, the root's servers are known");
+}
+
+#[test]
+fn what_is_made_insecure_is_not_validated_until_that_is_taken_back() {
+    let servers = vec![
+        (ROOT, root(&[("com.", "ns.com.", Some(COM))])),
+        (COM, com(&[("example.com.", "ns.example.com.", Some(EXAMPLE))])),
+        (EXAMPLE, zone("example.com.", &[("www.example.com.", [192, 0, 2, 1]), ("a.example.com.", [192, 0, 2, 2])])),
+    ];
+    let data = [&[0, 1, 13, 2][..], &[7; 32]].concat();
+    let anchor = AnchorRecord { zone: wire("com"), class: class::IN, rtype: rtype::DS, data };
+    let (anchors, _) = Anchors::new([&anchor], [], AnchorRecord::is_known);
+    let rules = crate::validate::Rules { anchors: Arc::new(anchors), ..Default::default() };
+    let mut internet = Internet::of(Options { validation: Some(rules), ..Options::default() }, false, servers);
+    let name = || Name::from_text("example.com").unwrap();
+    let set = |internet: &mut Internet, name: Name, insecure: bool| {
+        tell(internet, |to| Command::Insecure(Box::new(name), insecure, to));
+        flush(internet, Flush::Zone(name));
+    };
+    assert_eq!(internet.ask("www.example.com", rtype::A).0, rcode::SERVFAIL, "nothing is signed below an anchor");
+    set(&mut internet, name(), true);
+    assert_eq!(internet.ask("www.example.com", rtype::A).0, rcode::NOERROR);
+    set(&mut internet, name(), false);
+    assert_eq!(internet.ask("www.example.com", rtype::A).0, rcode::SERVFAIL, "what was kept is judged anew");
+    set(&mut internet, Name::from_text("com").unwrap(), true);
+    assert_eq!(internet.ask("www.example.com", rtype::A).0, rcode::SERVFAIL, "com is an anchor");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod reports;
 mod rig;
 mod script;
 mod servers;
+mod signed;
 mod silence;
 mod streams;
 mod taken_out;

@@ -11,6 +11,7 @@ use crate::control::{
 };
 use crate::dns::Name;
 use crate::dns::cookie::Secret;
+use crate::dns::name_text;
 use crate::host;
 use crate::serve::worker::{Command, Done};
 use crate::stats::Snapshot;
@@ -118,6 +119,16 @@ impl Backend for Program {
             }
             Status::NotYet { instead, .. } => Err(format!("{name} is not supported yet: {instead}")),
         }
+    }
+
+    fn list_insecure(&mut self, emit: &mut dyn FnMut(&str)) {
+        for point in self.config.validation.insecure_points() {
+            emit(&name_text::to_text(&point));
+        }
+    }
+
+    fn set_insecure(&mut self, name: &Name, insecure: bool) -> Result<(), String> {
+        self.set_insecure_now(name, insecure)
     }
 
     fn change_zone(&mut self, change: ZoneChange<'_>) -> Result<(), String> {

@@ -96,6 +96,24 @@ impl Program {
         self.change_zone_now(ZoneChange { stub: false, name: Name::ROOT, servers, prime: false })
     }
 
+    /// Has nothing be validated at and below a name, or takes that back; what is kept of it goes, to be judged anew.
+    ///
+    /// # Errors
+    /// As [`Self::change_zone_now`]; what is kept of it may be there still.
+    pub(super) fn set_insecure_now(&mut self, name: &Name, insecure: bool) -> Result<(), String> {
+        self.threads.orders.settle()?;
+        let key = name.to_lower();
+        self.config.validation.set_insecure(key.as_wire(), insecure);
+        let is_insecure = self.config.validation.insecure_points().iter().any(|point| point == key.as_wire());
+        if insecure && !is_insecure {
+            log::warn!("control: insecure_add {name}: it has a trust anchor, by which it is validated all the same");
+            return Ok(());
+        }
+        self.threads.resolver.set_insecure(&key, insecure)?;
+        self.changes.add(format!("insecure_{} {name}", if insecure { "add" } else { "remove" }));
+        self.flush_below(&key).map(drop)
+    }
+
     /// Sets a directive, or adds a line to those that add up.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ impl Program {
             return self.clear_caches();
         }
         let answers = Answers::Name { name: zone.to_lower(), qtype: None, below: true };
-        self.flush_by_walks(Known::Zone(*zone), Some(answers))
+        self.flush_by_walks(Known::Zone(*zone), answers)
     }
 
     /// Takes out denials and failures.
@@ -42,22 +42,21 @@ impl Program {
     /// # Errors
     /// As [`Self::flush_name`].
     pub(super) fn flush_denials(&mut self) -> Result<Flushed, String> {
-        self.flush_by_walks(Known::Negative, Some(Answers::Negative))
+        self.flush_by_walks(Known::Negative, Answers::Negative)
     }
 
-    /// Takes out what failed to validate; none of that is among the worker's answers.
+    /// Takes out what failed to validate, and what was told unchecked.
     ///
     /// # Errors
     /// As [`Self::flush_name`].
     pub(super) fn flush_failed(&mut self) -> Result<Flushed, String> {
-        self.flush_by_walks(Known::Bogus, None)
+        self.flush_by_walks(Known::Bogus, Answers::Bogus)
     }
 
-    fn flush_by_walks(&mut self, known: Known, answers: Option<Answers>) -> Result<Flushed, String> {
+    fn flush_by_walks(&mut self, known: Known, answers: Answers) -> Result<Flushed, String> {
         self.threads.orders.settle()?;
         let known = self.threads.resolver.flush(known)?;
-        let answers = answers.map_or(Ok(0), |answers| self.flush_answers(answers))?;
-        Ok(sum(known, answers))
+        Ok(sum(known, self.flush_answers(answers)?))
     }
 
     /// Takes everything out of both.

@@ -108,22 +108,29 @@ pub(super) fn stand_at_interfaces(config: &Config) -> bool {
 
 /// What `list_forwards` shows.
 pub(super) fn shown(config: &Config) -> Vec<Shown> {
-    config.forward_zones.iter().filter_map(show).collect()
+    let insecure = config.validation.insecure_points();
+    config.forward_zones.iter().filter_map(|zone| show(zone, &insecure)).collect()
 }
 
 /// What `list_stubs` shows, and of each whether it is primed.
 pub(super) fn stubs(config: &Config) -> Vec<(Shown, bool)> {
-    config.stub_zones.iter().filter_map(|zone| Some((show(zone)?, zone.prime))).collect()
+    let insecure = config.validation.insecure_points();
+    config.stub_zones.iter().filter_map(|zone| Some((show(zone, &insecure)?, zone.prime))).collect()
 }
 
-fn show(zone: &ZoneClause) -> Option<Shown> {
+fn show(zone: &ZoneClause, insecure: &[Vec<u8>]) -> Option<Shown> {
     let servers = zone.servers.iter().map(|server| ForwardServer {
         address: server.address.to_string(),
         port: server.port,
         tls_name: (!server.tls_name.is_empty()).then(|| server.tls_name.clone()),
     });
     let hosts = zone.hosts.iter().filter_map(|(host, _)| Some(Name::from_text(host)?.to_string()));
-    Some(Shown { name: Name::from_wire(&zone.name)?, hosts: hosts.collect(), servers: servers.collect() })
+    Some(Shown {
+        name: Name::from_wire(&zone.name)?,
+        hosts: hosts.collect(),
+        servers: servers.collect(),
+        insecure: insecure.contains(&zone.name),
+    })
 }
 
 #[cfg(test)]

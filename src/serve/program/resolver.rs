@@ -87,6 +87,14 @@ impl ToResolver {
         }
     }
 
+    /// Has it validate nothing at and below a name, or takes that back.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) fn set_insecure(&self, name: &Name, insecure: bool) -> Result<(), String> {
+        self.ask(|tell| Command::Insecure(Box::new(*name), insecure, tell))
+    }
+
     /// Forgets what is known of the servers at an address, or of all.
     ///
     /// # Errors

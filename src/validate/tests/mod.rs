@@ -10,8 +10,8 @@ mod negative;
 mod octets;
 mod rfc;
 mod signed_zones;
-mod signer;
-mod zone;
+pub(crate) mod signer;
+pub(crate) mod zone;
 
 use super::Security;
 

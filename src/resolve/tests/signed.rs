@@ -1,0 +1,96 @@
+//! Questions about a zone that is signed, from the root's servers down.
+
+use super::super::*;
+use super::iterate::{Internet, ROOT, Zone, reply, root};
+use super::script::{Message, wire};
+use crate::dns::{class, rcode, rtype};
+use crate::validate::Rules;
+use crate::validate::anchors::{AnchorRecord, Anchors};
+use crate::validate::tests::signer::{EXAMPLE, NOW, Signer, dnskey_of, set_of};
+use crate::validate::tests::zone::Rrset;
+use std::sync::Arc;
+
+/// Its server.
+pub const SERVER: &str = "198.51.100.2";
+/// NS, SOA, RRSIG, NSEC, DNSKEY; A, RRSIG, NSEC.
+const AT_APEX: [u8; 9] = [0, 7, 0x22, 0, 0, 0, 0, 3, 0x80];
+const AT_HOST: [u8; 8] = [0, 6, 0x40, 0, 0, 0, 0, 3];
+
+fn add(message: Message, section: usize, set: &Rrset) -> Message {
+    let owner = Name::from_wire(&set.owner).unwrap().to_string();
+    let message =
+        set.records.iter().fold(message, |message, data| message.record(section, &owner, set.rtype, set.ttl, data));
+    set.signatures.iter().fold(message, |message, data| message.record(section, &owner, rtype::RRSIG, set.ttl, data))
+}
+
+/// `example.` with an address for www and for names that begin with root-key-sentinel; what is above www does not exist.
+pub fn zone(key: Signer) -> Zone {
+    let signed = move |owner: &str, rtype: u16, data: &[u8]| {
+        let mut set = set_of(&wire(owner), rtype, &[data]);
+        key.sign(&mut set, |_| {});
+        set
+    };
+    let keys = dnskey_of(&[&Signer::new(1)], 1);
+    let soa = [wire("ns.example"), wire("h.example"), vec![0, 0, 0, 1], [0, 0, 1, 0].repeat(4)].concat();
+    Box::new(move |name, qtype, query| {
+        let lower = name.to_lowercase();
+        let has_address = lower == "www.example." || lower.starts_with("root-key-sentinel-");
+        let denial = |code| add(reply(query, code), 1, &signed("example", rtype::SOA, &soa));
+        let message = match qtype {
+            rtype::DNSKEY if lower == "example." => add(reply(query, 0), 0, &keys),
+            rtype::A if has_address => add(reply(query, 0), 0, &signed(&lower, rtype::A, &[192, 0, 2, 1])),
+            rtype::AAAA if lower.starts_with("root-key") => {
+                add(reply(query, 0), 0, &signed(&lower, rtype::AAAA, &[1; 16]))
+            }
+            _ if has_address => {
+                add(denial(0), 1, &signed(&lower, rtype::NSEC, &[&wire("example")[..], &AT_HOST].concat()))
+            }
+            _ => add(
+                denial(rcode::NXDOMAIN),
+                1,
+                &signed("example", rtype::NSEC, &[&wire("www.example")[..], &AT_APEX].concat()),
+            ),
+        };
+        Some(message.0)
+    })
+}
+
+/// The rules that trust the zone's key, and `others`.
+pub fn rules(others: &[AnchorRecord]) -> Rules {
+    let own = AnchorRecord { zone: EXAMPLE.to_vec(), class: class::IN, rtype: rtype::DS, data: Signer::new(1).ds() };
+    let (anchors, _) = Anchors::new(others.iter().chain([&own]), [], AnchorRecord::is_known);
+    Rules { anchors: Arc::new(anchors), ..Rules::default() }
+}
+
+/// An internet with the zone below its root.
+pub fn internet(options: Options) -> Internet {
+    let servers = vec![(ROOT, root(&[("example.", "ns.example.", Some(SERVER))])), (SERVER, zone(Signer::new(1)))];
+    let mut internet = Internet::of(options, false, servers);
+    internet.world.wall = NOW;
+    internet
+}
+
+#[test]
+fn what_is_answered_from_denials_of_other_names_is_counted() {
+    let mut internet = internet(Options { validation: Some(rules(&[])), ..Options::default() });
+    assert_eq!(internet.ask("no.example", rtype::A).0, rcode::NXDOMAIN);
+    assert_eq!(internet.ask("www.example", rtype::TXT).0, rcode::NOERROR);
+    let counted = |internet: &Internet| {
+        let stats = &internet.core.stats;
+        (stats.denied_names.get(), stats.denied_data.get(), stats.bogus_rrsets.get())
+    };
+    assert_eq!(counted(&internet), (0, 0, 0));
+    assert_eq!(internet.ask("nope.example", rtype::A), (rcode::NXDOMAIN, 1, vec![]));
+    assert_eq!(internet.ask("www.example", rtype::AAAA), (rcode::NOERROR, 1, vec![]));
+    assert_eq!(counted(&internet), (1, 1, 0));
+    assert!(internet.core.stats.signatures.get() >= 4);
+}
+
+#[test]
+fn every_rrset_that_fails_to_validate_is_counted() {
+    let servers = vec![(ROOT, root(&[("example.", "ns.example.", Some(SERVER))])), (SERVER, zone(Signer::new(2)))];
+    let mut internet = Internet::of(Options { validation: Some(rules(&[])), ..Options::default() }, false, servers);
+    internet.world.wall = NOW;
+    assert_eq!(internet.ask("www.example", rtype::A).0, rcode::SERVFAIL, "another key has signed");
+    assert!(internet.core.stats.bogus_rrsets.get() >= 1);
+}
