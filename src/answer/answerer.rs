@@ -5,7 +5,7 @@ use super::cache::{Answer, AnswerCache, KeyFixed};
 use super::clients::{Clients, Place};
 use super::error_rate::ErrorRate;
 use super::keepalive::Keepalive;
-use super::policy::Policy;
+use super::policy::{LogBogus, Policy};
 use super::reply::{Asked, CookieOption};
 use super::scans::Scans;
 use crate::dns::Name;
@@ -135,6 +135,8 @@ pub enum Event<'a> {
     Reply(Replied),
     /// log-servfail: the forward zone whose servers failed, and why. There is no one client.
     Failed(&'a [u8], Cause),
+    /// val-log-level: an answer failed to validate, for this reason when that is to be said. There is no one client.
+    Bogus(Option<Cause>),
     /// A client has come to ask more often than this many times a second: ip-ratelimit, or with a valid cookie
     /// ip-ratelimit-cookie.
     Limited(u32, bool),
@@ -276,11 +278,16 @@ impl Answerer {
         self.policy.log_replies
     }
 
-    /// A question was not answered by the servers of `zone`: logs it when log-servfail asks for it.
+    /// A question was not answered by the servers of `zone`, or what was answered failed to validate: logs it when log-servfail
+    /// or val-log-level ask for it.
     pub fn note_failure(&mut self, question: &Miss<'_>, zone: &[u8], cause: Cause) {
-        if self.policy.log_servfail || (self.policy.log_bogus && cause.why == Why::Bogus) {
-            let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
-            let Miss { name, key, .. } = question;
+        let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+        let Miss { name, key, .. } = question;
+        if matches!(cause.why, Why::Bogus | Why::Doubtful) && self.policy.log_bogus != LogBogus::Not {
+            let reason = (self.policy.log_bogus == LogBogus::Reason).then_some(cause);
+            self.events.event(Event::Bogus(reason), nobody, name, key.qtype, key.qclass);
+        }
+        if self.policy.log_servfail && cause.why != Why::Doubtful {
             self.events.event(Event::Failed(zone, cause), nobody, name, key.qtype, key.qclass);
         }
     }

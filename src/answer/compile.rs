@@ -1,7 +1,7 @@
 //! A configuration becomes a [`Policy`].
 
 use super::acl::{Acl, Blocks};
-use super::policy::{ClientRules, Policy, RateRules, Secrets, WaitRules};
+use super::policy::{ClientRules, LogBogus, Policy, RateRules, Secrets, WaitRules};
 use super::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
 use crate::config::{self, Config, Diagnostic, Netblock, Severity, default_zones};
 use crate::dns::cookie::Secret;
@@ -49,7 +49,12 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         log_replies: config.log_replies,
         log_destaddr: config.log_replies && config.log_destaddr,
         log_servfail: config.log_servfail,
-        log_bogus: config.validation.log_level > 0,
+        log_bogus: match config.validation.log_level {
+            _ if config.log_servfail => LogBogus::Reason,
+            0 => LogBogus::Not,
+            1 => LogBogus::Question,
+            _ => LogBogus::Reason,
+        },
         log_local_actions: config.log_local_actions,
     })
 }

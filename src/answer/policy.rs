@@ -57,10 +57,22 @@ pub struct Policy {
     pub log_destaddr: bool,
     /// log-servfail.
     pub log_servfail: bool,
-    /// `val-log-level:` is not 0.
-    pub log_bogus: bool,
+    /// What is said of answers that fail to validate.
+    pub log_bogus: LogBogus,
     /// log-local-actions: log what inform zones log for every local zone.
     pub log_local_actions: bool,
+}
+
+/// How much is said of an answer that fails to validate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogBogus {
+    /// Nothing (`val-log-level: 0`).
+    #[default]
+    Not,
+    /// What was asked (`val-log-level: 1`).
+    Question,
+    /// And why, and who told it (`val-log-level: 2`, and with log-servfail).
+    Reason,
 }
 
 /// What clients are limited by. As it is made by default, by nothing.

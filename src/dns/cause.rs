@@ -41,6 +41,8 @@ pub enum Why {
     Differ,
     /// What was answered should have been validated, and was not: [`Cause::flaw`].
     Bogus,
+    /// Nothing: beside an answer that is told all the same, the same.
+    Doubtful,
 }
 
 /// Why a question was not answered, and by whom.
@@ -50,7 +52,7 @@ pub struct Cause {
     pub why: Why,
     /// The code of [`Why::Rcode`].
     pub rcode: u16,
-    /// The reason of [`Why::Bogus`].
+    /// The reason of [`Why::Bogus`] and [`Why::Doubtful`].
     pub flaw: Flaw,
     server: [u8; 16],
 }
@@ -69,6 +71,11 @@ impl Cause {
     /// What was answered is bogus for this reason.
     pub const fn bogus(flaw: Flaw) -> Cause {
         Cause { flaw, ..Cause::new(Why::Bogus) }
+    }
+
+    /// What is told is bogus for this reason.
+    pub const fn doubtful(flaw: Flaw) -> Cause {
+        Cause { flaw, ..Cause::new(Why::Doubtful) }
     }
 
     /// That went wrong at `server`.
@@ -95,7 +102,7 @@ impl Cause {
             Why::Differ => Some(ExtendedError::other("0x20 failed, then got different replies")),
             Why::Lengths => Some(ExtendedError::other("sanitize: records of inappropriate length have been removed.")),
             Why::Bogus => self.flaw.extended_error(),
-            Why::Rcode | Why::Unknown | Why::GivenUp => None,
+            Why::Rcode | Why::Unknown | Why::GivenUp | Why::Doubtful => None,
         }
     }
 

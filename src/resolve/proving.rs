@@ -87,6 +87,10 @@ impl<W: World> Turn<'_, W> {
 
     /// What is held of a question is decided: it is written down and told.
     fn decided(&mut self, id: u32, mut held: Held, mut verdict: Verdict) {
+        let mut cause = self.core.questions.get(id).remark();
+        if verdict.security == Security::Bogus {
+            cause = self.found_by(id, Cause::doubtful(verdict.flaw), held.known);
+        }
         let Core { validator, .. } = &mut *self.core;
         let (permissive, cleans, bogus_ttl) = validator.as_ref().map_or((false, true, 60), |validator| {
             let rules = &validator.rules;
@@ -130,7 +134,7 @@ impl<W: World> Turn<'_, W> {
             // What a DNAME makes too long is told as such, and not as proven (RFC 6672 section 2.2, as Unbound).
             true => {
                 let is_of_use = matches!(held.rcode, rcode::NOERROR | rcode::NXDOMAIN);
-                self.tell_held(id, &held, verdict.security == Security::Secure && is_of_use)
+                self.tell_held(id, &held, verdict.security == Security::Secure && is_of_use, cause)
             }
             false if self.end_with_expired(id) => {}
             false => self.fail_as_bogus(id, verdict.flaw, held.ttl),
@@ -244,8 +248,8 @@ impl<W: World> Turn<'_, W> {
         cache.messages.remove(&MessageKey { name, qtype, qclass, checking_disabled: false });
     }
 
-    /// Tells an answer that is decided.
-    fn tell_held(&mut self, id: u32, held: &Held, secure: bool) {
+    /// Tells an answer that is decided, and beside it a cause.
+    fn tell_held(&mut self, id: u32, held: &Held, secure: bool, cause: Cause) {
         let Core { questions, digest, .. } = &mut *self.core;
         let question = questions.get(id);
         if question.stale == Stale::Told {
@@ -261,16 +265,25 @@ impl<W: World> Turn<'_, W> {
         response.ttl = if question.uncached { 0 } else { held.ttl };
         response.refresh_after = held.refresh_after.min(response.ttl - response.ttl / 10);
         (response.known, response.expired, response.secure) = (held.known, false, secure);
-        response.set_cause(question.remark(), &[]);
+        response.set_cause(cause, &[]);
         self.world.publish();
         self.finish(id);
+    }
+
+    /// A cause with the server that a question was told by; `known`: it was the cache.
+    fn found_by(&self, id: u32, cause: Cause, known: bool) -> Cause {
+        let Core { questions, servers, .. } = &*self.core;
+        let question = questions.get(id);
+        let is_told = !known && question.was_sent && (question.asked.server as usize) < servers.len();
+        if is_told { cause.at(servers[question.asked.server].address.ip()) } else { cause }
     }
 
     /// Ends a question whose answer is bogus, for so many seconds.
     pub(super) fn fail_as_bogus(&mut self, id: u32, flaw: Flaw, ttl: u32) {
         self.recall(id);
+        let cause = self.found_by(id, Cause::bogus(flaw), false);
         let question = self.core.questions.get_mut(id);
-        (question.cause, question.bogus_for) = (Cause::bogus(flaw), Some(ttl));
+        (question.cause, question.bogus_for) = (cause, Some(ttl));
         if question.stale == Stale::Told {
             return self.finish(id);
         }

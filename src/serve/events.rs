@@ -36,6 +36,7 @@ enum Kind {
     Zone(ZoneType),
     Reply(Replied),
     Failed(Cause),
+    Bogus(Option<Cause>),
     Limited(u32, bool),
 }
 
@@ -84,6 +85,7 @@ impl EventSink for RingSink {
             Event::Zone(zone, kind) => (zone, Kind::Zone(kind)),
             Event::Reply(replied) => (&[][..], Kind::Reply(replied)),
             Event::Failed(zone, cause) => (zone, Kind::Failed(cause)),
+            Event::Bogus(reason) => (&[][..], Kind::Bogus(reason)),
             Event::Limited(limit, has_cookie) => (&[][..], Kind::Limited(limit, has_cookie)),
         };
         (slot.client, slot.qtype, slot.qclass, slot.kind) = (client, qtype, qclass, kind);
@@ -140,6 +142,14 @@ impl fmt::Display for QueryEvent {
                 let cookie = if *has_cookie { "(cookie)" } else { "" };
                 write!(f, "ip_ratelimit exceeded {client} {limit}{cookie} {name} {qclass} {qtype}")
             }
+            Kind::Bogus(None) => write!(f, "validation failure {name} {qtype} {qclass}"),
+            Kind::Bogus(Some(cause)) => {
+                write!(f, "validation failure <{name} {qtype} {qclass}>: {} from ", cause.flaw.text())?;
+                match cause.server() {
+                    Some(server) => write!(f, "{server}"),
+                    None => f.write_str("cache"),
+                }
+            }
             Kind::Failed(cause) => {
                 write!(f, "SERVFAIL <{name} {qtype} {qclass}>: ")?;
                 write_cause(f, &self.zone[..usize::from(self.zone_len)], cause)
@@ -151,7 +161,7 @@ impl fmt::Display for QueryEvent {
 /// log-servfail, in Unbound's words where it has some.
 fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::Result {
     let said = match cause.why {
-        Why::Unknown | Why::Lengths => return f.write_str("misc failure"),
+        Why::Unknown | Why::Lengths | Why::Doubtful => return f.write_str("misc failure"),
         Why::NoZone => return f.write_str("no server is known to ask for it"),
         Why::Bogus => return write!(f, "validation failure: {}", cause.flaw.text()),
         Why::Sends => return f.write_str("exceeded the maximum number of sends"),
@@ -193,6 +203,7 @@ mod tests {
     use super::super::log as logger;
     use super::*;
     use crate::config::Config;
+    use crate::dns::flaw::Flaw;
     use crate::ring::spsc;
 
     fn reply(code: u16, waited: Option<u64>, local: Option<&str>, stream: bool) -> String {
@@ -251,6 +262,23 @@ mod tests {
             ]
         );
         std::fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn failures_of_validation_are_told_with_or_without_the_reason() {
+        let told = |reason: Option<Cause>| {
+            let mut event = QueryEvent::empty();
+            (event.qtype, event.qclass, event.kind) = (28, 1, Kind::Bogus(reason));
+            event.name[..3].copy_from_slice(b"\x01a\0");
+            event.name_len = 3;
+            event.to_string()
+        };
+        assert_eq!(told(None), "validation failure a. AAAA IN");
+        let cause = Cause::bogus(Flaw::Expired);
+        assert_eq!(told(Some(cause)), "validation failure <a. AAAA IN>: signature expired from cache");
+        let server = "192.0.2.53".parse().unwrap();
+        let told = told(Some(cause.at(server)));
+        assert_eq!(told, "validation failure <a. AAAA IN>: signature expired from 192.0.2.53");
     }
 
     #[test]

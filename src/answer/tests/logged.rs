@@ -1,8 +1,11 @@
-//! What log-replies is told.
+//! What log-replies, log-servfail and val-log-level are told.
 
 use super::rig::{answerer, query, wire};
-use crate::answer::cache::Answer;
-use crate::answer::decide::{Answerer, Event, EventSink, Given, Replied, Via};
+use crate::answer::cache::{Answer, KeyFixed};
+use crate::answer::decide::{Answerer, Event, EventSink, Given, Miss, Replied, Via};
+use crate::answer::policy::LogBogus;
+use crate::dns::cause::{Cause, Why};
+use crate::dns::flaw::Flaw;
 use crate::dns::{rcode, rtype};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -62,4 +65,41 @@ fn nothing_is_told_unless_it_is_wanted() {
     let (mut answerer, told) = recorded(false);
     query("x.null.test", rtype::A).ask(&mut answerer, None).message();
     assert!(told.lock().unwrap().is_empty() && !answerer.logs_destinations());
+}
+
+struct Failures(Arc<Mutex<Vec<String>>>);
+
+impl EventSink for Failures {
+    fn event(&mut self, event: Event<'_>, _: SocketAddr, _: &[u8], _: u16, _: u16) {
+        self.0.lock().unwrap().push(match event {
+            Event::Failed(..) => "failed".to_owned(),
+            Event::Bogus(cause) => format!("bogus {:?}", cause.map(|cause| cause.flaw)),
+            other => format!("{other:?}"),
+        });
+    }
+}
+
+#[test]
+fn what_fails_to_validate_is_logged_as_far_as_it_is_asked_for() {
+    let logged = |log_bogus: LogBogus, log_servfail: bool, cause: Cause| {
+        let told = Arc::default();
+        let mut answerer = answerer(|policy| (policy.log_bogus, policy.log_servfail) = (log_bogus, log_servfail));
+        answerer.events = Box::new(Failures(Arc::clone(&told)));
+        let key = KeyFixed { qtype: rtype::A, qclass: 1, bits: 0 };
+        answerer.note_failure(&Miss { name: b"\0", hash: 0, key }, &[], cause);
+        let told = told.lock().unwrap();
+        told.join(", ")
+    };
+    let (bogus, doubtful) = (Cause::bogus(Flaw::Expired), Cause::doubtful(Flaw::Expired));
+    for (level, servfail, of_bogus, of_doubtful) in [
+        (LogBogus::Not, false, "", ""),
+        (LogBogus::Question, false, "bogus None", "bogus None"),
+        (LogBogus::Reason, false, "bogus Some(Expired)", "bogus Some(Expired)"),
+        (LogBogus::Reason, true, "bogus Some(Expired), failed", "bogus Some(Expired)"),
+    ] {
+        assert_eq!(logged(level, servfail, bogus), of_bogus);
+        assert_eq!(logged(level, servfail, doubtful), of_doubtful);
+    }
+    assert_eq!(logged(LogBogus::Reason, false, Cause::new(Why::Silence)), "");
+    assert_eq!(logged(LogBogus::Reason, true, Cause::new(Why::Silence)), "failed");
 }

@@ -4,7 +4,7 @@ use crate::answer::acl::{Access, Acl};
 use crate::answer::cache::{AnswerCache, KeyFixed};
 use crate::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
 use crate::answer::keepalive::Keepalive;
-use crate::answer::policy::{ClientRules, Policy};
+use crate::answer::policy::{ClientRules, LogBogus, Policy};
 use crate::answer::zones::{LocalRecord, ZoneType, ZonesBuilder};
 use crate::dns::body::{Counts, for_each_record};
 use crate::dns::header;
@@ -77,7 +77,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         log_replies: false,
         log_destaddr: false,
         log_servfail: false,
-        log_bogus: false,
+        log_bogus: LogBogus::Not,
         log_local_actions: false,
     };
     change(&mut policy);

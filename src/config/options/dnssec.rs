@@ -35,7 +35,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("val-bogus-ttl", COUNT, is("60"), plain!(number validation.bogus_ttl), RELOAD),
         honoured("val-clean-additional", YES_NO, is("yes"), plain!(flag validation.clean_additional), RELOAD),
         honoured("val-log-level", COUNT, is("0"), plain!(number validation.log_level), RELOAD)
-            .note("from 1 on a line for each failure, with its reason (Unbound: from 2 on)"),
+            .note("1: a line for each failure; 2: with its reason and the server, as log-servfail has it, too"),
         honoured("val-permissive-mode", YES_NO, is("no"), plain!(flag validation.permissive), RELOAD),
         honoured(
             "val-nsec3-keysize-iterations",

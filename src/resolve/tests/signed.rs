@@ -1,14 +1,18 @@
 //! Questions about a zone that is signed, from the root's servers down.
 
+use super::super::core::{Command, Input};
 use super::super::*;
 use super::iterate::{Internet, ROOT, Zone, reply, root};
 use super::script::{Message, wire};
+use crate::dns::cause::{Cause, Why};
+use crate::dns::flaw::Flaw;
 use crate::dns::{class, rcode, rtype};
 use crate::validate::Rules;
 use crate::validate::anchors::{AnchorRecord, Anchors};
 use crate::validate::tests::signer::{EXAMPLE, NOW, Signer, dnskey_of, set_of};
 use crate::validate::tests::zone::Rrset;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Its server.
 pub const SERVER: &str = "198.51.100.2";
@@ -93,4 +97,15 @@ fn every_rrset_that_fails_to_validate_is_counted() {
     internet.world.wall = NOW;
     assert_eq!(internet.ask("www.example", rtype::A).0, rcode::SERVFAIL, "another key has signed");
     assert!(internet.core.stats.bogus_rrsets.get() >= 1);
+    assert_eq!(internet.world.cause, Cause::bogus(internet.world.cause.flaw).at(SERVER.parse().unwrap()));
+    assert_eq!(internet.ask("www.example", rtype::A).0, rcode::SERVFAIL);
+    assert_eq!(internet.world.cause.server(), None, "the cache has told");
+    let rules = Rules { permissive: true, ..rules(&[]) };
+    internet.put(Input::Command(Command::Options(
+        Box::new(Options { validation: Some(rules), ..Options::default() }),
+        Default::default(),
+    )));
+    internet.now += Duration::from_secs(61);
+    assert_eq!(internet.ask("www.example", rtype::A).0, rcode::NOERROR);
+    assert_eq!((internet.world.cause.why, internet.world.cause.flaw != Flaw::None), (Why::Doubtful, true));
 }

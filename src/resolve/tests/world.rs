@@ -1,5 +1,6 @@
 //! A world without a kernel: sockets that only note what is done with them, numbers from a fixed seed.
 
+use crate::dns::cause::Cause;
 use crate::resolve::Response;
 use crate::resolve::trouble::Failure;
 use crate::resolve::world::{Sent, World};
@@ -32,6 +33,8 @@ pub struct ScriptWorld {
     pub places: usize,
     /// Ticket, code and number of records of each answer.
     pub answers: Vec<(u64, u16, u16)>,
+    /// The cause of the last.
+    pub cause: Cause,
     /// Random numbers that the kernel has still.
     pub draws: usize,
     /// Seconds since 1970.
@@ -56,6 +59,7 @@ impl ScriptWorld {
             taken: BTreeSet::new(),
             places: usize::MAX,
             answers: Vec::new(),
+            cause: Cause::default(),
             draws: usize::MAX,
             wall: 0,
             files: BTreeMap::new(),
@@ -139,7 +143,8 @@ impl World for ScriptWorld {
 
     fn publish(&mut self) {
         self.places -= 1;
-        let Response { ticket, rcode, counts, .. } = &*self.response;
+        let Response { ticket, rcode, counts, cause, .. } = &*self.response;
+        self.cause = *cause;
         self.answers.push((*ticket, *rcode, counts.iter().sum()));
     }
 }

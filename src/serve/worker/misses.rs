@@ -5,7 +5,9 @@ use super::{Now, WorkerOptions};
 use crate::answer::cache::{Answer, AnswerCache, CHECKING_DISABLED, DNSSEC_OK, KNOWN_ONLY};
 use crate::answer::decide::{Answerer, Arrival, Given, Miss, Via};
 use crate::answer::keepalive::Keepalive;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::edns::ExtendedError;
+use crate::dns::flaw::Flaw;
 use crate::dns::{Name, rcode};
 use crate::resolve::{Request, Response};
 use crate::ring::doorbell::Doorbell;
@@ -139,7 +141,7 @@ impl Misses {
             let current = self.pending.is_current(ticket);
             if let Some(miss) = self.pending.close(ticket) {
                 self.delivered = Name::from_wire(miss.name).unwrap_or(Name::ROOT);
-                if response.rcode == rcode::SERVFAIL {
+                if response.rcode == rcode::SERVFAIL || response.cause.why == Why::Doubtful {
                     answerer.note_failure(&miss, response.zone(), response.cause);
                 }
                 if current && miss.key.bits & KNOWN_ONLY == 0 {
@@ -206,7 +208,8 @@ fn keep(cache: &mut AnswerCache, miss: &Miss<'_>, response: &Response, now: u32)
 
 /// What a response says.
 fn answer_of(response: &Response) -> Answer<'_> {
-    let flaw = response.cause.flaw;
+    let Cause { why, flaw, .. } = response.cause;
+    let flaw = if why == Why::Bogus { flaw } else { Flaw::None };
     Answer { secure: response.secure, flaw, ..Answer::new(response.rcode, response.counts, response.body()) }
 }
 
