@@ -94,6 +94,8 @@ pub struct Validation {
     pub aggressive: bool,
     /// `neg-cache-size:` in bytes.
     pub negative_cache: u64,
+    /// `root-key-sentinel:`
+    pub sentinel: bool,
     /// `key-cache-size:` in bytes.
     pub key_cache: u64,
 }
@@ -128,6 +130,7 @@ impl Default for Validation {
             small_holddown: false,
             aggressive: true,
             negative_cache: 1 << 20,
+            sentinel: true,
             key_cache: 4 << 20,
         }
     }

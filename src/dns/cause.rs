@@ -43,6 +43,8 @@ pub enum Why {
     Bogus,
     /// Nothing: beside an answer that is told all the same, the same.
     Doubtful,
+    /// The name says of the root's keys what is not so (RFC 8509).
+    Sentinel,
 }
 
 /// Why a question was not answered, and by whom.
@@ -102,7 +104,7 @@ impl Cause {
             Why::Differ => Some(ExtendedError::other("0x20 failed, then got different replies")),
             Why::Lengths => Some(ExtendedError::other("sanitize: records of inappropriate length have been removed.")),
             Why::Bogus => self.flaw.extended_error(),
-            Why::Rcode | Why::Unknown | Why::GivenUp | Why::Doubtful => None,
+            Why::Rcode | Why::Unknown | Why::GivenUp | Why::Doubtful | Why::Sentinel => None,
         }
     }
 

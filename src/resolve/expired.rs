@@ -81,7 +81,8 @@ impl<W: World> Turn<'_, W> {
     /// Whether somebody waits for the question who would take what has expired.
     fn may_be_stale(&self, id: u32) -> bool {
         let question = self.core.questions.get(id);
-        question.lookup.is_none() && question.refreshes.is_none() && !question.uncached
+        let is_asked_by_client = question.lookup.is_none() && question.refreshes.is_none() && !question.uncached;
+        is_asked_by_client && !self.is_wrong_sentinel(id)
     }
 
     /// Looks for what has expired and tells it when it is time for that. `None` when there is nothing or no room, else whether

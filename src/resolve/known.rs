@@ -9,7 +9,7 @@ use super::lookups::TYPES;
 use super::question::{NONE, Stale};
 use super::table::MAX_SERVERS;
 use super::world::World;
-use crate::dns::cause::Cause;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::flaw::Flaw;
 use crate::dns::name::{Name, label_count, suffixes};
 use crate::dns::{class, rcode, rtype};
@@ -57,7 +57,9 @@ impl<W: World> Turn<'_, W> {
 
     /// `leads_on`: aliases without what is asked for are not all of the answer.
     fn look(&mut self, id: u32, leads_on: bool) -> Found {
-        let Core { cache: Some(cache), questions, table, options, digest, spare_chains, .. } = &mut *self.core else {
+        let Core { cache: Some(cache), questions, table, options, digest, spare_chains, validator, .. } =
+            &mut *self.core
+        else {
             return Found::Nothing;
         };
         let is_known = questions.budget(id).used == 0;
@@ -127,13 +129,21 @@ impl<W: World> Turn<'_, W> {
             self.fail_as_bogus(id, flaw, ttl);
             return Found::Answer;
         }
+        let is_secure = question.validates && hit.head.security == Security::Secure;
+        if let Some(validator) = validator.as_ref().filter(|_| is_secure)
+            && validator.is_wrong_sentinel(question)
+        {
+            let ttl = hit.head.ttl.min(validator.rules.bogus_ttl);
+            self.fail_as(id, Cause::new(Why::Sentinel), ttl);
+            return Found::Answer;
+        }
         let Some(response) = self.world.room() else { return Found::Nothing };
         let Ok(written) = hit.compose(&wanted, scratch, rdata) else { return Found::Nothing };
         // That an RRset was heard of again prolongs no message: what its answer says of other RRsets may have changed.
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
         (response.known, response.expired) = (is_known, false);
-        response.secure = question.validates && hit.head.security == Security::Secure;
+        response.secure = is_secure;
         response.set_cause(question.remark(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);

@@ -15,7 +15,7 @@ use super::held::{Client, Held};
 use super::question::{NONE, Phase, Question, Shown, Stale};
 use super::validator::Validator;
 use super::world::World;
-use crate::dns::cause::Cause;
+use crate::dns::cause::{Cause, Why};
 use crate::dns::flaw::Flaw;
 use crate::dns::{class, rcode, rtype};
 use crate::validate::Security;
@@ -131,6 +131,9 @@ impl<W: World> Turn<'_, W> {
         self.write_down(id, &held, &verdict, bogus_ttl);
         let is_told = verdict.security != Security::Bogus || self.core.questions.get(id).checking_disabled;
         match is_told {
+            true if verdict.security == Security::Secure && self.is_wrong_sentinel(id) => {
+                self.fail_as(id, Cause::new(Why::Sentinel), held.ttl.min(bogus_ttl));
+            }
             // What a DNAME makes too long is told as such, and not as proven (RFC 6672 section 2.2, as Unbound).
             true => {
                 let is_of_use = matches!(held.rcode, rcode::NOERROR | rcode::NXDOMAIN);
@@ -278,10 +281,21 @@ impl<W: World> Turn<'_, W> {
         if is_told { cause.at(servers[question.asked.server].address.ip()) } else { cause }
     }
 
+    /// See [`Validator::is_wrong_sentinel`].
+    pub(super) fn is_wrong_sentinel(&self, id: u32) -> bool {
+        let Core { validator, questions, .. } = &*self.core;
+        validator.as_ref().is_some_and(|validator| validator.is_wrong_sentinel(questions.get(id)))
+    }
+
     /// Ends a question whose answer is bogus, for so many seconds.
     pub(super) fn fail_as_bogus(&mut self, id: u32, flaw: Flaw, ttl: u32) {
-        self.recall(id);
         let cause = self.found_by(id, Cause::bogus(flaw), false);
+        self.fail_as(id, cause, ttl);
+    }
+
+    /// Ends a question that is answered and must not be told so, for so many seconds.
+    pub(super) fn fail_as(&mut self, id: u32, cause: Cause, ttl: u32) {
+        self.recall(id);
         let question = self.core.questions.get_mut(id);
         (question.cause, question.bogus_for) = (cause, Some(ttl));
         if question.stale == Stale::Told {

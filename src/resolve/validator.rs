@@ -1,11 +1,12 @@
 //! What validates, as the resolver has it: the rules, what is known of the keys of zones, and of what does not exist.
 
 use super::followed::Following;
-use crate::dns::class;
+use super::question::Question;
 use crate::dns::name::{Name, is_at_or_below};
+use crate::dns::{class, rtype};
 use crate::validate::anchors::Closest;
 use crate::validate::keys::KeyCache;
-use crate::validate::{NegativeCache, Rules};
+use crate::validate::{NegativeCache, Rules, sentinel};
 use std::collections::VecDeque;
 
 /// Referrals that are remembered, and for how many seconds: what is looked up on their way needs them at once.
@@ -54,6 +55,13 @@ impl Validator {
             Some(Closest::Anchor { zone: anchor, .. }) => is_at_or_below(zone.as_wire(), anchor),
             Some(Closest::Insecure { .. }) | None => false,
         }
+    }
+
+    /// Whether the secure answer to a question is kept back, since its name says what is not so of the root's keys (RFC 8509).
+    pub fn is_wrong_sentinel(&self, question: &Question) -> bool {
+        let is_meant = matches!(question.qtype, rtype::A | rtype::AAAA) && !question.checking_disabled;
+        let root = || self.rules.anchors.get(Name::ROOT.as_wire(), class::IN);
+        self.rules.sentinel && is_meant && sentinel::is_wrong(question.name.as_wire(), root())
     }
 
     /// Remembers a referral for a moment.

@@ -162,6 +162,9 @@ impl fmt::Display for QueryEvent {
 fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::Result {
     let said = match cause.why {
         Why::Unknown | Why::Lengths | Why::Doubtful => return f.write_str("misc failure"),
+        Why::Sentinel => {
+            return f.write_str("the name asks which keys of the root are trusted, and it is not as it says");
+        }
         Why::NoZone => return f.write_str("no server is known to ask for it"),
         Why::Bogus => return write!(f, "validation failure: {}", cause.flaw.text()),
         Why::Sends => return f.write_str("exceeded the maximum number of sends"),

@@ -51,6 +51,7 @@ pub mod parts;
 pub mod proof;
 mod rsa;
 pub mod rules;
+pub mod sentinel;
 pub mod set;
 pub mod signature;
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub struct Rules {
     pub followed: Vec<Followed>,
     /// How these are followed.
     pub timers: Timers,
+    /// `root-key-sentinel:`
+    pub sentinel: bool,
     /// Which signatures count as valid: none but in scenarios.
     pub fakes: Fakes,
 }
@@ -85,6 +87,7 @@ impl Default for Rules {
             negative_cache: 1 << 20,
             followed: Vec::new(),
             timers: Timers::default(),
+            sentinel: true,
             fakes: Fakes::default(),
         }
     }

@@ -109,3 +109,33 @@ fn every_rrset_that_fails_to_validate_is_counted() {
     assert_eq!(internet.ask("www.example", rtype::A).0, rcode::NOERROR);
     assert_eq!((internet.world.cause.why, internet.world.cause.flaw != Flaw::None), (Why::Doubtful, true));
 }
+
+/// The DS of a key of the root.
+fn root_anchor(tag: u16) -> AnchorRecord {
+    let data = [&tag.to_be_bytes()[..], &[13, 2], &[7; 32]].concat();
+    AnchorRecord { zone: vec![0], class: class::IN, rtype: rtype::DS, data }
+}
+
+#[test]
+fn names_tell_which_keys_of_the_root_are_trusted() {
+    let ask = |rules: Rules, names: &[&str], qtype: u16| {
+        let mut internet = internet(Options { validation: Some(rules), ..Options::default() });
+        // The second time the cache answers.
+        let mut asked = |name: &str| [(); 2].map(|()| internet.ask(name, qtype).0);
+        names.iter().map(|name| asked(name)).collect::<Vec<_>>()
+    };
+    let (yes, no) = ([rcode::NOERROR; 2], [rcode::SERVFAIL; 2]);
+    let names = [
+        "root-key-sentinel-is-ta-20326.example",
+        "root-key-sentinel-not-ta-20326.example",
+        "Root-Key-Sentinel-Is-Ta-38696.example",
+        "root-key-sentinel-not-ta-38696.example",
+    ];
+    let trusted = || rules(&[root_anchor(20326)]);
+    assert_eq!(ask(trusted(), &names, rtype::A), [yes, no, no, yes]);
+    assert_eq!(ask(trusted(), &names[..2], rtype::AAAA), [yes, no]);
+    assert_eq!(ask(trusted(), &names[..2], rtype::TXT), [yes, yes], "addresses alone are for that");
+    assert_eq!(ask(Rules { sentinel: false, ..trusted() }, &names[..2], rtype::A), [yes, yes]);
+    let unsigned = Rules { anchors: Arc::new(Anchors::new([&root_anchor(20326)], [EXAMPLE], |_| true).0), ..trusted() };
+    assert_eq!(ask(unsigned, &names[..2], rtype::A), [yes, yes], "who validates nothing says nothing");
+}

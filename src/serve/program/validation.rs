@@ -44,6 +44,7 @@ pub fn rules(config: &Config, fakes: Fakes) -> Option<Rules> {
             missing: of.keep_missing,
             small: of.small_holddown,
         },
+        sentinel: of.sentinel,
         fakes,
     })
 }
