@@ -96,6 +96,10 @@ pub struct Validation {
     pub negative_cache: u64,
     /// `root-key-sentinel:`
     pub sentinel: bool,
+    /// `trust-anchor-signaling:`
+    pub signals: bool,
+    /// `prefetch-key:`
+    pub prefetches_keys: bool,
     /// `key-cache-size:` in bytes.
     pub key_cache: u64,
 }
@@ -131,6 +135,8 @@ impl Default for Validation {
             aggressive: true,
             negative_cache: 1 << 20,
             sentinel: true,
+            signals: true,
+            prefetches_keys: false,
             key_cache: 4 << 20,
         }
     }

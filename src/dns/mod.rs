@@ -40,6 +40,7 @@ pub mod rtype {
     pub const MB: u16 = 7;
     pub const MG: u16 = 8;
     pub const MR: u16 = 9;
+    pub const NULL: u16 = 10;
     pub const PTR: u16 = 12;
     pub const MINFO: u16 = 14;
     pub const MX: u16 = 15;

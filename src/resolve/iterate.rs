@@ -234,6 +234,7 @@ impl<W: World> Turn<'_, W> {
         let Some(cut) = self.cut_from(message, set) else { return self.fail(id) };
         self.forget_expired_between(id, &cut.name);
         self.note_referral(&cut.name, message);
+        self.fetch_keys_ahead(id, &cut.name, message);
         let labels = label_count(cut.name.as_wire());
         let question = self.core.questions.get_mut(id);
         question.referred |= 1 << labels;

@@ -13,6 +13,9 @@ use crate::dns::cause::{Cause, Why};
 impl<W: World> Turn<'_, W> {
     /// Decides what a whole reply means for its question. `asked`: whose reply it is.
     pub(super) fn judge(&mut self, id: u32, asked: Addressee, message: &[u8]) {
+        if self.has_signalled(id) {
+            return self.end_lookup(id, &[]);
+        }
         let is_of_use = self.core.digest.read(message);
         if self.core.options.reports_errors {
             self.learn_agent(id, message);

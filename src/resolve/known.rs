@@ -130,9 +130,9 @@ impl<W: World> Turn<'_, W> {
             return Found::Answer;
         }
         let is_secure = question.validates && hit.head.security == Security::Secure;
-        if let Some(validator) = validator.as_ref().filter(|_| is_secure)
-            && validator.is_wrong_sentinel(question)
-        {
+        let wrong = validator.as_ref().filter(|validator| is_secure && validator.is_wrong_sentinel(question));
+        let is_wrong = wrong.is_some();
+        if let Some(validator) = wrong.filter(|_| !question.checking_disabled) {
             let ttl = hit.head.ttl.min(validator.rules.bogus_ttl);
             self.fail_as(id, Cause::new(Why::Sentinel), ttl);
             return Found::Answer;
@@ -143,7 +143,7 @@ impl<W: World> Turn<'_, W> {
         let ttl = written.ttl.min(hit.head.ttl);
         (response.rcode, response.ttl, response.ticket) = (hit.rcode(), ttl, question.ticket);
         (response.known, response.expired) = (is_known, false);
-        response.secure = is_secure;
+        response.secure = is_secure && !is_wrong;
         response.set_cause(question.remark(), &[]);
         response.refresh_after = hit.refresh_after.min(ttl - ttl / 10);
         response.set_body(&scratch[written.place.clone()], written.counts);

@@ -30,10 +30,14 @@ impl<W: World> Turn<'_, W> {
         {
             return self.prove(id);
         }
-        match may && self.begin_lookup(id, name, rtype, Lookup::keys()) {
-            true => self.wait_for_lookups(id),
-            false => self.unprovable(id),
+        let is_new = rtype == rtype::DNSKEY && !self.is_fetching_keys(name);
+        if !may || !self.begin_lookup(id, name, rtype, Lookup::keys()) {
+            return self.unprovable(id);
         }
+        if is_new {
+            self.signal_anchor(id, name);
+        }
+        self.wait_for_lookups(id);
     }
 
     /// Takes what came with a referral for the answer to a question for the DS of a name; false when it proves nothing.

@@ -31,6 +31,7 @@
 //! | `reply`, `asked`, `normalize`, `scrub`, `private`, `ttl`, `chain` | a reply taken apart, scrubbed, limited, written as a body |
 //! | `digest` | these four together: what `judge` makes of a reply, and fuzzing |
 //! | `cache/` | RRsets and messages that are known |
+//! | `signals` | who is told which keys are trusted; keys that are fetched ahead |
 //! | `anchor_file` | the files of anchors that follow their zones' keys, written |
 
 pub mod anchor_file;
@@ -85,6 +86,7 @@ mod reports;
 mod scrub;
 mod server;
 mod servers;
+mod signals;
 mod sockets;
 mod source;
 mod streams;

@@ -130,14 +130,15 @@ impl<W: World> Turn<'_, W> {
         }
         self.write_down(id, &held, &verdict, bogus_ttl);
         let is_told = verdict.security != Security::Bogus || self.core.questions.get(id).checking_disabled;
+        let is_wrong = verdict.security == Security::Secure && self.is_wrong_sentinel(id);
         match is_told {
-            true if verdict.security == Security::Secure && self.is_wrong_sentinel(id) => {
+            true if is_wrong && !self.core.questions.get(id).checking_disabled => {
                 self.fail_as(id, Cause::new(Why::Sentinel), held.ttl.min(bogus_ttl));
             }
             // What a DNAME makes too long is told as such, and not as proven (RFC 6672 section 2.2, as Unbound).
             true => {
                 let is_of_use = matches!(held.rcode, rcode::NOERROR | rcode::NXDOMAIN);
-                self.tell_held(id, &held, verdict.security == Security::Secure && is_of_use, cause)
+                self.tell_held(id, &held, verdict.security == Security::Secure && is_of_use && !is_wrong, cause)
             }
             false if self.end_with_expired(id) => {}
             false => self.fail_as_bogus(id, verdict.flaw, held.ttl),

@@ -41,6 +41,8 @@ pub struct Lookup {
     pub keys: bool,
     /// What is known does not do.
     pub probes: bool,
+    /// It tells the servers of a zone by which keys it is trusted. Its name is one label more than the zone's.
+    pub signals: bool,
 }
 
 /// How much of a question's target is shown (`minimise`).

@@ -57,9 +57,10 @@ impl Validator {
         }
     }
 
-    /// Whether the secure answer to a question is kept back, since its name says what is not so of the root's keys (RFC 8509).
+    /// Whether the name of a question says what is not so of the root's keys (RFC 8509): a secure answer is told to who set CD
+    /// alone, and not as secure.
     pub fn is_wrong_sentinel(&self, question: &Question) -> bool {
-        let is_meant = matches!(question.qtype, rtype::A | rtype::AAAA) && !question.checking_disabled;
+        let is_meant = matches!(question.qtype, rtype::A | rtype::AAAA);
         let root = || self.rules.anchors.get(Name::ROOT.as_wire(), class::IN);
         self.rules.sentinel && is_meant && sentinel::is_wrong(question.name.as_wire(), root())
     }

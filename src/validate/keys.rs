@@ -135,6 +135,11 @@ impl KeyCache {
         matches!(self.get(name, now), Some(Standing::Secure(_) | Standing::Delegated(_)))
     }
 
+    /// Whether the keys of a name are known, or that there are none.
+    pub fn is_known(&self, name: &[u8], now: u32) -> bool {
+        self.decides(name, now)
+    }
+
     /// Why a name is bogus, if it is.
     pub fn flaw(&self, name: &[u8], now: u32) -> Option<Flaw> {
         match self.get(name, now) {

@@ -61,6 +61,10 @@ pub struct Rules {
     pub timers: Timers,
     /// `root-key-sentinel:`
     pub sentinel: bool,
+    /// `trust-anchor-signaling:`
+    pub signals: bool,
+    /// `prefetch-key:`
+    pub prefetches: bool,
     /// Which signatures count as valid: none but in scenarios.
     pub fakes: Fakes,
 }
@@ -88,6 +92,8 @@ impl Default for Rules {
             followed: Vec::new(),
             timers: Timers::default(),
             sentinel: true,
+            signals: true,
+            prefetches: false,
             fakes: Fakes::default(),
         }
     }

@@ -21,7 +21,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
         honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
-        inert("prefetch-key", YES_NO, "no", "keys are fetched when they are wanted"),
+        honoured("prefetch-key", YES_NO, is("no"), plain!(flag validation.prefetches_keys), RELOAD),
         honoured("serve-expired", YES_NO, is("no"), plain!(flag expired.serve), RELOAD),
         honoured("serve-expired-ttl", COUNT, is("86400"), plain!(number expired.ttl), RELOAD)
             .note("how long it is kept is for msg-cache-size and rrset-cache-size to say"),

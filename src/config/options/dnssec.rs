@@ -23,7 +23,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         ),
         inert("dlv-anchor", TEXT, "none", "DLV is history, Unbound ignores it too"),
         inert("dlv-anchor-file", PATH, "none", "DLV is history, Unbound ignores it too"),
-        inert("trust-anchor-signaling", YES_NO, "yes", "nobody is told which keys are trusted (RFC 8145)"),
+        honoured("trust-anchor-signaling", YES_NO, is("yes"), plain!(flag validation.signals), RELOAD),
         honoured("root-key-sentinel", YES_NO, is("yes"), plain!(flag validation.sentinel), RELOAD),
         honoured("domain-insecure", NAME, words("none"), anchors::INSECURE, RELOAD),
         honoured("val-override-date", &[Kind::Date], words("none"), plain!(text validation.date), RELOAD),

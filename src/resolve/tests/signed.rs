@@ -9,6 +9,7 @@ use crate::dns::flaw::Flaw;
 use crate::dns::{class, rcode, rtype};
 use crate::validate::Rules;
 use crate::validate::anchors::{AnchorRecord, Anchors};
+use crate::validate::dnskey::key_tag;
 use crate::validate::tests::signer::{EXAMPLE, NOW, Signer, dnskey_of, set_of};
 use crate::validate::tests::zone::Rrset;
 use std::sync::Arc;
@@ -68,8 +69,13 @@ pub fn rules(others: &[AnchorRecord]) -> Rules {
 
 /// An internet with the zone below its root.
 pub fn internet(options: Options) -> Internet {
+    internet_of(options, false)
+}
+
+/// The same, with or without minimised names.
+fn internet_of(options: Options, minimise: bool) -> Internet {
     let servers = vec![(ROOT, root(&[("example.", "ns.example.", Some(SERVER))])), (SERVER, zone(Signer::new(1)))];
-    let mut internet = Internet::of(options, false, servers);
+    let mut internet = Internet::of(options, minimise, servers);
     internet.world.wall = NOW;
     internet
 }
@@ -138,4 +144,42 @@ fn names_tell_which_keys_of_the_root_are_trusted() {
     assert_eq!(ask(Rules { sentinel: false, ..trusted() }, &names[..2], rtype::A), [yes, yes]);
     let unsigned = Rules { anchors: Arc::new(Anchors::new([&root_anchor(20326)], [EXAMPLE], |_| true).0), ..trusted() };
     assert_eq!(ask(unsigned, &names[..2], rtype::A), [yes, yes], "who validates nothing says nothing");
+}
+
+#[test]
+fn a_zone_is_told_by_which_keys_it_is_trusted_when_these_are_asked_for() {
+    let tag = key_tag(&Signer::new(1).data);
+    let told = format!("_ta-{tag:04x}.example. 10 @{SERVER}");
+    for minimise in [false, true] {
+        for signals in [true, false] {
+            let rules = Rules { signals, ..rules(&[]) };
+            let mut internet = internet_of(Options { validation: Some(rules), ..Options::default() }, minimise);
+            assert_eq!(internet.ask("www.example", rtype::A).0, rcode::NOERROR);
+            let asked: Vec<String> = [internet.take_asked(), internet.run_dry()].concat();
+            let asked = asked.iter().filter(|query| query.starts_with("_ta")).collect::<Vec<_>>();
+            assert_eq!(asked, if signals { vec![&told] } else { vec![] }, "{minimise}");
+            internet.ask("no.example", rtype::A);
+            let asked = internet.run_dry();
+            assert_eq!(asked.iter().filter(|query| query.starts_with("_ta")).count(), 0, "the keys are known");
+        }
+    }
+}
+
+#[test]
+fn the_keys_of_a_delegation_are_asked_for_at_once() {
+    for (prefetches, at_once) in [(true, 2), (false, 1)] {
+        let rules = Rules { prefetches, signals: false, ..rules(&[]) };
+        let mut internet = internet(Options { validation: Some(rules), ..Options::default() });
+        internet.request(7, "www.example", rtype::A);
+        let sent = |internet: &Internet| {
+            internet.world.sent_to.iter().filter(|server| server.ip().to_string() == SERVER).count()
+        };
+        while sent(&internet) == 0 {
+            assert!(internet.serve(), "nothing is asked");
+        }
+        assert_eq!(sent(&internet), at_once, "before either is answered");
+        internet.run_dry();
+        assert_eq!(sent(&internet), 2, "and not once more");
+        assert_eq!(internet.world.answers.pop().map(|answer| answer.1), Some(rcode::NOERROR));
+    }
 }

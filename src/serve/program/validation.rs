@@ -45,6 +45,8 @@ pub fn rules(config: &Config, fakes: Fakes) -> Option<Rules> {
             small: of.small_holddown,
         },
         sentinel: of.sentinel,
+        signals: of.signals,
+        prefetches: of.prefetches_keys,
         fakes,
     })
 }
