@@ -13,6 +13,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Following {
     all: Vec<Followed>,
+    /// They as their files had it.
+    given: Vec<Followed>,
     timers: Timers,
     /// When one is to be asked for.
     due: Option<Duration>,
@@ -24,7 +26,7 @@ impl Following {
     /// Follows these, as their files had it.
     pub fn new(all: Vec<Followed>, timers: Timers) -> Following {
         let due = all.iter().any(|followed| !followed.point.revoked).then_some(Duration::ZERO);
-        Following { all, timers, due, looked: Duration::ZERO }
+        Following { given: all.clone(), all, timers, due, looked: Duration::ZERO }
     }
 
     /// When there is something to do; `None`: nothing is followed.
@@ -45,14 +47,17 @@ impl Following {
         followed.filter(|followed| !followed.point.revoked)
     }
 
-    /// Goes on with what is known now where that is newer than what a file had: it was read while the file was written. A file
-    /// that somebody else has written, without times, counts.
+    /// Goes on with what is known now, unless a file was written by somebody else meanwhile: one that is as it was when it was
+    /// read before, or older than what is known, was not.
     pub fn go_on(&mut self, before: &mut Following, anchors: &mut Arc<Anchors>) {
+        let Following { all, given, .. } = before;
         for followed in &mut self.all {
-            let Followed { file, point } = &followed;
-            let known = before.all.iter_mut().find(|known| known.file == *file && known.point.zone == point.zone);
-            if let Some(known) = known.filter(|known| point.queried > 0 && known.point.queried > point.queried) {
-                std::mem::swap(followed, known);
+            let is_same = |known: &Followed| known.file == followed.file && known.point.zone == followed.point.zone;
+            let Some(nth) = all.iter().position(is_same) else { continue };
+            let point = &followed.point;
+            let is_older = point.queried > 0 && all[nth].point.queried > point.queried;
+            if is_older || given[nth].point == *point {
+                std::mem::swap(followed, &mut all[nth]);
                 Arc::make_mut(anchors).replace(&followed.point.zone, followed.point.class, followed.point.anchor());
             }
         }
@@ -79,5 +84,62 @@ impl Following {
     pub fn due_at(&self, wall: u64) -> Vec<Name> {
         let due = self.all.iter().map(|followed| &followed.point).filter(|point| point.is_due(wall));
         due.filter_map(|point| Name::from_wire(&point.zone)).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::dns::class::IN;
+    use crate::dns::rtype::{DNSKEY, DS};
+    use crate::validate::autotrust::{Key, Point, State};
+
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    fn point(rtype: u16, queried: u64, next_probe: u64) -> Point {
+        let key = Key { rtype, ttl: 60, data: vec![1, 1, 3, 8, 9], state: State::Valid, count: 0, changed: queried };
+        Point { zone: vec![0], class: IN, queried, next_probe, keys: vec![key], ..Point::default() }
+    }
+
+    fn following(point: Point) -> Following {
+        Following::new(vec![Followed { file: "root.key".into(), point }], Timers::default())
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_noticed_and_no_probe_waits_for_it() {
+        let mut of = following(point(DNSKEY, 0, 0));
+        assert!(of.is_due(S(0)) && of.due_at(100) == [Name::ROOT]);
+        of.all[0].point.next_probe = 100 + 3600;
+        of.set_due(100, S(5));
+        assert_eq!((of.due(), of.is_due(S(6)), of.is_due(S(15))), (Some(S(3605)), false, true));
+        assert_eq!(of.due_at(3699), []);
+        assert_eq!((of.due_at(1_796_000_000), of.due_at(0)), (vec![Name::ROOT], vec![]), "years later at once");
+        of.all[0].point.revoked = true;
+        of.set_due(100, S(6));
+        assert_eq!(of.due(), None);
+    }
+
+    #[test]
+    fn what_is_known_stays_unless_somebody_else_has_written_the_file() {
+        let known = point(DNSKEY, 500, 900);
+        let go_on = |given: &Point, read: Point| {
+            let (mut before, mut now) = (following(given.clone()), following(read));
+            before.all[0].point = known.clone();
+            let mut anchors = Arc::default();
+            now.go_on(&mut before, &mut anchors);
+            let is_in_force = anchors.get(&[0], IN).is_some();
+            (now.all[0].point.clone(), is_in_force)
+        };
+        let by_hand = point(DS, 0, 0);
+        assert_eq!(go_on(&by_hand, by_hand.clone()), (known.clone(), true), "it could not be written");
+        assert_eq!(go_on(&by_hand, point(DNSKEY, 400, 800)), (known.clone(), true), "it is about to be written");
+        assert_eq!(
+            go_on(&by_hand, point(DNSKEY, 600, 800)).0,
+            point(DNSKEY, 600, 800),
+            "unbound-anchor has written it"
+        );
+        let other = Point { keys: vec![], ..by_hand.clone() };
+        assert_eq!(go_on(&by_hand, other.clone()).0, other, "somebody has");
     }
 }

@@ -33,7 +33,7 @@ impl<W: World> Turn<'_, W> {
         let Some(validator) = self.core.validator.as_ref().filter(|validator| validator.rules.signals) else { return };
         let Some(anchor) = validator.rules.anchors.get(zone.as_wire(), class::IN) else { return };
         let Some(name) = signal(zone, &anchor.key_tags()) else { return };
-        if let Some(told) = self.add_lookup(id, &name, rtype::NULL, Lookup { signals: true, ..Lookup::ahead() }) {
+        if let Some(told) = self.add_lookup(Some(id), &name, rtype::NULL, Lookup { signals: true, ..Lookup::ahead() }) {
             // A server that hears of the name without the type has not been told, and will say that it does not exist.
             self.core.questions.get_mut(told).show_all();
         }
@@ -69,7 +69,7 @@ impl<W: World> Turn<'_, W> {
         let is_anchor = || validator.rules.anchors.get(zone.as_wire(), class::IN).is_some();
         let is_known = || validator.keys.is_known(zone.as_wire(), super::cache::seconds(self.now));
         if (has_ds || is_anchor()) && !is_known() {
-            self.add_lookup(id, zone, rtype::DNSKEY, Lookup::ahead());
+            self.add_lookup(Some(id), zone, rtype::DNSKEY, Lookup::ahead());
         }
     }
 }

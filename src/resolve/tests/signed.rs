@@ -76,7 +76,7 @@ pub fn internet(options: Options) -> Internet {
 fn internet_of(options: Options, minimise: bool) -> Internet {
     let servers = vec![(ROOT, root(&[("example.", "ns.example.", Some(SERVER))])), (SERVER, zone(Signer::new(1)))];
     let mut internet = Internet::of(options, minimise, servers);
-    internet.world.wall = NOW;
+    internet.world.wall = NOW.into();
     internet
 }
 
@@ -100,7 +100,7 @@ fn what_is_answered_from_denials_of_other_names_is_counted() {
 fn every_rrset_that_fails_to_validate_is_counted() {
     let servers = vec![(ROOT, root(&[("example.", "ns.example.", Some(SERVER))])), (SERVER, zone(Signer::new(2)))];
     let mut internet = Internet::of(Options { validation: Some(rules(&[])), ..Options::default() }, false, servers);
-    internet.world.wall = NOW;
+    internet.world.wall = NOW.into();
     assert_eq!(internet.ask("www.example", rtype::A).0, rcode::SERVFAIL, "another key has signed");
     assert!(internet.core.stats.bogus_rrsets.get() >= 1);
     assert_eq!(internet.world.cause, Cause::bogus(internet.world.cause.flaw).at(SERVER.parse().unwrap()));
