@@ -33,7 +33,7 @@ pub struct Verdict {
     pub security: Security,
     /// Why it is no better.
     pub flaw: Flaw,
-    /// The code it should have had: what is said not to exist was proven to be without data.
+    /// The code it should have had: what is said not to exist was proven to be there, or to be without data.
     pub rcode: u16,
     /// It is bogus, and that for the keys of a zone.
     pub lacks_keys: bool,
@@ -132,6 +132,10 @@ impl Trial<'_> {
             verdict.and(Security::Bogus, Flaw::DenialWrong);
             return Ok(verdict);
         };
+        if has_data && self.asked.rcode == rcode::NXDOMAIN && verdict.security == Security::Secure {
+            // No signature covers the code: the data do not belong to a name that is not there.
+            verdict.rcode = rcode::NOERROR;
+        }
         let is_all = has_data || self.asked.refers && is_referral(parts);
         if !is_all {
             self.judge_denial(parts, &views, &end, &mut verdict)?;

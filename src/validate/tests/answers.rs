@@ -165,6 +165,18 @@ fn a_denial_needs_its_proof() {
     }
 }
 
+/// The code is not signed: who changes it would have AD on a denial, and on one for all names below (RFC 8020).
+#[test]
+fn what_is_proven_to_be_there_is_not_denied_by_the_code() {
+    let key = Signer::new(1);
+    let mut trial = Trial::new(rules(&key, &[]));
+    trial.learn("example.", rtype::DNSKEY, 0, &[(0, &dnskey_of(&[&key], 1))]);
+    match trial.judge("www.example.", rcode::NXDOMAIN, &[(0, &www(&key))]) {
+        Outcome::Verdict(Verdict { security: Security::Secure, rcode: rcode::NOERROR, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn keys_that_no_anchor_proves_make_all_of_a_zone_bogus() {
     let (key, other) = (Signer::new(1), Signer::new(2));
