@@ -6,7 +6,7 @@ use runbound::answer::acl::{Access, Acl};
 use runbound::answer::cache::AnswerCache;
 use runbound::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Via};
 use runbound::answer::keepalive::Keepalive;
-use runbound::answer::policy::{ClientRules, Policy};
+use runbound::answer::policy::{ClientRules, LogBogus, Policy};
 use runbound::answer::zones::{LocalRecord, ZoneType, ZonesBuilder};
 use runbound::dns::body::for_each_record;
 use runbound::dns::header;
@@ -65,7 +65,7 @@ fn answerer() -> Answerer {
         log_replies: true,
         log_destaddr: true,
         log_servfail: true,
-        log_bogus: false,
+        log_bogus: LogBogus::Not,
         log_local_actions: true,
     };
     Answerer::new(Arc::new(policy), AnswerCache::new(1 << 20), Arc::new(WorkerStats::default()), Box::new(NoEvents))

@@ -9,7 +9,7 @@ use runbound::answer::acl::{Access, Acl};
 use runbound::answer::cache::{Answer, AnswerCache, KeyFixed};
 use runbound::answer::decide::{Answerer, Arrival, Decision, Event, EventSink, Given, Via};
 use runbound::answer::keepalive::Keepalive;
-use runbound::answer::policy::{ClientRules, Policy};
+use runbound::answer::policy::{ClientRules, LogBogus, Policy};
 use runbound::answer::zones::ZonesBuilder;
 use runbound::dns::body::{Counts, for_each_record};
 use runbound::dns::question::Question;
@@ -59,7 +59,7 @@ fn answerer() -> Answerer {
         log_replies: false,
         log_destaddr: false,
         log_servfail: false,
-        log_bogus: false,
+        log_bogus: LogBogus::Not,
         log_local_actions: false,
     };
     Answerer::new(Arc::new(policy), AnswerCache::new(1 << 20), Arc::new(WorkerStats::default()), Box::new(NoEvents))

@@ -24,6 +24,7 @@ use runbound::validate::parts::Parts;
 use runbound::validate::{Budget, Clock, Fakes, Keys, Rules, Set, verify};
 use rustix::io::Errno;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -98,8 +99,10 @@ impl World for Servers {
         Ok(self.drawn)
     }
 
-    fn wall(&mut self) -> u32 {
-        self.wall
+    fn keep_anchor(&mut self, _: &Path, _: String) {}
+
+    fn wall(&mut self) -> u64 {
+        self.wall.into()
     }
 
     fn room(&mut self) -> Option<&mut Response> {
@@ -182,7 +185,7 @@ impl Case<'_> {
     }
 
     fn clock(&self) -> Clock {
-        self.rules().clock(self.wall)
+        self.rules().clock(self.wall.into())
     }
 }
 
