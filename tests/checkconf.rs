@@ -5,10 +5,12 @@
 
 use runbound::config::options::{self, Clause, OptionSpec};
 use runbound::config::{self, Kind};
+use runbound::validate::anchors::ROOT_ANCHORS;
 use runbound::validate::autotrust::{Key, Point, State};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 /// Values of a type: those that are sound, on which both must agree, and those that are not, which Unbound may take.
 fn values(kind: Kind) -> (Vec<String>, Vec<String>) {
@@ -280,5 +282,35 @@ fn unbound_reads_the_file_of_an_anchor() {
     }
     std::fs::write(&file, point.text().replace(";;id: . 1", ";;id: example. 1")).expect("a file");
     assert!(unbound(&main).is_some() && ours(&main).is_some());
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// What `--check-config` says of anchors that will not do: keys that are no more, a file that cannot be kept, a clock that is off.
+#[test]
+fn anchors_that_will_not_do_are_told() {
+    let folder = std::env::temp_dir().join(format!("runbound-checkconf-anchors-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (file, main) = (folder.join("root.key"), folder.join("unbound.conf"));
+    let told = |username: &str, directive: &str, anchors: &str, ahead: Duration| {
+        let text =
+            format!("server:\n username: {username:?}\n interface: 127.0.0.1@5399\n {directive}: {}\n", file.display());
+        std::fs::write(&main, text).expect("a configuration");
+        std::fs::write(&file, anchors).expect("a file");
+        let opened = std::fs::File::options().write(true).open(&file).expect("the file");
+        opened.set_modified(SystemTime::now() + ahead).expect("a time");
+        let program = Command::new(env!("CARGO_BIN_EXE_runbound")).args(["--check-config", "-c"]).arg(&main).output();
+        String::from_utf8_lossy(&program.expect("the program").stdout).into_owned()
+    };
+    let (auto, given, both) = ("auto-trust-anchor-file", "trust-anchor-file", ROOT_ANCHORS.join("\n"));
+    let found = told("nobody", auto, &both, Duration::ZERO);
+    assert!(found.contains("[WARN] anchor-file: ") && found.contains("the user nobody may not write to"), "{found}");
+    assert!(found.contains("install -d -o nobody /var/lib/runbound"), "{found}");
+    let found = told("", auto, &both, Duration::from_secs(50 * 3600));
+    assert!(found.contains("hours before") && found.contains("set the clock"), "{found}");
+    let found = told("", given, ROOT_ANCHORS[0], Duration::ZERO);
+    assert!(found.contains("(20326) is trusted and the one of 2024 (38696) is not"), "{found}");
+    assert!(found.contains(&format!("add trust-anchor: \"{}\"", ROOT_ANCHORS[1])), "{found}");
+    let old = ". DS 19036 8 2 49AAC11D7B6F6446702E54A1607371607A1A41855200FD2CE1CDDE32F24E8FB5";
+    assert!(told("", given, old, Duration::ZERO).contains("the root's key of 2010 (19036) alone is trusted"));
     let _ = std::fs::remove_dir_all(&folder);
 }

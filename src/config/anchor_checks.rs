@@ -5,10 +5,10 @@ use super::model::Config;
 use super::validation::{AnchorSource, Validation};
 use crate::dns::name_text;
 use crate::dns::rtype::DS;
-use crate::validate::Date;
 use crate::validate::anchors::{AnchorRecord, ROOT_ANCHORS};
 use crate::validate::autotrust::State;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// Tags of the root's keys of 2010, 2017 and 2024.
@@ -18,10 +18,38 @@ const ROLL_OVER: u64 = 1_791_676_800;
 /// No clock that is right stands before this program was written: the 1st of November 2026.
 const WRITTEN: u64 = 1_793_491_200;
 
+/// Seconds that a file may be ahead of the clock: as much as `val-sig-skew-min:` forgives signatures.
+const AHEAD: u64 = 3600;
+
 /// All findings, by the system's clock.
 pub(super) fn findings(config: &Config) -> Vec<Diagnostic> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
-    at(config, now)
+    let mut found = at(config, now);
+    found.extend(newer_files(config, now));
+    found
+}
+
+/// No clock that is right stands before a file of anchors was written.
+fn newer_files(config: &Config, now: u64) -> Option<Diagnostic> {
+    let validation = &config.validation;
+    if now < WRITTEN || !validation.goes_by_clock() {
+        return None;
+    }
+    let auto = validation.auto.iter().map(|auto| auto.file.clone());
+    let given = validation.anchor_files.iter().chain(&validation.key_files).map(|source| source.text.clone().into());
+    let written = |file: PathBuf| {
+        let time = file.metadata().ok()?.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some((time.as_secs(), file))
+    };
+    let (time, file) = auto.chain(given).filter_map(written).max()?;
+    (time > now + AHEAD).then(|| {
+        let message = format!(
+            "the system's clock stands {} hours before {} was written: what is signed since then is not valid yet by it, so that              signed names get SERVFAIL; set the clock (timedatectl, chrony)",
+            (time - now) / 3600,
+            file.display()
+        );
+        Diagnostic::whole(Severity::Warning, &config.files, message)
+    })
 }
 
 fn at(config: &Config, now: u64) -> Vec<Diagnostic> {
@@ -153,7 +181,7 @@ impl Findings<'_> {
     /// A machine without a clock of its own begins in 1970, and no signature is valid then.
     fn clock(&mut self, now: u64) {
         let validation = &self.config.validation;
-        if now < WRITTEN && validation.is_on() && validation.override_date() == Date::Wall {
+        if now < WRITTEN && validation.goes_by_clock() {
             let message = format!(
                 "the system's clock stands at {now} seconds since 1970, before this program was written: signatures are not valid \
                  yet by it, so that signed names get SERVFAIL; set the clock (timedatectl, chrony)"
@@ -267,6 +295,28 @@ mod tests {
         {
             assert!(ROOT_ANCHORS.iter().all(|anchor| text.contains(&format!("trust-anchor: \"{anchor}\""))));
         }
+    }
+
+    #[test]
+    fn a_clock_before_a_file_of_anchors_is_told() {
+        let file = std::env::temp_dir().join(format!("runbound-newer-anchor-{}", std::process::id()));
+        std::fs::write(&file, ROOT_ANCHORS.join("\n")).unwrap();
+        let written = file.metadata().unwrap().modified().unwrap();
+        let written = written.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let mut parser = crate::config::parser::Parser::without_files();
+        parser.read_bytes("a", format!("server:\n{}", anchor(ROOT_ANCHORS[1])).as_bytes());
+        let mut config = parser.config;
+        let source = config.validation.anchors[0].clone();
+        config.validation.anchor_files = vec![AnchorSource { text: file.display().to_string(), ..source }];
+        // The machine that tests may have no clock: then the finding is the other one.
+        if written > WRITTEN + 10 * AHEAD {
+            let told = newer_files(&config, written - 5 * AHEAD).unwrap().to_string();
+            assert!(told.contains("the system's clock stands 5 hours before /"), "{told}");
+            assert_eq!(newer_files(&config, written - 60), None);
+            config.validation.date = "-1".into();
+            assert_eq!(newer_files(&config, written - 5 * AHEAD), None);
+        }
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

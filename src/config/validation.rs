@@ -204,6 +204,11 @@ impl Validation {
         anchors.insecure().map(<[u8]>::to_vec).collect()
     }
 
+    /// Whether signatures are judged by the host's clock.
+    pub fn goes_by_clock(&self) -> bool {
+        self.is_on() && self.override_date() == Date::Wall
+    }
+
     /// What `val-override-date:` says.
     pub fn override_date(&self) -> Date {
         match (self.date.as_str(), number::read(&self.date, i64::MIN..=i64::MAX)) {

@@ -16,6 +16,7 @@ use super::unit::Unit;
 use super::untracked::{self, Untracked};
 use super::{Interface, InterfaceAddress, netlink};
 use crate::sys::bpf;
+use crate::sys::clock;
 use crate::sys::ethtool::{self, Feature};
 use crate::sys::owner::{self, Holder};
 use crate::sys::privileges;
@@ -86,6 +87,8 @@ pub struct Facts {
     pub kernel: Option<(u32, u32)>,
     /// The first port that takes no privilege (ip_unprivileged_port_start).
     pub first_free_port: u16,
+    /// Whether somebody keeps the wall clock right; `None` when the kernel does not say.
+    pub clock_is_kept: Option<bool>,
     /// Whether the addresses to listen at can be had.
     pub ports: Vec<PortProbe>,
     /// What is where files and sockets are to be made.
@@ -144,7 +147,8 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         (link.rx_vlan, link.ntuple) = (is_on(Feature::RxVlan), is_on(Feature::Ntuple));
         (link.tx_vlan, link.tx_stag) = (is_on(Feature::TxVlan), is_on(Feature::TxStag));
     }
-    let user = wanted.user.as_deref().map(|name| privileges::find_user(name).map(|user| user.uid));
+    let user = wanted.user.as_deref().map(privileges::find_user);
+    let unit = Unit::installed();
     let proxmox = Path::new(PROXMOX).is_dir();
     let first_free_port = number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     let capabilities = rustix::thread::capabilities(None).ok().map(|sets| sets.effective);
@@ -173,7 +177,7 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         memlock: getrlimit(Resource::Memlock).maximum,
         open_files: getrlimit(Resource::Nofile).maximum.filter(|_| !capabilities.is_some_and(may_raise)),
         service: service(),
-        unit: Unit::installed(),
+        clock_is_kept: clock::is_kept(),
         refused_families: probe::refused_families(),
         capabilities,
         program: tries.then(bpf::try_load_xdp),
@@ -181,7 +185,8 @@ pub fn facts(wanted: &Wanted) -> io::Result<Facts> {
         kernel: kernel(&rustix::system::uname().release().to_string_lossy()),
         first_free_port: first_free_port.and_then(|port| port.try_into().ok()).unwrap_or(1024),
         ports: probe::probe(&wanted.listen, wanted.udp, wanted.tcp),
-        paths: wanted.paths.iter().map(|path| look(path, user.flatten())).collect(),
+        paths: paths::look(&wanted.paths, user.as_ref().and_then(Option::as_ref), unit.as_ref()),
+        unit,
         user: user.map(|user| user.is_some()),
     })
 }
@@ -194,10 +199,6 @@ fn may_raise(have: CapabilitySet) -> bool {
 /// Whether a process with these capabilities may load an XDP program, as far as they decide it.
 fn may_load(have: CapabilitySet) -> bool {
     have.contains(CapabilitySet::NET_ADMIN) && have.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN)
-}
-
-fn look((directive, path, wanted): &(&'static str, PathBuf, Use), user: Option<u32>) -> PathProbe {
-    PathProbe { directive, path: path.clone(), wanted: *wanted, state: paths::state(path, *wanted, user) }
 }
 
 /// All interfaces, by index.

@@ -59,6 +59,7 @@ pub(crate) fn facts(name: &str) -> Facts {
         program: None,
         own_file: None,
         kernel: Some((6, 12)),
+        clock_is_kept: Some(true),
         first_free_port: 1024,
         ports: Vec::new(),
         paths: Vec::new(),

@@ -49,6 +49,16 @@ pub fn slew(microseconds: i64) -> io::Result<()> {
     if unsafe { libc::adjtimex(&raw mut change) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Whether somebody keeps the wall clock right, as those who do tell the kernel (adjtimex(2), STA_UNSYNC); `None` when it does not
+/// say.
+pub fn is_kept() -> Option<bool> {
+    // SAFETY: `timex` is a C struct of integers, for which all zeroes are a value: nothing is changed.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel reads and writes the one struct that the pointer leads to, which outlives the call.
+    let told = unsafe { libc::adjtimex(&raw mut state) };
+    (told >= 0).then_some(state.status & libc::STA_UNSYNC == 0)
+}
+
 /// A moment by the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Civil {

@@ -2,6 +2,7 @@
 //! be read gives no finding, and never a failure.
 
 mod addresses;
+mod anchors;
 mod bridge_vlan;
 mod conntrack;
 mod drop_in;
@@ -62,7 +63,7 @@ pub fn wanted(config: &Config, listen: &[SocketAddr]) -> Wanted {
         listen: listen.to_vec(),
         udp: config.do_udp,
         tcp: config.do_tcp && config.incoming_num_tcp > 0,
-        paths: places::wanted(config),
+        paths: places::wanted(config).into_iter().chain(anchors::wanted(config)).collect(),
         user: (!config.username.is_empty()).then(|| config.username.clone()),
         xdp: config.do_udp && config.xdp.enable != XdpUse::No && listen.iter().any(|listen| !listen.ip().is_loopback()),
     }
@@ -94,6 +95,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     conntrack::check(&subject, &mut found);
     process::check(&subject, &mut found);
     places::check(&subject, &mut found);
+    anchors::check(&subject, &mut found);
     unit::check(&subject, &mut found);
     zero_copy::check(&subject, &mut found);
     found

@@ -33,7 +33,7 @@ fn in_chroot(path: &Path, chroot: &Path) -> PathBuf {
 }
 
 pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
-    for probe in &subject.facts.paths {
+    for probe in subject.facts.paths.iter().filter(|probe| probe.wanted != Use::Replaced) {
         found.extend(path(subject, probe));
     }
     let name = &subject.config.username;
@@ -73,6 +73,7 @@ fn path(subject: &Subject, probe: &PathProbe) -> Option<Finding> {
             Some(format!("mv {0} {0}.old", quoted(&path.to_string()))),
         ),
         PathState::InTheWay => ("a folder has that name".to_owned(), None),
+        PathState::NotWritable => (format!("{folder} may not be written to"), None),
         PathState::ReadOnly => (format!("{folder} is on a file system that is mounted read-only"), None),
         PathState::NotPlain(cause) => (cause.clone(), None),
         PathState::SharedLink(link) => (

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
+mod anchors;
 mod bridge_vlan;
 mod conntrack;
 mod dummy;
