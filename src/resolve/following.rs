@@ -7,9 +7,10 @@
 //! ```
 
 use super::core::{Core, Turn};
-use super::question::Lookup;
+use super::question::{Lookup, Question};
 use super::validator::Validator;
 use super::world::World;
+use crate::dns::flaw::Flaw;
 use crate::dns::name::is_at_or_below;
 use crate::dns::name_text::to_text;
 use crate::dns::{Name, class, rtype};
@@ -74,7 +75,7 @@ impl<W: World> Turn<'_, W> {
             return;
         }
         let (wall, random) = (self.world.wall(), self.random());
-        let Core { validator: Some(validator), troubles, .. } = &mut *self.core else { return };
+        let Core { validator: Some(validator), .. } = &mut *self.core else { return };
         let Validator { rules, following, keys, .. } = validator;
         let timers = following.timers();
         let Some(Followed { file, point }) = following.of(name) else { return };
@@ -94,9 +95,6 @@ impl<W: World> Turn<'_, W> {
             self.world.keep_anchor(file, point.text());
         }
         tell(point, file, &outcome.events);
-        if let Some(trouble) = troubles.set_anchor(&point.zone, outcome.failed.then(|| trouble(point, file, wall))) {
-            log::warn!("auto-trust-anchor-file: {trouble}");
-        }
         if outcome.is_changed {
             Arc::make_mut(&mut rules.anchors).replace(&point.zone, class::IN, point.anchor());
             if point.revoked {
@@ -105,16 +103,44 @@ impl<W: World> Turn<'_, W> {
         }
         following.set_due(wall, self.now);
     }
+
+    /// A lookup of keys has ended: says, and has `status` show, that those of an anchor are not to be had, or that they are again.
+    pub(super) fn tell_anchor(&self, id: u32) {
+        let Some(validator) = &self.core.validator else { return };
+        let Question { name, qtype, .. } = self.core.questions.get(id);
+        if *qtype != rtype::DNSKEY || validator.rules.anchors.get(name.as_wire(), class::IN).is_none() {
+            return;
+        }
+        let flaw = validator.keys.flaw(name.as_wire(), super::cache::seconds(self.now));
+        let zone = to_text(name.as_wire());
+        match self.core.troubles.set_anchor(name.as_wire(), flaw.map(|flaw| trouble(&zone, flaw))) {
+            Some(Some(trouble)) => log::warn!("trust anchor {zone}: {trouble}"),
+            Some(None) => log::info!("trust anchor {zone}: the keys of {zone} are there again"),
+            None => {}
+        }
+    }
 }
 
-/// Why the keys of an anchor are not followed now, and what to do.
-fn trouble(point: &Point, file: &Path, wall: u64) -> String {
-    let (zone, wait) = (to_text(&point.zone), point.next_probe.saturating_sub(wall));
+/// What stands in the way of validating by an anchor, and what to do.
+fn trouble(zone: &str, flaw: Flaw) -> String {
+    let why = match flaw {
+        Flaw::Unreachable => {
+            "they do not come: see that its servers are reached, and that forwarders pass DNSSEC records"
+        }
+        Flaw::Expired | Flaw::NotYetValid => {
+            "their signatures are not of this time: see that this host's clock is right"
+        }
+        Flaw::KeyMissing | Flaw::SignaturesMissing => {
+            "what comes has no signatures: forwarders must pass DNSSEC records; ask others, or write module-config: \"iterator\" to \
+             have nothing validated"
+        }
+        _ => {
+            "no key that is trusted has signed them: see that this host's clock is right, and that the trust anchor is of the keys \
+             of today"
+        }
+    };
     format!(
-        "the keys of {zone} could not be followed: their DNSKEY RRset does not come, or no key that is trusted has signed it; it \
-         is asked for again in {wait} s. See that this host's clock is right and that the servers of {zone} are reached; if its \
-         keys were rolled over meanwhile, put the new ones into {} and reload",
-        file.display()
+        "the keys of {zone}, by which names below it are validated, are not to be had, so that these get SERVFAIL: {why}"
     )
 }
 

@@ -74,6 +74,7 @@ impl<W: World> Turn<'_, W> {
     /// A lookup of keys has come to this, or to nothing: it ends, unless it is asked anew.
     pub(super) fn end_key_lookup(&mut self, id: u32, answer: Option<Held>) {
         if self.learn_keys(id, answer) {
+            self.tell_anchor(id);
             self.end_lookup(id, &[]);
         }
     }

@@ -177,7 +177,7 @@ impl NoRoute {
 #[derive(Debug, Default)]
 pub struct Troubles {
     servers: Mutex<Vec<(SocketAddr, Failure)>>,
-    /// By zone of an anchor (wire form): why its keys are not followed.
+    /// By zone of an anchor (wire form): why nothing is validated by it.
     anchors: Mutex<BTreeMap<Box<[u8]>, String>>,
 }
 
@@ -194,20 +194,17 @@ impl Troubles {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes note of what keeps the keys of an anchor's zone (wire form) from being followed, or that nothing does. Gives it
-    /// back when nothing was known to.
-    pub(super) fn set_anchor(&self, zone: &[u8], trouble: Option<String>) -> Option<String> {
+    /// Takes note of why nothing can be validated by the anchor of a zone (wire form), or that it can. Gives what of that is news.
+    pub(super) fn set_anchor(&self, zone: &[u8], trouble: Option<String>) -> Option<Option<String>> {
         let mut anchors = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
-        match trouble {
-            Some(trouble) => anchors.insert(zone.into(), trouble.clone()).is_none().then_some(trouble),
-            None => {
-                anchors.remove(zone);
-                None
-            }
-        }
+        let before = match &trouble {
+            Some(trouble) => anchors.insert(zone.into(), trouble.clone()),
+            None => anchors.remove(zone),
+        };
+        (before != trouble).then_some(trouble)
     }
 
-    /// Why the keys of anchors are not followed, a line each.
+    /// Why nothing can be validated by some anchors, a line each.
     pub fn anchors(&self) -> Vec<String> {
         self.anchors.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

@@ -116,6 +116,19 @@ fn every_rrset_that_fails_to_validate_is_counted() {
     assert_eq!((internet.world.cause.why, internet.world.cause.flaw != Flaw::None), (Why::Doubtful, true));
 }
 
+#[test]
+fn that_nothing_can_be_validated_by_an_anchor_is_shown_while_it_lasts() {
+    let mut internet = internet(Options { validation: Some(rules(&[])), ..Options::default() });
+    internet.world.wall = 0;
+    assert_eq!(internet.ask("www.example", rtype::A).0, rcode::SERVFAIL, "the clock is not set");
+    let told = internet.core.troubles.anchors();
+    assert!(told.len() == 1 && told[0].contains("keys of example.") && told[0].contains("clock is right"), "{told:?}");
+    internet.world.wall = NOW.into();
+    internet.now += Duration::from_secs(61);
+    assert_eq!(internet.ask("www.example", rtype::A).0, rcode::NOERROR, "a minute after it was set");
+    assert_eq!(internet.core.troubles.anchors(), Vec::<String>::new());
+}
+
 /// The DS of a key of the root.
 fn root_anchor(tag: u16) -> AnchorRecord {
     let data = [&tag.to_be_bytes()[..], &[13, 2], &[7; 32]].concat();
