@@ -7,6 +7,7 @@ use super::question::Lookup;
 use super::world::World;
 use crate::dns::name::{MAX_LABEL, Name, parent};
 use crate::dns::{class, rtype};
+use crate::validate::anchors::Closest;
 use std::fmt::Write;
 
 /// The label begins with it; a hyphen and four digits for each key follow.
@@ -64,11 +65,12 @@ impl<W: World> Turn<'_, W> {
         }
         let reply = digest.reply();
         let mut delegations = (0..reply.sets.len()).filter(|&set| reply.sets[set].rtype == rtype::DS);
-        let has_ds = delegations
-            .any(|set| reply.owner_and_ttl(message, set).is_some_and(|(owner, _)| owner.to_lower() == zone.to_lower()));
-        let is_anchor = || validator.rules.anchors.get(zone.as_wire(), class::IN).is_some();
+        let has_ds = delegations.any(|set| reply.owner_and_ttl(message, set).is_some_and(|(owner, _)| owner == *zone));
+        let closest = validator.rules.anchors.closest(zone.as_wire(), class::IN);
+        let Some(Closest::Anchor { zone: anchor, .. }) = closest else { return };
+        let is_anchor = anchor.len() == zone.as_wire().len();
         let is_known = || validator.keys.is_known(zone.as_wire(), super::cache::seconds(self.now));
-        if (has_ds || is_anchor()) && !is_known() {
+        if (has_ds || is_anchor) && !is_known() {
             self.add_lookup(Some(id), zone, rtype::DNSKEY, Lookup::ahead());
         }
     }
