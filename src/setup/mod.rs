@@ -32,6 +32,8 @@ use std::process::Command;
 pub const UNIT: &str = include_str!("runbound.service");
 const PROGRAM: &str = "usr/local/bin/runbound";
 const FOLDER: &str = "etc/runbound";
+/// What the unit has systemd make for the files that the server writes.
+const STATE: &str = "var/lib/runbound";
 const CONFIGURATION: &str = "etc/runbound/unbound.conf";
 const UNIT_FILE: &str = "etc/systemd/system/runbound.service";
 const SYSCTL_FILE: &str = host::PAIR_SYSCTL;
@@ -233,6 +235,7 @@ pub fn uninstall(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), Setup
         let path = run.path(CONFIGURATION);
         run.note(&format!("kept {}; --purge removes it", path.display()));
     }
+    files::remove_folder(&mut run, STATE)?;
     files::remove(&mut run, PROGRAM)?;
     user::remove(&mut run)?;
     if run.changes == 0 {

@@ -46,7 +46,7 @@ fn unkept(subject: &Subject, probe: &PathProbe) -> Option<String> {
         PathState::NoFolder => Some(format!("the folder {folder} is not there")),
         PathState::NotAFolder => Some(format!("{folder} is no folder")),
         _ if unit.is_some_and(|unit| probe.path.is_absolute() && !unit.lets_write(&probe.path)) => {
-            Some(format!("{UNIT} may not write to {folder} (ProtectSystem=strict; docs/hardening.md opens a folder)"))
+            Some(format!("{UNIT} may not write to {folder} (ProtectSystem=strict); it may to {FOLDER}"))
         }
         _ => None,
     }
