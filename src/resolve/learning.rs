@@ -60,14 +60,16 @@ impl<W: World> Turn<'_, W> {
         }
         let wall = self.world.wall();
         let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return };
-        let Validator { rules, keys, .. } = validator;
+        let Validator { rules, keys, allowance, .. } = validator;
         let (now, clock) = (super::cache::seconds(self.now), rules.clock(wall));
         let budget = &mut questions.budget_mut(id).proof;
         let before = budget.checked;
+        allowance.lend(now, budget);
         match qtype {
             rtype::DS => learn::delegation(name, answer, (keys, now), (rules, clock), budget),
             _ => learn::zone_keys(name, answer, (keys, now), (rules, clock), budget),
         }
+        allowance.settle(budget);
         stats.signatures.add(u64::from(budget.checked - before));
     }
 

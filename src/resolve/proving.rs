@@ -62,11 +62,13 @@ impl<W: World> Turn<'_, W> {
         let question = questions.get(id);
         let (name, qtype) = (question.name, question.qtype);
         let asked = Asked { name: &name, qtype, rcode: held.rcode, refers: question.known_only };
-        let Validator { rules, keys, .. } = validator;
-        let (keys, rules) = ((keys, super::cache::seconds(self.now)), (&*rules, rules.clock(wall)));
+        let Validator { rules, keys, allowance, .. } = validator;
+        let (now, rules) = (super::cache::seconds(self.now), (&*rules, rules.clock(wall)));
         let budget = &mut questions.budget_mut(id).proof;
         let before = budget.checked;
-        let outcome = validate(asked, &mut held.parts, keys, rules, budget);
+        allowance.lend(now, budget);
+        let outcome = validate(asked, &mut held.parts, (keys, now), rules, budget);
+        allowance.settle(budget);
         stats.signatures.add(u64::from(budget.checked - before));
         match outcome {
             Outcome::Verdict(verdict) => self.decided(id, *held, verdict),

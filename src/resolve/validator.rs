@@ -5,6 +5,7 @@ use super::question::Question;
 use crate::dns::name::{Name, is_at_or_below};
 use crate::dns::{class, rtype};
 use crate::validate::anchors::Closest;
+use crate::validate::budget::Allowance;
 use crate::validate::keys::KeyCache;
 use crate::validate::{NegativeCache, Rules, sentinel};
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ pub struct Validator {
     pub negative: NegativeCache,
     /// The anchors that follow their zones' keys.
     pub following: Following,
+    /// What checks in doubt may cost.
+    pub allowance: Allowance,
     referrals: VecDeque<Referral>,
 }
 
@@ -46,7 +49,8 @@ impl Validator {
         let following = Following::new(std::mem::take(&mut rules.followed), rules.timers);
         let keys = KeyCache::new(rules.key_cache);
         let negative = NegativeCache::new(rules.negative_cache, rules.iterations.of_key(u32::MAX));
-        Validator { rules, keys, negative, following, referrals: VecDeque::new() }
+        let (allowance, referrals) = Default::default();
+        Validator { rules, keys, negative, following, allowance, referrals }
     }
 
     /// Whether no other trust anchor, or name that nothing is wanted of, lies between a zone and a name below it.

@@ -56,6 +56,18 @@ pub fn is_supported(algorithm: u8) -> bool {
     matches!(algorithm, 5 | 7 | 8 | 10 | 13..=16)
 }
 
+/// What one check by a key of that algorithm and public key field costs, in those of ECDSA with P-256, about 35 microseconds.
+pub fn price(algorithm: u8, key: &[u8]) -> u32 {
+    match (algorithm, key) {
+        (number::ED448, _) => 8,
+        (number::ECDSAP384SHA384, _) => 4,
+        // A long exponent, or the three octets of its length; a long modulus.
+        (5..=10, [0 | 6.., ..]) => 4,
+        (5..=10, key) if key.len() > 300 => 3,
+        _ => 1,
+    }
+}
+
 /// A public key that is ready to check signatures.
 #[derive(Debug)]
 pub struct PublicKey(Kind);

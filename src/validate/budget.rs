@@ -4,7 +4,7 @@
 /// What is left, and what was spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Signatures that may still be checked.
+    /// What signatures that are still checked may cost, by the prices of [`super::algorithm::price`].
     pub signatures: u32,
     /// Hashes of names (NSEC3) that may still be computed, each counted with its iterations: see [`Budget::hash`].
     pub hashes: u32,
@@ -12,11 +12,48 @@ pub struct Budget {
     pub checked: u32,
     /// Iterations that were computed.
     pub hashed: u32,
+    /// What checks in doubt may still cost: those that follow a failed one of the same RRset, and all of [`Budget::distrusts`].
+    /// Lent by the [`Allowance`] of all questions.
+    pub doubtful: u32,
+    /// The zone whose signatures are checked has shown none but false ones of late.
+    pub distrusts: bool,
+}
+
+/// What checks in doubt may cost in a second, for all questions together: about a fiftieth of a core's time. A zone that is
+/// signed as it should be has none, so nobody who asks for such feels it.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    second: u32,
+    left: u32,
+}
+
+impl Default for Allowance {
+    fn default() -> Allowance {
+        Allowance { second: 0, left: Allowance::A_SECOND }
+    }
+}
+
+impl Allowance {
+    /// What there is in a second.
+    const A_SECOND: u32 = 500;
+
+    /// Lends what is left in this second (of the caller's clock) to a question.
+    pub fn lend(&mut self, now: u32, budget: &mut Budget) {
+        if now != self.second {
+            *self = Allowance { second: now, left: Allowance::A_SECOND };
+        }
+        budget.doubtful = self.left;
+    }
+
+    /// Takes back what the question has not used.
+    pub fn settle(&mut self, budget: &Budget) {
+        self.left = self.left.min(budget.doubtful);
+    }
 }
 
 /// SHA-1 of a short block that are counted as one hash.
 const ROUNDS_OF_A_HASH: u32 = 16;
-/// Signatures checked and hashes computed for one question at most.
+/// What signatures and hashes of one question cost at most.
 const MOST: (u32, u32) = (200, 600);
 
 impl Default for Budget {
@@ -26,17 +63,21 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// That many signatures and hashes.
+    /// That much for signatures and hashes; checks in doubt may cost as much.
     pub const fn new(signatures: u32, hashes: u32) -> Budget {
-        Budget { signatures, hashes, checked: 0, hashed: 0 }
+        Budget { signatures, hashes, checked: 0, hashed: 0, doubtful: u32::MAX, distrusts: false }
     }
 
-    /// Takes one signature's price; false when there is nothing left.
+    /// Takes one signature's price; false when there is nothing left for it. `follows`: one of the same RRset has failed.
     #[must_use]
-    pub fn check(&mut self) -> bool {
-        let is_left = self.signatures > 0;
-        self.signatures = self.signatures.saturating_sub(1);
-        self.checked += u32::from(is_left);
+    pub fn check(&mut self, price: u32, follows: bool) -> bool {
+        let is_in_doubt = follows || self.distrusts;
+        let is_left = self.signatures >= price && (!is_in_doubt || self.doubtful >= price);
+        if is_left {
+            self.signatures -= price;
+            self.doubtful -= if is_in_doubt { price } else { 0 };
+            self.checked += 1;
+        }
         is_left
     }
 
@@ -48,5 +89,30 @@ impl Budget {
         self.hashes = self.hashes.saturating_sub(price);
         self.hashed += if is_left { 1 + u32::from(iterations) } else { 0 };
         is_left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_in_doubt_have_so_much_a_second_and_others_are_not_held_up_by_them() {
+        let (mut allowance, mut checks) = (Allowance::default(), 0);
+        for _ in 0..100 {
+            let mut budget = Budget::default();
+            allowance.lend(7, &mut budget);
+            assert!(budget.check(1, false), "the first of an RRset");
+            while budget.check(8, true) {
+                checks += 1;
+            }
+            allowance.settle(&budget);
+        }
+        assert_eq!(checks, Allowance::A_SECOND / 8);
+        let mut budget = Budget { distrusts: true, ..Budget::default() };
+        allowance.lend(7, &mut budget);
+        assert!(!budget.check(8, false));
+        allowance.lend(8, &mut budget);
+        assert!(budget.check(8, false), "another second");
     }
 }

@@ -1,7 +1,7 @@
 //! DNSKEY records (RFC 4034 section 2) and the keys of a zone.
 
 use super::Set;
-use super::algorithm::{Fakes, PublicKey, is_supported};
+use super::algorithm::{Fakes, PublicKey, is_supported, price};
 use crate::dns::{Name, get_u16};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -93,6 +93,11 @@ impl Key {
             data: data.into(),
             public: OnceLock::new(),
         })
+    }
+
+    /// What a check by it costs: see [`price`].
+    pub fn price(&self) -> u32 {
+        price(self.algorithm, &self.data[FIXED..])
     }
 
     /// The key itself, made ready when it is first asked for; `None` when it cannot be used.

@@ -65,7 +65,12 @@ struct Entry {
     until: u32,
     /// It was of use since it was last passed over.
     is_used: bool,
+    /// RRsets in a row whose signatures by it were false.
+    failures: u8,
 }
+
+/// So many in a row are no accident.
+const MOST_FAILURES: u8 = 8;
 
 /// Octets of an entry besides its name and its keys.
 const ENTRY: usize = 160;
@@ -140,6 +145,20 @@ impl KeyCache {
         self.decides(name, now)
     }
 
+    /// Whether none but false signatures of a zone were seen of late.
+    pub fn distrusts(&self, zone: &[u8]) -> bool {
+        self.entries.get(zone).is_some_and(|entry| entry.failures >= MOST_FAILURES)
+    }
+
+    /// Takes note of what came of the signatures of an RRset by a zone.
+    pub fn note(&mut self, zone: &[u8], verified: Result<(), Flaw>) {
+        let Some(entry) = self.entries.get_mut(zone) else { return };
+        match verified {
+            Err(Flaw::Mismatch | Flaw::Work) => entry.failures = entry.failures.saturating_add(1),
+            _ => entry.failures = 0,
+        }
+    }
+
     /// Why a name is bogus, if it is.
     pub fn flaw(&self, name: &[u8], now: u32) -> Option<Flaw> {
         match self.get(name, now) {
@@ -164,7 +183,7 @@ impl KeyCache {
         while self.octets + size > self.most && self.make_room() {}
         let until = now.saturating_add(ttl.max(LEAST));
         self.octets += size;
-        self.entries.insert(name.into(), Entry { standing, until, is_used: false });
+        self.entries.insert(name.into(), Entry { standing, until, is_used: false, failures: 0 });
         self.order.push_back(name.into());
     }
 

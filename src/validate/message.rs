@@ -166,7 +166,11 @@ impl Trial<'_> {
         match self.keys.way(self.rules, signer.as_wire(), self.now) {
             Way::Keys(keys) if keys.zone() == signer.as_wire() => {
                 let keys = keys.clone();
-                Ok(match signature::verify(set, &keys, &self.clock, self.budget) {
+                self.budget.distrusts = self.keys.distrusts(signer.as_wire());
+                let verified = signature::verify(set, &keys, &self.clock, self.budget);
+                self.budget.distrusts = false;
+                self.keys.note(signer.as_wire(), verified.map(drop));
+                Ok(match verified {
                     Ok(Signed { ttl, .. }) => Found { ttl, ..Found::new(Security::Secure, Flaw::None) },
                     Err(flaw) => Found::new(Security::Bogus, flaw),
                 })
@@ -204,6 +208,10 @@ impl Trial<'_> {
             }
             if let Ok(found) = self.judge_part(parts, nth) {
                 found.note(&mut parts.sets[nth]);
+                // Where one is false, the others are not worth the work.
+                if matches!(found.flaw, Flaw::Mismatch | Flaw::Work) {
+                    return;
+                }
             }
         }
     }

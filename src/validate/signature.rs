@@ -13,6 +13,8 @@ const FIXED: usize = 18;
 /// Most keys that are tried for all signatures of an RRset, the number of Unbound (MAX_VALIDATE_RRSIGS and one more): many
 /// keys with one tag, or many signatures, are no way to make work.
 const MAX_TRIES: u32 = 9;
+/// Octets whose hash costs about as much as the cheapest check.
+const OCTETS_OF_A_CHECK: usize = 1 << 14;
 /// Most octets that one signature covers: as much as a message, as in Unbound.
 const MAX_SIGNED: usize = 65_552;
 
@@ -162,6 +164,8 @@ struct Check<'a> {
     /// What a signature covers.
     signed: Vec<u8>,
     tries: u32,
+    /// A signature was checked, and is none.
+    has_failed: bool,
     /// The flaw that says most so far.
     flaw: Flaw,
 }
@@ -169,7 +173,7 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(set: &'a Set<'a>, keys: &'a Keys, clock: &'a Clock) -> Check<'a> {
         let flaw = if set.signatures.is_empty() { Flaw::SignaturesMissing } else { Flaw::None };
-        Check { set, keys, clock, records: None, signed: Vec::new(), tries: 0, flaw }
+        Check { set, keys, clock, records: None, signed: Vec::new(), tries: 0, has_failed: false, flaw }
     }
 
     fn note(&mut self, flaw: Flaw) {
@@ -219,11 +223,13 @@ impl<'a> Check<'a> {
             self.write_signed(rrsig)?;
         }
         if !self.keys.fakes().has(key.algorithm) {
-            if !budget.check() {
+            let price = key.price() + (self.signed.len() / OCTETS_OF_A_CHECK) as u32;
+            if !budget.check(price, self.has_failed) {
                 return Err(Flaw::Work);
             }
             let is_valid = key.public().is_some_and(|public| public.verify(&self.signed, rrsig.signature));
             if !is_valid {
+                self.has_failed = true;
                 return Err(Flaw::Mismatch);
             }
         }

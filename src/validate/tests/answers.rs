@@ -178,6 +178,38 @@ fn what_is_proven_to_be_there_is_not_denied_by_the_code() {
 }
 
 #[test]
+fn a_zone_of_false_signatures_alone_is_not_checked_without_end() {
+    let key = Signer::new(1);
+    let mut trial = Trial::new(rules(&key, &[]));
+    trial.learn("example.", rtype::DNSKEY, 0, &[(0, &dnskey_of(&[&key], 1))]);
+    let mut false_one = www(&key);
+    false_one.records[0] = vec![192, 0, 2, 2];
+    // So many may be an accident; then they have to be in what is left for such.
+    trial.budget.doubtful = 2;
+    let before = trial.budget.checked;
+    for number in 0..20 {
+        let flaw = if number < 10 { Flaw::Mismatch } else { Flaw::Work };
+        assert_eq!(trial.verdict("www.example.", 0, &[(0, &false_one)]), (Security::Bogus, flaw), "{number}");
+    }
+    assert_eq!(trial.budget.checked - before, 10);
+    trial.budget.doubtful = 1;
+    assert_eq!(trial.verdict("www.example.", 0, &[(0, &www(&key))]), (Security::Secure, Flaw::None));
+    assert_eq!(
+        trial.verdict("www.example.", 0, &[(0, &www(&key))]),
+        (Security::Secure, Flaw::None),
+        "it is trusted again"
+    );
+    // Of one RRset, what follows a failed check is.
+    let mut set = www(&key);
+    set.signatures = vec![set.signatures[0].clone(); 5];
+    set.records[0] = vec![192, 0, 2, 2];
+    trial.budget.doubtful = 2;
+    let before = trial.budget.checked;
+    assert_eq!(trial.verdict("www.example.", 0, &[(0, &set)]), (Security::Bogus, Flaw::Work));
+    assert_eq!(trial.budget.checked - before, 3);
+}
+
+#[test]
 fn keys_that_no_anchor_proves_make_all_of_a_zone_bogus() {
     let (key, other) = (Signer::new(1), Signer::new(2));
     let mut trial = Trial::new(rules(&key, &[]));

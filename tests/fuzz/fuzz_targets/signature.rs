@@ -67,7 +67,7 @@ fn seen(signatures: &[Vec<u8>]) -> Vec<&[u8]> {
 fn check(set: &Set<'_>, keys: &Keys, clock: &Clock) {
     let mut budget = Budget::new(SIGNATURES, 0);
     let verified = verify(set, keys, clock, &mut budget);
-    assert!(budget.checked <= TRIES && budget.checked + budget.signatures == SIGNATURES);
+    assert!(budget.checked <= TRIES && budget.checked + budget.signatures <= SIGNATURES);
     if let Ok(signed) = verified {
         assert!(signed.ttl <= set.ttl && signed.ttl <= signed.original_ttl);
         assert!(signed.wildcard.is_none_or(|labels| labels < canonical::labels(set.owner)));
