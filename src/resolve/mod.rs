@@ -11,6 +11,7 @@
 //! | `course` | a question's beginning and end |
 //! | `iterate`, `cut`, `cuts`, `lookups`, `minimise` | from the root down: cuts, their servers' addresses, what of a name is shown |
 //! | `classify`, `authority`, `glue`, `hints` | what an authoritative server's reply amounts to; the root's servers |
+//! | `known_cuts` | cuts made from what the cache has |
 //! | `known`, `expired` | what the cache says to a question, and what it is told; what has expired |
 //! | `exchange`, `waiting` | asking a server; what a question waits for |
 //! | `over_tcp`, `judge` | asking over TCP; what a reply means |
@@ -63,6 +64,7 @@ mod iterate;
 mod judge;
 mod keys;
 mod known;
+mod known_cuts;
 mod learning;
 mod listing;
 mod lookups;
