@@ -94,15 +94,13 @@ impl Flaw {
             Flaw::UnknownDigest => 2,
             Flaw::Expired => 7,
             Flaw::NotYetValid | Flaw::ExpiredBeforeValid => 8,
-            Flaw::KeyMissing | Flaw::Unreachable => 9,
+            Flaw::KeyMissing | Flaw::Unreachable | Flaw::AnchorMismatch | Flaw::DelegationMismatch => 9,
             Flaw::SignaturesMissing => 10,
             Flaw::NoZoneKey => 11,
             Flaw::DenialMissing => 12,
             Flaw::Iterations => 27,
             Flaw::None
             | Flaw::Mismatch
-            | Flaw::AnchorMismatch
-            | Flaw::DelegationMismatch
             | Flaw::Downgraded
             | Flaw::Work
             | Flaw::Malformed

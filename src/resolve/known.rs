@@ -81,10 +81,12 @@ impl<W: World> Turn<'_, W> {
         let alias = end.filter(|target| *target != question.target);
         let (scratch, rdata) = digest.buffers();
         let is_proven = hit.is_proven() && question.chain.is_none();
+        // What is proven is told as it stands. To keys it leads by its signatures: by them what was found of it is known again.
+        let is_told = is_proven && alias.is_none() && !question.is_for_keys();
         let wanted = Wanted {
             name: &question.name,
             qtype: question.qtype,
-            dnssec_ok: if is_proven && alias.is_none() { question.dnssec_ok } else { question.writes_dnssec() },
+            dnssec_ok: if is_told { question.dnssec_ok } else { question.writes_dnssec() },
             minimal: options.minimal_responses && !question.is_for_keys(),
             chain: question.chain.as_deref(),
         };

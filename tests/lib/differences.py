@@ -53,3 +53,21 @@ def wordless(message):
         return message
     options = [(code, value[:2] if code == EDE else value) for code, value in message.edns.options]
     return dataclasses.replace(message, edns=dataclasses.replace(message.edns, options=sorted(options)))
+
+
+def judge(question, got, want, slack, allowed, seen=lambda message: message):
+    """What differs between two replies (bytes or None, moment), and the row of `allowed` that explains it if one does.
+
+    A row: its name, what makes of Unbound's message what ours has to be then, why. Several may come together. `seen`: what is
+    looked at of a message.
+    """
+    if got[0] is None or want[0] is None:
+        return ([] if got[0] is want[0] else ["no reply" if got[0] is None else "a reply, and none of unbound"]), None
+    mine, its = seen(dnsmsg.parse(got[0])), seen(dnsmsg.parse(want[0]))
+    found = differences((mine, got[1]), (its, want[1]), slack)
+    if found:
+        for name, explain, _ in allowed:
+            its = explain(question, mine, its)
+            if not differences((mine, got[1]), (its, want[1]), slack):
+                return [], name
+    return found, None

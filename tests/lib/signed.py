@@ -59,7 +59,10 @@ class Signed:
         number = len(os.listdir(self.folder))
         folder = f"{self.folder}/{number}"
         os.mkdir(folder)
-        paths = [key.put(folder, self.name) for key in keys]
+        paths = []
+        for index, key in enumerate(keys):  # a folder for each: keys of one tag have one name
+            os.mkdir(f"{folder}/{index}")
+            paths.append(key.put(f"{folder}/{index}", self.name))
         with open(f"{folder}/zone", "w") as file:
             file.write("\n".join([*self.unsigned.lines, *more, *(f"{self.name} 3600 IN DNSKEY {key.text()}" for key in [*keys, *published])]) + "\n")
         first, last = (time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + count * DAY)) for count in days)
@@ -88,7 +91,7 @@ def read(text):
         words = line.partition(";")[0].split() if '"' not in line else line.split()
         if len(words) > 4:
             owner, ttl, _, rtype, *data = words
-            join = 8 if rtype == "RRSIG" else len(data)  # the signature may be written in pieces
+            join = {"RRSIG": 8, "DNSKEY": 3}.get(rtype, len(data))  # what is in base64 may be written in pieces
             records.append([owner.lower(), int(ttl), rtype, " ".join([*data[:join], "".join(data[join:])]).strip()])
     return records
 
