@@ -336,6 +336,8 @@ impl<W: World> Turn<'_, W> {
         let (name, qtype, qclass) = (question.target.as_wire(), question.qtype, question.qclass);
         let key = MessageKey { name, qtype, qclass, checking_disabled: false };
         match &held.kept {
+            // Where an alias led to it, what is wrong may be the alias, which says nothing of what it points to.
+            Some(_) if question.chain.is_some() && verdict.security != Security::Secure => {}
             Some(kept) => cache.messages.set_verdict(&key, (&kept.rrsets, kept.rcode), verdict, held.ttl, self.now),
             // What has expired was spared for as long as this was not proven.
             None if verdict.security > Security::Bogus && !held.known && question.chain.is_none() => {
