@@ -99,12 +99,7 @@ impl Flaw {
             Flaw::NoZoneKey => 11,
             Flaw::DenialMissing => 12,
             Flaw::Iterations => 27,
-            Flaw::None
-            | Flaw::Mismatch
-            | Flaw::Downgraded
-            | Flaw::Work
-            | Flaw::Malformed
-            | Flaw::DenialWrong => 6,
+            Flaw::None | Flaw::Mismatch | Flaw::Downgraded | Flaw::Work | Flaw::Malformed | Flaw::DenialWrong => 6,
         }
     }
 
