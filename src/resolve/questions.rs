@@ -2,6 +2,7 @@
 
 use super::budget::{Budget, Budgets};
 use super::question::{NONE, Phase, Question, Shown, Stale, Standing};
+use crate::dns::flaw::Flaw;
 
 /// The states that questions of one kind may have: those of clients, or lookups.
 ///
@@ -136,6 +137,9 @@ impl Questions {
         (question.was_sent, question.unheard, question.uncached) = (false, false, false);
         (question.refreshes, question.glue_asked) = (None, 0);
         question.spent.clear();
+        (question.validates, question.held, question.flaw, question.bogus_tries) = (false, None, Flaw::None, 0);
+        (question.is_undenied, question.bogus_for) = (false, None);
+        question.distrusted.clear();
         (question.known_only, question.stale, question.lacks_addresses) = (false, Stale::Unknown, false);
         (question.phase, question.standing) = (Phase::Choose, Standing::Ended);
         (question.budget, question.is_lookup) = (budget, is_lookup);
@@ -313,6 +317,22 @@ mod tests {
         assert_eq!(questions.oldest(), None, "half may stay");
         assert_eq!(questions.take(), questions.oldest());
         assert_eq!((questions.take().is_some(), questions.take().is_some(), questions.is_full()), (true, true, true));
+    }
+
+    #[test]
+    fn a_state_has_nothing_of_the_proofs_of_who_had_it_before() {
+        let mut questions = Questions::new(1, 1);
+        let asked = questions.take().unwrap();
+        let question = questions.get_mut(asked);
+        (question.validates, question.flaw, question.bogus_tries) = (true, Flaw::Expired, 3);
+        (question.is_undenied, question.bogus_for) = (true, Some(60));
+        question.distrusted.push(7);
+        questions.give_back(asked);
+        for again in [questions.take_lookup(None, false).unwrap(), questions.take().unwrap()] {
+            let question = questions.get(again);
+            assert_eq!((question.validates, question.flaw, question.bogus_tries), (false, Flaw::None, 0));
+            assert_eq!((question.is_undenied, question.bogus_for, question.distrusted.len()), (false, None, 0));
+        }
     }
 
     #[test]
