@@ -5,11 +5,13 @@
 use super::core::{Core, Turn};
 use super::held::Held;
 use super::proving::bogus_sets;
-use super::question::Lookup;
+use super::question::{Lookup, Question};
 use super::validator::Validator;
 use super::world::World;
+use crate::dns::cause::Why;
 use crate::dns::flaw::Flaw;
 use crate::dns::{Name, rtype};
+use crate::validate::Budget;
 use crate::validate::keys::Standing;
 use crate::validate::learn;
 use crate::validate::parts::Parts;
@@ -23,6 +25,10 @@ impl<W: World> Turn<'_, W> {
         let budget = self.core.questions.budget_mut(id);
         budget.key_lookups = budget.key_lookups.saturating_add(1);
         let may = budget.key_lookups <= MOST_LOOKUPS;
+        if budget.proof.is_spent() {
+            // Whose keys these are is not to blame for what was spent before.
+            return self.unprovable(id, Flaw::Work);
+        }
         if may
             && rtype == rtype::DS
             && let Some(said) = self.said_of_keys(id, name)
@@ -32,7 +38,7 @@ impl<W: World> Turn<'_, W> {
         }
         let is_new = rtype == rtype::DNSKEY && !self.is_fetching_keys(name);
         if !may || !self.begin_lookup(id, name, rtype, Lookup::keys()) {
-            return self.unprovable(id);
+            return self.unprovable(id, Flaw::Unreachable);
         }
         if is_new {
             self.signal_anchor(id, name);
@@ -62,15 +68,17 @@ impl<W: World> Turn<'_, W> {
         let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else { return };
         let Validator { rules, keys, allowance, .. } = validator;
         let (now, clock) = (super::cache::seconds(self.now), rules.clock(wall));
-        let budget = &mut questions.budget_mut(id).proof;
-        let before = budget.checked;
+        // What is learnt is everybody's: it does not depend on what the question has spent that asked first.
+        let mut own = Budget::default();
+        let budget = &mut own;
         allowance.lend(now, budget);
         match qtype {
             rtype::DS => learn::delegation(name, answer, (keys, now), (rules, clock), budget),
             _ => learn::zone_keys(name, answer, (keys, now), (rules, clock), budget),
         }
         allowance.settle(budget);
-        stats.signatures.add(u64::from(budget.checked - before));
+        stats.signatures.add(u64::from(budget.checked));
+        questions.budget_mut(id).proof.pay_for(&own);
     }
 
     /// A lookup of keys has come to this, or to nothing: it ends, unless it is asked anew.
@@ -96,7 +104,12 @@ impl<W: World> Turn<'_, W> {
             return true;
         };
         let Some(held) = answer else {
-            let flaw = questions.get(id).flaw;
+            let Question { flaw, uncached, cause, .. } = *questions.get(id);
+            if uncached || cause.why == Why::GivenUp {
+                // Nobody has been asked to the end: who waits for it sees that, and it is forgotten.
+                keys.put(name.as_wire(), Standing::Bogus(Flaw::Unreachable), 0, now);
+                return true;
+            }
             if flaw != Flaw::None {
                 // That is known of it; nobody else has told anything.
                 keys.put(name.as_wire(), Standing::Bogus(flaw), bogus_ttl, now);

@@ -55,13 +55,16 @@ impl<W: World> Turn<'_, W> {
     /// Judges what is held of a question, as far as the keys are known.
     pub(super) fn prove(&mut self, id: u32) {
         let wall = self.world.wall();
-        let Core { questions, validator: Some(validator), stats, .. } = &mut *self.core else {
-            return self.unprovable(id);
+        let Core { questions, cuts, validator: Some(validator), stats, .. } = &mut *self.core else {
+            return self.unprovable(id, Flaw::Unreachable);
         };
         let Some(mut held) = questions.get_mut(id).held.take() else { return };
         let question = questions.get(id);
         let (name, qtype) = (question.name, question.qtype);
-        let asked = Asked { name: &name, qtype, rcode: held.rcode, refers: question.known_only };
+        let told_by =
+            cuts.get(question.cut).filter(|cut| !held.known && !cut.is_forward()).map(|cut| cut.name.to_lower());
+        let (rcode, refers) = (held.rcode, question.known_only);
+        let asked = Asked { name: &name, qtype, rcode, refers, told_by: told_by.as_ref() };
         let Validator { rules, keys, allowance, .. } = validator;
         let (now, rules) = (super::cache::seconds(self.now), (&*rules, rules.clock(wall)));
         let budget = &mut questions.budget_mut(id).proof;
@@ -79,10 +82,10 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    /// What is held of a question cannot be proven: keys are not to be had in time.
-    pub(super) fn unprovable(&mut self, id: u32) {
+    /// What is held of a question cannot be proven, such as when keys are not to be had in time.
+    pub(super) fn unprovable(&mut self, id: u32, flaw: Flaw) {
         if let Some(held) = self.core.questions.get_mut(id).held.take() {
-            let (security, flaw, rcode) = (Security::Bogus, Flaw::Unreachable, held.rcode);
+            let (security, rcode) = (Security::Bogus, held.rcode);
             self.decided(id, *held, Verdict { security, flaw, rcode, lacks_keys: true });
         }
     }
@@ -112,7 +115,8 @@ impl<W: World> Turn<'_, W> {
                 held.limit(u32::MAX);
             }
             Security::Bogus => held.limit(bogus_ttl),
-            _ => {}
+            // What of it is signed is kept for no longer than its signatures are valid.
+            _ => held.limit(u32::MAX),
         }
         if verdict.security == Security::Bogus && held.is_made && self.core.questions.get(id).lookup.is_none() {
             // It was not enough after all: somebody is asked.
@@ -310,19 +314,23 @@ impl<W: World> Turn<'_, W> {
         self.core.failed.push_back(id);
     }
 
-    /// Takes note of what is known already of the RRsets of an answer: a signature is checked once for as long as it is kept.
+    /// Takes note of what is known already of the RRsets of an answer: a signature is checked once for as long as it is kept, and
+    /// that is never longer than it is valid.
     pub(super) fn recognise(&mut self, parts: &mut Parts) {
+        let now = super::cache::seconds(self.now);
         let Some(cache) = &mut self.core.cache else { return };
         let views = parts.views();
         let mut known = Vec::with_capacity(parts.sets.len());
         for (nth, part) in parts.sets.iter().enumerate() {
-            let set = views.set(nth);
-            let same =
-                set.and_then(|set| cache.rrsets.peek(&Key::of(&set, part.section)).filter(|kept| kept.has_data(&set)));
-            let is_secure = same.is_some_and(|kept| kept.security() == Security::Secure);
-            known.push(if is_secure { Security::Secure } else { part.known });
+            let kept = views.set(nth).and_then(|set| {
+                let kept = cache.rrsets.peek(&Key::of(&set, part.section))?;
+                kept.has_data(&set).then(|| (kept.security(), kept.ttl(now)))
+            });
+            known.push(kept.filter(|(security, left)| *security == Security::Secure && *left > 0));
         }
-        parts.sets.iter_mut().zip(known).for_each(|(part, known)| part.known = known);
+        for (part, (_, left)) in parts.sets.iter_mut().zip(known).filter_map(|(part, known)| Some((part, known?))) {
+            (part.known, part.ttl) = (Security::Secure, part.ttl.min(left));
+        }
     }
 
     /// Writes down what was found of the RRsets of an answer, and of the message that is kept of it.

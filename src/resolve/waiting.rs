@@ -6,6 +6,7 @@ use super::timer::TICK;
 use super::tries::Try;
 use super::world::World;
 use crate::dns::cause::{Cause, Why};
+use crate::dns::flaw::Flaw;
 use std::time::Duration;
 
 /// Longest wait for the answer to a probe.
@@ -69,7 +70,9 @@ impl<W: World> Turn<'_, W> {
                 self.count_loss(id);
                 return self.end_probe(id);
             }
-            Phase::Await if self.core.questions.get(id).held.is_some() => return self.unprovable(id),
+            Phase::Await if self.core.questions.get(id).held.is_some() => {
+                return self.unprovable(id, Flaw::Unreachable);
+            }
             _ => {}
         }
         self.choose(id);

@@ -106,8 +106,11 @@ impl Point {
         let before = self.clone();
         let mut step = Step { now, timers, events: Vec::new() };
         self.queried = now;
-        // Time alone makes a key valid.
-        self.keys.iter_mut().filter(|key| key.is_entry_point()).for_each(|key| step.add_time(key));
+        // Time alone makes a key valid, unless those that are trusted say that it went meanwhile (RFC 5011 section 2.4.1).
+        let is_gone = |key: &Key| set.is_some_and(|set| !set.records.contains(&&key.data[..]));
+        let says_so = set.is_some() && verify.is_secure(&self.anchor());
+        let waits = |key: &&mut Key| key.is_entry_point() && !(says_so && is_gone(key));
+        self.keys.iter_mut().filter(waits).for_each(|key| step.add_time(key));
         let Some(set) = set else {
             return step.end(&before, self, Outcome { failed: true, ..Outcome::default() });
         };

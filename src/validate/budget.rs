@@ -17,6 +17,8 @@ pub struct Budget {
     pub doubtful: u32,
     /// The zone whose signatures are checked has shown none but false ones of late.
     pub distrusts: bool,
+    /// A signature of the RRset that is being checked was false.
+    pub has_failed: bool,
 }
 
 /// What checks in doubt may cost in a second, for all questions together: about a fiftieth of a core's time. A zone that is
@@ -65,13 +67,25 @@ impl Default for Budget {
 impl Budget {
     /// That much for signatures and hashes; checks in doubt may cost as much.
     pub const fn new(signatures: u32, hashes: u32) -> Budget {
-        Budget { signatures, hashes, checked: 0, hashed: 0, doubtful: u32::MAX, distrusts: false }
+        Budget { signatures, hashes, checked: 0, hashed: 0, doubtful: u32::MAX, distrusts: false, has_failed: false }
     }
 
-    /// Takes one signature's price; false when there is nothing left for it. `follows`: one of the same RRset has failed.
+    /// Whether nothing is left of one of both.
+    pub fn is_spent(&self) -> bool {
+        self.signatures == 0 || self.hashes == 0
+    }
+
+    /// Pays for what another one has spent, as far as there is anything left.
+    pub fn pay_for(&mut self, other: &Budget) {
+        self.signatures = self.signatures.saturating_sub(MOST.0.saturating_sub(other.signatures));
+        self.hashes = self.hashes.saturating_sub(MOST.1.saturating_sub(other.hashes));
+        (self.checked, self.hashed) = (self.checked + other.checked, self.hashed + other.hashed);
+    }
+
+    /// Takes one signature's price; false when there is nothing left for it.
     #[must_use]
-    pub fn check(&mut self, price: u32, follows: bool) -> bool {
-        let is_in_doubt = follows || self.distrusts;
+    pub fn check(&mut self, price: u32) -> bool {
+        let is_in_doubt = self.has_failed || self.distrusts;
         let is_left = self.signatures >= price && (!is_in_doubt || self.doubtful >= price);
         if is_left {
             self.signatures -= price;
@@ -102,8 +116,9 @@ mod tests {
         for _ in 0..100 {
             let mut budget = Budget::default();
             allowance.lend(7, &mut budget);
-            assert!(budget.check(1, false), "the first of an RRset");
-            while budget.check(8, true) {
+            assert!(budget.check(1), "the first of an RRset");
+            budget.has_failed = true;
+            while budget.check(8) {
                 checks += 1;
             }
             allowance.settle(&budget);
@@ -111,8 +126,8 @@ mod tests {
         assert_eq!(checks, Allowance::A_SECOND / 8);
         let mut budget = Budget { distrusts: true, ..Budget::default() };
         allowance.lend(7, &mut budget);
-        assert!(!budget.check(8, false));
+        assert!(!budget.check(8));
         allowance.lend(8, &mut budget);
-        assert!(budget.check(8, false), "another second");
+        assert!(budget.check(8), "another second");
     }
 }

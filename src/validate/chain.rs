@@ -100,6 +100,7 @@ pub fn keys_by_ds(ds: &Set<'_>, dnskey: &Set<'_>, rules: &Rules, budget: &mut Bu
     if !ds.owner.eq_ignore_ascii_case(dnskey.owner) || ds.class != dnskey.class {
         return Verdict::Bogus(Flaw::DelegationMismatch);
     }
+    budget.has_failed = false;
     let usable = usable_of(ds.records, rules.fakes, rules.harden_algo_downgrade);
     if usable.is_empty() {
         return Verdict::Insecure(is_usable(ds.records, rules.fakes).err().unwrap_or(Flaw::UnknownAlgorithm));
@@ -120,6 +121,7 @@ pub struct AnchorRecords<'a> {
 
 /// The keys of a zone by its trust anchor.
 pub fn keys_by_anchor(anchor: AnchorRecords<'_>, dnskey: &Set<'_>, rules: &Rules, budget: &mut Budget) -> Verdict {
+    budget.has_failed = false;
     let ds = usable_of(anchor.ds, rules.fakes, true);
     let keys: Vec<Key> = anchor.dnskey.iter().filter_map(|data| Key::new(data)).collect();
     let keys: Vec<Key> = keys.into_iter().filter(|key| rules.fakes.is_supported(key.algorithm)).collect();

@@ -154,7 +154,7 @@ impl KeyCache {
     pub fn note(&mut self, zone: &[u8], verified: Result<(), Flaw>) {
         let Some(entry) = self.entries.get_mut(zone) else { return };
         match verified {
-            Err(Flaw::Mismatch | Flaw::Work) => entry.failures = entry.failures.saturating_add(1),
+            Err(Flaw::Mismatch) => entry.failures = entry.failures.saturating_add(1),
             _ => entry.failures = 0,
         }
     }

@@ -27,11 +27,17 @@ pub fn zone_keys(
     budget: &mut Budget,
 ) {
     let (standing, ttl) = match answer {
-        None if !rules.harden_stripped => (Standing::Insecure(Flaw::None), UNREACHABLE),
+        None if may_be_unsigned(name, (keys, now), rules) => (Standing::Insecure(Flaw::None), UNREACHABLE),
         None => (Standing::Bogus(Flaw::Unreachable), UNREACHABLE),
         Some(parts) => judge_keys(name, parts, (keys, now), (rules, clock), budget),
     };
     keys.put(name.as_wire(), standing, ttl, now);
+}
+
+/// Whether a zone counts as unsigned when its keys or their signatures are missing (`harden-dnssec-stripped: no`): one that is
+/// trusted without a DS of its parent.
+fn may_be_unsigned(name: &Name, (keys, now): (&KeyCache, u32), rules: &Rules) -> bool {
+    !rules.harden_stripped && keys.delegation(name.as_wire(), now).is_none()
 }
 
 fn judge_keys(
@@ -43,16 +49,15 @@ fn judge_keys(
 ) -> (Standing, u32) {
     let bogus = |flaw| (Standing::Bogus(flaw), rules.bogus_ttl);
     let Some(nth) = parts.answer(name, rtype::DNSKEY) else {
-        return if rules.harden_stripped {
-            bogus(Flaw::KeyMissing)
-        } else {
-            (Standing::Insecure(Flaw::None), UNREACHABLE)
+        return match may_be_unsigned(name, (keys, now), rules) {
+            true => (Standing::Insecure(Flaw::None), UNREACHABLE),
+            false => bogus(Flaw::KeyMissing),
         };
     };
     let (verdict, most) = {
         let Some(view) = parts.view(nth) else { return bogus(Flaw::Malformed) };
         let set = view.set();
-        if set.signatures.is_empty() && !rules.harden_stripped {
+        if set.signatures.is_empty() && may_be_unsigned(name, (keys, now), rules) {
             return (Standing::Insecure(Flaw::None), set.ttl);
         }
         match keys.delegation(name.as_wire(), now) {
@@ -201,8 +206,12 @@ fn judge_proofs(parts: &mut Parts, verify: &mut impl FnMut(&Set) -> Result<Signe
     for nth in 0..parts.sets.len() {
         let part = &parts.sets[nth];
         if part.section == 1 && matches!(part.rtype, rtype::NSEC | rtype::NSEC3 | rtype::SOA) {
-            let ttl = judge(parts, nth, verify).ok();
-            least = least.into_iter().chain(ttl).min();
+            let judged = judge(parts, nth, verify);
+            // Where one is false, the others are not worth the work.
+            if matches!(judged, Err(Flaw::Mismatch | Flaw::Work)) {
+                break;
+            }
+            least = least.into_iter().chain(judged.ok()).min();
         }
     }
     least

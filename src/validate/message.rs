@@ -24,6 +24,8 @@ pub struct Asked<'a> {
     pub rcode: u16,
     /// It may be a referral: all that is to be proven is who the servers are.
     pub refers: bool,
+    /// The zone (wire form, lower case) whose servers told it, where that is known.
+    pub told_by: Option<&'a Name>,
 }
 
 /// What an answer amounts to.
@@ -127,7 +129,15 @@ impl Trial<'_> {
         }
         self.judge_additional(parts);
         let views = parts.views();
-        self.judge_wildcards(parts, &views, &mut verdict);
+        let unproven = self.judge_wildcards(parts, &views, &mut verdict);
+        if !unproven.is_empty() {
+            drop(views);
+            // Their signatures are right, and they do not belong to their names.
+            for nth in unproven {
+                (parts.sets[nth].known, parts.sets[nth].flaw) = (Security::Bogus, Flaw::DenialWrong);
+            }
+            return Ok(verdict);
+        }
         let Some((end, has_data)) = self.end_of_aliases(parts, &views) else {
             verdict.and(Security::Bogus, Flaw::DenialWrong);
             return Ok(verdict);
@@ -169,7 +179,7 @@ impl Trial<'_> {
                 self.budget.distrusts = self.keys.distrusts(signer.as_wire());
                 let verified = signature::verify(set, &keys, &self.clock, self.budget);
                 self.budget.distrusts = false;
-                self.keys.note(signer.as_wire(), verified.map(drop));
+                self.note(&keys, verified.map(drop));
                 Ok(match verified {
                     Ok(Signed { ttl, .. }) => Found { ttl, ..Found::new(Security::Secure, Flaw::None) },
                     Err(flaw) => Found::new(Security::Bogus, flaw),
@@ -179,6 +189,20 @@ impl Trial<'_> {
             Way::Wants(name, rtype) => Err(Wanted(name, rtype)),
             // Who signed it is no zone of its own, or nothing is to be proven of it: what of the owner itself?
             Way::Keys(_) | Way::Insecure(_) | Way::Indeterminate => self.judge_unsigned(set, Flaw::KeyMissing),
+        }
+    }
+
+    /// Takes note of what came of the signatures of an RRset, by the keys of a zone. Whoever serves a name below a zone can say that
+    /// the zone has signed what he tells: false ones count when the zone's own servers tell them.
+    fn note(&mut self, keys: &super::Keys, verified: Result<(), Flaw>) {
+        let is_own = || self.asked.told_by.is_some_and(|told_by| told_by.as_wire() == keys.zone());
+        let counts = match verified {
+            Err(Flaw::Mismatch) => is_own(),
+            Err(Flaw::Work) => false,
+            _ => true,
+        };
+        if counts {
+            self.keys.note(keys.zone(), verified);
         }
     }
 
@@ -216,8 +240,10 @@ impl Trial<'_> {
         }
     }
 
-    /// What a wildcard was expanded to needs the proof that the name itself is not there (RFC 4035 section 3.1.3.3).
-    fn judge_wildcards(&mut self, parts: &Parts, views: &Views<'_>, verdict: &mut Verdict) {
+    /// What a wildcard was expanded to needs the proof that the name itself is not there (RFC 4035 section 3.1.3.3). Gives the
+    /// numbers of the RRsets for which there is none.
+    fn judge_wildcards(&mut self, parts: &Parts, views: &Views<'_>, verdict: &mut Verdict) -> Vec<usize> {
+        let mut unproven = Vec::new();
         for (nth, part) in parts.sets.iter().enumerate() {
             if part.section != 0 || part.known != Security::Secure {
                 continue;
@@ -229,10 +255,14 @@ impl Trial<'_> {
             let mut denial = self.denial(zone.as_wire(), &proofs);
             match denial.expanded(owner.as_wire(), labels, self.budget) {
                 // That none came is told of what is denied alone, as by Unbound.
-                Proof::Bogus(_) => verdict.and(Security::Bogus, Flaw::DenialWrong),
+                Proof::Bogus(_) => {
+                    verdict.and(Security::Bogus, Flaw::DenialWrong);
+                    unproven.push(nth);
+                }
                 proof => count(proof, verdict),
             }
         }
+        unproven
     }
 
     /// What the proofs of a zone are worth.

@@ -116,6 +116,7 @@ impl Signed {
 /// # Errors
 /// The flaw that says most where several signatures have one each.
 pub fn verify(set: &Set<'_>, keys: &Keys, clock: &Clock, budget: &mut Budget) -> Result<Signed, Flaw> {
+    budget.has_failed = false;
     let mut check = Check::new(set, keys, clock);
     let mut needs = keys.needs().to_vec();
     let mut found: Option<Signed> = None;
@@ -142,7 +143,7 @@ pub fn verify(set: &Set<'_>, keys: &Keys, clock: &Clock, budget: &mut Budget) ->
 /// # Errors
 /// As of [`verify`].
 pub fn verify_by(set: &Set<'_>, key: &Key, keys: &Keys, clock: &Clock, budget: &mut Budget) -> Result<Signed, Flaw> {
-    let mut check = Check::new(set, keys, clock);
+    let mut check = Check { may_be_revoked: true, ..Check::new(set, keys, clock) };
     for rrsig in set.signatures {
         let Some(rrsig) = check.parsed(rrsig) else { continue };
         if (rrsig.algorithm, rrsig.tag) != (key.algorithm, key.tag) {
@@ -164,8 +165,8 @@ struct Check<'a> {
     /// What a signature covers.
     signed: Vec<u8>,
     tries: u32,
-    /// A signature was checked, and is none.
-    has_failed: bool,
+    /// A key that is revoked may have signed the DNSKEY RRset that it is in.
+    may_be_revoked: bool,
     /// The flaw that says most so far.
     flaw: Flaw,
 }
@@ -173,7 +174,7 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(set: &'a Set<'a>, keys: &'a Keys, clock: &'a Clock) -> Check<'a> {
         let flaw = if set.signatures.is_empty() { Flaw::SignaturesMissing } else { Flaw::None };
-        Check { set, keys, clock, records: None, signed: Vec::new(), tries: 0, has_failed: false, flaw }
+        Check { set, keys, clock, records: None, signed: Vec::new(), tries: 0, may_be_revoked: false, flaw }
     }
 
     fn note(&mut self, flaw: Flaw) {
@@ -224,12 +225,12 @@ impl<'a> Check<'a> {
         }
         if !self.keys.fakes().has(key.algorithm) {
             let price = key.price() + (self.signed.len() / OCTETS_OF_A_CHECK) as u32;
-            if !budget.check(price, self.has_failed) {
+            if !budget.check(price) {
                 return Err(Flaw::Work);
             }
             let is_valid = key.public().is_some_and(|public| public.verify(&self.signed, rrsig.signature));
             if !is_valid {
-                self.has_failed = true;
+                budget.has_failed = true;
                 return Err(Flaw::Mismatch);
             }
         }
@@ -251,7 +252,7 @@ impl<'a> Check<'a> {
             return Err(Flaw::NoZoneKey);
         }
         let is_own = self.set.rtype == rtype::DNSKEY && self.set.owner.eq_ignore_ascii_case(self.keys.zone());
-        if key.flags & REVOKE != 0 && !is_own {
+        if key.flags & REVOKE != 0 && !(is_own && self.may_be_revoked) {
             return Err(Flaw::KeyMissing);
         }
         if key.is_protocol_known { Ok(()) } else { Err(Flaw::Mismatch) }

@@ -53,17 +53,19 @@ struct Trial {
     rules: Rules,
     keys: KeyCache,
     budget: Budget,
+    /// Whose servers tell what is judged.
+    told_by: Option<Name>,
 }
 
 impl Trial {
     fn new(rules: Rules) -> Trial {
-        Trial { rules, keys: KeyCache::new(1 << 16), budget: Budget::default() }
+        Trial { rules, keys: KeyCache::new(1 << 16), budget: Budget::default(), told_by: None }
     }
 
     fn judge(&mut self, asked: &str, code: u16, sets: &[(usize, &Rrset)]) -> Outcome {
         let name = name(asked);
         let mut parts = Parts::of(&message(&name, rtype::A, code, sets)).unwrap();
-        let asked = Asked { name: &name, qtype: rtype::A, rcode: code, refers: false };
+        let asked = Asked { name: &name, qtype: rtype::A, rcode: code, refers: false, told_by: self.told_by.as_ref() };
         let clock = self.rules.clock(NOW.into());
         validate(asked, &mut parts, (&mut self.keys, START), (&self.rules, clock), &mut self.budget)
     }
@@ -184,7 +186,13 @@ fn a_zone_of_false_signatures_alone_is_not_checked_without_end() {
     trial.learn("example.", rtype::DNSKEY, 0, &[(0, &dnskey_of(&[&key], 1))]);
     let mut false_one = www(&key);
     false_one.records[0] = vec![192, 0, 2, 2];
+    // Others may say what they want in its name.
+    trial.told_by = Some(name("sub.example."));
+    for _ in 0..20 {
+        assert_eq!(trial.verdict("www.example.", 0, &[(0, &false_one)]), (Security::Bogus, Flaw::Mismatch));
+    }
     // So many may be an accident; then they have to be in what is left for such.
+    trial.told_by = Some(name("example."));
     trial.budget.doubtful = 2;
     let before = trial.budget.checked;
     for number in 0..20 {
@@ -247,7 +255,7 @@ proptest::proptest! {
         let mut trial = Trial::new(rules(&key, &[]));
         if let Some(mut parts) = Parts::of(&octets) {
             let name = name("www.example.");
-            let asked = Asked { name: &name, qtype: rtype::A, rcode: 0, refers: false };
+            let asked = Asked { name: &name, qtype: rtype::A, rcode: 0, refers: false, told_by: None };
             let clock = trial.rules.clock(NOW.into());
             let _ = validate(asked, &mut parts, (&mut trial.keys, START), (&trial.rules, clock), &mut trial.budget);
         }

@@ -51,8 +51,8 @@ static TRUSTED: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| ANCHORS.ite
 /// 2026-01-01, and seconds for each unit of the time that the octets say: four years back and forth of signatures of ten.
 const MIDDLE: u32 = 1_767_225_600;
 const UNIT: u32 = 1_000_000;
-/// Signatures that one question may have checked (`validate::budget`).
-const SIGNATURES: u64 = 200;
+/// Signatures that one question may have checked (`validate::budget`), and those of the last keys that it has learnt.
+const SIGNATURES: u64 = 400;
 /// Steps after which a question is taken for one without an end: 200 queries, each of which times out.
 const STEPS: usize = 2000;
 const START: Duration = Duration::from_secs(1);
