@@ -319,12 +319,17 @@ impl<W: World> Turn<'_, W> {
         let question = self.core.questions.get_mut(id);
         question.awaited = question.awaited.saturating_sub(1);
         let (awaits, is_last, cut) = (question.phase == Phase::Await, question.awaited == 0, question.cut);
+        let is_held = question.held.is_some();
         if cut != waiter.cut {
             self.tell_cut(cut, what, servers, ttl);
         }
-        // Who waits for who the servers of a zone are waits for nothing else there, whatever is looked up for where it came from.
-        let is_primed = what.1 == rtype::NS;
-        if awaits && (is_last || is_primed || !servers.is_empty()) {
+        // Who waits for keys, or for who the servers of a zone are, waits for nothing else, whatever is still looked up for where it
+        // came from.
+        let is_enough = match is_held {
+            true => matches!(what.1, rtype::DS | rtype::DNSKEY),
+            false => what.1 == rtype::NS || !servers.is_empty(),
+        };
+        if awaits && (is_last || is_enough) {
             self.stop_waiting(id);
             self.core.retry.push_back(id);
         }

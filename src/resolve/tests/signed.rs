@@ -12,6 +12,8 @@ use crate::validate::anchors::{AnchorRecord, Anchors};
 use crate::validate::dnskey::key_tag;
 use crate::validate::tests::signer::{EXAMPLE, NOW, Signer, dnskey_of, set_of};
 use crate::validate::tests::zone::Rrset;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,6 +129,37 @@ fn that_nothing_can_be_validated_by_an_anchor_is_shown_while_it_lasts() {
     internet.now += Duration::from_secs(61);
     assert_eq!(internet.ask("www.example", rtype::A).0, rcode::NOERROR, "a minute after it was set");
     assert_eq!(internet.core.troubles.anchors(), Vec::<String>::new());
+}
+
+#[test]
+fn who_waits_for_keys_is_not_woken_by_the_address_of_a_server() {
+    const OTHER: &str = "198.51.100.3";
+    let (was_asked, is_found) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+    let addresses: Zone = {
+        let (was_asked, is_found) = (Rc::clone(&was_asked), Rc::clone(&is_found));
+        Box::new(move |_, qtype, query| match qtype {
+            rtype::A => Some(reply(query, 0).record(0, "ns.other", rtype::A, 300, &[198, 51, 100, 2]).0),
+            // Not before the zone's server has answered.
+            rtype::AAAA if was_asked.get() => {
+                is_found.set(true);
+                Some(reply(query, 0).record(0, "ns.other", rtype::AAAA, 300, &[0x20; 16]).0)
+            }
+            rtype::AAAA => None,
+            _ => Some(reply(query, 0).soa("other.", 300, 300).0),
+        })
+    };
+    let signed = zone(Signer::new(1));
+    let late: Zone = Box::new(move |name, qtype, query| {
+        was_asked.set(true);
+        if qtype == rtype::DNSKEY && !is_found.get() { None } else { signed(name, qtype, query) }
+    });
+    let cuts = &[("example.", "ns.other.", None), ("other.", "a.other.", Some(OTHER))];
+    let servers = vec![(ROOT, root(cuts)), (SERVER, late), (OTHER, addresses)];
+    let mut internet = Internet::of(Options { validation: Some(rules(&[])), ..Options::default() }, false, servers);
+    internet.world.wall = NOW.into();
+    let (code, records, asked) = internet.ask("www.example", rtype::A);
+    assert_eq!((code, records), (rcode::NOERROR, 1), "{asked:?}");
+    assert!(asked.iter().any(|asked| asked.starts_with("ns.other. 28 ")), "{asked:?}");
 }
 
 /// The DS of a key of the root.
