@@ -3,8 +3,9 @@
 use super::diagnostic::{Diagnostic, Location, Severity};
 use super::model::Config;
 use super::validation::{AnchorSource, Validation};
+use crate::dns::class::IN;
 use crate::dns::name_text;
-use crate::dns::rtype::DS;
+use crate::dns::rtype::{DNSKEY, DS};
 use crate::validate::anchors::{AnchorRecord, ROOT_ANCHORS};
 use crate::validate::autotrust::State;
 use std::collections::HashMap;
@@ -44,7 +45,8 @@ fn newer_files(config: &Config, now: u64) -> Option<Diagnostic> {
     let (time, file) = auto.chain(given).filter_map(written).max()?;
     (time > now + AHEAD).then(|| {
         let message = format!(
-            "the system's clock stands {} hours before {} was written: what is signed since then is not valid yet by it, so that              signed names get SERVFAIL; set the clock (timedatectl, chrony)",
+            "the system's clock stands {} hours before {} was written: what is signed since then is not valid yet by it, so that \
+             signed names get SERVFAIL; set the clock (timedatectl, chrony)",
             (time - now) / 3600,
             file.display()
         );
@@ -58,6 +60,7 @@ fn at(config: &Config, now: u64) -> Vec<Diagnostic> {
         found.records();
         found.twice();
         found.root(now);
+        found.no_queries_for_signatures();
         found.clock(now);
     } else {
         found.no_validator();
@@ -85,6 +88,15 @@ impl Findings<'_> {
         self.found.push(Diagnostic::new(severity, &self.config.files, at, message));
     }
 
+    fn no_queries_for_signatures(&mut self) {
+        if self.config.validation.is_on() && self.config.transport.no_dnssec_ok {
+            let message = "disable-edns-do: yes has nobody asked for signatures, so that with a trust anchor every name below it is \
+                           bogus; remove that line, or the anchors, or write module-config: \"iterator\"";
+            let found = Diagnostic::whole(Severity::Warning, &self.config.files, message.to_owned());
+            self.found.push(found);
+        }
+    }
+
     fn no_validator(&mut self) {
         let validation = &self.config.validation;
         let auto = validation.auto.iter().map(|auto| ("auto-trust-anchor-file", auto.at));
@@ -105,6 +117,20 @@ impl Findings<'_> {
                     let message = format!("{directive}: the key {} of {zone} {flaw}", record.key_tag());
                     self.say(Severity::Warning, source.at, message);
                 }
+            }
+        }
+        for (auto, point) in self.config.validation.points() {
+            let of =
+                |data: Vec<u8>, rtype: u16| AnchorRecord { zone: point.zone.clone(), class: point.class, rtype, data };
+            let anchor = point.anchor();
+            let (ds, keys) =
+                (anchor.ds.into_iter().map(|ds| of(ds, DS)), anchor.keys.into_iter().map(|key| of(key, DNSKEY)));
+            if ds.chain(keys).all(|record| !record.is_known()) {
+                let zone = name_text::to_text(&point.zone);
+                let message = format!(
+                    "auto-trust-anchor-file: no key of {zone} is of an algorithm that is known here: the zone counts as unsigned"
+                );
+                self.say(Severity::Warning, auto.at, message);
             }
         }
     }
@@ -193,6 +219,9 @@ impl Findings<'_> {
 
 /// Why a record does not let anything be validated.
 fn flaw(record: &AnchorRecord) -> Option<String> {
+    if record.class != IN {
+        return Some("is of another class than IN, in which nothing is validated: it does nothing".to_owned());
+    }
     let octets = match record.data.get(3) {
         Some(1) => 20,
         Some(2) => 32,
@@ -234,6 +263,19 @@ mod tests {
 
     fn anchor(text: &str) -> String {
         format!("trust-anchor: \"{text}\"\n")
+    }
+
+    #[test]
+    fn what_makes_anchors_useless_is_told() {
+        let trusted = format!("trust-anchor: \"{}\"", ROOT_ANCHORS[1]);
+        let has = |lines: &str, text: &str| told(lines, ROLL_OVER).iter().any(|(_, message)| message.contains(text));
+        assert!(has(
+            &format!("{trusted}\ndisable-edns-do: yes"),
+            "disable-edns-do: yes has nobody asked for signatures"
+        ));
+        assert!(!has("disable-edns-do: yes", "disable-edns-do: yes has nobody"));
+        let chaos = trusted.replace(" IN DS", " CH DS");
+        assert!(has(&chaos, "is of another class than IN"), "{:?}", told(&chaos, ROLL_OVER));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! An answer is looked at from its beginning each time that keys have come which were wanted; what was found of its RRsets before
 //! is kept in it ([`Parts`]), so no signature is checked twice.
 
+use super::anchors::Closest;
 use super::canonical;
 use super::denial::Denial;
 use super::keys::{KeyCache, Way};
@@ -11,7 +12,7 @@ use super::proof::Proof;
 use super::signature::{self, Signed};
 use super::{Budget, Clock, Flaw, Rules, Security, Set};
 use crate::dns::name::{Name, is_at_or_below, parent};
-use crate::dns::{rcode, rtype};
+use crate::dns::{class, rcode, rtype};
 
 /// A question and the code of its answer.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +173,11 @@ impl Trial<'_> {
 
     /// What an RRset amounts to, by the keys of who signed it.
     fn judge(&mut self, set: &Set) -> Judged<Found> {
+        let name = if set.rtype == rtype::DS { parent(set.owner).unwrap_or(set.owner) } else { set.owner };
+        // What denies other names is of the zone, whatever its own name.
+        if !matches!(set.rtype, rtype::NSEC | rtype::NSEC3 | rtype::SOA) && self.is_insecure(name) {
+            return Ok(Found::new(Security::Insecure, Flaw::None));
+        }
         let Some(signer) = signer_of(set) else { return self.judge_unsigned(set, Flaw::SignaturesMissing) };
         match self.keys.way(self.rules, signer.as_wire(), self.now) {
             Way::Keys(keys) if keys.zone() == signer.as_wire() => {
@@ -204,6 +210,11 @@ impl Trial<'_> {
         if counts {
             self.keys.note(keys.zone(), verified);
         }
+    }
+
+    /// Whether nothing is to be validated at a name (`domain-insecure:`), whoever has signed it.
+    fn is_insecure(&self, name: &[u8]) -> bool {
+        matches!(self.rules.anchors.closest(name, class::IN), Some(Closest::Insecure { .. }))
     }
 
     /// What an RRset amounts to whose signatures prove nothing: it depends on whether it should have others.
@@ -300,6 +311,10 @@ impl Trial<'_> {
 
     /// What is not there needs a proof, by who has signed the rest of what is said of it.
     fn judge_denial(&mut self, parts: &Parts, views: &Views<'_>, end: &Name, verdict: &mut Verdict) -> Judged<()> {
+        if self.is_insecure(end.as_wire()) {
+            verdict.and(Security::Insecure, Flaw::None);
+            return Ok(());
+        }
         let Some(zone) = denying_zone(parts, views, end.as_wire()) else {
             let above = parent(end.as_wire()).filter(|_| self.asked.qtype == rtype::DS);
             let (security, flaw) = self.judge_name(above.unwrap_or(end.as_wire()), Flaw::DenialMissing)?;

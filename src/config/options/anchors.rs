@@ -114,6 +114,9 @@ fn take(
     match found.told(path) {
         Some(told) if found.found.is_empty() => return Err(format!("{told}, and nothing is left to trust")),
         Some(told) => args.warning = Some(told),
+        None if found.found.is_empty() => {
+            args.warning = Some(format!("{} has no DS or DNSKEY record: nothing is trusted by it", path.display()));
+        }
         None => (),
     }
     Ok(found.found)
@@ -128,7 +131,22 @@ fn add_auto(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if let Some(place) = args.place {
         let path = place.resolve(text);
         match read_state(&path, args)? {
-            Ok(point) => auto.point = Some(point),
+            Ok(point) => {
+                let is_same = |other: &&AutoAnchor| {
+                    other.point.as_ref().is_some_and(|other| (&other.zone, other.class) == (&point.zone, point.class))
+                };
+                match config.validation.auto.iter().find(is_same) {
+                    // As Unbound, which follows a zone once.
+                    Some(other) => {
+                        args.warning = Some(format!(
+                            "auto-trust-anchor-file: {} is followed by {} already; this line does nothing: remove one of them",
+                            name_text::to_text(&point.zone),
+                            other.file.display()
+                        ));
+                    }
+                    None => auto.point = Some(point),
+                }
+            }
             Err(cause) => {
                 args.warning = Some(format!(
                     "auto-trust-anchor-file: {cause}; the keys of the root that are built in stand in for it, and it is written \

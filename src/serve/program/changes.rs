@@ -111,7 +111,9 @@ impl Program {
         }
         self.threads.resolver.set_insecure(&key, insecure)?;
         self.changes.add(format!("insecure_{} {name}", if insecure { "add" } else { "remove" }));
-        self.flush_below(&key).map(drop)
+        self.flush_below(&key)?;
+        // Aliases from elsewhere that lead there may have been bogus for its sake.
+        self.flush_failed().map(drop)
     }
 
     /// Sets a directive, or adds a line to those that add up.

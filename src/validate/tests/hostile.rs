@@ -246,6 +246,7 @@ fn anchors_are_ds_or_keys() {
     assert_eq!(verdict(&[&other.ds()], &[&key.data]), None, "one of both is enough");
     assert_eq!(verdict(&[&Signer::new(3).ds()], &[]), Some((true, Flaw::AnchorMismatch)));
     assert_eq!(verdict(&[], &[&other.data]), Some((true, Flaw::SignaturesMissing)));
+    assert_eq!(verdict(&[], &[&Signer::new(3).data]), Some((true, Flaw::AnchorMismatch)), "it is not in the zone");
     let mut unknown = key.data.clone();
     unknown[3] = 200;
     assert_eq!(verdict(&[], &[&unknown]), Some((false, Flaw::UnknownAlgorithm)));
