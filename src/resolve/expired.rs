@@ -4,13 +4,14 @@
 //! Its question goes on for the cache's sake, with nobody waiting. For some seconds no further one is begun, so that many clients
 //! that ask for what cannot be had do not have its servers asked as often.
 
-use super::cache::{Ask, MessageKey, Wanted};
+use super::cache::{Ask, Hit, MessageKey, Wanted};
 use super::chain::Chain;
 use super::core::{Core, Turn};
 use super::known::leads_to;
 use super::question::{Phase, Stale};
 use super::world::World;
 use crate::dns::cause::Cause;
+use crate::dns::get_u32;
 use crate::validate::Security;
 
 /// Why it is looked for.
@@ -88,9 +89,12 @@ impl<W: World> Turn<'_, W> {
     /// Looks for what has expired and tells it when it is time for that. `None` when there is nothing or no room, else whether
     /// asking anew has failed a moment ago or is on its way.
     fn tell_expired(&mut self, id: u32, when: When) -> Option<bool> {
-        let Core { cache: Some(cache), questions, options, digest, spare_chains, .. } = &mut *self.core else {
+        let wall = self.world.wall();
+        let Core { cache: Some(cache), questions, options, digest, spare_chains, validator, .. } = &mut *self.core
+        else {
             return None;
         };
+        let date = validator.as_ref().and_then(|validator| validator.rules.clock(wall).now);
         let question = questions.get_mut(id);
         let (scratch, rdata) = digest.buffers();
         let mut target = question.name.to_lower();
@@ -107,7 +111,7 @@ impl<W: World> Turn<'_, W> {
             if question.validates && matches!(hit.security(), Security::Unchecked | Security::Bogus) {
                 return None;
             }
-            secure &= question.validates && hit.security() == Security::Secure;
+            secure &= question.validates && hit.security() == Security::Secure && is_signed_still(&hit, date);
             let wanted = Wanted {
                 name: &question.name,
                 qtype: question.qtype,
@@ -152,4 +156,14 @@ impl<W: World> Turn<'_, W> {
         }
         None
     }
+}
+
+/// Whether what was proven may be told as that: its signatures have not expired with it. `date`: seconds since 1970, modulo 2³²;
+/// `None`: times of signatures are not looked at.
+fn is_signed_still(hit: &Hit<'_>, date: Option<u32>) -> bool {
+    let Some(date) = date else { return true };
+    // Serial numbers (RFC 4034 section 3.1.5).
+    let is_valid = |signature: &[u8]| get_u32(signature, 8).is_some_and(|until| until.wrapping_sub(date) as i32 >= 0);
+    let mut signed = (0..2).flat_map(|section| hit.rrsets(section)).filter(|set| set.signature_count() > 0);
+    signed.all(|set| set.signatures().any(is_valid))
 }
