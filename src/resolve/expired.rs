@@ -11,8 +11,8 @@ use super::known::leads_to;
 use super::question::{Phase, Stale};
 use super::world::World;
 use crate::dns::cause::Cause;
-use crate::dns::get_u32;
 use crate::validate::Security;
+use crate::validate::signature::seconds_left;
 
 /// Why it is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -162,8 +162,7 @@ impl<W: World> Turn<'_, W> {
 /// `None`: times of signatures are not looked at.
 fn is_signed_still(hit: &Hit<'_>, date: Option<u32>) -> bool {
     let Some(date) = date else { return true };
-    // Serial numbers (RFC 4034 section 3.1.5).
-    let is_valid = |signature: &[u8]| get_u32(signature, 8).is_some_and(|until| until.wrapping_sub(date) as i32 >= 0);
+    let is_valid = |signature: &[u8]| seconds_left(signature, date).is_some_and(|left| left >= 0);
     let mut signed = (0..2).flat_map(|section| hit.rrsets(section)).filter(|set| set.signature_count() > 0);
     signed.all(|set| set.signatures().any(is_valid))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// Between two looks at the clock of the wall, which may be set.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// The anchors that are followed.
 #[derive(Debug, Default)]
 pub struct Following {

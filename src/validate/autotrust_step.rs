@@ -2,13 +2,12 @@
 
 use super::anchors::Anchor;
 use super::autotrust::{Key, Point, State};
-use super::dnskey::key_tag;
+use super::dnskey::{REVOKE, SEP, key_tag};
 use super::set::Set;
+use super::signature::seconds_left;
+use crate::dns::get_u32;
 use crate::dns::rtype::{DNSKEY, DS};
 
-/// The secure entry point bit of a key's flags (RFC 4034 section 2.1.1), and the revoke bit (RFC 5011 section 7).
-const SEP: u16 = 0x0001;
-const REVOKE: u16 = 0x0080;
 /// How often a key is seen before it can become valid.
 const LEAST_SEEN: u8 = 2;
 /// Most seconds between two queries (RFC 5011 section 2.3).
@@ -108,7 +107,8 @@ impl Point {
         self.queried = now;
         // Time alone makes a key valid, unless those that are trusted say that it went meanwhile (RFC 5011 section 2.4.1).
         let is_gone = |key: &Key| set.is_some_and(|set| !set.records.contains(&&key.data[..]));
-        let says_so = set.is_some() && verify.is_secure(&self.anchor());
+        let may_be_gone = self.keys.iter().any(|key| key.state == State::Pending && is_gone(key));
+        let says_so = may_be_gone && verify.is_secure(&self.anchor());
         let waits = |key: &&mut Key| key.is_entry_point() && !(says_so && is_gone(key));
         self.keys.iter_mut().filter(waits).for_each(|key| step.add_time(key));
         let Some(set) = set else {
@@ -307,14 +307,13 @@ impl Step<'_> {
 fn intervals(set: &Set<'_>, now: u64, timers: &Timers) -> (u32, u32) {
     let (mut ttl, mut left) = (None::<u32>, LONGEST_INTERVAL);
     for signature in set.signatures {
-        // Type, algorithm, labels, original TTL, expiration.
-        let Some([_, _, _, _, o0, o1, o2, o3, e0, e1, e2, e3]) = signature.first_chunk::<12>() else { continue };
-        let original = u32::from_be_bytes([*o0, *o1, *o2, *o3]);
+        // Type, algorithm and labels come before the original TTL.
+        let (Some(original), Some(rest)) = (get_u32(signature, 4), seconds_left(signature, now as u32)) else {
+            continue;
+        };
         ttl = Some(ttl.unwrap_or(original).min(original));
-        // Serial numbers (RFC 4034 section 3.1.5).
-        let rest = u32::from_be_bytes([*e0, *e1, *e2, *e3]).wrapping_sub(now as u32);
-        if (1..=i32::MAX as u32).contains(&rest) {
-            left = left.min(rest);
+        if rest > 0 {
+            left = left.min(rest.unsigned_abs());
         }
     }
     // A forwarder's cache has counted the set's down.

@@ -173,7 +173,7 @@ impl Trial<'_> {
 
     /// What an RRset amounts to, by the keys of who signed it.
     fn judge(&mut self, set: &Set) -> Judged<Found> {
-        let name = if set.rtype == rtype::DS { parent(set.owner).unwrap_or(set.owner) } else { set.owner };
+        let name = holder(set);
         // What denies other names is of the zone, whatever its own name.
         if !matches!(set.rtype, rtype::NSEC | rtype::NSEC3 | rtype::SOA) && self.is_insecure(name) {
             return Ok(Found::new(Security::Insecure, Flaw::None));
@@ -219,9 +219,7 @@ impl Trial<'_> {
 
     /// What an RRset amounts to whose signatures prove nothing: it depends on whether it should have others.
     fn judge_unsigned(&mut self, set: &Set, flaw: Flaw) -> Judged<Found> {
-        // A DS is its parent's.
-        let name = if set.rtype == rtype::DS { parent(set.owner).unwrap_or(set.owner) } else { set.owner };
-        self.judge_name(name, flaw).map(|(security, flaw)| Found::new(security, flaw))
+        self.judge_name(holder(set), flaw).map(|(security, flaw)| Found::new(security, flaw))
     }
 
     /// What something at a name amounts to that nobody has proven, and why.
@@ -340,6 +338,14 @@ impl Trial<'_> {
         }
         count(proof, verdict);
         Ok(())
+    }
+}
+
+/// The name whose zone an RRset belongs to: a DS is its parent's.
+fn holder<'a>(set: &Set<'a>) -> &'a [u8] {
+    match set.rtype {
+        rtype::DS => parent(set.owner).unwrap_or(set.owner),
+        _ => set.owner,
     }
 }
 

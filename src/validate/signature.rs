@@ -89,6 +89,13 @@ impl<'a> Rrsig<'a> {
     }
 }
 
+/// Seconds from `now`, since 1970 modulo 2³², until a signature's data expire: none, or fewer, when they have (RFC 4034 section
+/// 3.1.5). `None`: they are too short to say.
+pub fn seconds_left(signature: &[u8], now: u32) -> Option<i32> {
+    // Type, algorithm, labels and original TTL come first.
+    get_u32(signature, 8).map(|expiration| expiration.wrapping_sub(now) as i32)
+}
+
 /// What a valid signature says of its RRset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signed {

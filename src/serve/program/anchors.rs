@@ -33,10 +33,9 @@ impl AnchorFiles {
 
     /// Writes what is to be written; files are named as they are outside `root`, where this process has its own.
     pub(super) fn write(&mut self, root: Option<&Path>, now: Instant) {
-        let due: Vec<PathBuf> =
-            self.failed.iter().filter(|(_, failed)| now >= failed.again).map(|(file, _)| file.clone()).collect();
+        let due = self.failed.iter().filter(|(_, failed)| now >= failed.again);
         let mut all: BTreeMap<PathBuf, String> =
-            due.into_iter().filter_map(|file| Some((file.clone(), self.failed.get(&file)?.text.clone()))).collect();
+            due.map(|(file, failed)| (file.clone(), failed.text.clone())).collect();
         // The last text of a file counts.
         all.extend(self.wanted.try_iter());
         for (file, text) in all {
