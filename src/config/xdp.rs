@@ -52,6 +52,8 @@ pub struct Xdp {
     pub zerocopy: Toggle,
     /// `xdp-busy-poll:`
     pub busy_poll: Toggle,
+    /// `xdp-answers:`, the hottest answers from the XDP program itself.
+    pub answers: Toggle,
     /// `xdp-huge-pages:`, packet memory in huge pages.
     pub huge_pages: bool,
 }
@@ -83,6 +85,7 @@ impl Default for Xdp {
             mode: XdpMode::Auto,
             zerocopy: Toggle::Auto,
             busy_poll: Toggle::Auto,
+            answers: Toggle::Auto,
             huge_pages: false,
         }
     }

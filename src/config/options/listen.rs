@@ -84,6 +84,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             RESTART,
         )
         .since("runbound"),
+        honoured(
+            "xdp-answers",
+            &[Kind::Choice(TOGGLE)],
+            is("auto"),
+            plain!(choice xdp.answers, TOGGLES, TOGGLE),
+            RESTART,
+        )
+        .since("runbound"),
         honoured("xdp-huge-pages", YES_NO, is("no"), plain!(flag xdp.huge_pages), RESTART).since("runbound"),
         not_yet(
             "interface-automatic",

@@ -97,7 +97,8 @@ fn values_reach_their_fields() {
         "interface: 192.0.2.1@5353\ninterface: eth0\nip-address: ::1\nport: 5300\ndo-ip6: no\nso-rcvbuf: 4m\nusername: \"\"\n\
          access-control: 10.0.0.1/8 allow_snoop\nverbosity: 3 cache-max-ttl: 60 logfile: 'a b.log'\nidentity: \"me\"\n\
          xdp: require xdp-interface: eth0 xdp-interface: auto xdp-interface: eth1 xdp-interface: eth2 xdp-physical: yes\n\
-         xdp-steer: no xdp-mode: generic xdp-zerocopy: no xdp-busy-poll: yes xdp-huge-pages: yes\nedns-buffer-size: 99999",
+         xdp-steer: no xdp-mode: generic xdp-zerocopy: no xdp-busy-poll: yes xdp-answers: no\n\
+         xdp-huge-pages: yes edns-buffer-size: 99999",
     );
     assert_eq!(config.interfaces.len(), 3);
     assert_eq!((config.interfaces[0].port, config.interfaces[0].at.line), (Some(5353), 2));
@@ -116,6 +117,7 @@ fn values_reach_their_fields() {
         mode: XdpMode::Generic,
         zerocopy: Toggle::No,
         busy_poll: Toggle::Yes,
+        answers: Toggle::No,
         huge_pages: true,
     };
     assert_eq!(config.xdp, xdp);
