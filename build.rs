@@ -1,18 +1,27 @@
-//! Compiles the XDP program with clang, as it is and with what reads VLAN tags beside frames; `src/xdp/maps.rs` embeds both
-//! objects.
+//! Compiles the XDP program with clang, with and without what reads VLAN tags beside frames and what answers by itself;
+//! `src/xdp/maps.rs` embeds the objects.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, process};
 
 const SOURCE: &str = "bpf/runbound.bpf.c";
-const HEADER: &str = "bpf/runbound.h";
+const HEADERS: [&str; 3] = ["bpf/runbound.h", "bpf/answers.h", "bpf/answers.bpf.h"];
+/// Objects by name, and what is defined for each.
+const OBJECTS: [(&str, &[&str]); 4] = [
+    ("runbound.bpf.o", &[]),
+    ("runbound_tags.bpf.o", &["-DRUNBOUND_READS_TAGS"]),
+    ("runbound_answers.bpf.o", &["-DRUNBOUND_ANSWERS"]),
+    ("runbound_tags_answers.bpf.o", &["-DRUNBOUND_READS_TAGS", "-DRUNBOUND_ANSWERS"]),
+];
 
 fn main() {
     println!("cargo:rerun-if-changed={SOURCE}");
-    println!("cargo:rerun-if-changed={HEADER}");
+    for header in HEADERS {
+        println!("cargo:rerun-if-changed={header}");
+    }
     println!("cargo:rerun-if-env-changed=CLANG");
-    for (object, more) in [("runbound.bpf.o", &[][..]), ("runbound_tags.bpf.o", &["-DRUNBOUND_READS_TAGS"])] {
+    for (object, more) in OBJECTS {
         if let Err(cause) = compile_xdp_program(object, more) {
             eprintln!("{SOURCE}: {cause}");
             process::exit(1);

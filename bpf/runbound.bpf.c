@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Redirects DNS queries for this host's configured addresses to the AF_XDP socket of their receive queue. Everything
- * else goes up the kernel's stack as if this program were not there: it never drops, never changes a frame and has no
- * loop. With RUNBOUND_READS_TAGS it asks the driver for one piece of metadata, the VLAN tag beside a frame.
+ * else goes up the kernel's stack as if this program were not there: it never drops, and changes no frame but those that it
+ * answers. With RUNBOUND_READS_TAGS it asks the driver for one piece of metadata, the VLAN tag beside a frame; with
+ * RUNBOUND_ANSWERS it answers what the worker has taught it (answers.bpf.h).
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -327,6 +328,16 @@ static __always_inline int may_have_tag_beside(struct xdp_md *ctx)
 }
 #endif
 
+#ifdef RUNBOUND_ANSWERS
+#include "answers.bpf.h"
+#else
+static __always_inline int answer(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+#endif
+
 static __always_inline int finish(struct xdp_md *ctx, __u32 verdict)
 {
 	int action = XDP_PASS;
@@ -334,7 +345,10 @@ static __always_inline int finish(struct xdp_md *ctx, __u32 verdict)
 	/* The socket would get the frame without that tag, and answer without it. */
 	if (verdict == VERDICT_REDIRECTED && may_have_tag_beside(ctx))
 		verdict = VERDICT_VLAN;
-	if (verdict == VERDICT_REDIRECTED) {
+	if (verdict == VERDICT_REDIRECTED && answer(ctx)) {
+		verdict = VERDICT_ANSWERED;
+		action = XDP_TX;
+	} else if (verdict == VERDICT_REDIRECTED) {
 		action = redirect(ctx->rx_queue_index);
 		if (action != XDP_REDIRECT)
 			verdict = VERDICT_NO_SOCKET;

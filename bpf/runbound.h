@@ -3,7 +3,8 @@
 #ifndef RUNBOUND_H
 #define RUNBOUND_H
 
-/* Why a frame went where it went: index into a per-CPU array of counters. All but REDIRECTED are XDP_PASS. */
+/* Why a frame went where it went: index into a per-CPU array of counters. All but REDIRECTED and ANSWERED are
+ * XDP_PASS. */
 enum runbound_verdict {
 	VERDICT_REDIRECTED = 0,   /* to the socket of its receive queue */
 	VERDICT_NO_SOCKET = 1,    /* ours, but its queue's gate is closed or has no socket, or all are shut */
@@ -17,7 +18,8 @@ enum runbound_verdict {
 	VERDICT_SHORT = 9,        /* lengths that lie, or no room for a DNS header */
 	VERDICT_SOURCE = 10,      /* of this host, a group or nobody: nothing that could be answered over the wire */
 	VERDICT_CHECKSUM = 11,    /* IPv4 header's checksum is wrong, or IPv6 without a UDP checksum */
-	VERDICT_COUNT = 12,
+	VERDICT_ANSWERED = 12,    /* by the program itself: sent back as a reply */
+	VERDICT_COUNT = 13,
 };
 
 /* What a receive queue's socket gets. */

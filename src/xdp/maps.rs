@@ -9,12 +9,22 @@ use std::{io, mem, ptr};
 
 use libbpf_sys as bpf;
 
-/// The objects that `build.rs` makes of `bpf/runbound.bpf.c`, aligned as ELF wants it: for any interface, and the one that
-/// reads VLAN tags beside frames.
+use super::answers::{AnswerGate, Table};
+
+/// An object that `build.rs` makes of `bpf/runbound.bpf.c`, aligned as ELF wants it.
 #[repr(C, align(8))]
 struct Aligned<T: ?Sized>(T);
-static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runbound.bpf.o")));
-static READS_TAGS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runbound_tags.bpf.o")));
+
+macro_rules! object {
+    ($name:literal) => {
+        &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o")))
+    };
+}
+
+/// For any interface, and the one that reads VLAN tags beside frames.
+static OBJECTS: [&Aligned<[u8]>; 2] = [object!("runbound"), object!("runbound_tags")];
+/// The same with answers of their own.
+static WITH_ANSWERS: [&Aligned<[u8]>; 2] = [object!("runbound_answers"), object!("runbound_tags_answers")];
 
 /// A loaded program and its maps. It is tied to no interface: who attaches it again empties its maps before.
 #[derive(Debug)]
@@ -27,6 +37,8 @@ pub(super) struct Object {
     counters: OwnedFd,
     served: ByFamily,
     own: ByFamily,
+    /// Of a program with answers of its own.
+    answer_gate: Option<OwnedFd>,
 }
 
 /// A map of addresses for each family.
@@ -37,19 +49,29 @@ struct ByFamily {
 }
 
 impl Object {
-    /// For any interface; with an index, the one that reads VLAN tags, for the interface of that index alone.
+    /// For any interface; with an index, the one that reads VLAN tags, for the interface of that index alone. With a table, one
+    /// that answers from it.
     ///
     /// # Errors
     /// The step that failed, and why.
-    pub(super) fn load(only_for: Option<u32>) -> Result<Self, (&'static str, io::Error)> {
+    pub(super) fn load(only_for: Option<u32>, table: Option<&Table>) -> Result<Self, (&'static str, io::Error)> {
         // Kernels that know no frames of several buffers, or not in a program that is bound to a device, refuse the first.
         let [any, linear] = [c"runbound", c"runbound_linear"];
-        Self::load_one(only_for, any, linear).or_else(|_| Self::load_one(only_for, linear, any))
+        let load = |name, other| Self::load_one((only_for, table), name, other);
+        load(any, linear).or_else(|_| load(linear, any))
     }
 
-    fn load_one(only_for: Option<u32>, name: &CStr, other: &CStr) -> Result<Self, (&'static str, io::Error)> {
-        let object = if only_for.is_some() { READS_TAGS } else { OBJECT };
+    fn load_one(
+        (only_for, table): (Option<u32>, Option<&Table>),
+        name: &CStr,
+        other: &CStr,
+    ) -> Result<Self, (&'static str, io::Error)> {
+        let objects = if table.is_some() { &WITH_ANSWERS } else { &OBJECTS };
+        let object = objects[usize::from(only_for.is_some())];
         let library = Library::open(object).map_err(|cause| ("read the XDP program", cause))?;
+        for (name, map) in table.iter().flat_map(|table| table.maps()) {
+            library.share(name, map).map_err(|cause| ("share the maps of xdp-answers", cause))?;
+        }
         if let Some(index) = only_for {
             library.bind(name, index).map_err(|cause| ("bind the XDP program", cause))?;
         }
@@ -60,7 +82,12 @@ impl Object {
     /// What stays of a loaded object: the descriptors.
     fn of(library: &Library, program: &CStr) -> io::Result<Self> {
         let map = |name| library.map(name)?.try_clone_to_owned();
+        let answer_gate = match map(c"answer_gate") {
+            Err(cause) if cause.raw_os_error() == Some(libc::ENOENT) => None,
+            gate => Some(gate?),
+        };
         Ok(Self {
+            answer_gate,
             program: library.program(program)?.try_clone_to_owned()?,
             settings: map(c".data.settings")?,
             sockets: map(c"xsks")?,
@@ -107,6 +134,9 @@ impl Object {
     /// counters there are.
     pub(super) fn reset(&self, verdicts: u32) -> io::Result<()> {
         self.remove_all();
+        if self.has_answers() {
+            self.set_answers(AnswerGate::Closed)?;
+        }
         for maps in [&self.served, &self.own] {
             empty(maps.v4.as_fd(), &mut [0; 4])?;
             empty(maps.v6.as_fd(), &mut [0; 16])?;
@@ -151,6 +181,14 @@ impl Library {
         check(unsafe { bpf::bpf_program__set_autoload(self.find_program(without)?, false) })?;
         // SAFETY: an open object, loaded once.
         check(unsafe { bpf::bpf_object__load(self.0.as_ptr()) }).map(drop)
+    }
+
+    /// Has a map of the object be one that is there already.
+    fn share(&self, name: &CStr, map: BorrowedFd<'_>) -> io::Result<()> {
+        // SAFETY: an open object and a terminated name.
+        let own = unsafe { bpf::bpf_object__find_map_by_name(self.0.as_ptr(), name.as_ptr()) };
+        // SAFETY: a map of the open object, which is not loaded yet, and a live descriptor, which is duplicated.
+        check(unsafe { bpf::bpf_map__reuse_fd(own, map.as_raw_fd()) }).map(drop)
     }
 
     fn map(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
@@ -235,6 +273,20 @@ impl Object {
     fn set(&self, queue: u32, gate: Gate) -> io::Result<()> {
         update(self.gates.as_fd(), &queue, &(gate as u32))
     }
+
+    /// Whether the program can answer by itself.
+    pub(super) const fn has_answers(&self) -> bool {
+        self.answer_gate.is_some()
+    }
+
+    /// Has the program answer by itself, or not. One that cannot does not.
+    pub(super) fn set_answers(&self, answers: AnswerGate) -> io::Result<()> {
+        match &self.answer_gate {
+            Some(gate) => update(gate.as_fd(), &0u32, &(answers as u32)),
+            None if answers == AnswerGate::Closed => Ok(()),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
 }
 
 /// Which addresses a map holds.
@@ -269,7 +321,7 @@ fn set_per_cpu(map: BorrowedFd<'_>, key: u32, values: &[u64]) -> io::Result<()> 
 }
 
 /// Removes every entry of a map with keys of this size.
-fn empty<const SIZE: usize>(map: BorrowedFd<'_>, key: &mut [u8; SIZE]) -> io::Result<()> {
+pub(super) fn empty<const SIZE: usize>(map: BorrowedFd<'_>, key: &mut [u8; SIZE]) -> io::Result<()> {
     loop {
         // SAFETY: no key asks for the first; there is room for one as long as bpf/runbound.bpf.c declares for the map.
         let next = check(unsafe { bpf::bpf_map_get_next_key(map.as_raw_fd(), ptr::null(), key.as_mut_ptr().cast()) });

@@ -5,6 +5,7 @@
 //! | [`Programs`] | loaded programs with their maps, on an interface or waiting for one | main thread |
 //! | [`Attachment`] | one of them and its link to one interface | main thread |
 //! | [`Queue`] | one AF_XDP socket on one receive queue, with its UMEM and rings | worker thread |
+//! | [`answers`] | what the program answers itself | main thread and worker thread |
 //! | [`Frame`] | the right to use one piece of UMEM, passed by value | wherever the packet is |
 //!
 //! [`attach`] and [`open_queues`] make them for one interface. Nothing is redirected until [`Queue::insert_into_map`],
@@ -14,6 +15,7 @@
 //! The link is a `bpf_link`: however this process dies, the kernel detaches the program.
 #![allow(unsafe_code)]
 
+pub mod answers;
 mod error;
 mod frame_count;
 mod locked;
@@ -29,6 +31,7 @@ mod verdict;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use answers::AnswerGate;
 pub use error::{Kind, XdpError};
 pub use frame_count::FrameCount;
 pub use pool::{Program, Programs};

@@ -1,8 +1,10 @@
 //! Programs that are loaded before the sandbox closes the way to load one, for interfaces that come later.
 
+use std::io;
 use std::sync::Arc;
 
 use super::error::{self, Kind, XdpError, capture_library_log};
+use super::answers::Table;
 use super::maps::Object;
 
 /// A program that is on no interface, to attach. It is free again when the attachment and its queues are dropped.
@@ -20,9 +22,36 @@ pub struct Programs {
     missing: Option<XdpError>,
     /// Why one that reads VLAN tags could not.
     unread: Option<XdpError>,
+    /// What programs answer from by themselves, where they do.
+    answers: Option<Arc<Table>>,
+    /// Why they do not.
+    unanswering: Option<XdpError>,
 }
 
 impl Programs {
+    /// Has programs that are loaded from now on answer by themselves from a table. Where the kernel lets none be loaded that does,
+    /// others are.
+    pub fn answer_from(&mut self, table: Arc<Table>) {
+        self.answers = Some(table);
+    }
+
+    /// Why programs do not answer by themselves although they were to.
+    pub const fn answers_missing(&self) -> Option<&XdpError> {
+        self.unanswering.as_ref()
+    }
+
+    /// One that answers by itself, if it is to and the kernel lets it; else one that does not.
+    fn load_object(&mut self, interface: &str, only_for: Option<u32>) -> Result<Object, (&'static str, io::Error)> {
+        capture_library_log();
+        let Some(table) = self.answers.clone() else { return Object::load(only_for, None) };
+        Object::load(only_for, Some(&table)).or_else(|(step, cause)| {
+            let object = Object::load(only_for, None)?;
+            // What was loaded shows that the answers alone are in the way.
+            self.unanswering = Some(XdpError::step(interface, step, &cause));
+            Ok(object)
+        })
+    }
+
     /// Loads as many as `count` takes, those on interfaces included, and none later.
     ///
     /// # Errors
@@ -68,8 +97,7 @@ impl Programs {
                        where the kernel shows them to a program (since Linux 6.8)";
             return Err(unread(Kind::NoProgram, interface, why));
         }
-        capture_library_log();
-        let object = Object::load(Some(index)).map(Arc::new).map_err(|(step, cause)| match cause.raw_os_error() {
+        let object = self.load_object(interface, Some(index)).map(Arc::new).map_err(|(step, cause)| match cause.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => XdpError::step(interface, step, &cause),
             _ if !error::is_at(interface, index) => XdpError::at(interface, index, step, &cause),
             _ => unread(Kind::Other, interface, &format!("{step}: {cause}: Linux shows them to a program since 6.8")),
@@ -105,8 +133,8 @@ impl Programs {
     }
 
     fn load(&mut self, interface: &str) -> Result<Arc<Object>, XdpError> {
-        capture_library_log();
-        let object = Object::load(None).map(Arc::new).map_err(|(step, cause)| XdpError::step(interface, step, &cause));
+        let object = self.load_object(interface, None);
+        let object = object.map(Arc::new).map_err(|(step, cause)| XdpError::step(interface, step, &cause));
         match &object {
             Ok(object) => self.loaded.push(Arc::clone(object)),
             Err(cause) => self.missing = Some(cause.clone()),

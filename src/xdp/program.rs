@@ -13,7 +13,7 @@ use super::maps::{Object, Set, check, delete, update};
 use super::pool::Program;
 use super::settings::EntryPlace;
 use super::verdict::{Verdict, VerdictCounts};
-use super::{Mode, Options, PAGE_MTU, Peer, Place};
+use super::{AnswerGate, Mode, Options, PAGE_MTU, Peer, Place};
 use crate::words::quoted;
 
 /// The MTU of Ethernet, which every driver takes.
@@ -192,6 +192,19 @@ impl Attachment {
         self.object.shut(shut)
     }
 
+    /// Whether the program can answer by itself.
+    pub fn answers(&self) -> bool {
+        self.object.has_answers()
+    }
+
+    /// Has the program answer by itself what the worker has taught it, or one query of that, or nothing.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s, or that it cannot: it does as before.
+    pub fn set_answers(&self, gate: AnswerGate) -> io::Result<()> {
+        self.object.set_answers(gate)
+    }
+
     /// Takes every socket out of the map: all frames go up the kernel's stack.
     pub fn remove_all_from_map(&self) {
         self.object.remove_all();
@@ -238,6 +251,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
+        // What it cannot be told, it is told by the link's end.
+        let _ = self.object.set_answers(AnswerGate::Closed);
         self.object.remove_all();
         self.link.take();
     }

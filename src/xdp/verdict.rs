@@ -28,11 +28,13 @@ pub enum Verdict {
     Source,
     /// The IPv4 header's checksum is wrong, or a datagram over IPv6 has none.
     Checksum,
+    /// Answered by the program itself: sent back as a reply.
+    Answered,
 }
 
 impl Verdict {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Redirected,
         Self::NoSocket,
         Self::NotIp,
@@ -45,6 +47,7 @@ impl Verdict {
         Self::Short,
         Self::Source,
         Self::Checksum,
+        Self::Answered,
     ];
 
     /// Name for statistics, lower case with underscores.
@@ -62,6 +65,7 @@ impl Verdict {
             Self::Short => "short",
             Self::Source => "source",
             Self::Checksum => "checksum",
+            Self::Answered => "answered",
         }
     }
 }
@@ -78,7 +82,7 @@ impl VerdictCounts {
 
     /// Frames that went up the kernel's stack.
     pub fn passed(&self) -> u64 {
-        self.0[1..].iter().sum()
+        self.0[1..Verdict::Answered as usize].iter().sum()
     }
 }
 

@@ -1,0 +1,111 @@
+//! The worker's side of the table: it alone writes to slots and what holds for all of them, the program to hits.
+//!
+//! A slot that was told is emptied first and written again a second later at the earliest, when no program reads it any
+//! more; whoever calls keeps that time. A program that began to read before looks at the generation again when it has read.
+
+use super::layout::{HIT_WORDS, Key, Reply, SLOTS, Slot, WAYS, WORDS, control};
+use super::memory::Memory;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// See the module's text.
+pub struct Slots {
+    slots: Memory,
+    hits: Memory,
+    control: Memory,
+    secret: (u64, u64),
+    generation: u64,
+}
+
+/// Queries that a slot has answered since the table was made, by IP version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hits {
+    /// Over IPv4.
+    pub v4: u64,
+    /// Over IPv6.
+    pub v6: u64,
+}
+
+impl Slots {
+    /// Takes the table's memory; `class` is the traffic class of replies. Nothing is told yet.
+    ///
+    /// # Errors
+    /// When the kernel gives no random words.
+    pub(super) fn new(slots: Memory, hits: Memory, control: Memory, class: u8) -> io::Result<Slots> {
+        let secret = (getrandom::u64()?, getrandom::u64()? | 1);
+        let slots = Slots { slots, hits, control, secret, generation: 0 };
+        slots.set(control::GENERATION, 0);
+        slots.set(control::HASH_START, secret.0);
+        slots.set(control::HASH_FACTOR, secret.1);
+        slots.set(control::TRAFFIC_CLASS, class.into());
+        Ok(slots)
+    }
+
+    /// Of memory that no program reads, for tests.
+    #[doc(hidden)]
+    pub fn unread() -> Slots {
+        let [slots, hits, control] =
+            [SLOTS * WORDS, SLOTS * HIT_WORDS, control::WORDS].map(|words| Memory::of(words * 8));
+        Slots { slots, hits, control, secret: (1, 3), generation: 0 }
+    }
+
+    /// Has all that was told be told no more, and what is put from now on. To be called before anything changes by which it was
+    /// told.
+    pub fn begin_generation(&mut self) {
+        self.generation += 1;
+        self.set(control::GENERATION, self.generation);
+    }
+
+    /// The number of the generation.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Says that the worker is there: `now` in nanoseconds of the monotonic clock.
+    pub fn beat(&mut self, now: u64) {
+        self.set(control::HEARTBEAT, now);
+    }
+
+    /// The hash of a key, and the first of the slots that may answer for it.
+    pub fn place(&self, key: &Key) -> (u64, usize) {
+        let hash = key.hash(self.secret);
+        (hash, (hash >> 32) as usize & (SLOTS - WAYS))
+    }
+
+    /// Has a slot, which is empty for a second at least, answer. False when the reply is too long.
+    pub fn put(&mut self, index: usize, key: &Key, reply: &Reply<'_>) -> bool {
+        let (Some(slot), Some(place)) = (Slot::new(key, reply), self.slot(index)) else { return false };
+        let words: [u64; WORDS] = bytemuck::cast(slot);
+        let Some((generation, rest)) = place.split_first() else { return false };
+        for (to, from) in rest.iter().zip(&words[1..]) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        generation.store(self.generation, Ordering::Release);
+        true
+    }
+
+    /// Empties a slot.
+    pub fn empty(&mut self, index: usize) {
+        if let Some([generation, ..]) = self.slot(index) {
+            generation.store(0, Ordering::Release);
+        }
+    }
+
+    /// How many queries a slot has answered.
+    pub fn hits(&self, index: usize) -> Hits {
+        match self.hits.words().get(index * HIT_WORDS..) {
+            Some([v4, v6, ..]) => Hits { v4: v4.load(Ordering::Relaxed), v6: v6.load(Ordering::Relaxed) },
+            _ => Hits::default(),
+        }
+    }
+
+    fn slot(&self, index: usize) -> Option<&[AtomicU64]> {
+        self.slots.words().get(index * WORDS..(index + 1) * WORDS)
+    }
+
+    fn set(&self, word: usize, value: u64) {
+        if let Some(place) = self.control.words().get(word) {
+            place.store(value, Ordering::Release);
+        }
+    }
+}
