@@ -6,7 +6,14 @@ use std::process::Command;
 use std::{env, process};
 
 const SOURCE: &str = "bpf/runbound.bpf.c";
-const HEADERS: [&str; 3] = ["bpf/runbound.h", "bpf/answers.h", "bpf/answers.bpf.h"];
+const HEADERS: [&str; 6] = [
+    "bpf/runbound.h",
+    "bpf/answers.h",
+    "bpf/answers.bpf.h",
+    "bpf/query.bpf.h",
+    "bpf/reply.bpf.h",
+    "bpf/work.bpf.h",
+];
 /// Objects by name, and what is defined for each.
 const OBJECTS: [(&str, &[&str]); 4] = [
     ("runbound.bpf.o", &[]),

@@ -25,6 +25,19 @@ impl Acl {
         Blocks::of(rules, Access::Refuse)
     }
 
+    /// The networks of plain access ([`Access::Allow`]), each as address and prefix length; none holds another.
+    pub fn plain_networks(&self) -> Vec<(IpAddr, u8)> {
+        let mut networks = Vec::new();
+        let v4 = self.v4.iter().map(|&(start, access)| (u128::from(start), access));
+        spans(v4, u32::MAX.into(), |start, end| {
+            prefixes(start, end, 32, |at, prefix| networks.push((IpAddr::V4((at as u32).into()), prefix)));
+        });
+        spans(self.v6.iter().copied(), u128::MAX, |start, end| {
+            prefixes(start, end, 128, |at, prefix| networks.push((IpAddr::V6(at.into()), prefix)));
+        });
+        networks
+    }
+
     /// What `client` may do.
     #[inline]
     pub fn access(&self, client: IpAddr) -> Access {
@@ -111,6 +124,33 @@ fn begin<T: Copy + PartialEq>(start: u128, what: T, ranges: &mut Vec<(u128, T)>)
     }
 }
 
+/// First and last address of each range of plain access, `last` being the last of all.
+fn spans(ranges: impl Iterator<Item = (u128, Access)>, last: u128, mut each: impl FnMut(u128, u128)) {
+    let mut ranges = ranges.peekable();
+    while let Some((start, access)) = ranges.next() {
+        let end = ranges.peek().map_or(last, |&(next, _)| next - 1);
+        if access == Access::Allow {
+            each(start, end);
+        }
+    }
+}
+
+/// The fewest prefixes that make up a range of addresses of so many bits.
+fn prefixes(mut start: u128, end: u128, bits: u32, mut each: impl FnMut(u128, u8)) {
+    loop {
+        // As wide as the start lets it be, and the end.
+        let most = end - start;
+        let wide = if most == u128::MAX { 128 } else { (most + 1).ilog2() };
+        let host = start.trailing_zeros().min(wide).min(bits);
+        each(start, (bits - host) as u8);
+        let Some(next) = 1u128.checked_shl(host).and_then(|size| start.checked_add(size)) else { return };
+        if next > end {
+            return;
+        }
+        start = next;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +158,50 @@ mod tests {
     fn acl(rules: &[(&str, u8, Access)]) -> Acl {
         let rules: Vec<_> = rules.iter().map(|&(a, p, x)| (a.parse().unwrap(), p, x)).collect();
         Acl::new(&rules)
+    }
+
+    #[test]
+    fn networks_of_plain_access_are_those_that_bisection_finds() {
+        use Access::{Allow, AllowSnoop, Refuse};
+        let acl = acl(&[
+            ("0.0.0.0", 0, Allow),
+            ("10.0.0.0", 8, Refuse),
+            ("10.1.2.3", 32, Allow),
+            ("255.255.255.255", 32, Refuse),
+            ("2001:db8::", 32, Allow),
+            ("2001:db8::7", 128, AllowSnoop),
+        ]);
+        let networks = acl.plain_networks();
+        let holds = |address: IpAddr, (network, prefix): &(IpAddr, u8)| match (address, network) {
+            (IpAddr::V4(one), IpAddr::V4(other)) => u64::from(one.to_bits() ^ other.to_bits()) >> (32 - prefix) == 0,
+            (IpAddr::V6(one), IpAddr::V6(other)) => {
+                (one.to_bits() ^ other.to_bits()).checked_shr(128 - u32::from(*prefix)) == Some(0)
+            }
+            _ => false,
+        };
+        for text in [
+            "0.0.0.0",
+            "9.255.255.255",
+            "10.0.0.0",
+            "10.1.2.2",
+            "10.1.2.3",
+            "10.1.2.4",
+            "11.0.0.0",
+            "255.255.255.254",
+            "255.255.255.255",
+            "::",
+            "2001:db8::6",
+            "2001:db8::7",
+            "2001:db8::8",
+            "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:db9::",
+        ] {
+            let address: IpAddr = text.parse().unwrap();
+            let found = networks.iter().filter(|network| holds(address, network)).count();
+            assert_eq!(found, usize::from(acl.access(address) == Allow), "{text}");
+        }
+        let all = Acl::new(&[("0.0.0.0".parse().unwrap(), 0, Allow), ("::".parse().unwrap(), 0, Allow)]);
+        assert_eq!(all.plain_networks().len(), 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::clients::{Clients, Place};
 use super::error_rate::ErrorRate;
 use super::keepalive::Keepalive;
 use super::policy::{LogBogus, Policy};
+use super::repeatable::Repeatable;
 use super::reply::{Asked, CookieOption};
 use super::scans::Scans;
 use crate::dns::Name;
@@ -186,6 +187,10 @@ pub struct Answerer {
     pub(super) ending: Option<Ending>,
     /// The name of what [`Self::take_ending`] gave last.
     asked_anew: Name,
+    /// Replies that may be told again are noted.
+    pub(super) notes: bool,
+    /// The last of them.
+    pub(super) repeatable: Option<Repeatable>,
 }
 
 /// The cookie of a query.
@@ -233,6 +238,8 @@ impl Answerer {
             wall: 0,
             ending: None,
             asked_anew: Name::ROOT,
+            notes: false,
+            repeatable: None,
         }
     }
 
@@ -307,6 +314,18 @@ impl Answerer {
         self.cache.set_refresh(name.as_wire(), hash, key, now.saturating_add(ASKED_AGAIN));
         self.asked_anew = name;
         Some((Miss { name: self.asked_anew.as_wire(), hash, key }, left))
+    }
+
+    /// Has replies noted that may be told again, or not: [`Self::take_repeatable`].
+    pub fn note_repeatable(&mut self, noted: bool) {
+        self.notes = noted;
+        self.repeatable = None;
+    }
+
+    /// The last reply, if it may be told again. To be called after each while they are noted.
+    #[inline]
+    pub fn take_repeatable(&mut self) -> Option<Repeatable> {
+        self.repeatable.take()
     }
 
     /// The cache.

@@ -11,6 +11,7 @@ use super::answerer::{Ending, Missed, Outcome, Query, Scanned};
 use super::cache::{Answer, DNSSEC_OK, KNOWN_ONLY, KeyFixed};
 use super::keepalive::Keepalive;
 use super::local::Local;
+use super::repeatable::Repeatable;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
 use crate::dns::body::Fixed;
@@ -256,12 +257,18 @@ impl Answerer {
                     self.stats.outcomes.cache_hits.add(1);
                     let answer = hit.answer;
                     let failed = answer.rcode == rcode::SERVFAIL;
-                    if hit.refresh && self.policy.prefetch && !failed {
+                    if hit.fresh == 0 && self.policy.prefetch && !failed {
                         let name = Name::from_wire(scan.lower()).unwrap_or(Name::ROOT);
                         self.ending = Some(Ending { name, hash: scan.hash(), key, left: hit.left });
                     }
                     let age = if self.policy.original_ttl { 0 } else { hit.age };
                     let error = || answer.flaw.extended_error().unwrap_or(ExtendedError::CACHED_ERROR);
+                    if self.notes && alias.is_none() {
+                        let records = answer.counts.iter().map(|&count| u32::from(count)).sum();
+                        let kept = (scan.hash(), key);
+                        let whole = Repeatable::of(asked, query.access, query.replay, records);
+                        self.repeatable = whole.and_then(|whole| whole.of_hit(&hit, kept, now, &self.policy));
+                    }
                     (answer, age, hit.rotates, failed.then(error))
                 }
                 None => {

@@ -3,6 +3,7 @@
 use super::alias;
 use super::answerer::{Answerer, Event, Outcome, Query};
 use super::cache::Answer;
+use super::repeatable::Repeatable;
 use super::zones::{self, Verdict, ZoneRef};
 use crate::dns::edns::ExtendedError;
 use crate::dns::header::{self, flag};
@@ -58,6 +59,8 @@ impl Answerer {
             self.events.event(event, query.client, name, question.qtype, question.qclass);
         }
         let asked = &query.asked;
+        // Records of a reply that whoever asks the same may have again.
+        let mut again = None;
         let reply = match policy.zones.verdict(zone, exact, question.qtype, query.udp) {
             Verdict::Resolve => return Local::Resolve,
             Verdict::Drop => {
@@ -66,6 +69,7 @@ impl Answerer {
             }
             Verdict::Records(set) => {
                 let rotate = if policy.rrset_roundrobin { header::id(message) } else { 0 };
+                again = (set.records == 1 || !policy.rrset_roundrobin).then_some(set.records);
                 asked.rendered(message, set.octets, set.records, rotate)
             }
             Verdict::Alias(set) => {
@@ -80,6 +84,7 @@ impl Answerer {
             }
             Verdict::Negative { nxdomain, soa } => {
                 let code = if nxdomain { rcode::NXDOMAIN } else { rcode::NOERROR };
+                again = Some(u16::from(soa.is_some()));
                 match soa {
                     Some((set, owner_len)) => asked.negative(message, code, set.octets, owner_len),
                     None => asked.empty(message, flag::AA, code),
@@ -89,12 +94,17 @@ impl Answerer {
             Verdict::Truncate => asked.empty(message, flag::AA | flag::TC, rcode::NOERROR),
             Verdict::Null => {
                 let len = if question.qtype == rtype::A { 4 } else { 16 };
+                again = Some(1);
                 let mut record = [0u8; 28];
                 record[..12].copy_from_slice(&[0xc0, 0x0c, 0, question.qtype as u8, 0, 1, 0, 0, 0x0e, 0x10, 0, len]);
                 asked.rendered(message, &record[..12 + usize::from(len)], 1, 0)
             }
         };
         self.stats.outcomes.cache_hits.add(u64::from(!query.replay));
+        if let Some(records) = again.filter(|_| self.notes && !zones::informs(kind) && !self.policy.log_local_actions) {
+            // It holds until there is another policy.
+            self.repeatable = Repeatable::of(&query.asked, query.access, query.replay, u32::from(records));
+        }
         Local::Decided(Outcome::Reply(reply))
     }
 }

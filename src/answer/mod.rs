@@ -17,6 +17,7 @@ mod errors;
 pub mod keepalive;
 mod local;
 pub mod policy;
+mod repeatable;
 mod reply;
 mod scans;
 #[cfg(test)]
@@ -24,4 +25,5 @@ mod tests;
 pub mod view;
 pub mod zones;
 
+pub use repeatable::Repeatable;
 pub use reply::{CookieOption, shorten};

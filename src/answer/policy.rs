@@ -63,6 +63,18 @@ pub struct Policy {
     pub log_local_actions: bool,
 }
 
+impl Policy {
+    /// Why the worker has to see each query, so that the XDP program may answer none by itself; the directive that has it so.
+    pub fn sees_each_query(&self) -> Option<&'static str> {
+        let reasons = [
+            (self.log_queries, "log-queries"),
+            (self.log_replies, "log-replies"),
+            (self.clients.rates.is_some(), "ip-ratelimit"),
+        ];
+        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, directive)| directive)
+    }
+}
+
 /// How much is said of an answer that fails to validate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogBogus {

@@ -64,7 +64,11 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     }
     figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
     let total = figures.total();
-    reply.line(format_args!("queries: xdp {} udp {} tcp {}", total.xdp_queries, total.udp_queries, total.tcp_queries));
+    let told = if total.told > 0 { format!("program {} ", total.told) } else { String::new() };
+    reply.line(format_args!(
+        "queries: {told}xdp {} udp {} tcp {}",
+        total.xdp_queries, total.udp_queries, total.tcp_queries
+    ));
     if total.errors_limited > 0 {
         let limited = total.errors_limited;
         reply.line(format_args!("errors: {limited} got no reply, as error-ratelimit: has it"));
@@ -321,6 +325,8 @@ fn path_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
             ("replies", total.xdp_replies),
             ("strays", total.xdp_strays),
             ("bad_checksums", total.xdp_bad_checksums),
+            ("answers.queries", total.told),
+            ("answers.slots", total.taught),
             ("kernel.udp.queries", total.udp_queries),
             ("kernel.udp.replies", total.udp_replies),
             ("kernel.tcp.queries", total.tcp_queries),

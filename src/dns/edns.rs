@@ -61,6 +61,12 @@ impl Edns {
         })
     }
 
+    /// Whether it has any option, well-formed or not.
+    #[inline]
+    pub fn has_options(&self) -> bool {
+        self.options.1 != 0
+    }
+
     /// Whether it has the option [`NSID`]. `message` is the one it was read from, not yet written over.
     pub fn asks_nsid(&self, message: &[u8]) -> bool {
         self.option(message, NSID).is_some()

@@ -5,10 +5,12 @@
 
 mod histogram;
 mod snapshot;
+mod told;
 mod xdp_figures;
 
 pub use histogram::{BUCKETS, Histogram, bucket_bounds, bucket_of, median};
 pub use snapshot::{KnownFigures, Snapshot, ThreadFigures};
+pub use told::Told;
 pub use xdp_figures::{Frames, QueueFigures, SocketDrops, Watchdog, XdpFigures, XdpMode};
 
 use crate::dns::class;
@@ -53,6 +55,10 @@ counters! {
         xdp_queries,
         /// Replies through XSK sockets.
         xdp_replies,
+        /// Queries that the XDP program has answered by itself.
+        told,
+        /// Answers that it has, a gauge.
+        taught,
         /// Frames that reached an XSK without being ours, given back.
         xdp_strays,
         /// Queries that reached an XSK with a wrong UDP checksum, dropped as the kernel's stack drops them.
@@ -281,14 +287,20 @@ impl WorkerStats {
     /// word of the header.
     #[inline]
     pub fn count_question(&self, flags: u16, qtype: u16, qclass: u16) {
-        self.qtype[usize::from(qtype).min(TYPES - 1)].add(1);
+        self.count_questions(1, flags, qtype, qclass);
+    }
+
+    /// The same for so many queries.
+    #[inline]
+    fn count_questions(&self, queries: u64, flags: u16, qtype: u16, qclass: u16) {
+        self.qtype[usize::from(qtype).min(TYPES - 1)].add(queries);
         let outcomes = &self.outcomes;
         match qclass {
-            class::IN => outcomes.class_in.add(1),
-            class::CH => outcomes.class_ch.add(1),
-            _ => outcomes.class_other.add(1),
+            class::IN => outcomes.class_in.add(queries),
+            class::CH => outcomes.class_ch.add(queries),
+            _ => outcomes.class_other.add(queries),
         }
-        self.opcode[usize::from(opcode_of(flags) & 15)].add(1);
+        self.opcode[usize::from(opcode_of(flags) & 15)].add(queries);
         for (bit, counter) in [
             (flag::RD, &outcomes.query_rd),
             (flag::AD, &outcomes.query_ad),
@@ -299,7 +311,7 @@ impl WorkerStats {
             (FLAG_Z, &outcomes.query_z),
         ] {
             if flags & bit != 0 {
-                counter.add(1);
+                counter.add(queries);
             }
         }
     }

@@ -80,6 +80,8 @@ thread_figures! {
         xdp_queries: places.xdp_queries,
         /// Replies through XSK sockets.
         xdp_replies: places.xdp_replies,
+        /// Queries that the XDP program has answered by itself.
+        told: places.told,
         /// Frames that reached an XSK without being ours.
         xdp_strays: places.xdp_strays,
         /// Queries that reached an XSK with a wrong UDP checksum.
@@ -184,6 +186,8 @@ thread_figures! {
         cache_entries: outcomes.cache_entries,
         /// mem.cache.message
         cache_octets: outcomes.cache_octets,
+        /// Answers that the XDP program has.
+        taught: places.taught,
     }
 }
 

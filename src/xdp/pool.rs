@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::error::{self, Kind, XdpError, capture_library_log};
 use super::answers::Table;
+use super::error::{self, Kind, XdpError, capture_library_log};
 use super::maps::Object;
 
 /// A program that is on no interface, to attach. It is free again when the attachment and its queues are dropped.
@@ -97,10 +97,14 @@ impl Programs {
                        where the kernel shows them to a program (since Linux 6.8)";
             return Err(unread(Kind::NoProgram, interface, why));
         }
-        let object = self.load_object(interface, Some(index)).map(Arc::new).map_err(|(step, cause)| match cause.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => XdpError::step(interface, step, &cause),
-            _ if !error::is_at(interface, index) => XdpError::at(interface, index, step, &cause),
-            _ => unread(Kind::Other, interface, &format!("{step}: {cause}: Linux shows them to a program since 6.8")),
+        let object = self.load_object(interface, Some(index)).map(Arc::new).map_err(|(step, cause)| {
+            match cause.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES) => XdpError::step(interface, step, &cause),
+                _ if !error::is_at(interface, index) => XdpError::at(interface, index, step, &cause),
+                _ => {
+                    unread(Kind::Other, interface, &format!("{step}: {cause}: Linux shows them to a program since 6.8"))
+                }
+            }
         });
         let object = object.inspect_err(|cause| self.unread = Some(cause.clone()))?;
         // What was for an interface that is gone is of no use.

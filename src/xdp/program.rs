@@ -205,6 +205,29 @@ impl Attachment {
         self.object.set_answers(gate)
     }
 
+    /// Runs the program over a frame that comes in nowhere (`BPF_PROG_TEST_RUN`), as if at receive queue 0: its action
+    /// (`enum xdp_action` of linux/bpf.h), and the frame as it is then. For tests.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s.
+    #[doc(hidden)]
+    pub fn run(&self, frame: &[u8]) -> io::Result<(u32, Vec<u8>)> {
+        let mut out = vec![0; 4096];
+        let mut opts = bpf::bpf_test_run_opts {
+            sz: size_of::<bpf::bpf_test_run_opts>() as _,
+            data_in: frame.as_ptr().cast(),
+            data_size_in: frame.len() as u32,
+            data_out: out.as_mut_ptr().cast(),
+            data_size_out: out.len() as u32,
+            // SAFETY: all-zero is a valid value of this C structure.
+            ..unsafe { mem::zeroed() }
+        };
+        // SAFETY: a loaded program, and a complete structure whose buffers are as long as it says.
+        check(unsafe { bpf::bpf_prog_test_run_opts(self.object.program().as_raw_fd(), &raw mut opts) })?;
+        out.truncate(opts.data_size_out as usize);
+        Ok((opts.retval, out))
+    }
+
     /// Takes every socket out of the map: all frames go up the kernel's stack.
     pub fn remove_all_from_map(&self) {
         self.object.remove_all();

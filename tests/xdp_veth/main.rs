@@ -4,6 +4,7 @@
 //! The outer tests make a network namespace with both ends of the pair and run the inner, ignored ones in it; the
 //! namespace is removed however they end.
 
+mod answers;
 mod attachment;
 mod changes;
 mod memory;

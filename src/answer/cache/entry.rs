@@ -98,7 +98,7 @@ pub(super) fn read(entry: &mut [u8], name_len: usize, now: u32) -> Option<Hit<'_
     if expires <= now {
         return None;
     }
-    entry[BITS] |= USED;
+    set_used(entry);
     let kept = get_u32(entry, KEPT)?;
     let body = HEADER + name_len;
     let body_len = usize::from(get_u16(entry, BODY_LEN)?);
@@ -112,7 +112,7 @@ pub(super) fn read(entry: &mut [u8], name_len: usize, now: u32) -> Option<Hit<'_
         },
         age: now.saturating_sub(kept),
         left: expires - now,
-        refresh: get_u32(entry, REFRESH)? <= now,
+        fresh: get_u32(entry, REFRESH)?.saturating_sub(now),
         rotates: entry[BITS] & ROTATES != 0,
     })
 }
@@ -143,6 +143,11 @@ pub(super) fn hash(entry: &[u8]) -> u64 {
 /// Whether it was asked for since it was written.
 pub(super) fn is_used(entry: &[u8]) -> bool {
     entry[BITS] & USED != 0
+}
+
+/// Notes that it was asked for.
+pub(super) fn set_used(entry: &mut [u8]) {
+    entry[BITS] |= USED;
 }
 
 /// Forgets that it was asked for.

@@ -85,8 +85,8 @@ pub struct Hit<'a> {
     pub age: u32,
     /// Seconds it has left.
     pub left: u32,
-    /// It is time to ask anew, so that it does not run out: a tenth of its time is left.
-    pub refresh: bool,
+    /// Seconds until it is time to ask anew, so that it does not run out, which is when a tenth of its time is left; 0: it is.
+    pub fresh: u32,
     /// Some RRset has more than one record.
     pub rotates: bool,
 }
@@ -235,10 +235,17 @@ impl AnswerCache {
         self.entries += 1;
     }
 
-    /// Sets the second from which an answer is to be asked anew by who uses it ([`Hit::refresh`]).
+    /// Sets the second from which an answer is to be asked anew by who uses it ([`Hit::fresh`]).
     pub fn set_refresh(&mut self, name: &[u8], hash: u64, key: KeyFixed, second: u32) {
         if let Some((_, at)) = self.find(name, key.fold(hash), key) {
             entry::set_refresh(&mut self.ring[at..], second);
+        }
+    }
+
+    /// Counts an answer as used, if it is kept.
+    pub fn touch(&mut self, name: &[u8], hash: u64, key: KeyFixed) {
+        if let Some((_, at)) = self.find(name, key.fold(hash), key) {
+            entry::set_used(&mut self.ring[at..]);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The AF_XDP side as main sees it: what is attached by the plan, what could not be, and the watchdog over it.
 
 mod attached;
+mod clients;
 mod guard;
 mod occupied;
 mod promise;
@@ -13,12 +14,14 @@ mod verify;
 mod watch;
 
 use crate::attach::{self, Decision, Outcome, Plan, Tags, Target};
-use crate::config::{Config, XdpUse};
+use crate::config::{Config, Toggle, XdpUse};
 use crate::host::{self, Changes, Links};
 use crate::stats::XdpFigures;
 use crate::sys::privileges::{self, XDP_CAPABILITIES};
+use crate::xdp::answers::Table;
 use crate::xdp::{Program, Programs, Queue, XdpError};
 use attached::Attached;
+pub use clients::ProgramClients;
 use promise::Unseen;
 pub use queue::QueueShare;
 use refused::{Because, Refusal, Refused};
@@ -53,6 +56,8 @@ pub struct FastPath {
     /// Slaves whose turn comes when the one before has settled in their bond.
     unsettled: Vec<Target>,
     programs: Programs,
+    /// What they answer from by themselves, where they do.
+    table: Option<Arc<Table>>,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
     /// The words of `xdp-interface:` that nothing comes of, as it was said.
@@ -93,6 +98,7 @@ impl FastPath {
             return Err(format!("xdp: require: {cause}"));
         }
         path.take_plan(plan, links);
+        path.make_table(config);
         let queues = path.attach_missing(config, plan);
         if let Some(refused) = path.refused.first().filter(|_| path.all_or_none) {
             let error = format!("xdp: require: {}", refused.reason);
@@ -102,6 +108,26 @@ impl FastPath {
         }
         path.all_or_none = false;
         Ok((path, queues))
+    }
+
+    /// Makes what programs answer from by themselves, before the first is loaded.
+    fn make_table(&mut self, config: &Config) {
+        if config.xdp.answers == Toggle::No {
+            return;
+        }
+        match Table::new() {
+            Ok(table) => {
+                let table = Arc::new(table);
+                self.programs.answer_from(Arc::clone(&table));
+                self.table = Some(table);
+            }
+            Err(cause) => log::warn!("xdp-answers is off, the worker answers: {cause}"),
+        }
+    }
+
+    /// What programs answer from by themselves, where they do.
+    pub fn table(&self) -> Option<&Arc<Table>> {
+        self.table.as_ref()
     }
 
     /// The sandbox lets no program be loaded: all that the plan and attaching again may take are loaded before it, and for

@@ -17,6 +17,7 @@ pub struct QueueShare {
     pub stats: QueueStats,
     /// Main's word, as the next.
     away: AtomicBool,
+    teachable: AtomicBool,
     link: AtomicU32,
 }
 
@@ -29,6 +30,12 @@ impl QueueShare {
     /// Says so. Main's to call.
     pub(in crate::serve) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// Whether the program of the queue's interface answers by itself what the worker teaches it, or is about to.
+    #[inline]
+    pub fn is_teachable(&self) -> bool {
+        self.teachable.load(Ordering::Relaxed)
     }
 
     /// Index of the link at which a link-local client is that asks here, for the kernel's sockets; 0 where that is not known.

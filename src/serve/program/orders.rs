@@ -5,6 +5,7 @@ use crate::answer::policy::Policy;
 use crate::control::NotInForce;
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
+use crate::serve::fast_path::ProgramClients;
 use crate::serve::worker::{Command, Done, Order};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(super) struct Orders {
     /// See [`Self::begin_epoch`].
     epoch: u32,
     policy: Arc<Policy>,
+    /// Whom the XDP programs answer, which follows the policy.
+    clients: Option<ProgramClients>,
     /// When the command was given that the worker has not answered in time, and not yet.
     late: Option<Instant>,
 }
@@ -41,8 +44,15 @@ impl Orders {
     pub(super) fn new(policy: Arc<Policy>, bell: Doorbell, worker: Doorbell) -> (Orders, Ends) {
         let (commands, commands_end) = spsc::channel(COMMANDS, || None);
         let (done_end, done) = spsc::channel(COMMANDS, || None);
-        let orders = Orders { commands, done, bell, worker, patience: PATIENCE, epoch: 0, policy, late: None };
+        let orders =
+            Orders { commands, done, bell, worker, patience: PATIENCE, epoch: 0, policy, clients: None, late: None };
         (orders, Ends { commands: commands_end, done: done_end })
+    }
+
+    /// Has XDP programs answer by themselves those clients that the policy lets them, whenever it changes.
+    pub(super) fn have_answered(&mut self, mut clients: ProgramClients) {
+        clients.open_for(&self.policy);
+        self.clients = Some(clients);
     }
 
     /// What the worker answers by.
@@ -98,8 +108,15 @@ impl Orders {
     /// It is not in force, or not yet. In the latter case it is the one that is shown.
     pub(super) fn put_in_force(&mut self, policy: Arc<Policy>, empty: Option<Index>) -> Result<(), NotInForce> {
         self.settle()?;
+        if let Some(clients) = &mut self.clients {
+            clients.close_for(&policy);
+        }
         self.policy = Arc::clone(&policy);
-        self.give(Command::Policy(policy, empty)).map(drop)
+        let done = self.give(Command::Policy(policy, empty)).map(drop);
+        if let Some(clients) = &mut self.clients {
+            clients.open_for(&self.policy);
+        }
+        done
     }
 
     /// Has the worker carry out a command.

@@ -81,7 +81,8 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
     for server in &mut control {
         server.moved(privileges::inside(server.path(), chroot.as_deref()));
     }
-    let threads = Threads::start(&config, (&policy, hash_key), placed.table(&config), sockets, queues)?;
+    let threads =
+        Threads::start(&config, (&policy, hash_key), placed.table(&config), sockets, (queues, fast_path.table()))?;
     if let Some(pidfile) = &mut pidfile {
         pidfile.keep(chroot.as_deref());
     }

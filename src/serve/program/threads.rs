@@ -16,14 +16,16 @@ use crate::resolve::{self, Cache, Resolver, Rules, Troubles, ZoneTable};
 use crate::ring::doorbell::Doorbell;
 use crate::ring::spsc::{self, Consumer, Producer};
 use crate::serve::events::{self, QueryEvent, RingSink};
-use crate::serve::fast_path::Queues;
+use crate::serve::fast_path::{ProgramClients, Queues};
 use crate::serve::listen::Sockets;
 use crate::serve::stream::{StreamOptions, StreamServer};
 use crate::serve::stream_limits::ConnectionLimits;
 use crate::serve::stream_message::StreamMessage;
-use crate::serve::worker::{self, Worker, WorkerOptions};
+use crate::serve::worker::idle::IdleOptions;
+use crate::serve::worker::{self, HotAnswers, Worker};
 use crate::stats::{Streams, Upstream, WorkerStats};
 use crate::sys::cpu;
+use crate::xdp::answers::Table;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,7 +85,7 @@ impl Threads {
         (policy, hash_key): (&Arc<Policy>, HashKey),
         table: ZoneTable,
         sockets: Sockets,
-        queues: Queues,
+        (queues, programs): (Queues, Option<&Arc<Table>>),
     ) -> Result<Threads, String> {
         let sizes = Sizes::of(config);
         sizes.require()?;
@@ -140,8 +142,26 @@ impl Threads {
         threads.start_stream(config, sockets.tcp, stream_queries, stream_replies_end)?;
         let answerer = threads.answerer(policy, AnswerCache::new(parts.cache), events);
         let answerer = answerer.with_clients(Clients::new(parts.clients, hash_key)?);
-        threads.start_worker(parts.worker, answerer, sockets.udp, queues, worker_links)?;
+        let stats = Arc::clone(&threads.stats.worker);
+        let worker = Worker::new(parts.worker, answerer, stats, queues, sockets.udp, worker_links);
+        let worker = threads.teach(worker, programs, parts.worker.class);
+        threads.start_worker(parts.worker.idle, worker)?;
         Ok(threads)
+    }
+
+    /// Has the worker teach XDP programs that answer by themselves.
+    fn teach(&mut self, worker: Worker, programs: Option<&Arc<Table>>, class: u8) -> Worker {
+        let Some(table) = programs else { return worker };
+        match table.slots(class) {
+            Ok(slots) => {
+                self.orders.have_answered(ProgramClients::new(Arc::clone(table)));
+                worker.with_hot_answers(HotAnswers::new(slots))
+            }
+            Err(cause) => {
+                log::warn!("xdp-answers is off, the worker answers: the table of answers cannot be mapped: {cause}");
+                worker
+            }
+        }
     }
 
     fn start_resolver(
@@ -187,17 +207,9 @@ impl Threads {
         Answerer::new(Arc::clone(policy), cache, Arc::clone(stats), Box::new(sink))
     }
 
-    fn start_worker(
-        &mut self,
-        options: WorkerOptions,
-        answerer: Answerer,
-        sockets: Vec<OwnedFd>,
-        queues: Queues,
-        links: worker::Links,
-    ) -> Result<(), String> {
-        let worker = Worker::new(options, answerer, Arc::clone(&self.stats.worker), queues, sockets, links);
-        let pin = options.idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
-        self.worker_waits = tuning::worker(options.idle, pin, cpu::usable_cores());
+    fn start_worker(&mut self, idle: IdleOptions, worker: Worker) -> Result<(), String> {
+        let pin = idle.own_core.then(|| cpu::allowed_cpus().last().copied()).flatten();
+        self.worker_waits = tuning::worker(idle, pin, cpu::usable_cores());
         self.spawn("worker", move |stop| {
             if let Some(Err(cause)) = pin.map(cpu::pin_this_thread) {
                 log::warn!("the worker is not pinned to a core: {cause}");

@@ -86,14 +86,17 @@ impl Worker {
         self.desk.misses.set_epoch(epoch);
         Some(match command {
             Command::Policy(policy, empty) => {
+                self.desk.unteach(now);
                 let old = self.desk.answerer.set_policy(policy);
                 Done::Policy(old, empty.map(|index| self.desk.answerer.cache().clear(index).1))
             }
             Command::Flush(flush) => {
+                self.desk.unteach(now);
                 self.desk.answerer.cache().begin_flush(flush);
                 return None;
             }
             Command::Clear(index) => {
+                self.desk.unteach(now);
                 let (entries, index) = self.desk.answerer.cache().clear(index);
                 Done::Cleared(entries, index)
             }

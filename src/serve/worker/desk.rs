@@ -1,6 +1,7 @@
 //! Where a query becomes an answer or waits for one, whatever way it came in: decide, miss, hand-off.
 
 use super::Now;
+use super::hot_answers::HotAnswers;
 use super::misses::{Misses, Route};
 use crate::answer::cache::Answer;
 use crate::answer::decide::{Answerer, Arrival, Decision, Given, Via, Waits};
@@ -46,6 +47,8 @@ pub(super) struct Desk {
     pub(super) stats: Arc<WorkerStats>,
     /// See [`super::WorkerOptions::queue_limit`].
     pub(super) queue_limit: u64,
+    /// What the XDP program is taught, where it answers by itself.
+    pub(super) hot: Option<HotAnswers>,
     /// The addresses that XDP is to have all queries for from outside, each with its port. In order; main has made the list.
     pub(super) promised: Vec<SocketAddr>,
 }
@@ -96,6 +99,21 @@ impl Desk {
         self.stats.outcomes.overload.add(1);
         let given = Given { name: None, answer: SERVFAIL, waited: 0, error: None };
         self.answerer.complete(message, len, *arrival, given).map_or(Outcome::Drop, Outcome::Reply)
+    }
+
+    /// Teaches the XDP program the reply that was written just now, if it may be told again.
+    #[inline]
+    pub(super) fn teach(&mut self, reply: &[u8], now: Now) {
+        if let (Some(of), Some(hot)) = (self.answerer.take_repeatable(), &mut self.hot) {
+            hot.teach(reply, &of, now.seconds);
+        }
+    }
+
+    /// Has the XDP program tell nothing any more that it was taught before. To be called before what it came of changes.
+    pub(super) fn unteach(&mut self, now: Now) {
+        if let Some(hot) = &mut self.hot {
+            hot.begin(now.seconds);
+        }
     }
 
     /// Whether the queries for an address are to come over XDP.

@@ -5,6 +5,7 @@
 
 mod commands;
 mod desk;
+mod hot_answers;
 pub mod idle;
 mod misses;
 mod stream_port;
@@ -14,6 +15,7 @@ mod udp_port;
 mod xsk_port;
 
 pub use commands::{Command, Done, Order};
+pub use hot_answers::HotAnswers;
 
 use super::fast_path::Queues;
 use super::pending::Waiter;
@@ -141,7 +143,7 @@ impl Worker {
         let streams = StreamPort::new(queries, replies, links.stream_bell, Arc::clone(&stats));
         let misses = Misses::new(options, links.requests, links.responses, links.resolver_bell, Arc::clone(&stats));
         Worker {
-            desk: Desk { answerer, misses, stats, queue_limit: options.queue_limit, promised: Vec::new() },
+            desk: Desk { answerer, misses, stats, queue_limit: options.queue_limit, hot: None, promised: Vec::new() },
             next_port: queues.len() as u32,
             xsks: ports(queues, options.class),
             class: options.class,
@@ -163,12 +165,19 @@ impl Worker {
         }
     }
 
+    /// Teaches the XDP program answers that it tells by itself.
+    pub fn with_hot_answers(mut self, hot: HotAnswers) -> Worker {
+        self.desk.hot = Some(hot);
+        self
+    }
+
     /// Serves until `stop` is set (and the bell rung).
     pub fn run(mut self, stop: &AtomicBool) {
         self.xsks.iter_mut().for_each(open_port);
         self.runs = true;
         let now = self.now();
         self.look_at_wall_clock(now);
+        self.desk.unteach(now);
         crate::sys::allocator::watch_this_thread();
         while !stop.load(Ordering::Relaxed) {
             let now = self.now();
@@ -310,6 +319,11 @@ impl Worker {
         for port in &mut self.xsks {
             port.publish();
         }
+        let Desk { answerer, stats, hot, .. } = &mut self.desk;
+        if let Some(hot) = hot {
+            hot.beat(now.nanoseconds);
+            hot.keep_house(answerer.cache(), stats, now.seconds);
+        }
     }
 
     /// Sleeps until anything stirs, a second at most.
@@ -333,6 +347,8 @@ impl Worker {
         let timeout = match (waiting, unsent) {
             (true, _) => Timespec { tv_sec: 0, tv_nsec: 0 },
             (false, true) => Timespec { tv_sec: 0, tv_nsec: 1_000_000 },
+            // The program goes by the worker's heart beating.
+            (false, false) if self.desk.hot.is_some() => Timespec { tv_sec: 0, tv_nsec: HOUSEKEEPING as i64 },
             (false, false) => Timespec { tv_sec: 1, tv_nsec: 0 },
         };
         // An interrupted or refused poll is a turn without news.

@@ -148,6 +148,10 @@ impl XskPort {
         if received >= LOOK_AHEAD && desk.answerer.looks_ahead() {
             look_ahead(&mut self.queue, &self.batch, desk, &mut seen);
         }
+        let teaches = self.way.share.is_teachable();
+        if teaches {
+            desk.answerer.note_repeatable(true);
+        }
         let (mut sent, mut strays, mut corrupt) = (0, 0, 0);
         for (place, frame) in self.batch.drain(..).enumerate() {
             let seen = seen.get(place).copied().unwrap_or_else(|| view(&mut self.queue, &frame));
@@ -163,6 +167,9 @@ impl XskPort {
                 Some(len) => sent += u64::from(self.queue.transmit(frame, len)),
                 None => self.queue.free(frame),
             }
+        }
+        if teaches {
+            desk.answerer.note_repeatable(false);
         }
         self.queue.submit();
         desk.misses.ring();
@@ -284,6 +291,9 @@ fn answer_frame(queue: &mut Queue, frame: &Frame, seen: &Seen, way: &Way, desk: 
     };
     match desk.serve(incoming, now, || way.back(*path)) {
         Outcome::Reply(len) => {
+            if let Some(reply) = data.get(payload.start..payload.start + len) {
+                desk.teach(reply, now);
+            }
             let len = reply_in_place(data, &seen.frame, len);
             way.mark(data, path);
             Some(len)

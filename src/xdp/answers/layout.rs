@@ -1,5 +1,5 @@
 //! How a slot lies in memory, and what finds it: the mirror of bpf/answers.h and of `make_key` and `hash_key` of
-//! bpf/answers.bpf.h.
+//! bpf/query.bpf.h.
 
 use arrayvec::ArrayVec;
 use bytemuck::{Pod, Zeroable};
@@ -68,8 +68,7 @@ impl Key {
         let fixed = u32::from_ne_bytes(fixed.try_into().ok()?);
         let flags = u16::from_ne_bytes(flags.to_be_bytes());
         let mut words = [0; 1 + NAME_WORDS];
-        words[0] =
-            u64::from(fixed) | u64::from(flags) << 32 | u64::from(edns as u8) << 48 | (name.len() as u64) << 56;
+        words[0] = u64::from(fixed) | u64::from(flags) << 32 | u64::from(edns as u8) << 48 | (name.len() as u64) << 56;
         for (word, octets) in words[1..].iter_mut().zip(name.chunks(8)) {
             let mut lower = [0; 8];
             lower[..octets.len()].copy_from_slice(octets);

@@ -26,13 +26,21 @@ pub struct Hits {
     pub v6: u64,
 }
 
+impl Hits {
+    /// Those that came since there were `before`.
+    pub fn since(self, before: Hits) -> Hits {
+        Hits { v4: self.v4.wrapping_sub(before.v4), v6: self.v6.wrapping_sub(before.v6) }
+    }
+}
+
 impl Slots {
     /// Takes the table's memory; `class` is the traffic class of replies. Nothing is told yet.
     ///
     /// # Errors
     /// When the kernel gives no random words.
     pub(super) fn new(slots: Memory, hits: Memory, control: Memory, class: u8) -> io::Result<Slots> {
-        let secret = (getrandom::u64()?, getrandom::u64()? | 1);
+        let word = || getrandom::u64().map_err(io::Error::other);
+        let secret = (word()?, word()? | 1);
         let slots = Slots { slots, hits, control, secret, generation: 0 };
         slots.set(control::GENERATION, 0);
         slots.set(control::HASH_START, secret.0);
@@ -96,6 +104,14 @@ impl Slots {
         match self.hits.words().get(index * HIT_WORDS..) {
             Some([v4, v6, ..]) => Hits { v4: v4.load(Ordering::Relaxed), v6: v6.load(Ordering::Relaxed) },
             _ => Hits::default(),
+        }
+    }
+
+    /// Has a slot answered so often, in memory that no program writes to.
+    #[cfg(test)]
+    pub(crate) fn set_hits(&self, index: usize, hits: Hits) {
+        for (word, count) in self.hits.words()[index * HIT_WORDS..].iter().zip([hits.v4, hits.v6]) {
+            word.store(count, Ordering::Relaxed);
         }
     }
 

@@ -12,7 +12,7 @@ use std::mem;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Networks of each family that there is room for: `answer_clients_v4` and `_v6` of bpf/answers.bpf.h.
+/// Networks of each family that there is room for: `answer_clients_v4` and `_v6` of bpf/query.bpf.h.
 pub const MOST_NETWORKS: usize = 4096;
 
 /// A client's network as the maps have it: `struct client_v4`, and `struct client_v6` with an address of 16 octets.
@@ -113,9 +113,8 @@ fn make(kind: u32, name: &CStr, (key, value): (usize, usize), entries: usize) ->
         ..unsafe { mem::zeroed() }
     };
     // SAFETY: a terminated name, and a complete structure of the size it names.
-    let fd = unsafe {
-        bpf::bpf_map_create(kind, name.as_ptr(), key as u32, value as u32, entries as u32, &raw const opts)
-    };
+    let fd =
+        unsafe { bpf::bpf_map_create(kind, name.as_ptr(), key as u32, value as u32, entries as u32, &raw const opts) };
     // SAFETY: a new descriptor (close-on-exec, as all of bpf(2)) that nobody else has.
     check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }

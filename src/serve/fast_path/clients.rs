@@ -1,0 +1,64 @@
+//! Whom the XDP programs answer by themselves.
+
+use crate::answer::policy::Policy;
+use crate::xdp::answers::{MOST_NETWORKS, Table};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The clients of all programs, as the policy in force has them. Main's.
+#[derive(Debug)]
+pub struct ProgramClients {
+    table: Arc<Table>,
+    /// Networks that are in the programs' maps; `None`: it is not known which.
+    networks: Option<Vec<(IpAddr, u8)>>,
+}
+
+impl ProgramClients {
+    /// Nobody yet.
+    pub fn new(table: Arc<Table>) -> ProgramClients {
+        ProgramClients { table, networks: Some(Vec::new()) }
+    }
+
+    /// Has nobody answered whom a policy that is about to be in force might have answered in another way.
+    pub fn close_for(&mut self, policy: &Policy) {
+        if self.networks.as_ref() == Some(&clients(policy)) {
+            return;
+        }
+        self.networks = match self.table.allow_nobody() {
+            Ok(()) => Some(Vec::new()),
+            Err(cause) => {
+                log::warn!(
+                    "the XDP program goes on to answer clients of the access-control of before: {cause}; xdp-answers: no and a \
+                     restart end that"
+                );
+                None
+            }
+        };
+    }
+
+    /// Has those answered that are clients of the program by the policy in force.
+    pub fn open_for(&mut self, policy: &Policy) {
+        let networks = clients(policy);
+        if self.networks.as_ref() == Some(&networks) {
+            return;
+        }
+        let done = self.table.allow_nobody().and_then(|()| self.table.allow(&networks));
+        if let Err(cause) = &done {
+            let many = networks.len();
+            log::warn!(
+                "the XDP program does not answer all clients that may have answers, the worker does: {cause} ({many} networks of \
+                 plain `allow` in access-control, {MOST_NETWORKS} of each family have room)"
+            );
+        }
+        // What is not in force is not tried again for each edit of local data.
+        self.networks = Some(networks);
+    }
+}
+
+/// The networks whose queries the worker need not see.
+fn clients(policy: &Policy) -> Vec<(IpAddr, u8)> {
+    match policy.sees_each_query() {
+        Some(_) => Vec::new(),
+        None => policy.acl.plain_networks(),
+    }
+}
