@@ -1,11 +1,12 @@
-//! Compiles the XDP program with clang, with and without what reads VLAN tags beside frames and what answers by itself;
-//! `src/xdp/maps.rs` embeds the objects.
+//! Compiles the XDP programs with clang: the one that redirects queries, with and without what reads VLAN tags beside frames and
+//! what answers by itself, and the one for the other end of a veth pair; `src/xdp` embeds the objects.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, process};
 
-const SOURCE: &str = "bpf/runbound.bpf.c";
+const REDIRECTS: &str = "bpf/runbound.bpf.c";
+const PEER: &str = "bpf/peer.bpf.c";
 const HEADERS: [&str; 6] = [
     "bpf/runbound.h",
     "bpf/answers.h",
@@ -14,29 +15,29 @@ const HEADERS: [&str; 6] = [
     "bpf/reply.bpf.h",
     "bpf/work.bpf.h",
 ];
-/// Objects by name, and what is defined for each.
-const OBJECTS: [(&str, &[&str]); 4] = [
-    ("runbound.bpf.o", &[]),
-    ("runbound_tags.bpf.o", &["-DRUNBOUND_READS_TAGS"]),
-    ("runbound_answers.bpf.o", &["-DRUNBOUND_ANSWERS"]),
-    ("runbound_tags_answers.bpf.o", &["-DRUNBOUND_READS_TAGS", "-DRUNBOUND_ANSWERS"]),
+/// What each object is made of, its name, and what is defined for it.
+const OBJECTS: [(&str, &str, &[&str]); 5] = [
+    (REDIRECTS, "runbound.bpf.o", &[]),
+    (REDIRECTS, "runbound_tags.bpf.o", &["-DRUNBOUND_READS_TAGS"]),
+    (REDIRECTS, "runbound_answers.bpf.o", &["-DRUNBOUND_ANSWERS"]),
+    (REDIRECTS, "runbound_tags_answers.bpf.o", &["-DRUNBOUND_READS_TAGS", "-DRUNBOUND_ANSWERS"]),
+    (PEER, "peer.bpf.o", &[]),
 ];
 
 fn main() {
-    println!("cargo:rerun-if-changed={SOURCE}");
-    for header in HEADERS {
-        println!("cargo:rerun-if-changed={header}");
+    for file in [REDIRECTS, PEER].into_iter().chain(HEADERS) {
+        println!("cargo:rerun-if-changed={file}");
     }
     println!("cargo:rerun-if-env-changed=CLANG");
-    for (object, more) in OBJECTS {
-        if let Err(cause) = compile_xdp_program(object, more) {
-            eprintln!("{SOURCE}: {cause}");
+    for (source, object, more) in OBJECTS {
+        if let Err(cause) = compile_xdp_program(source, object, more) {
+            eprintln!("{source}: {cause}");
             process::exit(1);
         }
     }
 }
 
-fn compile_xdp_program(object: &str, more: &[&str]) -> Result<(), String> {
+fn compile_xdp_program(source: &str, object: &str, more: &[&str]) -> Result<(), String> {
     let folder = |name| env::var_os(name).map(PathBuf::from).ok_or(format!("{name} is not set"));
     let object = folder("OUT_DIR")?.join(object);
     let libbpf_headers = folder("DEP_BPF_INCLUDE")?;
@@ -53,7 +54,7 @@ fn compile_xdp_program(object: &str, more: &[&str]) -> Result<(), String> {
             "-Werror",
             "-nostdinc",
             "-c",
-            SOURCE,
+            source,
             "-o",
         ])
         .arg(&object)

@@ -13,7 +13,7 @@ use super::answers::{AnswerGate, Table};
 
 /// An object that `build.rs` makes of `bpf/runbound.bpf.c`, aligned as ELF wants it.
 #[repr(C, align(8))]
-struct Aligned<T: ?Sized>(T);
+pub(super) struct Aligned<T: ?Sized>(pub(super) T);
 
 macro_rules! object {
     ($name:literal) => {
@@ -148,10 +148,10 @@ impl Object {
 }
 
 /// libbpf's view of the object, for as long as it takes to load it.
-struct Library(NonNull<bpf::bpf_object>);
+pub(super) struct Library(NonNull<bpf::bpf_object>);
 
 impl Library {
-    fn open(object: &'static Aligned<[u8]>) -> io::Result<Self> {
+    pub(super) fn open(object: &'static Aligned<[u8]>) -> io::Result<Self> {
         let opts = bpf::bpf_object_open_opts {
             sz: size_of::<bpf::bpf_object_open_opts>() as _,
             object_name: c"runbound".as_ptr(),
@@ -176,7 +176,7 @@ impl Library {
     }
 
     /// Loads all but the program `without`.
-    fn load(&self, without: &CStr) -> io::Result<()> {
+    pub(super) fn load(&self, without: &CStr) -> io::Result<()> {
         // SAFETY: a program of the open object, which is not loaded yet.
         check(unsafe { bpf::bpf_program__set_autoload(self.find_program(without)?, false) })?;
         // SAFETY: an open object, loaded once.
@@ -191,7 +191,7 @@ impl Library {
         check(unsafe { bpf::bpf_map__reuse_fd(own, map.as_raw_fd()) }).map(drop)
     }
 
-    fn map(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
+    pub(super) fn map(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
         // SAFETY: a loaded object and a terminated name.
         let fd = check(unsafe { bpf::bpf_object__find_map_fd_by_name(self.0.as_ptr(), name.as_ptr()) })?;
         // SAFETY: the object keeps the descriptor open for as long as it lives.
@@ -204,7 +204,7 @@ impl Library {
         if program.is_null() { Err(io::Error::from_raw_os_error(libc::ENOENT)) } else { Ok(program) }
     }
 
-    fn program(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
+    pub(super) fn program(&self, name: &CStr) -> io::Result<BorrowedFd<'_>> {
         // SAFETY: a program of the object, which is loaded.
         let fd = check(unsafe { bpf::bpf_program__fd(self.find_program(name)?) })?;
         // SAFETY: as for a map.
@@ -299,14 +299,14 @@ pub(super) enum Set {
 }
 
 /// CPUs that a map of counters has an entry for.
-fn possible_cpus() -> io::Result<usize> {
+pub(super) fn possible_cpus() -> io::Result<usize> {
     // SAFETY: no arguments; reads sysfs once.
     let cpus = unsafe { bpf::libbpf_num_possible_cpus() };
     usize::try_from(cpus).map_err(|_| io::Error::from_raw_os_error(-cpus))
 }
 
 /// Sum of an entry of a map of counters that has one for each CPU.
-fn sum_over_cpus(map: BorrowedFd<'_>, key: u32) -> io::Result<u64> {
+pub(super) fn sum_over_cpus(map: BorrowedFd<'_>, key: u32) -> io::Result<u64> {
     let mut per_cpu = vec![0u64; possible_cpus()?];
     // SAFETY: an entry of the map is one u64 for each possible CPU, and the vector has room for all.
     check(unsafe { bpf::bpf_map_lookup_elem(map.as_raw_fd(), (&raw const key).cast(), per_cpu.as_mut_ptr().cast()) })?;
@@ -314,7 +314,7 @@ fn sum_over_cpus(map: BorrowedFd<'_>, key: u32) -> io::Result<u64> {
 }
 
 /// Sets an entry of such a map. `values`: one for each possible CPU.
-fn set_per_cpu(map: BorrowedFd<'_>, key: u32, values: &[u64]) -> io::Result<()> {
+pub(super) fn set_per_cpu(map: BorrowedFd<'_>, key: u32, values: &[u64]) -> io::Result<()> {
     let (key, values) = ((&raw const key).cast(), values.as_ptr().cast());
     // SAFETY: an entry of the map is one u64 for each possible CPU, and the caller has as many.
     check(unsafe { bpf::bpf_map_update_elem(map.as_raw_fd(), key, values, u64::from(bpf::BPF_ANY)) }).map(drop)

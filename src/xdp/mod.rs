@@ -3,6 +3,7 @@
 //! | type | what it is | where it lives |
 //! |---|---|---|
 //! | [`Programs`] | loaded programs with their maps, on an interface or waiting for one | main thread |
+//! | [`PeerPrograms`] | the same for other ends of veth pairs, so that what a program answers by itself leaves | main thread |
 //! | [`Attachment`] | one of them and its link to one interface | main thread |
 //! | [`Queue`] | one AF_XDP socket on one receive queue, with its UMEM and rings | worker thread |
 //! | [`answers`] | what the program answers itself | main thread and worker thread |
@@ -18,8 +19,10 @@
 pub mod answers;
 mod error;
 mod frame_count;
+mod link;
 mod locked;
 mod maps;
+mod peer;
 mod pool;
 mod program;
 mod queue;
@@ -34,6 +37,7 @@ use std::sync::Arc;
 pub use answers::AnswerGate;
 pub use error::{Kind, XdpError};
 pub use frame_count::FrameCount;
+pub use peer::{PeerAttachment, PeerPrograms};
 pub use pool::{Program, Programs};
 pub use program::{Attachment, PutError};
 pub use queue::{BATCH, Queue, RxBatch, SocketStatistics};

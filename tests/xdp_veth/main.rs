@@ -11,6 +11,7 @@ mod memory;
 #[path = "../lib/namespace.rs"]
 mod namespace;
 mod pair;
+mod peer;
 mod redirect;
 mod reuse;
 mod tags;

@@ -76,7 +76,11 @@ pub fn open_with(programs: &mut Programs, options: &Options) -> Result<(Attachme
 }
 
 pub fn has_program() -> bool {
-    let shown = Command::new("ip").args(["-d", "link", "show", SERVER]).output().expect("ip runs");
+    has_program_at(SERVER)
+}
+
+pub fn has_program_at(end: &str) -> bool {
+    let shown = Command::new("ip").args(["-d", "link", "show", end]).output().expect("ip runs");
     String::from_utf8_lossy(&shown.stdout).contains("prog/xdp")
 }
 

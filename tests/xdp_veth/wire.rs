@@ -1,4 +1,4 @@
-//! The client's end: a raw socket, and the frames that are sent from it.
+//! A raw socket at an end of the pair, the client's unless told otherwise, and the frames that are sent from it.
 #![allow(unsafe_code)]
 
 use crate::pair::{CLIENT, PATIENCE, mac};
@@ -6,12 +6,16 @@ use runbound::wire::checksum;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// A raw socket on the client's end of the pair.
+/// A raw socket on one end of the pair.
 pub struct Wire(OwnedFd);
 
 impl Wire {
     pub fn open() -> Self {
-        let name = std::ffi::CString::new(CLIENT).expect("name");
+        Self::open_at(CLIENT)
+    }
+
+    pub fn open_at(end: &str) -> Self {
+        let name = std::ffi::CString::new(end).expect("name");
         // SAFETY: plain system calls with structures of the sizes passed along.
         unsafe {
             let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0x0003u16.to_be().into());
