@@ -2,6 +2,7 @@
 //! recorded facts test it.
 
 mod advice;
+mod answers;
 mod arp;
 mod candidates;
 mod cause;
@@ -22,6 +23,7 @@ mod vlan_place;
 mod vlans;
 
 pub use advice::add_address;
+pub use answers::{peer_is_taken, without_answers};
 pub use candidates::Spot;
 pub use cause::{Outside, Way};
 pub use chain::Chain;

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod anchors;
+mod answers;
 mod bridge_vlan;
 mod conntrack;
 mod drop_in;
@@ -98,6 +99,7 @@ pub fn findings(config: &Config, listen: &[SocketAddr], facts: &Facts) -> Vec<Fi
     anchors::check(&subject, &mut found);
     unit::check(&subject, &mut found);
     zero_copy::check(&subject, &mut found);
+    answers::check(&subject, &mut found);
     found
 }
 

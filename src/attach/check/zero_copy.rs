@@ -65,6 +65,18 @@ fn never(target: &Target, link: &Link) -> Option<&'static str> {
     }
 }
 
+/// Whether the sockets at a target are bound so; `None` where the start will tell.
+pub(super) fn is_had(subject: &Subject, target: &Target) -> Option<bool> {
+    let link = subject.facts.links.by_index(target.index)?;
+    if subject.config.xdp.zerocopy == Toggle::No || never(target, link).is_some() {
+        return Some(false);
+    }
+    match by_driver(link, subject.facts.kernel?) {
+        Some(Lack::Unknown(_)) => None,
+        lack => Some(lack.is_none()),
+    }
+}
+
 fn by_driver(link: &Link, version @ (major, minor): (u32, u32)) -> Option<Lack> {
     let Some(driver) = link.driver.as_deref().filter(|driver| !ALWAYS.contains(driver)) else {
         return link.driver.is_none().then(|| Lack::Unknown("its driver".to_owned()));

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod anchors;
+mod answers;
 mod bridge_vlan;
 mod conntrack;
 mod dummy;
