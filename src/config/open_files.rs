@@ -5,8 +5,9 @@ use super::{Config, XdpUse};
 /// Open files without which nothing works, beside the listening sockets: what every thread waits with, the log, netlink, a
 /// few sockets upstream and clients over TCP.
 const FEWEST_FILES: u64 = 48;
-/// With XDP: ten for each program that is loaded, ahead or for one interface alone, a few for sockets and links.
-const XDP_FILES: u64 = 168;
+/// With XDP: ten for each program that is loaded, ahead or for one interface alone, four for each that is for the other end of a
+/// pair, a few for sockets and links.
+const XDP_FILES: u64 = 200;
 
 /// Limits of open files (RLIMIT_NOFILE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -113,8 +113,9 @@ impl Backend for Fake {
                     watchdog: Watchdog::Tripped,
                 },
             ],
-            verdicts: vec![("redirected", 40), ("not_udp", 7)],
+            verdicts: vec![("redirected", 40), ("not_udp", 7), ("answered", 5)],
             frames: Frames { total: 4096, free: 2000, fill: 2048, rx: 40, tx: 8, ..Frames::default() },
+            answers: "off (log-queries: yes)".to_owned(),
             fallback: Some("the driver has no zero copy".to_owned()),
         };
         Snapshot::collect([&self.worker], &self.upstream, vec![eth0], Duration::from_millis(12_345))

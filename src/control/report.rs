@@ -93,6 +93,9 @@ fn interface_status(figures: &XdpFigures, reply: &mut Reply) {
         figures.queues.len(),
         figures.watchdog().word()
     ));
+    if !figures.answers.is_empty() {
+        reply.line(format_args!("answers: {name} {}", figures.answers));
+    }
 }
 
 fn bind_word(figures: &XdpFigures) -> &'static str {
@@ -379,7 +382,7 @@ fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
         reply,
     );
     for (reason, count) in &figures.verdicts {
-        let kind = if *reason == "redirected" { "" } else { "passed." };
+        let kind = if ["redirected", "answered"].contains(reason) { "" } else { "passed." };
         reply.line(format_args!("{prefix}{kind}{reason}={count}"));
     }
     let frames = &figures.frames;
@@ -403,6 +406,9 @@ fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
         reply.line(format_args!("{prefix}queue.{}.watchdog={}", queue.number, queue.watchdog.word()));
     }
     reply.line(format_args!("{prefix}watchdog={}", figures.watchdog().word()));
+    if !figures.answers.is_empty() {
+        reply.line(format_args!("{prefix}answers={}", figures.answers));
+    }
     if let Some(why) = &figures.fallback {
         reply.line(format_args!("{prefix}fallback={why}"));
     }

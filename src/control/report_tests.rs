@@ -46,6 +46,7 @@ fn status_has_unbounds_lines_and_the_way_in() {
          arp: fwbr100i0 answers ARP for 192.0.2.1\n\
          upstream: 192.0.2.53:53: connect: Network is unreachable\n\
          xdp: eth0 native copy queues 2 watchdog tripped (the driver has no zero copy)\n\
+         answers: eth0 off (log-queries: yes)\n\
          queries: xdp 9 udp 0 tcp 0\nerrors: 7 got no reply, as error-ratelimit: has it\n\
          log: 3 lines of queries and replies are lost, more came than are written\nrunbound (pid {}) is running...\n",
         std::process::id()
@@ -110,6 +111,7 @@ fn counters_appear_under_unbounds_names() {
         "xdp.interface.eth0.bind=copy",
         "xdp.interface.eth0.redirected=40",
         "xdp.interface.eth0.passed.not_udp=7",
+        "xdp.interface.eth0.answered=5",
         "xdp.interface.eth0.frames.driver=0",
         "xdp.interface.eth0.frames.lost=0",
         "xdp.interface.eth0.frames.twice=0",
@@ -121,6 +123,7 @@ fn counters_appear_under_unbounds_names() {
         "xdp.interface.eth0.queue.1.rx=10",
         "xdp.interface.eth0.queue.1.watchdog=tripped",
         "xdp.interface.eth0.watchdog=tripped",
+        "xdp.interface.eth0.answers=off (log-queries: yes)",
         "xdp.interface.eth0.fallback=the driver has no zero copy",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

@@ -253,6 +253,14 @@ pub fn program_in_the_way(index: u32) -> io::Result<Option<(String, AttachedProg
     Ok(found.map(|(link, program)| (link.name.clone(), program)))
 }
 
+/// Packets that the link of an index has sent so far; `None` where the kernel does not tell.
+///
+/// # Errors
+/// The netlink socket's; ENODEV where there is no such link.
+pub fn sent_packets(index: u32) -> io::Result<Option<u64>> {
+    netlink::sent_packets(index)
+}
+
 /// Whether this process is in a user namespace other than the first: root of one has every capability there, and none that the
 /// kernel asks for beyond it. What cannot be read is the first. Read once, for a process that was started in one stays there, and
 /// a chroot may have no /proc.

@@ -154,6 +154,8 @@ pub struct XdpFigures {
     pub verdicts: Vec<(&'static str, u64)>,
     /// Frames by place.
     pub frames: Frames,
+    /// Whether the program answers by itself what is asked most: `on`, `trial`, or `off` and why; empty when no program is there.
+    pub answers: String,
     /// Why less than the configuration asked for is in use, one line; `None` when nothing was given up.
     pub fallback: Option<String>,
 }

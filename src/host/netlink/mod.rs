@@ -9,12 +9,14 @@ mod message;
 mod route;
 mod rule;
 mod slave;
+mod statistics;
 
 #[cfg(test)]
 pub(super) use link::BOND_MODES;
 pub(super) use message::LinkHeader;
 pub(super) use route::answer_way;
 pub(super) use rule::{Answer, Rule, rules};
+pub(super) use statistics::sent_packets;
 
 use super::detection::Detection;
 use super::links::Link;

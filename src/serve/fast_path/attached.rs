@@ -1,10 +1,13 @@
 //! One interface with our program on it.
 
+mod answers;
 mod follow;
 mod guard;
 mod held;
 mod shut;
 
+use self::answers::Answers;
+pub(super) use self::answers::Terms;
 use self::held::Held;
 use super::Queues;
 use super::occupied;
@@ -18,7 +21,7 @@ use crate::config::{Config, Toggle};
 use crate::host::{self, Changes};
 use crate::stats::{Frames, XdpFigures, XdpMode};
 use crate::sys::ethtool::{self, UdpRule};
-use crate::xdp::{self, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
+use crate::xdp::{self, AnswerGate, Attachment, Mode, Peer, Program, Queue, Verdict, VerdictCounts, ZeroCopy};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,6 +55,7 @@ pub(super) struct Attached {
     shut: shut::Told,
     tags: tags::Lost,
     promise: Promise,
+    answers: Answers,
 }
 
 /// What was made of one interface.
@@ -104,6 +108,7 @@ pub(super) fn open(
         shut: shut::Told::at_first(target, Instant::now()),
         tags,
         promise: Promise::default(),
+        answers: Answers::default(),
     };
     Ok((attached, queues))
 }
@@ -251,7 +256,11 @@ impl Attached {
             let done = match step {
                 Step::Stay => continue,
                 Step::Try => attachment.try_gate(*number),
-                Step::Close => attachment.close_gate(*number),
+                Step::Close => {
+                    // What the program answers by itself says nothing of the socket; the next look at that goes by this one.
+                    let _ = attachment.set_answers(AnswerGate::Closed);
+                    attachment.close_gate(*number)
+                }
                 Step::Open => attachment.open_gate(*number),
             };
             match (step, done) {
@@ -271,12 +280,20 @@ impl Attached {
         doubtful
     }
 
+    /// Has the program answer nothing and redirect nothing: the first step of every way out.
+    pub(super) fn close(&self) {
+        // What cannot be told ends with the link.
+        let _ = self.attachment.set_answers(AnswerGate::Closed);
+        self.attachment.remove_all_from_map();
+    }
+
     /// Compares what was planned with what the program does, `kernel` promised queries having come by kernel sockets so far; gives
     /// the frames that the program saw.
     pub(super) fn verify(&mut self, kernel: u64, now: Instant) -> promise::Frames {
         let Ok(verdicts) = self.attachment.verdicts() else { return promise::Frames::default() };
         let of = |verdict| verdicts.get(verdict);
-        let (redirected, vlan, mac) = (of(Verdict::Redirected), of(Verdict::Vlan), of(Verdict::Mac));
+        let redirected = of(Verdict::Redirected) + of(Verdict::Answered);
+        let (vlan, mac) = (of(Verdict::Vlan), of(Verdict::Mac));
         let passed = vlan + mac + of(Verdict::NoSocket) + of(Verdict::Source) + of(Verdict::Checksum);
         let news = self.promise.look(promise::Counts { redirected, vlan, mac, kernel }, now);
         self.tell(news, now);
@@ -318,6 +335,7 @@ impl Attached {
             queues: self.queues.iter().map(QueueWatch::figures).collect(),
             verdicts: Verdict::ALL.iter().map(|&verdict| (verdict.name(), verdicts.get(verdict))).collect(),
             frames: self.frames(),
+            answers: self.answers_words(),
             fallback: self.fallback(),
         }
     }

@@ -1,8 +1,10 @@
 //! The AF_XDP side as main sees it: what is attached by the plan, what could not be, and the watchdog over it.
 
+mod answers;
 mod attached;
 mod clients;
 mod guard;
+mod leaves;
 mod occupied;
 mod promise;
 mod queue;
@@ -19,7 +21,7 @@ use crate::host::{self, Changes, Links};
 use crate::stats::XdpFigures;
 use crate::sys::privileges::{self, XDP_CAPABILITIES};
 use crate::xdp::answers::Table;
-use crate::xdp::{Program, Programs, Queue, XdpError};
+use crate::xdp::{PeerPrograms, Program, Programs, Queue, XdpError};
 use attached::Attached;
 pub use clients::ProgramClients;
 use promise::Unseen;
@@ -58,6 +60,8 @@ pub struct FastPath {
     programs: Programs,
     /// What they answer from by themselves, where they do.
     table: Option<Arc<Table>>,
+    /// For the other ends of veth pairs.
+    peers: PeerPrograms,
     /// What the plan decided, to be said once and again when it changes.
     decisions: Vec<(String, Decision)>,
     /// The words of `xdp-interface:` that nothing comes of, as it was said.
@@ -132,7 +136,8 @@ impl FastPath {
 
     /// The sandbox lets no program be loaded: all that the plan and attaching again may take are loaded before it, and for
     /// interfaces to which an address may come and where tags come beside frames, some that are for those alone.
-    pub fn load_spare_programs(&mut self, plan: &Plan, links: &Links) {
+    pub fn load_spare_programs(&mut self, config: &Config, plan: &Plan, links: &Links) {
+        self.load_programs_for_peers(config, plan);
         let elsewhere =
             links.iter().filter(|link| link.master.is_none() && Tags::of(links, link) == Tags::PeerElsewhere);
         let planned = |link: &&host::Link| plan.targets.iter().any(|target| target.index == link.index);
@@ -318,7 +323,7 @@ impl FastPath {
                     log::warn!(
                         "{name}: the interface went away, changed or serves no address any more: XDP lets go of it"
                     );
-                    attached.attachment.remove_all_from_map();
+                    attached.close();
                     // The worker may be late to give its queues up: they are to be put back by no plan meanwhile.
                     attached.lost = true;
                     gone.push(attached.target.index);
@@ -359,9 +364,7 @@ impl FastPath {
 
     /// Takes every socket out of the maps: the first step of every way out.
     pub fn close(&self) {
-        for attached in &self.attached {
-            attached.attachment.remove_all_from_map();
-        }
+        self.attached.iter().for_each(Attached::close);
     }
 
     /// The last step: takes the programs off and sets the interfaces back; the queues must be dropped before.

@@ -52,7 +52,7 @@ impl QueueShare {
 
 /// Whether what is sent at an interface would be lost, or is not to be sent there: it has no link, its bond sends by another
 /// slave, or a bridge by another port.
-fn is_away(target: &Target) -> bool {
+pub(super) fn is_away(target: &Target) -> bool {
     target.stands_by() || !target.carrier
 }
 

@@ -161,6 +161,7 @@ impl Program {
         let placed = forwards::place(&config, &Zones::from(&links));
         log_findings(&placed.absent);
         self.config = config;
+        self.fast_path.heed_answers(&self.at_start, &self.config);
         self.instruct_resolver(placed);
         let policy = policy.map_or_else(|| Arc::clone(self.threads.orders.policy()), Arc::new);
         self.threads.orders.put_in_force(policy, None)

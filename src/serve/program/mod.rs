@@ -139,6 +139,7 @@ impl Program {
                 if self.fast_path.watch() {
                     self.threads.wake_worker();
                 }
+                self.fast_path.watch_answers(&self.at_start, &self.config);
                 self.tell_allocations();
                 self.tell_promised();
                 let kernel = self.threads.stats.worker.places.udp_promised.get();
@@ -265,6 +266,7 @@ impl Program {
         // The resolver first: what is asked in the new epoch is asked by the new table and answered from the new cache. What
         // is in flight is not kept, and the worker's cache is emptied of the rest.
         self.config = config;
+        self.fast_path.heed_answers(&self.at_start, &self.config);
         self.instruct_resolver(placed);
         self.changes.end();
         if let Some(Err(cause)) = known.map(|known| self.threads.resolver.clear(known)) {

@@ -182,7 +182,7 @@ fn open_fast_path(invocation: &Invocation, config: &Config, addresses: &[SocketA
     let (mut fast_path, queues) = FastPath::open(config, &plan, &links)?;
     let attaches = !local && !links.user_namespace;
     if config.sandbox && attaches {
-        fast_path.load_spare_programs(&plan, &links);
+        fast_path.load_spare_programs(config, &plan, &links);
     }
     Ok(FastStart { fast_path, queues, attaches })
 }

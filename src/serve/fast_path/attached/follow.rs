@@ -5,12 +5,16 @@ use super::{Attached, rules};
 use crate::attach::Target;
 use crate::host::Changes;
 use crate::serve::fast_path::promise::Promise;
+use crate::serve::fast_path::queue::is_away;
 use std::net::IpAddr;
 use std::time::Instant;
 
 impl Attached {
     /// Puts addresses, MACs and VLANs that changed in force.
     pub(in crate::serve::fast_path) fn follow(&mut self, target: &Target, changes: &mut Changes) {
+        if is_away(target) {
+            self.pause_answers();
+        }
         let name = &target.interface;
         tell(name, self.held.follow_own(&target.own, &self.attachment));
         self.follow_places(target);

@@ -41,6 +41,7 @@ impl Attached {
     }
 
     fn shut(&mut self, now: Instant) {
+        self.pause_answers();
         self.tell_shut(Some(now));
     }
 
