@@ -7,14 +7,8 @@ use std::{env, process};
 
 const REDIRECTS: &str = "bpf/runbound.bpf.c";
 const PEER: &str = "bpf/peer.bpf.c";
-const HEADERS: [&str; 6] = [
-    "bpf/runbound.h",
-    "bpf/answers.h",
-    "bpf/answers.bpf.h",
-    "bpf/query.bpf.h",
-    "bpf/reply.bpf.h",
-    "bpf/work.bpf.h",
-];
+const HEADERS: [&str; 6] =
+    ["bpf/runbound.h", "bpf/answers.h", "bpf/answers.bpf.h", "bpf/query.bpf.h", "bpf/reply.bpf.h", "bpf/work.bpf.h"];
 /// What each object is made of, its name, and what is defined for it.
 const OBJECTS: [(&str, &str, &[&str]); 5] = [
     (REDIRECTS, "runbound.bpf.o", &[]),

@@ -38,6 +38,11 @@ impl QueueShare {
         self.teachable.load(Ordering::Relaxed)
     }
 
+    /// Says so. Main's to call.
+    pub(super) fn set_teachable(&self, teachable: bool) {
+        self.teachable.store(teachable, Ordering::Relaxed);
+    }
+
     /// Index of the link at which a link-local client is that asks here, for the kernel's sockets; 0 where that is not known.
     pub fn link(&self) -> u32 {
         self.link.load(Ordering::Relaxed)

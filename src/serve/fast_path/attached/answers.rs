@@ -256,6 +256,9 @@ impl Attached {
                  no ends it",
                 self.target.interface
             );
+        } else {
+            // Teaching costs the worker something.
+            self.queues.iter().for_each(|queue| queue.share.set_teachable(gate != AnswerGate::Closed));
         }
         set.is_ok()
     }
