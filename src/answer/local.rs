@@ -101,7 +101,7 @@ impl Answerer {
             }
         };
         self.stats.outcomes.cache_hits.add(u64::from(!query.replay));
-        if let Some(records) = again.filter(|_| self.notes && !zones::informs(kind) && !self.policy.log_local_actions) {
+        if let Some(records) = again.filter(|_| self.notes && !zones::informs(kind)) {
             // It holds until there is another policy.
             self.repeatable = Repeatable::of(&query.asked, query.access, query.replay, u32::from(records));
         }

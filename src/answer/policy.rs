@@ -64,14 +64,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Why the worker has to see each query, so that the XDP program may answer none by itself; the directive that has it so.
-    pub fn sees_each_query(&self) -> Option<&'static str> {
-        let reasons = [
-            (self.log_queries, "log-queries"),
-            (self.log_replies, "log-replies"),
-            (self.clients.rates.is_some(), "ip-ratelimit"),
-        ];
-        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, directive)| directive)
+    /// Whether the worker has to see each query, so that the XDP program may answer none by itself (`attach::without_answers` tells
+    /// why).
+    pub fn sees_each_query(&self) -> bool {
+        self.log_queries || self.log_replies || self.log_local_actions || self.clients.rates.is_some()
     }
 }
 

@@ -57,8 +57,5 @@ impl ProgramClients {
 
 /// The networks whose queries the worker need not see.
 fn clients(policy: &Policy) -> Vec<(IpAddr, u8)> {
-    match policy.sees_each_query() {
-        Some(_) => Vec::new(),
-        None => policy.acl.plain_networks(),
-    }
+    if policy.sees_each_query() { Vec::new() } else { policy.acl.plain_networks() }
 }
