@@ -10,7 +10,8 @@
 
 SECTORS=2048                          # of 512 octets in a MiB
 SYSTEM=1 BOOT=2 DATA=66 END=131       # where the parts begin, in MiB: BIOS boot, EFI system partition, data; the image's end
-COPIES=${RUNBOUND_COPIES:-/var/lib/runbound}
+# Of root alone: /var/lib/runbound is the folder of the user that a server on this host runs as.
+COPIES=${RUNBOUND_COPIES:-/var/lib/runbound-copies}
 
 # The MiB of a disk from START up to END, as qemu-img takes them. More options follow MORE.
 part() { # FORM PATH START END [MORE]
