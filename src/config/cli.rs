@@ -33,7 +33,7 @@ Installing, as root:
       --uninstall        take that back; the configuration stays
       --dry-run          with either: only say what would be done
       --now              with --install: enable and start the service too
-      --purge            with --uninstall: remove the configuration too
+      --purge            with --uninstall: remove the configuration and the file of keys too
       --root DIR         with either: work on the tree at DIR instead of this host
       --address A/LEN    with --install: an address of runbound's own, on a veth pair that ifupdown2 or ifupdown makes
                          (once for IPv4, once for IPv6, or more)

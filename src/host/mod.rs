@@ -50,7 +50,7 @@ pub use probe::{PortProbe, PortState};
 pub use routes::{Route, gateways, routes, routes6, way_to};
 pub use segment::Segment;
 pub use switch::{SwitchMode, SwitchPort};
-pub use unit::{UNIT, Unit, Words};
+pub use unit::{STATE_FOLDER, UNIT, Unit, Words};
 pub use untracked::{Passing, Untracked};
 pub use vlan::{VlanProtocol, VlanRange, VlanTable};
 pub use watch::Watch;

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// The name of the unit that starts the program.
 pub const UNIT: &str = "runbound.service";
 
+/// The folder that it has systemd make for the files that the server writes (`StateDirectory=`), below the root of its host.
+pub const STATE_FOLDER: &str = "var/lib/runbound";
+
 /// Where systemd looks for units, the strongest first (systemd.unit(5)).
 const UNIT_FOLDERS: [&str; 4] =
     ["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"];

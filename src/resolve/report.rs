@@ -21,9 +21,9 @@ impl<W: World> Turn<'_, W> {
         }
     }
 
-    /// Reports to the agent of the question's cut, if there is one, that the question came to this error. That answers do not
-    /// validate is to be reported by this as well, once they are validated. Nothing is reported of lookups, nor of reports, whoever
-    /// has asked for them, nor of errors that mean nothing without their words.
+    /// Reports to the agent of the question's cut, if there is one, that the question came to this error: that its servers are
+    /// not reached, or why what they say does not validate. Nothing is reported of lookups, nor of reports, whoever has asked for
+    /// them, nor of errors that mean nothing without their words.
     pub(super) fn report_error(&mut self, id: u32, error: ExtendedError) {
         let Core { options, questions, cuts, reports, .. } = &mut *self.core;
         let question = questions.get(id);

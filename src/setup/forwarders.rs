@@ -97,38 +97,38 @@ pub(super) fn configuration(found: &Found, serve: &str) -> String {
     text.replace("@LOCALHOST@\n", localhost).replace("@FORWARDERS@\n", &forwarders(found))
 }
 
+/// The forward-zone, or how there would be one.
 fn forwarders(found: &Found) -> String {
-    let mut lines = String::new();
+    if found.usable().next().is_none() {
+        let left_out: String = found.servers.iter().map(|(address, verdict)| line(address, *verdict)).collect();
+        return format!(
+            "# resolv.conf names no other server to forward to: names are resolved from the root on. To forward:\n\
+             # forward-zone:\n#     name: \".\"\n#     forward-addr: 192.0.2.53\n{left_out}"
+        );
+    }
+    let mut lines = String::from("forward-zone:\n    name: \".\"\n");
     if found.uplinks {
         lines += "    # The servers that systemd-resolved asked when this file was made, not its stub 127.0.0.53.\n";
     }
-    for (address, verdict) in &found.servers {
-        let line = match verdict {
-            Verdict::Usable => format!("    forward-addr: {address}\n"),
-            Verdict::Local => {
-                format!("    forward-addr: {address}   # on this host; it must never ask runbound itself\n")
-            }
-            Verdict::Ourselves => {
-                format!("    # {address} of resolv.conf is left out: runbound itself listens there.\n")
-            }
-            Verdict::ThisHost => format!(
-                "    # forward-addr: {address}   # of resolv.conf, on this host: right only if another server answers there\n"
-            ),
-            Verdict::Unreadable => {
-                format!(
-                    "    # {} of resolv.conf is left out: no address that can be asked.\n",
-                    address.escape_default()
-                )
-            }
-        };
-        lines += &line;
-    }
-    if found.usable().next().is_none() {
-        lines +=
-            "    # Nothing to forward to was found. runbound does not start before there is a line like this one:\n";
-        lines += "    # forward-addr: 192.0.2.53\n";
-    }
+    lines.extend(found.servers.iter().map(|(address, verdict)| format!("    {}", line(address, *verdict))));
     lines
+}
+
+/// What is said of a server of resolv.conf.
+fn line(address: &str, verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Usable => format!("forward-addr: {address}\n"),
+        Verdict::Local => format!("forward-addr: {address}   # on this host; it must never ask runbound itself\n"),
+        Verdict::Ourselves => format!("# {address} of resolv.conf is left out: runbound itself listens there.\n"),
+        Verdict::ThisHost => {
+            format!(
+                "# forward-addr: {address}   # of resolv.conf, on this host: right only if another server answers there\n"
+            )
+        }
+        Verdict::Unreadable => {
+            format!("# {} of resolv.conf is left out: no address that can be asked.\n", address.escape_default())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -178,8 +178,8 @@ mod tests {
             let found = find(text, "", &["192.168.10.201".parse().unwrap()]);
             assert_eq!(found.usable().next(), None);
             let text = configuration(&found, "");
-            assert!(text.contains("Nothing to forward to"), "{text}");
-            assert!(!text.contains("\n    forward-addr"), "{text}");
+            assert!(text.contains("resolved from the root on. To forward:\n# forward-zone:\n"), "{text}");
+            assert!(text.lines().all(|line| !line.trim_start().starts_with("forward-")), "{text}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! what was done, or with `--dry-run` what would be. A step that finds its work done changes nothing, so a run that was
 //! cut short is finished by the next. Nothing is started or enabled without `--now`.
 
+mod anchor;
 mod error;
 mod files;
 mod forwarders;
@@ -32,8 +33,6 @@ use std::process::Command;
 pub const UNIT: &str = include_str!("runbound.service");
 const PROGRAM: &str = "usr/local/bin/runbound";
 const FOLDER: &str = "etc/runbound";
-/// What the unit has systemd make for the files that the server writes.
-const STATE: &str = "var/lib/runbound";
 const CONFIGURATION: &str = "etc/runbound/unbound.conf";
 const UNIT_FILE: &str = "etc/systemd/system/runbound.service";
 const SYSCTL_FILE: &str = host::PAIR_SYSCTL;
@@ -134,7 +133,8 @@ pub fn install(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), SetupEr
     veth::put(&mut run, pair.as_ref())?;
     sysctl::put(&mut run, pair.as_ref(), options.now)?;
     let pair_changed = run.changes > before;
-    put_configuration(&mut run, site)?;
+    let made = put_configuration(&mut run, site)?;
+    anchor::put(&mut run, made)?;
     files::put(&mut run, UNIT_FILE, UNIT.as_bytes(), Kind::Text)?;
     if run.changes == 0 {
         run.note(concat!("nothing to do: runbound ", env!("CARGO_PKG_VERSION"), " is installed"));
@@ -181,13 +181,14 @@ fn check_configuration(run: &mut Run, now: bool) -> Result<(), SetupError> {
     Err(SetupError::new(&path, "cannot be used, nothing is started", "mend it and run it again"))
 }
 
-fn put_configuration(run: &mut Run, site: &Site) -> Result<(), SetupError> {
+/// Whether there was none, so that this host gets the default one.
+fn put_configuration(run: &mut Run, site: &Site) -> Result<bool, SetupError> {
     let path = run.path(CONFIGURATION);
     // What is there is never looked at nor followed: a dangling link is the administrator's, too.
     if path.symlink_metadata().is_ok() {
         run.note(&format!("kept {}: a configuration is never overwritten", path.display()));
         veth::say_what_to_serve(run, site);
-        return Ok(());
+        return Ok(false);
     }
     let (resolv_conf, uplinks) = (run.text("etc/resolv.conf"), run.text("run/systemd/resolve/resolv.conf"));
     let mut own = own_addresses();
@@ -196,14 +197,14 @@ fn put_configuration(run: &mut Run, site: &Site) -> Result<(), SetupError> {
     let text = forwarders::configuration(&found, &veth::directives(&site.addresses));
     files::put(run, CONFIGURATION, text.as_bytes(), Kind::Text)?;
     if found.usable().next().is_none() {
+        let resolv_conf = run.path("etc/resolv.conf");
         run.note(&format!(
-            "{}: {} names no resolver to forward to; write one into its forward-zone before starting, or remove that clause to \
-             have names resolved from the root",
-            path.display(),
-            run.path("etc/resolv.conf").display()
+            "{} names no resolver to forward to: names are resolved from the root on; {} says how to forward",
+            resolv_conf.display(),
+            path.display()
         ));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Without them, an address of this host is not told from another's; the file that is made says which it uses.
@@ -235,7 +236,7 @@ pub fn uninstall(options: &Setup, say: &mut dyn FnMut(&str)) -> Result<(), Setup
         let path = run.path(CONFIGURATION);
         run.note(&format!("kept {}; --purge removes it", path.display()));
     }
-    files::remove_folder(&mut run, STATE)?;
+    anchor::remove(&mut run, options.purge)?;
     files::remove(&mut run, PROGRAM)?;
     user::remove(&mut run)?;
     if run.changes == 0 {

@@ -63,7 +63,7 @@ impl Drop for Tree {
     }
 }
 
-const INSTALLED: [&str; 4] = [CONFIGURATION, SYSCTL_FILE, UNIT_FILE, PROGRAM];
+const INSTALLED: [&str; 5] = [CONFIGURATION, SYSCTL_FILE, UNIT_FILE, PROGRAM, anchor::FILE];
 
 fn with(more: &[&str]) -> Vec<String> {
     let mut names: Vec<String> = more.iter().map(|name| (*name).to_owned()).collect();
@@ -89,9 +89,15 @@ fn what_is_installed_can_be_taken_back() {
     tree.install(&tree.options()).unwrap();
     assert_eq!(tree.names(), with(&INSTALLED));
     let configuration = tree.0.join(CONFIGURATION);
+    // Here it is not at its place in the tree.
+    let key = format!("\"/{}\"", anchor::FILE);
+    let text = fs::read_to_string(&configuration).unwrap();
+    assert!(text.contains(&format!("auto-trust-anchor-file: {key}\n")), "{text}");
+    fs::write(&configuration, text.replace(&key, &tree.0.join(anchor::FILE).display().to_string())).unwrap();
     let loaded = crate::config::load(&configuration).unwrap();
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.forward_zones[0].servers[0].address.to_string(), "192.0.2.1");
+    assert_eq!(fs::metadata(tree.0.join(anchor::FILE)).unwrap().permissions().mode() & 0o7777, 0o644);
     assert_eq!(fs::metadata(tree.0.join(PROGRAM)).unwrap().permissions().mode() & 0o7777, 0o755);
 
     fs::write(&configuration, "edited").unwrap();
@@ -103,12 +109,43 @@ fn what_is_installed_can_be_taken_back() {
     tree.uninstall(&Setup { dry_run: true, ..tree.options() });
     assert_eq!(tree.files(), before);
     tree.uninstall(&tree.options());
-    assert_eq!(tree.names(), with(&[CONFIGURATION]));
+    assert_eq!(tree.names(), with(&[CONFIGURATION, anchor::FILE]));
     assert_eq!(fs::read_to_string(&configuration).unwrap(), "edited");
     tree.uninstall(&Setup { purge: true, ..tree.options() });
     assert_eq!(tree.names(), with(&[]));
-    assert!(!tree.0.join(FOLDER).exists());
+    assert!(!tree.0.join(FOLDER).exists() && !tree.0.join("var/lib/runbound").exists());
     assert_eq!(tree.uninstall(&tree.options()), ["nothing to do: runbound is not installed"]);
+}
+
+#[test]
+fn the_keys_are_written_where_the_configuration_names_them_and_never_again() {
+    let tree = Tree::new("keys");
+    fs::create_dir_all(tree.0.join(FOLDER)).unwrap();
+    fs::write(tree.0.join(CONFIGURATION), "server:\n    port: 53\n").unwrap();
+    tree.install(&tree.options()).unwrap();
+    assert!(!tree.0.join(anchor::FILE).exists(), "this configuration has no use for them");
+    fs::write(tree.0.join(CONFIGURATION), format!("server: auto-trust-anchor-file: \"/{}\"\n", anchor::FILE)).unwrap();
+    tree.install(&tree.options()).unwrap();
+    assert!(fs::read_to_string(tree.0.join(anchor::FILE)).unwrap().contains(". IN DS 38696 8 2 "));
+    fs::write(tree.0.join(anchor::FILE), "followed").unwrap();
+    let lines = tree.install(&tree.options()).unwrap();
+    assert_eq!(fs::read_to_string(tree.0.join(anchor::FILE)).unwrap(), "followed");
+    assert!(lines.iter().any(|line| line.starts_with("nothing to do")), "{lines:#?}");
+}
+
+#[test]
+fn without_a_server_to_forward_to_names_are_resolved_from_the_root() {
+    let tree = Tree::new("root");
+    fs::write(tree.0.join("etc/resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+    let lines = tree.install(&tree.options()).unwrap();
+    assert!(
+        lines.iter().any(|line| line.contains("names no resolver to forward to: names are resolved from the root on"))
+    );
+    let text = fs::read_to_string(tree.0.join(CONFIGURATION)).unwrap();
+    let text = text.replace(&format!("/{}", anchor::FILE), &tree.0.join(anchor::FILE).display().to_string());
+    fs::write(tree.0.join(CONFIGURATION), text).unwrap();
+    let loaded = crate::config::load(&tree.0.join(CONFIGURATION)).unwrap();
+    assert_eq!((loaded.warnings, loaded.config.forward_zones.len()), (vec![], 0));
 }
 
 #[test]
@@ -175,6 +212,13 @@ fn errors_name_path_cause_and_fix() {
 fn the_unit_and_the_program_agree_on_paths() {
     assert!(UNIT.contains(&format!("ExecStart=/{PROGRAM} -c /{CONFIGURATION}\n")));
     assert_eq!(Path::new("/").join(CONFIGURATION), Path::new(crate::config::cli::DEFAULT_FILE));
+    // What root writes beside it is not in the folder that the server's user has.
+    assert!(UNIT.contains("\nStateDirectory=runbound\n") && crate::host::STATE_FOLDER == "var/lib/runbound");
+    assert_eq!(Path::new(anchor::FILE).parent(), Some(Path::new(crate::host::STATE_FOLDER)));
+    assert!(
+        include_str!("../../appliance/lib/upgrade.sh")
+            .contains("\nCOPIES=${RUNBOUND_COPIES:-/var/lib/runbound-copies}\n")
+    );
 }
 
 #[test]

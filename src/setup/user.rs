@@ -1,6 +1,7 @@
 //! The system user, made and removed by useradd(8) and userdel(8).
 
 use super::{Run, SetupError};
+use crate::sys::privileges;
 use std::fs;
 use std::io;
 use std::process::Command;
@@ -35,6 +36,16 @@ pub(super) fn add(run: &mut Run) -> Result<(), SetupError> {
     words.extend(["--shell", "/usr/sbin/nologin", "--comment", COMMENT]);
     words.extend(if has_group(run, |_| true) { ["--gid", NAME].as_slice() } else { ["--user-group"].as_slice() });
     command(run, ("made", "make"), "user", "useradd", &words)
+}
+
+/// Numbers of the user and its group; `None` where the tree does not have it.
+pub(super) fn ids(run: &Run) -> Result<Option<(u32, u32)>, SetupError> {
+    let path = run.path("etc/passwd");
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(privileges::user_in(&text, "", NAME).map(|user| (user.uid, user.gid))),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(SetupError::io(&path, &cause)),
+    }
 }
 
 /// Removes the user if it is there and ours.

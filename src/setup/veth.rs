@@ -203,8 +203,8 @@ fn serves(config: &Config, ip: IpAddr) -> bool {
 /// Says what a configuration that was there before lacks.
 pub(super) fn say_what_to_serve(run: &mut Run, site: &Site) {
     let path = run.path(super::CONFIGURATION);
-    let Ok(loaded) = crate::config::load(&path) else { return };
-    let served = |address: &&HostAddress| serves(&loaded.config, address.ip);
+    let config = crate::config::read(&path).config;
+    let served = |address: &&HostAddress| serves(&config, address.ip);
     let missing: Vec<HostAddress> = site.addresses.iter().filter(|address| !served(address)).copied().collect();
     if !missing.is_empty() {
         run.note(&format!("{} does not serve it yet; below server: write", path.display()));

@@ -55,7 +55,8 @@ pub fn find_user(name: &str) -> Option<User> {
     user_in(&passwd, &group, name)
 }
 
-fn user_in(passwd: &str, group: &str, name: &str) -> Option<User> {
+/// The user of this name by the texts of passwd(5) and group(5).
+pub fn user_in(passwd: &str, group: &str, name: &str) -> Option<User> {
     // passwd(5): name:password:uid:gid:comment:home:shell
     let (uid, gid): (u32, u32) = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -96,6 +96,14 @@ fn absent(subject: &Subject, ip: IpAddr) -> Finding {
             let text = format!("no interface carries {ip} yet: kernel sockets serve it once one does");
             Finding::new(Level::Warn, "address", text)
         }
+        _ if subject.facts.pair.iter().any(|own| own.ip == ip) => {
+            let text = format!(
+                "no interface carries {ip}: it is that of the pair {PAIR} that --install wrote down and nobody has brought up; it is \
+                 answered as soon as the pair is there"
+            );
+            let again = if subject.facts.links.by_name(PAIR).is_some() { "--force " } else { "" };
+            Finding::new(Level::Fail, "address", text).with_fix(format!("ifup {again}{PAIR}"))
+        }
         _ if subject.config.awaits_addresses() => {
             let text = format!("no interface carries {ip} yet: it is answered as soon as one does (ip-freebind: yes)");
             Finding::new(Level::Warn, "address", text)

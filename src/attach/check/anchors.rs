@@ -4,11 +4,8 @@ use super::Subject;
 use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
 use crate::config::{Config, DEFAULT_DIRECTORY};
-use crate::host::{PathProbe, PathState, UNIT, Use};
+use crate::host::{PathProbe, PathState, STATE_FOLDER, UNIT, Use};
 use std::path::{Path, PathBuf};
-
-/// A folder for such files, in the commands that are printed.
-const FOLDER: &str = "/var/lib/runbound";
 
 /// The files whose keys follow their zones.
 pub(super) fn wanted(config: &Config) -> Vec<(&'static str, PathBuf, Use)> {
@@ -46,7 +43,7 @@ fn unkept(subject: &Subject, probe: &PathProbe) -> Option<String> {
         PathState::NoFolder => Some(format!("the folder {folder} is not there")),
         PathState::NotAFolder => Some(format!("{folder} is no folder")),
         _ if unit.is_some_and(|unit| probe.path.is_absolute() && !unit.lets_write(&probe.path)) => {
-            Some(format!("{UNIT} may not write to {folder} (ProtectSystem=strict); it may to {FOLDER}"))
+            Some(format!("{UNIT} may not write to {folder} (ProtectSystem=strict); it may to /{STATE_FOLDER}"))
         }
         _ => None,
     }
@@ -63,7 +60,9 @@ fn file(subject: &Subject, probe: &PathProbe, cause: &str) -> Finding {
         Some(user) => {
             let path = path.to_string();
             let (user, path) = (quoted(&user), quoted(&path));
-            finding.with_fix(format!("install -d -o {user} {FOLDER}\ninstall -o {user} -m 644 {path} {FOLDER}/"))
+            finding.with_fix(format!(
+                "install -d -o {user} /{STATE_FOLDER}\ninstall -o {user} -m 644 {path} /{STATE_FOLDER}/"
+            ))
         }
         None => finding,
     }

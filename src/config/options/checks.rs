@@ -11,6 +11,13 @@ pub(super) fn file(_: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     args.place.and_then(|place| noted::missing(place, args.text(0))).map_or(Ok(()), Err)
 }
 
+/// The file of a zone's keys must be there, empty at the least: that anything is trusted is for who writes the configuration to say.
+pub(super) fn state_file(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
+    file(config, args).map_err(|missing| {
+        format!("{missing}; an empty one begins with the root's keys that are built in, and is to be of the server's user, with its folder")
+    })
+}
+
 /// The file must be there unless the zone comes from elsewhere.
 pub(super) fn zone_file(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if let Err(missing) = file(config, args) {

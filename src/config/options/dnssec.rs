@@ -9,7 +9,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "validator, iterator and subnetcache; without validator, or without an anchor, nothing is validated; of other \
              modules there is a warning",
         ),
-        honoured("auto-trust-anchor-file", PATH, words("none"), anchors::AUTO_FILE, RELOAD).checked(checks::file).note(
+        honoured("auto-trust-anchor-file", PATH, words("none"), anchors::AUTO_FILE, RELOAD).checked(checks::state_file).note(
             "for a file that is torn or empty, or may not be read, the root's keys that are built in stand in, with a warning, \
              and it is written anew, unless it is of another zone (Unbound does not start); a second line for a zone does \
              nothing, with a warning",

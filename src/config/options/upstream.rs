@@ -100,9 +100,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             .note("a query with DO gets its answer without EDNS"),
         honoured("dns-error-reporting", YES_NO, is("no"), plain!(flag transport.reports_errors), RELOAD)
             .note(
-                "what is reported so far is that servers which have named an agent are not reached any more (extended errors 22 \
-                 and 23); of answers nothing is reported, since none is validated. The same once a minute, 256 reports in \
-                 that time, counted in num.dns_error_reports",
+                "reported is why an answer does not validate, and that servers which have named an agent are not reached any more \
+                 (extended errors 22 and 23). The same once a minute, 256 reports in that time, counted in num.dns_error_reports",
             )
             .since("1.23"),
     ],

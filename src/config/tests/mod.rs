@@ -304,6 +304,8 @@ fn a_file_that_a_line_names_must_be_there() {
         assert!(with(format!("directory: {}\n {directive}: {name}", folder.0.display())).is_ok());
         let errors = with(format!("{directive}: {}.gone", there.display())).unwrap_err();
         assert!(errors[0].to_string().contains(&format!(":2: {directive}: there is no file ")), "{errors:?}");
+        let can_be_empty = errors[0].to_string().contains("an empty one begins with the root's keys that are built in");
+        assert_eq!(can_be_empty, directive == "auto-trust-anchor-file", "{errors:?}");
     }
     assert!(with("root-hints: \"\"".into()).is_ok());
     let hints = with(format!("root-hints: {}", there.display())).unwrap().config.root_hints;

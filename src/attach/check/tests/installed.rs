@@ -79,3 +79,18 @@ fn the_port_is_put_back_by_the_hook() {
     let loose = changed(sound(), "veth-bnd", |link| link.master = None);
     assert_eq!(fix(&one("link-down", &installed(loose))), "ifup --force veth-rb");
 }
+
+#[test]
+fn a_pair_that_nobody_has_brought_up_is_told_as_one() {
+    let written = installed(sound()).pair;
+    let without = |names: &[&str]| {
+        let mut facts = sound();
+        facts.links = Links::new(facts.links.iter().filter(|link| !names.contains(&&*link.name)).cloned().collect());
+        Facts { pair: written.clone(), ..facts }
+    };
+    let found = one("address", &without(&["veth-rb", "veth-bnd"]));
+    assert!(found.level == Level::Fail && found.text.contains("nobody has brought up"), "{found}");
+    assert_eq!(fix(&found), "ifup veth-rb");
+    let bare = changed(without(&[]), "veth-rb", |link| link.addresses.clear());
+    assert_eq!(fix(&one("address", &bare)), "ifup --force veth-rb");
+}
