@@ -74,24 +74,22 @@ server:
     local-data: "home.lan. 300 IN MX 10 router.home.lan."
     local-data: 'home.lan. 300 IN TXT "answered in the frame it came in"'
     local-zone: "ads.example." always_nxdomain
+    root-hints: $FOLDER/root.hints
 remote-control:
     control-enable: yes
     control-interface: $FOLDER/control
-forward-zone:
-    name: "."
-    forward-addr: 127.0.0.1@5300
 CONF
-    # The upstream resolver of the demonstration is a second runbound: the namespace has no way to the Internet.
-    cat >"$FOLDER/upstream.conf" <<CONF
+    printf '. 3600 IN NS a.root.demo.\na.root.demo. 3600 IN A 127.0.0.1\n' >"$FOLDER/root.hints"
+    # The root server of the demonstration is a second runbound: the namespace has no way to the Internet's.
+    cat >"$FOLDER/root.conf" <<CONF
 server:
     interface: 127.0.0.1
-    port: 5300
     username: ""
-    local-zone: "example.org." static
+    local-zone: "." static
+    local-data: ". 3600 IN SOA a.root.demo. nobody.demo. 1 3600 900 604800 3600"
+    local-data: ". 3600 IN NS a.root.demo."
+    local-data: "a.root.demo. 3600 IN A 127.0.0.1"
     local-data: "www.example.org. 3600 IN A 192.0.2.80"
-forward-zone:
-    name: "."
-    forward-addr: 192.0.2.1
 CONF
 }
 
@@ -128,7 +126,7 @@ demo() {
     trap 'exit 130' INT TERM HUP
     demo_configuration
     demo_network
-    demo_start upstream --no-xdp
+    demo_start root --no-xdp
     demo_start unbound
     ask @10.53.0.2 router.home.lan A
     ask @fd53::2 router.home.lan AAAA
