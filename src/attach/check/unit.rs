@@ -13,6 +13,59 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     families(subject, installed, found);
     if let Some(unit) = installed {
         capabilities(subject, unit, found);
+        identity(subject, unit, found);
+    }
+}
+
+/// What a unit lets pass of its capabilities.
+struct Given {
+    bounds: Option<Words>,
+    ambient: Words,
+    as_root: bool,
+}
+
+impl Given {
+    fn by(unit: &Unit) -> Given {
+        let none = || Words::Only(BTreeSet::new());
+        Given {
+            bounds: unit.words("CapabilityBoundingSet", Some(none())),
+            ambient: unit.words("AmbientCapabilities", Some(none())).unwrap_or_else(none),
+            as_root: matches!(unit.value("User"), None | Some("root" | "0")),
+        }
+    }
+
+    fn is_bounded(&self, name: &str) -> bool {
+        self.bounds.as_ref().is_some_and(|words| !words.allow(name))
+    }
+
+    /// root has all that the bounding set leaves.
+    fn is_ungiven(&self, name: &str) -> bool {
+        !self.as_root && !self.ambient.allow(name)
+    }
+
+    fn lacks(&self, name: &str) -> bool {
+        self.is_bounded(name) || self.is_ungiven(name)
+    }
+}
+
+/// A file that was another server's may have it become a user of that, below a root of that.
+fn identity(subject: &Subject, unit: &Unit, found: &mut Vec<Finding>) {
+    let (config, given) = (subject.config, Given::by(unit));
+    let user = unit.value("User").unwrap_or("root");
+    let wanted = config.username.as_str();
+    if !wanted.is_empty() && wanted != user && given.lacks("CAP_SETGID") {
+        let text = format!(
+            "username: {UNIT} starts the server as {user}, which may not become {wanted}, so that it does not start there; write \
+             username: \"{user}\""
+        );
+        found.push(Finding::new(Level::Warn, "username", text));
+    }
+    if !config.chroot.as_os_str().is_empty() && given.lacks("CAP_SYS_CHROOT") {
+        let text = format!(
+            "chroot: {UNIT} starts the server as {user}, which may not change its root, so that it does not start there; write \
+             chroot: \"\": the unit's ProtectSystem= and the server's sandbox close the host's files as well"
+        );
+        found.push(Finding::new(Level::Warn, "path", text));
     }
 }
 
@@ -87,24 +140,18 @@ fn capabilities(subject: &Subject, unit: &Unit, found: &mut Vec<Finding>) {
     if needed.is_empty() {
         return;
     }
-    let none = || Words::Only(BTreeSet::new());
-    let bounds = unit.words("CapabilityBoundingSet", Some(none()));
-    let ambient = unit.words("AmbientCapabilities", Some(none())).unwrap_or_else(none);
-    // root has all that the bounding set leaves.
-    let as_root = matches!(unit.value("User"), None | Some("root" | "0"));
+    let given = Given::by(unit);
     let mut missing = Vec::new();
     let mut settings = BTreeSet::new();
     for (name, purpose) in &needed {
         let name = name.to_ascii_uppercase();
-        let bounded = bounds.as_ref().is_some_and(|words| !words.allow(&name));
-        let not_given = !as_root && !ambient.allow(&name);
-        if bounded {
+        if given.is_bounded(&name) {
             settings.insert("CapabilityBoundingSet");
         }
-        if not_given {
+        if given.is_ungiven(&name) {
             settings.insert("AmbientCapabilities");
         }
-        if bounded || not_given {
+        if given.lacks(&name) {
             missing.push((name, *purpose));
         }
     }

@@ -72,3 +72,19 @@ fn capabilities_the_unit_does_not_give() {
     assert!(fix(&bare).contains(&format!("AmbientCapabilities={all}\\nCapabilityBoundingSet={all}")), "{bare}");
     assert_eq!(unit("[Service]\nLimitMEMLOCK=infinity\n").level, Level::Ok, "root has them all");
 }
+
+#[test]
+fn a_user_and_a_root_that_the_unit_does_not_let_it_have() {
+    let found = |config: Config, texts: &[&str]| {
+        let found = all(&config, &["192.168.10.250:53"], &installed(texts)).into_iter();
+        found.filter(|finding| finding.text.contains("does not start there")).map(|one| one.text).collect::<Vec<_>>()
+    };
+    let of = |user: &str, root: &str| Config { username: user.into(), chroot: root.into(), ..Config::default() };
+    let foreign = found(of("unbound", "/etc/unbound"), &[OURS]);
+    assert!(foreign.len() == 2 && foreign[0].contains("may not become unbound"), "{foreign:?}");
+    assert!(foreign[1].starts_with("chroot: runbound.service starts the server as runbound"), "{foreign:?}");
+    assert_eq!(found(of("runbound", ""), &[OURS]), Vec::<String>::new());
+    assert_eq!(found(of("", ""), &[OURS]), Vec::<String>::new());
+    let as_root = "[Service]\nUser=root\nCapabilityBoundingSet=CAP_SETGID CAP_SETUID CAP_SYS_CHROOT\n";
+    assert_eq!(found(of("unbound", "/etc/unbound"), &[OURS, as_root]), Vec::<String>::new());
+}
