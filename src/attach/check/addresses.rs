@@ -97,11 +97,14 @@ fn absent(subject: &Subject, ip: IpAddr) -> Finding {
             Finding::new(Level::Warn, "address", text)
         }
         _ if subject.facts.pair.iter().any(|own| own.ip == ip) => {
+            let (state, again) = match subject.facts.links.by_name(PAIR) {
+                Some(_) => ("was brought up without it", "--force "),
+                None => ("was not brought up", ""),
+            };
             let text = format!(
-                "no interface carries {ip}: it is that of the pair {PAIR} that --install wrote down and nobody has brought up; it is \
-                 answered as soon as the pair is there"
+                "no interface carries {ip}: the pair {PAIR}, which has it by the files of --install, {state}; it is answered as soon \
+                 as the pair has it"
             );
-            let again = if subject.facts.links.by_name(PAIR).is_some() { "--force " } else { "" };
             Finding::new(Level::Fail, "address", text).with_fix(format!("ifup {again}{PAIR}"))
         }
         _ if subject.config.awaits_addresses() => {
