@@ -6,6 +6,7 @@ use super::validation::{AnchorSource, Validation};
 use crate::dns::class::IN;
 use crate::dns::name_text;
 use crate::dns::rtype::{DNSKEY, DS};
+use crate::validate::Date;
 use crate::validate::anchors::{AnchorRecord, ROOT_ANCHORS};
 use crate::validate::autotrust::State;
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ const WRITTEN: u64 = 1_793_491_200;
 
 /// Seconds that a file may be ahead of the clock: as much as `val-sig-skew-min:` forgives signatures.
 const AHEAD: u64 = 3600;
+const DAY: u64 = 86_400;
 
 /// All findings, by the system's clock.
 pub(super) fn findings(config: &Config) -> Vec<Diagnostic> {
@@ -214,6 +216,21 @@ impl Findings<'_> {
             );
             self.found.push(Diagnostic::whole(Severity::Warning, &self.config.files, message));
         }
+        let date = if validation.is_on() { validation.override_date() } else { Date::Wall };
+        let harm = match date {
+            Date::Fixed(date) if u64::from(date).abs_diff(now) > DAY => {
+                format!(
+                    "as of {date} seconds since 1970, whatever the clock says: what was signed since is bogus, or what has expired is secure"
+                )
+            }
+            Date::Any => "whatever their dates: what has expired is secure, and so is a replay of it".to_owned(),
+            _ => return,
+        };
+        let message = format!(
+            "val-override-date: {} has signatures judged {harm}; it is for tests: remove the line",
+            validation.date
+        );
+        self.found.push(Diagnostic::whole(Severity::Warning, &self.config.files, message));
     }
 }
 
@@ -362,10 +379,25 @@ mod tests {
     }
 
     #[test]
+    fn a_date_that_stands_in_for_the_clock_is_told() {
+        let dated = |date: &str| told(&format!("{}val-override-date: {date}", anchor(ROOT_ANCHORS[1])), WRITTEN);
+        let [(Severity::Warning, fixed)] = &dated("20200101000000")[..] else {
+            panic!("{:?}", dated("20200101000000"))
+        };
+        assert!(
+            fixed.contains("val-override-date: 20200101000000 has signatures judged as of 1577836800 seconds"),
+            "{fixed}"
+        );
+        assert!(dated("-1")[0].1.contains("what has expired is secure"), "{:?}", dated("-1"));
+        assert_eq!((dated("0"), dated("20261101120000")), (vec![], vec![]));
+        assert_eq!(told("val-override-date: -1", WRITTEN), [], "nothing is validated");
+    }
+
+    #[test]
     fn a_clock_before_the_program_is_told_where_it_matters() {
         let lines = anchor(ROOT_ANCHORS[1]);
         assert!(one(&lines, 1000).1.contains("the system's clock stands at 1000 seconds"));
-        assert_eq!(told(&format!("{lines}val-override-date: -1"), 1000), []);
+        assert!(!one(&format!("{lines}val-override-date: -1"), 1000).1.contains("the system's clock"));
         assert_eq!(told("port: 53", 1000), []);
     }
 }

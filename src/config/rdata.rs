@@ -235,8 +235,14 @@ fn read_by_domain(rtype: u16, text: &[u8], out: &mut Vec<u8>) -> Result<(), Stri
             record.data().compose_rdata(out).map_err(|_| fail("too long".into()))
         }
         Ok(_) => Err(fail("no record found".into())),
-        Err(error) => Err(fail(error.to_string())),
+        Err(error) => Err(fail(without_place(&error.to_string()).to_owned())),
     }
+}
+
+/// What is wrong, without the line and column of the text that was made above, which nobody knows.
+fn without_place(cause: &str) -> &str {
+    let is_place = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    cause.split_once(": ").filter(|(place, _)| is_place(place)).map_or(cause, |(_, cause)| cause)
 }
 
 /// A value may hold bytes that are no printable ASCII; a zone file wants them escaped.

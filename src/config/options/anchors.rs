@@ -66,7 +66,8 @@ fn add_anchor(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     if args.bytes(0).is_empty() {
         return Ok(());
     }
-    args.record.read_anchor(args.bytes(0))?;
+    let wrong = |cause| format!("{cause}; an anchor is a DS or DNSKEY record with all its fields: {}", ROOT_ANCHORS[1]);
+    args.record.read_anchor(args.bytes(0)).map_err(wrong)?;
     let text = String::from_utf8_lossy(args.bytes(0)).into_owned();
     let records = vec![anchor_files::of_record(args.record)?];
     config.validation.anchors.push(AnchorSource { text, at: args.at, records });

@@ -277,7 +277,11 @@ fn values_are_checked_whatever_becomes_of_them() {
         ("local-zone-override: a.b 10.0.0.0/8 deny", "local-zone-override: there is no local-zone a.b."),
         ("response-ip-data: 10.0.0.0/8 \"A 192.0.2.1\"", "response-ip-data: there is no line response-ip: 10.0.0.0/8"),
         ("target-fetch-policy: \"a b\"", "target-fetch-policy: expected numbers such as"),
-        ("trust-anchor: \". DS garbage\"", "trust-anchor: "),
+        ("trust-anchor: \". DS garbage\"", "trust-anchor: DS: expected decimal number; "),
+        (
+            "trust-anchor: \"nonsense\"",
+            "trust-anchor: the record has no type; write \"name A 192.0.2.1\"; an anchor is a DS or DNSKEY record",
+        ),
         ("trust-anchor: \"a A 192.0.2.1\"", "trust-anchor: a trust anchor is a DS or a DNSKEY record"),
         ("msg-cache-slabs: 3", "msg-cache-slabs: expected a power of two"),
         ("nsid: foo", "nsid: expected pairs of hexadecimal digits"),
