@@ -97,15 +97,13 @@ fn absent(subject: &Subject, ip: IpAddr) -> Finding {
             Finding::new(Level::Warn, "address", text)
         }
         _ if subject.facts.pair.iter().any(|own| own.ip == ip) => {
-            let (state, again) = match subject.facts.links.by_name(PAIR) {
-                Some(_) => ("was brought up without it", "--force "),
-                None => ("was not brought up", ""),
-            };
+            let is_there = subject.facts.links.by_name(PAIR).is_some();
+            let state = if is_there { "was brought up without it" } else { "was not brought up" };
             let text = format!(
                 "no interface carries {ip}: the pair {PAIR}, which has it by the files of --install, {state}; it is answered as soon \
                  as the pair has it"
             );
-            Finding::new(Level::Fail, "address", text).with_fix(format!("ifup {again}{PAIR}"))
+            Finding::new(Level::Fail, "address", text).with_fix(format!("ifup --force {PAIR}"))
         }
         _ if subject.config.awaits_addresses() => {
             let text = format!("no interface carries {ip} yet: it is answered as soon as one does (ip-freebind: yes)");

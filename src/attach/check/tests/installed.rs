@@ -90,7 +90,7 @@ fn a_pair_that_nobody_has_brought_up_is_told_as_one() {
     };
     let found = one("address", &without(&["veth-rb", "veth-bnd"]));
     assert!(found.level == Level::Fail && found.text.contains("files of --install, was not brought up"), "{found}");
-    assert_eq!(fix(&found), "ifup veth-rb");
+    assert_eq!(fix(&found), "ifup --force veth-rb", "it may have gone without ifdown");
     let bare = changed(without(&[]), "veth-rb", |link| link.addresses.clear());
     assert_eq!(fix(&one("address", &bare)), "ifup --force veth-rb");
 }
