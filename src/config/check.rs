@@ -95,7 +95,7 @@ fn remote_control(config: &Config, findings: &mut Vec<Diagnostic>) {
 
 /// As with Unbound, which does not say so.
 fn dates(config: &Config, findings: &mut Vec<Diagnostic>) {
-    if config.log_time_iso && !config.log_time_ascii {
+    if config.log.time_iso && !config.log.time_ascii {
         let message = "log-time-iso: yes does nothing without log-time-ascii: yes; add that line for dates in the log";
         findings.push(Diagnostic::whole(Severity::Info, &config.files, message));
     }

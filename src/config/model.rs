@@ -3,21 +3,21 @@
 use super::access::AccessRule;
 use super::client_limits::ClientLimits;
 use super::diagnostic::{Files, Location};
+use super::groups::{Caches, Identity, Iteration, Logging, Outgoing, Statistics};
 use super::lists;
 use super::local_data::LocalData;
 use super::local_zones::LocalZones;
 use super::root_hints::RootHints;
-use super::servers::{Expired, Rates, Servers, Source, UpstreamTransport, ZoneClause};
+use super::servers::{Expired, Rates, Servers, UpstreamTransport, ZoneClause};
 use super::validation::Validation;
 use super::values::{Host, Netblock};
 use super::xdp::Xdp;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// What `directory:` is unless a file says otherwise. It need not be there: every path we open is absolute.
 pub const DEFAULT_DIRECTORY: &str = "/etc/runbound";
 
-/// All that `unbound.conf` says and this server honours. Defaults are those of Unbound 1.22 as Debian builds it (with
+/// All that `unbound.conf` says and this server honours. Defaults are those of Unbound 1.25 as Debian builds it (with
 /// libevent, without chroot), but no user, no pid file and `/etc/runbound`.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -48,8 +48,6 @@ pub struct Config {
     pub dscp: u8,
     /// `tcp-mss:` in octets, towards clients; 0 for what the kernel takes.
     pub tcp_mss: u32,
-    /// `outgoing-tcp-mss:` in octets, towards servers; 0 for what the kernel takes.
-    pub outgoing_tcp_mss: u32,
     /// `incoming-num-tcp:`, TCP connections at a time; 0 for none.
     pub incoming_num_tcp: u32,
     /// `tcp-idle-timeout:` in milliseconds, 1 to 120,000.
@@ -86,37 +84,15 @@ pub struct Config {
     pub harden_short_bufsize: bool,
     /// `harden-large-queries:`, ignore questions over 512 bytes or so.
     pub harden_large_queries: bool,
-    /// `identity:` for id.server. CH TXT; `None` for the host name.
-    pub identity: Option<String>,
-    /// `version:` for version.server. CH TXT; `None` for this version.
-    pub version: Option<String>,
-    /// `nsid:` as the file has it: hexadecimal digits, or text behind `ascii_`; empty for none.
-    pub nsid: String,
+    /// Directives about who this server says it is.
+    pub identity: Identity,
     /// `prefetch:`, ask anew for what is used before it runs out.
     pub prefetch: bool,
     /// `ede:`, tell more of errors (RFC 8914).
     pub ede: bool,
-    /// `hide-identity:`, refuse id.server. and hostname.bind.
-    pub hide_identity: bool,
-    /// `hide-version:`, refuse version.server. and version.bind.
-    pub hide_version: bool,
-    /// `hide-trustanchor:`, refuse trustanchor.unbound.
-    pub hide_trustanchor: bool,
 
-    /// `msg-cache-size:` in bytes.
-    pub msg_cache_size: u64,
-    /// `rrset-cache-size:` in bytes.
-    pub rrset_cache_size: u64,
-    /// `cache-min-ttl:` in seconds.
-    pub cache_min_ttl: u32,
-    /// `cache-max-ttl:` in seconds.
-    pub cache_max_ttl: u32,
-    /// `cache-min-negative-ttl:` in seconds.
-    pub cache_min_negative_ttl: u32,
-    /// `cache-max-negative-ttl:` in seconds.
-    pub cache_max_negative_ttl: u32,
-    /// `serve-original-ttl:`, TTLs do not count down.
-    pub serve_original_ttl: bool,
+    /// Directives about the caches.
+    pub caches: Caches,
 
     /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
     pub forward_zones: Vec<ZoneClause>,
@@ -148,14 +124,8 @@ pub struct Config {
     pub private_addresses: Vec<Netblock>,
     /// `private-domain:` names in lower case wire form; at and below them every address is allowed.
     pub private_domains: Vec<Vec<u8>>,
-    /// `outgoing-interface:` addresses to ask from. Empty: what the kernel picks.
-    pub outgoing_interfaces: Vec<Source>,
-    /// `outgoing-range:`, UDP sockets to upstream at a time.
-    pub outgoing_range: u32,
-    /// `outgoing-num-tcp:`, TCP connections to upstream at a time.
-    pub outgoing_num_tcp: u32,
-    /// `outgoing-port-permit:` (true) and `outgoing-port-avoid:` (false) lines in order; see [`Config::outgoing_ports`].
-    pub outgoing_port_rules: Vec<(bool, RangeInclusive<u16>)>,
+    /// Directives about where questions leave from.
+    pub outgoing: Outgoing,
     /// `jostle-timeout:` in milliseconds, the age at which a question may be given up for a new one.
     pub jostle_timeout: u32,
     /// `num-queries-per-thread:`, questions in flight at a time; the server takes a few thousand at least.
@@ -163,38 +133,11 @@ pub struct Config {
 
     /// `verbosity:`
     pub verbosity: u8,
-    /// `logfile:`; empty for standard error.
-    pub logfile: PathBuf,
-    /// `use-syslog:`; a later `logfile:` turns it off, as in Unbound. Unlike there the default is no: this program stays in
-    /// the foreground, where the service manager takes what it writes to standard error.
-    pub use_syslog: bool,
-    /// `log-identity:`, the program's name in the log; empty for `runbound`.
-    pub log_identity: String,
-    /// `log-queries:`
-    pub log_queries: bool,
-    /// `log-replies:`
-    pub log_replies: bool,
-    /// `log-tag-queryreply:`, call lines about queries and replies so.
-    pub log_tag_queryreply: bool,
-    /// `log-destaddr:`, log with a reply which address was asked.
-    pub log_destaddr: bool,
-    /// `log-servfail:`, log why a question was not answered.
-    pub log_servfail: bool,
-    /// `log-local-actions:`, log what local zones answer.
-    pub log_local_actions: bool,
-    /// `log-time-ascii:`, dates rather than seconds.
-    pub log_time_ascii: bool,
-    /// `log-time-iso:`, dates in the form of ISO 8601 where there are dates.
-    pub log_time_iso: bool,
+    /// Directives about the log.
+    pub log: Logging,
 
-    /// `statistics-interval:` in seconds, 0 for never.
-    pub statistics_interval: u32,
-    /// `statistics-cumulative:`, do not reset counters that were read.
-    pub statistics_cumulative: bool,
-    /// `extended-statistics:`
-    pub extended_statistics: bool,
-    /// `statistics-inhibit-zero:`, leave out extended counters that are 0.
-    pub statistics_inhibit_zero: bool,
+    /// Directives about counters.
+    pub statistics: Statistics,
 
     /// `username:`; empty to stay who started it.
     pub username: String,
@@ -208,57 +151,6 @@ pub struct Config {
     pub sandbox: bool,
     /// The `remote-control:` clause.
     pub remote_control: RemoteControl,
-}
-
-/// Directives about asking authoritative servers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Iteration {
-    /// `qname-minimisation:`
-    pub minimise: bool,
-    /// `qname-minimisation-strict:`
-    pub minimise_strictly: bool,
-    /// `iter-scrub-ns:`
-    pub scrub_ns: u32,
-    /// `iter-scrub-cname:`
-    pub scrub_cname: u32,
-    /// `iter-scrub-rrsig:`
-    pub scrub_rrsig: u32,
-    /// `harden-glue:`
-    pub harden_glue: bool,
-    /// `harden-unverified-glue:`
-    pub harden_unverified_glue: bool,
-    /// `harden-referral-path:`
-    pub harden_referral: bool,
-    /// `max-global-quota:`
-    pub global_quota: u32,
-    /// `max-sent-count:`
-    pub sent_count: u32,
-    /// `max-query-restarts:`
-    pub restarts: u32,
-    /// `outbound-msg-retry:`
-    pub retries: u32,
-    /// `target-fetch-policy:`, by the depth of the question.
-    pub fetch_policy: Vec<i32>,
-}
-
-impl Default for Iteration {
-    fn default() -> Self {
-        Iteration {
-            minimise: true,
-            minimise_strictly: false,
-            scrub_ns: 20,
-            scrub_cname: 11,
-            scrub_rrsig: 8,
-            harden_glue: true,
-            harden_unverified_glue: false,
-            harden_referral: false,
-            global_quota: 200,
-            sent_count: 32,
-            restarts: 11,
-            retries: 5,
-            fetch_policy: vec![3, 2, 1, 0, 0],
-        }
-    }
 }
 
 /// One `interface:` line.
@@ -296,14 +188,14 @@ impl Config {
 
     /// What `nsid:` says; `None` when it is not set.
     pub fn nsid_octets(&self) -> Option<Vec<u8>> {
-        if self.nsid.is_empty() { None } else { lists::nsid(&self.nsid).ok() }
+        if self.identity.nsid.is_empty() { None } else { lists::nsid(&self.identity.nsid).ok() }
     }
 
     /// Ports that questions to upstream may leave from, each once: 16384 to 65535 as the lines change it. Below lie most
     /// ports that services of a host may want to bind later.
     pub fn outgoing_ports(&self) -> Vec<u16> {
         let mut permitted: Vec<bool> = (0..=u16::MAX).map(|port| port >= 16384).collect();
-        for (permit, ports) in &self.outgoing_port_rules {
+        for (permit, ports) in &self.outgoing.port_rules {
             let named = permitted.get_mut(usize::from(*ports.start())..=usize::from(*ports.end()));
             named.into_iter().flatten().for_each(|port| *port = *permit);
         }
@@ -327,7 +219,6 @@ impl Default for Config {
             so_sndbuf: 0,
             dscp: 0,
             tcp_mss: 0,
-            outgoing_tcp_mss: 0,
             incoming_num_tcp: 10,
             tcp_idle_timeout: 30_000,
             xdp: Xdp::default(),
@@ -344,21 +235,10 @@ impl Default for Config {
             deny_any: false,
             harden_short_bufsize: true,
             harden_large_queries: false,
-            identity: None,
-            version: None,
-            nsid: String::new(),
+            identity: Identity::default(),
             prefetch: false,
             ede: false,
-            hide_identity: false,
-            hide_version: false,
-            hide_trustanchor: false,
-            msg_cache_size: 4 << 20,
-            rrset_cache_size: 4 << 20,
-            cache_min_ttl: 0,
-            cache_max_ttl: 86_400,
-            cache_min_negative_ttl: 0,
-            cache_max_negative_ttl: 3600,
-            serve_original_ttl: false,
+            caches: Caches::default(),
             forward_zones: Vec::new(),
             stub_zones: Vec::new(),
             root_hints: RootHints::default(),
@@ -374,28 +254,12 @@ impl Default for Config {
             iter_scrub_promiscuous: true,
             private_addresses: Vec::new(),
             private_domains: Vec::new(),
-            outgoing_interfaces: Vec::new(),
-            outgoing_range: 4096,
-            outgoing_num_tcp: 10,
-            outgoing_port_rules: Vec::new(),
+            outgoing: Outgoing::default(),
             jostle_timeout: 200,
             num_queries_per_thread: 1024,
             verbosity: 1,
-            logfile: PathBuf::new(),
-            use_syslog: false,
-            log_identity: String::new(),
-            log_queries: false,
-            log_replies: false,
-            log_tag_queryreply: false,
-            log_destaddr: false,
-            log_servfail: false,
-            log_local_actions: false,
-            log_time_ascii: false,
-            log_time_iso: false,
-            statistics_interval: 0,
-            statistics_cumulative: false,
-            extended_statistics: false,
-            statistics_inhibit_zero: true,
+            log: Logging::default(),
+            statistics: Statistics::default(),
             username: String::new(),
             chroot: PathBuf::new(),
             directory: PathBuf::from(DEFAULT_DIRECTORY),

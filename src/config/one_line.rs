@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn an_option_is_read_as_a_line_of_a_file() {
         let set = |name, value| with_option(Config::default(), name, value).map(|(config, ..)| config);
-        assert_eq!(set("cache-max-ttl", "77").unwrap().cache_max_ttl, 77);
+        assert_eq!(set("cache-max-ttl", "77").unwrap().caches.max_ttl, 77);
         assert_eq!(set("target-fetch-policy", "1 2").unwrap().iteration.fetch_policy, [1, 2]);
         let private = set("private-address", "10.0.0.0/8").unwrap();
         assert_eq!((private.private_addresses.len(), private.files.iter().count()), (1, 0));

@@ -25,7 +25,7 @@ impl Config {
         let xdp = if self.xdp.enable == XdpUse::No { 0 } else { XDP_FILES };
         OpenFiles {
             least: FEWEST_FILES + xdp + sockets as u64,
-            wanted: u64::from(self.outgoing_range) + u64::from(self.incoming_num_tcp) + 1024,
+            wanted: u64::from(self.outgoing.range) + u64::from(self.incoming_num_tcp) + 1024,
         }
     }
 }

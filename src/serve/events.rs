@@ -205,7 +205,7 @@ fn write_destination(f: &mut fmt::Formatter<'_>, replied: &Replied) -> fmt::Resu
 mod tests {
     use super::super::log as logger;
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Logging};
     use crate::dns::flaw::Flaw;
     use crate::ring::spsc;
 
@@ -248,7 +248,11 @@ mod tests {
             sink.event(event, client, b"\x01a\0", 1, 1);
         }
         sink.event(Event::Failed(b"\0", Cause::new(Why::Sends)), client, b"\x01a\0", 1, 1);
-        logger::configure(&Config { logfile: logfile.clone(), ..Config::default() }).unwrap();
+        logger::configure(&Config {
+            log: Logging { file: logfile.clone(), ..Logging::default() },
+            ..Config::default()
+        })
+        .unwrap();
         logger::set_verbosity(0);
         log_some(&mut end, false);
         logger::configure(&Config::default()).unwrap();

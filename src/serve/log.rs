@@ -50,7 +50,7 @@ impl TimeForm {
 
     /// As Unbound: without log-time-ascii there are no dates of either form.
     fn of(config: &Config) -> TimeForm {
-        match (config.log_time_ascii, config.log_time_iso) {
+        match (config.log.time_ascii, config.log.time_iso) {
             (false, _) => TimeForm::Seconds,
             (true, false) => TimeForm::Ascii,
             (true, true) => TimeForm::Iso,
@@ -94,14 +94,14 @@ pub fn asked_for(level: Level, target: &str, words: fmt::Arguments<'_>) {
 /// go to standard error, and the first says so.
 pub fn configure(config: &Config) -> Result<(), String> {
     set_time_form(config);
-    let identity = if config.log_identity.is_empty() { "runbound" } else { &config.log_identity };
+    let identity = if config.log.identity.is_empty() { "runbound" } else { &config.log.identity };
     *lock(&LOGGER.identity) = identity.to_owned();
-    let target = match config.logfile.as_path() {
+    let target = match config.log.file.as_path() {
         path if path.as_os_str().is_empty() => Target::Stderr,
         path => Target::File(LogFile::open(path, &config.username)?),
     };
     *lock(&LOGGER.target) = target;
-    if config.use_syslog {
+    if config.log.use_syslog {
         match syslog() {
             Ok(socket) => *lock(&LOGGER.target) = Target::Syslog(socket),
             Err(cause) => log::warn!("{cause}; the log goes to standard error"),
@@ -231,6 +231,7 @@ fn written(since_1970: Duration, form: TimeForm) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Logging;
 
     #[test]
     fn dates_follow_the_calendar() {
@@ -251,8 +252,9 @@ mod tests {
 
     #[test]
     fn iso_dates_want_dates_at_all() {
-        let form =
-            |log_time_ascii, log_time_iso| TimeForm::of(&Config { log_time_ascii, log_time_iso, ..Config::default() });
+        let form = |time_ascii, time_iso| {
+            TimeForm::of(&Config { log: Logging { time_ascii, time_iso, ..Logging::default() }, ..Config::default() })
+        };
         assert_eq!((form(false, false), form(false, true)), (TimeForm::Seconds, TimeForm::Seconds));
         assert_eq!((form(true, false), form(true, true)), (TimeForm::Ascii, TimeForm::Iso));
         assert_eq!(TimeForm::ALL.map(|form| form as u8), [0, 1, 2]);

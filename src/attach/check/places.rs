@@ -15,7 +15,7 @@ pub(super) fn wanted(config: &Config) -> Vec<(&'static str, PathBuf, Use)> {
         paths.extend(sockets.map(|(path, _)| ("control-interface", path.clone(), Use::Socket)));
     }
     paths.push(("pidfile", config.pidfile.clone(), Use::File));
-    paths.push(("logfile", config.logfile.clone(), Use::File));
+    paths.push(("logfile", config.log.file.clone(), Use::File));
     paths.push(("chroot", config.chroot.clone(), Use::Folder));
     if config.directory != Path::new(DEFAULT_DIRECTORY) {
         paths.push(("directory", in_chroot(&config.directory, &config.chroot), Use::Folder));

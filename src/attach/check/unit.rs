@@ -91,7 +91,7 @@ fn needed_families(subject: &Subject) -> Vec<(&'static str, &'static str)> {
     if any(SocketAddr::is_ipv6) {
         needed.push(("AF_INET6", "IPv6 addresses cannot be listened at"));
     }
-    if config.use_syslog || config.remote_control.enable {
+    if config.log.use_syslog || config.remote_control.enable {
         needed.push(("AF_UNIX", "there is neither control socket nor syslog"));
     }
     needed

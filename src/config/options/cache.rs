@@ -8,16 +8,16 @@ const NO_LOCKS: &str = "the cache has one owner and no locks to spread";
 pub(super) const OPTIONS: &[OptionSpec] = &inside(
     Clause::Server,
     [
-        honoured("msg-cache-size", BYTES, is("4m"), plain!(number msg_cache_size), RESTART).note(
+        honoured("msg-cache-size", BYTES, is("4m"), plain!(number caches.messages), RESTART).note(
             "three quarters hold answers ready to be sent, at the worker; one quarter is for the messages of the resolver's \
              cache, which are references to the RRsets of rrset-cache-size",
         ),
-        honoured("cache-min-ttl", COUNT, is("0"), plain!(number cache_min_ttl), RELOAD),
-        honoured("cache-max-ttl", COUNT, is("86400"), plain!(number cache_max_ttl), RELOAD),
-        honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number cache_min_negative_ttl), RELOAD),
-        honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number cache_max_negative_ttl), RELOAD),
+        honoured("cache-min-ttl", COUNT, is("0"), plain!(number caches.min_ttl), RELOAD),
+        honoured("cache-max-ttl", COUNT, is("86400"), plain!(number caches.max_ttl), RELOAD),
+        honoured("cache-min-negative-ttl", COUNT, is("0"), plain!(number caches.min_negative_ttl), RELOAD),
+        honoured("cache-max-negative-ttl", COUNT, is("3600"), plain!(number caches.max_negative_ttl), RELOAD),
         inert("msg-cache-slabs", SLABS, "4", NO_LOCKS),
-        honoured("rrset-cache-size", BYTES, is("4m"), plain!(number rrset_cache_size), RESTART),
+        honoured("rrset-cache-size", BYTES, is("4m"), plain!(number caches.rrsets), RESTART),
         inert("rrset-cache-slabs", SLABS, "4", NO_LOCKS),
         inert("msg-buffer-size", &[Kind::Number(4096, i32::MAX as i64)], "65552", "messages of every size are taken"),
         honoured("prefetch", YES_NO, is("no"), plain!(flag prefetch), RELOAD),
@@ -29,7 +29,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("serve-expired-reply-ttl", COUNT, is("30"), plain!(number expired.reply_ttl), RELOAD),
         honoured("serve-expired-client-timeout", COUNT, is("1800"), plain!(number expired.client_timeout), RELOAD)
             .note("longer than discard-timeout, it leaves nobody who would be told"),
-        honoured("serve-original-ttl", YES_NO, is("no"), plain!(flag serve_original_ttl), RELOAD),
+        honoured("serve-original-ttl", YES_NO, is("no"), plain!(flag caches.original_ttl), RELOAD),
         honoured("infra-host-ttl", COUNT, is("900"), plain!(number servers.host_ttl), RELOAD)
             .note("for how long a server that refuses EDNS or does not serve a zone is not tried with it again; round trip \
                    times follow every answer and are kept as long as the server is"),

@@ -12,34 +12,34 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "logfile",
             PATH,
             words("standard error"),
-            field(set_logfile, |config, emit| emit(&config.logfile.to_string_lossy())),
+            field(set_logfile, |config, emit| emit(&config.log.file.to_string_lossy())),
             RESTART,
         )
         .note("`/dev/stderr` and `/dev/stdout` both mean standard error"),
-        honoured("use-syslog", YES_NO, is("no"), plain!(flag use_syslog), RESTART),
-        honoured("log-identity", TEXT, words("runbound"), plain!(text log_identity), RESTART),
-        honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log_time_ascii), RELOAD).note("dates are UTC"),
-        honoured("log-queries", YES_NO, is("no"), plain!(flag log_queries), RELOAD),
-        honoured("log-local-actions", YES_NO, is("no"), plain!(flag log_local_actions), RELOAD),
-        honoured("log-time-iso", YES_NO, is("no"), plain!(flag log_time_iso), RELOAD)
+        honoured("use-syslog", YES_NO, is("no"), plain!(flag log.use_syslog), RESTART),
+        honoured("log-identity", TEXT, words("runbound"), plain!(text log.identity), RESTART),
+        honoured("log-time-ascii", YES_NO, is("no"), plain!(flag log.time_ascii), RELOAD).note("dates are UTC"),
+        honoured("log-queries", YES_NO, is("no"), plain!(flag log.queries), RELOAD),
+        honoured("log-local-actions", YES_NO, is("no"), plain!(flag log.local_actions), RELOAD),
+        honoured("log-time-iso", YES_NO, is("no"), plain!(flag log.time_iso), RELOAD)
             .note("does nothing without log-time-ascii: yes, as in Unbound; dates are UTC"),
-        honoured("log-replies", YES_NO, is("no"), plain!(flag log_replies), RELOAD)
+        honoured("log-replies", YES_NO, is("no"), plain!(flag log.replies), RELOAD)
             .note("errors to messages whose header is of no use are logged too"),
-        honoured("log-tag-queryreply", YES_NO, is("no"), plain!(flag log_tag_queryreply), RELOAD),
-        honoured("log-servfail", YES_NO, is("no"), plain!(flag log_servfail), RELOAD),
-        honoured("log-destaddr", YES_NO, is("no"), plain!(flag log_destaddr), RELOAD)
+        honoured("log-tag-queryreply", YES_NO, is("no"), plain!(flag log.tags), RELOAD),
+        honoured("log-servfail", YES_NO, is("no"), plain!(flag log.failures), RELOAD),
+        honoured("log-destaddr", YES_NO, is("no"), plain!(flag log.destinations), RELOAD)
             .note("the address that was asked, where Unbound has that of the socket, which may be 0.0.0.0 or ::"),
         changes_nothing("log-thread-id", YES_NO, "no", "lines of the log do not depend on the thread").since("1.25"),
         honoured(
             "statistics-interval",
             &[Kind::NumberOrNothing(0, i32::MAX as i64)],
             is("0"),
-            plain!(number statistics_interval),
+            plain!(number statistics.interval),
             RELOAD,
         ),
-        honoured("statistics-cumulative", YES_NO, is("no"), plain!(flag statistics_cumulative), RELOAD),
-        honoured("extended-statistics", YES_NO, is("no"), plain!(flag extended_statistics), RELOAD),
-        honoured("statistics-inhibit-zero", YES_NO, is("yes"), plain!(flag statistics_inhibit_zero), RELOAD),
+        honoured("statistics-cumulative", YES_NO, is("no"), plain!(flag statistics.cumulative), RELOAD),
+        honoured("extended-statistics", YES_NO, is("no"), plain!(flag statistics.extended), RELOAD),
+        honoured("statistics-inhibit-zero", YES_NO, is("yes"), plain!(flag statistics.inhibit_zero), RELOAD),
         not_yet("shm-enable", YES_NO, "no", "counters are read over the control socket alone", &["no"]),
         inert(
             "shm-key",
@@ -71,7 +71,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
 fn set_logfile(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     // Links of the system to what a process was started with; a file that is opened anew is none of the two.
     let is_stream = ["/dev/stderr", "/dev/stdout"].contains(&args.text(0));
-    config.logfile = if is_stream { "".into() } else { args.text(0).into() };
-    config.use_syslog = false;
+    config.log.file = if is_stream { "".into() } else { args.text(0).into() };
+    config.log.use_syslog = false;
     Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
             "outgoing-range",
             &[Kind::Number(1, i32::MAX as i64)],
             is("4096"),
-            plain!(number outgoing_range),
+            plain!(number outgoing.range),
             RESTART,
         )
         .note("fewer than 16 are taken for 16"),
@@ -36,12 +36,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("do-not-query-address", NETBLOCK, words("none"), NEVER, RELOAD),
         honoured("outgoing-port-permit", &[Kind::Ports], is("16384-65535"), PERMIT, RESTART),
         honoured("outgoing-port-avoid", &[Kind::Ports], words("none"), AVOID, RESTART),
-        honoured("outgoing-num-tcp", COUNT, is("10"), plain!(number outgoing_num_tcp), RESTART),
+        honoured("outgoing-num-tcp", COUNT, is("10"), plain!(number outgoing.num_tcp), RESTART),
         honoured(
             "outgoing-tcp-mss",
             &[Kind::Number(0, 32_767)],
             is("0"),
-            plain!(number outgoing_tcp_mss),
+            plain!(number outgoing.tcp_mss),
             RESTART,
         ),
         honoured("max-reuse-tcp-queries", COUNT, is("200"), plain!(number transport.reuse_queries), RELOAD)
@@ -198,7 +198,7 @@ fn show_client_strings(config: &Config, emit: &mut dyn FnMut(&str)) {
 }
 
 fn show_outgoing(config: &Config, emit: &mut dyn FnMut(&str)) {
-    config.outgoing_interfaces.iter().for_each(|line| emit(&line.address.to_string()));
+    config.outgoing.interfaces.iter().for_each(|line| emit(&line.address.to_string()));
 }
 
 fn add_outgoing(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
@@ -208,7 +208,7 @@ fn add_outgoing(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> 
         _ => args.netblock(0).filter(whole).map(|block| block.address.into()),
     };
     match address {
-        Some(address) => config.outgoing_interfaces.push(Source { address, at: args.at }),
+        Some(address) => config.outgoing.interfaces.push(Source { address, at: args.at }),
         None => {
             args.warning = Some(
                 "outgoing-interface: random addresses of a netblock are not supported yet; the line is left out".into(),
@@ -222,7 +222,7 @@ fn add_ports(config: &mut Config, args: &mut Args<'_>, permit: bool) -> Result<(
     let text = args.text(0);
     let (low, high) = text.split_once('-').unwrap_or((text, text));
     if let (Ok(low), Ok(high)) = (number::read(low, 0..=u16::MAX), number::read(high, 0..=u16::MAX)) {
-        config.outgoing_port_rules.push((permit, low..=high));
+        config.outgoing.port_rules.push((permit, low..=high));
     }
     Ok(())
 }

@@ -103,11 +103,11 @@ fn values_reach_their_fields() {
     assert_eq!(config.interfaces.len(), 3);
     assert_eq!((config.interfaces[0].port, config.interfaces[0].at.line), (Some(5353), 2));
     assert_eq!(config.interfaces[1].host, Host::Name("eth0".into()));
-    assert_eq!((config.port, config.do_ip6, config.so_rcvbuf, config.cache_max_ttl), (5300, false, 4 << 20, 60));
+    assert_eq!((config.port, config.do_ip6, config.so_rcvbuf, config.caches.max_ttl), (5300, false, 4 << 20, 60));
     assert_eq!(config.access_control[0].netblock.to_string(), "10.0.0.0/8");
     assert_eq!(config.access_control[0].action, AccessAction::AllowSnoop);
-    assert_eq!((config.verbosity, config.logfile, config.use_syslog), (3, PathBuf::from("a b.log"), false));
-    assert_eq!((config.identity.as_deref(), config.edns_buffer_size), (Some("me"), 65535));
+    assert_eq!((config.verbosity, config.log.file, config.log.use_syslog), (3, PathBuf::from("a b.log"), false));
+    assert_eq!((config.identity.name.as_deref(), config.edns_buffer_size), (Some("me"), 65535));
     let at = Location { file: 0, line: 12 };
     let xdp = Xdp {
         enable: XdpUse::Require,
@@ -127,7 +127,7 @@ fn values_reach_their_fields() {
 fn the_streams_of_a_container_are_taken_for_a_log() {
     for path in ["/dev/stdout", "/dev/stderr", ""] {
         let config = config(&format!("use-syslog: yes\nlogfile: {path:?}"));
-        assert_eq!((config.logfile, config.use_syslog), (PathBuf::new(), false), "{path}");
+        assert_eq!((config.log.file, config.log.use_syslog), (PathBuf::new(), false), "{path}");
     }
 }
 
@@ -250,7 +250,7 @@ fn addresses_keep_their_zones() {
     let loaded = read(text).unwrap();
     let config = loaded.config;
     assert_eq!(config.interfaces[0].host.to_string(), "fe80::1%eth0");
-    let own: Vec<String> = config.outgoing_interfaces.iter().map(|line| line.address.to_string()).collect();
+    let own: Vec<String> = config.outgoing.interfaces.iter().map(|line| line.address.to_string()).collect();
     assert_eq!(own, ["fe80::1%2", "192.0.2.9"]);
     let servers = config.forward_zones[0].servers.iter();
     let servers: Vec<String> = servers.map(|server| format!("{} {}", server.address, server.port)).collect();

@@ -180,6 +180,6 @@ impl Program {
     pub(super) fn put_beside(&mut self) {
         crate::serve::log::set_verbosity(self.config.verbosity.saturating_add(self.invocation.verbose));
         crate::serve::log::set_time_form(&self.config);
-        self.threads.tell_destinations(self.config.log_destaddr);
+        self.threads.tell_destinations(self.config.log.destinations);
     }
 }

@@ -41,9 +41,9 @@ pub(super) fn place(config: &Config, zones: &Zones) -> Placed {
             no_cache: zone.no_cache,
         });
     }
-    let own = config.outgoing_interfaces.iter().filter_map(|line| at("outgoing-interface", &line.address, 0, line.at));
+    let own = config.outgoing.interfaces.iter().filter_map(|line| at("outgoing-interface", &line.address, 0, line.at));
     let sources = match own.collect() {
-        _ if config.outgoing_interfaces.is_empty() => Sources::Any,
+        _ if config.outgoing.interfaces.is_empty() => Sources::Any,
         own => Sources::These(own),
     };
     Placed { zones: asked_zones, sources, absent }
@@ -103,7 +103,7 @@ pub(super) fn tell_the_root(config: &Config) {
 pub(super) fn stand_at_interfaces(config: &Config) -> bool {
     let servers =
         config.forward_zones.iter().chain(&config.stub_zones).flat_map(|zone| &zone.servers).map(|line| &line.address);
-    servers.chain(config.outgoing_interfaces.iter().map(|line| &line.address)).any(ScopedAddress::is_link_local)
+    servers.chain(config.outgoing.interfaces.iter().map(|line| &line.address)).any(ScopedAddress::is_link_local)
 }
 
 /// What `list_forwards` shows.

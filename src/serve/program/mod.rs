@@ -129,7 +129,7 @@ impl Program {
                 self.obey(signal);
             }
             self.serve_control();
-            self.threads.log_events(self.config.log_tag_queryreply);
+            self.threads.log_events(self.config.log.tags);
             self.tell_lost_lines(Instant::now());
             self.threads.orders.collect();
             self.write_anchor_files();
@@ -168,7 +168,7 @@ impl Program {
     }
 
     fn statistics_interval(&self) -> Duration {
-        match self.config.statistics_interval {
+        match self.config.statistics.interval {
             0 => Duration::from_secs(u64::from(u32::MAX)),
             seconds => Duration::from_secs(u64::from(seconds)),
         }
@@ -358,14 +358,14 @@ impl Program {
                 "server stats for thread 0: {queries} queries, {hits} answers from cache, {recursions} recursions"
             ),
         );
-        if !self.config.statistics_cumulative {
+        if !self.config.statistics.cumulative {
             self.statistics_base = Some(now);
         }
     }
 
     fn shut_down(mut self) {
         self.fast_path.close();
-        self.threads.end(self.config.log_tag_queryreply);
+        self.threads.end(self.config.log.tags);
         self.write_anchor_files();
         // Nothing is said later.
         self.tell_lost_lines(Instant::now() + lost_lines::PAUSE);

@@ -63,15 +63,15 @@ impl Parts {
 fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
     resolve::Options {
         questions: sizes.questions,
-        tcp_connections: if config.do_tcp { config.outgoing_num_tcp as usize } else { 0 },
+        tcp_connections: if config.do_tcp { config.outgoing.num_tcp as usize } else { 0 },
         edns_size: config.edns_buffer_size,
         minimal_responses: config.minimal_responses,
         ttl: TtlLimits {
-            min: config.cache_min_ttl,
-            max: config.cache_max_ttl,
-            max_negative: config.cache_max_negative_ttl,
-            min_negative: config.cache_min_negative_ttl,
-            original: config.serve_original_ttl,
+            min: config.caches.min_ttl,
+            max: config.caches.max_ttl,
+            max_negative: config.caches.max_negative_ttl,
+            min_negative: config.caches.min_negative_ttl,
+            original: config.caches.original_ttl,
         },
         patience: Duration::from_secs(12),
         jostle: Duration::from_millis(u64::from(config.jostle_timeout)),
@@ -82,11 +82,11 @@ fn resolver_options(config: &Config, sizes: &Sizes) -> resolve::Options {
         preference: preference(config),
         sockets: SocketOptions {
             ports: config.outgoing_ports(),
-            most: config.outgoing_range as usize,
+            most: config.outgoing.range as usize,
             connected: config.transport.connect,
             delay_close: milliseconds(config.transport.delay_close),
             dscp: config.dscp,
-            mss: config.outgoing_tcp_mss,
+            mss: config.outgoing.tcp_mss,
         },
         streams: streams(config),
         rates: rates(config),
@@ -113,7 +113,7 @@ fn rules(config: &Config) -> resolve::Rules {
         serve_expired: of.serve.then_some(of.ttl),
         serve_expired_reset: of.reset,
         expired_reply_ttl: of.reply_ttl,
-        original_ttl: config.serve_original_ttl,
+        original_ttl: config.caches.original_ttl,
     }
 }
 

@@ -89,8 +89,8 @@ fn folders(config: &Config, file: &Path, root: Option<&Path>) -> Folders {
         let may = secrets.parent().is_some_and(writable);
         add_home(if may { &mut folders.own } else { &mut folders.read }, &secrets, root);
     }
-    if !config.logfile.as_os_str().is_empty() && !config.use_syslog {
-        add_home(&mut folders.write, &inside(&config.logfile, root), root);
+    if !config.log.file.as_os_str().is_empty() && !config.log.use_syslog {
+        add_home(&mut folders.write, &inside(&config.log.file, root), root);
     }
     let sockets = config.remote_control.sockets.iter().map(|(path, _)| path.as_path());
     for path in sockets.chain(std::iter::once(config.pidfile.as_path())) {
@@ -171,7 +171,7 @@ mod tests {
         let file = top.join("etc/unbound.conf");
         std::os::unix::fs::symlink("../real/unbound.conf", &file).unwrap();
         let mut config = crate::config::load(&file).unwrap().config;
-        config.logfile = "/var/log/runbound/log".into();
+        config.log.file = "/var/log/runbound/log".into();
         config.pidfile = "/runbound.pid".into();
         config.root_hints.files = vec!["hints/root".into(), "/usr/share/dns/root.hints".into()];
         let source = |text: &str| AnchorSource { text: text.into(), at: Location::default(), records: Vec::new() };

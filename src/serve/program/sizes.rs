@@ -52,13 +52,13 @@ impl Sizes {
         let (least, waiters) = if memory.is_some() { (SMALL_QUESTIONS, SMALL_WAITERS) } else { (QUESTIONS, WAITERS) };
         let questions = (config.num_queries_per_thread as usize).max(least);
         let granted = |wanted: u64| memory.map_or(wanted, |memory| wanted.min(memory / CACHE_SHARE));
-        let (answers, rrsets) = (granted(config.msg_cache_size), granted(config.rrset_cache_size));
+        let (answers, rrsets) = (granted(config.caches.messages), granted(config.caches.rrsets));
         if let Some(memory) = memory {
             log::warn!(
                 "{} MB of memory is little: {} KB of caches of {} KB, {questions} questions at once, fewer packet frames",
                 memory >> 20,
                 answers.saturating_add(rrsets) >> 10,
-                config.msg_cache_size.saturating_add(config.rrset_cache_size) >> 10
+                config.caches.messages.saturating_add(config.caches.rrsets) >> 10
             );
         }
         let octets = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
@@ -110,14 +110,15 @@ impl Sizes {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::Caches;
 
     #[test]
     fn what_cannot_be_had_is_said_by_what_it_is_for() {
         Sizes::of(&Config::default()).require().unwrap();
-        let config = Config { msg_cache_size: 1 << 60, ..Config::default() };
+        let config = Config { caches: Caches { messages: 1 << 60, ..Caches::default() }, ..Config::default() };
         let cause = Sizes::of(&config).require().unwrap_err();
         assert!(cause.contains("1099511627776 MB for msg-cache-size, 4 MB for rrset-cache-size"), "{cause}");
-        let config = Config { rrset_cache_size: 1 << 60, ..Config::default() };
+        let config = Config { caches: Caches { rrsets: 1 << 60, ..Caches::default() }, ..Config::default() };
         let cause = Sizes::of(&config).require().unwrap_err();
         assert!(cause.contains("1099511627776 MB for rrset-cache-size"), "{cause}");
     }

@@ -131,9 +131,9 @@ fn raise_limits(config: &mut Config) -> Result<(), String> {
     let OpenFiles { least, wanted } = config.open_files();
     let got = limits::raise_open_files(wanted);
     // The rest of the process needs descriptors too. The sandbox lets nobody ask for the limit later.
-    let others = wanted.saturating_sub(u64::from(config.outgoing_range));
+    let others = wanted.saturating_sub(u64::from(config.outgoing.range));
     let most = got.map_or(u64::MAX, |got| got.saturating_sub(others).max(got / 2));
-    config.outgoing_range = config.outgoing_range.min(u32::try_from(most).unwrap_or(u32::MAX));
+    config.outgoing.range = config.outgoing.range.min(u32::try_from(most).unwrap_or(u32::MAX));
     match got {
         Some(got) if got < least => Err(format!(
             "open files are limited to {got}, the least to start with is {least}: raise the hard limit to {wanted} \

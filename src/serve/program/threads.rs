@@ -193,7 +193,7 @@ impl Threads {
         let server = server.with_limits(ConnectionLimits::new(limits));
         self.stats.streams = Some(server.stats());
         self.tells_destinations = server.tells_destinations();
-        self.tell_destinations(config.log_destaddr);
+        self.tell_destinations(config.log.destinations);
         self.spawn("stream", move |stop| {
             if let Err(cause) = server.run(stop) {
                 log::error!("stream: {cause}");
