@@ -28,6 +28,7 @@ mod connection;
 pub mod fake;
 mod local;
 mod long;
+mod own_lines;
 mod reply;
 mod report;
 mod request;

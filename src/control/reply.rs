@@ -24,6 +24,13 @@ impl Reply {
         let _ = self.write_char('\n');
     }
 
+    /// Adds a line for each number, `prefix` before its name.
+    pub(super) fn numbers(&mut self, prefix: &str, lines: &[(&str, u64)]) {
+        for (name, number) in lines {
+            self.line(format_args!("{prefix}{name}={number}"));
+        }
+    }
+
     /// Adds `ok`, or `error` with its reason; a reason that starts with a colon is put right behind the word, as Unbound
     /// has it in places.
     pub(super) fn result(&mut self, result: Result<(), String>) {

@@ -1,6 +1,7 @@
 //! `status`, and the lines of `stats` in Unbound's order and names, with our own behind them.
 
 use super::backend::{ForwardZone, Status};
+use super::own_lines::{self, bind_word};
 use super::reply::Reply;
 use crate::number;
 use crate::stats::{BUCKETS, Snapshot, ThreadFigures, XdpFigures, XdpMode, bucket_bounds, median};
@@ -98,10 +99,6 @@ fn interface_status(figures: &XdpFigures, reply: &mut Reply) {
     }
 }
 
-fn bind_word(figures: &XdpFigures) -> &'static str {
-    if figures.zerocopy { "zerocopy" } else { "copy" }
-}
-
 /// `stats`: `extended` and `inhibit_zero` as the directives have them.
 pub(super) fn stats(figures: &Snapshot, extended: bool, inhibit_zero: bool, reply: &mut Reply) {
     for (number, thread) in figures.threads.iter().enumerate() {
@@ -123,19 +120,11 @@ pub(super) fn stats(figures: &Snapshot, extended: bool, inhibit_zero: bool, repl
         answer_lines(&total, inhibit_zero, reply);
         cache_lines(&total, figures, reply);
     }
-    path_lines(&total, figures, reply);
-    figures.xdp.iter().for_each(|interface| interface_lines(interface, reply));
-    outcome_lines(&total, figures, reply);
+    own_lines::stats(&total, figures, reply);
 }
 
 fn seconds(time: Duration) -> String {
     format!("{}.{:06}", time.as_secs(), time.subsec_micros())
-}
-
-fn numbers(prefix: &str, lines: &[(&str, u64)], reply: &mut Reply) {
-    for (name, number) in lines {
-        reply.line(format_args!("{prefix}{name}={number}"));
-    }
 }
 
 /// Figures that Unbound has for each thread and are here no worker's.
@@ -155,7 +144,7 @@ impl Others {
 
 fn thread_lines(thread: &str, figures: &ThreadFigures, others: Others, reply: &mut Reply) {
     let prefix = format!("{thread}.");
-    numbers(
+    reply.numbers(
         &prefix,
         &[
             ("num.queries", figures.queries),
@@ -175,11 +164,10 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, others: Others, reply: &m
             ("num.recursivereplies", figures.recursive_replies),
             ("num.dns_error_reports", others.error_reports),
         ],
-        reply,
     );
     let average = ratio(figures.pending_sum, figures.cache_misses);
     reply.line(format_args!("{prefix}requestlist.avg={}", general(average)));
-    numbers(
+    reply.numbers(
         &prefix,
         &[
             ("requestlist.max", figures.pending_max),
@@ -189,7 +177,6 @@ fn thread_lines(thread: &str, figures: &ThreadFigures, others: Others, reply: &m
             ("requestlist.current.user", figures.pending),
             ("requestlist.current.replies", figures.pending),
         ],
-        reply,
     );
     let wait = figures.recursion_time_us.checked_div(figures.recursive_replies).unwrap_or(0);
     reply.line(format_args!("{prefix}recursion.time.avg={}", seconds(Duration::from_micros(wait))));
@@ -202,7 +189,7 @@ fn ratio(sum: u64, count: u64) -> f64 {
 }
 
 fn memory_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
-    numbers(
+    reply.numbers(
         "mem.",
         &[
             ("cache.rrset", figures.known.rrset_octets),
@@ -214,7 +201,6 @@ fn memory_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
             ("http.query_buffer", 0),
             ("http.response_buffer", 0),
         ],
-        reply,
     );
 }
 
@@ -248,7 +234,7 @@ fn question_lines(total: &ThreadFigures, inhibit_zero: bool, reply: &mut Reply) 
 }
 
 fn transport_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
-    numbers(
+    reply.numbers(
         "num.query.",
         &[
             ("tcp", total.query_tcp),
@@ -270,7 +256,6 @@ fn transport_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply)
             ("edns.present", total.query_edns),
             ("edns.DO", total.query_do),
         ],
-        reply,
     );
 }
 
@@ -292,7 +277,7 @@ fn answer_lines(total: &ThreadFigures, inhibit_zero: bool, reply: &mut Reply) {
 }
 
 fn cache_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
-    numbers(
+    reply.numbers(
         "",
         &[
             ("num.query.ratelimited", figures.upstream_rate_limited),
@@ -313,105 +298,7 @@ fn cache_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
             ("num.query.authzone.up", 0),
             ("num.query.authzone.down", 0),
         ],
-        reply,
     );
-}
-
-/// Ours: by which way queries came and replies left.
-fn path_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
-    let attached = figures.xdp.iter().filter(|interface| interface.mode != XdpMode::Off).count() as u64;
-    numbers(
-        "xdp.",
-        &[
-            ("interfaces", attached),
-            ("queries", total.xdp_queries),
-            ("replies", total.xdp_replies),
-            ("strays", total.xdp_strays),
-            ("bad_checksums", total.xdp_bad_checksums),
-            ("answers.queries", total.told),
-            ("answers.slots", total.taught),
-            ("kernel.udp.queries", total.udp_queries),
-            ("kernel.udp.replies", total.udp_replies),
-            ("kernel.tcp.queries", total.tcp_queries),
-            ("kernel.tcp.replies", total.tcp_replies),
-            ("reply_no_room", total.reply_no_room),
-        ],
-        reply,
-    );
-}
-
-/// Ours: what became of queries where Unbound has no counter for it.
-fn outcome_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
-    numbers(
-        "runbound.",
-        &[
-            ("worker.allocations", figures.worker_allocations),
-            ("worker.events_lost", total.events_lost),
-            ("dropped", total.dropped),
-            ("errors_limited", total.errors_limited),
-            ("tcp.refused", figures.streams_refused),
-            ("coalesced", total.coalesced),
-            ("cache.evicted", total.cache_evicted),
-            ("upstream.replies", figures.upstream_replies),
-            ("upstream.timeouts", figures.upstream_timeouts),
-            ("upstream.failures", figures.upstream_failures),
-            ("upstream.in_flight", figures.upstream_in_flight),
-        ],
-        reply,
-    );
-}
-
-fn interface_lines(figures: &XdpFigures, reply: &mut Reply) {
-    let prefix = format!("xdp.interface.{}.", figures.interface);
-    reply.line(format_args!("{prefix}mode={}", figures.mode.word()));
-    if figures.mode != XdpMode::Off {
-        reply.line(format_args!("{prefix}bind={}", bind_word(figures)));
-    }
-    numbers(
-        &prefix,
-        &[
-            ("queues", figures.queues.len() as u64),
-            ("rx", figures.sum(|queue| queue.rx)),
-            ("tx", figures.sum(|queue| queue.tx)),
-            ("rx_dropped", figures.sum(|queue| queue.kernel.rx_dropped)),
-            ("rx_ring_full", figures.sum(|queue| queue.kernel.rx_ring_full)),
-            ("fill_ring_empty", figures.sum(|queue| queue.kernel.fill_ring_empty)),
-            ("invalid_descs", figures.sum(|queue| queue.kernel.invalid_descs)),
-            ("senseless", figures.sum(|queue| queue.senseless)),
-        ],
-        reply,
-    );
-    for (reason, count) in &figures.verdicts {
-        let kind = if ["redirected", "answered"].contains(reason) { "" } else { "passed." };
-        reply.line(format_args!("{prefix}{kind}{reason}={count}"));
-    }
-    let frames = &figures.frames;
-    numbers(
-        &format!("{prefix}frames."),
-        &[
-            ("total", frames.total),
-            ("free", frames.free),
-            ("fill", frames.fill),
-            ("rx", frames.rx),
-            ("tx", frames.tx),
-            ("completion", frames.completion),
-            ("driver", frames.driver),
-            ("lost", frames.lost),
-            ("twice", frames.twice),
-        ],
-        reply,
-    );
-    for queue in &figures.queues {
-        reply.line(format_args!("{prefix}queue.{}.rx={}", queue.number, queue.rx));
-        reply.line(format_args!("{prefix}queue.{}.watchdog={}", queue.number, queue.watchdog.word()));
-    }
-    reply.line(format_args!("{prefix}watchdog={}", figures.watchdog().word()));
-    if !figures.answers.is_empty() {
-        reply.line(format_args!("{prefix}answers={}", figures.answers));
-    }
-    if let Some(why) = &figures.fallback {
-        reply.line(format_args!("{prefix}fallback={why}"));
-    }
 }
 
 /// A number as C's `%g` prints it: six digits, no zeros at the end, an exponent when it is far from one.

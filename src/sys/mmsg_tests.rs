@@ -1,5 +1,6 @@
 use super::*;
 use crate::sys::socket::{UdpOptions, udp_listener};
+use crate::sys::stamps::CMSG_HEADER;
 use rustix::fd::{AsFd, OwnedFd};
 use std::net::UdpSocket;
 

@@ -29,4 +29,5 @@ pub mod sockaddr;
 pub mod socket;
 mod stamps;
 mod syscalls;
+mod udp_peer;
 pub mod upstream;
