@@ -80,14 +80,14 @@ impl NegativeCache {
     pub fn insert(&mut self, set: &Set<'_>, zone: &[u8], expires: u32) {
         let key = key(set.class, zone);
         if let Some(nsec) = Nsec::read(set, zone) {
-            let denied = self.zones.get(&key[..]).map(|zone| zone.denied_by_nsec(&nsec));
-            self.remove_all(&key, denied);
+            let contradicting = self.zones.get(&key[..]).map(|zone| zone.contradicting_nsec(&nsec));
+            self.remove_all(&key, contradicting);
             self.put(&key, Place::Name(sort_key(nsec.owner)[..].into()), Entry::of_nsec(&nsec, expires));
         }
         let is_usable = |nsec3: &Nsec3<'_>| nsec3.iterations <= self.most_iterations && nsec3.salt.len() <= MOST_SALT;
         if let Some(nsec3) = Nsec3::read_all(set, zone).find(is_usable) {
-            let denied = self.zones.get(&key[..]).map(|zone| zone.denied_by_nsec3(&nsec3));
-            self.remove_all(&key, denied);
+            let contradicting = self.zones.get(&key[..]).map(|zone| zone.contradicting_nsec3(&nsec3));
+            self.remove_all(&key, contradicting);
             let zone = self.zone(&key);
             if self.zones.get_mut(&zone).is_some_and(|zone| zone.begin_chain(&nsec3)) {
                 self.put(&key, Place::Hash(nsec3.owner), Entry::of_nsec3(&nsec3, expires));

@@ -138,12 +138,19 @@ impl Zone {
         }
     }
 
-    /// Where records are that an NSEC record says are none.
-    pub fn denied_by_nsec(&self, nsec: &Nsec<'_>) -> Vec<Place> {
+    /// Where records are that contradict an NSEC record: those in its span, and the one in whose span it is.
+    pub fn contradicting_nsec(&self, nsec: &Nsec<'_>) -> Vec<Place> {
         let (owner, next) = (sort_key(nsec.owner), sort_key(nsec.next));
         let end = if owner < next { Excluded(&next[..]) } else { Unbounded };
         let within = self.by_name.range::<[u8], _>((Excluded(&owner[..]), end));
-        within.take(MOST_DENIED).map(|(key, _)| Place::Name(key.clone())).collect()
+        let before = self.by_name.range::<[u8], _>((Unbounded, Excluded(&owner[..]))).next_back();
+        let around = before.filter(|(key, entry)| {
+            entry.nsec().is_some_and(|before| {
+                let next = sort_key(before.next);
+                next[..] <= ***key || owner < next
+            })
+        });
+        within.take(MOST_DENIED).chain(around).map(|(key, _)| Place::Name(key.clone())).collect()
     }
 
     /// True when an NSEC3 record is of the zone's chain.
@@ -159,8 +166,9 @@ impl Zone {
         self.is_of_chain(nsec3)
     }
 
-    /// Where records are that an NSEC3 record says are none: those in its span, and all of another chain.
-    pub fn denied_by_nsec3(&self, nsec3: &Nsec3<'_>) -> Vec<Place> {
+    /// Where records are that contradict an NSEC3 record: those in its span, the one in whose span it is, and all of another
+    /// chain.
+    pub fn contradicting_nsec3(&self, nsec3: &Nsec3<'_>) -> Vec<Place> {
         if !self.is_of_chain(nsec3) {
             return self.by_hash.keys().take(MOST_DENIED).copied().map(Place::Hash).collect();
         }
@@ -170,7 +178,21 @@ impl Zone {
             false => (self.by_hash.range((owner, Unbounded)), Some(self.by_hash.range((Unbounded, next)))),
         };
         let within = first.chain(second.into_iter().flatten());
-        within.take(MOST_DENIED).map(|(hash, _)| Place::Hash(*hash)).collect()
+        let around = self.before(&nsec3.owner).filter(|before| before.covers(&nsec3.owner)).map(|before| before.owner);
+        within.take(MOST_DENIED).map(|(hash, _)| *hash).chain(around).map(Place::Hash).collect()
+    }
+
+    /// The NSEC3 record before a hash, which is not its own; the first is after the last.
+    fn before(&self, hash: &Hash) -> Option<Nsec3<'_>> {
+        let found = self.by_hash.range(..*hash).next_back().or_else(|| self.by_hash.last_key_value());
+        found.and_then(|found| self.nsec3(found))
+    }
+
+    fn nsec3<'z>(&'z self, (owner, entry): (&Hash, &'z Entry)) -> Option<Nsec3<'z>> {
+        let (next, types) = entry.data.split_first_chunk::<HASH>()?;
+        let types = Types::read(types)?;
+        let (salt, iterations) = (&self.salt[..], self.iterations);
+        Some(Nsec3 { owner: *owner, next: *next, opt_out: entry.opt_out, iterations, salt, types })
     }
 
     /// What of the zone has not expired by `now`.
@@ -214,11 +236,7 @@ impl<'z> Reading<'z> {
     }
 
     fn nsec3(&self, found: Option<(&Hash, &'z Entry)>) -> Option<Nsec3<'z>> {
-        let (owner, entry) = found.filter(|(_, entry)| entry.expires > self.now)?;
-        let (next, types) = entry.data.split_first_chunk::<HASH>()?;
-        let types = Types::read(types)?;
-        let (salt, iterations) = (&self.zone.salt[..], self.zone.iterations);
-        Some(Nsec3 { owner: *owner, next: *next, opt_out: entry.opt_out, iterations, salt, types })
+        found.filter(|(_, entry)| entry.expires > self.now).and_then(|found| self.zone.nsec3(found))
     }
 
     fn noted(&self, nsec3: Nsec3<'z>) -> Nsec3<'z> {

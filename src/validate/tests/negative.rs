@@ -168,6 +168,26 @@ fn a_new_record_takes_the_place_of_what_it_contradicts() {
 }
 
 #[test]
+fn a_new_record_drives_out_the_one_that_has_it_denied() {
+    let older = Zone::new(&["z"], vec![(vec!["*"], vec![A]), (vec!["y", "a"], vec![A])]);
+    let newer = Zone::new(&["z"], vec![(vec!["*"], vec![A]), (vec!["c"], vec![A])]);
+    let mut cache = filled(&older, &[NsecChain::new(&older).at(&name(&["z", "*"])).unwrap()]);
+    let asked = name(&["z", "y", "0"]);
+    assert_eq!(by_nsec(&mut cache, &asked, TXT).map(|found| found.answer), Some(Answer::NameError), "y.z is there");
+    insert(&mut cache, &newer, &[NsecChain::new(&newer).at(&name(&["z", "c"])).unwrap()], EXPIRES);
+    assert_eq!(cache.len(), 1);
+    let found = by_nsec(&mut cache, &asked, TXT).map(|found| found.answer);
+    assert_eq!(found, Some(Answer::Wildcard { labels: 1 }), "y.z is not; of the wildcard nothing is known");
+    // By hashes, each record of the new zone that stands in a span of the old one, be that the last.
+    let old = Nsec3Chain::new(&Zone::new(&["z"], vec![]), false, b"", 0).all();
+    for new in Nsec3Chain::new(&small(), false, b"", 0).all() {
+        let mut cache = filled(&small(), &old);
+        insert(&mut cache, &small(), std::slice::from_ref(&new), EXPIRES);
+        assert_eq!(cache.len(), 1, "one in the place of the other");
+    }
+}
+
+#[test]
 fn a_wildcard_that_is_a_zone_cut_answers_nothing() {
     let mut zone = small();
     zone.names.insert(name(&["z", "*"]), [NS].into());

@@ -20,7 +20,7 @@ use runbound::stats::Upstream;
 use runbound::validate::anchors::{AnchorRecord, Anchors};
 use runbound::validate::chain::Ds;
 use runbound::validate::dnskey::Dnskey;
-use runbound::validate::parts::Parts;
+use runbound::validate::parts::{Parts, Views};
 use runbound::validate::{Budget, Clock, Fakes, Keys, Rules, Set, verify};
 use rustix::io::Errno;
 use std::net::SocketAddr;
@@ -260,7 +260,8 @@ impl<'a> Trust<'a> {
             let views = parts.views();
             for nth in 0..parts.sets.len() {
                 if let Some(set) = views.set(nth).filter(|set| set.rtype == rtype) {
-                    f(self, &set);
+                    let signatures = signatures_of(&set, parts, &views);
+                    f(self, &Set { signatures: &signatures, ..set });
                 }
             }
         }
@@ -298,6 +299,17 @@ impl<'a> Trust<'a> {
         let above = self.keys.iter().filter(|keys| is_at_or_below(set.owner, keys.zone()));
         above.map(|keys| (keys, is_by(set, keys, &self.clock))).find(|(_, is)| *is).map(|(keys, _)| keys.zone())
     }
+}
+
+/// The signatures that came with an RRset, in whatever section of its reply: one that is genuine is so anywhere.
+fn signatures_of<'v>(set: &Set<'_>, parts: &Parts, views: &'v Views<'_>) -> Vec<&'v [u8]> {
+    let of_owner = (0..parts.sets.len()).filter_map(|nth| views.set(nth));
+    let of_owner = of_owner.filter(|other| other.owner.eq_ignore_ascii_case(set.owner));
+    let all = of_owner.flat_map(|other| match other.rtype {
+        rtype::RRSIG => other.records,
+        _ => other.signatures,
+    });
+    all.copied().filter(|signature| get_u16(signature, 0) == Some(set.rtype)).collect()
 }
 
 /// Whether one of the signatures is by one of the keys, whatever that costs.
