@@ -41,6 +41,7 @@ fn newer_files(config: &Config, now: u64) -> Option<Diagnostic> {
     let auto = validation.auto.iter().map(|auto| auto.file.clone());
     let given = validation.anchor_files.iter().chain(&validation.key_files).map(|source| source.text.clone().into());
     let written = |file: PathBuf| {
+        let file = config.directory.join(file);
         let time = file.metadata().ok()?.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some((time.as_secs(), file))
     };
@@ -177,6 +178,10 @@ impl Findings<'_> {
             let tags: Vec<u16> =
                 point.anchor().key_tags().into_iter().chain(pending.map(|key| key.key_tag())).collect();
             // Before it, the file follows by itself.
+            // What is trusted of it is told where the file is read.
+            if tags.is_empty() {
+                continue;
+            }
             if now >= ROLL_OVER || tags == [KEYS[0]] {
                 let fix = format!(
                     "put these lines into {} in place of what is in it: {}",

@@ -111,7 +111,7 @@ struct StateFile {
     reader: Reader,
     record: Record,
     point: Option<Point>,
-    /// `;;id:` was there, so every key has its state.
+    /// `;;id:` was there: who has written it writes the state of each key.
     has_header: bool,
     revoked: bool,
     passed_over: Vec<Flaw>,
@@ -130,7 +130,8 @@ impl StateFile {
         }
         let (zone, class) = (self.record.owner.to_ascii_lowercase(), self.record.class);
         of_record(&self.record)?;
-        let key = key(&self.record, &comment, self.has_header)?;
+        let may_be_cut = self.has_header && !entry.is_whole;
+        let key = key(&self.record, &comment, may_be_cut)?;
         let point = self.point.get_or_insert_with(|| Point { zone: zone.clone(), class, ..Point::default() });
         if (&point.zone, point.class) != (&zone, class) {
             let (other, own) = (name_text::to_text(&zone), name_text::to_text(&point.zone));
@@ -185,7 +186,9 @@ impl StateFile {
 }
 
 /// A key with what its comment says: `;;state=2 [  VALID  ] ;;count=0 ;;lastchange=1251100000 ;;Mon Aug 24 07:46:40 2009`.
-fn key(record: &Record, comment: &str, has_header: bool) -> Result<Key, String> {
+///
+/// One without a state was put there by somebody who trusts it, as Unbound has it, unless its line may be cut off.
+fn key(record: &Record, comment: &str, may_be_cut: bool) -> Result<Key, String> {
     let value = |name: &str| {
         let (_, rest) = comment.split_once(name)?;
         rest.split(|c: char| !c.is_ascii_digit()).next()
@@ -195,7 +198,7 @@ fn key(record: &Record, comment: &str, has_header: bool) -> Result<Key, String> 
             let number = number::read(number, 0..=u8::MAX).map_err(|error| format!("state: {error}"))?;
             State::from_number(number).unwrap_or_default()
         }
-        None if has_header => return Err("the key has no ;;state= behind it".into()),
+        None if may_be_cut => return Err("the last line has neither ;;state= nor an end: it was cut off".into()),
         None => State::Valid,
     };
     let number = |name: &str| {

@@ -71,6 +71,13 @@ fn records_alone_are_trusted_as_they_stand() {
 }
 
 #[test]
+fn a_key_that_somebody_adds_to_a_state_file_is_trusted() {
+    let text = format!("{STATE}example.com. 3600 IN DNSKEY {KSK} ; of 2026\nexample.com. DNSKEY {ZSK} ;;state=4\n");
+    let Found { found, passed_over } = state(text.as_bytes());
+    assert_eq!((found.unwrap().anchor().key_tags(), passed_over), (vec![55582], vec![]));
+}
+
+#[test]
 fn a_revoked_zone_says_so_and_has_its_name() {
     let text = STATE.replacen('\n', "\n;;REVOKED\n; The zone has all keys revoked, and is\n", 1);
     let point = state(text.as_bytes()).found.unwrap();
@@ -98,7 +105,7 @@ fn what_does_not_belong_together_is_told() {
     for (text, part) in [
         (format!("{STATE}example.net. DNSKEY {KSK} ;;state=2\n"), "one zone"),
         (format!("{STATE};;id: example.net. 1\n"), "second zone"),
-        (format!("{STATE}example.com. DNSKEY {KSK}\n"), "no ;;state="),
+        (format!("{STATE}example.com. DNSKEY {KSK}"), "neither ;;state= nor an end"),
         (";;last_queried: 1\n".to_owned(), "before the zone"),
         (";;id: a..b 1\n".to_owned(), "empty label"),
         (format!("{STATE};;retry_time: soon\n"), "retry_time: expected"),

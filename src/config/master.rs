@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub text: Vec<u8>,
     /// What stands behind the first semicolon of its last line.
     pub comment: Vec<u8>,
+    /// Its last line has an end: nothing of it was cut off.
+    pub is_whole: bool,
 }
 
 /// The entries of a file.
@@ -45,6 +47,7 @@ impl Iterator for Entries<'_> {
                 self.line += 1;
                 if depth == 0 {
                     self.text = &self.text[at + 1..];
+                    entry.is_whole = true;
                     return Some(if quoted {
                         Err((entry.line, "a quoted string has no end".into()))
                     } else {

@@ -9,6 +9,7 @@ mod access;
 mod address;
 mod anchor_checks;
 mod anchor_files;
+mod anchor_state;
 mod bind_keys;
 mod check;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! From files to [`Config`]: clauses, directives and includes, each value checked against the one table.
 
+mod late;
 mod nested;
 
 use super::diagnostic::{Diagnostic, Location, Severity};
@@ -14,6 +15,7 @@ use super::servers::ZoneClause;
 use super::values::{self, Value};
 use crate::dns::name_text::NameBuf;
 use crate::sys::memory;
+use late::Late;
 use nested::Pending;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -47,6 +49,7 @@ pub(super) struct Parser {
     pub warnings: Vec<Diagnostic>,
     sources: Vec<Source>,
     pending: Vec<Pending>,
+    late: Vec<Late>,
     clause: Option<Clause>,
     /// The last directive's row: the next line is often of the same.
     last: Option<&'static OptionSpec>,
@@ -135,7 +138,7 @@ impl Parser {
                 }
             }
             let Some(source) = self.sources.last_mut() else {
-                return;
+                return self.catch_up();
             };
             if self.errors.len() >= MAX_ERRORS {
                 let at = self.here();
@@ -217,10 +220,16 @@ impl Parser {
             }
             *end = words.len();
         }
-        if let Err(message) = self.apply(spec, &words, &ends, at) {
-            self.error(at, format!("{}: {message}", spec.name));
+        if !self.put_off(spec, &words, &ends, at) {
+            self.apply_line(spec, &words, &ends, at);
         }
         self.words = words;
+    }
+
+    fn apply_line(&mut self, spec: &'static OptionSpec, words: &[u8], ends: &[usize; 3], at: Location) {
+        if let Err(message) = self.apply(spec, words, ends, at) {
+            self.error(at, format!("{}: {message}", spec.name));
+        }
     }
 
     fn apply(

@@ -95,8 +95,9 @@ Any other word is an error that names the nearest directive. Values are checked 
 sizes take `k`, `m` and `g`, and a number with letters behind it is none; a file that a line names must be there, a tag be
 defined above, a view or local zone exist. `include:` and `include-toplevel:` take
 patterns with `*`, `?`, `[]`, `{}` and `~/`; a relative path is relative to the working directory, or to `directory:` once that
-line was read. A directive of one value that stands twice, with another value, is a warning which names both lines: the last
-counts, as with Unbound; with the same value it is an `[info]`. A file may be included 64 deep, and not by itself.
+line was read. Files of hints, anchors and cookie secrets are read when all lines were, relative to `directory:` wherever that
+stands. A directive of one value that stands twice, with another value, is a warning which names both lines: the last counts, as with
+Unbound; with the same value it is an `[info]`. A file may be included 64 deep, and not by itself.
 
 A link-local IPv6 address names its interface behind `%`, by name or by index: `fe80::1%eth0`. Servers and
 `outgoing-interface:` are looked up again whenever interfaces change, `interface:` at the start alone; when that interface is made

@@ -1,6 +1,7 @@
 //! The anchors that follow their zones' keys (RFC 5011): what is known of these, and when they are asked for.
 
 use crate::dns::Name;
+use crate::dns::class::IN;
 use crate::validate::anchors::Anchors;
 use crate::validate::autotrust::Followed;
 use crate::validate::autotrust_step::Timers;
@@ -24,8 +25,9 @@ pub struct Following {
 }
 
 impl Following {
-    /// Follows these, as their files had it.
-    pub fn new(all: Vec<Followed>, timers: Timers) -> Following {
+    /// Follows these, as their files had it. Keys of another class than IN are asked for by nobody.
+    pub fn new(mut all: Vec<Followed>, timers: Timers) -> Following {
+        all.retain(|followed| followed.point.class == IN);
         let due = all.iter().any(|followed| !followed.point.revoked).then_some(Duration::ZERO);
         Following { given: all.clone(), all, timers, due, looked: Duration::ZERO }
     }
@@ -92,7 +94,7 @@ impl Following {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::dns::class::IN;
+    use crate::dns::class::CH;
     use crate::dns::rtype::{DNSKEY, DS};
     use crate::validate::autotrust::{Key, Point, State};
 
@@ -119,6 +121,12 @@ mod tests {
         of.all[0].point.revoked = true;
         of.set_due(100, S(6));
         assert_eq!(of.due(), None);
+    }
+
+    #[test]
+    fn keys_of_another_class_are_not_those_of_the_internet() {
+        let mut of = following(Point { class: CH, ..point(DNSKEY, 0, 0) });
+        assert_eq!((of.due(), of.due_at(100), of.of(&Name::ROOT).is_none()), (None, vec![], true));
     }
 
     #[test]

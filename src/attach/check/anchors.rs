@@ -3,15 +3,15 @@
 use super::Subject;
 use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
-use crate::config::{Config, DEFAULT_DIRECTORY};
+use crate::config::Config;
 use crate::host::{PathProbe, PathState, STATE_FOLDER, UNIT, Use};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The files whose keys follow their zones.
 pub(super) fn wanted(config: &Config) -> Vec<(&'static str, PathBuf, Use)> {
     let validation = &config.validation;
-    let base = if config.directory == Path::new(DEFAULT_DIRECTORY) { Path::new("") } else { &config.directory };
-    let files = validation.auto.iter().filter(|_| validation.has_validator()).map(|auto| base.join(&auto.file));
+    let files =
+        validation.auto.iter().filter(|_| validation.has_validator()).map(|auto| config.directory.join(&auto.file));
     files.map(|file| ("auto-trust-anchor-file", file, Use::Replaced)).collect()
 }
 

@@ -1,14 +1,13 @@
 //! Fields of the directives that name what is trusted, and of those about validation that are more than one value.
 
 use super::*;
-use crate::config::anchor_files::{self, Found};
+use crate::config::anchor_files::{self, Found as Records};
+use crate::config::anchor_state::{self, Found};
 use crate::config::include;
-use crate::config::record::Record;
 use crate::config::validation::{AnchorSource, AutoAnchor};
 use crate::config::{bind_keys, lists};
 use crate::dns::name_text;
-use crate::validate::anchors::{AnchorRecord, ROOT_ANCHORS};
-use crate::validate::autotrust::{Key, Point, State};
+use crate::validate::anchors::AnchorRecord;
 use std::path::Path;
 
 pub(super) const ANCHOR: Field = list(add_anchor, |config, emit| show(&config.validation.anchors, emit));
@@ -108,7 +107,7 @@ fn add_key_files(config: &mut Config, args: &mut Args<'_>) -> Result<(), String>
 /// It cannot be read, or nothing in it can.
 fn take(
     path: &Path,
-    read: fn(&[u8]) -> Found<Vec<AnchorRecord>>,
+    read: fn(&[u8]) -> Records<Vec<AnchorRecord>>,
     args: &mut Args<'_>,
 ) -> Result<Vec<AnchorRecord>, String> {
     let found = read(&anchor_files::octets(path)?);
@@ -130,86 +129,23 @@ fn add_auto(config: &mut Config, args: &mut Args<'_>) -> Result<(), String> {
     }
     let mut auto = AutoAnchor { file: text.into(), at: args.at, point: None, stands_in: false };
     if let Some(place) = args.place {
-        let path = place.resolve(text);
-        match read_state(&path, args)? {
-            Ok(point) => {
-                let is_same = |other: &&AutoAnchor| {
-                    other.point.as_ref().is_some_and(|other| (&other.zone, other.class) == (&point.zone, point.class))
-                };
-                match config.validation.auto.iter().find(is_same) {
-                    // As Unbound, which follows a zone once.
-                    Some(other) => {
-                        args.warning = Some(format!(
-                            "auto-trust-anchor-file: {} is followed by {} already; this line does nothing: remove one of them",
-                            name_text::to_text(&point.zone),
-                            other.file.display()
-                        ));
-                    }
-                    None => auto.point = Some(point),
-                }
-            }
-            Err(cause) => {
+        let Found { point, stands_in, warning } = anchor_state::read(&place.resolve(text))?;
+        args.warning = warning.map(|warning| format!("auto-trust-anchor-file: {warning}"));
+        let is_same = |other: &&AutoAnchor| {
+            other.point.as_ref().is_some_and(|other| (&other.zone, other.class) == (&point.zone, point.class))
+        };
+        match config.validation.auto.iter().find(is_same).filter(|_| !stands_in) {
+            // As Unbound, which follows a zone once.
+            Some(other) => {
                 args.warning = Some(format!(
-                    "auto-trust-anchor-file: {cause}; the keys of the root that are built in stand in for it, and it is written \
-                     anew when they have been seen"
+                    "auto-trust-anchor-file: {} is followed by {} already; this line does nothing: remove one of them",
+                    name_text::to_text(&point.zone),
+                    other.file.display()
                 ));
-                (auto.point, auto.stands_in) = (Some(built_in()), true);
             }
+            None => (auto.point, auto.stands_in) = (Some(point), stands_in),
         }
     }
     config.validation.auto.push(auto);
     Ok(())
-}
-
-/// What a state file says, or why it says nothing though it may be one of the root.
-///
-/// # Errors
-/// It is of another zone, or of another kind: nothing can stand in for it.
-fn read_state(path: &Path, args: &mut Args<'_>) -> Result<Result<Point, String>, String> {
-    let text = match anchor_files::octets(path) {
-        Err(cause) if cause.contains("Permission denied") => return Ok(Err(cause)),
-        text => text?,
-    };
-    let found = anchor_files::state(&text);
-    let told = found.told(path);
-    let shown = path.display();
-    match found.found {
-        Some(point) if point.revoked => {
-            let zone = name_text::to_text(&point.zone);
-            args.warning = Some(format!(
-                "auto-trust-anchor-file: {shown}: all keys of {zone} were revoked, so it is no anchor any more; put its \
-                 new keys into the file"
-            ));
-            Ok(Ok(point))
-        }
-        Some(point) if !point.anchor().is_empty() => {
-            args.warning = told;
-            Ok(Ok(point))
-        }
-        Some(point) if point.zone != [0] => {
-            let zone = name_text::to_text(&point.zone);
-            let why = told.unwrap_or_else(|| format!("{shown}: none of its keys is valid"));
-            Err(format!("{why}; nothing is left to trust {zone} by: put a DS or DNSKEY record of it into the file"))
-        }
-        Some(_) => Ok(Err(told.unwrap_or_else(|| format!("{shown}: none of its keys is valid")))),
-        None if text.iter().all(u8::is_ascii_whitespace) => Ok(Err(format!("{shown}: the file is empty"))),
-        None if text.starts_with(b"; autotrust") || told.is_some() => {
-            Ok(Err(told.unwrap_or_else(|| format!("{shown}: the file ends before its first key"))))
-        }
-        None => Err(format!("{shown}: there is no DS or DNSKEY record in it; put one there")),
-    }
-}
-
-/// The root's keys as they are built in, for a file that is yet to be written.
-fn built_in() -> Point {
-    let mut record = Record::default();
-    let mut point = Point { zone: vec![0], class: 1, ..Point::default() };
-    for text in ROOT_ANCHORS {
-        // The texts are this program's own, and a test reads them.
-        if record.read(text.as_bytes()).is_ok() {
-            let (rtype, ttl, data) = (record.rtype, record.ttl, record.rdata.clone());
-            point.keys.push(Key { rtype, ttl, data, state: State::Valid, count: 0, changed: 0 });
-        }
-    }
-    point
 }

@@ -11,8 +11,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         ),
         honoured("auto-trust-anchor-file", PATH, words("none"), anchors::AUTO_FILE, RELOAD).checked(checks::state_file).note(
             "for a file that is torn or empty, or may not be read, the root's keys that are built in stand in, with a warning, \
-             and it is written anew, unless it is of another zone (Unbound does not start); a second line for a zone does \
-             nothing, with a warning",
+             and it is written anew, unless it is of another zone (Unbound does not start); one with keys of which none is valid is \
+             no anchor, with a warning; a second line for a zone does nothing, with a warning",
         ),
         honoured("trust-anchor-file", PATH, words("none"), anchors::ANCHOR_FILE, RELOAD)
             .checked(checks::file)

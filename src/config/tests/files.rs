@@ -74,3 +74,27 @@ fn unbounds_example_file_has_known_directives_only() {
     assert_eq!(unexpected, [""; 0]);
     assert!(parser.warnings.len() > 20);
 }
+
+/// Unbound opens the files of anchors and hints when it has read all lines, in the folder that the last `directory:` names.
+#[test]
+fn files_are_those_of_a_directory_that_is_named_below_them() {
+    let folder = std::env::temp_dir().join(format!("runbound-directory-below-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let anchor = crate::validate::anchors::ROOT_ANCHORS[1];
+    std::fs::write(folder.join("anchors"), format!("{anchor}\n")).unwrap();
+    std::fs::write(folder.join("hints"), ". 60 NS a.\na. 60 A 192.0.2.1\n").unwrap();
+    for directive in ["auto-trust-anchor-file: anchors", "trust-anchor-file: anchors", "root-hints: hints"] {
+        let mut parser = parser::Parser::new(None);
+        let text = format!("server:\n {directive}\n directory: {}\nremote-control:\n", folder.display());
+        parser.read_bytes("test.conf", text.as_bytes());
+        let errors: Vec<String> = parser.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors, [""; 0], "{directive}");
+        let of = &parser.config;
+        let found = [of.validation.points().count(), of.validation.records().count(), of.root_hints.servers.len()];
+        assert_eq!(found.iter().sum::<usize>(), 1, "{directive}: {found:?}");
+    }
+    let mut parser = parser::Parser::new(None);
+    parser.read_bytes("test.conf", b"server:\n trust-anchor-file: /nowhere\n num-threads: 1\n");
+    assert_eq!(parser.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [2]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
