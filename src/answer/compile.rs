@@ -1,12 +1,12 @@
 //! A configuration becomes a [`Policy`].
 
 use super::acl::{Acl, Blocks};
-use super::policy::{ClientRules, LogBogus, Policy, RateRules, Secrets, WaitRules};
+use super::policy::{ClientRules, LogBogus, Policy, RateRules, Secrets, Texts, WaitRules};
 use super::zones::{LocalRecord, ZoneError, ZoneType, Zones, ZonesBuilder};
 use crate::config::{self, Config, Diagnostic, Netblock, Severity, default_zones};
 use crate::dns::cookie::Secret;
-use crate::dns::edns;
 use crate::dns::scan::HashKey;
+use crate::dns::{edns, name_text};
 use crate::sys::memory;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +14,9 @@ use std::sync::{Arc, OnceLock};
 /// Octets of a zone beside its name, and of a record beside its data, while they are compiled.
 const ZONE: usize = 64;
 const RECORD: usize = 480;
+/// Most zones that `trustanchor.unbound.` lists, and tags of each, as Unbound.
+const MOST_ANCHORS: usize = 16;
+const MOST_TAGS: usize = 32;
 
 /// Compiles what answers depend on. `hostname` answers id.server. when `identity:` does not say.
 ///
@@ -30,7 +33,7 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         zones: Arc::new(zones(config, hash_key)?),
         identity: shown(config.identity.hides_name, &config.identity.name, hostname),
         version: shown(config.identity.hides_version, &config.identity.version, version),
-        hide_trustanchor: config.identity.hides_anchors,
+        anchors: (!config.identity.hides_anchors).then(|| anchors(config).into()),
         nsid: config.nsid_octets().map(|nsid| option(edns::NSID, &nsid)),
         ede: config.ede,
         ede_expired: config.expired.ede,
@@ -57,6 +60,17 @@ pub fn policy(config: &Config, hash_key: HashKey, hostname: &str) -> Result<Poli
         },
         log_local_actions: config.log.local_actions,
     })
+}
+
+/// What is trusted, a text for each zone: its name and the tags of its keys (`trustanchor.unbound.`).
+pub fn anchors(config: &Config) -> Texts {
+    let tags = config.validation.key_tags();
+    let text = |(zone, tags): &(Vec<u8>, Vec<u16>)| {
+        let tags = tags.iter().take(MOST_TAGS).map(|tag| format!(" {tag}"));
+        std::iter::once(name_text::to_text(zone)).chain(tags).collect::<String>().into_bytes()
+    };
+    let texts: Vec<Vec<u8>> = tags.iter().take(MOST_ANCHORS).map(text).collect();
+    Texts::new(texts.iter().map(Vec::as_slice))
 }
 
 /// An EDNS option, code and length at its front. Its data are shorter than 64 KiB.

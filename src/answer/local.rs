@@ -26,9 +26,10 @@ impl Answerer {
         let text = match self.scans.at(query.scan).lower() {
             b"\x02id\x06server\0" | b"\x08hostname\x04bind\0" => self.policy.identity.as_deref()?,
             b"\x07version\x06server\0" | b"\x07version\x04bind\0" => self.policy.version.as_deref()?,
-            // There are no trust anchors to list yet.
-            b"\x0btrustanchor\x07unbound\0" if !self.policy.hide_trustanchor => {
-                return Some(Outcome::Reply(query.asked.empty(message, 0, rcode::NOERROR)));
+            b"\x0btrustanchor\x07unbound\0" => {
+                let texts = self.policy.anchors.as_ref()?;
+                let answer = Answer::new(rcode::NOERROR, [texts.records, 0, 0], &texts.octets);
+                return Some(Outcome::Reply(query.asked.answer(message, 0, answer, 0, None)));
             }
             _ => return None,
         };

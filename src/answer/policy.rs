@@ -2,9 +2,34 @@
 
 use super::acl::{Acl, Blocks};
 use super::zones::Zones;
+use crate::dns::class::CH;
 use crate::dns::cookie::Secret;
+use crate::dns::rtype::TXT;
 use crate::dns::scan::HashKey;
 use std::sync::Arc;
+
+/// TXT records of class CH without a TTL, whose owner is the name that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    pub(super) octets: Vec<u8>,
+    pub(super) records: u16,
+}
+
+impl Texts {
+    /// A record for each text, of which the first 255 octets count.
+    pub fn new<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Texts {
+        let mut all = Texts::default();
+        for text in texts {
+            let text = &text[..text.len().min(255)];
+            all.octets.extend([0xc0, 0x0c, 0, TXT as u8, 0, CH as u8, 0, 0, 0, 0]);
+            all.octets.extend((text.len() as u16 + 1).to_be_bytes());
+            all.octets.push(text.len() as u8);
+            all.octets.extend(text);
+            all.records += 1;
+        }
+        all
+    }
+}
 
 /// Everything the decision needs from the configuration.
 #[derive(Clone)]
@@ -19,8 +44,8 @@ pub struct Policy {
     pub identity: Option<Box<[u8]>>,
     /// The answer to version.server. and version.bind., at most 255 octets; `None`: hidden.
     pub version: Option<Box<[u8]>>,
-    /// hide-trustanchor: trustanchor.unbound. is refused.
-    pub hide_trustanchor: bool,
+    /// The answer to trustanchor.unbound.; `None`: hidden (hide-trustanchor).
+    pub anchors: Option<Arc<Texts>>,
     /// nsid: the EDNS option that tells it, code and length at its front.
     pub nsid: Option<Arc<[u8]>>,
     /// ede: tell more of errors.

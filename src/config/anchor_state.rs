@@ -1,6 +1,7 @@
 //! What an `auto-trust-anchor-file:` is worth: the state that it says, or what stands in for it.
 
 use super::anchor_files;
+use super::model::Config;
 use super::record::Record;
 use crate::dns::class::IN;
 use crate::dns::name_text;
@@ -68,6 +69,18 @@ fn judge(path: &Path, text: &[u8]) -> Result<Found, String> {
         }
     };
     Ok(Found { point, stands_in: false, warning })
+}
+
+impl Config {
+    /// Takes note of what the keys of an anchor have become: the text that is written to a file.
+    pub fn note_anchor(&mut self, file: &Path, text: &str) {
+        let directory = &self.directory;
+        let auto =
+            self.validation.auto.iter_mut().find(|auto| auto.point.is_some() && directory.join(&auto.file) == file);
+        if let (Some(auto), Some(point)) = (auto, anchor_files::state(text.as_bytes()).found) {
+            (auto.point, auto.stands_in) = (Some(point), false);
+        }
+    }
 }
 
 fn ends_early(path: &Path) -> String {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::diagnostic::Location;
+use crate::config::validation::AutoAnchor;
 
 /// The root's keys of 2017 and 2024.
 const KEYS: [&str; 2] = [
@@ -60,6 +62,22 @@ fn what_is_built_in_stands_in_but_for_keys_that_were_revoked() {
 fn a_file_of_another_kind_or_of_a_torn_other_zone_is_an_error() {
     assert!(judged("hello\n").unwrap_err().contains("no DS or DNSKEY record"));
     assert!(judged(&HEAD.replace(";;id: .", ";;id: a.")).unwrap_err().contains("nothing is left to trust a. by"));
+}
+
+#[test]
+fn what_the_keys_become_is_listed() {
+    let mut config = Config::default();
+    let found = judged(&format!("{HEAD}{}{}", line(0, State::Valid), line(1, State::Pending))).unwrap();
+    let auto = AutoAnchor { file: "k".into(), at: Location::default(), point: Some(found.point), stands_in: false };
+    config.validation.auto = vec![auto];
+    config.validation.insecure = vec![b"\x01a\0".to_vec()];
+    assert_eq!(config.validation.key_tags(), [(vec![0], vec![20326])]);
+    let file = config.directory.join("k");
+    config.note_anchor(&file, &format!("{HEAD}{}{}", line(0, State::Valid), line(1, State::Valid)));
+    assert_eq!(config.validation.key_tags(), [(vec![0], vec![20326, 38696])]);
+    config.note_anchor(Path::new("/elsewhere"), "");
+    config.note_anchor(&file, &HEAD.replacen('\n', "\n;;REVOKED\n", 1));
+    assert_eq!(config.validation.key_tags(), []);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::number;
 use crate::validate::Date;
 use crate::validate::anchors::{AnchorRecord, Anchors};
 use crate::validate::autotrust::Point;
+use crate::validate::canonical::compare;
 use std::path::PathBuf;
 
 /// What `module-config:` is unless a file says otherwise.
@@ -174,6 +175,19 @@ impl Validation {
             anchors.replace(&point.zone, point.class, point.anchor());
         }
         (anchors, ignored)
+    }
+
+    /// The zones that are trusted by keys of their own, wire form, in canonical order of class and name; and the tags of these keys,
+    /// going up.
+    pub fn key_tags(&self) -> Vec<(Vec<u8>, Vec<u16>)> {
+        if !self.has_validator() {
+            return Vec::new();
+        }
+        let (anchors, _) = self.anchors(AnchorRecord::is_known);
+        let mut tags: Vec<_> =
+            anchors.iter().map(|(zone, class, anchor)| (class, zone.to_vec(), anchor.key_tags())).collect();
+        tags.sort_by(|(class, zone, _), (other_class, other, _)| class.cmp(other_class).then(compare(zone, other)));
+        tags.into_iter().map(|(_, zone, tags)| (zone, tags)).collect()
     }
 
     /// Those of [`Self::points`] that count: what is built in stands in for a file where nothing else is trusted of its zone.

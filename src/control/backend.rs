@@ -144,6 +144,8 @@ pub struct Flushed {
     pub rrsets: u64,
     /// Messages, the worker's answers among them.
     pub messages: u64,
+    /// What was known of keys of zones.
+    pub keys: u64,
 }
 
 /// Edits local zones and data. What it does shows once [`Backend::edit_local`] returns.
@@ -227,6 +229,8 @@ pub struct Status {
     pub rivals: Vec<String>,
     /// Which name servers cannot be asked now and why, a line each.
     pub upstream: Vec<String>,
+    /// Which trust anchors are of no use now and why, and which of their files cannot be written, a line each.
+    pub anchors: Vec<String>,
     /// For how long the worker has had a command that it did not answer in time.
     pub late: Option<Duration>,
 }

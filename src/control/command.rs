@@ -198,8 +198,8 @@ fn flush(word: &str, arguments: &str, backend: &mut dyn Backend, reply: &mut Rep
         _ => backend.flush_bogus(),
     };
     match removed {
-        Ok(Flushed { rrsets, messages }) => {
-            reply.line(format_args!("ok removed {rrsets} rrsets, {messages} messages and 0 key entries"));
+        Ok(Flushed { rrsets, messages, keys }) => {
+            reply.line(format_args!("ok removed {rrsets} rrsets, {messages} messages and {keys} key entries"));
         }
         Err(reason) => reply.result(Err(reason)),
     }

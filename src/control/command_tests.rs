@@ -52,7 +52,7 @@ fn replies_are_unbounds() {
         ("flush_type foo bar", "error parsing RRset type: 'bar'\n"),
         ("flush_type +c foo TYPE77", "ok\n"),
         ("flush_bogus", none),
-        ("flush_zone example.com", "ok removed 4 rrsets, 3 messages and 0 key entries\n"),
+        ("flush_zone example.com", "ok removed 4 rrsets, 3 messages and 2 key entries\n"),
         ("flush_negative", "ok removed 0 rrsets, 5 messages and 0 key entries\n"),
         ("list_forwards", ". IN forward 127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),
         ("forward", "127.0.0.1@5392 192.0.2.55@853#dns.example 192.0.2.53 fe80::1%eth0\n"),

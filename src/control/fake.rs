@@ -93,6 +93,7 @@ impl Backend for Fake {
             cut_off: vec!["veth-rb carries 192.0.2.1 and is not up".to_owned()],
             rivals: vec!["fwbr100i0 answers ARP for 192.0.2.1".to_owned()],
             upstream: vec!["192.0.2.53:53: connect: Network is unreachable".to_owned()],
+            anchors: vec!["the keys of example. are not to be had".to_owned()],
             late: self.late.as_ref().map(|_| Duration::from_millis(7900)),
         }
     }
@@ -233,11 +234,11 @@ impl Backend for Fake {
     }
 
     fn flush_zone(&mut self, zone: &Name) -> Result<Flushed, String> {
-        self.call(format!("flush_zone {zone}")).map(|()| Flushed { rrsets: 4, messages: 3 })
+        self.call(format!("flush_zone {zone}")).map(|()| Flushed { rrsets: 4, messages: 3, keys: 2 })
     }
 
     fn flush_negative(&mut self) -> Result<Flushed, String> {
-        Ok(Flushed { rrsets: 0, messages: 5 })
+        Ok(Flushed { rrsets: 0, messages: 5, keys: 0 })
     }
 
     fn flush_bogus(&mut self) -> Result<Flushed, String> {

@@ -57,6 +57,7 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     status.cut_off.iter().for_each(|line| reply.line(format_args!("link: {line}")));
     status.rivals.iter().for_each(|line| reply.line(format_args!("arp: {line}")));
     status.upstream.iter().for_each(|line| reply.line(format_args!("upstream: {line}")));
+    status.anchors.iter().for_each(|line| reply.line(format_args!("anchor: {line}")));
     if let Some(late) = status.late {
         let seconds = late.as_secs();
         reply.line(format_args!(

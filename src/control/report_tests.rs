@@ -45,6 +45,7 @@ fn status_has_unbounds_lines_and_the_way_in() {
          link: veth-rb carries 192.0.2.1 and is not up\n\
          arp: fwbr100i0 answers ARP for 192.0.2.1\n\
          upstream: 192.0.2.53:53: connect: Network is unreachable\n\
+         anchor: the keys of example. are not to be had\n\
          xdp: eth0 native copy queues 2 watchdog tripped (the driver has no zero copy)\n\
          answers: eth0 off (log-queries: yes)\n\
          queries: xdp 9 udp 0 tcp 0\nerrors: 7 got no reply, as error-ratelimit: has it\n\

@@ -359,7 +359,7 @@ fn debians_unbound_control_works() {
                 (&["local_zones"], &many, "added 100000 zones\n", 0),
                 (&["flush_type", "a.example", "AAAA"], "", "ok\n", 0),
                 (&["flush", "a.example"], "", "ok\n", 0),
-                (&["flush_zone", "example"], "", "ok removed 4 rrsets, 3 messages and 0 key entries\n", 0),
+                (&["flush_zone", "example"], "", "ok removed 4 rrsets, 3 messages and 2 key entries\n", 0),
                 (&["flush_negative"], "", "ok removed 0 rrsets, 5 messages and 0 key entries\n", 0),
                 (&["flush_bogus"], "", "ok removed 0 rrsets, 0 messages and 0 key entries\n", 0),
                 (

@@ -84,13 +84,11 @@ impl<W: World> Turn<'_, W> {
     fn clear(&mut self, empty: Box<Cache>) -> Cleared {
         self.keep_nothing_in_flight();
         self.core.cuts.forget_below(&[0]);
-        self.forget_keys(|_, _| true);
+        let keys = self.forget_keys(|_, _| true);
         let old = self.core.cache.replace(*empty);
-        let flushed = old.as_ref().map_or_else(Flushed::default, |old| Flushed {
-            rrsets: old.rrsets.count(),
-            messages: old.messages.count(),
-        });
-        Cleared { old, flushed }
+        let count = |old: &Cache| (old.rrsets.count(), old.messages.count());
+        let (rrsets, messages) = old.as_ref().map(count).unwrap_or_default();
+        Cleared { old, flushed: Flushed { rrsets, messages, keys } }
     }
 
     fn flush_name(&mut self, name: &Name, rtype: Option<u16>) -> Flushed {
@@ -108,14 +106,15 @@ impl<W: World> Turn<'_, W> {
     fn flush_on(&mut self, flushing: &mut Flushing) -> Option<Flushed> {
         // With every piece: who began since the last may have met what this one takes out.
         self.keep_nothing_in_flight();
-        match flushing.what() {
+        let keys = match flushing.what() {
             Flush::Zone(zone) => self.forget_keys(|of, _| is_at_or_below(of, zone.as_wire())),
-            Flush::Bogus => self.forget_keys(|_, standing| matches!(standing, Standing::Bogus(_))),
-            Flush::Negative => {}
-        }
+            // Keys may be missing because a server has said that they are not there.
+            Flush::Bogus | Flush::Negative => self.forget_keys(|_, standing| matches!(standing, Standing::Bogus(_))),
+        };
+        flushing.count_keys(keys);
         match &mut self.core.cache {
             Some(cache) => cache.flush_on(flushing, FLUSH_BUCKETS, self.now),
-            None => Some(Flushed::default()),
+            None => Some(flushing.so_far()),
         }
     }
 
@@ -130,11 +129,10 @@ impl<W: World> Turn<'_, W> {
         };
     }
 
-    /// Forgets what is known of the keys of zones.
-    fn forget_keys(&mut self, is_of: impl FnMut(&[u8], &Standing) -> bool) {
-        if let Some(validator) = &mut self.core.validator {
-            validator.keys.flush(is_of);
-        }
+    /// Forgets what is known of the keys of zones; gives of how many that had not expired.
+    fn forget_keys(&mut self, is_of: impl FnMut(&[u8], &Standing) -> bool) -> u64 {
+        let now = super::cache::seconds(self.now);
+        self.core.validator.as_mut().map_or(0, |validator| validator.keys.flush(now, is_of) as u64)
     }
 
     fn dump_on(&mut self, dumping: &mut Dumping, text: &mut String) -> bool {

@@ -98,7 +98,7 @@ impl<W: World> Turn<'_, W> {
         if outcome.is_changed {
             Arc::make_mut(&mut rules.anchors).replace(&point.zone, class::IN, point.anchor());
             if point.revoked {
-                keys.flush(|of, _| is_at_or_below(of, name.as_wire()));
+                keys.flush(super::cache::seconds(self.now), |of, _| is_at_or_below(of, name.as_wire()));
             }
         }
         following.set_due(wall, self.now);

@@ -54,7 +54,7 @@ impl<W: World> Turn<'_, W> {
         let (proves, bogus_ttl) = (keys.flaw(name.as_wire(), now).is_none(), rules.bogus_ttl);
         match proves {
             true => self.write_down_sets(&referral.parts, bogus_ttl),
-            false => drop(keys.flush(|of, _| of == name.as_wire())),
+            false => drop(keys.flush(now, |of, _| of == name.as_wire())),
         }
         proves
     }

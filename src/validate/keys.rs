@@ -211,16 +211,12 @@ impl KeyCache {
         }
     }
 
-    /// Forgets what `is_of` says.
-    pub fn flush(&mut self, mut is_of: impl FnMut(&[u8], &Standing) -> bool) -> usize {
-        let names: Vec<Box<[u8]>> = self
-            .entries
-            .iter()
-            .filter(|(name, entry)| is_of(name, &entry.standing))
-            .map(|(name, _)| name.clone())
-            .collect();
-        names.iter().for_each(|name| self.forget(name));
-        names.len()
+    /// Forgets what `is_of` says; gives how much of it had not expired.
+    pub fn flush(&mut self, now: u32, mut is_of: impl FnMut(&[u8], &Standing) -> bool) -> usize {
+        let taken = self.entries.iter().filter(|(name, entry)| is_of(name, &entry.standing));
+        let names: Vec<_> = taken.map(|(name, entry)| (name.clone(), entry.until > now)).collect();
+        names.iter().for_each(|(name, _)| self.forget(name));
+        names.iter().filter(|(_, is_live)| *is_live).count()
     }
 
     /// Octets in use.

@@ -76,16 +76,13 @@ impl Object {
             library.bind(name, index).map_err(|cause| ("bind the XDP program", cause))?;
         }
         library.load(other).map_err(|cause| ("load the XDP program", cause))?;
-        Self::of(&library, name).map_err(|cause| ("find the program's maps", cause))
+        Self::of(&library, name, table.is_some()).map_err(|cause| ("find the program's maps", cause))
     }
 
-    /// What stays of a loaded object: the descriptors.
-    fn of(library: &Library, program: &CStr) -> io::Result<Self> {
+    /// What stays of a loaded object: the descriptors. `answers`: it is one with answers of its own.
+    fn of(library: &Library, program: &CStr, answers: bool) -> io::Result<Self> {
         let map = |name| library.map(name)?.try_clone_to_owned();
-        let answer_gate = match map(c"answer_gate") {
-            Err(cause) if cause.raw_os_error() == Some(libc::ENOENT) => None,
-            gate => Some(gate?),
-        };
+        let answer_gate = if answers { Some(map(c"answer_gate")?) } else { None };
         Ok(Self {
             answer_gate,
             program: library.program(program)?.try_clone_to_owned()?,

@@ -3,6 +3,7 @@
 use super::rig::{answerer, query, records, wire};
 use crate::answer::decide::{Arrival, Decision, Via};
 use crate::answer::keepalive::Keepalive;
+use crate::answer::policy::Texts;
 use crate::dns::header::{self, flag};
 use crate::dns::{edns, rcode, rtype};
 
@@ -65,6 +66,14 @@ fn chaos_names_answer_unless_hidden() {
     *asked.message.last_mut().unwrap() = 3;
     let message = asked.ask(&mut answerer, None).message();
     assert_eq!(records(&message)[0].4, b"\x04host");
+    let mut lists = super::rig::answerer(|policy| {
+        policy.anchors = Some(Texts::new([&b". 20326 38696"[..], b"a. 1"]).into());
+    });
+    let mut asked = query("trustanchor.unbound", rtype::TXT);
+    *asked.message.last_mut().unwrap() = 3;
+    let texts: Vec<Vec<u8>> =
+        records(&asked.ask(&mut lists, None).message()).into_iter().map(|record| record.4.to_vec()).collect();
+    assert_eq!(texts, [&b"\x0d. 20326 38696"[..], b"\x04a. 1"]);
     let mut hidden = query("version.bind", rtype::TXT);
     *hidden.message.last_mut().unwrap() = 3;
     assert_eq!(header::flags(&hidden.ask(&mut answerer, None).message()) & 0xf, rcode::REFUSED);

@@ -58,7 +58,7 @@ pub(super) fn answerer(change: impl FnOnce(&mut Policy)) -> Answerer {
         zones: Arc::new(zones.finish()),
         identity: Some(b"host"[..].into()),
         version: None,
-        hide_trustanchor: false,
+        anchors: Some(Arc::default()),
         nsid: None,
         ede: false,
         ede_expired: false,

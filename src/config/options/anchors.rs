@@ -7,6 +7,7 @@ use crate::config::include;
 use crate::config::validation::{AnchorSource, AutoAnchor};
 use crate::config::{bind_keys, lists};
 use crate::dns::name_text;
+use crate::validate::Date;
 use crate::validate::anchors::AnchorRecord;
 use std::path::Path;
 
@@ -26,6 +27,21 @@ pub(super) const INSECURE: Field = list(
             let text = name_text::to_text(name);
             emit(text.strip_suffix('.').filter(|text| !text.is_empty()).unwrap_or(&text));
         }
+    },
+);
+/// Shown in seconds, 0 without one, as Unbound keeps it.
+pub(super) const DATE: Field = field(
+    |config, args| {
+        config.validation.date = args.text(0).to_owned();
+        Ok(())
+    },
+    |config, emit| {
+        let seconds = match config.validation.override_date() {
+            Date::Wall => 0,
+            Date::Fixed(seconds) => seconds,
+            Date::Any => u32::MAX,
+        };
+        emit(&seconds.to_string());
     },
 );
 pub(super) const ITERATIONS: Field = field(

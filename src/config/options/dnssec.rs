@@ -27,7 +27,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("trust-anchor-signaling", YES_NO, is("yes"), plain!(flag validation.signals), RELOAD),
         honoured("root-key-sentinel", YES_NO, is("yes"), plain!(flag validation.sentinel), RELOAD),
         honoured("domain-insecure", NAME, words("none"), anchors::INSECURE, RELOAD),
-        honoured("val-override-date", &[Kind::Date], words("none"), plain!(text validation.date), RELOAD),
+        honoured("val-override-date", &[Kind::Date], words("none"), anchors::DATE, RELOAD),
         honoured("val-sig-skew-min", COUNT, is("3600"), plain!(number validation.skew_min), RELOAD),
         honoured("val-sig-skew-max", COUNT, is("86400"), plain!(number validation.skew_max), RELOAD),
         honoured("val-max-restart", COUNT, is("5"), plain!(number validation.max_restart), RELOAD),

@@ -296,6 +296,14 @@ fn values_are_checked_whatever_becomes_of_them() {
 }
 
 #[test]
+fn dates_are_shown_in_seconds() {
+    let spec = options::of_the_server("val-override-date").unwrap();
+    let shown = |line: &str| spec.values(&config(line)).concat();
+    let lines = ["", "val-override-date: 20090824074640", "val-override-date: 1251100000", "val-override-date: -1"];
+    assert_eq!(lines.map(shown), ["0", "1251100000", "1251100000", "4294967295"]);
+}
+
+#[test]
 fn a_file_that_a_line_names_must_be_there() {
     let folder = Folder::new("named");
     let there = folder.write("hints", include_str!("../testdata/root.hints"));

@@ -68,6 +68,8 @@ pub struct Flushed {
     pub rrsets: u64,
     /// Messages.
     pub messages: u64,
+    /// What was known of keys of zones.
+    pub keys: u64,
 }
 
 /// A walk on its way.
@@ -81,6 +83,16 @@ pub struct Flushing {
 }
 
 impl Flushing {
+    /// Counts keys of zones that were taken out beside it.
+    pub fn count_keys(&mut self, keys: u64) {
+        self.flushed.keys += keys;
+    }
+
+    /// What was taken out so far.
+    pub fn so_far(&self) -> Flushed {
+        self.flushed
+    }
+
     /// What it takes out.
     pub fn what(&self) -> Flush {
         self.flush
@@ -121,7 +133,7 @@ impl Cache {
     pub fn flush_name(&mut self, name: &[u8]) -> Flushed {
         OF_A_NAME.iter().fold(Flushed::default(), |sum, rtype| {
             let one = self.flush_type(name, *rtype);
-            Flushed { rrsets: sum.rrsets + one.rrsets, messages: sum.messages + one.messages }
+            Flushed { rrsets: sum.rrsets + one.rrsets, messages: sum.messages + one.messages, keys: 0 }
         })
     }
 
@@ -132,6 +144,6 @@ impl Cache {
         let rrsets = u64::from(self.rrsets.remove(&key)) + u64::from(negative);
         let message = |checking_disabled| MessageKey { name, qtype: rtype, qclass: class::IN, checking_disabled };
         let messages = [false, true].map(|cd| u64::from(self.messages.remove(&message(cd))));
-        Flushed { rrsets, messages: messages.iter().sum() }
+        Flushed { rrsets, messages: messages.iter().sum(), keys: 0 }
     }
 }

@@ -8,6 +8,7 @@ use super::rrset::{Draft, Key, RrsetRef, flag};
 use super::rrsets::Moment;
 use super::trust::Trust;
 use crate::config::{Record, class_of, rtype_of};
+use crate::dns::flaw::Flaw;
 use crate::dns::name_text::{self, NameBuf};
 use crate::dns::{get_u16, header, rtype};
 use crate::number;
@@ -297,8 +298,9 @@ fn read_message_line(text: &str) -> Result<MessageLine, String> {
     for count in &mut counts {
         *count = number(words.next(), MOST)?;
     }
-    // Older versions do not write it, and -1 stands for none.
-    let ede = words.next().and_then(|word| number::read(word, 0..=u16::MAX).ok()).unwrap_or(NO_EDE);
+    // Older versions do not write it, and -1 stands for none. That it is bogus is known.
+    let none = if security == Security::Bogus { Flaw::None.code() } else { NO_EDE };
+    let ede = words.next().and_then(|word| number::read(word, 0..=u16::MAX).ok()).unwrap_or(none);
     let head = Head { flags, security, ede, ttl };
     Ok(MessageLine { name, qtype, qclass, head, counts })
 }

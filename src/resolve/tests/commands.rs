@@ -155,7 +155,7 @@ fn what_is_flushed_is_asked_anew() {
     assert_eq!(ask(&mut internet, "www.example.com"), 0);
     let name = |text: &str| Box::new(Name::from_text(text).unwrap());
     let one = tell(&mut internet, |to| Command::FlushName(name("WWW.example.com"), Some(rtype::A), to));
-    assert_eq!(one, Flushed { rrsets: 1, messages: 1 });
+    assert_eq!(one, Flushed { rrsets: 1, messages: 1, keys: 0 });
     let none = tell(&mut internet, |to| Command::FlushName(name("a.example.com"), Some(rtype::AAAA), to));
     assert_eq!(none, Flushed::default());
     assert_eq!((ask(&mut internet, "www.example.com"), ask(&mut internet, "a.example.com")), (1, 0));
@@ -190,6 +190,12 @@ fn what_is_made_insecure_is_not_validated_until_that_is_taken_back() {
     assert_eq!(internet.ask("www.example.com", rtype::A).0, rcode::SERVFAIL, "what was kept is judged anew");
     set(&mut internet, Name::from_text("com").unwrap(), true);
     assert_eq!(internet.ask("www.example.com", rtype::A).0, rcode::SERVFAIL, "com is an anchor");
+    assert_eq!([Flush::Bogus, Flush::Bogus].map(|what| flush(&mut internet, what).keys), [1, 0]);
+    for what in [Flush::Negative, Flush::Zone(Name::from_text("com").unwrap())] {
+        internet.ask("a.example.com", rtype::A);
+        assert_eq!([what, what].map(|what| flush(&mut internet, what).keys), [1, 0], "{what:?}");
+        flush(&mut internet, Flush::Zone(Name::ROOT));
+    }
 }
 
 #[test]

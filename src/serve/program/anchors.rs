@@ -2,9 +2,12 @@
 
 use super::Program;
 use super::privileges::inside;
+use crate::answer::compile;
+use crate::answer::policy::Policy;
 use crate::resolve::anchor_file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -31,13 +34,15 @@ impl AnchorFiles {
         (AnchorFiles { wanted, failed: BTreeMap::new() }, sender)
     }
 
-    /// Writes what is to be written; files are named as they are outside `root`, where this process has its own.
-    pub(super) fn write(&mut self, root: Option<&Path>, now: Instant) {
+    /// Writes what is to be written; files are named as they are outside `root`, where this process has its own. Gives what
+    /// the resolver wanted since the last time.
+    pub(super) fn write(&mut self, root: Option<&Path>, now: Instant) -> Vec<(PathBuf, String)> {
         let due = self.failed.iter().filter(|(_, failed)| now >= failed.again);
         let mut all: BTreeMap<PathBuf, String> =
             due.map(|(file, failed)| (file.clone(), failed.text.clone())).collect();
+        let news: Vec<_> = self.wanted.try_iter().collect();
         // The last text of a file counts.
-        all.extend(self.wanted.try_iter());
+        all.extend(news.iter().cloned());
         for (file, text) in all {
             match anchor_file::write(&inside(&file, root), &text) {
                 Ok(()) => {
@@ -53,6 +58,7 @@ impl AnchorFiles {
                 }
             }
         }
+        news
     }
 
     /// Why files cannot be written, a line each.
@@ -64,7 +70,25 @@ impl AnchorFiles {
 impl Program {
     /// Writes the files of anchors that are to hold something else.
     pub(super) fn write_anchor_files(&mut self) {
-        self.threads.anchor_files.write(self.chroot.as_deref(), Instant::now());
+        let news = self.threads.anchor_files.write(self.chroot.as_deref(), Instant::now());
+        for (file, text) in &news {
+            self.config.note_anchor(file, text);
+        }
+        self.has_new_anchors |= !news.is_empty();
+        if self.has_new_anchors && self.threads.orders.collect() {
+            self.has_new_anchors = false;
+            self.list_anchors();
+        }
+    }
+
+    /// Has the worker list what is trusted now (`trustanchor.unbound.`).
+    fn list_anchors(&mut self) {
+        let (policy, anchors) = (Arc::clone(self.threads.orders.policy()), compile::anchors(&self.config));
+        if policy.anchors.as_deref().is_some_and(|listed| *listed != anchors) {
+            let policy = Policy { anchors: Some(anchors.into()), ..(*policy).clone() };
+            // It is told nothing else now, and one that is late does it later.
+            let _ = self.threads.orders.put_in_force(Arc::new(policy), None);
+        }
     }
 }
 

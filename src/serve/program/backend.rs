@@ -42,6 +42,7 @@ impl Backend for Program {
             cut_off: plan.as_ref().map_or_else(Vec::new, |(plan, links)| self.cut_off_now(plan, links)),
             rivals: plan.as_ref().map_or_else(Vec::new, |(plan, links)| self.rivals_now(plan, links)),
             upstream: self.upstream_troubles(),
+            anchors: self.anchor_troubles(),
             late: self.threads.orders.late(),
         }
     }
@@ -221,8 +222,12 @@ impl Program {
     fn upstream_troubles(&self) -> Vec<String> {
         let refused = self.threads.stats.troubles.list().into_iter();
         let refused = refused.map(|(server, failure)| format!("{server}: {failure}"));
-        let anchors = self.threads.stats.troubles.anchors().into_iter().chain(self.threads.anchor_files.troubles());
-        self.placed.absent.iter().map(ToString::to_string).chain(refused).chain(anchors).collect()
+        self.placed.absent.iter().map(ToString::to_string).chain(refused).collect()
+    }
+
+    /// What is wrong with trust anchors and their files.
+    fn anchor_troubles(&self) -> Vec<String> {
+        self.threads.stats.troubles.anchors().into_iter().chain(self.threads.anchor_files.troubles()).collect()
     }
 
     /// Where the value of a directive stands that is in force, by what a change of it takes.

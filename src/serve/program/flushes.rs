@@ -10,7 +10,7 @@ use crate::serve::worker::{Command, Done};
 
 /// The entries of both caches.
 fn sum(known: resolve::Flushed, answers: u64) -> Flushed {
-    Flushed { rrsets: known.rrsets, messages: known.messages + answers }
+    Flushed { rrsets: known.rrsets, messages: known.messages + answers, keys: known.keys }
 }
 
 impl Program {

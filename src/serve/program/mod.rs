@@ -107,6 +107,8 @@ pub struct Program {
     cut_off: cut_off::Known,
     /// What the control socket has changed since the file was read.
     changes: changes::Changes,
+    /// The keys of an anchor have become others, which the worker lists still as they were.
+    has_new_anchors: bool,
     seen: gone::Seen,
     /// What the worker was told that XDP is to have.
     promised: Vec<SocketAddr>,

@@ -111,6 +111,7 @@ pub fn start(mut invocation: Invocation, loaded: Loaded) -> Result<Program, Star
         rivals: super::rivals::Known::default(),
         cut_off,
         changes: super::changes::Changes::default(),
+        has_new_anchors: false,
         seen,
         promised: Vec::new(),
         told_allocations: false,

@@ -244,8 +244,8 @@ fn the_cache_of_keys_stays_within_its_size_and_keeps_what_is_used() {
     }
     let before = trial.keys.count();
     assert!((100..1000).contains(&before), "{before}");
-    assert_eq!(trial.keys.flush(|_, standing| matches!(standing, Standing::NoCut)), before - 1);
-    assert_eq!((trial.keys.flush(|_, _| true), trial.keys.count(), trial.keys.octets()), (1, 0, 0));
+    assert_eq!(trial.keys.flush(0, |_, standing| matches!(standing, Standing::NoCut)), before - 1);
+    assert_eq!((trial.keys.flush(0, |_, _| true), trial.keys.count(), trial.keys.octets()), (1, 0, 0));
 }
 
 proptest::proptest! {

@@ -143,6 +143,8 @@ example.com. IN NS 0
 msg gone.example.com. IN A 33155 1 900 0 0 2 0
 example.com. IN SOA 4
 example.com. IN NSEC 1
+msg old.example.com. IN A 32898 1 50 1 0 0 0
+msg bogus.example.com. IN A 32898 1 50 1 0 0 0 -1 
 msg lost.example.com. IN A 32896 1 50 0 1 0 0 -1 
 lost.example.com. IN A 0
 msg fail.example.com. IN AAAA 32898 1 5 1 0 0 0 22 no reachable authority
@@ -156,7 +158,7 @@ EOF
 fn a_dump_of_unbound_is_loaded() {
     let mut cache = cache();
     let loaded = load(&mut cache, BY_UNBOUND, 10).unwrap();
-    assert_eq!((loaded.rrsets, loaded.messages, loaded.skipped), (5, 3, 5));
+    assert_eq!((loaded.rrsets, loaded.messages, loaded.skipped), (5, 5, 5));
     let why = loaded.first_skipped.unwrap();
     assert!(why.starts_with("line 15: "), "{why}");
     let set = cache.rrsets.get(&Key::new(&wire("example.com"), rtype::NS, class::IN), at(10)).unwrap();
@@ -170,6 +172,9 @@ fn a_dump_of_unbound_is_loaded() {
     assert_eq!(found(&mut cache, "example.com", rtype::A), Some((0, NO_EDE, [1, 1, 0])));
     assert_eq!(found(&mut cache, "gone.example.com", rtype::A), Some((rcode::NXDOMAIN, NO_EDE, [0, 2, 0])));
     assert_eq!(found(&mut cache, "fail.example.com", rtype::AAAA), Some((rcode::SERVFAIL, 22, [0, 0, 0])));
+    for bogus in ["old.example.com", "bogus.example.com"] {
+        assert_eq!(found(&mut cache, bogus, rtype::A), Some((rcode::SERVFAIL, 6, [0, 0, 0])), "{bogus}");
+    }
     assert_eq!(found(&mut cache, "lost.example.com", rtype::A), None);
     let owner = wire("signed.example.com");
     let covered = Key { covered: rtype::A, ..Key::new(&owner, rtype::RRSIG, class::IN) };
@@ -181,8 +186,8 @@ fn what_is_no_dump_is_refused_by_its_line() {
     for (from, to, error) in [
         ("START_RRSET_CACHE", "<html>", "line 1: expected START_RRSET_CACHE, not \"<html>\""),
         ("START_MSG_CACHE", "EOF", "line 22: expected START_MSG_CACHE"),
-        ("END_MSG_CACHE\n", "END_MSG_CACHE\n\n", "line 35: expected EOF"),
-        ("EOF\n", "EOF\nmore\n", "line 36: expected nothing behind EOF"),
+        ("END_MSG_CACHE\n", "END_MSG_CACHE\n\n", "line 37: expected EOF"),
+        ("EOF\n", "EOF\nmore\n", "line 38: expected nothing behind EOF"),
     ] {
         let told = load(&mut cache(), &BY_UNBOUND.replacen(from, to, 1), 10).unwrap_err();
         assert!(told.starts_with(error), "{from} -> {to}: {told}");

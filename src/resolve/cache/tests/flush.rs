@@ -30,14 +30,14 @@ fn a_zone_goes_with_all_that_leads_into_it() {
     let a = cache.rrsets.get(&Key::new(&wire("a.example.com"), rtype::A, class::IN), at(0)).unwrap().reference();
     assert!(remember(&mut cache, "in.net", rtype::A, Head::of(0, 1000), [&[cname, a], &[], &[]], 0));
     let flushed = flush(&mut cache, Flush::Zone(name("eXample.com")), 20);
-    assert_eq!(flushed, Flushed { rrsets: 2, messages: 2 }, "what had expired goes uncounted");
+    assert_eq!(flushed, Flushed { rrsets: 2, messages: 2, keys: 0 }, "what had expired goes uncounted");
     assert_eq!((cache.rrsets.count(), cache.messages.count()), (3, 3));
     let told = ["example.com", "a.example.com", "notexample.com", "com"].map(|qname| is_told(&mut cache, qname));
     assert_eq!(told, [false, false, true, true]);
     let question = name("in.net");
     let hit = cache.lookup(&Ask::new(&question, rtype::A, class::IN), at(20)).unwrap();
     assert_eq!((hit.is_message, hit.rrsets(0).count()), (false, 1), "of the alias its own part is left");
-    assert_eq!(flush(&mut cache, Flush::Zone(Name::ROOT), 20), Flushed { rrsets: 3, messages: 3 });
+    assert_eq!(flush(&mut cache, Flush::Zone(Name::ROOT), 20), Flushed { rrsets: 3, messages: 3, keys: 0 });
     assert_eq!((cache.rrsets.count(), cache.messages.count()), (0, 0));
 }
 
@@ -50,8 +50,8 @@ fn failures_go_by_kind() {
     assert!(remember(&mut cache, "bad", rtype::A, bogus, [&[], &[], &[]], 0));
     assert!(remember(&mut cache, "none", rtype::A, Head::of(rcode::NXDOMAIN, 60), [&[], &[], &[]], 0));
     assert!(remember(&mut cache, "empty", rtype::A, Head::of(0, 60), [&[], &[], &[]], 0));
-    assert_eq!(flush(&mut cache, Flush::Bogus, 1), Flushed { rrsets: 1, messages: 1 });
-    assert_eq!(flush(&mut cache, Flush::Negative, 1), Flushed { rrsets: 0, messages: 2 });
+    assert_eq!(flush(&mut cache, Flush::Bogus, 1), Flushed { rrsets: 1, messages: 1, keys: 0 });
+    assert_eq!(flush(&mut cache, Flush::Negative, 1), Flushed { rrsets: 0, messages: 2, keys: 0 });
     assert_eq!((is_told(&mut cache, "a"), cache.messages.count()), (true, 1));
 }
 
@@ -67,8 +67,8 @@ fn names_and_types_go_at_once() {
         cache.rrsets.insert(&mut draft, Trust::Answer, Security::Unchecked, &Moment::at(at(0))).unwrap();
     }
     put("a", rtype::TXT, &[A1]).into(&mut cache.rrsets, 0).unwrap();
-    assert_eq!(cache.flush_type(&wire("A"), rtype::SOA), Flushed { rrsets: 2, messages: 0 });
-    assert_eq!(cache.flush_name(&wire("A")), Flushed { rrsets: 1, messages: 1 });
+    assert_eq!(cache.flush_type(&wire("A"), rtype::SOA), Flushed { rrsets: 2, messages: 0, keys: 0 });
+    assert_eq!(cache.flush_name(&wire("A")), Flushed { rrsets: 1, messages: 1, keys: 0 });
     assert_eq!((is_told(&mut cache, "a"), is_told(&mut cache, "b"), cache.rrsets.count()), (false, true, 2));
-    assert_eq!(cache.flush_type(&wire("a"), rtype::TXT), Flushed { rrsets: 1, messages: 0 });
+    assert_eq!(cache.flush_type(&wire("a"), rtype::TXT), Flushed { rrsets: 1, messages: 0, keys: 0 });
 }
