@@ -29,6 +29,8 @@ pub enum Why {
     Useless,
     /// More queries than are sent for one name.
     Sends,
+    /// More queries than are sent for one question.
+    Quota,
     /// More aliases than are followed.
     Aliases,
     /// It was given up for a newer question.
@@ -99,6 +101,7 @@ impl Cause {
             Why::Unreadable => Some(ExtendedError::other("a server's reply could not be read")),
             Why::Useless => Some(ExtendedError::other("the servers' replies are of no use")),
             Why::Sends => Some(ExtendedError::other("more queries than are sent for one name")),
+            Why::Quota => Some(ExtendedError::other("more queries than are sent for one question")),
             Why::Aliases => Some(ExtendedError::other("more aliases than are followed")),
             Why::Rate => Some(ExtendedError::other("exceeded ratelimit for zone")),
             Why::Differ => Some(ExtendedError::other("0x20 failed, then got different replies")),

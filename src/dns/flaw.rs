@@ -42,6 +42,8 @@ pub enum Flaw {
     Work,
     /// What was to be fetched could not be.
     Unreachable,
+    /// What was to be fetched was not asked for: this host, or who asked, had no more room for it. That says nothing of the zone.
+    Unasked,
     /// A record is malformed.
     Malformed,
     /// There are records to prove that something does not exist, and they do not prove it.
@@ -49,7 +51,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    const ALL: [Flaw; 19] = [
+    const ALL: [Flaw; 20] = [
         Flaw::None,
         Flaw::Mismatch,
         Flaw::Expired,
@@ -67,6 +69,7 @@ impl Flaw {
         Flaw::Downgraded,
         Flaw::Work,
         Flaw::Unreachable,
+        Flaw::Unasked,
         Flaw::Malformed,
         Flaw::DenialWrong,
     ];
@@ -94,7 +97,7 @@ impl Flaw {
             Flaw::UnknownDigest => 2,
             Flaw::Expired => 7,
             Flaw::NotYetValid | Flaw::ExpiredBeforeValid => 8,
-            Flaw::KeyMissing | Flaw::Unreachable | Flaw::AnchorMismatch | Flaw::DelegationMismatch => 9,
+            Flaw::KeyMissing | Flaw::Unreachable | Flaw::Unasked | Flaw::AnchorMismatch | Flaw::DelegationMismatch => 9,
             Flaw::SignaturesMissing => 10,
             Flaw::NoZoneKey => 11,
             Flaw::DenialMissing => 12,
@@ -123,6 +126,7 @@ impl Flaw {
             Flaw::Downgraded => "an algorithm of the DS has no signature",
             Flaw::Work => "more signatures or hashes than one question may cost",
             Flaw::Unreachable => "keys could not be fetched",
+            Flaw::Unasked => "keys were not asked for",
             Flaw::Malformed => "a record is malformed",
             Flaw::DenialWrong => "proof that it does not exist does not fit",
         }

@@ -112,10 +112,13 @@ impl Validator {
     }
 }
 
-/// Adds a validated RRset to an authority section; false when it is none.
+/// Adds a validated RRset to an authority section, unless it came there with an alias; false when it is none.
 fn add(parts: &mut Parts, set: &Rrset, now: u32) -> bool {
     let is_secure = set.security() == Security::Secure;
     let Some(owner) = Name::from_wire(set.owner()).filter(|_| is_secure) else { return false };
+    if parts.authority(&owner, set.rtype()).is_some() {
+        return true;
+    }
     parts.push((1, &owner), (set.rtype(), set.class(), set.ttl(now)), set.records(), set.signatures());
     true
 }

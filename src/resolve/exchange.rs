@@ -132,6 +132,9 @@ impl<W: World> Turn<'_, W> {
     fn charge(&mut self, id: u32) -> bool {
         let quota = self.core.options.iteration.quota;
         let can_pay = self.core.questions.budget(id).used < quota || self.change_payer(id);
+        if !can_pay {
+            self.core.questions.get_mut(id).cause = Cause::new(Why::Quota);
+        }
         let budget = self.core.questions.budget_mut(id);
         budget.used = budget.used.saturating_add(1);
         can_pay

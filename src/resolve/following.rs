@@ -127,6 +127,7 @@ fn trouble(zone: &str, flaw: Flaw) -> String {
         Flaw::Unreachable => {
             "they do not come: see that its servers are reached, and that forwarders pass DNSSEC records"
         }
+        Flaw::Unasked => "they could not be asked for from here: see the upstream: lines of the status",
         Flaw::Expired | Flaw::NotYetValid => {
             "their signatures are not of this time: see that this host's clock is right"
         }

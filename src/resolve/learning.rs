@@ -5,10 +5,9 @@
 use super::core::{Core, Turn};
 use super::held::Held;
 use super::proving::bogus_sets;
-use super::question::{Lookup, Question};
+use super::question::Lookup;
 use super::validator::Validator;
 use super::world::World;
-use crate::dns::cause::Why;
 use crate::dns::flaw::Flaw;
 use crate::dns::{Name, rtype};
 use crate::validate::Budget;
@@ -38,7 +37,9 @@ impl<W: World> Turn<'_, W> {
         }
         let is_new = rtype == rtype::DNSKEY && !self.is_fetching_keys(name);
         if !may || !self.begin_lookup(id, name, rtype, Lookup::keys()) {
-            return self.unprovable(id, Flaw::Unreachable);
+            let is_full = self.core.questions.is_full_of_lookups(false);
+            self.core.questions.get_mut(id).uncached |= is_full;
+            return self.unprovable(id, if is_full { Flaw::Unasked } else { Flaw::Unreachable });
         }
         if is_new {
             self.signal_anchor(id, name);
@@ -104,10 +105,13 @@ impl<W: World> Turn<'_, W> {
             return true;
         };
         let Some(held) = answer else {
-            let Question { flaw, uncached, cause, .. } = *questions.get(id);
-            if uncached || cause.why == Why::GivenUp {
-                // Nobody has been asked to the end: who waits for it sees that, and it is forgotten.
-                keys.put(name.as_wire(), Standing::Bogus(Flaw::Unreachable), 0, now);
+            let (question, is_missed) = (questions.get(id), keys.flaw(name.as_wire(), now) == Some(Flaw::Unreachable));
+            let flaw = question.flaw;
+            if question.is_blameless() {
+                if is_missed {
+                    // Nobody has been asked to the end: who waits for it sees that, and it is forgotten.
+                    keys.put(name.as_wire(), Standing::Bogus(Flaw::Unasked), 0, now);
+                }
                 return true;
             }
             if flaw != Flaw::None {

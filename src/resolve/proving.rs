@@ -20,7 +20,7 @@ use crate::dns::flaw::Flaw;
 use crate::dns::{class, rcode, rtype};
 use crate::validate::Security;
 use crate::validate::message::{Asked, Outcome, Verdict, validate};
-use crate::validate::parts::Parts;
+use crate::validate::parts::{Part, Parts};
 
 impl Question {
     /// True of a lookup that is for keys.
@@ -55,7 +55,7 @@ impl<W: World> Turn<'_, W> {
     /// Judges what is held of a question, as far as the keys are known.
     pub(super) fn prove(&mut self, id: u32) {
         let wall = self.world.wall();
-        let Core { questions, cuts, validator: Some(validator), stats, .. } = &mut *self.core else {
+        let Core { questions, cuts, validator: Some(validator), stats, options, .. } = &mut *self.core else {
             return self.unprovable(id, Flaw::Unreachable);
         };
         let Some(mut held) = questions.get_mut(id).held.take() else { return };
@@ -74,7 +74,12 @@ impl<W: World> Turn<'_, W> {
         allowance.settle(budget);
         stats.signatures.add(u64::from(budget.checked - before));
         match outcome {
-            Outcome::Verdict(verdict) => self.decided(id, *held, verdict),
+            Outcome::Verdict(verdict) => {
+                // What was not asked for may be asked for by the next question, unless this one alone is too much.
+                let has_more = questions.budget(id).used < options.iteration.quota;
+                questions.get_mut(id).uncached |= verdict.flaw == Flaw::Unasked && has_more;
+                self.decided(id, *held, verdict);
+            }
             Outcome::Wants(name, rtype) => {
                 self.core.questions.get_mut(id).held = Some(held);
                 self.await_keys(id, &name, rtype);
@@ -168,7 +173,7 @@ impl<W: World> Turn<'_, W> {
         let most = self.core.validator.as_ref().map_or(0, |validator| validator.rules.restarts);
         let question = self.core.questions.get_mut(id);
         let server = question.asked.server;
-        let is_over = question.bogus_tries >= most || matches!(flaw, Flaw::Work | Flaw::Unreachable);
+        let is_over = question.bogus_tries >= most || matches!(flaw, Flaw::Work | Flaw::Unreachable | Flaw::Unasked);
         if is_over {
             return false;
         }
@@ -364,7 +369,8 @@ impl<W: World> Turn<'_, W> {
         }
         let Some(cache) = &mut self.core.cache else { return };
         let views = parts.views();
-        for (nth, part) in parts.sets.iter().enumerate().filter(|(_, part)| part.known != Security::Unchecked) {
+        let is_judged = |part: &Part| part.known != Security::Unchecked && part.flaw != Flaw::Unasked;
+        for (nth, part) in parts.sets.iter().enumerate().filter(|(_, part)| is_judged(part)) {
             let Some(set) = views.set(nth) else { continue };
             let Some(kept) = cache.rrsets.peek(&Key::of(&set, part.section)).filter(|kept| kept.has_data(&set)) else {
                 continue;

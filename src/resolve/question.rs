@@ -348,6 +348,16 @@ impl Question {
         if self.lacks_addresses { Cause::new(Why::Lengths) } else { Cause::default() }
     }
 
+    /// Whether its failure says nothing of its name: nobody was asked, for a reason that lies here or in what else was asked.
+    pub fn is_blameless(&self) -> bool {
+        match self.cause.why {
+            Why::GivenUp | Why::Quota | Why::Rate | Why::NoZone => true,
+            // What comes back as an ICMP error or over TCP was heard of from the network.
+            Why::Network => !self.unheard,
+            _ => self.uncached,
+        }
+    }
+
     /// Seconds for which the failure of this question may be cached. What was not sent says nothing of the name. A
     /// server that is silent may be back any moment, so the least of RFC 9520 section 3.2 has to do; one that answered
     /// with an error will give the same answer again.

@@ -168,6 +168,7 @@ fn write_cause(f: &mut fmt::Formatter<'_>, zone: &[u8], cause: &Cause) -> fmt::R
         Why::NoZone => return f.write_str("no server is known to ask for it"),
         Why::Bogus => return write!(f, "validation failure: {}", cause.flaw.text()),
         Why::Sends => return f.write_str("exceeded the maximum number of sends"),
+        Why::Quota => return f.write_str("exceeded the maximum number of sends for one question"),
         Why::Aliases => return f.write_str("request has exceeded the maximum number restarts (eg. indirections)"),
         Why::GivenUp => return f.write_str("given up for a newer question, too many were in flight"),
         Why::Rate => return f.write_str("exceeded ratelimit for zone"),

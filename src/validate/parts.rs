@@ -166,8 +166,17 @@ impl Parts {
 
     /// The number of the RRset of an answer section that has this name and type.
     pub fn answer(&self, name: &Name, rtype: u16) -> Option<usize> {
+        self.of_section(0, name, rtype)
+    }
+
+    /// The same of an authority section.
+    pub fn authority(&self, name: &Name, rtype: u16) -> Option<usize> {
+        self.of_section(1, name, rtype)
+    }
+
+    fn of_section(&self, section: usize, name: &Name, rtype: u16) -> Option<usize> {
         self.sets.iter().position(|part| {
-            (part.section, part.rtype) == (0, rtype) && part.owner.as_wire().eq_ignore_ascii_case(name.as_wire())
+            (part.section, part.rtype) == (section, rtype) && part.owner.as_wire().eq_ignore_ascii_case(name.as_wire())
         })
     }
 

@@ -57,8 +57,14 @@ impl Internet {
 
     /// Asks, and lets nothing happen yet.
     pub fn request(&mut self, ticket: u64, name: &str, qtype: u16) {
+        self.request_with((ticket, false), name, qtype);
+    }
+
+    /// The same, with DO or without.
+    pub fn request_with(&mut self, (ticket, dnssec_ok): (u64, bool), name: &str, qtype: u16) {
         let mut request: Request = bytemuck::Zeroable::zeroed();
         (request.ticket, request.qtype, request.qclass) = (ticket, qtype, class::IN);
+        request.dnssec_ok = dnssec_ok;
         request.set_name(&wire(name));
         self.put(Input::Request(&request));
     }

@@ -131,6 +131,80 @@ fn that_nothing_can_be_validated_by_an_anchor_is_shown_while_it_lasts() {
     assert_eq!(internet.core.troubles.anchors(), Vec::<String>::new());
 }
 
+/// One NSEC shows that no name is closer than the wildcard that made an alias, and that the alias leads nowhere.
+#[test]
+fn a_denial_that_came_with_an_alias_is_told_once() {
+    let key = Signer::new(1);
+    let signed = move |owner: &str, shown: &str, rtype: u16, data: &[u8]| {
+        let mut set = set_of(&wire(owner), rtype, &[data]);
+        key.sign(&mut set, |_| {});
+        Rrset { owner: wire(shown), ..set }
+    };
+    let keys = dnskey_of(&[&Signer::new(1)], 1);
+    let soa = [wire("ns.example"), wire("h.example"), vec![0, 0, 0, 1], [0, 0, 1, 0].repeat(4)].concat();
+    let zone: Zone = Box::new(move |name, qtype, query| {
+        let nsec = |owner: &str, next: &str, types: &[u8]| {
+            signed(owner, owner, rtype::NSEC, &[&wire(next)[..], types].concat())
+        };
+        let last = nsec("*.w.example", "example", &[0, 6, 4, 0, 0, 0, 0, 3]);
+        let message = match (name.to_lowercase().as_str(), qtype) {
+            ("example.", rtype::DNSKEY) => add(reply(query, 0), 0, &keys),
+            (alias, rtype::A) if alias.ends_with(".w.example.") => {
+                let made = signed("*.w.example", alias, rtype::CNAME, &wire("z.example"));
+                add(add(reply(query, 0), 0, &made), 1, &last)
+            }
+            _ => {
+                let message = add(reply(query, rcode::NXDOMAIN), 1, &signed("example", "example", rtype::SOA, &soa));
+                add(add(message, 1, &nsec("example", "*.w.example", &AT_APEX)), 1, &last)
+            }
+        };
+        Some(message.0)
+    });
+    let servers = vec![(ROOT, root(&[("example.", "ns.example.", Some(SERVER))])), (SERVER, zone)];
+    let mut internet = Internet::of(Options { validation: Some(rules(&[])), ..Options::default() }, false, servers);
+    internet.world.wall = NOW.into();
+    let mut ask = |denied| {
+        internet.request_with((7, true), "b.w.example", rtype::A);
+        let asked = internet.run_dry();
+        assert_eq!((asked.len() == 1, internet.core.stats.denied_names.get()), (denied > 0, denied), "{asked:?}");
+        // CNAME, SOA and two NSEC, each with its signature.
+        assert_eq!(internet.world.answers.pop(), Some((7, rcode::NXDOMAIN, 8)));
+        let (told, _) = std::sync::mpsc::channel();
+        let target = Box::new(Name::from_text("z.example").unwrap());
+        internet.put(Input::Command(Command::FlushName(target, Some(rtype::A), told)));
+    };
+    ask(0);
+    ask(1);
+}
+
+#[test]
+fn what_is_not_the_zones_fault_is_not_kept_of_it() {
+    let mut internet = internet(Options { validation: Some(rules(&[])), ..Options::default() });
+    let ask = |internet: &mut Internet, name: &str| {
+        let (code, _, asked) = internet.ask(name, rtype::A);
+        (code, asked.len())
+    };
+    internet.core.options.iteration.quota = 3;
+    assert_eq!(ask(&mut internet, "www.example"), (rcode::SERVFAIL, 3), "the root's servers, the root, the zone");
+    assert_eq!(ask(&mut internet, "www.example").1, 0, "it would be too much once more");
+    assert_eq!(
+        ask(&mut internet, "root-key-sentinel-is-ta-1.example").0,
+        rcode::NOERROR,
+        "another may ask for the keys"
+    );
+
+    let mut internet = super::signed::internet(Options { validation: Some(rules(&[])), ..Options::default() });
+    internet.request(7, "www.example", rtype::A);
+    internet.serve();
+    internet.serve();
+    internet.world.draws = 0;
+    assert_eq!(ask(&mut internet, "www.example").0, rcode::SERVFAIL, "the kernel has no random numbers any more");
+    internet.world.answers.clear();
+    internet.world.draws = usize::MAX;
+    internet.now += Duration::from_secs(3);
+    assert_eq!(ask(&mut internet, "www.example").0, rcode::NOERROR, "it has");
+}
+
 #[test]
 fn who_waits_for_keys_is_not_woken_by_the_address_of_a_server() {
     const OTHER: &str = "198.51.100.3";
