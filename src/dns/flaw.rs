@@ -44,6 +44,8 @@ pub enum Flaw {
     Unreachable,
     /// What was to be fetched was not asked for: this host, or who asked, had no more room for it. That says nothing of the zone.
     Unasked,
+    /// The keys of a zone, or what its parent says of them, are signed and prove nothing.
+    KeysUnproven,
     /// A record is malformed.
     Malformed,
     /// There are records to prove that something does not exist, and they do not prove it.
@@ -51,7 +53,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    const ALL: [Flaw; 20] = [
+    const ALL: [Flaw; 21] = [
         Flaw::None,
         Flaw::Mismatch,
         Flaw::Expired,
@@ -70,6 +72,7 @@ impl Flaw {
         Flaw::Work,
         Flaw::Unreachable,
         Flaw::Unasked,
+        Flaw::KeysUnproven,
         Flaw::Malformed,
         Flaw::DenialWrong,
     ];
@@ -97,7 +100,12 @@ impl Flaw {
             Flaw::UnknownDigest => 2,
             Flaw::Expired => 7,
             Flaw::NotYetValid | Flaw::ExpiredBeforeValid => 8,
-            Flaw::KeyMissing | Flaw::Unreachable | Flaw::Unasked | Flaw::AnchorMismatch | Flaw::DelegationMismatch => 9,
+            Flaw::KeyMissing
+            | Flaw::Unreachable
+            | Flaw::Unasked
+            | Flaw::KeysUnproven
+            | Flaw::AnchorMismatch
+            | Flaw::DelegationMismatch => 9,
             Flaw::SignaturesMissing => 10,
             Flaw::NoZoneKey => 11,
             Flaw::DenialMissing => 12,
@@ -127,6 +135,7 @@ impl Flaw {
             Flaw::Work => "more signatures or hashes than one question may cost",
             Flaw::Unreachable => "keys could not be fetched",
             Flaw::Unasked => "keys were not asked for",
+            Flaw::KeysUnproven => "no DNSKEY, or no DS, that is proven",
             Flaw::Malformed => "a record is malformed",
             Flaw::DenialWrong => "proof that it does not exist does not fit",
         }

@@ -31,7 +31,7 @@ pub fn zone_keys(
         None => (Standing::Bogus(Flaw::Unreachable), UNREACHABLE),
         Some(parts) => judge_keys(name, parts, (keys, now), (rules, clock), budget),
     };
-    keys.put(name.as_wire(), standing, ttl, now);
+    keys.put(name.as_wire(), of_keys(standing), ttl, now);
 }
 
 /// Whether a zone counts as unsigned when its keys or their signatures are missing (`harden-dnssec-stripped: no`): one that is
@@ -110,7 +110,17 @@ pub fn delegation(
         None => (Standing::Bogus(Flaw::Unreachable), UNREACHABLE),
         Some(parts) => judge_delegation(name, parts, &parent, (rules, clock), budget),
     };
-    keys.put(name.as_wire(), standing, ttl, now);
+    keys.put(name.as_wire(), of_keys(standing), ttl, now);
+}
+
+/// What is wrong with keys is for what they would prove that the keys are missing, as in Unbound; but for times, which tell more.
+fn of_keys(standing: Standing) -> Standing {
+    match standing {
+        Standing::Bogus(Flaw::Mismatch | Flaw::DenialMissing | Flaw::DenialWrong) => {
+            Standing::Bogus(Flaw::KeysUnproven)
+        }
+        other => other,
+    }
 }
 
 fn judge_delegation(

@@ -165,10 +165,15 @@ impl Trial<'_> {
                 ..Found::new(parts.sets[dname].known, parts.sets[dname].flaw)
             });
         }
-        match parts.view(nth) {
-            Some(view) => self.judge(&view.set()),
-            None => Ok(Found::new(Security::Bogus, Flaw::Malformed)),
-        }
+        let Some(view) = parts.view(nth) else { return Ok(Found::new(Security::Bogus, Flaw::Malformed)) };
+        let found = self.judge(&view.set())?;
+        // Without signatures it is no denial. Behind an alias Unbound has it that signatures are missing.
+        let is_alone = || parts.sets.iter().all(|other| other.section != 0);
+        let denies = matches!(part.rtype, rtype::NSEC | rtype::NSEC3 | rtype::SOA) && is_alone();
+        Ok(match found.flaw {
+            Flaw::SignaturesMissing if denies => Found { flaw: Flaw::DenialMissing, ..found },
+            _ => found,
+        })
     }
 
     /// What an RRset amounts to, by the keys of who signed it.
