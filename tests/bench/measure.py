@@ -6,7 +6,7 @@ import time
 
 import contenders
 import load
-from contenders import GENERATOR_CPU, SERVER4, SERVER_CPU
+from contenders import GENERATOR_CPU, RESPONDERS, SERVER4, SERVER_CPU
 from lab import LabError, sh
 
 OFFERED = 1_500_000  # queries per second of a flood: more than anything here answers
@@ -86,10 +86,10 @@ def local_round(field, key, seconds):
 
 
 def cached_round(field, key, seconds):
-    """The same for cached answers; the null responder gets the same questions."""
+    """The same for cached answers; those who do not read get the same questions."""
     server = field.start(key)
     try:
-        if key != "null":
+        if key not in RESPONDERS:
             warm(field)
         return flood_rate(field, field.cached, seconds)
     finally:
@@ -100,10 +100,10 @@ def details(field, key, flood, seconds, steps):
     """Loss-free rate, latency at half of the flood rate, memory and idle CPU of one contender on local data."""
     server = field.start(key)
     try:
-        found = {"idle": idle_cpu(server, seconds) if key != "null" else None}
+        found = {"idle": idle_cpu(server, seconds) if key not in RESPONDERS else None}
         load.flood(field.outside, SERVER4, field.local, 100_000, 1, GENERATOR_CPU)
         found["lossfree"] = loss_free_rate(field, field.local, flood, seconds, steps)
-        if key != "null":
+        if key not in RESPONDERS:
             found["p50"], found["p99"] = latency(field, field.local, flood / 2, seconds)
             found["rss"] = server.process.resident_kib() * 1024 / 1e6
         return found

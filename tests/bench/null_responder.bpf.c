@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// The XDP half of the null responder: every UDP/53 frame goes to the AF_XDP socket of its queue, the rest to the kernel.
+// The programs of the null responder. What is not UDP/53 over IPv4 goes to the kernel.
+//
+//     to_socket  every query goes to the AF_XDP socket of its queue
+//     reflect    every query is sent back where it came from, unread: MAC and IP addresses and ports swapped, QR set
+//     pass       nothing at all. A veth end takes what the other end sends by XDP_TX only while it has a program
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -8,6 +12,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#define DNS_HEADER 12
+#define NULL ((void *)0)
+
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
     __uint(max_entries, 64);
@@ -15,19 +22,55 @@ struct {
     __type(value, __u32);
 } sockets SEC(".maps");
 
-SEC("xdp")
-int to_socket(struct xdp_md *ctx)
+// The frame's headers when it is a query, NULL otherwise.
+static __always_inline struct ethhdr *query(struct xdp_md *ctx)
 {
-    void *data = (void *)(long)ctx->data;
     void *end = (void *)(long)ctx->data_end;
-    struct ethhdr *eth = data;
+    struct ethhdr *eth = (void *)(long)ctx->data;
     struct iphdr *ip = (void *)(eth + 1);
     struct udphdr *udp = (void *)(ip + 1);
 
-    if ((void *)(udp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+    if ((void *)(udp + 1) + DNS_HEADER > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
         ip->protocol != IPPROTO_UDP || udp->dest != bpf_htons(53))
+        return NULL;
+    return eth;
+}
+
+SEC("xdp")
+int to_socket(struct xdp_md *ctx)
+{
+    return query(ctx) ? bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS) : XDP_PASS;
+}
+
+SEC("xdp")
+int reflect(struct xdp_md *ctx)
+{
+    struct ethhdr *eth = query(ctx);
+    if (!eth)
         return XDP_PASS;
-    return bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
+    struct iphdr *ip = (void *)(eth + 1);
+    struct udphdr *udp = (void *)(ip + 1);
+    unsigned char mac[ETH_ALEN];
+    __u32 address = ip->saddr;
+    __u16 port = udp->source;
+
+    __builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+    __builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+    __builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+    ip->saddr = ip->daddr;
+    ip->daddr = address;
+    udp->source = udp->dest;
+    udp->dest = port;
+    udp->check = 0;
+    ((unsigned char *)(udp + 1))[2] |= 0x80;
+    return XDP_TX;
+}
+
+SEC("xdp")
+int pass(struct xdp_md *ctx)
+{
+    (void)ctx;
+    return XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

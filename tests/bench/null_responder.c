@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The null responder: the cheapest AF_XDP "DNS server" there can be, the bound that the benchmark holds others against.
+// The null responder: the cheapest "DNS servers" there can be, the bounds that the benchmark holds others against.
 //
-//     null_responder OBJECT INTERFACE
+//     null_responder OBJECT socket INTERFACE
+//     null_responder OBJECT reflect INTERFACE [PEER]
+//     null_responder OBJECT pass INTERFACE
 //
-// It sends every UDP/53 frame of queue 0 back where it came from: MAC addresses, IP addresses and ports swapped, the QR
-// bit set, no UDP checksum (IPv4 allows that). It never looks at the question. One thread, native mode, need_wakeup;
-// frames go fill ring -> RX -> TX -> completion ring -> fill ring and are never copied.
+// It sends every UDP/53 frame back where it came from: MAC addresses, IP addresses and ports swapped, the QR bit set, no
+// UDP checksum (IPv4 allows that). It never looks at the question. `socket`: those of queue 0, from an AF_XDP socket; one
+// thread, native mode, need_wakeup; frames go fill ring -> RX -> TX -> completion ring -> fill ring and are never copied.
+// `reflect`: from the XDP program itself, which on veth needs a program at the other end: PEER gets an empty one.
+// `pass`: such an empty program alone. All are gone with the process.
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
@@ -65,21 +69,25 @@ static void reflect(unsigned char *frame)
     ((unsigned char *)(udp + 1))[2] |= 0x80;
 }
 
-int main(int argc, char **argv)
+static struct bpf_program *program(struct bpf_object *object, const char *name)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: null_responder OBJECT INTERFACE\n");
-        return 2;
-    }
-    signal(SIGTERM, stop);
-    signal(SIGINT, stop);
+    struct bpf_program *found = bpf_object__find_program_by_name(object, name);
+    if (!found)
+        fail(name);
+    return found;
+}
 
-    struct bpf_object *object = bpf_object__open_file(argv[1], NULL);
-    if (!object || bpf_object__load(object))
-        fail("load the XDP program");
-    int interface = if_nametoindex(argv[2]);
-    int program = bpf_program__fd(bpf_object__find_program_by_name(object, "to_socket"));
+// By a link, not a netlink attach: gone with the process.
+static void attach(struct bpf_object *object, const char *name, const char *interface)
+{
+    LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+    int index = if_nametoindex(interface);
+    if (!index || bpf_link_create(bpf_program__fd(program(object, name)), index, BPF_XDP, &options) < 0)
+        fail("attach the XDP program");
+}
 
+static void answer_from_socket(struct bpf_object *object, const char *interface)
+{
     void *area = mmap(NULL, (size_t)FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     struct xsk_umem *umem;
@@ -97,7 +105,7 @@ int main(int argc, char **argv)
     // an earlier user of the queue may not be gone yet
     int bound = -EBUSY;
     for (int tries = 0; bound == -EBUSY && tries < 500; tries++, usleep(10000))
-        bound = xsk_socket__create(&xsk, argv[2], 0, umem, &rx, &tx, &socket_config);
+        bound = xsk_socket__create(&xsk, interface, 0, umem, &rx, &tx, &socket_config);
     if (bound) {
         errno = -bound;
         fail("bind the socket");
@@ -113,10 +121,7 @@ int main(int argc, char **argv)
     int fd = xsk_socket__fd(xsk), queue = 0;
     if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "sockets"), &queue, &fd, 0))
         fail("put the socket into the map");
-    // a link, not a netlink attach: gone with the process
-    int link = bpf_link_create(program, interface, BPF_XDP, NULL);
-    if (link < 0)
-        fail("attach the XDP program");
+    attach(object, "to_socket", interface);
     fprintf(stderr, "ready\n");
 
     while (!stopped) {
@@ -147,5 +152,31 @@ int main(int argc, char **argv)
         if (!count && xsk_ring_prod__needs_wakeup(&fill))
             recvfrom(fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
     }
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 2 ? argv[2] : "";
+    int reflects = !strcmp(mode, "reflect");
+    if ((argc != 4 && !(reflects && argc == 5)) || (!reflects && strcmp(mode, "socket") && strcmp(mode, "pass"))) {
+        fprintf(stderr, "usage: null_responder OBJECT socket|reflect|pass INTERFACE [PEER]\n");
+        return 2;
+    }
+    signal(SIGTERM, stop);
+    signal(SIGINT, stop);
+
+    struct bpf_object *object = bpf_object__open_file(argv[1], NULL);
+    if (!object || bpf_object__load(object))
+        fail("load the XDP programs");
+    if (!strcmp(mode, "socket")) {
+        answer_from_socket(object, argv[3]);
+        return 0;
+    }
+    attach(object, mode, argv[3]);
+    if (argc == 5)
+        attach(object, "pass", argv[4]);
+    fprintf(stderr, "ready\n");
+    while (!stopped)
+        usleep(100000);
     return 0;
 }
