@@ -16,13 +16,16 @@ NOT_THERE = "not there"
 ALL = 0.99  # of the questions that came back right: as good as all
 
 
-@dataclass
+@dataclass(repr=False)
 class Asked:
     """What came of it."""
     rate: float  # right answers per second
     share: float  # right answers per question
     used: Used
     program: float | str | None  # share of the server's questions that the program answered; NOT_THERE; None: no such server
+
+    def __repr__(self):
+        return f"{self.rate:,.0f}/s ({self.share:.1%}) for {self.used}, by the program {percent(self.program)}"
 
     @property
     def complete(self):

@@ -4,23 +4,49 @@ It counts all that happens on the machine: server, kernel, bridge and generator.
 is interrupted, and who paces itself by timers runs between the ticks.
 """
 
+import glob
 import os
 from dataclasses import dataclass
 
 from contenders import GENERATOR_CPU, SERVER_CPU
-from lab import LabError, sh
+from lab import PATIENCE, LabError, sh
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CPUS = sorted(os.sched_getaffinity(0))
-ENOUGH = 0.1  # of a core's time the loop must get for its speed to be known
-TRIES = 10
 QUIET = 0.05  # cores that others use at rest, beyond which figures say little
+SPEED = 0.3  # seconds to learn the loop's speed
+# Where groups for the processor are made: the one hierarchy of version 2, or one of version 1.
+GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct")
+PREFIX = "runbound-bench-"
 
 
-@dataclass
+def idle_group():
+    """Make a group whose processes have a processor only when no other group wants it (cpu.idle, Linux 5.15); returns its path."""
+    for root in GROUPS:
+        for left in glob.glob(f"{root}/{PREFIX}*"):
+            if not os.path.exists(f"/proc/{left.rpartition('-')[2]}"):
+                os.rmdir(left)
+        path = f"{root}/{PREFIX}{os.getpid()}"
+        try:
+            os.mkdir(path)
+        except OSError:
+            continue
+        try:
+            with open(f"{path}/cpu.idle", "r+") as file:  # the kernel's, none that this would make
+                file.write("1")
+            return path
+        except OSError:
+            os.rmdir(path)
+    raise LabError(f"cores cannot be counted: no group with cpu.idle can be made in {', '.join(GROUPS)}")
+
+
+@dataclass(repr=False)
 class Used:
     """Shares of cores that were used."""
     cores: dict  # by CPU
+
+    def __repr__(self):
+        return " + ".join(f"{share:.2f}" for share in self.cores.values()) + " cores"
 
     @property
     def all(self):
@@ -39,48 +65,40 @@ class Used:
 
 
 class Capacity:
-    """The loop, and what it does on a machine at rest.
-
-    Its speed is turns for each second that it has the core, the most that was seen at rest, and so needs no quiet machine; what
-    others use at rest is told.
-    """
+    """The loop, and its speed; a context manager."""
 
     def __init__(self, lab):
         self.binary = lab.path("idle_turns")
-        sh("gcc", "-O2", "-pthread", f"{HERE}/idle_turns.c", "-o", self.binary)
+        sh("gcc", "-O2", f"{HERE}/idle_turns.c", "-o", self.binary)
         self.speed, self.rest = {}, []
 
-    def _turns(self, seconds):
+    def __enter__(self):
+        self.group = idle_group()
+        return self
+
+    def __exit__(self, *_):
+        os.rmdir(self.group)
+
+    def _turns(self, seconds, tasks):
         """{cpu: (turns, seconds that the loop had, seconds)}."""
-        text = sh(self.binary, str(seconds), *map(str, CPUS), timeout=seconds + 60)
+        text = sh(self.binary, str(seconds), tasks, *map(str, CPUS), timeout=seconds + PATIENCE)
         return {int(cpu): (int(turns), float(had), float(of)) for cpu, turns, had, of in (line.split() for line in text.splitlines())}
 
     def at_rest(self, seconds=1.0):
-        """Learn the loop's speed while nothing of the bench works; returns what others use."""
-        for _ in range(TRIES):
-            found = self._turns(seconds)
-            for cpu, (turns, had, of) in found.items():
-                if had > ENOUGH * of:
-                    self.speed[cpu] = max(turns / had, self.speed.get(cpu, 0))
-            if len(self.speed) == len(CPUS):
-                break
-        self.rest.append(self._used(found))
-        return self.rest[-1]
+        """Learn the loop's speed while nothing of the bench works, and what others use.
+
+        The speed is that of a second which an ordinary process has, so it can be learnt on a busy machine, too.
+        """
+        self.speed = {cpu: turns / had for cpu, (turns, had, _) in self._turns(SPEED, "-").items()}
+        self.rest.append(self.used(seconds))
 
     def used(self, seconds):
         """What is used of each core from now on for so many seconds."""
-        return self._used(self._turns(seconds))
-
-    def _used(self, found):
-        missing = set(CPUS) - set(self.speed)
-        if missing:
-            raise LabError(f"cores {sorted(missing)} are so busy at rest that the loop's speed is not known")
+        found = self._turns(seconds, f"{self.group}/cgroup.procs")
         return Used({cpu: 1 - turns / of / self.speed[cpu] for cpu, (turns, _, of) in found.items()})
 
     def line(self):
         """What is to be said of the machine beside the figures."""
-        if not self.rest:
-            return "The machine at rest was not looked at."
-        most = max(used.all for used in self.rest)
+        most = max((used.all for used in self.rest), default=0)
         return (f"At rest {most:.2f} cores were used at most" + ("." if most <= QUIET else
                                                                   ": **not a quiet machine, the figures say nothing**."))

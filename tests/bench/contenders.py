@@ -125,7 +125,17 @@ class Field:
             raise LabError(f"{key} with XDP programs {programs}: {server.process.log()[-500:]}")
 
     def start(self, key, zones=0, cpu=SERVER_CPU, text=None):
-        """Start a contender, with its configuration of the bench or another; it answers when this returns."""
+        """Start a contender, with its configuration of the bench or another; it answers when this returns.
+
+        All its threads are on `cpu`: Knot DNS puts its workers on cores of its own choice, the first on that of the generator.
+        """
+        server = self._start(key, zones, cpu, text)
+        if cpu is not None:
+            for pid in server.process.tree():
+                sh("taskset", "--all-tasks", "--pid", "--cpu-list", str(cpu), str(pid))
+        return server
+
+    def _start(self, key, zones, cpu, text):
         self._made += 1
         name = f"{self.place.name}-{key}-{self._made}"
         if key in RESPONDERS:

@@ -47,8 +47,7 @@ def _by_program(rounds):
 
 
 def lines(found, place):
-    """Markdown of {key: [rounds]}."""
-    found = {key: rounds for key, rounds in found.items() if rounds}
+    """Markdown of {key: [rounds]}, one at least of each."""
     yield f"Cores used in all (generator's core + server's core) on {place.title}:\n"
     yield "| server | " + " | ".join(f"{rate:,} queries/s" for rate in RATES) + f" | by the program at {RATES[-1]:,}/s |"
     yield "|---|" + "---:|" * (len(RATES) + 1)

@@ -74,8 +74,7 @@ def _program(rounds, way):
 
 
 def lines(found, place):
-    """Markdown of {key: [rounds]}."""
-    found = {key: rounds for key, rounds in found.items() if rounds}
+    """Markdown of {key: [rounds]}, one at least of each."""
     yield f"Right answers a second (cores used in all) of {OFFERED:,} asked, and what the program answered of them, on {place.title}:\n"
     heads = [text for way in ("local", "cached", "zipf") for text in (HEADS[way], "by the program")]
     yield "| server | " + " | ".join(heads) + f" | cores, {CALM:,}/s by Zipf's law | by the program |"

@@ -33,9 +33,11 @@ class Place:
         return [self.interface] + ([self.peer] if self.peer else [])
 
     def detach(self):
-        """Take away what a contender left: Knot leaves its XDP program, and the next contender would run behind it."""
+        """Take away what a contender and kxdpgun left: both of Knot leave their XDP program. The next contender would run behind
+        the one; the other makes a veth end take what is sent by XDP_TX, which it does not do of itself."""
         for interface in self.interfaces():
             self.inside.ip("link", "set", "dev", interface, "xdp", "off")
+        self.outside.ip("link", "set", "dev", self.client, "xdp", "off")
 
 
 def pair(lab):
