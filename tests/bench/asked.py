@@ -68,8 +68,9 @@ def _by_program(server, before):
 
 
 def warm(field, questions, seconds, rate=100_000):
-    """Let a contender see what is hot."""
-    load.flood(field.outside, SERVER4, questions, rate, seconds, GENERATOR_CPU)
+    """Let a contender see what is hot, if there is time for it."""
+    if seconds:
+        load.flood(field.outside, SERVER4, questions, rate, seconds, GENERATOR_CPU)
 
 
 def percent(value):

@@ -115,17 +115,18 @@ class Field:
         server.process.stop()
         self.place.detach()
 
-    def check_way(self, key, server):
+    def _check_way(self, key, server):
         """Fails unless a contender is attached as its name says: who runs on another way is not counted. Of runbound it waits until
         a question has come that way."""
-        if key.endswith(("-xdp", "-yes", "-no")) and key != "knot-xdp":
+        if key in WITH_PROGRAM and key in RESOLVERS:
             servers.wait_for_xdp(self.outside, server, SERVER4)
         programs = self.place.programs()
         if bool(programs) != (key in WITH_PROGRAM):
+            self.stop(server)
             raise LabError(f"{key} with XDP programs {programs}: {server.process.log()[-500:]}")
 
     def start(self, key, zones=0, cpu=SERVER_CPU, text=None):
-        """Start a contender, with its configuration of the bench or another; it answers when this returns.
+        """Start a contender, with its configuration of the bench or another; it answers when this returns, on the way of its name.
 
         All its threads are on `cpu`: Knot DNS puts its workers on cores of its own choice, the first on that of the generator.
         """
@@ -133,6 +134,7 @@ class Field:
         if cpu is not None:
             for pid in server.process.tree():
                 sh("taskset", "--all-tasks", "--pid", "--cpu-list", str(cpu), str(pid))
+        self._check_way(key, server)
         return server
 
     def _start(self, key, zones, cpu, text):

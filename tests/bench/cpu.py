@@ -17,8 +17,7 @@ def round_of(field, key, capacity, seconds):
     capacity.at_rest(min(1, seconds))
     server = field.start(key)
     try:
-        field.check_way(key, server)
-        warm(field, field.local, 1)
+        warm(field, field.local, seconds // 2)
         return {rate: asked(field, capacity, server, field.local, rate, seconds) for rate in RATES}
     finally:
         field.stop(server)

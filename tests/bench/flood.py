@@ -9,7 +9,8 @@ from asked import asked, percent, warm
 from contenders import CACHED_NAMES, ROWS
 
 OFFERED = 3_000_000  # a second
-KEYS = ("reflect", "null", "rb-yes", "rb-no", "base-xdp", "knot-xdp")
+KEYS = ("reflect", "null", "rb-yes", "rb-no", "rb-udp", "base-xdp", "knot-xdp", "unbound")
+BY_ZIPF = ("rb-yes", "rb-no", "base-xdp")
 HOT, DRAWN, SHAPE = 1000, 400_000, 1.0  # cached names of the small flood; questions drawn by Zipf's law, and its s
 CALM = 100_000  # a second, at which cores are compared
 WAYS = ("local", "cached", "zipf", "calm")
@@ -31,17 +32,17 @@ class Questions:
 
 
 def round_of(field, key, capacity, questions, seconds):
-    """One contender: what asked gives, by way. Knot DNS has local names alone; by Zipf's law only resolvers are asked."""
+    """One contender: what asked gives, by way. Knot DNS has local names alone; by Zipf's law those are asked whose hottest names are
+    the question."""
     capacity.at_rest(min(1, seconds))
     server, found = field.start(key), {}
     try:
-        field.check_way(key, server)
         for way in ("local",) if key == "knot-xdp" else ("local", "cached"):
-            warm(field, questions.of[way], 1)
+            warm(field, questions.of[way], seconds // 2)
             found[way] = asked(field, capacity, server, questions.of[way], OFFERED, seconds)
-        if key.startswith(("rb-", "base-")):
+        if key in BY_ZIPF:
             measure.warm(field)
-            warm(field, questions.of["zipf"], seconds)
+            warm(field, questions.of["zipf"], seconds // 2)
             found["zipf"] = asked(field, capacity, server, questions.of["zipf"], OFFERED, seconds)
             found["calm"] = asked(field, capacity, server, questions.of["zipf"], CALM, seconds)
         return found
@@ -87,7 +88,7 @@ def lines(found, place):
     yield "\n≥: all that was asked was answered, the generator was the limit; ratios with such a figure say little."
     yield "\n| ratio of right answers | 1,000 local | 1,000 cached | by Zipf's law | aim |\n|---|---:|---:|---:|---:|"
     for key in [key for key in ("rb-yes", "rb-no") if key in found]:
-        for other in [other for other in ("reflect", "null", "rb-no", "knot-xdp") if other in found and other != key]:
+        for other in [other for other in ("reflect", "null", "rb-no", "rb-udp", "knot-xdp", "unbound") if other in found and other != key]:
             rates = [(_rate(found[key], way), _rate(found[other], way)) for way in ("local", "cached", "zipf")]
             aim = "" if key == "rb-no" else f"{AIMS[other]:.2f}" if place.peer is None and other in AIMS else "1.00" if (
                 place.peer and other == "rb-no") else ""
