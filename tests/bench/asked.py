@@ -9,8 +9,9 @@ from contenders import GENERATOR_CPU, SERVER4
 from lab import PATIENCE, LabError
 
 BEFORE, AFTER = 0.5, 0.5  # seconds that the generator asks before and after the look at the cores
-# The counter of questions that the XDP program answered itself, and all of its kind.
-ANSWERED, OF_ANSWERS = "xdp.answers.hits", "xdp.answers."
+# The counter of questions that the XDP program answered itself, and all of its kind; the state of an interface: on, trial, off (why).
+ANSWERED, OF_ANSWERS, STATE = "xdp.answers.queries", "xdp.answers.", "xdp.interface.{}.answers"
+TRIES = 6  # of asking until the program answers
 FOLDED = 1.2  # seconds until the program's hits are in the server's counters
 NOT_THERE = "not there"
 ALL = 0.99  # of the questions that came back right: as good as all
@@ -65,6 +66,20 @@ def _by_program(server, before):
     after = server.counters()
     questions = after["total.num.queries"] - before["total.num.queries"]
     return (after[ANSWERED] - before[ANSWERED]) / questions if questions else 0.0
+
+
+def settle(field, key, server, ask):
+    """Have the contender whose program is to answer begin with that while `ask` asks for a second or so: it wants queries to prove
+    that replies leave. Fails with its reason if it does not: it would be measured as another one."""
+    if key != "rb-yes":
+        return
+    state = None
+    for _ in range(TRIES):
+        ask()
+        state = server.counters().get(STATE.format(field.place.interface))
+        if state in ("on", None):  # there is none in a server that does not tell
+            return
+    raise LabError(f"its program does not answer: {state}")
 
 
 def warm(field, questions, seconds, rate=100_000):

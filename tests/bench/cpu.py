@@ -4,7 +4,7 @@ All that happens on the machine counts: server, kernel, bridge and generator (ca
 """
 
 import measure
-from asked import asked, percent, warm
+from asked import asked, percent, settle, warm
 from contenders import ROWS
 
 RATES = (10_000, 100_000, 300_000)
@@ -17,6 +17,7 @@ def round_of(field, key, capacity, seconds):
     capacity.at_rest(min(1, seconds))
     server = field.start(key)
     try:
+        settle(field, key, server, lambda: warm(field, field.local, 1))
         warm(field, field.local, seconds // 2)
         return {rate: asked(field, capacity, server, field.local, rate, seconds) for rate in RATES}
     finally:

@@ -10,6 +10,7 @@ import time
 
 import load
 import measure
+from asked import settle
 from contenders import GENERATOR_CPU, ROWS, SERVER4
 
 RATE, OTHERS = 1000, 100_000  # a second
@@ -45,6 +46,7 @@ def round_of(field, key, capacity, seconds):
         server = field.start(key)
         over.callback(field.stop, server)
         measure.dnsperf(field, field.local, outstanding=50)
+        settle(field, key, server, lambda: percentiles(field, 1))
         found = {"alone": percentiles(field, seconds)}
         if client:
             client.stop()  # kxdpgun brings a program of its own

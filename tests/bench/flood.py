@@ -5,7 +5,7 @@
 import random
 
 import measure
-from asked import asked, percent, warm
+from asked import asked, percent, settle, warm
 from contenders import CACHED_NAMES, ROWS
 
 OFFERED = 3_000_000  # a second
@@ -37,6 +37,7 @@ def round_of(field, key, capacity, questions, seconds):
     capacity.at_rest(min(1, seconds))
     server, found = field.start(key), {}
     try:
+        settle(field, key, server, lambda: warm(field, field.local, 1))
         for way in ("local",) if key == "knot-xdp" else ("local", "cached"):
             warm(field, questions.of[way], seconds // 2)
             found[way] = asked(field, capacity, server, questions.of[way], OFFERED, seconds)
