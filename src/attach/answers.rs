@@ -40,9 +40,9 @@ pub fn without_answers(wanted: Toggle, config: &Config, target: &Target, zero_co
 /// Who wants to see every query.
 fn seen_one_by_one(config: &Config) -> Option<String> {
     let logs = [
-        ("log-queries", config.log_queries),
-        ("log-replies", config.log_replies),
-        ("log-local-actions", config.log_local_actions),
+        ("log-queries", config.log.queries),
+        ("log-replies", config.log.replies),
+        ("log-local-actions", config.log.local_actions),
     ];
     if let Some((name, _)) = logs.iter().find(|(_, is_on)| *is_on) {
         return Some(format!(
@@ -96,10 +96,15 @@ mod tests {
 
     #[test]
     fn what_wants_each_query_is_named() {
+        let with = |set: fn(&mut Config)| {
+            let mut config = Config::default();
+            set(&mut config);
+            config
+        };
         let configs = [
-            (Config { log_queries: true, ..Config::default() }, "log-queries: yes"),
-            (Config { log_replies: true, ..Config::default() }, "log-replies: yes"),
-            (Config { log_local_actions: true, ..Config::default() }, "log-local-actions: yes"),
+            (with(|config| config.log.queries = true), "log-queries: yes"),
+            (with(|config| config.log.replies = true), "log-replies: yes"),
+            (with(|config| config.log.local_actions = true), "log-local-actions: yes"),
         ];
         let mut limited = Config::default();
         limited.clients.rate = 100;

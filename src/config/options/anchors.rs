@@ -8,7 +8,7 @@ use crate::config::validation::{AnchorSource, AutoAnchor};
 use crate::config::{bind_keys, lists};
 use crate::dns::name_text;
 use crate::validate::Date;
-use crate::validate::anchors::AnchorRecord;
+use crate::validate::anchors::{AnchorRecord, ROOT_ANCHORS};
 use std::path::Path;
 
 pub(super) const ANCHOR: Field = list(add_anchor, |config, emit| show(&config.validation.anchors, emit));

@@ -20,9 +20,9 @@ fn answers_are_told_with_what_they_want() {
         assert!(found.text.contains(part), "{found}");
     }
     assert_eq!(of(Toggle::No, |_| (), &facts), None, "it is as it was asked for");
-    let logs = of(Toggle::Auto, |config| config.log_queries = true, &facts).unwrap();
+    let logs = of(Toggle::Auto, |config| config.log.queries = true, &facts).unwrap();
     assert!(logs.level == Level::Info && logs.text.contains("the worker answers all: log-queries: yes"), "{logs}");
-    assert_eq!(of(Toggle::Yes, |config| config.log_queries = true, &facts).unwrap().level, Level::Warn);
+    assert_eq!(of(Toggle::Yes, |config| config.log.queries = true, &facts).unwrap().level, Level::Warn);
     facts = changed(facts, "veth-rb", |link| link.mtu = 9000);
     facts.kernel = Some((5, 15));
     let long = of(Toggle::Auto, |_| (), &facts).unwrap();
