@@ -17,8 +17,8 @@ fn path_lines(total: &ThreadFigures, figures: &Snapshot, reply: &mut Reply) {
         "xdp.",
         &[
             ("interfaces", attached),
-            ("queries", total.xdp_queries),
-            ("replies", total.xdp_replies),
+            ("queries", total.over_xdp(total.xdp_queries)),
+            ("replies", total.over_xdp(total.xdp_replies)),
             ("strays", total.xdp_strays),
             ("bad_checksums", total.xdp_bad_checksums),
             ("answers.queries", total.told),

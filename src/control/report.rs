@@ -66,11 +66,9 @@ pub(super) fn status(status: &Status, figures: &Snapshot, reply: &mut Reply) {
     }
     figures.xdp.iter().for_each(|interface| interface_status(interface, reply));
     let total = figures.total();
-    let told = if total.told > 0 { format!("program {} ", total.told) } else { String::new() };
-    reply.line(format_args!(
-        "queries: {told}xdp {} udp {} tcp {}",
-        total.xdp_queries, total.udp_queries, total.tcp_queries
-    ));
+    let told = if total.told > 0 { format!(" ({} by the program)", total.told) } else { String::new() };
+    let (xdp, udp, tcp) = (total.over_xdp(total.xdp_queries), total.udp_queries, total.tcp_queries);
+    reply.line(format_args!("queries: xdp {xdp}{told} udp {udp} tcp {tcp}"));
     if total.errors_limited > 0 {
         let limited = total.errors_limited;
         reply.line(format_args!("errors: {limited} got no reply, as error-ratelimit: has it"));

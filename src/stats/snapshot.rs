@@ -197,6 +197,11 @@ impl ThreadFigures {
         self.cache_hits.wrapping_add(self.known_replies)
     }
 
+    /// Queries or replies over XDP, so many over AF_XDP and those that the program answered by itself.
+    pub fn over_xdp(&self, by_socket: u64) -> u64 {
+        by_socket.wrapping_add(self.told)
+    }
+
     /// num.cachemiss
     pub fn misses(&self) -> u64 {
         self.cache_misses.saturating_sub(self.known_replies)

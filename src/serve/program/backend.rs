@@ -48,6 +48,7 @@ impl Backend for Program {
     }
 
     fn snapshot(&mut self) -> Snapshot {
+        self.threads.orders.count_told();
         self.snapshot_now()
     }
 

@@ -55,6 +55,14 @@ impl Orders {
         self.clients = Some(clients);
     }
 
+    /// Has the worker count what XDP programs have answered, so that statistics are of now. One that is late counts later.
+    pub(super) fn count_told(&mut self) {
+        if self.clients.is_some() && self.late.is_none() {
+            // A worker that does not answer in time is said to be late there.
+            let _ = self.give(Command::Count);
+        }
+    }
+
     /// What the worker answers by.
     pub(super) fn policy(&self) -> &Arc<Policy> {
         &self.policy

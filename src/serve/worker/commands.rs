@@ -26,6 +26,8 @@ pub enum Command {
     Detach(u32, Vec<Queue>),
     /// Count the queries of kernel sockets for these addresses, in order, which XDP is to have.
     Promise(Vec<SocketAddr>),
+    /// Count what XDP programs have answered.
+    Count,
     /// Say who asks how often, from this place of the table on, as far as the list that comes with it has room.
     Clients(usize, Vec<(IpAddr, u32)>),
 }
@@ -52,6 +54,8 @@ pub enum Done {
     Detached(Vec<Queue>),
     /// Those of which the list was used before, to be dropped off the packet path.
     Promised(Vec<SocketAddr>),
+    /// It is counted.
+    Counted,
     /// Clients that asked this second with how often they did, and where to go on.
     Clients(Option<usize>, Vec<(IpAddr, u32)>),
 }
@@ -105,6 +109,10 @@ impl Worker {
             Command::Clients(from, mut list) => {
                 let next = self.desk.answerer.list_clients(from, now.seconds, &mut list);
                 Done::Clients(next, list)
+            }
+            Command::Count => {
+                self.desk.count_told(now);
+                Done::Counted
             }
             Command::Detach(index, queues) => Done::Detached(self.detach(index, queues, now)),
         })

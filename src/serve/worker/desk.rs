@@ -116,6 +116,13 @@ impl Desk {
         }
     }
 
+    /// Counts what XDP programs have answered.
+    pub(super) fn count_told(&mut self, now: Now) {
+        if let Some(hot) = &mut self.hot {
+            hot.keep_house(self.answerer.cache(), &self.stats, now.seconds);
+        }
+    }
+
     /// Whether the queries for an address are to come over XDP.
     pub(super) fn is_promised(&self, asked: SocketAddr) -> bool {
         self.promised.binary_search(&asked).is_ok()

@@ -319,10 +319,9 @@ impl Worker {
         for port in &mut self.xsks {
             port.publish();
         }
-        let Desk { answerer, stats, hot, .. } = &mut self.desk;
-        if let Some(hot) = hot {
+        if let Some(hot) = &mut self.desk.hot {
             hot.beat(now.nanoseconds);
-            hot.keep_house(answerer.cache(), stats, now.seconds);
+            self.desk.count_told(now);
         }
     }
 
