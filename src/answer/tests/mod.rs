@@ -5,5 +5,6 @@ mod errors;
 mod local;
 mod logged;
 mod options;
+mod repeatable;
 mod rig;
 mod upstream;
