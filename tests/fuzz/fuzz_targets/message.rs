@@ -46,7 +46,7 @@ fn answerer() -> Answerer {
         zones: zones.finish().into(),
         identity: Some(b"host"[..].into()),
         version: None,
-        hide_trustanchor: false,
+        anchors: Some(Default::default()),
         nsid: Some([0, 3, 0, 3, b'n', b's', b'1'][..].into()),
         ede: true,
         ede_expired: true,

@@ -40,7 +40,7 @@ fn answerer() -> Answerer {
         zones: ZonesBuilder::new(KEY).finish().into(),
         identity: None,
         version: None,
-        hide_trustanchor: false,
+        anchors: Some(Default::default()),
         nsid: None,
         ede: true,
         ede_expired: true,
