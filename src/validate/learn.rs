@@ -113,10 +113,11 @@ pub fn delegation(
     keys.put(name.as_wire(), of_keys(standing), ttl, now);
 }
 
-/// What is wrong with keys is for what they would prove that the keys are missing, as in Unbound; but for times, which tell more.
+/// What is wrong with keys is for what they would prove that the keys are missing, as in Unbound; but for times and for what did not
+/// come, which tell more.
 fn of_keys(standing: Standing) -> Standing {
     match standing {
-        Standing::Bogus(Flaw::Mismatch | Flaw::DenialMissing | Flaw::DenialWrong) => {
+        Standing::Bogus(Flaw::Mismatch | Flaw::DenialWrong) => {
             Standing::Bogus(Flaw::KeysUnproven)
         }
         other => other,
