@@ -1,9 +1,11 @@
 //! The program for the other end of a pair: it counts our replies, stops nothing, and goes with who attached it.
+#![allow(unsafe_code)]
 
 use crate::namespace::Namespace;
 use crate::pair::*;
 use crate::wire::*;
 use runbound::xdp::{self, Kind, Options, Peer, PeerAttachment, PeerPrograms, XdpError};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
 
 /// The pair as the server sees it, which is to answer from port 53.
@@ -103,4 +105,52 @@ fn inner_refused() {
     }
     let elsewhere = Options { peer: xdp::Peer::Elsewhere, ..options() };
     assert_eq!(programs.attach(&elsewhere, there).expect_err("out of reach").kind, Kind::NoInterface);
+}
+
+#[test]
+fn what_a_program_sends_back_arrives_by_the_program_at_the_other_end() {
+    Namespace::new("xdp-peer3").run_test("peer::inner_sent_back");
+}
+
+#[test]
+#[ignore = "run by what_a_program_sends_back_arrives_by_the_program_at_the_other_end in a namespace"]
+fn inner_sent_back() {
+    make_pair();
+    let _mirror = mirror(options_of(SERVER).index);
+    let there = Wire::open();
+    let attached = attach_peer(&mut PeerPrograms::default()).unwrap_or_else(|error| panic!("{error}"));
+    for (number, frame) in [(1, query_v4()), (2, query_v6()), (3, tagged(query_v4(), 10))] {
+        let at = frame.len() - 20;
+        there.send(&with(frame, at, &[0, 53]));
+        there.receive_for(mac());
+        assert_eq!(attached.replies().expect("a counter"), number, "as each of them is counted");
+    }
+}
+
+/// A program of two instructions that sends every frame back (XDP_TX).
+fn mirror(index: u32) -> OwnedFd {
+    let instruction = |code, imm| libbpf_sys::bpf_insn { code, imm, ..Default::default() };
+    // r0 = XDP_TX; exit (linux/bpf.h).
+    let instructions = [instruction(0xb7, 3), instruction(0x95, 0)];
+    // SAFETY: a terminated licence, as many instructions as said, and no options.
+    unsafe {
+        let program = libbpf_sys::bpf_prog_load(
+            libbpf_sys::BPF_PROG_TYPE_XDP,
+            std::ptr::null(),
+            c"GPL".as_ptr(),
+            instructions.as_ptr(),
+            instructions.len() as _,
+            std::ptr::null_mut(),
+        );
+        assert!(program >= 0, "{}", std::io::Error::last_os_error());
+        let program = OwnedFd::from_raw_fd(program);
+        let link = libbpf_sys::bpf_link_create(
+            program.as_raw_fd(),
+            index.cast_signed(),
+            libbpf_sys::BPF_XDP,
+            std::ptr::null(),
+        );
+        assert!(link >= 0, "{}", std::io::Error::last_os_error());
+        OwnedFd::from_raw_fd(link)
+    }
 }
