@@ -17,7 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = f"{ROOT}/target/x86_64-unknown-linux-musl/release"
 E2E = ["binary", "demo", "clients", "client_limits", "compare", "bad_messages", "control", "local_edits", "upstream_failures", "recursion", "memory", "internet",
-       "signed", "hostile_internet", "rollover", "no_interference", "answers", "unsound_frames", "conservation", "lifecycle", "late_worker", "limits",
+       "signed", "hostile_internet", "rollover", "no_interference", "answers", "answers_alike", "unsound_frames", "conservation", "lifecycle", "late_worker", "limits",
        "million_zones",
        "deployment", "reattach", "below", "absent_addresses", "moving_address", "one_network", "promise", "tags_beside",
        "unit_findings",
