@@ -7,6 +7,9 @@ use super::options::{self, Clause, OptionSpec};
 use super::parser::Parser;
 use super::servers::ZoneClause;
 
+/// What one option is read from.
+const CLAUSE_AND_DIRECTIVE: usize = 2;
+
 /// What a configuration is with another value of a directive of `server:` or `remote-control:`, or one more where they add up;
 /// its row, and what is to be said of the value.
 ///
@@ -26,6 +29,9 @@ pub fn with_option(
     parser.read_bytes("set_option", format!("{}:\n{name}: {value}\n", spec.clause.word()).as_bytes());
     if let Some(error) = parser.errors.first() {
         return Err(error.message.clone());
+    }
+    if parser.statements != CLAUSE_AND_DIRECTIVE {
+        return Err(format!("{name}: its value has another directive behind it; set one at a time"));
     }
     parser.config.files = before;
     let said = parser.warnings.iter().map(|warning| warning.message.clone()).collect();
@@ -74,6 +80,11 @@ mod tests {
         assert_eq!(set("no-such", "1").unwrap_err(), "unknown option");
         assert!(set("prefetch", "maybe").unwrap_err().contains("yes or no"));
         assert!(set("prefetch", "yes\nport: 1").is_err() || set("prefetch", "yes\nport: 1").unwrap().port == 53);
+        for more in ["\"yes\" port: 1", "yes port: 1"] {
+            assert!(set("prefetch", more).is_err(), "{more}");
+        }
+        assert!(set("access-control", "10.0.0.0/8 allow port: 1").is_err(), "one directive and no more");
+        assert_eq!(set("access-control", "10.0.0.0/8 allow").unwrap().access_control.len(), 1);
         let (.., said) = with_option(Config::default(), "send-client-subnet", "10.0.0.0/8").unwrap();
         assert!(said[0].contains("is not supported yet"), "{said:?}");
     }

@@ -66,6 +66,8 @@ pub(super) struct Parser {
     pub noted: Noted,
     /// The lines of which the last counts.
     single: Single,
+    /// Clauses and directives so far.
+    pub statements: usize,
 }
 
 impl Parser {
@@ -171,6 +173,7 @@ impl Parser {
         };
         let at = Location { file: source.file, line: source.lexer.line() };
         let word = source.lexer.text(word);
+        self.statements += 1;
         if let Some(spec) = self.last.filter(|spec| Some(spec.clause) == self.clause && spec.name.as_bytes() == word) {
             return self.directive(spec, at);
         }
