@@ -87,7 +87,11 @@ impl Parser {
         match self.open(&self.place.inside(path).unwrap_or_else(|| path.into())) {
             Ok(input) => self.start(path.to_path_buf(), input, false, here),
             Err(error) => {
-                let message = format!("cannot open the configuration: {error}{}", self.denied(&error.to_string()));
+                let fix = match error.kind() {
+                    std::io::ErrorKind::NotFound => "; `runbound --install` writes one, `-c FILE` names another",
+                    _ => self.denied(&error.to_string()),
+                };
+                let message = format!("cannot open the configuration: {error}{fix}");
                 self.errors.push(Diagnostic {
                     file: path.into(),
                     ..Diagnostic::whole(Severity::Error, &self.config.files, message)

@@ -60,9 +60,13 @@ fn file(subject: &Subject, probe: &PathProbe, cause: &str) -> Finding {
         Some(user) => {
             let path = path.to_string();
             let (user, path) = (quoted(&user), quoted(&path));
-            finding.with_fix(format!(
-                "install -d -o {user} /{STATE_FOLDER}\ninstall -o {user} -m 644 {path} /{STATE_FOLDER}/"
-            ))
+            // No file is copied to itself.
+            finding.with_fix(match probe.folder().strip_prefix("/") == Ok(Path::new(STATE_FOLDER)) {
+                true => format!("chown {user} /{STATE_FOLDER} {path}"),
+                false => {
+                    format!("install -d -o {user} /{STATE_FOLDER}\ninstall -o {user} -m 644 {path} /{STATE_FOLDER}/")
+                }
+            })
         }
         None => finding,
     }

@@ -26,6 +26,9 @@ fn a_file_of_keys_that_cannot_be_kept_is_told_with_the_fix() {
     assert!(found.text.starts_with(starts), "{found}");
     let commands = "install -d -o dns /var/lib/runbound\ninstall -o dns -m 644 /etc/k/root.key /var/lib/runbound/";
     assert_eq!(fix(&found), commands);
+    let mut there = probed(PathState::NotWritable);
+    there.paths[0].path = "/var/lib/runbound/root.key".into();
+    assert_eq!(fix(&told("dns", &there)[0]), "chown dns /var/lib/runbound /var/lib/runbound/root.key");
     let unit = |text| Facts { unit: Some(Unit::from_texts([text])), ..probed(PathState::NotWritable) };
     assert!(told("", &unit("[Service]\nUser=rb\n"))[0].text.contains("the user rb may not"));
     for state in [PathState::ReadOnly, PathState::NoFolder, PathState::NotAFolder] {
