@@ -1,8 +1,8 @@
 //! Whether an address is of the network at its bridge. What does not look so may be meant, and is said, not refused.
 
-use super::{Pair, VETH};
+use super::Pair;
 use crate::config::site::HostAddress;
-use crate::host::{Facts, InterfaceAddress};
+use crate::host::{Facts, InterfaceAddress, is_of_pair};
 use crate::setup::Run;
 use crate::setup::interfaces::Interfaces;
 
@@ -14,7 +14,7 @@ impl Networks {
         let links = facts.into_iter().flat_map(|facts| facts.links.iter());
         let live = links.flat_map(|link| link.addresses.iter().map(|address| (link.name.clone(), *address)));
         let all = interfaces.networks().chain(live);
-        Self(all.filter(|(name, address)| name != "lo" && !name.starts_with(VETH) && address.prefix > 0).collect())
+        Self(all.filter(|(name, address)| name != "lo" && !is_of_pair(name) && address.prefix > 0).collect())
     }
 }
 

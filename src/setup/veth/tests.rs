@@ -331,11 +331,13 @@ fn an_address_that_does_not_look_like_its_bridges_is_said() {
     let tree = Tree::new("misfit");
     let main = "iface vmbr0 inet static\n\taddress 192.168.1.201\n\tnetmask 255.255.255.0\n\tbridge-ports eno1\n\n\
                 iface br-rb inet static\n\taddress 192.168.10.201/24\n\tbridge-ports bond0.10\n\n\
-                iface br-bare inet manual\n\tbridge-ports bond0.20\n\nsource /etc/network/interfaces.d/*\n";
+                iface br-bare inet manual\n\tbridge-ports bond0.20\n\n\
+                iface veth-rb2 inet static\n\taddress 192.168.2.250/24\n\nsource /etc/network/interfaces.d/*\n";
     fs::write(tree.0.join("etc/network/interfaces"), main).unwrap();
     for (address, bridge, said) in [
         ("192.168.10.250/16", "br-rb", "the prefix of its network is another, br-rb has 192.168.10.201/24"),
         ("192.168.10.250/32", "br-rb", "the prefix of its network is another"),
+        ("192.168.2.251/24", "br-rb", "veth-rb2 has 192.168.2.250/24, and br-rb may be another network"),
         ("192.168.1.250/24", "br-rb", "vmbr0 has 192.168.1.201/24, and br-rb may be another network"),
         ("10.0.0.9/24", "br-rb", "br-rb has 192.168.10.201/24, another network"),
         ("10.0.0.9/32", "br-bare", "a prefix of 32 leaves no room for clients"),
