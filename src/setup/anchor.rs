@@ -17,7 +17,7 @@ const MODE: u32 = 0o644;
 /// Writes the file where there is none and the configuration wants it: `made` has it that this is a new one.
 pub(super) fn put(run: &mut Run, made: bool) -> Result<(), SetupError> {
     let path = run.path(FILE);
-    let is_named = made || run.text(CONFIGURATION).contains(&format!("\"/{FILE}\""));
+    let is_named = made || run.text(CONFIGURATION).contains(&format!("/{FILE}"));
     if !is_named || path.symlink_metadata().is_ok() {
         return Ok(());
     }

@@ -124,7 +124,7 @@ fn the_keys_are_written_where_the_configuration_names_them_and_never_again() {
     fs::write(tree.0.join(CONFIGURATION), "server:\n    port: 53\n").unwrap();
     tree.install(&tree.options()).unwrap();
     assert!(!tree.0.join(anchor::FILE).exists(), "this configuration has no use for them");
-    fs::write(tree.0.join(CONFIGURATION), format!("server: auto-trust-anchor-file: \"/{}\"\n", anchor::FILE)).unwrap();
+    fs::write(tree.0.join(CONFIGURATION), format!("server: auto-trust-anchor-file: /{}\n", anchor::FILE)).unwrap();
     tree.install(&tree.options()).unwrap();
     assert!(fs::read_to_string(tree.0.join(anchor::FILE)).unwrap().contains(". IN DS 38696 8 2 "));
     fs::write(tree.0.join(anchor::FILE), "followed").unwrap();
