@@ -31,8 +31,10 @@ pub fn servers(core: &Core, from: usize, lines: usize, now: Duration) -> Lines {
     let (mut left, mut at) = (lines, from);
     let end = core.cuts.len();
     while at < end && left > 0 && at - from < lines * PLACES_PER_LINE {
-        // The root's servers are known by their delegation once they have been asked.
-        let is_known = |cut: &Cut| cut.source == Source::Hints && core.cuts.named(cut.name.as_wire(), now).is_some();
+        // The root's servers are known by their delegation once that has told their addresses and they have been asked.
+        let is_asked = |cut: &Cut| cut.seats().iter().any(|seat| core.servers[seat.server].is_known());
+        let delegation = |cut: &Cut| core.cuts.get(core.cuts.named(cut.name.as_wire(), now)?);
+        let is_known = |cut: &Cut| cut.source == Source::Hints && delegation(cut).is_some_and(is_asked);
         let cut = core.cuts.get(at as u32).filter(|cut| !is_known(cut));
         for (place, server) in
             cut.into_iter().flat_map(|cut| cut.seats().iter().zip(0..).map(|(seat, at)| (at, seat.server)))

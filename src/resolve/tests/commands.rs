@@ -3,7 +3,7 @@
 use super::super::cache::{Cache, Dumping, Flush, Flushed, Flushing, Loading, Rules};
 use super::super::core::{Command, Input};
 use super::super::*;
-use super::iterate::{Internet, ROOT, com, root, zone};
+use super::iterate::{self, Internet, ROOT, com, reply, root, zone};
 use super::script::wire;
 use crate::dns::scan::HashKey;
 use crate::dns::{Name, class, rcode, rtype};
@@ -212,6 +212,18 @@ fn servers_are_listed_and_forgotten() {
     assert!(!listed.contains(EXAMPLE) && listed.contains(COM), "{listed}");
     tell(&mut internet, |to| Command::ForgetServers(None, to));
     assert_eq!(listing(&mut internet, Command::Servers), "");
+}
+
+#[test]
+fn a_root_that_tells_no_addresses_is_listed_by_its_hints() {
+    let bare: iterate::Zone = Box::new(|name, qtype, query| {
+        let ns = || reply(query, 0).record(0, ".", rtype::NS, 86_400, &wire("a.root"));
+        Some(if (name, qtype) == (".", rtype::NS) { ns().0 } else { reply(query, rcode::NXDOMAIN).0 })
+    });
+    let mut internet = Internet::new(false, vec![(ROOT, bare)]);
+    assert_eq!(internet.ask("www.example", rtype::A).0, rcode::NXDOMAIN);
+    let listed = listing(&mut internet, Command::Servers);
+    assert!(listed.starts_with("198.51.100.1 . ttl "), "{listed:?}");
 }
 
 #[test]
