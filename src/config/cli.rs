@@ -153,12 +153,12 @@ impl Cli {
                 Value(value) => set_file(&mut file, value)?,
                 Short('d') => (),
                 Short('v') | Long("verbose") => cli.verbose = cli.verbose.saturating_add(1),
-                Long("check-config") => cli.action = Action::CheckConfig(format(parser.optional_value())?),
+                Long("check-config") => cli.act(Action::CheckConfig(format(parser.optional_value())?))?,
                 Long("no-xdp") => cli.no_xdp = true,
-                Long("backup") => (cli.action, cli.tar) = (Action::Backup, parser.value()?.into()),
-                Long("restore") => (cli.action, cli.tar) = (Action::Restore, parser.value()?.into()),
-                Long("install") => cli.set_up(Action::Install)?,
-                Long("uninstall") => cli.set_up(Action::Uninstall)?,
+                Long("backup") => cli.pack(Action::Backup, parser.value()?)?,
+                Long("restore") => cli.pack(Action::Restore, parser.value()?)?,
+                Long("install") => cli.act(Action::Install)?,
+                Long("uninstall") => cli.act(Action::Uninstall)?,
                 Long("dry-run") => cli.setup.dry_run = true,
                 Long("now") => cli.setup.now = true,
                 Long("purge") => cli.setup.purge = true,
@@ -171,7 +171,7 @@ impl Cli {
                 Long("no-probe") => cli.setup.site.no_probe = true,
                 Long("print") => cli.setup.print = Some(parser.value()?.into()),
                 Long("steer") => cli.setup.site.add_steer(&parser.value()?.string()?).map_err(UsageError)?,
-                Long("print-directives") => cli.action = Action::PrintDirectives,
+                Long("print-directives") => cli.act(Action::PrintDirectives)?,
                 Long("version") => {
                     return Ok(Self { action: Action::Version, ..cli });
                 }
@@ -186,12 +186,19 @@ impl Cli {
         Ok(cli)
     }
 
-    fn set_up(&mut self, action: Action) -> Result<(), UsageError> {
-        if matches!(self.action, Action::Install | Action::Uninstall) {
-            return Err(UsageError("one of --install and --uninstall, once".into()));
+    /// A second action would take the place of the first without a word: an --install beside a check, for one.
+    fn act(&mut self, action: Action) -> Result<(), UsageError> {
+        if self.action != Action::Run {
+            let all = "--check-config, --print-directives, --backup, --restore, --install and --uninstall";
+            return Err(UsageError(format!("one of {all}, once")));
         }
         self.action = action;
         Ok(())
+    }
+
+    fn pack(&mut self, action: Action, tar: OsString) -> Result<(), UsageError> {
+        self.tar = tar.into();
+        self.act(action)
     }
 
     /// Options that the action has no use for are mistakes: a forgotten `--install` would start a server.
@@ -311,6 +318,11 @@ mod tests {
             "--root /tree",
             "--check-config --now",
             "--install --uninstall",
+            "--check-config --install",
+            "--install --check-config",
+            "--backup a.tar --restore b.tar",
+            "--check-config --backup a.tar",
+            "--print-directives --check-config",
             "--install --purge",
             "--uninstall --now",
             "--install --now --root /tree",

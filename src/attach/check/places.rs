@@ -39,7 +39,7 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
     let name = &subject.config.username;
     if subject.facts.user == Some(false) {
         let text = format!("username: there is no user {name} on this host, the server does not start");
-        found.push(Finding::new(Level::Fail, "username", text).with_fix(format!("useradd --system {name}")));
+        found.push(Finding::new(Level::Fail, "username", text).with_fix(format!("useradd --system {}", quoted(name))));
     }
 }
 
