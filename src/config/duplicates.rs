@@ -16,14 +16,22 @@ pub(super) fn of_clauses(config: &Config) -> Vec<Diagnostic> {
     let mut tell = |severity: Severity, at: Location, message: String| {
         found.push(Diagnostic::new(severity, &config.files, at, message));
     };
-    let named = config.forward_zones.iter().filter(|zone| !zone.name.is_empty());
-    for (first, zone) in pairs(named, |zone| &zone.name) {
-        let (name, there) = (name_text::to_text(&zone.name), config.files.describe(first.at));
-        tell(
-            Severity::Warning,
-            zone.at,
-            format!("forward-zone: {name} stands already in {there}; its servers are added to those"),
-        );
+    for (word, zones) in [("forward-zone", &config.forward_zones), ("stub-zone", &config.stub_zones)] {
+        let named = zones.iter().filter(|zone| !zone.name.is_empty());
+        for (first, zone) in pairs(named, |zone| &zone.name) {
+            let (name, there) = (name_text::to_text(&zone.name), config.files.describe(first.at));
+            let what = "its servers are added to those, and its options do not count";
+            tell(Severity::Warning, zone.at, format!("{word}: {name} stands already in {there}; {what}"));
+        }
+    }
+    // That of the root stands for its hints.
+    for stub in config.stub_zones.iter().filter(|stub| !stub.name.is_empty() && stub.name != [0]) {
+        if let Some(forward) = config.forward_zones.iter().find(|forward| forward.name == stub.name) {
+            let (name, there) = (name_text::to_text(&stub.name), config.files.describe(forward.at));
+            let message =
+                format!("stub-zone: {name} is a forward-zone in {there}, whose servers are asked; remove one of them");
+            tell(Severity::Warning, stub.at, message);
+        }
     }
     for (first, rule) in pairs(config.access_control.iter(), |rule| rule.netblock) {
         let there = config.files.describe(first.at);

@@ -94,7 +94,7 @@ pub struct Config {
     /// Directives about the caches.
     pub caches: Caches,
 
-    /// `forward-zone:` clauses in order. The longest name wins; of equal ones the last clause.
+    /// `forward-zone:` clauses in order. The longest name wins; the servers of equal ones count together, and the options of the first.
     pub forward_zones: Vec<ZoneClause>,
     /// `root-hints:`
     pub root_hints: RootHints,

@@ -395,6 +395,20 @@ fn what_stands_twice_is_named() {
             "test.conf:9: interface: 192.0.2.1 stands already in test.conf:8; one of the lines is enough [info]",
         ]
     );
+    let zone = |clause: &str, name: &str| format!("{clause}-zone:\n name: {name}\n {clause}-addr: 192.0.2.53\n");
+    let text: String = [("stub", "a"), ("forward", "b"), ("stub", "A"), ("stub", "b"), ("stub", "."), ("forward", "B")]
+        .map(|(clause, name)| zone(clause, name))
+        .concat();
+    let found: Vec<String> =
+        read_bytes("test.conf", format!("{text}{ROOT}").as_bytes()).findings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "test.conf:7: stub-zone: a. stands already in test.conf:1; its servers are added to those, and its options do not count",
+            "test.conf:10: stub-zone: b. is a forward-zone in test.conf:4, whose servers are asked; remove one of them",
+            "test.conf:16: forward-zone: b. stands already in test.conf:4; its servers are added to those, and its options do not count",
+        ]
+    );
     let many: String = (0..250).map(|number| format!(" local-zone: z{number} static\n")).collect();
     let found = read_bytes("test.conf", format!("server:\n{many}{many}{ROOT}").as_bytes()).findings;
     assert_eq!(found.len(), 101);
