@@ -97,9 +97,10 @@ fn judge(subject: &Subject, ports: &[SwitchPort], served: &Served, place: &Place
             served.link.name
         );
         return match place.tagged {
-            true => warn(text).with_fix(format!("{VSCTL} clear port {name} tag vlan_mode trunks")),
+            true => warn(text).with_fix(format!("{VSCTL} clear port {} tag vlan_mode trunks", quoted(name))),
             false => {
-                let by_hand = || format!("{VSCTL} -- clear port {name} trunks vlan_mode -- set port {name} tag=N");
+                let own = quoted(name);
+                let by_hand = || format!("{VSCTL} -- clear port {own} trunks vlan_mode -- set port {own} tag=N");
                 warn(text).with_fix(anew(Some("N")).unwrap_or_else(by_hand))
             }
         };
