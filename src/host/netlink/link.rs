@@ -57,11 +57,11 @@ const ARP_IGNORE: usize = 19;
 /// Names of the bond modes, by number (linux/if_bonding.h).
 pub(in crate::host) const BOND_MODES: [&str; 7] =
     ["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"];
-/// A link from ifinfomsg and its attributes. What cannot be read is left out; a link without a name is none.
-pub(super) fn link(body: &[u8]) -> Option<Link> {
-    let (header, body) = LinkHeader::split(body)?;
+
+/// What ifinfomsg says of a link, without any attribute.
+fn bare(header: &LinkHeader) -> Link {
     let is = |flag| LinkFlags::from_bits_retain(header.flags).contains(flag);
-    let mut link = Link {
+    Link {
         name: String::new(),
         altnames: Vec::new(),
         index: header.index,
@@ -93,7 +93,13 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         tx_vlan: None,
         tx_stag: None,
         ntuple: None,
-    };
+    }
+}
+
+/// A link from ifinfomsg and its attributes. What cannot be read is left out; a link without a name is none.
+pub(super) fn link(body: &[u8]) -> Option<Link> {
+    let (header, body) = LinkHeader::split(body)?;
+    let mut link = bare(&header);
     let (mut below, mut elsewhere) = (None, false);
     for attribute in attributes(body).filter(|attribute| READ.contains(&attribute.kind())) {
         if attribute.kind() == IFLA_LINKINFO {
