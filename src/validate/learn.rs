@@ -117,9 +117,7 @@ pub fn delegation(
 /// come, which tell more.
 fn of_keys(standing: Standing) -> Standing {
     match standing {
-        Standing::Bogus(Flaw::Mismatch | Flaw::DenialWrong) => {
-            Standing::Bogus(Flaw::KeysUnproven)
-        }
+        Standing::Bogus(Flaw::Mismatch | Flaw::DenialWrong) => Standing::Bogus(Flaw::KeysUnproven),
         other => other,
     }
 }

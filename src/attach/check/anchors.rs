@@ -5,7 +5,7 @@ use crate::attach::advice::quoted;
 use crate::attach::finding::{Finding, Level};
 use crate::config::Config;
 use crate::host::{PathProbe, PathState, STATE_FOLDER, UNIT, Use};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The files whose keys follow their zones.
 pub(super) fn wanted(config: &Config) -> Vec<(&'static str, PathBuf, Use)> {
