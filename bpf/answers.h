@@ -16,7 +16,7 @@ enum runbound_answer_gate {
 #define RUNBOUND_NAME_WORDS 8 /* longest name, in words of eight octets */
 #define RUNBOUND_NAME_LEN (8 * RUNBOUND_NAME_WORDS)
 #define RUNBOUND_BODY_LEN 376
-#define RUNBOUND_TTLS 13
+#define RUNBOUND_TTLS 11
 
 /* How a query has EDNS (RFC 6891). */
 enum runbound_edns {
@@ -42,8 +42,10 @@ struct runbound_slot {
 	__u8 head[10];            /* flags and counts of the reply's header */
 	__u16 body_len;           /* octets behind the question */
 	__u8 ttls;                /* how many TTLs count down */
-	__u8 unused;
-	__u16 ttl_at[RUNBOUND_TTLS]; /* where they stand in the body */
+	__u8 rotates;             /* records of the RRset that is rotated by the query's ID; 0: none is */
+	__u16 ttl_at[RUNBOUND_TTLS]; /* where TTLs stand in the body */
+	__u16 rotates_at;         /* where that RRset stands in the body */
+	__u16 rotates_by;         /* octets of each of its records */
 	__u8 body[RUNBOUND_BODY_LEN];
 	__u64 end;                /* of nothing: a pointer that walks through the body stays within the slot */
 };

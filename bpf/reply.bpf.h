@@ -9,27 +9,62 @@
 #define HOPS 64 /* as what user space sends */
 #define IPV4_DONT_FRAGMENT 0x4000
 
+/* Copies `len` octets of a body, eight at a time: some of those behind them are written over, too. */
+static __always_inline void copy_octets(__u8 *to, const __u8 *from, __u64 len)
+{
+	for (__u64 at = 0; at < RUNBOUND_BODY_LEN && at < len; at += 8) {
+		*(__u64 *)to = *(__u64 *)from;
+		to = step(to, 8);
+		from = step((void *)from, 8);
+	}
+}
+
+/* The same from one place of a body to another: what is written behind the end is there to be written next. No place is further
+ * away than a body is long, whatever a slot says.
+ */
+static __always_inline void copy_part(struct runbound_work *work, __u8 *to, __u64 put, __u64 take, __u64 len)
+{
+	ONCE(work->put) = put;
+	ONCE(work->take) = take;
+	ONCE(work->part) = len;
+	put = ONCE(work->put);
+	take = ONCE(work->take);
+	if (put <= RUNBOUND_BODY_LEN && take <= RUNBOUND_BODY_LEN)
+		copy_octets(to + put, work->body + take, ONCE(work->part));
+}
+
+/* Writes the body of a slot with an RRset rotated by the query's ID, as `rotate_into` of src/answer/reply.rs does it. */
+static __always_inline void rotate_body(struct runbound_work *work, struct runbound_slot *slot, __u8 *to)
+{
+	__u64 at = slot->rotates_at, stride = slot->rotates_by, set = slot->rotates * stride;
+	__u64 skip = bpf_ntohs(*(__be16 *)work->message) % slot->rotates * stride;
+
+	copy_octets(work->body, slot->body, ONCE(slot->body_len));
+	copy_part(work, to, 0, 0, at);
+	copy_part(work, to, at, at + skip, set - skip);
+	copy_part(work, to, at + set - skip, at, skip);
+	copy_part(work, to, at + set, at + set, ONCE(slot->body_len) - at - set);
+}
+
 /* Writes flags, counts and body of a slot around the question in `work`; gives the reply's length, 0 where the slot has changed
  * or its time is over.
  */
 static __always_inline __u64 compose(struct runbound_work *work, struct runbound_slot *slot, __u64 now)
 {
 	__u64 generation = ONCE(slot->generation), question = ONCE(work->name_len) + DNS_QUESTION_FIXED;
-	__u64 second = slot->second, aged = now - second, ttls = slot->ttls, len = ONCE(slot->body_len);
-	__u8 *to, *body;
-	__u64 *from = (__u64 *)slot->body;
+	__u64 second = slot->second, aged = now - second, ttls = slot->ttls, len;
+	__u8 *body;
 	__u16 *ttl_at = slot->ttl_at;
 
 	if (now < second || now >= slot->until || question > RUNBOUND_NAME_LEN + DNS_QUESTION_FIXED)
 		return 0;
-	to = body = work->message + DNS_HEADER_LEN + question;
+	body = work->message + DNS_HEADER_LEN + question;
 	*(__u16 *)(work->message + 2) = *(__u16 *)slot->head;
 	*(__u64 *)(work->message + 4) = *(__u64 *)(slot->head + 2);
-	for (__u64 at = 0; at < RUNBOUND_BODY_LEN && at < len; at += 8) {
-		*(__u64 *)to = *from;
-		from = step(from, 8);
-		to = step(to, 8);
-	}
+	if (slot->rotates)
+		rotate_body(work, slot, body);
+	else
+		copy_octets(body, slot->body, ONCE(slot->body_len));
 	for (__u64 place = 0; aged && place < RUNBOUND_TTLS && place < ttls; ++place) {
 		__u64 at = *ttl_at, left;
 		__be32 *ttl;

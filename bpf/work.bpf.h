@@ -27,6 +27,7 @@ static __always_inline void *step(void *place, int octets)
 
 struct runbound_work {
 	__u8 message[512]; /* the query, then the reply */
+	__u8 body[2 * RUNBOUND_BODY_LEN + 16]; /* of a slot, to be rotated; a walk as long as a body is ends within it */
 	__u64 key[1 + RUNBOUND_NAME_WORDS];
 	/* What is written here and read again is any number to the verifier, which else follows each value that it may have. */
 	__u64 loaded;
@@ -36,6 +37,9 @@ struct runbound_work {
 	__u64 pseudo;
 	__u64 ip_payload; /* octets behind the IP header, as that says */
 	__u64 reply;
+	__u64 put;
+	__u64 take;
+	__u64 part;
 };
 
 struct {

@@ -70,7 +70,7 @@ impl Answerer {
             }
             Verdict::Records(set) => {
                 let rotate = if policy.rrset_roundrobin { header::id(message) } else { 0 };
-                again = (set.records == 1 || !policy.rrset_roundrobin).then_some(set.records);
+                again = Some(set.records);
                 asked.rendered(message, set.octets, set.records, rotate)
             }
             Verdict::Alias(set) => {
@@ -104,7 +104,9 @@ impl Answerer {
         self.stats.outcomes.cache_hits.add(u64::from(!query.replay));
         if let Some(records) = again.filter(|_| self.notes && !zones::informs(kind)) {
             // It holds until there is another policy.
-            self.repeatable = Repeatable::of(&query.asked, query.access, query.replay, u32::from(records));
+            let noted = Repeatable::of(&query.asked, query.access, query.replay, u32::from(records));
+            let rotates = records > 1 && self.policy.rrset_roundrobin;
+            self.repeatable = noted.map(|noted| Repeatable { rotates, ..noted });
         }
         Local::Decided(Outcome::Reply(reply))
     }

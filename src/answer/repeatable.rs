@@ -20,6 +20,8 @@ pub struct Repeatable {
     pub ages: bool,
     /// Records of the whole reply, an OPT record among them: one that was cut has another number.
     pub records: u32,
+    /// Its RRset of several records is rotated by the query's ID.
+    pub rotates: bool,
     /// It is validated.
     pub secure: bool,
     /// It stands in the answer cache under this hash of its name, and this key.
@@ -35,6 +37,7 @@ impl Repeatable {
             edns: asked.edns,
             until: u32::MAX,
             ages: false,
+            rotates: false,
             records: records + u32::from(has_opt),
             secure: false,
             kept: None,
@@ -43,12 +46,12 @@ impl Repeatable {
 
     /// The same from the cache, where it stands under this hash and key, in the second `now`.
     pub(super) fn of_hit(self, hit: &Hit<'_>, kept: (u64, KeyFixed), now: u32, policy: &Policy) -> Option<Repeatable> {
-        let rotates = hit.rotates && policy.rrset_roundrobin;
         let left = if policy.prefetch { hit.fresh } else { hit.left };
-        let told = matches!(hit.answer.rcode, rcode::NOERROR | rcode::NXDOMAIN) && !rotates && left > 0;
+        let told = matches!(hit.answer.rcode, rcode::NOERROR | rcode::NXDOMAIN) && left > 0;
         told.then_some(Repeatable {
             until: now.saturating_add(left),
             ages: !policy.original_ttl,
+            rotates: hit.rotates && policy.rrset_roundrobin,
             secure: hit.answer.secure,
             kept: Some(kept),
             ..self

@@ -24,7 +24,8 @@ E2E = ["binary", "demo", "clients", "client_limits", "compare", "bad_messages", 
        "user_namespace", "install", "confinement", "proxmox_snippet", "proxmox_recipe", "proxmox_upgrade"]
 WAITING = ["reattach", "late_worker"]  # for nearly all of a minute, and so do those at the same time in the foreground
 # Those that emulate machines: name, what is needed beside the program, test and its words.
-MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_kernels", "vm-build", ["vm_topologies", "6.1", "newest"]),
+MACHINES = [("vm_topologies", "vm-build", ["vm_topologies", "6.12"]), ("vm_answers", "vm-build", ["vm_answers", "6.12", "6.1"]),
+            ("vm_kernels", "vm-build", ["vm_topologies", "6.1", "newest"]),
             ("vm_vlans", "vm-build", ["vm_vlans"]), ("vm_findings", "vm-build", ["vm_findings"]),
             ("vm_guests", "vm-build", ["vm_guests"]), ("vm_bonds", "vm-build", ["vm_bonds"]), ("vm_systemd", "vm-debian", ["vm_systemd"]),
             ("vm_install", "vm-debian", ["vm_install"]),

@@ -44,15 +44,17 @@ fn a_cached_answer_may_be_told_until_it_expires_or_is_to_be_asked_anew() {
 }
 
 #[test]
-fn what_rotates_is_decided_each_time() {
+fn what_rotates_is_said_to() {
     let asked = query("www.example", rtype::A);
-    assert!(noted(&mut with_cached("www.example", 2, rcode::NOERROR, |_| {}), &asked).is_none());
-    let fixed =
-        noted(&mut with_cached("www.example", 2, rcode::NOERROR, |policy| policy.rrset_roundrobin = false), &asked);
-    assert_eq!(fixed.unwrap().records, 2);
+    let of = |noted: Option<Repeatable>| noted.map(|noted| (noted.records, noted.rotates));
+    let cached = |addresses, change: fn(&mut Policy)| {
+        of(noted(&mut with_cached("www.example", addresses, rcode::NOERROR, change), &asked))
+    };
+    assert_eq!([cached(2, |_| {}), cached(1, |_| {})], [Some((2, true)), Some((1, false))]);
+    assert_eq!(cached(2, |policy| policy.rrset_roundrobin = false), Some((2, false)));
     let many = query("many.static.test", rtype::A);
-    assert!(noted(&mut answerer(|_| {}), &many).is_none());
-    assert_eq!(noted(&mut answerer(|policy| policy.rrset_roundrobin = false), &many).unwrap().records, 40);
+    assert_eq!(of(noted(&mut answerer(|_| {}), &many)), Some((40, true)));
+    assert_eq!(of(noted(&mut answerer(|policy| policy.rrset_roundrobin = false), &many)), Some((40, false)));
 }
 
 #[test]

@@ -5,18 +5,16 @@
 //! Moore, a counter for each pair of slots); when it came more often in a second than a slot was asked, it takes its place.
 
 mod known;
+mod lesson;
 
 use self::known::{Counted, Known};
 use crate::answer::Repeatable;
 use crate::answer::cache::AnswerCache;
 use crate::dns::edns::{self, Edns};
-use crate::dns::header::{self, flag};
+use crate::dns::header;
 use crate::dns::question::Question;
-use crate::dns::record::Record;
-use crate::dns::rtype;
 use crate::stats::WorkerStats;
-use crate::xdp::answers::{Hits, Key, LONGEST_BODY, MOST_TTLS, QueryEdns, Reply, SLOTS, Slots, WAYS};
-use arrayvec::ArrayVec;
+use crate::xdp::answers::{Hits, Key, QueryEdns, SLOTS, Slots, WAYS};
 
 /// Seconds after which no program reads a slot any more that was emptied: it may have been at the end of one.
 const RESTS: u32 = 2;
@@ -87,10 +85,8 @@ impl HotAnswers {
         let Some(key) = Key::new(&reply[header::LEN..question.end()], of.flags, edns) else { return };
         let (hash, first) = self.slots.place(&key);
         let Some(index) = self.free_slot(hash, first, now) else { return };
-        let Some(lesson) = whole_reply(reply, question.end(), of, now) else { return };
-        if !self.slots.put(index, &key, &lesson) {
-            return;
-        }
+        let Some(lesson) = lesson::of(reply, question.end(), of, now) else { return };
+        self.slots.put(index, &key, &lesson);
         let counted = Counted {
             qtype: question.qtype,
             qclass: question.qclass,
@@ -180,27 +176,6 @@ fn query_edns(edns: Option<Edns>) -> Option<QueryEdns> {
         edns::DO => Some(QueryEdns::DnssecOk),
         _ => None,
     }
-}
-
-/// A reply as a slot tells it, whose question ends at `end`. `None`: it was cut, or is too long, or has too many TTLs.
-fn whole_reply<'a>(reply: &'a [u8], end: usize, of: &Repeatable, now: u32) -> Option<Reply<'a>> {
-    let [_, answers, authorities, additionals] = header::counts(reply).map(u32::from);
-    let body = reply.get(end..)?;
-    let is_whole = header::flags(reply) & flag::TC == 0 && answers + authorities + additionals == of.records;
-    if !is_whole || body.len() > LONGEST_BODY {
-        return None;
-    }
-    let mut ttls = ArrayVec::<u16, MOST_TTLS>::new();
-    let mut at = end;
-    for _ in 0..if of.ages { of.records } else { 0 } {
-        let record = Record::at(reply, at)?;
-        if record.rtype != rtype::OPT {
-            ttls.try_push((record.fixed + 4 - end) as u16).ok()?;
-        }
-        at = record.end();
-    }
-    let head = *reply.get(2..)?.first_chunk()?;
-    Some(Reply { head, body, ttls, second: now, until: of.until })
 }
 
 #[cfg(test)]

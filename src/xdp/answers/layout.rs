@@ -15,7 +15,7 @@ pub const LONGEST_NAME: usize = 8 * NAME_WORDS;
 /// Most octets behind the question of a reply: `RUNBOUND_BODY_LEN`.
 pub const LONGEST_BODY: usize = 376;
 /// Most TTLs of a reply that count down: `RUNBOUND_TTLS`.
-pub const MOST_TTLS: usize = 13;
+pub const MOST_TTLS: usize = 11;
 /// Octets of type and class behind a question's name.
 const QUESTION_FIXED: usize = 4;
 /// Octets of a header behind its ID: flags and counts.
@@ -32,8 +32,10 @@ pub(super) struct Slot {
     head: [u8; HEAD],
     body_len: u16,
     ttls: u8,
-    unused: u8,
+    rotates: u8,
     ttl_at: [u16; MOST_TTLS],
+    rotates_at: u16,
+    rotates_by: u16,
     body: [u8; LONGEST_BODY],
     end: u64,
 }
@@ -96,22 +98,35 @@ impl Key {
 
 /// A reply as a slot tells it.
 #[derive(Clone, Debug)]
-pub struct Reply<'a> {
+pub struct Reply {
     /// Its flags word and counts.
     pub head: [u8; HEAD],
     /// What stands behind its question, at most [`LONGEST_BODY`] octets.
-    pub body: &'a [u8],
+    pub body: ArrayVec<u8, LONGEST_BODY>,
     /// Where in the body TTLs stand that count down.
     pub ttls: ArrayVec<u16, MOST_TTLS>,
+    /// The RRset that is rotated by the query's ID; the body has its records as for an ID of 0.
+    pub rotated: Option<Rotated>,
     /// The second of the monotonic clock whose TTLs these are.
     pub second: u32,
     /// The first second in which the worker answers again.
     pub until: u32,
 }
 
+/// An RRset in a body: records of the same length, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// Where it stands in the body.
+    pub at: u16,
+    /// Octets of each record.
+    pub stride: u16,
+    /// Records.
+    pub records: u8,
+}
+
 impl Slot {
-    /// A slot of no generation; `None` when the body is too long.
-    pub(super) fn new(key: &Key, reply: &Reply<'_>) -> Option<Slot> {
+    /// A slot of no generation.
+    pub(super) fn new(key: &Key, reply: &Reply) -> Slot {
         let mut slot = Slot {
             key: key.0,
             second: reply.second,
@@ -121,9 +136,12 @@ impl Slot {
             ttls: reply.ttls.len() as u8,
             ..Slot::zeroed()
         };
-        slot.body.get_mut(..reply.body.len())?.copy_from_slice(reply.body);
+        slot.body[..reply.body.len()].copy_from_slice(&reply.body);
         slot.ttl_at[..reply.ttls.len()].copy_from_slice(&reply.ttls);
-        Some(slot)
+        if let Some(set) = reply.rotated {
+            (slot.rotates, slot.rotates_at, slot.rotates_by) = (set.records, set.at, set.stride);
+        }
+        slot
     }
 }
 
@@ -163,11 +181,14 @@ mod tests {
             offset_of!(Slot, head),
             offset_of!(Slot, body_len),
             offset_of!(Slot, ttls),
+            offset_of!(Slot, rotates),
             offset_of!(Slot, ttl_at),
+            offset_of!(Slot, rotates_at),
+            offset_of!(Slot, rotates_by),
             offset_of!(Slot, body),
             size_of::<Slot>(),
         ];
-        assert_eq!(places, [8, 80, 88, 98, 100, 102, 128, 512]);
+        assert_eq!(places, [8, 80, 88, 98, 100, 101, 102, 124, 126, 128, 512]);
     }
 
     #[test]

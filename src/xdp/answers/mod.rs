@@ -5,7 +5,7 @@ mod memory;
 mod slots;
 mod table;
 
-pub use layout::{HEAD, Key, LONGEST_BODY, LONGEST_NAME, MOST_TTLS, QueryEdns, Reply, SLOTS, WAYS};
+pub use layout::{HEAD, Key, LONGEST_BODY, LONGEST_NAME, MOST_TTLS, QueryEdns, Reply, Rotated, SLOTS, WAYS};
 pub use slots::{Hits, Slots};
 pub use table::{MOST_NETWORKS, Table};
 

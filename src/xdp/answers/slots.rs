@@ -80,16 +80,14 @@ impl Slots {
         (hash, (hash >> 32) as usize & (SLOTS - WAYS))
     }
 
-    /// Has a slot, which is empty for a second at least, answer. False when the reply is too long.
-    pub fn put(&mut self, index: usize, key: &Key, reply: &Reply<'_>) -> bool {
-        let (Some(slot), Some(place)) = (Slot::new(key, reply), self.slot(index)) else { return false };
-        let words: [u64; WORDS] = bytemuck::cast(slot);
-        let Some((generation, rest)) = place.split_first() else { return false };
+    /// Has a slot, which is empty for a second at least, answer.
+    pub fn put(&mut self, index: usize, key: &Key, reply: &Reply) {
+        let words: [u64; WORDS] = bytemuck::cast(Slot::new(key, reply));
+        let Some((generation, rest)) = self.slot(index).and_then(<[AtomicU64]>::split_first) else { return };
         for (to, from) in rest.iter().zip(&words[1..]) {
             to.store(*from, Ordering::Relaxed);
         }
         generation.store(self.generation, Ordering::Release);
-        true
     }
 
     /// Empties a slot.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::answer::cache::{Answer, KeyFixed};
-use crate::dns::rcode;
+use crate::dns::header::flag;
+use crate::dns::{rcode, rtype};
 
 struct Rig {
     hot: HotAnswers,
@@ -19,7 +20,7 @@ fn reply(name: &str) -> Vec<u8> {
 }
 
 fn of(until: u32) -> Repeatable {
-    Repeatable { flags: flag::RD, edns: None, until, ages: true, records: 1, secure: false, kept: None }
+    Repeatable { flags: flag::RD, edns: None, until, ages: true, rotates: false, records: 1, secure: false, kept: None }
 }
 
 impl Rig {
@@ -177,4 +178,40 @@ fn what_was_cut_or_has_options_is_not_taught() {
     }
     assert_eq!(query_edns(edns(&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0]).edns), Some(QueryEdns::DnssecOk));
     assert!(teach(&mut rig, reply("a.example"), of(100)));
+}
+
+/// A reply with ID `id`: an alias, `lasts` addresses of it, rotated as the answerer does it, and an OPT record.
+fn rotated_reply(id: u16, lasts: &[u8]) -> Vec<u8> {
+    let mut reply = reply("a.example");
+    let end = Question::parse(&reply).unwrap().end();
+    reply.truncate(end);
+    reply[..2].copy_from_slice(&id.to_be_bytes());
+    (reply[7], reply[11]) = (1 + lasts.len() as u8, 1);
+    reply.extend_from_slice(&[0xc0, 12, 0, 5, 0, 1, 0, 0, 1, 44, 0, 4, 1, b'b', 0xc0, 14]);
+    let skip = usize::from(id) % lasts.len();
+    for place in 0..lasts.len() {
+        let last = lasts[(place + skip) % lasts.len()];
+        reply.extend_from_slice(&[0xc0, end as u8 + 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, last]);
+    }
+    reply.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+    reply
+}
+
+#[test]
+fn what_rotates_is_taught_as_for_an_id_of_zero() {
+    let noted = |records| Repeatable { rotates: true, records, ..of(100) };
+    let taught = |reply: &[u8], records| lesson::of(reply, Question::parse(reply).unwrap().end(), &noted(records), 20);
+    let plain = taught(&rotated_reply(0, &[1, 2, 3]), 5).unwrap();
+    let set = plain.rotated.unwrap();
+    assert_eq!((set.at, set.stride, set.records, plain.ttls.len()), (16, 16, 3, 4));
+    for id in [1, 2, 3, 4, 0xffff] {
+        let lesson = taught(&rotated_reply(id, &[1, 2, 3]), 5).unwrap();
+        assert_eq!((&lesson.body, lesson.rotated), (&plain.body, plain.rotated), "{id}");
+    }
+    // Records of several lengths.
+    let mut uneven = rotated_reply(0, &[1, 2]);
+    let at = Question::parse(&uneven).unwrap().end() + 16;
+    uneven[at + 11] = 3;
+    uneven.remove(at + 15);
+    assert!(taught(&uneven, 4).is_none());
 }
