@@ -28,9 +28,9 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// `port:`, for interfaces that name none.
     pub port: u16,
-    /// `do-ip4:`, to clients and to forwarders.
+    /// `do-ip4:`, to clients and to servers.
     pub do_ip4: bool,
-    /// `do-ip6:`, to clients and to forwarders.
+    /// `do-ip6:`, to clients and to servers.
     pub do_ip6: bool,
     /// `do-udp:`
     pub do_udp: bool,
