@@ -52,16 +52,20 @@ impl Programs {
         })
     }
 
-    /// Loads as many as `count` takes, those on interfaces included, and none later.
+    /// Loads as many as `count` takes, those on interfaces included, and none later. Of them `answering` answer by themselves, if
+    /// they are to: such a one takes the kernel tens of milliseconds to look through.
     ///
     /// # Errors
     /// The cause and the fix, see [`Kind`]; those that are loaded can be used.
-    pub fn complete(&mut self, count: usize) -> Result<(), XdpError> {
+    pub fn complete(&mut self, count: usize, answering: usize) -> Result<(), XdpError> {
         self.complete = true;
         if let Some(cause) = self.missing.as_ref().filter(|_| self.loaded.is_empty()) {
             return Err(cause.clone());
         }
         while self.loaded.len() < count {
+            if self.loaded.len() >= answering {
+                self.answers = None;
+            }
             self.load("spare XDP programs")?;
         }
         Ok(())
@@ -166,7 +170,7 @@ mod tests {
         // No interface has this index, and who runs the test may not be let load one at all.
         let mut programs = Programs::default();
         let first = programs.take_reading_tags("veth-a", i32::MAX.cast_unsigned()).unwrap_err().to_string();
-        programs.complete(0).unwrap();
+        programs.complete(0, 0).unwrap();
         let later = programs.take_reading_tags("veth-b", 7).unwrap_err();
         assert_eq!(later.to_string(), first.replace("veth-a", "veth-b"));
         assert_ne!(later.kind, Kind::NoProgram, "another interface that goes would not help");

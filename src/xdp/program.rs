@@ -2,13 +2,14 @@
 
 use std::mem::size_of;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::{io, mem};
 
 use libbpf_sys as bpf;
 
 use super::error::{Kind, XdpError, capture_library_log};
+use super::link::Link;
 use super::maps::{Object, Set, check, delete, update};
 use super::pool::Program;
 use super::settings::EntryPlace;
@@ -38,7 +39,7 @@ pub struct Attachment {
     mode: Mode,
     object: Arc<Object>,
     // Option: closed before the object in `drop`.
-    link: Option<OwnedFd>,
+    link: Option<Link>,
 }
 
 impl Attachment {
@@ -150,14 +151,7 @@ impl Attachment {
 
     /// Whether the kernel still runs our program on the interface: false after the interface went away.
     pub fn is_attached(&self) -> bool {
-        let Some(link) = &self.link else { return false };
-        // SAFETY: all-zero is a valid value of this C structure.
-        let mut info: bpf::bpf_link_info = unsafe { mem::zeroed() };
-        let mut size = size_of::<bpf::bpf_link_info>() as u32;
-        // SAFETY: a live link and a structure of the size passed along.
-        let result = unsafe { bpf::bpf_link_get_info_by_fd(link.as_raw_fd(), &raw mut info, &raw mut size) };
-        // SAFETY: for a link of type XDP the kernel fills this member: the index, zero when the device is gone.
-        result == 0 && unsafe { info.__bindgen_anon_1.xdp.ifindex } == self.index
+        self.link.as_ref().is_some_and(Link::is_on)
     }
 
     /// Leaves the frames of one receive queue to the kernel; its socket stays in the map.
@@ -233,21 +227,13 @@ impl Attachment {
         self.object.remove_all();
     }
 
-    fn attach(&self, options: &Options) -> Result<OwnedFd, XdpError> {
-        let opts = bpf::bpf_link_create_opts {
-            sz: size_of::<bpf::bpf_link_create_opts>() as _,
-            flags: match self.mode {
-                Mode::Native => bpf::XDP_FLAGS_DRV_MODE,
-                Mode::Generic => bpf::XDP_FLAGS_SKB_MODE,
-            },
-            // SAFETY: all-zero is a valid value of this C structure.
-            ..unsafe { mem::zeroed() }
+    fn attach(&self, options: &Options) -> Result<Link, XdpError> {
+        let mode = match self.mode {
+            Mode::Native => bpf::XDP_FLAGS_DRV_MODE,
+            Mode::Generic => bpf::XDP_FLAGS_SKB_MODE,
         };
-        let (program, index) = (self.object.program().as_raw_fd(), self.index.cast_signed());
-        // SAFETY: the program is loaded; opts is a complete structure of the size it names.
-        let fd = unsafe { bpf::bpf_link_create(program, index, bpf::BPF_XDP, &raw const opts) };
-        // SAFETY: a new descriptor (close-on-exec, as all of bpf(2)) that nobody else has.
-        check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).map_err(|cause| self.explain_refusal(&cause, options))
+        let link = Link::create(self.object.program(), self.index, mode);
+        link.map_err(|cause| self.explain_refusal(&cause, options))
     }
 
     /// What the errno of an attach means, in the words of who can change it.

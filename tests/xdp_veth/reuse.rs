@@ -16,7 +16,7 @@ fn inner_reuse() {
     make_pair();
     let wire = Wire::open();
     let mut programs = Programs::default();
-    programs.complete(1).expect("loaded");
+    programs.complete(1, 1).expect("loaded");
     let (attachment, mut queues) = open_with(&mut programs, &options()).unwrap_or_else(|error| panic!("{error}"));
     queues[0].insert_into_map().expect("into the map");
     queues[0].open_gate().expect("opened");

@@ -34,7 +34,7 @@ fn inner_tags() {
         let passed = || attachment.verdicts().expect("counters").get(Verdict::Vlan);
         wait_for("a frame with a tag", || passed() == 1);
         assert!(programs.take_reading_tags(SERVER, options.index).is_ok() || turn > 0, "it is in use: another one");
-        programs.complete(1).expect("loaded");
+        programs.complete(1, 1).expect("loaded");
     }
     // Loaded for another interface, or not at all.
     let other = options_of(CLIENT);

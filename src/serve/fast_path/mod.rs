@@ -42,6 +42,8 @@ const BOND_LOOK: Duration = Duration::from_secs(2);
 /// Programs that are loaded at the start beyond those that the plan wants then, and at least in all: for interfaces that come
 /// later. An idle one takes about a quarter of a megabyte of kernel memory.
 const SPARE_PROGRAMS: usize = 4;
+/// Of those, how many answer by themselves: one more than is attached is enough to follow an interface that is made anew.
+const SPARE_ANSWERING: usize = 2;
 const FEWEST_PROGRAMS: usize = 8;
 
 /// Why a slave of a bond has no program yet.
@@ -146,7 +148,7 @@ impl FastPath {
             let _ = self.programs.take_reading_tags(&link.name, link.index);
         }
         let wanted = (plan.targets.len() + SPARE_PROGRAMS).max(FEWEST_PROGRAMS);
-        if let Err(cause) = self.programs.complete(wanted) {
+        if let Err(cause) = self.programs.complete(wanted, plan.targets.len() + SPARE_ANSWERING) {
             let loaded = self.programs.count();
             // With none at all, each interface that was refused for it has said why.
             if loaded > 0 || self.refused.is_empty() {

@@ -32,6 +32,8 @@ pub struct HotAnswers {
     swept: u32,
     /// Hits that are counted.
     seen: Box<[Hits]>,
+    /// Something was asked since room was last made: a worker at rest is to stay so.
+    stirred: bool,
 }
 
 /// Of the queries that found no slot, the one that most came for.
@@ -63,6 +65,7 @@ impl HotAnswers {
             began: 0,
             swept: 0,
             seen: vec![Hits::default(); SLOTS].into(),
+            stirred: false,
         }
     }
 
@@ -84,6 +87,7 @@ impl HotAnswers {
         let Some((question, edns)) = Question::parse(reply).zip(query_edns(of.edns)) else { return };
         let Some(key) = Key::new(&reply[header::LEN..question.end()], of.flags, edns) else { return };
         let (hash, first) = self.slots.place(&key);
+        self.stirred = true;
         let Some(index) = self.free_slot(hash, first, now) else { return };
         let Some(lesson) = lesson::of(reply, question.end(), of, now) else { return };
         self.slots.put(index, &key, &lesson);
@@ -137,10 +141,11 @@ impl HotAnswers {
             if hits != *seen {
                 self.known[index].count(hits.since(*seen), cache, stats);
                 *seen = hits;
+                self.stirred = true;
             }
         }
-        if now != self.swept {
-            self.swept = now;
+        if now != self.swept && self.stirred {
+            (self.swept, self.stirred) = (now, false);
             stats.places.taught.set((0..SLOTS).step_by(WAYS).map(|first| self.make_room(first, now)).sum());
         }
     }
