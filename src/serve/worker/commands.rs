@@ -68,6 +68,8 @@ impl Worker {
             let done = if self.desk.answerer.cache().is_flushing() {
                 worked = true;
                 let Some(entries) = self.desk.answerer.cache().flush_on(FLUSH_PER_TURN) else { break };
+                // What the walk had not come to yet may have been taught meanwhile.
+                self.desk.unteach(now);
                 Some(Done::Flushed(entries))
             } else {
                 let Some(slot) = self.commands.front() else { break };
@@ -95,7 +97,6 @@ impl Worker {
                 Done::Policy(old, empty.map(|index| self.desk.answerer.cache().clear(index).1))
             }
             Command::Flush(flush) => {
-                self.desk.unteach(now);
                 self.desk.answerer.cache().begin_flush(flush);
                 return None;
             }

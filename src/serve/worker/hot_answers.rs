@@ -76,6 +76,12 @@ impl HotAnswers {
         self.rivals.fill(Rival::default());
     }
 
+    /// The number of the generation: what was taught in an older one is not told.
+    #[cfg(test)]
+    pub(super) fn generation(&self) -> u64 {
+        self.slots.generation()
+    }
+
     /// Says that the worker is there, `now` in nanoseconds.
     #[inline]
     pub fn beat(&mut self, now: u64) {

@@ -1,6 +1,8 @@
 //! What is in flight when a cache is flushed or the configuration read anew is told, and not kept.
 
 use super::*;
+use crate::answer::cache::{Answer, KeyFixed};
+use crate::xdp::answers::Slots;
 
 fn flush(name: &str, qtype: Option<u16>, below: bool) -> Command {
     Command::Flush(Flush::Name { name: Name::from_text(name).unwrap(), qtype, below })
@@ -83,4 +85,30 @@ fn other_commands_keep_what_is_in_flight() {
     rig.turn();
     assert!(rig.ask("www.example.").is_none(), "kept");
     assert_eq!(rig.replies(), [1, 1, 1]);
+}
+
+#[test]
+fn nothing_taught_before_a_command_was_carried_out_is_told_after_it() {
+    for (what, commands) in commands() {
+        let mut rig = Rig::new(64);
+        rig.worker = rig.worker.with_hot_answers(HotAnswers::new(Slots::unread()));
+        // A flush of so many takes several turns, and between them the worker teaches what is still there.
+        for number in 0..3 * FLUSH_PER_TURN {
+            let name = Name::from_text(&format!("n{number}.example.")).unwrap();
+            let (hash, key) = (HashKey::fixed(1).name(name.as_wire()), KeyFixed::new(rtype::A, false, false));
+            let answer = Answer::new(0, [0; 3], &[]);
+            rig.worker.desk.answerer.cache().put(name.as_wire(), hash, key, answer, 1, 300);
+        }
+        commands.into_iter().for_each(|command| rig.command(command));
+        let mut last = rig.worker.desk.hot.as_ref().unwrap().generation();
+        loop {
+            rig.turn();
+            let now = rig.worker.desk.hot.as_ref().unwrap().generation();
+            if rig.done().is_some() {
+                assert!(now > last, "{what}");
+                break;
+            }
+            last = now;
+        }
+    }
 }
