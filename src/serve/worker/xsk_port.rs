@@ -150,7 +150,7 @@ impl XskPort {
         }
         let teaches = self.way.share.is_teachable();
         if teaches {
-            desk.answerer.note_repeatable(true);
+            desk.begin_lesson();
         }
         let (mut sent, mut strays, mut corrupt) = (0, 0, 0);
         for (place, frame) in self.batch.drain(..).enumerate() {
@@ -169,7 +169,7 @@ impl XskPort {
             }
         }
         if teaches {
-            desk.answerer.note_repeatable(false);
+            desk.end_lesson();
         }
         self.queue.submit();
         desk.misses.ring();

@@ -15,6 +15,7 @@ use std::sync::Mutex;
 
 mod epochs;
 mod late;
+mod lessons;
 mod logged;
 mod turns;
 
