@@ -46,7 +46,7 @@ impl Repeatable {
 
     /// The same from the cache, where it stands under this hash and key, in the second `now`.
     pub(super) fn of_hit(self, hit: &Hit<'_>, kept: (u64, KeyFixed), now: u32, policy: &Policy) -> Option<Repeatable> {
-        let left = if policy.prefetch { hit.fresh } else { hit.left };
+        let left = if policy.prefetch { hit.fresh.min(hit.left) } else { hit.left };
         let told = matches!(hit.answer.rcode, rcode::NOERROR | rcode::NXDOMAIN) && left > 0;
         told.then_some(Repeatable {
             until: now.saturating_add(left),

@@ -44,6 +44,17 @@ fn a_cached_answer_may_be_told_until_it_expires_or_is_to_be_asked_anew() {
 }
 
 #[test]
+fn an_answer_that_was_asked_anew_is_told_no_longer_than_it_is_kept() {
+    let mut rig = with_cached("www.example", 1, rcode::NOERROR, |policy| policy.prefetch = true);
+    let asked = query("www.example", rtype::A);
+    let (_, key) = noted(&mut rig, &asked).unwrap().kept.unwrap();
+    let hash = rig.policy.hash_key.name(b"\x03www\x07example\0");
+    // As it is postponed when it was asked anew in its last seconds.
+    rig.cache().set_refresh(b"\x03www\x07example\0", hash, key, 103);
+    assert_eq!(noted(&mut rig, &asked).unwrap().until, 100);
+}
+
+#[test]
 fn what_rotates_is_said_to() {
     let asked = query("www.example", rtype::A);
     let of = |noted: Option<Repeatable>| noted.map(|noted| (noted.records, noted.rotates));
