@@ -91,6 +91,10 @@ impl HotAnswers {
     /// Teaches the program a reply, just written, to a query that it did not answer, if there is place for it.
     pub fn teach(&mut self, reply: &[u8], of: &Repeatable, now: u32) {
         let Some((question, edns)) = Question::parse(reply).zip(query_edns(of.edns)) else { return };
+        // Before it counts as one that finds no slot.
+        if !lesson::has_room(reply, question.end(), of) {
+            return;
+        }
         let Some(key) = Key::new(&reply[header::LEN..question.end()], of.flags, edns) else { return };
         let (hash, first) = self.slots.place(&key);
         self.stirred = true;

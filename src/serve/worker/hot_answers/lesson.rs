@@ -8,13 +8,20 @@ use crate::dns::rtype;
 use crate::xdp::answers::{LONGEST_BODY, MOST_TTLS, Reply, Rotated};
 use arrayvec::ArrayVec;
 
-/// A reply, written in second `now`, whose question ends at `end`. `None`: it was cut, is too long, has too many TTLs, or rotates in a
-/// way that a slot does not.
+/// Whether a reply, whose question ends at `end`, was not cut, and a slot has room for it and rotates as it does.
+pub(super) fn has_room(reply: &[u8], end: usize, noted: &Repeatable) -> bool {
+    let [_, counts @ ..] = header::counts(reply);
+    let records: u32 = counts.iter().map(|&count| u32::from(count)).sum();
+    let is_whole = header::flags(reply) & flag::TC == 0 && records == noted.records;
+    let few_ttls = !noted.ages || noted.records <= MOST_TTLS as u32 + u32::from(noted.edns.is_some());
+    let body = reply.get(end..).unwrap_or(&[]);
+    is_whole && few_ttls && body.len() <= LONGEST_BODY && (!noted.rotates || rotated(body, counts).is_some())
+}
+
+/// A reply, written in second `now`, whose question ends at `end` and that [`has_room`]. `None`: it is no whole message.
 pub(super) fn of(reply: &[u8], end: usize, noted: &Repeatable, now: u32) -> Option<Reply> {
     let [_, counts @ ..] = header::counts(reply);
-    let is_whole = header::flags(reply) & flag::TC == 0
-        && counts.iter().map(|&count| u32::from(count)).sum::<u32>() == noted.records;
-    let octets = reply.get(end..).filter(|octets| is_whole && octets.len() <= LONGEST_BODY)?;
+    let octets = reply.get(end..)?;
     let mut body: ArrayVec<u8, LONGEST_BODY> = octets.try_into().ok()?;
     let rotated = if noted.rotates { Some(rotated(octets, counts)?) } else { None };
     if let Some(set) = rotated {

@@ -112,6 +112,24 @@ fn of_three_names_the_two_that_are_asked_for_most_are_told() {
 }
 
 #[test]
+fn what_no_slot_has_room_for_takes_nobodys_place() {
+    let mut rig = Rig::new();
+    let [first, second, third] = &rig.rivals(3)[..] else { panic!() };
+    assert!(rig.teach(first, 20).is_some() && rig.teach(second, 20).is_some());
+    rig.keep_house(21);
+    let mut long = reply(third);
+    long.resize(600, 0);
+    let mut cut = reply(third);
+    cut[2] |= 2;
+    let many = Repeatable { records: MOST_TTLS as u32 + 1, ..of(100) };
+    for (reply, of) in [(long, of(100)), (cut, of(100)), (reply(third), many)] {
+        (0..20).for_each(|_| rig.hot.teach(&reply, &of, 21));
+        rig.keep_house(22);
+        assert!(rig.slot_of(first, 22).is_some() && rig.slot_of(second, 22).is_some());
+    }
+}
+
+#[test]
 fn what_is_told_is_counted_once_and_used_in_the_cache() {
     let mut rig = Rig::new();
     rig.teach("a.example", 20);
