@@ -49,9 +49,9 @@ fn seen_one_by_one(config: &Config) -> Option<String> {
             "{name}: yes has a line for each query, which the worker writes; no has the program answer"
         ));
     }
-    let rate = config.clients.rate;
-    (rate > 0)
-        .then(|| format!("ip-ratelimit: {rate} counts each query of a client, which the worker does; 0 ends that"))
+    let limits = [("ip-ratelimit", config.clients.rate), ("ip-ratelimit-cookie", config.clients.rate_cookie)];
+    let (name, limit) = limits.iter().find(|(_, limit)| *limit > 0)?;
+    Some(format!("{name}: {limit} counts each query of a client, which the worker does; 0 ends that"))
 }
 
 /// Why the program for the other end of a pair is not put there: another one is, on `holder`, that end or a link above it.
@@ -106,9 +106,11 @@ mod tests {
             (with(|config| config.log.replies = true), "log-replies: yes"),
             (with(|config| config.log.local_actions = true), "log-local-actions: yes"),
         ];
-        let mut limited = Config::default();
-        limited.clients.rate = 100;
-        for (config, says) in configs.into_iter().chain([(limited, "ip-ratelimit: 100")]) {
+        let limits = [
+            (with(|config| config.clients.rate = 100), "ip-ratelimit: 100 "),
+            (with(|config| config.clients.rate_cookie = 200), "ip-ratelimit-cookie: 200 "),
+        ];
+        for (config, says) in configs.into_iter().chain(limits) {
             let why = without_answers(Toggle::Yes, &config, &target(), false).unwrap();
             assert!(why.starts_with(says), "{why}");
         }

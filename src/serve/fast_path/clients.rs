@@ -59,3 +59,36 @@ impl ProgramClients {
 fn clients(policy: &Policy) -> Vec<(IpAddr, u8)> {
     if policy.sees_each_query() { Vec::new() } else { policy.acl.plain_networks() }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::answer::compile;
+    use crate::attach;
+    use crate::config::{self, Config, Toggle};
+    use crate::dns::scan::HashKey;
+    use crate::host::recorded;
+
+    #[test]
+    fn the_program_has_no_clients_exactly_where_it_is_said_to_answer_nothing() {
+        let (links, listen) = (recorded::facts("reference").links, "192.168.10.250:53".parse().unwrap());
+        let pair = attach::plan(&Config::default(), &[listen], &links).targets.remove(0);
+        for (line, may) in [
+            ("prefetch: yes", true),
+            ("answer-cookie: yes", true),
+            ("ip-ratelimit-factor: 3", true),
+            ("log-queries: yes", false),
+            ("log-replies: yes", false),
+            ("log-local-actions: yes", false),
+            ("ip-ratelimit: 100", false),
+            ("ip-ratelimit-cookie: 100", false),
+        ] {
+            let text = format!("server:\n access-control: 192.0.2.0/24 allow\n {line}\n");
+            let config = config::parse_bytes("test", text.as_bytes()).unwrap().config;
+            let policy = compile::policy(&config, HashKey::fixed(1), "host").unwrap();
+            assert_eq!(!clients(&policy).is_empty(), may, "{line}");
+            assert_eq!(attach::without_answers(Toggle::Auto, &config, &pair, false).is_none(), may, "{line}");
+        }
+    }
+}
