@@ -48,8 +48,10 @@ static __always_inline int is_of(struct runbound_slot *slot, struct runbound_wor
 {
 	const __u64 *kept = slot->key, *key = work->key;
 	__s64 left = ONCE(work->name_len);
+	__u64 stamp = ONCE(slot->stamp);
 
-	if (ONCE(slot->generation) != generation || *kept != *key)
+	ONCE(work->stamp) = stamp;
+	if (stamp >> RUNBOUND_GENERATION_SHIFT != generation || *kept != *key)
 		return 0;
 	for (int word = 0; word < RUNBOUND_NAME_WORDS && left > 0; ++word) {
 		kept = step((void *)kept, 8);

@@ -35,7 +35,7 @@ enum runbound_edns {
  * they are sent at `second`.
  */
 struct runbound_slot {
-	__u64 generation;         /* in which it holds; 0: it is empty, or being written */
+	__u64 stamp;              /* the generation in which it holds, and below it a number for each writing; 0: empty, or being written */
 	__u64 key[1 + RUNBOUND_NAME_WORDS];
 	__u32 second;             /* of the monotonic clock: its TTLs are those of then */
 	__u32 until;              /* the first second in which the worker answers */
@@ -55,6 +55,8 @@ struct runbound_hits {
 	__u64 v4;
 	__u64 v6;
 };
+
+#define RUNBOUND_GENERATION_SHIFT 32 /* of a generation in a stamp */
 
 /* What holds for all slots. The worker's to write. */
 struct runbound_answer_control {

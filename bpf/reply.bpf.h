@@ -51,7 +51,7 @@ static __always_inline void rotate_body(struct runbound_work *work, struct runbo
  */
 static __always_inline __u64 compose(struct runbound_work *work, struct runbound_slot *slot, __u64 now)
 {
-	__u64 generation = ONCE(slot->generation), question = ONCE(work->name_len) + DNS_QUESTION_FIXED;
+	__u64 question = ONCE(work->name_len) + DNS_QUESTION_FIXED;
 	__u64 second = slot->second, aged = now - second, ttls = slot->ttls, len;
 	__u8 *body;
 	__u16 *ttl_at = slot->ttl_at;
@@ -76,9 +76,9 @@ static __always_inline __u64 compose(struct runbound_work *work, struct runbound
 		*ttl = bpf_htonl(left > aged ? left - aged : 0);
 		ttl_at = step(ttl_at, sizeof(*ttl_at));
 	}
-	/* A slot is not written before a second has gone by since it was emptied: what was read is whole if it is not now. */
+	/* No two writings have the same stamp: what was read is whole, and of the key that was found, if it is there still. */
 	len = ONCE(slot->body_len);
-	if (ONCE(slot->generation) != generation || len > RUNBOUND_BODY_LEN)
+	if (ONCE(slot->stamp) != ONCE(work->stamp) || len > RUNBOUND_BODY_LEN)
 		return 0;
 	return DNS_HEADER_LEN + question + len;
 }

@@ -40,6 +40,7 @@ struct runbound_work {
 	__u64 put;
 	__u64 take;
 	__u64 part;
+	__u64 stamp; /* of the slot, when it was found */
 };
 
 struct {

@@ -25,7 +25,7 @@ pub const HEAD: usize = 10;
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Slot {
-    pub(super) generation: u64,
+    stamp: u64,
     key: [u64; 1 + NAME_WORDS],
     second: u32,
     until: u32,
@@ -40,7 +40,10 @@ pub(super) struct Slot {
     end: u64,
 }
 
-/// Words of a slot.
+/// `RUNBOUND_GENERATION_SHIFT`.
+pub(super) const GENERATION_SHIFT: u32 = 32;
+
+/// Words of a slot, the first of which is its stamp.
 pub(super) const WORDS: usize = size_of::<Slot>() / 8;
 
 /// How a query has EDNS: `enum runbound_edns`.
@@ -125,7 +128,7 @@ pub struct Rotated {
 }
 
 impl Slot {
-    /// A slot of no generation.
+    /// A slot without a stamp.
     pub(super) fn new(key: &Key, reply: &Reply) -> Slot {
         let mut slot = Slot {
             key: key.0,
@@ -172,6 +175,7 @@ mod tests {
             format!("#define RUNBOUND_NAME_WORDS {NAME_WORDS} "),
             format!("#define RUNBOUND_BODY_LEN {LONGEST_BODY}\n"),
             format!("#define RUNBOUND_TTLS {MOST_TTLS}\n"),
+            format!("#define RUNBOUND_GENERATION_SHIFT {GENERATION_SHIFT} "),
         ] {
             assert!(header.contains(&line), "{line}");
         }

@@ -1,9 +1,10 @@
 //! The worker's side of the table: it alone writes to slots and what holds for all of them, the program to hits.
 //!
 //! A slot that was told is emptied first and written again a second later at the earliest, when no program reads it any
-//! more; whoever calls keeps that time. A program that began to read before looks at the generation again when it has read.
+//! more; whoever calls keeps that time. A program looks at the slot's stamp again when it has read, and one that was kept from
+//! its processor for longer finds another there.
 
-use super::layout::{HIT_WORDS, Key, Reply, SLOTS, Slot, WAYS, WORDS, control};
+use super::layout::{GENERATION_SHIFT, HIT_WORDS, Key, Reply, SLOTS, Slot, WAYS, WORDS, control};
 use super::memory::Memory;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,8 @@ pub struct Slots {
     control: Memory,
     secret: (u64, u64),
     generation: u64,
+    /// How often a slot was written.
+    writings: u32,
 }
 
 /// Queries that a slot has answered since the table was made, by IP version.
@@ -41,7 +44,7 @@ impl Slots {
     pub(super) fn new(slots: Memory, hits: Memory, control: Memory, class: u8) -> io::Result<Slots> {
         let word = || getrandom::u64().map_err(io::Error::other);
         let secret = (word()?, word()? | 1);
-        let slots = Slots { slots, hits, control, secret, generation: 0 };
+        let slots = Slots { slots, hits, control, secret, generation: 0, writings: 0 };
         slots.set(control::GENERATION, 0);
         slots.set(control::HASH_START, secret.0);
         slots.set(control::HASH_FACTOR, secret.1);
@@ -54,7 +57,7 @@ impl Slots {
     pub fn unread() -> Slots {
         let [slots, hits, control] =
             [SLOTS * WORDS, SLOTS * HIT_WORDS, control::WORDS].map(|words| Memory::of(words * 8));
-        Slots { slots, hits, control, secret: (1, 3), generation: 0 }
+        Slots { slots, hits, control, secret: (1, 3), generation: 0, writings: 0 }
     }
 
     /// Has all that was told be told no more, and what is put from now on. To be called before anything changes by which it was
@@ -83,17 +86,19 @@ impl Slots {
     /// Has a slot, which is empty for a second at least, answer.
     pub fn put(&mut self, index: usize, key: &Key, reply: &Reply) {
         let words: [u64; WORDS] = bytemuck::cast(Slot::new(key, reply));
-        let Some((generation, rest)) = self.slot(index).and_then(<[AtomicU64]>::split_first) else { return };
+        let writing = self.writings.wrapping_add(1);
+        let Some((stamp, rest)) = self.slot(index).and_then(<[AtomicU64]>::split_first) else { return };
         for (to, from) in rest.iter().zip(&words[1..]) {
             to.store(*from, Ordering::Relaxed);
         }
-        generation.store(self.generation, Ordering::Release);
+        stamp.store(self.generation << GENERATION_SHIFT | u64::from(writing), Ordering::Release);
+        self.writings = writing;
     }
 
     /// Empties a slot.
     pub fn empty(&mut self, index: usize) {
-        if let Some([generation, ..]) = self.slot(index) {
-            generation.store(0, Ordering::Release);
+        if let Some([stamp, ..]) = self.slot(index) {
+            stamp.store(0, Ordering::Release);
         }
     }
 
@@ -121,5 +126,33 @@ impl Slots {
         if let Some(place) = self.control.words().get(word) {
             place.store(value, Ordering::Release);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::xdp::answers::{HEAD, QueryEdns};
+    use arrayvec::ArrayVec;
+
+    #[test]
+    fn each_writing_of_a_slot_has_a_stamp_of_its_own() {
+        let mut slots = Slots::unread();
+        let key = |name: &[u8]| Key::new(&[name, &[0, 1, 0, 1]].concat(), 0x0100, QueryEdns::None).unwrap();
+        let reply = Reply { head: [0; HEAD], body: &[1; 16], ttls: ArrayVec::new(), second: 1, until: 2 };
+        let stamp = |slots: &Slots| slots.slot(3).unwrap()[0].load(Ordering::Relaxed);
+        slots.begin_generation();
+        assert!(slots.put(3, &key(b"\x01a\0"), &reply));
+        let first = stamp(&slots);
+        slots.empty(3);
+        assert_eq!(stamp(&slots), 0);
+        // Who was kept from looking meanwhile sees that it is not what it found.
+        assert!(slots.put(3, &key(b"\x01b\0"), &reply));
+        let second = stamp(&slots);
+        assert_ne!(first, second);
+        assert_eq!([first, second].map(|stamp| stamp >> GENERATION_SHIFT), [slots.generation(); 2]);
+        slots.begin_generation();
+        assert_ne!(second >> GENERATION_SHIFT, slots.generation());
     }
 }
