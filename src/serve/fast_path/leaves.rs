@@ -85,11 +85,12 @@ impl Trial {
 pub(super) struct Share {
     base: Counts,
     strikes: u32,
+    leaves: bool,
 }
 
 impl Share {
     pub(super) fn new(base: Counts) -> Self {
-        Self { base, strikes: 0 }
+        Self { base, strikes: 0, leaves: false }
     }
 
     /// Takes the counts of now; whether what the program answers does not leave any more.
@@ -102,7 +103,13 @@ impl Share {
         // Where the worker answers more, what a full ring drops of that would hide the rest.
         let none_left = sent < answered && left.saturating_sub(sent) < answered / 8;
         self.strikes = if none_left { self.strikes + 1 } else { 0 };
+        self.leaves = sent < answered && !none_left;
         self.strikes >= STRIKES
+    }
+
+    /// Whether what was judged last was seen to leave, of which one reply on trial is a weaker proof.
+    pub(super) fn leaves(&self) -> bool {
+        self.leaves
     }
 }
 
@@ -146,6 +153,19 @@ mod tests {
             assert_eq!(trial.look(counts(1, 0, 7), false), Outcome::Open);
         }
         assert_eq!(trial.look(counts(1, 1, 8), false), Outcome::Left);
+    }
+
+    #[test]
+    fn what_was_seen_to_leave_is_known() {
+        let seen = |answered, sent, left| {
+            let mut share = Share::new(Counts::default());
+            share.is_lost(counts(answered, sent, left));
+            share.leaves()
+        };
+        assert!(seen(1000, 10, 1010) && seen(1000, 10, 400), "dropped in part");
+        assert!(!seen(15, 0, 15), "too few to tell");
+        assert!(!seen(1000, 10, 10), "only the worker's leave");
+        assert!(!seen(1000, 2000, 3000), "the worker's may be all that was dropped");
     }
 
     #[test]

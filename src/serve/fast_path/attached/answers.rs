@@ -201,7 +201,14 @@ impl Attached {
                 Outcome::Left => return self.open_answers(now),
                 Outcome::Lost => true,
             },
-            State::On(share) => exact && share.is_lost(now),
+            State::On(share) => {
+                let is_lost = exact && share.is_lost(now);
+                if share.leaves() {
+                    // What fails from now on is another matter.
+                    self.answers.wait = FIRST_RETRY;
+                }
+                is_lost
+            }
             _ => return,
         };
         if lost {
