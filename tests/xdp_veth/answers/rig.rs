@@ -11,7 +11,7 @@ use runbound::dns::scan::HashKey;
 use runbound::serve::worker::HotAnswers;
 use runbound::stats::WorkerStats;
 use runbound::sys::clock;
-use runbound::wire::{parse_udp_frame, reply_in_place};
+use runbound::wire::{parse_udp_frame, reply_in_place, set_traffic_class};
 use runbound::xdp::answers::Table;
 use runbound::xdp::{self, AnswerGate, Attachment, Programs, Verdict};
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +36,8 @@ pub struct Rig {
     hot: HotAnswers,
     networks: Vec<(IpAddr, u8)>,
     stats: Arc<WorkerStats>,
+    /// Traffic class of replies.
+    class: u8,
 }
 
 fn second() -> u32 {
@@ -44,6 +46,11 @@ fn second() -> u32 {
 
 impl Rig {
     pub fn new() -> Rig {
+        Rig::with_class(0)
+    }
+
+    /// The same, with replies of a traffic class (`ip-dscp`).
+    pub fn with_class(class: u8) -> Rig {
         make_pair();
         let table = Arc::new(Table::new().unwrap_or_else(|error| panic!("{error}")));
         let mut programs = Programs::default();
@@ -60,8 +67,8 @@ impl Rig {
         let mut cache = AnswerCache::new(1 << 20);
         questions::fill(&mut cache, policy.hash_key, second());
         let answerer = Answerer::new(policy, cache, Arc::clone(&stats), Box::new(Unheard));
-        let hot = HotAnswers::new(table.slots(0).expect("mapped"));
-        let mut rig = Rig { attachment, table, answerer, hot, networks, stats };
+        let hot = HotAnswers::new(table.slots(class).expect("mapped"));
+        let mut rig = Rig { attachment, table, answerer, hot, networks, stats, class };
         rig.allow_all();
         rig.begin();
         rig.beat_ago(0);
@@ -106,6 +113,9 @@ impl Rig {
                 }
                 let len = reply_in_place(&mut data, &view, len);
                 data.truncate(len);
+                if self.class != 0 {
+                    set_traffic_class(&mut data, path, self.class);
+                }
                 Some(data)
             }
             Decision::Drop | Decision::Miss => None,
