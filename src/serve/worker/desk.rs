@@ -135,6 +135,20 @@ impl Desk {
         }
     }
 
+    /// Whether some of that is still to be counted.
+    #[inline]
+    pub(super) fn is_behind(&self) -> bool {
+        self.hot.as_ref().is_some_and(HotAnswers::is_behind)
+    }
+
+    /// Counts a piece of it.
+    #[cold]
+    pub(super) fn catch_up(&mut self, now: Now) {
+        if let Some(hot) = &mut self.hot {
+            hot.catch_up(self.answerer.cache(), &self.stats, now.seconds);
+        }
+    }
+
     /// Whether the queries for an address are to come over XDP.
     pub(super) fn is_promised(&self, asked: SocketAddr) -> bool {
         self.promised.binary_search(&asked).is_ok()

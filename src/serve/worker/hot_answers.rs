@@ -18,6 +18,8 @@ use crate::xdp::answers::{Hits, Key, QueryEdns, SLOTS, Slots, WAYS};
 
 /// Seconds after which no program reads a slot any more that was emptied: it may have been at the end of one.
 const RESTS: u32 = 2;
+/// Slots that are counted at a time: queries wait meanwhile, and what was told marks an entry of the cache each.
+const PIECE: usize = 512;
 /// Least UDP payload size that a client tells for a program to answer it: `LEAST_UDP_SIZE` of bpf/query.bpf.h.
 const LEAST_UDP_SIZE: u16 = 512;
 
@@ -34,6 +36,8 @@ pub struct HotAnswers {
     seen: Box<[Hits]>,
     /// Something was asked since room was last made: a worker at rest is to stay so.
     stirred: bool,
+    /// The first slot that is still to be counted, [`SLOTS`] when none is.
+    behind: usize,
 }
 
 /// Of the queries that found no slot, the one that most came for.
@@ -66,6 +70,7 @@ impl HotAnswers {
             swept: 0,
             seen: vec![Hits::default(); SLOTS].into(),
             stirred: false,
+            behind: SLOTS,
         }
     }
 
@@ -144,17 +149,38 @@ impl HotAnswers {
         None
     }
 
-    /// Counts what the program has answered, and makes room for what is asked for more. To be called twice a second.
+    /// Counts what the program has answered, and makes room for what is asked for more.
     pub fn keep_house(&mut self, cache: &mut AnswerCache, stats: &WorkerStats, now: u32) {
-        for (index, seen) in self.seen.iter_mut().enumerate() {
-            let hits = self.slots.hits(index);
+        self.fall_behind();
+        while self.is_behind() {
+            self.catch_up(cache, stats, now);
+        }
+    }
+
+    /// Has all of that to be done, in pieces. To be called twice a second.
+    pub fn fall_behind(&mut self) {
+        self.behind = 0;
+    }
+
+    /// Whether there is more to be done.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        self.behind < SLOTS
+    }
+
+    /// Does a piece of it.
+    pub fn catch_up(&mut self, cache: &mut AnswerCache, stats: &WorkerStats, now: u32) {
+        let from = self.behind;
+        self.behind = (from + PIECE).min(SLOTS);
+        for index in from..self.behind {
+            let (hits, seen) = (self.slots.hits(index), &mut self.seen[index]);
             if hits != *seen {
                 self.known[index].count(hits.since(*seen), cache, stats);
                 *seen = hits;
                 self.stirred = true;
             }
         }
-        if now != self.swept && self.stirred {
+        if !self.is_behind() && now != self.swept && self.stirred {
             (self.swept, self.stirred) = (now, false);
             stats.places.taught.set((0..SLOTS).step_by(WAYS).map(|first| self.make_room(first, now)).sum());
         }

@@ -226,6 +226,9 @@ impl Worker {
             self.housekeeping = now.nanoseconds;
             self.keep_house(now);
         }
+        if self.desk.is_behind() {
+            self.desk.catch_up(now);
+        }
         self.turns = self.turns.wrapping_add(1);
         worked
     }
@@ -321,7 +324,7 @@ impl Worker {
         }
         if let Some(hot) = &mut self.desk.hot {
             hot.beat(now.nanoseconds);
-            self.desk.count_told(now);
+            hot.fall_behind();
         }
     }
 
@@ -332,6 +335,7 @@ impl Worker {
             || !self.desk.misses.responses_empty()
             || self.streams.has_work()
             || !self.commands.is_empty()
+            || self.desk.is_behind()
             || self.xsks.iter_mut().any(XskPort::has_work);
         let unsent = self.xsks.iter_mut().any(XskPort::has_unsent);
         let mut polled: ArrayVec<PollFd<'_>, MAX_POLLED> = ArrayVec::new();

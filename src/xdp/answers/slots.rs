@@ -57,7 +57,7 @@ impl Slots {
     pub fn unread() -> Slots {
         let [slots, hits, control] =
             [SLOTS * WORDS, SLOTS * HIT_WORDS, control::WORDS].map(|words| Memory::of(words * 8));
-        Slots { slots, hits, control, secret: (1, 3), generation: 0, writings: 0 }
+        Slots { slots, hits, control, secret: (1, 0x9e37_79b9_7f4a_7c15), generation: 0, writings: 0 }
     }
 
     /// Has all that was told be told no more, and what is put from now on. To be called before anything changes by which it was

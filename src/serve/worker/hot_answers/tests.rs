@@ -151,6 +151,26 @@ fn what_is_told_is_counted_once_and_used_in_the_cache() {
 }
 
 #[test]
+fn what_was_told_is_counted_in_pieces() {
+    let mut rig = Rig::new();
+    let names: Vec<String> = (0..400).map(|number| format!("m{number}.example")).collect();
+    let taught: Vec<&String> = names.iter().filter(|name| rig.teach(name, 20).is_some()).collect();
+    taught.iter().for_each(|name| rig.ask(name, 1, 0, 20));
+    rig.hot.fall_behind();
+    let mut before = 0;
+    let mut most = 0;
+    while rig.hot.is_behind() {
+        rig.hot.catch_up(&mut rig.cache, &rig.stats, 21);
+        let told = rig.stats.places.told.get();
+        most = most.max(told - before);
+        before = told;
+    }
+    let all = taught.len() as u64;
+    assert!(before == all && most < all / 4, "{before} of {all}, {most} at once");
+    assert_eq!(rig.stats.places.taught.get(), all);
+}
+
+#[test]
 fn an_answer_that_is_told_outlives_a_flood_in_the_cache() {
     let mut rig = Rig::new();
     let key = KeyFixed::new(rtype::A, false, false);

@@ -81,3 +81,19 @@ fn what_a_flush_has_yet_to_take_out_is_not_taught() {
     assert!(rig.ask("www.example.").is_some());
     assert_eq!(rig.taught(), 0);
 }
+
+#[test]
+fn what_programs_told_is_counted_between_queries() {
+    let mut rig = Rig::with_program();
+    let asked = rig.ask("www.example.").unwrap();
+    rig.respond(asked, 1, 300);
+    rig.turn();
+    rig.ask_by_frame("www.example.");
+    rig.seconds += 1;
+    let turns = (1..100).find(|_| {
+        rig.turn();
+        rig.worker.desk.stats.places.taught.get() == 1
+    });
+    assert!(turns.is_some_and(|turns| turns > 1), "{turns:?}");
+    assert!(!rig.worker.desk.is_behind() && !rig.turn(), "nothing keeps it from its sleep");
+}
