@@ -4,6 +4,7 @@ use super::*;
 use crate::answer::cache::{Answer, KeyFixed};
 use crate::dns::header::flag;
 use crate::dns::{rcode, rtype};
+use crate::xdp::answers::MOST_TTLS;
 
 struct Rig {
     hot: HotAnswers,
