@@ -24,26 +24,16 @@ impl ProgramClients {
         if self.networks.as_ref() == Some(&clients(policy)) {
             return;
         }
-        self.networks = match self.table.allow_nobody() {
-            Ok(()) => Some(Vec::new()),
-            Err(cause) => {
-                log::warn!(
-                    "the XDP program goes on to answer clients of the access-control of before: {cause}; xdp-answers: no and a \
-                     restart end that"
-                );
-                None
-            }
-        };
+        self.take_out();
     }
 
     /// Has those answered that are clients of the program by the policy in force.
     pub fn open_for(&mut self, policy: &Policy) {
         let networks = clients(policy);
-        if self.networks.as_ref() == Some(&networks) {
+        if self.networks.as_ref() == Some(&networks) || !self.take_out() {
             return;
         }
-        let done = self.table.allow_nobody().and_then(|()| self.table.allow(&networks));
-        if let Err(cause) = &done {
+        if let Err(cause) = self.table.allow(&networks) {
             let many = networks.len();
             log::warn!(
                 "the XDP program does not answer all clients that may have answers, the worker does: {cause} ({many} networks of \
@@ -52,6 +42,19 @@ impl ProgramClients {
         }
         // What is not in force is not tried again for each edit of local data.
         self.networks = Some(networks);
+    }
+
+    /// Has nobody answered. Whether that is so; else it is tried again with the next policy.
+    fn take_out(&mut self) -> bool {
+        let done = self.table.allow_nobody();
+        self.networks = done.is_ok().then(Vec::new);
+        if let Err(cause) = done {
+            log::warn!(
+                "the XDP program goes on to answer clients of the access-control of before: {cause}; xdp-answers: no and a \
+                 restart end that"
+            );
+        }
+        self.networks.is_some()
     }
 }
 
@@ -64,6 +67,7 @@ fn clients(policy: &Policy) -> Vec<(IpAddr, u8)> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::answer::acl::{Access, Acl};
     use crate::answer::compile;
     use crate::attach;
     use crate::config::{self, Config, Toggle};
@@ -90,5 +94,15 @@ mod tests {
             assert_eq!(!clients(&policy).is_empty(), may, "{line}");
             assert_eq!(attach::without_answers(Toggle::Auto, &config, &pair, false).is_none(), may, "{line}");
         }
+    }
+
+    #[test]
+    fn who_could_not_be_taken_out_is_taken_out_by_the_next_policy() {
+        let mut policy = compile::policy(&Config::default(), HashKey::fixed(1), "host").unwrap();
+        policy.acl = Acl::new(&[("192.0.2.0".parse().unwrap(), 24, Access::Allow)]);
+        let mut known = ProgramClients::new(Arc::new(Table::broken().unwrap()));
+        known.networks = None;
+        known.open_for(&policy);
+        assert_eq!(known.networks, None, "others may be in the maps still");
     }
 }

@@ -91,6 +91,13 @@ impl Table {
         Ok(())
     }
 
+    /// Of files that are no maps, so that nothing can be done with them.
+    #[cfg(test)]
+    pub(crate) fn broken() -> io::Result<Table> {
+        let file = || std::fs::File::open("/dev/null").map(OwnedFd::from);
+        Ok(Table { slots: file()?, hits: file()?, control: file()?, clients_v4: file()?, clients_v6: file()? })
+    }
+
     /// The maps by the names that the program has for them.
     pub(in crate::xdp) fn maps(&self) -> [(&'static CStr, BorrowedFd<'_>); 5] {
         [
