@@ -101,18 +101,6 @@ impl Desk {
         self.answerer.complete(message, len, *arrival, given).map_or(Outcome::Drop, Outcome::Reply)
     }
 
-    /// Has replies noted that the XDP program may tell again. None are while a flush goes on, which may have yet to take out what
-    /// they come from.
-    pub(super) fn begin_lesson(&mut self) {
-        let may = !self.answerer.cache().is_flushing();
-        self.answerer.note_repeatable(may);
-    }
-
-    /// Has none noted any more.
-    pub(super) fn end_lesson(&mut self) {
-        self.answerer.note_repeatable(false);
-    }
-
     /// Teaches the XDP program the reply that was written just now, if it was noted.
     #[inline]
     pub(super) fn teach(&mut self, reply: &[u8], now: Now) {

@@ -78,6 +78,7 @@ impl HotAnswers {
     pub fn begin(&mut self, now: u32) {
         self.slots.begin_generation();
         self.began = now;
+        self.stirred = true;
         self.rivals.fill(Rival::default());
     }
 

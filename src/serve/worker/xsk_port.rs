@@ -150,7 +150,7 @@ impl XskPort {
         }
         let teaches = self.way.share.is_teachable();
         if teaches {
-            desk.begin_lesson();
+            desk.answerer.note_repeatable(true);
         }
         let (mut sent, mut strays, mut corrupt) = (0, 0, 0);
         for (place, frame) in self.batch.drain(..).enumerate() {
@@ -169,7 +169,7 @@ impl XskPort {
             }
         }
         if teaches {
-            desk.end_lesson();
+            desk.answerer.note_repeatable(false);
         }
         self.queue.submit();
         desk.misses.ring();
