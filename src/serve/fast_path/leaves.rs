@@ -3,6 +3,10 @@
 //! At a veth pair the other end counts every reply, those of the worker too. So on a trial, for which one query is answered by
 //! the program, there must be one more there than the worker sent; and of all that is answered later a part at least, as a ring
 //! that is full drops some of both. Replies by kernel sockets are there as well, and few.
+//!
+//! Where the other end is out of reach, the driver tells what of the program's answers alone left and what did not.
+
+use crate::host::SentBack;
 
 /// Looks, a quarter of a second apart, that a reply on trial may take.
 const TRIAL: u32 = 8;
@@ -10,9 +14,11 @@ const TRIAL: u32 = 8;
 const CROWD: u64 = 64;
 /// Answers of the program by which the share that leaves is judged, and how often in a row none may leave.
 const JUDGED: u64 = 16;
+/// The former where the driver counts them: nothing else is among those.
+const JUDGED_BY_DRIVER: u64 = 1;
 const STRIKES: u32 = 2;
 
-/// What is counted at an interface. All only grow, and they are to be read in this order.
+/// What is counted at an interface. All only grow, and they are to be read in this order, unless the driver counts them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// Queries answered by the program.
@@ -21,6 +27,13 @@ pub(super) struct Counts {
     pub(super) sent: u64,
     /// What left: replies that came to the other end of a pair, else packets that the interface has sent.
     pub(super) left: u64,
+}
+
+/// As the driver counts what the program alone sent back.
+impl From<SentBack> for Counts {
+    fn from(SentBack { left, lost }: SentBack) -> Self {
+        Self { answered: left.saturating_add(lost), sent: 0, left }
+    }
 }
 
 impl Counts {
@@ -84,24 +97,27 @@ impl Trial {
 #[derive(Debug)]
 pub(super) struct Share {
     base: Counts,
+    /// Answers that tell.
+    judged: u64,
     strikes: u32,
     leaves: bool,
 }
 
 impl Share {
-    pub(super) fn new(base: Counts) -> Self {
-        Self { base, strikes: 0, leaves: false }
+    /// `by_driver`: whether it is the driver that counts.
+    pub(super) fn new(base: Counts, by_driver: bool) -> Self {
+        Self { base, judged: if by_driver { JUDGED_BY_DRIVER } else { JUDGED }, strikes: 0, leaves: false }
     }
 
     /// Takes the counts of now; whether what the program answers does not leave any more.
     pub(super) fn is_lost(&mut self, now: Counts) -> bool {
         let Counts { answered, sent, left } = now.since(self.base);
-        if answered < JUDGED {
+        if answered < self.judged {
             return false;
         }
         self.base = now;
         // Where the worker answers more, what a full ring drops of that would hide the rest.
-        let none_left = sent < answered && left.saturating_sub(sent) < answered / 8;
+        let none_left = sent < answered && left.saturating_sub(sent).saturating_mul(8) < answered;
         self.strikes = if none_left { self.strikes + 1 } else { 0 };
         self.leaves = sent < answered && !none_left;
         self.strikes >= STRIKES
@@ -170,7 +186,7 @@ mod tests {
 
     #[test]
     fn replies_that_cease_to_leave_are_noticed_and_a_full_ring_is_not_taken_for_that() {
-        let (mut share, mut now) = (Share::new(counts(0, 0, 0)), Counts::default());
+        let (mut share, mut now) = (Share::new(counts(0, 0, 0), false), Counts::default());
         let mut more = |answered, sent, left| {
             now = counts(now.answered + answered, now.sent + sent, now.left + left);
             share.is_lost(now)
@@ -184,5 +200,24 @@ mod tests {
             !more(100, 5, 90) && !more(100, 1000, 600) && !more(100, 1000, 600),
             "the worker's are dropped in part"
         );
+    }
+
+    #[test]
+    fn where_the_driver_counts_two_answers_that_are_lost_tell() {
+        let counts = |left, lost| Counts::from(SentBack { left, lost });
+        let mut trial = Trial::new(counts(70, 3));
+        assert_eq!(trial.look(counts(70, 3), true), Outcome::Open, "no query came for it");
+        assert_eq!(trial.look(counts(71, 3), true), Outcome::Left);
+        let mut trial = Trial::new(counts(70, 3));
+        assert!((1..TRIAL).all(|_| trial.look(counts(70, 4), true) == Outcome::Open));
+        assert_eq!(trial.look(counts(70, 4), true), Outcome::Lost);
+
+        let mut share = Share::new(counts(71, 3), true);
+        assert!(!share.is_lost(counts(1000, 500)), "a full ring");
+        assert!(
+            !share.is_lost(counts(1000, 501)) && !share.is_lost(counts(1000, 501)),
+            "one says little, and nothing came since"
+        );
+        assert!(share.is_lost(counts(1000, 502)));
     }
 }

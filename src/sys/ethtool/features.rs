@@ -1,17 +1,14 @@
 //! The switches of a driver (`ethtool -k`). The kernel numbers them anew with each version, so they are found by name.
 
+use super::names::names_of;
 use super::request::ethtool;
 use std::io;
 use std::mem::size_of;
 use std::sync::OnceLock;
 
-const ETHTOOL_GSTRINGS: u32 = 0x1b;
-const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETHTOOL_GFEATURES: u32 = 0x3a;
 const ETHTOOL_SFEATURES: u32 = 0x3b;
 const ETH_SS_FEATURES: u32 = 4;
-/// Octets of a name.
-const NAME: usize = 32;
 /// Features there is room for: four times what kernels have.
 const MOST: usize = 256;
 /// Features in one word of a mask.
@@ -68,24 +65,6 @@ impl Feature {
     }
 }
 
-/// `struct ethtool_sset_info` for one set.
-#[repr(C)]
-struct SetInfo {
-    command: u32,
-    reserved: u32,
-    mask: u64,
-    count: u32,
-}
-
-/// `struct ethtool_gstrings`.
-#[repr(C)]
-struct Strings {
-    command: u32,
-    set: u32,
-    count: u32,
-    names: [[u8; NAME]; MOST],
-}
-
 /// `struct ethtool_get_features_block`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -119,31 +98,8 @@ fn names(interface: &str) -> io::Result<&'static [String]> {
     if let Some(names) = NAMES.get() {
         return Ok(names);
     }
-    let names = read_names(interface)?;
+    let names = names_of(interface, ETH_SS_FEATURES, MOST)?;
     Ok(NAMES.get_or_init(|| names))
-}
-
-fn read_names(interface: &str) -> io::Result<Vec<String>> {
-    let mut info = SetInfo { command: ETHTOOL_GSSET_INFO, reserved: 0, mask: 1 << ETH_SS_FEATURES, count: 0 };
-    // SAFETY: the structure of this command, with room for the one number that is asked for.
-    unsafe { ethtool(interface, &mut info) }?;
-    let count = info.count as usize;
-    if info.mask == 0 || count > MOST {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let mut strings = Box::new(Strings {
-        command: ETHTOOL_GSTRINGS,
-        set: ETH_SS_FEATURES,
-        count: info.count,
-        names: [[0; NAME]; MOST],
-    });
-    // SAFETY: the structure of this command; the kernel has as many names as it said, and there is room for them.
-    unsafe { ethtool(interface, &mut *strings) }?;
-    let name = |octets: &[u8; NAME]| {
-        let end = octets.iter().position(|&octet| octet == 0).unwrap_or(NAME);
-        String::from_utf8_lossy(&octets[..end]).into_owned()
-    };
-    Ok(strings.names[..count].iter().map(name).collect())
 }
 
 /// Whether a feature is on. It is not where the kernel has no such feature.
@@ -179,8 +135,7 @@ pub fn set_feature(interface: &str, feature: Feature, on: bool) -> io::Result<()
     }
 }
 
-const _: () = assert!(size_of::<SetInfo>() == 24 && size_of::<State>() == 16);
-const _: () = assert!(std::mem::offset_of!(SetInfo, count) == 16 && std::mem::offset_of!(Strings, names) == 12);
+const _: () = assert!(size_of::<State>() == 16);
 
 #[cfg(test)]
 mod tests {

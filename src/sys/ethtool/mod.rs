@@ -4,9 +4,12 @@
 //! changing needs CAP_NET_ADMIN.
 
 mod features;
+mod names;
 mod request;
+mod statistics;
 
 pub use features::{Feature, feature, set_feature};
+pub use statistics::statistics;
 
 use request::ethtool;
 use std::io;

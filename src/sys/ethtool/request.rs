@@ -9,7 +9,7 @@ const SIOCETHTOOL: u32 = 0x8946;
 
 /// # Safety
 /// `data` must be a structure as the command in its first word reads and fills it.
-pub(super) unsafe fn ethtool<T>(interface: &str, data: &mut T) -> io::Result<()> {
+pub(super) unsafe fn ethtool<T: ?Sized>(interface: &str, data: &mut T) -> io::Result<()> {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     // SAFETY: all-zero is a valid value of this C structure.
     let mut request: libc::ifreq = unsafe { zeroed() };

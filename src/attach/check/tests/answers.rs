@@ -49,6 +49,16 @@ fn another_program_at_the_other_end_is_left_alone() {
 }
 
 #[test]
+fn an_end_out_of_reach_is_told_to_be_tried() {
+    let facts = changed(sound(), "veth-rb", |link| link.kind = Kind::Veth { peer: None });
+    let found = of(Toggle::Yes, |_| (), &facts).unwrap();
+    assert_eq!(found.level, Level::Info);
+    for part in ["depends on its other end, in another network namespace", "by a trial, and one query is lost"] {
+        assert!(found.text.contains(part), "{found}");
+    }
+}
+
+#[test]
 fn zero_copy_needs_no_answers() {
     let mut facts = recorded::facts("eth0");
     facts.kernel = Some((6, 12));

@@ -1,13 +1,13 @@
 //! What the program of an interface answers by itself: when it does, and that its replies leave.
 //!
 //! It begins when the socket is proven, at a veth pair with a program at the other end that has seen a reply of the worker's, and
-//! one query on trial. Whatever leaves frames to the kernel ends it first, and it begins anew after that. The program at the other
+//! one query on trial. Where the other end is out of reach, the trial alone tells whether it polls. Whatever leaves frames to the kernel ends it first, and it begins anew after that. The program at the other
 //! end goes when answers are off; otherwise it stays, for to come and go costs packets.
 
 use super::{Attached, options};
 use crate::attach::{self, Tags};
 use crate::config::{Config, Toggle};
-use crate::host;
+use crate::host::{self, SentBack};
 use crate::serve::fast_path::leaves::{Counts, Outcome, Share, Trial};
 use crate::serve::fast_path::queue;
 use crate::xdp::{AnswerGate, Kind, PeerAttachment, PeerPrograms, Verdict};
@@ -147,6 +147,9 @@ impl Attached {
                 return;
             }
         }
+        if self.is_elsewhere() && matches!(SentBack::of(&self.target.interface), Ok(None)) {
+            return self.fail_answers(attach::UNTOLD.to_owned(), LAST_RETRY, terms.wanted);
+        }
         let Some(before) = self.counts() else { return };
         if self.set_answers(AnswerGate::Trial) {
             self.answers.state = State::Trial(Trial::new(before));
@@ -178,8 +181,16 @@ impl Attached {
         Ok(())
     }
 
+    /// Whether the other end of the pair is out of reach.
+    fn is_elsewhere(&self) -> bool {
+        self.target.tags == Tags::PeerElsewhere
+    }
+
     /// What is counted now.
     fn counts(&self) -> Option<Counts> {
+        if self.is_elsewhere() {
+            return SentBack::of(&self.target.interface).ok()?.map(Counts::from);
+        }
         let answered = self.attachment.verdicts().ok()?.get(Verdict::Answered);
         let sent = self.queues.iter().map(|queue| queue.share.stats.tx.get()).sum();
         let left = match &self.answers.peer {
@@ -190,7 +201,7 @@ impl Attached {
     }
 
     fn judge_answers(&mut self, wanted: Toggle) {
-        let exact = self.answers.peer.is_some();
+        let exact = self.answers.peer.is_some() || self.is_elsewhere();
         if self.answers.peer.as_ref().is_some_and(|peer| !peer.is_attached()) {
             return self.fail_answers("the program at its other end is gone".to_owned(), 0, wanted);
         }
@@ -212,9 +223,7 @@ impl Attached {
             _ => return,
         };
         if lost {
-            let why = "what the program answered did not come to the other end of the pair; it is tried again with one query from \
-                       time to time, and xdp-answers: no ends that";
-            self.fail_answers(why.to_owned(), self.answers.wait, wanted);
+            self.fail_answers(attach::lost_answers(&self.target), self.answers.wait, wanted);
             self.answers.wait = (self.answers.wait * 2).min(LAST_RETRY);
         }
     }
@@ -223,7 +232,7 @@ impl Attached {
         if !self.set_answers(AnswerGate::Open) {
             return;
         }
-        self.answers.state = State::On(Share::new(now));
+        self.answers.state = State::On(Share::new(now, self.is_elsewhere()));
         if self.answers.tells(Ok(())) {
             log::info!("{}: the XDP program answers by itself what is asked most", self.target.interface);
         }
