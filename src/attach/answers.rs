@@ -2,7 +2,6 @@
 
 use super::advice::quoted;
 use super::plan::Target;
-use super::tags::Tags;
 use crate::config::{Config, Toggle};
 use crate::host::AttachedProgram;
 
@@ -49,21 +48,14 @@ fn seen_one_by_one(config: &Config) -> Option<String> {
     Some(format!("{name}: {limit} counts each query of a client, which the worker does; 0 ends that"))
 }
 
+/// Why there are none where the other end of a pair, out of reach, has no program.
+pub const NO_PROGRAM: &str = "its other end, in another network namespace, has no native XDP program, and none can be put there from \
+                              here: the kernel drops without one what the program here answers; one there that lets all pass has \
+                              it, and so has a veth pair with both ends here";
+
 /// Why there are none where nothing can tell whether they leave.
 pub const UNTOLD: &str = "its other end is in another network namespace, and its driver does not tell whether what the program \
                           answers leaves (`ethtool -S` has no xdp_tx): Linux 5.7 does; a veth pair with both ends here has it";
-
-/// Why there are none after some did not leave.
-pub fn lost_answers(target: &Target) -> String {
-    let what = match &target.tags {
-        Tags::PeerElsewhere => {
-            "its other end, in another network namespace, does not take what the program answers: it does with a native XDP program \
-             there, or `ethtool -K NAME gro on` there"
-        }
-        _ => "what the program answered did not come to the other end of the pair",
-    };
-    format!("{what}; it is tried again with one query from time to time, and xdp-answers: no ends that")
-}
 
 /// Why the program for the other end of a pair is not put there: another one is, on `holder`, that end or a link above it.
 pub fn peer_is_taken(peer: &str, holder: &str, program: AttachedProgram) -> String {
@@ -79,7 +71,7 @@ pub fn peer_is_taken(peer: &str, holder: &str, program: AttachedProgram) -> Stri
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::attach::plan;
+    use crate::attach::{Tags, plan};
     use crate::host::recorded;
 
     fn target() -> Target {
@@ -136,14 +128,5 @@ mod tests {
             text.contains("(id 7) is on br-rb") && text.contains("`ip link set dev br-rb xdpgeneric off`"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn what_did_not_leave_says_what_is_wanted_at_an_end_out_of_reach() {
-        let (here, retry) = (target(), "it is tried again");
-        let elsewhere = Target { tags: Tags::PeerElsewhere, ..here.clone() };
-        let (here, elsewhere) = (lost_answers(&here), lost_answers(&elsewhere));
-        assert!(here.contains(retry) && elsewhere.contains(retry) && !here.contains("namespace"), "{here}");
-        assert!(elsewhere.contains("`ethtool -K NAME gro on` there"), "{elsewhere}");
     }
 }

@@ -23,7 +23,7 @@ mod vlan_place;
 mod vlans;
 
 pub use advice::add_address;
-pub use answers::{UNTOLD, lost_answers, peer_is_taken, without_answers};
+pub use answers::{NO_PROGRAM, UNTOLD, peer_is_taken, without_answers};
 pub use candidates::Spot;
 pub use cause::{Outside, Way};
 pub use chain::Chain;

@@ -261,6 +261,15 @@ pub fn sent_packets(index: u32) -> io::Result<Option<u64>> {
     netlink::sent_packets(index)
 }
 
+/// Whether there is a native XDP program at the other end of the veth of an index, whatever namespace that is in; `None` where the
+/// kernel does not tell.
+///
+/// # Errors
+/// The netlink socket's; ENODEV where there is no such link.
+pub fn peer_has_program(index: u32) -> io::Result<Option<bool>> {
+    netlink::peer_has_program(index)
+}
+
 /// Whether this process is in a user namespace other than the first: root of one has every capability there, and none that the
 /// kernel asks for beyond it. What cannot be read is the first. Read once, for a process that was started in one stays there, and
 /// a chroot may have no /proc.

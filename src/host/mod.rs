@@ -37,7 +37,7 @@ pub use bridge_port::{BridgePort, PortState as BridgePortState};
 pub use changes::{Changes, Driver, Kernel, TagsLost};
 pub use conntrack::Conntrack;
 pub use detection::Detection;
-pub use facts::{Facts, Wanted, facts, interfaces, links, program_in_the_way, sent_packets};
+pub use facts::{Facts, Wanted, facts, interfaces, links, peer_has_program, program_in_the_way, sent_packets};
 pub use firewall::{Firewall, Rule, Verdict};
 pub use firewall_names::{AddressNames, AddressSet, network};
 pub use interfaces::{Interface, InterfaceAddress, is_link_local, rx_queues, zone_index};

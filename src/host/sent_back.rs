@@ -7,9 +7,9 @@ use std::io;
 /// Frames that the XDP program of an interface sent back. Both only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SentBack {
-    /// That came to the other end.
+    /// That came to the other end, to be read there if that has a program: else they lie there unread (`veth_xdp_flush`).
     pub left: u64,
-    /// That the kernel dropped, as the other end does not poll or has no room.
+    /// That the kernel dropped, as the other end has no program or no room.
     pub lost: u64,
 }
 

@@ -35,10 +35,11 @@ fn on(target: &Target, zero_copy: Option<bool>, wanted: Toggle) -> String {
         Tags::Peer { name, .. } => {
             format!("; its other end {name} gets a program that lets all pass, as the kernel wants one there")
         }
-        Tags::PeerElsewhere => "; that depends on its other end, in another network namespace, which must poll: with a native XDP \
-                                program there, or `ethtool -K NAME gro on` there. The server finds out by a trial, and one query is \
-                                lost where it does not"
-            .to_owned(),
+        Tags::PeerElsewhere => {
+            "; that takes a native XDP program at its other end, in another network namespace, which the server \
+                                finds out: without one there the worker answers all"
+                .to_owned()
+        }
         _ => String::new(),
     };
     format!(

@@ -16,7 +16,7 @@ pub(super) use link::BOND_MODES;
 pub(super) use message::LinkHeader;
 pub(super) use route::answer_way;
 pub(super) use rule::{Answer, Rule, rules};
-pub(super) use statistics::sent_packets;
+pub(super) use statistics::{peer_has_program, sent_packets};
 
 use super::detection::Detection;
 use super::links::Link;

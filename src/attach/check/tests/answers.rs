@@ -53,7 +53,7 @@ fn an_end_out_of_reach_is_told_to_be_tried() {
     let facts = changed(sound(), "veth-rb", |link| link.kind = Kind::Veth { peer: None });
     let found = of(Toggle::Yes, |_| (), &facts).unwrap();
     assert_eq!(found.level, Level::Info);
-    for part in ["depends on its other end, in another network namespace", "by a trial, and one query is lost"] {
+    for part in ["a native XDP program at its other end, in another network namespace", "which the server finds out"] {
         assert!(found.text.contains(part), "{found}");
     }
 }

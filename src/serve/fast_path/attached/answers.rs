@@ -1,7 +1,7 @@
 //! What the program of an interface answers by itself: when it does, and that its replies leave.
 //!
 //! It begins when the socket is proven, at a veth pair with a program at the other end that has seen a reply of the worker's, and
-//! one query on trial. Where the other end is out of reach, the trial alone tells whether it polls. Whatever leaves frames to the kernel ends it first, and it begins anew after that. The program at the other
+//! one query on trial. Where the other end is out of reach, the kernel tells of a program there, and the driver of the reply. Whatever leaves frames to the kernel ends it first, and it begins anew after that. The program at the other
 //! end goes when answers are off; otherwise it stays, for to come and go costs packets.
 
 use super::{Attached, options};
@@ -147,8 +147,9 @@ impl Attached {
                 return;
             }
         }
-        if self.is_elsewhere() && matches!(SentBack::of(&self.target.interface), Ok(None)) {
-            return self.fail_answers(attach::UNTOLD.to_owned(), LAST_RETRY, terms.wanted);
+        if let Some(why) = self.why_unread() {
+            // To look again costs no query.
+            return self.fail_answers(why.to_owned(), 0, terms.wanted);
         }
         let Some(before) = self.counts() else { return };
         if self.set_answers(AnswerGate::Trial) {
@@ -186,6 +187,20 @@ impl Attached {
         self.target.tags == Tags::PeerElsewhere
     }
 
+    /// Why nobody reads at the other end of the pair what the program answers, where that end is out of reach. The driver counts as
+    /// left what lies there unread.
+    fn why_unread(&self) -> Option<&'static str> {
+        if !self.is_elsewhere() {
+            return None;
+        }
+        match host::peer_has_program(self.target.index) {
+            Ok(Some(false)) => Some(attach::NO_PROGRAM),
+            Ok(None) => Some(attach::UNTOLD),
+            _ if matches!(SentBack::of(&self.target.interface), Ok(None)) => Some(attach::UNTOLD),
+            _ => None,
+        }
+    }
+
     /// What is counted now.
     fn counts(&self) -> Option<Counts> {
         if self.is_elsewhere() {
@@ -205,6 +220,9 @@ impl Attached {
         if self.answers.peer.as_ref().is_some_and(|peer| !peer.is_attached()) {
             return self.fail_answers("the program at its other end is gone".to_owned(), 0, wanted);
         }
+        if let Some(why) = self.why_unread() {
+            return self.fail_answers(why.to_owned(), 0, wanted);
+        }
         let Some(now) = self.counts() else { return };
         let lost = match &mut self.answers.state {
             State::Trial(trial) => match trial.look(now, exact) {
@@ -223,7 +241,9 @@ impl Attached {
             _ => return,
         };
         if lost {
-            self.fail_answers(attach::lost_answers(&self.target), self.answers.wait, wanted);
+            let why = "what the program answered did not come to the other end of the pair; it is tried again with one query from \
+                       time to time, and xdp-answers: no ends that";
+            self.fail_answers(why.to_owned(), self.answers.wait, wanted);
             self.answers.wait = (self.answers.wait * 2).min(LAST_RETRY);
         }
     }
