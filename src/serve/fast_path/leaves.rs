@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_was_seen_to_leave_is_known() {
         let seen = |answered, sent, left| {
-            let mut share = Share::new(Counts::default());
+            let mut share = Share::new(Counts::default(), false);
             share.is_lost(counts(answered, sent, left));
             share.leaves()
         };
