@@ -267,7 +267,7 @@ pub fn sent_packets(index: u32) -> io::Result<Option<u64>> {
 /// # Errors
 /// The netlink socket's; ENODEV where there is no such link.
 pub fn peer_has_program(index: u32) -> io::Result<Option<bool>> {
-    netlink::peer_has_program(index)
+    Ok(netlink::link(index)?.and_then(|link| link.peer_has_program()))
 }
 
 /// Whether this process is in a user namespace other than the first: root of one has every capability there, and none that the

@@ -94,6 +94,8 @@ pub struct Link {
     pub mac: Option<[u8; 6]>,
     /// MTU in bytes, without the Ethernet header.
     pub mtu: u32,
+    /// The greatest MTU it takes; `None` where the kernel does not tell (before 4.20).
+    pub max_mtu: Option<u32>,
     /// Whether it is set up.
     pub up: bool,
     /// Whether there is something at its other end (IFF_LOWER_UP): `ip link` says NO-CARRIER of an interface that is up
@@ -159,7 +161,17 @@ impl Named for Link {
     }
 }
 
+/// The greatest MTU of a veth whose other end has no native program; with one there it is what that takes (`veth_xdp_set` of
+/// drivers/net/veth.c; ETH_MAX_MTU of linux/if_ether.h).
+const UNBOUNDED: u32 = 65_535;
+
 impl Link {
+    /// Of a veth whether a native XDP program is at its other end, whatever namespace that is in; `None` where the kernel does not
+    /// tell.
+    pub fn peer_has_program(&self) -> Option<bool> {
+        self.max_mtu.map(|most| most != UNBOUNDED)
+    }
+
     /// The address `ip` with its prefix, when it carries it.
     pub fn address(&self, ip: IpAddr) -> Option<InterfaceAddress> {
         self.addresses.iter().copied().find(|address| address.ip == ip)

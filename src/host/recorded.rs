@@ -124,6 +124,7 @@ fn link(line: &str, index: &dyn Fn(&str) -> u32) -> Link {
         index: index(words[0]),
         mac: (kind != Kind::Loopback).then_some([2, 0, 0, 0, 0, index(value(line, "mac").unwrap_or(words[0])) as u8]),
         mtu: number("mtu", 1500),
+        max_mtu: Some(65_535),
         up: !words.contains(&"down"),
         carrier: !words.contains(&"down") && !words.contains(&"nocarrier"),
         master: value(line, "master").map(index),

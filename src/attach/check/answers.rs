@@ -18,13 +18,14 @@ pub(super) fn check(subject: &Subject, found: &mut Vec<Finding>) {
         // A driver of which that is not known says so at the start.
         let zero_copy = zero_copy::is_had(subject, target);
         let why = answers::without_answers(wanted, subject.config, target, zero_copy == Some(true));
-        let finding = match why.or_else(|| refused_at_peer(subject, target)) {
-            Some(why) => {
-                let level = if wanted == Toggle::Yes { Level::Warn } else { Level::Info };
-                Finding::new(level, "xdp-answers", format!("{name}: the worker answers all: {why}"))
-            }
-            None => Finding::new(Level::Info, "xdp-answers", format!("{name}: {}", on(target, zero_copy, wanted))),
-        };
+        let finding =
+            match why.or_else(|| refused_at_peer(subject, target)).or_else(|| unread_elsewhere(subject, target)) {
+                Some(why) => {
+                    let level = if wanted == Toggle::Yes { Level::Warn } else { Level::Info };
+                    Finding::new(level, "xdp-answers", format!("{name}: the worker answers all: {why}"))
+                }
+                None => Finding::new(Level::Info, "xdp-answers", format!("{name}: {}", on(target, zero_copy, wanted))),
+            };
         found.push(finding);
     }
 }
@@ -36,9 +37,7 @@ fn on(target: &Target, zero_copy: Option<bool>, wanted: Toggle) -> String {
             format!("; its other end {name} gets a program that lets all pass, as the kernel wants one there")
         }
         Tags::PeerElsewhere => {
-            "; that takes a native XDP program at its other end, in another network namespace, which the server \
-                                finds out: without one there the worker answers all"
-                .to_owned()
+            "; a program at its other end, in another network namespace, is to let its replies pass".to_owned()
         }
         _ => String::new(),
     };
@@ -62,4 +61,14 @@ fn refused_at_peer(subject: &Subject, target: &Target) -> Option<String> {
             "its MTU of {mtu} lets no program be at its other end {peer}: at most {PAGE_MTU} does, or Linux since 5.18"
         )
     })
+}
+
+/// Why nobody would read what the program answers at the other end of a pair, where that is out of reach.
+fn unread_elsewhere(subject: &Subject, target: &Target) -> Option<String> {
+    let link = subject.facts.links.by_index(target.index).filter(|_| target.tags == Tags::PeerElsewhere)?;
+    match link.peer_has_program() {
+        Some(true) => None,
+        Some(false) => Some(answers::NO_PROGRAM.to_owned()),
+        None => Some(answers::UNTOLD.to_owned()),
+    }
 }

@@ -11,17 +11,18 @@ use crate::host::links::{AttachedProgram, Kind, Link};
 use crate::host::vlan::VlanProtocol;
 use libc::{
     IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO, IFLA_MASTER,
-    IFLA_MTU, IFLA_XDP,
+    IFLA_MAX_MTU, IFLA_MTU, IFLA_XDP,
 };
 use netlink_packet_core::{NlaBuffer, Parseable, ParseableParametrized};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{InfoBond, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkXdp, XdpAttached};
 
 /// The attributes that make a link.
-const READ: [u16; 10] = [
+const READ: [u16; 11] = [
     IFLA_ADDRESS,
     IFLA_IFNAME,
     IFLA_MTU,
+    IFLA_MAX_MTU,
     IFLA_LINK,
     IFLA_MASTER,
     IFLA_LINKINFO,
@@ -67,6 +68,7 @@ fn bare(header: &LinkHeader) -> Link {
         index: header.index,
         mac: None,
         mtu: 0,
+        max_mtu: None,
         up: is(LinkFlags::Up),
         carrier: is(LinkFlags::LowerUp),
         arp: !is(LinkFlags::Noarp),
@@ -118,6 +120,7 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
             Ok(LinkAttribute::IfName(name)) => link.name = name,
             Ok(LinkAttribute::Address(mac)) => link.mac = mac.try_into().ok().filter(|mac| *mac != [0; 6]),
             Ok(LinkAttribute::Mtu(mtu)) => link.mtu = mtu,
+            Ok(LinkAttribute::MaxMtu(mtu)) => link.max_mtu = Some(mtu),
             Ok(LinkAttribute::Controller(index)) => link.master = Some(index).filter(|&index| index != 0),
             Ok(LinkAttribute::Link(index)) => below = Some(index).filter(|&index| index != 0),
             Ok(LinkAttribute::LinkNetNsId(_)) => elsewhere = true,

@@ -16,16 +16,27 @@ pub(super) use link::BOND_MODES;
 pub(super) use message::LinkHeader;
 pub(super) use route::answer_way;
 pub(super) use rule::{Answer, Rule, rules};
-pub(super) use statistics::{peer_has_program, sent_packets};
+pub(super) use statistics::sent_packets;
 
 use super::detection::Detection;
 use super::links::Link;
+use bytemuck::Zeroable;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv6Addr;
+
+/// The link of an index, as it is now.
+///
+/// # Errors
+/// The socket's; ENODEV where there is none.
+pub(super) fn link(index: u32) -> io::Result<Option<Link>> {
+    let mut header = LinkHeader::zeroed();
+    header.index = index;
+    message::get(libc::RTM_GETLINK, bytemuck::bytes_of(&header), link::link)
+}
 
 /// All links. Addresses, driver and queues are left for others to tell; of `net.ipv4.conf` it is each link's own.
 ///

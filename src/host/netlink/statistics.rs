@@ -1,4 +1,4 @@
-//! What a link has sent, and whether the other end of a veth pair has a program, from the link's message.
+//! What a link has sent, from its message.
 
 use super::message::{self, LinkHeader, attributes};
 use bytemuck::Zeroable;
@@ -15,27 +15,6 @@ pub(in crate::host) fn sent_packets(index: u32) -> io::Result<Option<u64>> {
     let mut header = LinkHeader::zeroed();
     header.index = index;
     message::get(libc::RTM_GETLINK, bytemuck::bytes_of(&header), sent)
-}
-
-/// The greatest MTU of a veth whose other end has no native program: with one it is what that takes (`veth_xdp_set` of
-/// drivers/net/veth.c, ETH_MAX_MTU of linux/if_ether.h).
-const UNBOUNDED: u32 = 65_535;
-
-/// Whether there is a native XDP program at the other end of the veth of an index, whatever namespace that is in; `None` where the
-/// kernel does not tell (before 4.20).
-///
-/// # Errors
-/// The socket's; ENODEV where there is no such link.
-pub(in crate::host) fn peer_has_program(index: u32) -> io::Result<Option<bool>> {
-    let mut header = LinkHeader::zeroed();
-    header.index = index;
-    message::get(libc::RTM_GETLINK, bytemuck::bytes_of(&header), is_bounded)
-}
-
-fn is_bounded(body: &[u8]) -> Option<bool> {
-    let (_, body) = LinkHeader::split(body)?;
-    let most = attributes(body).find(|attribute| attribute.kind() == libc::IFLA_MAX_MTU)?;
-    Some(u32::from_ne_bytes(most.value().get(..4)?.try_into().ok()?) != UNBOUNDED)
 }
 
 fn sent(body: &[u8]) -> Option<u64> {
@@ -59,6 +38,6 @@ mod tests {
 
     #[test]
     fn cut_messages_do_no_harm() {
-        assert!((0..40).all(|length| sent(&vec![0; length]).is_none() && is_bounded(&vec![0; length]).is_none()));
+        assert!((0..40).all(|length| sent(&vec![0; length]).is_none()));
     }
 }

@@ -49,13 +49,19 @@ fn another_program_at_the_other_end_is_left_alone() {
 }
 
 #[test]
-fn an_end_out_of_reach_is_told_to_be_tried() {
-    let facts = changed(sound(), "veth-rb", |link| link.kind = Kind::Veth { peer: None });
-    let found = of(Toggle::Yes, |_| (), &facts).unwrap();
-    assert_eq!(found.level, Level::Info);
-    for part in ["a native XDP program at its other end, in another network namespace", "which the server finds out"] {
-        assert!(found.text.contains(part), "{found}");
+fn at_an_end_out_of_reach_a_program_is_wanted() {
+    let with = |max_mtu| {
+        let facts =
+            changed(sound(), "veth-rb", |link| (link.kind, link.max_mtu) = (Kind::Veth { peer: None }, max_mtu));
+        of(Toggle::Yes, |_| (), &facts).unwrap()
+    };
+    let none = with(Some(65_535));
+    assert!(none.level == Level::Warn && none.text.contains("namespace, has no native XDP program"), "{none}");
+    for most in [3506, 73_138] {
+        let there = with(Some(most));
+        assert!(there.level == Level::Info && there.text.contains("is to let its replies pass"), "{there}");
     }
+    assert!(with(None).text.contains("does not tell"));
 }
 
 #[test]
