@@ -274,7 +274,7 @@ class Server:
         def grown(name):
             return counters[name] - (before or {}).get(name, 0)
         found = [f"{counters[f'xdp.interface.{name}.mode']} {name}" for name in attached(counters)
-                 if grown(f"xdp.interface.{name}.rx") > 0]
+                 if grown(f"xdp.interface.{name}.rx") + grown(f"xdp.interface.{name}.answered") > 0]
         return " + ".join(found + (["kernel"] if grown("xdp.kernel.udp.queries") > 0 else []))
 
     def check_sound(self, check, where, xdp=True):
