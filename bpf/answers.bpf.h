@@ -118,7 +118,8 @@ static __always_inline int answer(struct xdp_md *ctx)
 	len = read_datagram(work, (void *)(long)ctx->data, (void *)(long)ctx->data_end, &udp_sum, &given);
 	OPAQUE(len);
 	/* The frame was read to its end, and packet and datagram end within it. */
-	if (ONCE(work->ip_payload) > ONCE(work->loaded) + sizeof(struct udphdr) || len <= DNS_HEADER_LEN + DNS_QUESTION_FIXED || len > LONGEST_QUERY || len > ONCE(work->loaded) ||
+	if (len <= DNS_HEADER_LEN + DNS_QUESTION_FIXED || len > LONGEST_QUERY || len > ONCE(work->loaded) ||
+	    ONCE(work->ip_payload) > ONCE(work->loaded) + sizeof(struct udphdr) ||
 	    ONCE(work->loaded) >= 8 * QUERY_WORDS)
 		return 0;
 	*(__u64 *)(work->message + len) = 0;

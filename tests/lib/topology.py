@@ -272,7 +272,7 @@ class Server:
         counters = self.counters()
 
         def grown(name):
-            return counters[name] - (before or {}).get(name, 0)
+            return counters.get(name, 0) - (before or {}).get(name, 0)
         found = [f"{counters[f'xdp.interface.{name}.mode']} {name}" for name in attached(counters)
                  if grown(f"xdp.interface.{name}.rx") + grown(f"xdp.interface.{name}.answered") > 0]
         return " + ".join(found + (["kernel"] if grown("xdp.kernel.udp.queries") > 0 else []))

@@ -94,17 +94,20 @@ impl FastPath {
         FastPath { changes: Changes::of_this_host(Path::new(RUN_FOLDER)), ..FastPath::default() }
     }
 
-    /// Attaches to every target that can be attached to. Each outcome is one log line.
+    /// Attaches to every target that can be attached to. Each outcome is one log line. `attaches`: there is something to attach to, or
+    /// may come.
     ///
     /// # Errors
     /// With `xdp: require`, the first address or interface that cannot have it. Nothing is attached nor changed then.
-    pub fn open(config: &Config, plan: &Plan, links: &Links) -> Result<(FastPath, Queues), String> {
+    pub fn open(config: &Config, plan: &Plan, links: &Links, attaches: bool) -> Result<(FastPath, Queues), String> {
         let mut path = FastPath { all_or_none: config.xdp.enable == XdpUse::Require, ..FastPath::off() };
         if let Some(cause) = attach::unmet(config, plan, links) {
             return Err(format!("xdp: require: {cause}"));
         }
         path.take_plan(plan, links);
-        path.make_table(config);
+        if attaches {
+            path.make_table(config);
+        }
         let queues = path.attach_missing(config, plan);
         if let Some(refused) = path.refused.first().filter(|_| path.all_or_none) {
             let error = format!("xdp: require: {}", refused.reason);

@@ -57,6 +57,6 @@ fn what_is_required_and_named_wrongly_is_refused_by_its_name() {
     let mut config = Config::default();
     (config.xdp.enable, config.xdp.interfaces) = (XdpUse::Require, vec!["eth9".into()]);
     let plan = attach::plan(&config, &["192.168.10.250:53".parse().unwrap()], &links);
-    let refusal = FastPath::open(&config, &plan, &links).err().unwrap();
+    let refusal = FastPath::open(&config, &plan, &links, true).err().unwrap();
     assert!(refusal.starts_with("xdp: require: xdp-interface: there is no eth9 here"), "{refusal}");
 }

@@ -180,8 +180,8 @@ fn open_fast_path(invocation: &Invocation, config: &Config, addresses: &[SocketA
         let why = if local { "every address is on loopback" } else { "no interface carries an address yet" };
         log::info!("XDP has nothing to attach to: {why}, kernel sockets serve");
     }
-    let (mut fast_path, queues) = FastPath::open(config, &plan, &links)?;
     let attaches = !local && !links.user_namespace;
+    let (mut fast_path, queues) = FastPath::open(config, &plan, &links, attaches)?;
     if config.sandbox && attaches {
         fast_path.load_spare_programs(config, &plan, &links);
     }
