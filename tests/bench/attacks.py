@@ -10,7 +10,6 @@ import time
 import attackers
 import client
 import dnsmsg
-import load
 import measure
 import servers
 from contenders import GENERATOR_CPU, SERVER4, UPSTREAM
@@ -54,8 +53,7 @@ class Attacks:
 
 def cached(field, questions):
     """p50 and p99 of cached names."""
-    values = load.latencies(field.outside, SERVER4, questions, RATE, SECONDS, GENERATOR_CPU)
-    return load.percentile(values, 0.5), load.percentile(values, 0.99)
+    return measure.percentiles(field, questions, RATE, SECONDS)
 
 
 def told(field, name):

@@ -5,12 +5,10 @@ Latencies are of 1,000 questions a second (dnsperf, before all else on the gener
 """
 
 import socket
-import time
 
-import load
 import measure
 import servers
-from contenders import GENERATOR_CPU, SERVER4, UPSTREAM
+from contenders import SERVER4, UPSTREAM
 
 RATE, MISSES, TORTURE = 1000, 50_000, 20_000  # a second
 SECONDS = 6
@@ -39,18 +37,12 @@ class Beside:
 
 def percentiles(field, questions):
     """p50 and p99."""
-    values = load.latencies(field.outside, SERVER4, questions, RATE, SECONDS, GENERATOR_CPU)
-    return load.percentile(values, 0.5), load.percentile(values, 0.99)
+    return measure.percentiles(field, questions, RATE, SECONDS)
 
 
 def under(field, flooded, rate, questions):
     """The same beside a flood."""
-    background = load.start_flood(field.lab, field.outside, SERVER4, flooded, rate, SECONDS + 2, GENERATOR_CPU)
-    time.sleep(0.5)
-    try:
-        return percentiles(field, questions)
-    finally:
-        background.wait(SECONDS + 10)
+    return measure.beside(field, flooded, rate, SECONDS, lambda: percentiles(field, questions))
 
 
 def round_of(field, key, beside):

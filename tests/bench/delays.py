@@ -6,7 +6,6 @@ while dnsperf asks alone, as any other end that takes what XDP_TX sends; for all
 """
 
 import contextlib
-import time
 
 import load
 import measure
@@ -22,17 +21,12 @@ WAYS = ("alone", "others", "half")
 def percentiles(field, seconds):
     """(p50, p99, share lost), microseconds."""
     values = load.latencies(field.outside, SERVER4, field.local, RATE, seconds, GENERATOR_CPU)
-    return load.percentile(values, 0.5), load.percentile(values, 0.99), max(0.0, 1 - len(values) / (RATE * seconds))
+    return *load.p50_p99(values), max(0.0, 1 - len(values) / (RATE * seconds))
 
 
 def beside(field, rate, seconds):
     """The same beside a load."""
-    background = load.start_flood(field.lab, field.outside, SERVER4, field.local, int(rate), seconds + 1.5, GENERATOR_CPU)
-    time.sleep(0.5)
-    try:
-        return percentiles(field, seconds)
-    finally:
-        background.wait(seconds + 10)
+    return measure.beside(field, field.local, rate, seconds, lambda: percentiles(field, seconds))
 
 
 def round_of(field, key, capacity, seconds):

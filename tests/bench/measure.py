@@ -43,13 +43,24 @@ def loss_free_rate(field, questions, upper, seconds, steps):
     return low
 
 
+def percentiles(field, questions, rate, seconds):
+    """(p50, p99) in microseconds of so many questions a second."""
+    return load.p50_p99(load.latencies(field.outside, SERVER4, questions, rate, seconds, GENERATOR_CPU))
+
+
+def beside(field, flooded, rate, seconds, ask):
+    """What `ask`, which takes so many seconds, gives beside a load of `rate`."""
+    background = load.start_flood(field.lab, field.outside, SERVER4, flooded, int(rate), seconds + 2, GENERATOR_CPU)
+    time.sleep(0.5)
+    try:
+        return ask()
+    finally:
+        background.wait(seconds + 10)
+
+
 def latency(field, questions, rate, seconds):
     """(p50, p99) in microseconds of 500 questions a second beside a load of `rate`."""
-    background = load.start_flood(field.lab, field.outside, SERVER4, questions, int(rate), seconds + 2, GENERATOR_CPU)
-    time.sleep(0.5)
-    values = load.latencies(field.outside, SERVER4, questions, 500, seconds, GENERATOR_CPU)
-    background.wait(seconds + 10)
-    return load.percentile(values, 0.5), load.percentile(values, 0.99)
+    return beside(field, questions, rate, seconds, lambda: percentiles(field, questions, 500, seconds))
 
 
 def idle_cpu(server, seconds):

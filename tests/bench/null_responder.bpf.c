@@ -12,6 +12,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "null_reflect.h"
+
 #define DNS_HEADER 12
 #define NULL ((void *)0)
 
@@ -48,21 +50,7 @@ int reflect(struct xdp_md *ctx)
     struct ethhdr *eth = query(ctx);
     if (!eth)
         return XDP_PASS;
-    struct iphdr *ip = (void *)(eth + 1);
-    struct udphdr *udp = (void *)(ip + 1);
-    unsigned char mac[ETH_ALEN];
-    __u32 address = ip->saddr;
-    __u16 port = udp->source;
-
-    __builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
-    __builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
-    __builtin_memcpy(eth->h_source, mac, ETH_ALEN);
-    ip->saddr = ip->daddr;
-    ip->daddr = address;
-    udp->source = udp->dest;
-    udp->dest = port;
-    udp->check = 0;
-    ((unsigned char *)(udp + 1))[2] |= 0x80;
+    turn(eth);
     return XDP_TX;
 }
 

@@ -30,6 +30,8 @@
 #include <bpf/libbpf.h>
 #include <xdp/xsk.h>
 
+#include "null_reflect.h"
+
 #define FRAMES 4096
 #define FRAME_SIZE 2048
 #define BATCH 64
@@ -46,27 +48,6 @@ static void fail(const char *what)
 {
     fprintf(stderr, "null_responder: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-// Turns the query into its "answer".
-static void reflect(unsigned char *frame)
-{
-    struct ethhdr *eth = (void *)frame;
-    struct iphdr *ip = (void *)(eth + 1);
-    struct udphdr *udp = (void *)(ip + 1);
-    unsigned char mac[ETH_ALEN];
-    uint32_t address = ip->saddr;
-    uint16_t port = udp->source;
-
-    memcpy(mac, eth->h_dest, ETH_ALEN);
-    memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
-    memcpy(eth->h_source, mac, ETH_ALEN);
-    ip->saddr = ip->daddr;
-    ip->daddr = address;
-    udp->source = udp->dest;
-    udp->dest = port;
-    udp->check = 0;
-    ((unsigned char *)(udp + 1))[2] |= 0x80;
 }
 
 static struct bpf_program *program(struct bpf_object *object, const char *name)
@@ -131,7 +112,7 @@ static void answer_from_socket(struct bpf_object *object, const char *interface)
                 sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
             for (unsigned int i = 0; i < count; i++) {
                 const struct xdp_desc *frame = xsk_ring_cons__rx_desc(&rx, from + i);
-                reflect(xsk_umem__get_data(area, frame->addr));
+                turn(xsk_umem__get_data(area, frame->addr));
                 *xsk_ring_prod__tx_desc(&tx, at + i) = *frame;
             }
             xsk_ring_cons__release(&rx, count);

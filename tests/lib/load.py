@@ -95,6 +95,11 @@ def latencies(ns, address, questions, qps, seconds, cpu=0, port=1500):
     return sorted(float(value) * 1e6 for value in found)
 
 
+def p50_p99(values):
+    """The values below which half of the sorted values lie, and 99 % of them."""
+    return percentile(values, 0.5), percentile(values, 0.99)
+
+
 def percentile(values, share):
     """The value below which `share` of the sorted values lie."""
     return values[min(len(values) - 1, int(len(values) * share))]
