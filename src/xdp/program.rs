@@ -141,6 +141,14 @@ impl Attachment {
         Ok(sum)
     }
 
+    /// Queries that the program answered by itself, as [`Self::verdicts`] has them.
+    ///
+    /// # Errors
+    /// `bpf(2)`'s.
+    pub fn answered(&self) -> io::Result<u64> {
+        self.object.verdict(Verdict::Answered as u32)
+    }
+
     /// Frames that the program sent to the socket of a receive queue.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! What the program of an interface answers by itself: when it does, and that its replies leave.
 //!
 //! It begins when the socket is proven, at a veth pair with a program at the other end that has seen a reply of the worker's, and
-//! one query on trial. Where the other end is out of reach, the kernel tells of a program there, and the driver of the reply. Whatever leaves frames to the kernel ends it first, and it begins anew after that. The program at the other
-//! end goes when answers are off; otherwise it stays, for to come and go costs packets.
+//! one query on trial. Where the other end is out of reach, the kernel tells of a program there, and the driver of the reply.
+//! Whatever leaves frames to the kernel ends it first, and it begins anew after that. The program at the other end goes when answers
+//! are off; otherwise it stays, for to come and go costs packets.
 
 use super::{Attached, options};
 use crate::attach::{self, Tags};
@@ -10,7 +11,7 @@ use crate::config::{Config, Toggle};
 use crate::host::{self, SentBack};
 use crate::serve::fast_path::leaves::{Counts, Outcome, Share, Trial};
 use crate::serve::fast_path::queue;
-use crate::xdp::{AnswerGate, Kind, PeerAttachment, PeerPrograms, Verdict};
+use crate::xdp::{AnswerGate, Kind, PeerAttachment, PeerPrograms};
 
 /// Looks, a quarter of a second apart, after which it is tried again for the first time, and at most: one minute, one hour.
 const FIRST_RETRY: u32 = 240;
@@ -147,11 +148,7 @@ impl Attached {
                 return;
             }
         }
-        if let Some(why) = self.why_unread() {
-            // To look again costs no query.
-            return self.fail_answers(why.to_owned(), 0, terms.wanted);
-        }
-        let Some(before) = self.counts() else { return };
+        let Some(before) = self.counts_or_fail(terms.wanted) else { return };
         if self.set_answers(AnswerGate::Trial) {
             self.answers.state = State::Trial(Trial::new(before));
         }
@@ -187,26 +184,32 @@ impl Attached {
         self.target.tags == Tags::PeerElsewhere
     }
 
-    /// Why nobody reads at the other end of the pair what the program answers, where that end is out of reach. The driver counts as
-    /// left what lies there unread.
-    fn why_unread(&self) -> Option<&'static str> {
+    /// What is counted now, if it can be read. Where nobody reads what the program answers, it fails: to look again costs no query.
+    fn counts_or_fail(&mut self, wanted: Toggle) -> Option<Counts> {
         if !self.is_elsewhere() {
-            return None;
+            return self.counts();
         }
+        self.counts_of_driver().unwrap_or_else(|why| {
+            self.fail_answers(why.to_owned(), 0, wanted);
+            None
+        })
+    }
+
+    /// What the driver counts, where the other end of the pair is out of reach; else why nobody reads there what the program answers:
+    /// the driver counts as left what lies there unread.
+    fn counts_of_driver(&self) -> Result<Option<Counts>, &'static str> {
         match host::peer_has_program(self.target.index) {
-            Ok(Some(false)) => Some(attach::NO_PROGRAM),
-            Ok(None) => Some(attach::UNTOLD),
-            _ if matches!(SentBack::of(&self.target.interface), Ok(None)) => Some(attach::UNTOLD),
-            _ => None,
+            Ok(Some(false)) => Err(attach::NO_PROGRAM),
+            Ok(None) => Err(attach::UNTOLD),
+            _ => match SentBack::of(&self.target.interface) {
+                Ok(told) => told.map(Counts::from).map(Some).ok_or(attach::UNTOLD),
+                Err(_) => Ok(None),
+            },
         }
     }
 
-    /// What is counted now.
     fn counts(&self) -> Option<Counts> {
-        if self.is_elsewhere() {
-            return SentBack::of(&self.target.interface).ok()?.map(Counts::from);
-        }
-        let answered = self.attachment.verdicts().ok()?.get(Verdict::Answered);
+        let answered = self.attachment.answered().ok()?;
         let sent = self.queues.iter().map(|queue| queue.share.stats.tx.get()).sum();
         let left = match &self.answers.peer {
             Some(peer) => peer.replies().ok()?,
@@ -220,10 +223,7 @@ impl Attached {
         if self.answers.peer.as_ref().is_some_and(|peer| !peer.is_attached()) {
             return self.fail_answers("the program at its other end is gone".to_owned(), 0, wanted);
         }
-        if let Some(why) = self.why_unread() {
-            return self.fail_answers(why.to_owned(), 0, wanted);
-        }
-        let Some(now) = self.counts() else { return };
+        let Some(now) = self.counts_or_fail(wanted) else { return };
         let lost = match &mut self.answers.state {
             State::Trial(trial) => match trial.look(now, exact) {
                 Outcome::Open => return,
