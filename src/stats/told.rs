@@ -2,45 +2,42 @@
 
 use super::WorkerStats;
 
-/// Queries for one answer.
+/// What a query for one answer counts for.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
-    /// How many.
-    pub queries: u64,
-    /// Of them, over IPv6.
-    pub over_ipv6: u64,
-    /// Their flags word.
+    /// Its flags word.
     pub flags: u16,
     /// QTYPE.
     pub qtype: u16,
     /// QCLASS.
     pub qclass: u16,
-    /// They had an OPT record.
+    /// It has an OPT record.
     pub has_edns: bool,
-    /// It had DO.
+    /// That has DO.
     pub dnssec_ok: bool,
     /// RCODE of the answer.
     pub rcode: u16,
-    /// Its answer section had records.
+    /// The answer section has records.
     pub has_answers: bool,
-    /// It is validated.
+    /// The answer is validated.
     pub is_secure: bool,
 }
 
 impl WorkerStats {
-    /// Counts what the worker would have counted, had it been asked.
-    pub fn count_told(&self, told: &Told) {
-        let of = |holds: bool| if holds { told.queries } else { 0 };
-        self.count_questions(told.queries, told.flags, told.qtype, told.qclass);
-        self.places.told.add(told.queries);
+    /// Counts so many queries over IPv4 and IPv6 as the worker would have, had it been asked.
+    pub fn count_told(&self, told: &Told, (v4, v6): (u64, u64)) {
+        let queries = v4.wrapping_add(v6);
+        let of = |holds: bool| if holds { queries } else { 0 };
+        self.count_questions(queries, told.flags, told.qtype, told.qclass);
+        self.places.told.add(queries);
         let outcomes = &self.outcomes;
-        outcomes.queries.add(told.queries);
-        outcomes.cache_hits.add(told.queries);
-        outcomes.query_ipv6.add(told.over_ipv6);
+        outcomes.queries.add(queries);
+        outcomes.cache_hits.add(queries);
+        outcomes.query_ipv6.add(v6);
         outcomes.query_edns.add(of(told.has_edns));
         outcomes.query_do.add(of(told.dnssec_ok));
         outcomes.secure.add(of(told.is_secure));
-        self.rcode[usize::from(told.rcode & 15)].add(told.queries);
+        self.rcode[usize::from(told.rcode & 15)].add(queries);
         self.nodata.add(of(told.rcode == 0 && !told.has_answers));
     }
 }
@@ -54,8 +51,6 @@ mod tests {
     fn what_was_told_counts_as_if_it_had_been_asked() {
         let stats = WorkerStats::default();
         let told = Told {
-            queries: 7,
-            over_ipv6: 2,
             flags: flag::RD,
             qtype: 28,
             qclass: 1,
@@ -65,8 +60,9 @@ mod tests {
             has_answers: false,
             is_secure: true,
         };
-        stats.count_told(&told);
-        stats.count_told(&Told { queries: 1, rcode: 3, has_edns: false, dnssec_ok: true, is_secure: false, ..told });
+        stats.count_told(&told, (4, 3));
+        let other = Told { rcode: 3, has_edns: false, dnssec_ok: true, is_secure: false, ..told };
+        stats.count_told(&other, (0, 1));
         let outcomes = &stats.outcomes;
         let counted =
             [&outcomes.queries, &outcomes.cache_hits, &outcomes.query_rd, &outcomes.class_in, &stats.qtype[28]];

@@ -7,13 +7,13 @@
 mod known;
 mod lesson;
 
-use self::known::{Counted, Known};
+use self::known::Known;
 use crate::answer::Repeatable;
 use crate::answer::cache::AnswerCache;
 use crate::dns::edns::{self, Edns};
 use crate::dns::header;
 use crate::dns::question::Question;
-use crate::stats::WorkerStats;
+use crate::stats::{Told, WorkerStats};
 use crate::xdp::answers::{Hits, Key, QueryEdns, SLOTS, Slots, WAYS};
 
 /// Seconds after which no program reads a slot any more that was emptied: it may have been at the end of one.
@@ -107,11 +107,12 @@ impl HotAnswers {
         let Some(index) = self.free_slot(hash, first, now) else { return };
         let Some(lesson) = lesson::of(reply, question.end(), of, now) else { return };
         self.slots.put(index, &key, &lesson);
-        let counted = Counted {
+        let counted = Told {
+            flags: of.flags,
             qtype: question.qtype,
             qclass: question.qclass,
-            flags: of.flags,
-            edns,
+            has_edns: edns != QueryEdns::None,
+            dnssec_ok: edns == QueryEdns::DnssecOk,
             rcode: header::flags(reply) & 0xf,
             has_answers: header::counts(reply)[1] > 0,
             is_secure: of.secure,

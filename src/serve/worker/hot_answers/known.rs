@@ -2,7 +2,7 @@
 
 use crate::answer::cache::{AnswerCache, KeyFixed};
 use crate::stats::{Told, WorkerStats};
-use crate::xdp::answers::{Hits, Key, QueryEdns};
+use crate::xdp::answers::{Hits, Key};
 
 /// See the module's text.
 #[derive(Clone, Copy, Default)]
@@ -18,21 +18,10 @@ pub(super) struct Known {
     pub(super) empty_since: u32,
     /// Queries that it answered since room was last made.
     pub(super) asked: u32,
-    counted: Option<Counted>,
+    /// What a query counts for that it answers.
+    counted: Option<Told>,
     /// What stands in the answer cache: its name, its hash and its key there.
     kept: Option<(Key, u64, KeyFixed)>,
-}
-
-/// What a query that a slot answers counts for.
-#[derive(Clone, Copy)]
-pub(super) struct Counted {
-    pub(super) qtype: u16,
-    pub(super) qclass: u16,
-    pub(super) flags: u16,
-    pub(super) edns: QueryEdns,
-    pub(super) rcode: u16,
-    pub(super) has_answers: bool,
-    pub(super) is_secure: bool,
 }
 
 impl Known {
@@ -42,7 +31,7 @@ impl Known {
         hash: u64,
         (until, generation): (u32, u64),
         kept: Option<(Key, u64, KeyFixed)>,
-        counted: Counted,
+        counted: Told,
     ) {
         let counted = Some(counted);
         *self = Known { hash, generation, until, is_filled: true, kept, counted, ..*self };
@@ -65,18 +54,7 @@ impl Known {
         let queries = hits.v4.wrapping_add(hits.v6);
         let Some(of) = self.counted else { return };
         self.asked = self.asked.saturating_add(u32::try_from(queries).unwrap_or(u32::MAX));
-        stats.count_told(&Told {
-            queries,
-            over_ipv6: hits.v6,
-            flags: of.flags,
-            qtype: of.qtype,
-            qclass: of.qclass,
-            has_edns: of.edns != QueryEdns::None,
-            dnssec_ok: of.edns == QueryEdns::DnssecOk,
-            rcode: of.rcode,
-            has_answers: of.has_answers,
-            is_secure: of.is_secure,
-        });
+        stats.count_told(&of, (hits.v4, hits.v6));
         if let Some((key, hash, kept)) = &self.kept {
             cache.touch(&key.name(), *hash, *kept);
         }
