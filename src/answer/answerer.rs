@@ -325,6 +325,7 @@ impl Answerer {
     /// The last reply, if it may be told again. To be called after each while they are noted.
     #[inline]
     pub fn take_repeatable(&mut self) -> Option<Repeatable> {
+        self.repeatable.as_ref()?;
         self.repeatable.take()
     }
 
