@@ -14,7 +14,7 @@ use super::local::Local;
 use super::repeatable::Repeatable;
 use super::reply::Asked;
 use super::view::{Ahead, View, key};
-use crate::dns::body::Fixed;
+use crate::dns::body::{self, Fixed};
 use crate::dns::edns::{self, ExtendedError};
 use crate::dns::flaw::Flaw;
 use crate::dns::header::{self, flag, opcode};
@@ -264,7 +264,7 @@ impl Answerer {
                     let age = if self.policy.original_ttl { 0 } else { hit.age };
                     let error = || answer.flaw.extended_error().unwrap_or(ExtendedError::CACHED_ERROR);
                     if self.notes && alias.is_none() {
-                        let records = answer.counts.iter().map(|&count| u32::from(count)).sum();
+                        let records = body::records(answer.counts);
                         let kept = (scan.hash(), key);
                         let whole = Repeatable::of(asked, query.access, query.replay, records);
                         self.repeatable = whole.and_then(|whole| whole.of_hit(&hit, kept, now, &self.policy));

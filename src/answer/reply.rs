@@ -186,7 +186,7 @@ impl<'a> Asked<'a> {
                 }
             }
         }
-        body::age(place, counts.iter().map(|&count| u32::from(count)).sum(), age);
+        body::age(place, body::records(counts), age);
     }
 
     /// As [`Self::answer`] for what does not fit: whole RRsets as far as they go, and TC unless only additional ones
@@ -213,9 +213,9 @@ impl<'a> Asked<'a> {
 /// section 3.1). Gives its length; what is no whole message stays as it is.
 pub fn shorten(reply: &mut [u8]) -> usize {
     let Some(question) = Question::parse(reply) else { return reply.len() };
-    let [_, answers, authorities, additionals] = header::counts(reply);
+    let [_, counts @ ..] = header::counts(reply);
     let (mut at, mut opt) = (question.end(), None);
-    for _ in 0..u32::from(answers) + u32::from(authorities) + u32::from(additionals) {
+    for _ in 0..body::records(counts) {
         let Some(record) = Record::at(reply, at) else { return reply.len() };
         at = record.end();
         if record.rtype == rtype::OPT {

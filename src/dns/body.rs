@@ -14,6 +14,12 @@ use arrayvec::ArrayVec;
 /// Section counts of a body: answer, authority, additional (without OPT).
 pub type Counts = [u16; 3];
 
+/// Records of all sections together.
+#[inline]
+pub fn records(counts: Counts) -> u32 {
+    counts.into_iter().map(u32::from).sum()
+}
+
 /// Octets a question takes behind the header besides its name: type and class.
 pub const QUESTION_FIXED: usize = 4;
 

@@ -8,7 +8,7 @@
 use super::tries::Cookie as Sent;
 use super::world::World;
 use crate::dns::record::Record;
-use crate::dns::{edns, get_u16, header, question::Question, rcode, rtype};
+use crate::dns::{body, edns, get_u16, header, question::Question, rcode, rtype};
 use arrayvec::ArrayVec;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -180,7 +180,7 @@ pub fn read(message: &[u8]) -> (Option<&[u8]>, u16) {
         0 => header::LEN,
         _ => Question::parse(message).map_or(message.len(), |question| question.end()),
     };
-    for _ in 0..counts.iter().map(|&count| u32::from(count)).sum() {
+    for _ in 0..body::records(counts) {
         let Some(record) = Record::at(message, at) else { break };
         at = record.end();
         if record.rtype == rtype::OPT {

@@ -1,7 +1,7 @@
 //! A reply becomes what a slot tells.
 
 use crate::answer::Repeatable;
-use crate::dns::body::rrsets;
+use crate::dns::body::{records, rrsets};
 use crate::dns::header::{self, flag};
 use crate::dns::record::Record;
 use crate::dns::rtype;
@@ -11,8 +11,7 @@ use arrayvec::ArrayVec;
 /// Whether a reply, whose question ends at `end`, was not cut, and a slot has room for it and rotates as it does.
 pub(super) fn has_room(reply: &[u8], end: usize, noted: &Repeatable) -> bool {
     let [_, counts @ ..] = header::counts(reply);
-    let records: u32 = counts.iter().map(|&count| u32::from(count)).sum();
-    let is_whole = header::flags(reply) & flag::TC == 0 && records == noted.records;
+    let is_whole = header::flags(reply) & flag::TC == 0 && records(counts) == noted.records;
     let few_ttls = !noted.ages || noted.records <= MOST_TTLS as u32 + u32::from(noted.edns.is_some());
     let body = reply.get(end..).unwrap_or(&[]);
     is_whole && few_ttls && body.len() <= LONGEST_BODY && (!noted.rotates || rotated(body, counts).is_some())
