@@ -18,6 +18,11 @@ const MODES: [XdpMode; 3] = [XdpMode::Auto, XdpMode::Native, XdpMode::Generic];
 const TOGGLE: &[&str] = &["auto", "yes", "no"];
 const TOGGLES: [Toggle; 3] = [Toggle::Auto, Toggle::Yes, Toggle::No];
 
+/// A directive of ours that is decided at the start, by the program unless it is told.
+const fn toggle(name: &'static str, field: Field) -> row::Row {
+    honoured(name, &[Kind::Choice(TOGGLE)], is("auto"), field, RESTART).since("runbound")
+}
+
 /// What the kernel takes for TCP_MAXSEG, and 0.
 const MSS: &[Kind] = &[Kind::Number(0, 32_767)];
 
@@ -64,34 +69,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &inside(
         honoured("xdp-interface", TEXT, is("auto"), list(add_xdp_interface, show_xdp_interfaces), RESTART)
             .since("runbound"),
         honoured("xdp-physical", YES_NO, is("no"), plain!(flag xdp.physical), RESTART).since("runbound"),
-        honoured("xdp-steer", &[Kind::Choice(TOGGLE)], is("auto"), plain!(choice xdp.steer, TOGGLES, TOGGLE), RESTART)
-            .since("runbound"),
+        toggle("xdp-steer", plain!(choice xdp.steer, TOGGLES, TOGGLE)),
         honoured("xdp-mode", &[Kind::Choice(MODE)], is("auto"), plain!(choice xdp.mode, MODES, MODE), RESTART)
             .since("runbound"),
-        honoured(
-            "xdp-zerocopy",
-            &[Kind::Choice(TOGGLE)],
-            is("auto"),
-            plain!(choice xdp.zerocopy, TOGGLES, TOGGLE),
-            RESTART,
-        )
-        .since("runbound"),
-        honoured(
-            "xdp-busy-poll",
-            &[Kind::Choice(TOGGLE)],
-            is("auto"),
-            plain!(choice xdp.busy_poll, TOGGLES, TOGGLE),
-            RESTART,
-        )
-        .since("runbound"),
-        honoured(
-            "xdp-answers",
-            &[Kind::Choice(TOGGLE)],
-            is("auto"),
-            plain!(choice xdp.answers, TOGGLES, TOGGLE),
-            RESTART,
-        )
-        .since("runbound"),
+        toggle("xdp-zerocopy", plain!(choice xdp.zerocopy, TOGGLES, TOGGLE)),
+        toggle("xdp-busy-poll", plain!(choice xdp.busy_poll, TOGGLES, TOGGLE)),
+        toggle("xdp-answers", plain!(choice xdp.answers, TOGGLES, TOGGLE)),
         honoured("xdp-huge-pages", YES_NO, is("no"), plain!(flag xdp.huge_pages), RESTART).since("runbound"),
         not_yet(
             "interface-automatic",
