@@ -82,6 +82,15 @@ impl XdpError {
 }
 
 impl XdpError {
+    /// A program of somebody else's is where one was to be attached. Who attaches looks before; what came since is named by the next
+    /// look.
+    pub(super) fn taken(interface: &str, cause: &io::Error) -> Self {
+        let text = format!(
+            "attach refused: {cause}; another XDP program is on {interface} or on a device above it: `ip -details link` shows it"
+        );
+        Self::new(Kind::Busy, interface, text)
+    }
+
     /// A failed step at an interface: where that is no more what it was, by its index, this is the cause. What the kernel says then
     /// has many meanings: bpf(2) EINVAL, for one.
     pub(super) fn at(interface: &str, index: u32, step: &str, cause: &io::Error) -> Self {

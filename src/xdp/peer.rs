@@ -11,6 +11,7 @@ use libbpf_sys as bpf;
 use super::error::{Kind, XdpError, capture_library_log};
 use super::link::Link;
 use super::maps::{Aligned, Library, possible_cpus, set_per_cpu, sum_over_cpus, update};
+use super::pool::Stock;
 use super::{Options, PAGE_MTU, Peer};
 use crate::words::quoted;
 
@@ -55,12 +56,7 @@ impl Object {
 
 /// All programs for other ends that are loaded, on an interface or waiting for one.
 #[derive(Debug, Default)]
-pub struct PeerPrograms {
-    loaded: Vec<Arc<Object>>,
-    complete: bool,
-    /// Why one could not be loaded.
-    missing: Option<XdpError>,
-}
+pub struct PeerPrograms(Stock<Object>);
 
 impl PeerPrograms {
     /// Loads as many as `count` takes, those on interfaces included, and none later.
@@ -68,8 +64,8 @@ impl PeerPrograms {
     /// # Errors
     /// The cause and the fix, see [`Kind`]; those that are loaded can be used.
     pub fn complete(&mut self, count: usize) -> Result<(), XdpError> {
-        self.complete = true;
-        while self.loaded.len() < count {
+        self.0.complete = true;
+        while self.count() < count {
             self.load("spare XDP programs for other ends")?;
         }
         Ok(())
@@ -77,7 +73,7 @@ impl PeerPrograms {
 
     /// How many are loaded.
     pub fn count(&self) -> usize {
-        self.loaded.len()
+        self.0.loaded.len()
     }
 
     /// Attaches one to the other end of the veth pair that `options` are about.
@@ -96,31 +92,26 @@ impl PeerPrograms {
     }
 
     fn take(&mut self, name: &str) -> Result<Arc<Object>, XdpError> {
-        if let Some(free) = self.loaded.iter_mut().position(|object| Arc::get_mut(object).is_some()) {
-            return Ok(Arc::clone(&self.loaded[free]));
+        if let Some(free) = self.0.free() {
+            return Ok(free);
         }
-        if !self.complete {
+        if !self.0.complete {
             return self.load(name);
         }
-        let why = self.missing.as_ref().filter(|_| self.loaded.is_empty()).map(|cause| cause.on(name));
-        Err(why.unwrap_or_else(|| {
-            let text = format!(
-                "each of the {} XDP programs for other ends that were loaded at the start is in use, and within the sandbox none \
-                 is loaded: a restart makes room",
-                self.count()
-            );
-            XdpError::new(Kind::NoProgram, name, text)
-        }))
+        if let Some(cause) = self.0.missing() {
+            return Err(cause.on(name));
+        }
+        let text = format!(
+            "each of the {} XDP programs for other ends that were loaded at the start is in use, and within the sandbox none \
+             is loaded: a restart makes room",
+            self.count()
+        );
+        Err(XdpError::new(Kind::NoProgram, name, text))
     }
 
     fn load(&mut self, name: &str) -> Result<Arc<Object>, XdpError> {
         capture_library_log();
-        let object = Object::load().map(Arc::new).map_err(|(step, cause)| XdpError::step(name, step, &cause));
-        match &object {
-            Ok(object) => self.loaded.push(Arc::clone(object)),
-            Err(cause) => self.missing = Some(cause.clone()),
-        }
-        object
+        self.0.keep(Object::load().map_err(|(step, cause)| XdpError::step(name, step, &cause)))
     }
 }
 
@@ -167,12 +158,7 @@ fn explain_refusal(cause: &io::Error, name: &str, index: u32, options: &Options)
             ),
         ),
         Some(libc::EOPNOTSUPP) => (Kind::NoDriverSupport, "the driver has no native XDP".to_owned()),
-        Some(libc::EBUSY | libc::EEXIST) => (
-            Kind::Busy,
-            format!(
-                "attach refused: {cause}; another XDP program is on {name} or on a device above it: `ip -details link` shows it"
-            ),
-        ),
+        Some(libc::EBUSY | libc::EEXIST) => return XdpError::taken(name, cause),
         _ => return XdpError::at(name, index, "attach the XDP program", cause),
     };
     XdpError::new(kind, name, text)

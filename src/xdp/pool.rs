@@ -11,15 +11,51 @@ use super::maps::Object;
 #[derive(Debug)]
 pub struct Program(pub(super) Arc<Object>);
 
+/// Loaded programs of one kind, each on an interface or waiting for one.
+#[derive(Debug)]
+pub(super) struct Stock<T> {
+    pub(super) loaded: Vec<Arc<T>>,
+    /// None is loaded any more.
+    pub(super) complete: bool,
+    /// Why one could not be loaded.
+    missing: Option<XdpError>,
+}
+
+impl<T> Default for Stock<T> {
+    fn default() -> Self {
+        Self { loaded: Vec::new(), complete: false, missing: None }
+    }
+}
+
+impl<T> Stock<T> {
+    /// One that nobody else has: no attachment, and no queue on the worker that still writes to its maps.
+    pub(super) fn free(&mut self) -> Option<Arc<T>> {
+        let free = self.loaded.iter_mut().position(|object| Arc::get_mut(object).is_some())?;
+        Some(Arc::clone(&self.loaded[free]))
+    }
+
+    /// Keeps one that was loaded, or why it was not.
+    pub(super) fn keep(&mut self, loaded: Result<T, XdpError>) -> Result<Arc<T>, XdpError> {
+        let loaded = loaded.map(Arc::new);
+        match &loaded {
+            Ok(object) => self.loaded.push(Arc::clone(object)),
+            Err(cause) => self.missing = Some(cause.clone()),
+        }
+        loaded
+    }
+
+    /// Why there is none at all.
+    pub(super) fn missing(&self) -> Option<&XdpError> {
+        self.missing.as_ref().filter(|_| self.loaded.is_empty())
+    }
+}
+
 /// All programs that are loaded.
 #[derive(Debug, Default)]
 pub struct Programs {
-    loaded: Vec<Arc<Object>>,
+    any: Stock<Object>,
     /// Those that read VLAN tags, each with the index of the only interface it is for.
     bound: Vec<(u32, Arc<Object>)>,
-    complete: bool,
-    /// Why one could not be loaded.
-    missing: Option<XdpError>,
     /// Why one that reads VLAN tags could not.
     unread: Option<XdpError>,
     /// What programs answer from by themselves, where they do.
@@ -35,13 +71,18 @@ impl Programs {
         self.answers = Some(table);
     }
 
+    /// That table.
+    pub const fn table(&self) -> Option<&Arc<Table>> {
+        self.answers.as_ref()
+    }
+
     /// Why programs do not answer by themselves although they were to.
     pub const fn answers_missing(&self) -> Option<&XdpError> {
         self.unanswering.as_ref()
     }
 
     /// One that answers by itself, if it is to and the kernel lets it; else one that does not.
-    fn load_object(&mut self, interface: &str, only_for: Option<u32>) -> Result<Object, (&'static str, io::Error)> {
+    fn load_answering(&mut self, interface: &str, only_for: Option<u32>) -> Result<Object, (&'static str, io::Error)> {
         capture_library_log();
         let Some(table) = self.answers.clone() else { return Object::load(only_for, None) };
         Object::load(only_for, Some(&table)).or_else(|(step, cause)| {
@@ -58,28 +99,25 @@ impl Programs {
     /// # Errors
     /// The cause and the fix, see [`Kind`]; those that are loaded can be used.
     pub fn complete(&mut self, count: usize, answering: usize) -> Result<(), XdpError> {
-        self.complete = true;
-        if let Some(cause) = self.missing.as_ref().filter(|_| self.loaded.is_empty()) {
+        self.any.complete = true;
+        if let Some(cause) = self.any.missing() {
             return Err(cause.clone());
         }
-        while self.loaded.len() < count {
-            if self.loaded.len() >= answering {
-                self.answers = None;
-            }
-            self.load("spare XDP programs")?;
+        while self.count() < count {
+            self.load("spare XDP programs", self.count() < answering)?;
         }
         Ok(())
     }
 
     /// How many are loaded that are for any interface.
     pub fn count(&self) -> usize {
-        self.loaded.len()
+        self.any.loaded.len()
     }
 
     /// Whether this thread may use what is loaded: the kernel's answer.
     pub fn can_be_used(&self) -> bool {
         let bound = self.bound.iter().map(|(_, object)| object);
-        self.loaded.iter().chain(bound).next().is_none_or(|object| object.verdict(0).is_ok())
+        self.any.loaded.iter().chain(bound).next().is_none_or(|object| object.verdict(0).is_ok())
     }
 
     /// One that reads the VLAN tags beside frames too, for `interface` of `index` and no other: nobody else may have taken it
@@ -93,7 +131,7 @@ impl Programs {
         if let Some(at) = self.bound.iter_mut().position(free) {
             return Ok(Program(Arc::clone(&self.bound[at].1)));
         }
-        if self.complete {
+        if self.any.complete {
             if let Some(cause) = self.unread.as_ref().filter(|_| self.bound.is_empty()) {
                 return Err(cause.on(interface));
             }
@@ -101,7 +139,7 @@ impl Programs {
                        where the kernel shows them to a program (since Linux 6.8)";
             return Err(unread(Kind::NoProgram, interface, why));
         }
-        let object = self.load_object(interface, Some(index)).map(Arc::new).map_err(|(step, cause)| {
+        let object = self.load_answering(interface, Some(index)).map(Arc::new).map_err(|(step, cause)| {
             match cause.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => XdpError::step(interface, step, &cause),
                 _ if !error::is_at(interface, index) => XdpError::at(interface, index, step, &cause),
@@ -122,12 +160,11 @@ impl Programs {
     /// # Errors
     /// The cause and the fix; of kind [`Kind::NoProgram`] when each is in use.
     pub fn take(&mut self, interface: &str) -> Result<Program, XdpError> {
-        // Nobody else has it: no attachment, and no queue on the worker that still writes to its maps.
-        if let Some(free) = self.loaded.iter_mut().position(|object| Arc::get_mut(object).is_some()) {
-            return Ok(Program(Arc::clone(&self.loaded[free])));
+        if let Some(free) = self.any.free() {
+            return Ok(Program(free));
         }
-        if self.complete {
-            if let Some(cause) = self.missing.as_ref().filter(|_| self.loaded.is_empty()) {
+        if self.any.complete {
+            if let Some(cause) = self.any.missing() {
                 return Err(cause.on(interface));
             }
             let text = format!(
@@ -137,17 +174,14 @@ impl Programs {
             );
             return Err(XdpError::new(Kind::NoProgram, interface, text));
         }
-        self.load(interface).map(Program)
+        self.load(interface, true).map(Program)
     }
 
-    fn load(&mut self, interface: &str) -> Result<Arc<Object>, XdpError> {
-        let object = self.load_object(interface, None);
-        let object = object.map(Arc::new).map_err(|(step, cause)| XdpError::step(interface, step, &cause));
-        match &object {
-            Ok(object) => self.loaded.push(Arc::clone(object)),
-            Err(cause) => self.missing = Some(cause.clone()),
-        }
-        object
+    /// Loads one, that answers by itself if it is to.
+    fn load(&mut self, interface: &str, answering: bool) -> Result<Arc<Object>, XdpError> {
+        capture_library_log();
+        let object = if answering { self.load_answering(interface, None) } else { Object::load(None, None) };
+        self.any.keep(object.map_err(|(step, cause)| XdpError::step(interface, step, &cause)))
     }
 }
 
@@ -175,7 +209,7 @@ mod tests {
         assert_eq!(later.to_string(), first.replace("veth-a", "veth-b"));
         assert_ne!(later.kind, Kind::NoProgram, "another interface that goes would not help");
         // Without a cause, what is known.
-        let mut none = Programs { complete: true, ..Programs::default() };
+        let mut none = Programs { any: Stock { complete: true, ..Stock::default() }, ..Programs::default() };
         assert!(none.take_reading_tags("veth-b", 7).unwrap_err().to_string().contains("a restart helps"));
     }
 }

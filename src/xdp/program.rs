@@ -253,13 +253,7 @@ impl Attachment {
                 Kind::NoDriverSupport,
                 "the driver has no native XDP (`xdp-mode: generic` would use generic XDP)".into(),
             ),
-            Some(libc::EBUSY | libc::EEXIST) => (
-                Kind::Busy,
-                // Who attaches looks before; what came since is named by the next look.
-                format!(
-                    "attach refused: {cause}; another XDP program is on {name} or on a device above it: `ip -details link` shows it"
-                ),
-            ),
+            Some(libc::EBUSY | libc::EEXIST) => return XdpError::taken(name, cause),
             _ => return XdpError::at(name, self.index, "attach the XDP program", cause),
         };
         XdpError::new(kind, name, text)

@@ -60,8 +60,6 @@ pub struct FastPath {
     /// Slaves whose turn comes when the one before has settled in their bond.
     unsettled: Vec<Target>,
     programs: Programs,
-    /// What they answer from by themselves, where they do.
-    table: Option<Arc<Table>>,
     /// For the other ends of veth pairs.
     peers: PeerPrograms,
     /// What the plan decided, to be said once and again when it changes.
@@ -125,18 +123,14 @@ impl FastPath {
             return;
         }
         match Table::new() {
-            Ok(table) => {
-                let table = Arc::new(table);
-                self.programs.answer_from(Arc::clone(&table));
-                self.table = Some(table);
-            }
+            Ok(table) => self.programs.answer_from(Arc::new(table)),
             Err(cause) => log::warn!("xdp-answers is off, the worker answers: {cause}"),
         }
     }
 
     /// What programs answer from by themselves, where they do.
     pub fn table(&self) -> Option<&Arc<Table>> {
-        self.table.as_ref()
+        self.programs.table()
     }
 
     /// The sandbox lets no program be loaded: all that the plan and attaching again may take are loaded before it, and for
