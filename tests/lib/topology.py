@@ -69,6 +69,19 @@ done > /tmp/bonds
 TWO_PORTS = "[ $(grep -c 'port state: 63' /tmp/bonds) = 8 ] || { cat /tmp/bonds; exit 1; }\n"
 
 
+def reference(port):
+    """Commands that make the reference topology behind a link of the server's machine: the pair at a bridge, its end with the
+    address."""
+    return f"""ip link add br-rb type bridge
+ip link set {port} master br-rb
+ip link set br-rb up
+ip link add veth-rb type veth peer name veth-bnd
+ip link set veth-bnd master br-rb up
+ip link set veth-rb up
+ip address add {ADDRESS}/24 dev veth-rb
+"""
+
+
 def build_client(name="ask"):
     """A static client that asks from within the guest. `cargo test` has built it, too."""
     subprocess.run(["cargo", "build", "--locked", "-q", "--workspace", "--example", name], cwd=servers.ROOT, check=True)
